@@ -1,0 +1,1 @@
+"""Post videos to TikTok at the time their owner chose, once, and say what became."""

@@ -1,0 +1,48 @@
+"""When a failed attempt is repeated."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+JITTER: Final = 0.1
+"""Largest share by which a delay is stretched, so that retries spread out."""
+
+Random = Callable[[], float]
+"""A source of numbers in [0, 1)."""
+
+
+class UnconfirmedInit(StrEnum):
+    """What happens when it cannot be known whether TikTok took an init."""
+
+    HOLD = "hold"  # the job fails and a person decides
+    RETRY = "retry"  # it is sent again, at the risk of a second post
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """The delays between attempts, in seconds, and what to do with an unknown init."""
+
+    steps: tuple[float, ...] = (30, 120, 600, 1800, 7200)
+    cap: float = 3600
+    unconfirmed: UnconfirmedInit = UnconfirmedInit.HOLD
+
+    def base_delay(self, attempts: int) -> float:
+        """Return the seconds after the given number of failed attempts so far."""
+        step = self.steps[min(attempts, len(self.steps) - 1)]
+        return min(step, self.cap)
+
+    def delay(
+        self, attempts: int, *, random: Random, retry_after: float | None = None
+    ) -> timedelta:
+        """Return the wait before the next attempt.
+
+        Never less than what the schedule or TikTok's Retry-After (capped) says, and
+        at most ``JITTER`` more.
+        """
+        if retry_after is None:
+            seconds = self.base_delay(attempts)
+        else:
+            seconds = min(max(retry_after, 0.0), self.cap)
+        return timedelta(seconds=seconds * (1 + JITTER * random()))

@@ -1,0 +1,108 @@
+"""What can go wrong for a caller.
+
+SchedulerError
+├── InvalidInput
+├── NotFound
+├── Conflict
+│   ├── DuplicateJob
+│   ├── JobNotEditable
+│   ├── JobNotDeletable
+│   ├── JobNotRetryable
+│   ├── OutcomeUnknown
+│   └── ReconnectRequired
+├── TikTokUnavailable
+└── StoreUnavailable
+
+The message is the class's docstring unless one is given. How each looks over HTTP
+stands in one table, ``app/api/problems.py``.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field of a request."""
+
+    pointer: str  # JSON pointer into the body, or the parameter's name
+    message: str
+
+
+class SchedulerError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").partition("\n")[0])
+
+
+class InvalidInput(SchedulerError):
+    """The request cannot be accepted as it is."""
+
+    code = "invalid_request"
+
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+class NotFound(SchedulerError):
+    """There is nothing here."""
+
+    code = "not_found"
+
+
+class Conflict(SchedulerError):
+    """The request does not fit the present state."""
+
+    code = "conflict"
+
+
+class DuplicateJob(Conflict):
+    """Another job of this project has the same asset and time."""
+
+    code = "duplicate_job"
+
+
+class JobNotEditable(Conflict):
+    """The job can no longer be changed."""
+
+    code = "job_not_editable"
+
+
+class JobNotDeletable(Conflict):
+    """The job is running, posted or in flight at TikTok and guards the post."""
+
+    code = "job_not_deletable"
+
+
+class JobNotRetryable(Conflict):
+    """Only a failed job can be retried."""
+
+    code = "job_not_retryable"
+
+
+class OutcomeUnknown(Conflict):
+    """TikTok may have taken this post; check the account before sending it again."""
+
+    code = "outcome_unknown"
+
+
+class ReconnectRequired(Conflict):
+    """The TikTok account has to be connected again."""
+
+    code = "reconnect_required"
+
+
+class TikTokUnavailable(SchedulerError):
+    """TikTok does not answer as it should; try again later."""
+
+    code = "tiktok_unavailable"
+
+
+class StoreUnavailable(SchedulerError):
+    """The database does not answer; nothing was changed, try again later."""
+
+    code = "database_unavailable"

@@ -1,0 +1,34 @@
+"""The key that makes a repeated request find the first one's job."""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final
+
+SEPARATOR: Final = "|"
+KEY_LENGTH: Final = 32
+
+
+def to_millis(moment: datetime) -> datetime:
+    """Cut a time to the millisecond, the precision that is stored and shown."""
+    utc = moment.astimezone(UTC)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+
+
+def iso_millis(moment: datetime) -> str:
+    """Write a time as JavaScript's ``toISOString`` does."""
+    utc = to_millis(moment).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='milliseconds')}Z"
+
+
+def idempotency_key(
+    *, project_id: str, platform: str, asset_id: str, scheduled_for: datetime
+) -> str:
+    """Return 32 hex digits that the same four parts always give.
+
+    Raises ValueError if a part contains the separator: two different requests
+    could then share a key.
+    """
+    parts = (project_id, platform, asset_id, iso_millis(scheduled_for))
+    if any(SEPARATOR in part for part in parts):
+        raise ValueError(f"a part of the idempotency key contains {SEPARATOR!r}")
+    return sha256(SEPARATOR.join(parts).encode()).hexdigest()[:KEY_LENGTH]

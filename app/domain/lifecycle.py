@@ -1,0 +1,231 @@
+"""The heart: a job and what its attempt came to give the next state. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, assert_never
+
+from app.domain import transition as become
+from app.domain.backoff import Random, RetryPolicy, UnconfirmedInit
+from app.domain.job import (
+    AttemptRecord,
+    Delivery,
+    ErrorClass,
+    FailureReason,
+    Job,
+    LastError,
+)
+from app.domain.outcome import (
+    Abandoned,
+    AuthLost,
+    Fault,
+    HandedOn,
+    InInbox,
+    Outcome,
+    Processing,
+    Published,
+    PutOff,
+    RateLimited,
+    Rejected,
+    Transient,
+    Unconfirmed,
+)
+from app.domain.transition import Transition
+
+STILL_PROCESSING: Final = Fault(
+    error_class=ErrorClass.TRANSIENT,
+    code="poll_deadline",
+    message="TikTok has the video and had not finished with it in time",
+)
+ABANDONED: Final = Fault(
+    error_class=ErrorClass.TRANSIENT,
+    code="claim_abandoned",
+    message="the worker that ran this attempt went away",
+)
+OUTCOME_UNKNOWN: Final = Fault(
+    error_class=ErrorClass.TRANSIENT,
+    code="outcome_unknown",
+    message="it cannot be known whether TikTok took the post",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    job: Job
+    now: datetime
+    policy: RetryPolicy
+    random: Random
+
+
+def decide(
+    job: Job, outcome: Outcome, *, now: datetime, policy: RetryPolicy, random: Random
+) -> Transition:
+    """Say what becomes of a claimed job after an attempt.
+
+    Total over every outcome. Counts an attempt for every failure, none for success,
+    being put off or being handed on.
+    """
+    context = _Context(job, now, policy, random)
+    match outcome:
+        case PutOff(until=until, waiting_for=waiting_for):
+            return become.given_back(job, at=until, waiting_for=waiting_for)
+        case HandedOn(resume_at=resume_at):
+            return become.given_back(job, at=resume_at)
+        case Published() | InInbox():
+            change, fault = _succeed(context, outcome), None
+        case Unconfirmed(fault=fault):
+            change = _unconfirmed(context, fault)
+        case Abandoned():
+            change, fault = _abandoned(context), ABANDONED
+        case Processing():
+            fault = outcome.fault or STILL_PROCESSING
+            change = _retry(context, fault, in_flight=True)
+        case RateLimited(fault=fault) | Transient(fault=fault):
+            change = _retry(context, fault, in_flight=outcome.in_flight)
+        case Rejected(fault=fault):
+            change = _fail(
+                context, FailureReason.PERMANENT, fault, in_flight=outcome.in_flight
+            )
+        case AuthLost(fault=fault):
+            change = _fail(
+                context, FailureReason.AUTH, fault, in_flight=outcome.in_flight
+            )
+        case _:
+            assert_never(outcome)
+    return become.with_entry(change, _entry(context, outcome, fault, change))
+
+
+def _succeed(context: _Context, outcome: Published | InInbox) -> Transition:
+    match outcome:
+        case Published():
+            return become.posted(
+                context.job,
+                delivery=Delivery.PUBLISHED,
+                publish_id=outcome.publish_id,
+                post_id=outcome.post_id,
+                post_url=outcome.post_url,
+                now=context.now,
+            )
+        case InInbox():
+            return become.posted(
+                context.job,
+                delivery=Delivery.INBOX,
+                publish_id=outcome.publish_id,
+                now=context.now,
+            )
+
+
+def _retry(
+    context: _Context,
+    fault: Fault,
+    *,
+    in_flight: bool,
+    again: Callable[[LastError], Transition] | None = None,
+) -> Transition:
+    """Give the job another attempt, unless this was the last."""
+    job = context.job
+    if job.attempts + 1 >= job.max_attempts:
+        return _fail(context, FailureReason.MAX_ATTEMPTS, fault, in_flight=in_flight)
+    error = _last_error(fault, context.now)
+    if again is not None:
+        return again(error)
+    wait = context.policy.delay(
+        job.attempts, random=context.random, retry_after=fault.retry_after
+    )
+    return become.retrying(
+        job, at=context.now + wait, error=error, in_flight=in_flight
+    )
+
+
+def _fail(
+    context: _Context, reason: FailureReason, fault: Fault, *, in_flight: bool
+) -> Transition:
+    return become.failed(
+        context.job,
+        reason=reason,
+        error=_last_error(fault, context.now),
+        in_flight=in_flight,
+    )
+
+
+def _unconfirmed(context: _Context, fault: Fault) -> Transition:
+    """Hold an unknown init for a person, or send it again if that was chosen."""
+    if context.policy.unconfirmed is UnconfirmedInit.RETRY:
+        return _retry(context, fault, in_flight=False)
+    return _fail(context, FailureReason.UNCONFIRMED, fault, in_flight=True)
+
+
+def _abandoned(context: _Context) -> Transition:
+    """Go on with a job whose worker went away.
+
+    An init that may have been taken is not sent again: what is known of it decides.
+    """
+    job, now = context.job, context.now
+    resend = context.policy.unconfirmed is UnconfirmedInit.RETRY
+    if job.ambiguous and not resend:
+        return _fail(context, FailureReason.UNCONFIRMED, OUTCOME_UNKNOWN, in_flight=True)
+    in_flight = job.in_flight and not job.ambiguous
+    return _retry(
+        context,
+        ABANDONED,
+        in_flight=in_flight,
+        again=lambda error: become.reclaimed(
+            job, now=now, error=error, in_flight=in_flight
+        ),
+    )
+
+
+def _last_error(fault: Fault, now: datetime) -> LastError:
+    return LastError(
+        error_class=fault.error_class,
+        code=fault.code,
+        message=fault.message,
+        log_id=fault.log_id,
+        at=now,
+    )
+
+
+_OUTCOME_NAMES: Final[dict[type, str]] = {
+    Published: "published",
+    InInbox: "in_inbox",
+    Processing: "processing",
+    RateLimited: "rate_limited",
+    Transient: "transient",
+    Rejected: "rejected",
+    AuthLost: "auth_lost",
+    Unconfirmed: "unconfirmed",
+    Abandoned: "abandoned",
+}
+
+
+def _entry(
+    context: _Context, outcome: Outcome, fault: Fault | None, change: Transition
+) -> AttemptRecord:
+    job = context.job
+    entry = AttemptRecord(
+        number=job.attempt_number + 1,
+        started_at=job.attempt_started_at or context.now,
+        finished_at=context.now,
+        outcome=_OUTCOME_NAMES[type(outcome)],
+        decision=_decision(change),
+        publish_id=change.publish_id,
+        next_attempt_at=None if change.keeps_claim else change.next_attempt_at,
+        log_id=getattr(outcome, "log_id", None),
+        worker=outcome.worker if isinstance(outcome, Abandoned) else job.claimed_by,
+    )
+    if fault is None:
+        return entry
+    return replace(
+        entry,
+        error_class=fault.error_class,
+        error_code=fault.code,
+        message=fault.message,
+        http_status=fault.http_status,
+        log_id=fault.log_id,
+    )
+
+
+def _decision(change: Transition) -> str:
+    if change.failure_reason is not None:
+        return f"{change.to}:{change.failure_reason}"
+    return str(change.to)

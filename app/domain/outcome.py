@@ -1,0 +1,134 @@
+"""What an attempt came to: a value, never an exception.
+
+An attempt ends in exactly one of these. ``in_flight`` says whether an init of the job
+may still become a post at TikTok; it decides whether a later attempt may send another.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.domain.job import ErrorClass, WaitingFor
+
+
+class Verdict(StrEnum):
+    """What is known of a call that did not succeed."""
+
+    NOT_SENT = "not_sent"  # no byte of it can have arrived
+    ANSWERED = "answered"  # TikTok said no
+    UNKNOWN = "unknown"  # it may have been carried out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why a call to TikTok did not do what was asked; holds no secret."""
+
+    error_class: ErrorClass
+    code: str
+    message: str
+    verdict: Verdict = Verdict.ANSWERED
+    http_status: int | None = None
+    log_id: str | None = None
+    retry_after: float | None = None  # seconds, as TikTok asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """TikTok published the video."""
+
+    publish_id: str
+    post_id: str | None = None  # public posts only, and sometimes later
+    post_url: str | None = None
+    log_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InInbox:
+    """TikTok put the draft into the person's inbox."""
+
+    publish_id: str
+    log_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processing:
+    """TikTok took the init and was not done when the poll deadline came."""
+
+    publish_id: str
+    fault: Fault | None = None  # the last error of a status call, if it ended on one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimited:
+    """TikTok took nothing because a limit was reached."""
+
+    fault: Fault
+    in_flight: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transient:
+    """Something failed that may work later."""
+
+    fault: Fault
+    in_flight: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """TikTok will never take this post as it is."""
+
+    fault: Fault
+    in_flight: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthLost:
+    """The account's grant is gone, or lacks a scope."""
+
+    fault: Fault
+    in_flight: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unconfirmed:
+    """An init went out and nobody can tell whether TikTok took it."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandoned:
+    """The claim ran out: its worker died or lost the database."""
+
+    worker: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutOff:
+    """The job waits for its turn; no attempt, no error."""
+
+    until: datetime
+    waiting_for: WaitingFor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOn:
+    """The worker ran out of time and gives the job back; no attempt, no error."""
+
+    resume_at: datetime
+
+
+Outcome = (
+    Published
+    | InInbox
+    | Processing
+    | RateLimited
+    | Transient
+    | Rejected
+    | AuthLost
+    | Unconfirmed
+    | Abandoned
+    | PutOff
+    | HandedOn
+)

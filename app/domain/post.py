@@ -1,0 +1,51 @@
+"""What the person chose for their post: values and TikTok's limits on them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+MAX_TITLE_UNITS: Final = 2200
+"""Longest caption of a video, in UTF-16 code units, not characters.
+
+https://developers.tiktok.com/doc/content-posting-api-reference-direct-post
+"""
+
+
+class PostMode(StrEnum):
+    """How the video reaches TikTok."""
+
+    DIRECT = "direct"  # published on the account
+    INBOX = "inbox"  # a draft in the person's inbox, finished in TikTok's app
+
+
+class PrivacyLevel(StrEnum):
+    """Who may see a direct post; each creator is offered some of these.
+
+    https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
+    """
+
+    PUBLIC_TO_EVERYONE = "PUBLIC_TO_EVERYONE"
+    MUTUAL_FOLLOW_FRIENDS = "MUTUAL_FOLLOW_FRIENDS"
+    FOLLOWER_OF_CREATOR = "FOLLOWER_OF_CREATOR"
+    SELF_ONLY = "SELF_ONLY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """The choices that go to TikTok unchanged."""
+
+    mode: PostMode = PostMode.DIRECT
+    title: str = ""
+    privacy_level: PrivacyLevel | None = None  # no default: the person must choose
+    disable_comment: bool = False
+    disable_duet: bool = False
+    disable_stitch: bool = False
+    video_cover_timestamp_ms: int | None = None
+    brand_content_toggle: bool = False
+    brand_organic_toggle: bool = False
+    is_aigc: bool = False
+
+
+def utf16_units(text: str) -> int:
+    """Count the UTF-16 code units of a text, as TikTok counts a caption's length."""
+    return len(text.encode("utf-16-le", errors="surrogatepass")) // 2

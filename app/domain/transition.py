@@ -1,0 +1,149 @@
+"""The only ways a job's row may change, each made by its named constructor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from app.domain.job import (
+    AttemptRecord,
+    Delivery,
+    FailureReason,
+    Job,
+    JobStatus,
+    LastError,
+    WaitingFor,
+)
+
+_S = JobStatus
+
+TRANSITIONS: Final[Mapping[JobStatus, frozenset[JobStatus]]] = MappingProxyType(
+    {
+        _S.SCHEDULED: frozenset({_S.PROCESSING}),
+        _S.RETRYING: frozenset({_S.PROCESSING}),
+        _S.PROCESSING: frozenset(
+            # processing → processing: handed on in flight, or reclaimed
+            {_S.POSTED, _S.FAILED, _S.RETRYING, _S.SCHEDULED, _S.PROCESSING}
+        ),
+        # Named doors only: a manual retry, and a late word from TikTok.
+        _S.FAILED: frozenset({_S.SCHEDULED, _S.POSTED}),
+        _S.POSTED: frozenset({_S.FAILED}),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """A change of one job, and the ledger row that goes with it."""
+
+    to: JobStatus
+    attempts: int
+    next_attempt_at: datetime | None
+    attempt_started_at: datetime | None = None
+    init_sent_at: datetime | None = None
+    publish_id: str | None = None
+    failure_reason: FailureReason | None = None
+    last_error: LastError | None = None
+    waiting_for: WaitingFor | None = None
+    delivery: Delivery | None = None
+    post_id: str | None = None
+    post_url: str | None = None
+    posted_at: datetime | None = None
+    keeps_claim: bool = False
+    entry: AttemptRecord | None = None
+
+
+def posted(
+    job: Job,
+    *,
+    delivery: Delivery,
+    publish_id: str,
+    now: datetime,
+    post_id: str | None = None,
+    post_url: str | None = None,
+) -> Transition:
+    """End the job well; success is no failed attempt, so none is counted."""
+    return Transition(
+        to=JobStatus.POSTED,
+        attempts=job.attempts,
+        next_attempt_at=None,
+        init_sent_at=job.init_sent_at,
+        publish_id=publish_id,
+        delivery=delivery,
+        post_id=post_id,
+        post_url=post_url,
+        posted_at=now,
+    )
+
+
+def failed(
+    job: Job, *, reason: FailureReason, error: LastError, in_flight: bool
+) -> Transition:
+    """End the job badly, after one attempt more."""
+    return Transition(
+        to=JobStatus.FAILED,
+        attempts=job.attempts + 1,
+        next_attempt_at=None,
+        init_sent_at=job.init_sent_at if in_flight else None,
+        publish_id=job.publish_id,
+        failure_reason=reason,
+        last_error=error,
+    )
+
+
+def retrying(
+    job: Job, *, at: datetime, error: LastError, in_flight: bool
+) -> Transition:
+    """Count the attempt and give the job its next time."""
+    return Transition(
+        to=JobStatus.RETRYING,
+        attempts=job.attempts + 1,
+        next_attempt_at=at,
+        init_sent_at=job.init_sent_at if in_flight else None,
+        publish_id=job.publish_id,
+        last_error=error,
+        waiting_for=WaitingFor.TIKTOK if in_flight and job.publish_id else None,
+    )
+
+
+def given_back(
+    job: Job, *, at: datetime, waiting_for: WaitingFor | None = None
+) -> Transition:
+    """Free the claim at no cost; what is in flight stays so and is resumed."""
+    if job.in_flight:
+        to, waiting_for = JobStatus.PROCESSING, waiting_for or WaitingFor.TIKTOK
+    else:
+        to = JobStatus.RETRYING if job.attempts else JobStatus.SCHEDULED
+    return Transition(
+        to=to,
+        attempts=job.attempts,
+        next_attempt_at=at,
+        # Only an attempt that goes on elsewhere keeps its beginning.
+        attempt_started_at=job.attempt_started_at if job.in_flight else None,
+        init_sent_at=job.init_sent_at,
+        publish_id=job.publish_id,
+        last_error=job.last_error,
+        waiting_for=waiting_for,
+    )
+
+
+def reclaimed(
+    job: Job, *, now: datetime, error: LastError, in_flight: bool
+) -> Transition:
+    """Count the abandoned attempt and begin the next under the present claim."""
+    return Transition(
+        to=JobStatus.PROCESSING,
+        attempts=job.attempts + 1,
+        next_attempt_at=job.next_attempt_at,  # the new claim's lease
+        attempt_started_at=now,
+        init_sent_at=job.init_sent_at if in_flight else None,
+        publish_id=job.publish_id,
+        last_error=error,
+        keeps_claim=True,
+    )
+
+
+def with_entry(transition: Transition, entry: AttemptRecord) -> Transition:
+    """Add the ledger row that commits together with the change."""
+    return replace(transition, entry=entry)
