@@ -1,0 +1,74 @@
+"""Databases for every test that asks: `database_url` runs it on SQLite and Postgres."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.databases import PostgresDatabases, SqliteDatabases, Upgrade
+from tests.support.postgres import PostgresServer
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Give a fresh, migrated database; the test runs once on each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def sqlite_url(sqlite_databases: SqliteDatabases, tmp_path: Path) -> str:
+    """Give a fresh, migrated SQLite file."""
+    return sqlite_databases.create(tmp_path)
+
+
+@pytest.fixture
+def postgres_url(postgres_databases: PostgresDatabases) -> Iterator[str]:
+    """Give a fresh, migrated Postgres database."""
+    url = postgres_databases.create()
+    yield url
+    postgres_databases.drop(url)
+
+
+@pytest.fixture
+def postgres_server() -> Iterator[PostgresServer]:
+    """Give a Postgres of the test's own, to be stopped and started in the middle."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqlite_databases(
+    tmp_path_factory: pytest.TempPathFactory, upgrade: Upgrade
+) -> SqliteDatabases:
+    """Give the maker of SQLite files."""
+    return SqliteDatabases(tmp_path_factory.mktemp("sqlite"), upgrade=upgrade)
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(
+    shared_server_url: str, upgrade: Upgrade
+) -> Iterator[PostgresDatabases]:
+    """Give the maker of Postgres databases."""
+    databases = PostgresDatabases(shared_server_url, upgrade=upgrade)
+    yield databases
+    databases.close()
+
+
+@pytest.fixture(scope="session")
+def shared_server_url() -> Iterator[str]:
+    """Give the server that all tests of this process share, started if need be."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield url
+        return
+    with PostgresServer() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def upgrade() -> Upgrade:
+    """Give the real migrations."""
+    from app.store.migrate import upgrade
+
+    return upgrade
