@@ -1,0 +1,33 @@
+"""TikTok's API: one method per endpoint, answers as values, never an exception."""
+
+from app.tiktok.client import Calls, TikTok
+from app.tiktok.codes import fault_of_fail_reason
+from app.tiktok.http import Http
+from app.tiktok.oauth import authorize_url, code_challenge
+from app.tiktok.values import (
+    CreatorInfo,
+    InitTaken,
+    PublishState,
+    PublishStatus,
+    TokenGrant,
+    UserInfo,
+    Video,
+    VideoPage,
+)
+
+__all__ = [
+    "Calls",
+    "CreatorInfo",
+    "Http",
+    "InitTaken",
+    "PublishState",
+    "PublishStatus",
+    "TikTok",
+    "TokenGrant",
+    "UserInfo",
+    "Video",
+    "VideoPage",
+    "authorize_url",
+    "code_challenge",
+    "fault_of_fail_reason",
+]

@@ -1,0 +1,25 @@
+"""Text from outside, made safe to log, to store and to send on."""
+
+import unicodedata
+from typing import Final
+
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+# Control characters forge log lines; unpaired surrogates break every UTF-8 encoder.
+_UNSAFE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+def clean(text: str, *, limit: int) -> str:
+    """Return one printable line of at most ``limit`` characters."""
+    # Cut before looking at each character: an answer may be a megabyte.
+    head = text[: 2 * limit]
+    safe = "".join(
+        " " if unicodedata.category(character) in _UNSAFE else character
+        for character in head
+    )
+    return " ".join(safe.split())[:limit]
+
+
+def well_formed(text: str) -> str:
+    """Return the text with every unpaired surrogate and NUL replaced."""
+    paired = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return paired.replace("\0", _REPLACEMENT)

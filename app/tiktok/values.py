@@ -1,0 +1,94 @@
+"""What TikTok's answers come to; every id is an exact string."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class PublishState(StrEnum):
+    """How far a publish has got.
+
+    https://developers.tiktok.com/doc/content-posting-api-reference-get-video-status
+    """
+
+    PROCESSING = "processing"  # any status that is not known, too
+    IN_INBOX = "in_inbox"  # the end of a draft's way
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatorInfo:
+    """What a creator may choose for a direct post at the moment.
+
+    https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
+    """
+
+    username: str
+    nickname: str
+    avatar_url: str  # lives for two hours
+    privacy_options: tuple[str, ...]
+    comment_disabled: bool = False
+    duet_disabled: bool = False
+    stitch_disabled: bool = False
+    max_video_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitTaken:
+    """TikTok took the init and will pull the video."""
+
+    publish_id: str
+    log_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishStatus:
+    """What TikTok says of a publish."""
+
+    state: PublishState
+    fail_reason: str | None = None
+    post_ids: tuple[str, ...] = ()  # public posts only; a draft may become several
+    log_id: str | None = None
+    raw_status: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenGrant:
+    """A pair of tokens; the refresh token it replaces is dead."""
+
+    open_id: str  # may be empty after a refresh
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int  # seconds
+    refresh_expires_in: int  # seconds
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserInfo:
+    """The person behind an account."""
+
+    display_name: str
+    avatar_url: str
+    username: str | None = None  # only with the scope user.info.profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Video:
+    """A public video of an account."""
+
+    id: str
+    title: str
+    description: str  # the caption
+    create_time: datetime  # aware UTC, whole seconds
+    share_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoPage:
+    """Some of an account's public videos, newest first."""
+
+    videos: tuple[Video, ...]
+    cursor: int | None = None  # asks for the next page
+    has_more: bool = False
