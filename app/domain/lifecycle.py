@@ -78,7 +78,10 @@ def decide(
         case Abandoned():
             change, fault = _abandoned(context), ABANDONED
         case Processing():
-            fault = outcome.fault or STILL_PROCESSING
+            # Polls end in no class of their own: TikTok has the video, so only time helps.
+            fault = replace(
+                outcome.fault or STILL_PROCESSING, error_class=ErrorClass.TRANSIENT
+            )
             change = _retry(context, fault, in_flight=True)
         case RateLimited(fault=fault) | Transient(fault=fault):
             change = _retry(context, fault, in_flight=outcome.in_flight)
@@ -129,12 +132,14 @@ def _retry(
     error = _last_error(fault, context.now)
     if again is not None:
         return again(error)
+    limited = fault.error_class is ErrorClass.RATE_LIMIT
     wait = context.policy.delay(
-        job.attempts, random=context.random, retry_after=fault.retry_after
+        job.attempts,
+        random=context.random,
+        # Nothing but a limit's Retry-After may cut the schedule short.
+        retry_after=fault.retry_after if limited else None,
     )
-    return become.retrying(
-        job, at=context.now + wait, error=error, in_flight=in_flight
-    )
+    return become.retrying(job, at=context.now + wait, error=error, in_flight=in_flight)
 
 
 def _fail(
@@ -163,7 +168,9 @@ def _abandoned(context: _Context) -> Transition:
     job, now = context.job, context.now
     resend = context.policy.unconfirmed is UnconfirmedInit.RETRY
     if job.ambiguous and not resend:
-        return _fail(context, FailureReason.UNCONFIRMED, OUTCOME_UNKNOWN, in_flight=True)
+        return _fail(
+            context, FailureReason.UNCONFIRMED, OUTCOME_UNKNOWN, in_flight=True
+        )
     in_flight = job.in_flight and not job.ambiguous
     return _retry(
         context,

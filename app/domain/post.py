@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from app.domain.errors import FieldError
+
 MAX_TITLE_UNITS: Final = 2200
 """Longest caption of a video, in UTF-16 code units, not characters.
 
@@ -49,3 +51,32 @@ class Post:
 def utf16_units(text: str) -> int:
     """Count the UTF-16 code units of a text, as TikTok counts a caption's length."""
     return len(text.encode("utf-16-le", errors="surrogatepass")) // 2
+
+
+def problems_of(post: Post) -> tuple[FieldError, ...]:
+    """List what TikTok would refuse about a post, so that it is refused now.
+
+    https://developers.tiktok.com/doc/content-sharing-guidelines
+    """
+    found = []
+    if utf16_units(post.title) > MAX_TITLE_UNITS:
+        found.append(
+            FieldError(
+                "/post/title",
+                f"TikTok takes at most {MAX_TITLE_UNITS} UTF-16 code units",
+            )
+        )
+    if post.mode is PostMode.DIRECT and post.privacy_level is None:
+        found.append(
+            FieldError(
+                "/post/privacyLevel",
+                "a direct post needs a privacy level; it is never chosen for you",
+            )
+        )
+    if post.brand_content_toggle and post.privacy_level is PrivacyLevel.SELF_ONLY:
+        found.append(
+            FieldError(
+                "/post/brandContentToggle", "branded content cannot be SELF_ONLY"
+            )
+        )
+    return tuple(found)

@@ -147,3 +147,20 @@ def reclaimed(
 def with_entry(transition: Transition, entry: AttemptRecord) -> Transition:
     """Add the ledger row that commits together with the change."""
     return replace(transition, entry=entry)
+
+
+def rescheduled(job: Job, *, now: datetime) -> Transition:
+    """Start a failed job again because a person asked for it.
+
+    An init with a known publish_id is resumed; one whose fate is unknown is given up,
+    which the caller must have accepted.
+    """
+    resumes = job.in_flight and not job.ambiguous
+    return Transition(
+        to=JobStatus.SCHEDULED,
+        attempts=0,
+        next_attempt_at=now,
+        init_sent_at=job.init_sent_at if resumes else None,
+        publish_id=job.publish_id if resumes else None,
+        waiting_for=WaitingFor.TIKTOK if resumes else None,
+    )

@@ -1,0 +1,102 @@
+"""What a person may change about a job, and when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+
+from app.domain.errors import (
+    FieldError,
+    InvalidInput,
+    JobNotDeletable,
+    JobNotEditable,
+    JobNotRetryable,
+    OutcomeUnknown,
+)
+from app.domain.idempotency import idempotency_key, to_millis
+from app.domain.job import FailureReason, Job, JobStatus
+from app.domain.post import problems_of
+
+
+class Unset(Enum):
+    """The type of a field that a request leaves alone."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobChange:
+    """The fields of a job that a request changes."""
+
+    scheduled_for: datetime | Unset | None = UNSET  # None: Post Now
+    asset_url: str | Unset = UNSET
+    post: Mapping[str, Any] | Unset = UNSET  # the changed fields of Post alone
+    max_attempts: int | Unset = UNSET
+
+
+def edited(job: Job, change: JobChange, *, now: datetime) -> Job:
+    """Return the job as it is after the change.
+
+    Raises JobNotEditable once TikTok may have it, InvalidInput for a post that TikTok
+    would refuse.
+    """
+    if job.status not in {JobStatus.SCHEDULED, JobStatus.RETRYING}:
+        raise JobNotEditable(f"the job is {job.status}; it can no longer be changed")
+    if job.in_flight:
+        raise JobNotEditable("TikTok may have this post already")
+    if change.max_attempts is not UNSET:
+        job = _with_max_attempts(job, change.max_attempts)
+    if change.asset_url is not UNSET:
+        job = replace(job, asset_url=change.asset_url)
+    if change.post is not UNSET:
+        job = replace(job, post=replace(job.post, **change.post))
+        if problems := problems_of(job.post):
+            raise InvalidInput(*problems)
+    if change.scheduled_for is not UNSET:
+        job = _moved(job, change.scheduled_for, now=now)
+    return replace(job, updated_at=now)
+
+
+def check_deletable(job: Job) -> None:
+    """Raise JobNotDeletable for a row that guards against a second post."""
+    if job.status in {JobStatus.PROCESSING, JobStatus.POSTED}:
+        raise JobNotDeletable(f"the job is {job.status}; its row guards the post")
+    if job.in_flight:
+        raise JobNotDeletable("TikTok may have this post; its row guards it")
+
+
+def check_retryable(job: Job, *, accept_duplicate_risk: bool) -> None:
+    """Raise JobNotRetryable or OutcomeUnknown unless the job may start again."""
+    if job.status is not JobStatus.FAILED:
+        raise JobNotRetryable(f"the job is {job.status}; only a failed job is retried")
+    if job.failure_reason is FailureReason.UNCONFIRMED and not accept_duplicate_risk:
+        raise OutcomeUnknown
+
+
+def _with_max_attempts(job: Job, max_attempts: int) -> Job:
+    if max_attempts <= job.attempts:
+        message = f"the job has had {job.attempts} attempts already"
+        raise InvalidInput(FieldError("/maxAttempts", message))
+    return replace(job, max_attempts=max_attempts)
+
+
+def _moved(job: Job, scheduled_for: datetime | None, *, now: datetime) -> Job:
+    at = to_millis(scheduled_for or now)
+    key = idempotency_key(
+        project_id=job.project_id,
+        platform=job.platform,
+        asset_id=job.asset_id,
+        scheduled_for=at,
+    )
+    return replace(
+        job,
+        scheduled_for=at,
+        post_now=scheduled_for is None,
+        idempotency_key=key,
+        next_attempt_at=at,
+        waiting_for=None,
+    )

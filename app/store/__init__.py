@@ -1,0 +1,1 @@
+"""The database: each public method is one transaction."""

@@ -1,0 +1,193 @@
+"""The worker's side of the jobs table: claim, and write what the claim allows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from sqlalchemy import Update, case, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.job import Job, JobStatus
+from app.domain.transition import Transition
+from app.store.engine import Database
+from app.store.rows import Row, job_from_row
+from app.store.tables import schedule_jobs
+from app.store.writes import owned, write_transition
+
+_jobs = schedule_jobs.c
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What one claim brought."""
+
+    jobs: tuple[Job, ...]  # owned now, in the order they fell due
+    reclaimed: int = 0  # claims taken over from workers that went away
+    failed: int = 0  # of those, jobs whose last attempt that was
+
+
+@dataclass(frozen=True, slots=True)
+class _Abandoned:
+    job: Job
+    worker: str
+
+
+class ClaimStore:
+    """Claims due jobs and writes under their claim tokens."""
+
+    def __init__(self, database: Database, *, lease: timedelta) -> None:
+        self._database = database
+        self._lease = lease
+
+    async def claim_due(
+        self,
+        *,
+        now: datetime,
+        limit: int,
+        worker: str,
+        on_abandoned: Callable[[Job, str], Transition],
+        due_by: datetime | None = None,
+    ) -> Claimed:
+        """Take up to ``limit`` jobs that are due, each for this worker alone.
+
+        ``on_abandoned`` decides on a job whose former worker (named) let its lease run
+        out; the decision commits together with the claim. ``due_by`` leaves out what
+        falls due later than that.
+        """
+        statement = _claim(
+            now=now,
+            due_by=due_by or now,
+            lease_until=now + self._lease,
+            limit=limit,
+            worker=worker,
+        )
+        async with self._database.write() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+            jobs = [job_from_row(row) for row in rows if row["abandoned_by"] is None]
+            lost = [_abandoned(row) for row in rows if row["abandoned_by"] is not None]
+            taken_over = [
+                await _take_over(connection, each, on_abandoned, now) for each in lost
+            ]
+        kept = [job for job in taken_over if job.claim_token is not None]
+        return Claimed(
+            jobs=tuple(sorted([*jobs, *kept], key=lambda job: job.scheduled_for)),
+            reclaimed=len(lost),
+            failed=sum(job.status is JobStatus.FAILED for job in taken_over),
+        )
+
+    async def next_due(self) -> datetime | None:
+        """Return when the next job falls due, None if none is waiting."""
+        statement = select(func.min(_jobs.next_attempt_at)).where(
+            _jobs.next_attempt_at.is_not(None)
+        )
+        async with self._database.read() as connection:
+            due: datetime | None = (await connection.execute(statement)).scalar()
+        return due
+
+    async def stamp_init(self, job: Job, *, now: datetime) -> Job | None:
+        """Write that an init is about to go out, before it does.
+
+        None if the claim is lost or its lease over: the init must not be sent.
+        """
+        return await self._update(
+            update(schedule_jobs)
+            .where(
+                owned(job),
+                _jobs.next_attempt_at > now,
+                _jobs.init_sent_at.is_not_distinct_from(job.init_sent_at),
+            )
+            .values(
+                init_sent_at=now,
+                publish_id=None,
+                publish_started_at=None,
+                updated_at=now,
+            )
+        )
+
+    async def save_publish_id(
+        self, job: Job, publish_id: str, *, now: datetime
+    ) -> Job | None:
+        """Write TikTok's id before the first poll; None if the claim is lost."""
+        return await self._update(
+            update(schedule_jobs)
+            .where(owned(job))
+            .values(publish_id=publish_id, publish_started_at=now, updated_at=now)
+        )
+
+    async def apply(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
+        """Write what became of an attempt, with its ledger row, or nothing at all.
+
+        None if the claim is lost: someone else owns the job and its outcome.
+        """
+        async with self._database.write() as connection:
+            return await write_transition(
+                connection, job, change, guard=owned(job), now=now
+            )
+
+    async def _update(self, statement: Update) -> Job | None:
+        async with self._database.write() as connection:
+            result = await connection.execute(statement.returning(schedule_jobs))
+            row = result.mappings().one_or_none()
+        return None if row is None else job_from_row(row)
+
+
+def _claim(
+    *,
+    now: datetime,
+    due_by: datetime,
+    lease_until: datetime,
+    limit: int,
+    worker: str,
+) -> Update:
+    # The candidates stand in a CTE: Postgres may run a LIMIT subquery again inside the
+    # UPDATE's join, and would then claim more than asked (Oban, engines/basic.ex).
+    # SQLite's compiler drops FOR UPDATE; its one writer needs no row locks.
+    due = (
+        select(_jobs.id)
+        .where(_jobs.next_attempt_at <= due_by)
+        .order_by(_jobs.next_attempt_at, _jobs.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    was_processing = _jobs.status == JobStatus.PROCESSING
+    return (
+        update(schedule_jobs)
+        .where(_jobs.id.in_(select(due.c.id)), _jobs.next_attempt_at <= due_by)
+        .values(
+            status=JobStatus.PROCESSING,
+            claim_token=uuid4().hex,
+            claimed_by=worker,
+            claimed_at=now,
+            # A processing job without a token was handed on; with one, abandoned.
+            abandoned_by=case((_jobs.claim_token.is_not(None), _jobs.claimed_by)),
+            attempt_started_at=case(
+                (was_processing, func.coalesce(_jobs.attempt_started_at, now)),
+                else_=now,
+            ),
+            # Visibility time-out: the lease's end is when it may be claimed again.
+            next_attempt_at=lease_until,
+            waiting_for=None,
+            updated_at=now,
+        )
+        .returning(schedule_jobs)
+    )
+
+
+def _abandoned(row: Row) -> _Abandoned:
+    return _Abandoned(job_from_row(row), row["abandoned_by"])
+
+
+async def _take_over(
+    connection: AsyncConnection,
+    abandoned: _Abandoned,
+    on_abandoned: Callable[[Job, str], Transition],
+    now: datetime,
+) -> Job:
+    job = abandoned.job
+    change = on_abandoned(job, abandoned.worker)
+    taken = await write_transition(connection, job, change, guard=owned(job), now=now)
+    if taken is None:  # the claim above holds the row's lock
+        raise AssertionError(f"job {job.id} was claimed and lost in one transaction")
+    return taken

@@ -1,0 +1,137 @@
+"""The connection to the database, and what both databases need to behave alike."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+from sqlalchemy import event, make_url
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.domain.errors import StoreUnavailable
+
+SQLITE_BUSY_SECONDS: Final = 15
+POSTGRES_CONNECT_SECONDS: Final = 5
+POSTGRES_COMMAND_SECONDS: Final = 15
+
+
+def normalise_url(url: str) -> URL:
+    """Give the usual spellings of a database URL their async driver.
+
+    SQLAlchemy 2.1 takes a bare ``postgresql://`` for psycopg. Raises
+    sqlalchemy.exc.ArgumentError for what is no URL, ValueError for another database.
+    """
+    parsed = make_url(url)
+    if parsed.drivername in {"postgres", "postgresql", "postgresql+asyncpg"}:
+        return parsed.set(drivername="postgresql+asyncpg")
+    if parsed.drivername in {"sqlite", "sqlite+aiosqlite"}:
+        if parsed.database in {None, "", ":memory:"}:
+            raise ValueError("an SQLite database has to be a file")
+        return parsed.set(drivername="sqlite+aiosqlite")
+    raise ValueError("only SQLite and Postgres are supported")
+
+
+class Database:
+    """The engine, and its two kinds of transaction."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = normalise_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        make = _sqlite if self.is_sqlite else _postgres
+        self.engine = make(self.url, pool_size)
+        self._reader = self.engine.execution_options(read_only=True)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that commits at its end.
+
+        Raises StoreUnavailable when the database does not answer.
+        """
+        with _unavailable():
+            async with self.engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that only reads, and so waits for no writer.
+
+        Raises StoreUnavailable when the database does not answer.
+        """
+        with _unavailable():
+            async with self._reader.connect() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Give every connection back; aiosqlite's threads end only so."""
+        await self.engine.dispose()
+
+
+def _postgres(url: URL, pool_size: int) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POSTGRES_COMMAND_SECONDS,
+        pool_pre_ping=True,  # a restarted server costs a ping, not a request
+        connect_args={
+            "timeout": POSTGRES_CONNECT_SECONDS,
+            # A database that hangs must not hang the worker.
+            "command_timeout": POSTGRES_COMMAND_SECONDS,
+        },
+    )
+
+
+def _sqlite(url: URL, pool_size: int) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        connect_args={"timeout": SQLITE_BUSY_SECONDS},
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    """Let readers and the one writer go on side by side."""
+    connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: a commit is on the disk before the next step relies on it, whatever
+    # happens to the machine. NORMAL could forget a sent init with the power.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the write lock at once.
+
+    A transaction that reads first and asks for the lock later fails, or with the
+    driver's own BEGIN silently loses its update.
+    """
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+_GONE: Final = (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError)
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """Tell a database that does not answer from a mistake of ours.
+
+    The driver's text can hold the address and the user, so none of it goes on.
+    """
+    try:
+        yield
+    except _GONE as error:
+        raise StoreUnavailable from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise StoreUnavailable from error

@@ -1,0 +1,204 @@
+"""The tables, as SQLAlchemy Core sees them; migrations/ creates them."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from app.domain.account import AccountStatus
+from app.domain.job import Delivery, FailureReason, JobStatus
+from app.store.types import Json, UtcDateTime
+
+# Names that do not depend on the database: migrations can then drop what they made.
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+def one_of(column: str, values: Iterable[StrEnum]) -> str:
+    """Write the CHECK that a column holds one of an enum's values."""
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+# A Post Now that failed while its init may still become a post is not over: a new one
+# could be the second post.
+GUARDING_POST_NOW = text(
+    "post_now AND status <> 'posted'"
+    " AND (status <> 'failed' OR init_sent_at IS NOT NULL)"
+)
+
+schedule_jobs = Table(
+    "schedule_jobs",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7: sorts by time of creation
+    Column("project_id", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("asset_id", Text, nullable=False),
+    Column("asset_url", Text, nullable=False),
+    Column("post", Json, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("scheduled_for", UtcDateTime, nullable=False),
+    Column("post_now", Boolean, nullable=False),
+    Column("idempotency_key", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    # When it may be claimed: its time, its retry, its next poll, its lease's end.
+    Column("next_attempt_at", UtcDateTime),
+    Column("claim_token", Text),
+    Column("claimed_by", Text),
+    Column("claimed_at", UtcDateTime),
+    Column("abandoned_by", Text),  # whom the present claim was taken from
+    Column("attempt_started_at", UtcDateTime),
+    Column("attempt_number", Integer, nullable=False),
+    Column("init_sent_at", UtcDateTime),
+    Column("publish_id", Text),
+    Column("publish_started_at", UtcDateTime),
+    Column("failure_reason", Text),
+    Column("last_error", Json),
+    Column("waiting_for", Text),
+    Column("delivery", Text),
+    Column("post_id", Text),
+    Column("post_url", Text),
+    Column("posted_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("idempotency_key"),
+    CheckConstraint(one_of("status", JobStatus), name="status"),
+    CheckConstraint(one_of("failure_reason", FailureReason), name="failure_reason"),
+    CheckConstraint(one_of("delivery", Delivery), name="delivery"),
+    CheckConstraint(
+        "attempts >= 0 AND attempts <= max_attempts AND max_attempts >= 1",
+        name="attempts",
+    ),
+    CheckConstraint(
+        "(status IN ('posted', 'failed')) = (next_attempt_at IS NULL)",
+        name="over_is_never_due",
+    ),
+    CheckConstraint(
+        "(claim_token IS NULL) = (claimed_at IS NULL)", name="claim_is_whole"
+    ),
+    CheckConstraint(
+        "claim_token IS NULL OR status = 'processing'", name="claimed_is_processing"
+    ),
+    CheckConstraint(
+        "status <> 'processing' OR claim_token IS NOT NULL OR init_sent_at IS NOT NULL",
+        name="processing_is_claimed_or_in_flight",
+    ),
+    CheckConstraint(
+        "(status = 'posted') = (posted_at IS NOT NULL)", name="posted_has_a_time"
+    ),
+    CheckConstraint(
+        "(status = 'posted') = (delivery IS NOT NULL)", name="posted_has_a_delivery"
+    ),
+    CheckConstraint(
+        "(status = 'failed') = (failure_reason IS NOT NULL)", name="failed_has_a_reason"
+    ),
+    # The one hot index: due, retry, resumed poll and abandoned claim are one range
+    # of it, and rows that are over leave it.
+    Index(
+        "ix_schedule_jobs_due",
+        "next_attempt_at",
+        "id",
+        postgresql_where=text("next_attempt_at IS NOT NULL"),
+        sqlite_where=text("next_attempt_at IS NOT NULL"),
+    ),
+    # A double click on Post Now finds the first click's job.
+    Index(
+        "uq_schedule_jobs_guarding_post_now",
+        "project_id",
+        "platform",
+        "asset_id",
+        unique=True,
+        postgresql_where=GUARDING_POST_NOW,
+        sqlite_where=GUARDING_POST_NOW,
+    ),
+    Index("ix_schedule_jobs_project", "project_id", "id"),
+    Index(
+        "ix_schedule_jobs_publish_id",
+        "publish_id",
+        postgresql_where=text("publish_id IS NOT NULL"),
+        sqlite_where=text("publish_id IS NOT NULL"),
+    ),
+)
+
+job_attempts = Table(
+    "job_attempts",
+    metadata,
+    Column(
+        "job_id",
+        Text,
+        ForeignKey("schedule_jobs.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("number", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("error_class", Text),
+    Column("error_code", Text),
+    Column("message", Text),
+    Column("http_status", Integer),
+    Column("log_id", Text),
+    Column("publish_id", Text),
+    Column("next_attempt_at", UtcDateTime),
+    Column("worker", Text),
+    PrimaryKeyConstraint("job_id", "number"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("project_id", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("open_id", Text, nullable=False),
+    Column("display_name", Text),
+    Column("username", Text),
+    Column("scopes", Text, nullable=False),  # comma list, as TikTok writes it
+    Column("status", Text, nullable=False),
+    Column("reconnect_reason", Text),
+    Column("access_token", Text, nullable=False),  # encrypted, bound to this row
+    Column("refresh_token", Text, nullable=False),  # likewise
+    Column("access_token_expires_at", UtcDateTime, nullable=False),
+    Column("refresh_token_expires_at", UtcDateTime, nullable=False),
+    Column("grant_version", Integer, nullable=False),
+    # One refresh at a time over all workers: a lease, never a lock held over a call.
+    Column("refresh_lease", Text),
+    Column("refresh_lease_until", UtcDateTime),
+    Column("connected_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("project_id", "platform"),
+    CheckConstraint(one_of("status", AccountStatus), name="status"),
+    Index("ix_accounts_open_id", "open_id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("project_id", Text),  # NULL: every project
+    Column("secret_sha256", Text, nullable=False),  # 256 random bits need no salt
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    UniqueConstraint("secret_sha256"),
+)
