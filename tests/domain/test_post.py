@@ -1,0 +1,44 @@
+"""What TikTok counts in a caption."""
+
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.post import MAX_TITLE_UNITS, Post, utf16_units
+
+
+@pytest.mark.parametrize(
+    ("text", "units"),
+    [
+        ("", 0),
+        ("caption", 7),
+        ("é", 1),
+        ("日本", 2),
+        ("🎬", 2),  # outside the basic plane: a surrogate pair
+        ("👩‍👩‍👧", 8),  # three people and two joiners
+        ("\ud83c", 1),  # half a pair, which JSON can carry
+    ],
+)
+def test_a_caption_is_counted_in_utf_16_units(text: str, units: int) -> None:
+    """A caption's length is what JavaScript's ``length`` says, not its characters."""
+    assert utf16_units(text) == units
+
+
+@given(text=st.text())
+def test_every_character_counts_one_or_two(text: str) -> None:
+    """Counting never fails, and adds one for each character beyond the basic plane."""
+    assert utf16_units(text) == len(text) + sum(ord(char) > 0xFFFF for char in text)
+
+
+def test_the_limit_is_tiktoks() -> None:
+    """TikTok's page on direct posts names 2,200 units."""
+    assert MAX_TITLE_UNITS == 2200
+
+
+def test_a_post_chooses_nothing_for_the_person() -> None:
+    """Privacy has no default and no other choice is made unasked."""
+    flags = {name: value for name, value in asdict(Post()).items() if value is True}
+    assert Post().privacy_level is None
+    assert flags == {}
