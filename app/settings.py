@@ -1,0 +1,148 @@
+"""Every variable the service reads, typed and bounded; .env.example mirrors it."""
+
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.domain.backoff import RetryPolicy, UnconfirmedInit
+
+
+class SettingsError(Exception):
+    """A setting is missing or malformed; the text names it and holds no secret."""
+
+
+class RunnerMode(StrEnum):
+    """Who runs due jobs beside the HTTP API."""
+
+    EMBEDDED = "embedded"
+    CRON = "cron"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """Which log lines are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _split(value: object) -> object:
+    """Take a comma list apart."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _one_line(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+PerMinute = Annotated[int, Field(ge=1, le=100_000)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Secret = Annotated[SecretStr, AfterValidator(_one_line)]
+Steps = Annotated[
+    tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...],
+    NoDecode,
+    BeforeValidator(_split),
+    Field(min_length=1),
+]
+
+
+class Settings(BaseSettings):
+    """The environment; an empty variable counts as unset."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    database_url: SecretStr = SecretStr("sqlite+aiosqlite:///./scheduler.db")
+    cron_secret: Secret | None = None
+    runner: RunnerMode = RunnerMode.EMBEDDED
+
+    tiktok_api_base_url: HttpUrl = HttpUrl("https://open.tiktokapis.com")
+    tiktok_authorize_url: HttpUrl = HttpUrl("https://www.tiktok.com/v2/auth/authorize/")
+    tiktok_client_key: str | None = None
+    tiktok_client_secret: Secret | None = None
+    tiktok_redirect_uri: HttpUrl | None = None
+    token_encryption_keys: SecretStr | None = None
+
+    poll_interval_seconds: Seconds = 5
+    poll_deadline_seconds: Seconds = 90
+    claim_timeout_seconds: Seconds = 300
+    claim_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 100
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 500
+    backoff_seconds: Steps = (30, 120, 600, 1800, 7200)
+    backoff_cap_seconds: Seconds = 3600
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    tick_budget_seconds: Seconds = 55
+    http_timeout_seconds: Seconds = 10
+    unconfirmed_init: UnconfirmedInit = UnconfirmedInit.HOLD
+
+    tiktok_init_per_minute: PerMinute = 6
+    tiktok_status_per_minute: PerMinute = 30
+    tiktok_creator_info_per_minute: PerMinute = 20
+
+    cors_origins: Words = ()
+    allow_private_urls: bool = False
+    log_format: LogFormat = LogFormat.CONSOLE
+    log_level: LogLevel = LogLevel.INFO
+
+    @model_validator(mode="after")
+    def _claims_outlive_polls(self) -> Self:
+        if self.claim_timeout_seconds <= self.poll_deadline_seconds:
+            raise ValueError(
+                "CLAIM_TIMEOUT_SECONDS must be greater than POLL_DEADLINE_SECONDS,"
+                " or jobs that are still polled would count as abandoned"
+            )
+        return self
+
+    @cached_property
+    def retry_policy(self) -> RetryPolicy:
+        """Return when failed attempts are repeated."""
+        return RetryPolicy(
+            steps=self.backoff_seconds,
+            cap=self.backoff_cap_seconds,
+            unconfirmed=self.unconfirmed_init,
+        )
+
+
+def load(**overrides: object) -> Settings:
+    """Read the environment and .env.
+
+    Raises SettingsError with one line that names each wrong variable and holds no
+    value, since it could be a secret.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False)
+        raise SettingsError("; ".join(map(_line, problems))) from None
+
+
+def _line(problem: ErrorDetails) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    name = str(problem["loc"][0]).upper() if problem["loc"] else ""
+    return f"{name}: {message}" if name else message
