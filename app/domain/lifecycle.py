@@ -78,7 +78,7 @@ def decide(
         case Abandoned():
             change, fault = _abandoned(context), ABANDONED
         case Processing():
-            # Polls end in no class of their own: TikTok has the video, so only time helps.
+            # Whatever the last poll met: TikTok has the video, so only time helps.
             fault = replace(
                 outcome.fault or STILL_PROCESSING, error_class=ErrorClass.TRANSIENT
             )
