@@ -1,0 +1,1 @@
+"""Simulate TikTok on the wire: answers, quotas, webhooks, and every way to fail."""

@@ -1,0 +1,47 @@
+"""TikTok's routes, each behind the gate."""
+
+from starlette.routing import Route
+
+from app.sandbox import authorize, display, oauth, publish
+from app.sandbox.display import BASIC
+from app.sandbox.gate import Gate, Handler, bearer
+from app.sandbox.recording import Call
+from app.sandbox.state import Sandbox
+
+PUBLISH, UPLOAD, LIST = "video.publish", "video.upload", "video.list"
+
+HANDLERS: dict[Call, tuple[str, str, Handler]] = {
+    Call.AUTHORIZE: ("GET", "/v2/auth/authorize/", authorize.authorize),
+    Call.TOKEN: ("POST", "/v2/oauth/token/", oauth.token),
+    Call.REVOKE: ("POST", "/v2/oauth/revoke/", oauth.revoke),
+    Call.USER_INFO: ("GET", "/v2/user/info/", bearer(display.user_info, BASIC)),
+    Call.VIDEO_LIST: ("POST", "/v2/video/list/", bearer(display.video_list, LIST)),
+    Call.CREATOR_INFO: (
+        "POST",
+        "/v2/post/publish/creator_info/query/",
+        bearer(publish.creator_info, PUBLISH),
+    ),
+    Call.INIT: (
+        "POST",
+        "/v2/post/publish/video/init/",
+        bearer(publish.init_direct, PUBLISH),
+    ),
+    Call.INBOX_INIT: (
+        "POST",
+        "/v2/post/publish/inbox/video/init/",
+        bearer(publish.init_inbox, UPLOAD),
+    ),
+    Call.STATUS: (
+        "POST",
+        "/v2/post/publish/status/fetch/",
+        bearer(publish.status, PUBLISH, UPLOAD),
+    ),
+}
+
+
+def tiktok_routes(sandbox: Sandbox) -> list[Route]:
+    """List TikTok's routes; paths keep their trailing slash, as TikTok's do."""
+    return [
+        Route(path, Gate(sandbox, call, handler), methods=[method])
+        for call, (method, path, handler) in HANDLERS.items()
+    ]

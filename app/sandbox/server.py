@@ -1,0 +1,150 @@
+"""The simulator as an ASGI application, and as a server on a real socket."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+
+import uvicorn
+from pydantic import ValidationError
+from starlette.applications import Starlette
+
+from app.sandbox.control import control_routes
+from app.sandbox.replies import unprocessable
+from app.sandbox.routes import tiktok_routes
+from app.sandbox.settings import SandboxSettings
+from app.sandbox.state import Now, Sandbox, epoch_clock
+from app.sandbox.wire import WireProtocol
+
+LOOPBACK = "127.0.0.1"
+BACKLOG = 4096
+"""Connections that may wait to be accepted: a burst must not look like a fault."""
+
+
+def create_sandbox(
+    settings: SandboxSettings | None = None, *, now: Now | None = None
+) -> Starlette:
+    """Make a simulator of its own; `now` gives epoch seconds.
+
+    Its world is `app.state.sandbox`. Faults on the wire need `serve` or
+    `running_sandbox`.
+    """
+    sandbox = Sandbox(settings or SandboxSettings(), now or epoch_clock())
+    app = Starlette(
+        routes=[*tiktok_routes(sandbox), *control_routes()],
+        exception_handlers={ValidationError: unprocessable},
+    )
+    # TikTok knows no path without its trailing slash, and redirects none.
+    app.router.redirect_slashes = False
+    app.state.sandbox = sandbox
+    return app
+
+
+async def serve(
+    host: str = LOOPBACK,
+    port: int = 9000,
+    *,
+    sandbox: Starlette | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; `announce` is told the URL once it listens.
+
+    Raises OSError if the address is taken.
+    """
+    app = sandbox or create_sandbox()
+    listener = _listen(host, port)
+    if announce is not None:
+        announce(_url(listener))
+    server = uvicorn.Server(_config(app))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        _world(app).drop_tasks()
+
+
+@dataclass(slots=True)
+class RunningSandbox:
+    """Hold a simulator that answers at `url`, and the world behind it."""
+
+    url: str
+    sandbox: Sandbox
+
+
+@contextlib.asynccontextmanager
+async def running_sandbox(
+    port: int = 0, *, settings: SandboxSettings | None = None, now: Now | None = None
+) -> AsyncIterator[RunningSandbox]:
+    """Serve on the loopback within the running event loop; port 0 finds a free one."""
+    app = create_sandbox(settings, now=now)
+    listener = _listen(LOOPBACK, port)
+    server = _EmbeddedServer(_config(app))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield RunningSandbox(_url(listener), _world(app))
+    finally:
+        server.stop()
+        await serving
+        _world(app).drop_tasks()
+
+
+class _EmbeddedServer(uvicorn.Server):
+    """Run without touching the process's signal handlers, and stop at once."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopped = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the program around it."""
+        yield
+
+    async def main_loop(self) -> None:
+        """Wait for the end."""
+        await self._stopped.wait()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+    def stop(self) -> None:
+        """End the service; connections still open are dropped."""
+        self._stopped.set()
+
+
+def _config(app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=WireProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=1,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        # Listening from here on: who connects now is answered as soon as it serves.
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _world(app: Starlette) -> Sandbox:
+    sandbox: Sandbox = app.state.sandbox
+    return sandbox
