@@ -73,7 +73,9 @@ def check_retryable(job: Job, *, accept_duplicate_risk: bool) -> None:
     """Raise JobNotRetryable or OutcomeUnknown unless the job may start again."""
     if job.status is not JobStatus.FAILED:
         raise JobNotRetryable(f"the job is {job.status}; only a failed job is retried")
-    if job.failure_reason is FailureReason.UNCONFIRMED and not accept_duplicate_risk:
+    # A job may fail for another reason while the answer to its init is not known.
+    unknown = job.ambiguous or job.failure_reason is FailureReason.UNCONFIRMED
+    if unknown and not accept_duplicate_risk:
         raise OutcomeUnknown
 
 
