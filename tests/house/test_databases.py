@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.support.databases import PostgresDatabases, SqliteDatabases, postgres_url
@@ -57,15 +57,18 @@ async def test_a_database_in_use_is_dropped_all_the_same(
     shared_server_url: str,
 ) -> None:
     """A test that forgot a connection does not spoil the ones after it."""
-    databases = PostgresDatabases(shared_server_url, upgrade=lambda _: None)
+    databases = PostgresDatabases(shared_server_url, upgrade=one_table)
     url = databases.create()
     engine = create_async_engine(url)
     async with engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
         databases.drop(url)
+        databases.close()
         await connection.invalidate()
     await engine.dispose()
-    databases.close()
+    name = make_url(url).database
+    query = f"SELECT count(*) FROM pg_database WHERE datname = '{name}'"
+    assert await run(postgres_url(shared_server_url), query) == 0
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])

@@ -7,7 +7,7 @@ copied file on SQLite, `CREATE DATABASE … TEMPLATE` on Postgres.
 import asyncio
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,7 +22,9 @@ class SqliteDatabases:
 
     def __init__(self, directory: Path, *, upgrade: Upgrade) -> None:
         self._template = directory / "template.db"
-        in_own_thread(lambda: upgrade(sqlite_url(self._template)))
+        # A migration runs an event loop of its own: not on a thread that has one.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            thread.submit(upgrade, sqlite_url(self._template)).result()
 
     def create(self, directory: Path) -> str:
         """Put a fresh database into `directory` and return its URL."""
@@ -32,37 +34,58 @@ class SqliteDatabases:
 
 
 class PostgresDatabases:
-    """Copy one migrated database of the server behind `server_url`."""
+    """Copy one migrated database of the server behind `server_url`.
+
+    The next copy is made, and the last one removed, while a test runs.
+    """
 
     def __init__(self, server_url: str, *, upgrade: Upgrade) -> None:
         self._server_url = postgres_url(server_url)
-        self._template = self.create_empty("template")
-        in_own_thread(lambda: upgrade(self._template))
-        # Nobody may be connected to a template while it is copied.
-        self._execute(f"ALTER DATABASE {_name(self._template)} ALLOW_CONNECTIONS false")
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._drops: list[Future[None]] = []
+        self._template = self._thread.submit(self._make_template, upgrade).result()
+        self._spare = self._thread.submit(self._copy)
 
     def create(self) -> str:
-        """Make a fresh database and return its URL."""
-        return self.create_empty("test", f"TEMPLATE {_name(self._template)}")
+        """Return the URL of a fresh database."""
+        url = self._spare.result()
+        self._spare = self._thread.submit(self._copy)
+        return url
 
-    def create_empty(self, prefix: str, options: str = "") -> str:
-        """Make a database without tables and return its URL."""
+    def drop(self, url: str) -> None:
+        """Remove a database in time, whoever is still connected."""
+        self._drops.append(self._thread.submit(self._drop, url))
+
+    def close(self) -> None:
+        """Remove everything, and raise what went wrong while doing so."""
+        self.drop(self._spare.result())
+        self.drop(self._template)
+        self._thread.shutdown()
+        for drop in self._drops:
+            drop.result()
+
+    def _make_template(self, upgrade: Upgrade) -> str:
+        url = self._make("template")
+        upgrade(url)
+        # Nobody may be connected to a template while it is copied.
+        self._execute(f"ALTER DATABASE {_name(url)} ALLOW_CONNECTIONS false")
+        return url
+
+    def _copy(self) -> str:
+        return self._make("test", f"TEMPLATE {_name(self._template)}")
+
+    def _make(self, prefix: str, options: str = "") -> str:
         # Several test runs may share one server by TEST_DATABASE_URL.
         name = f"{prefix}_{uuid4().hex}"
         self._execute(f"CREATE DATABASE {name} {options}")
         url = make_url(self._server_url).set(database=name)
         return url.render_as_string(hide_password=False)
 
-    def drop(self, url: str) -> None:
-        """Remove a database, whoever is still connected."""
-        self._execute(f"DROP DATABASE IF EXISTS {_name(url)} WITH (FORCE)")
-
-    def close(self) -> None:
-        """Remove the template."""
-        self.drop(self._template)
+    def _drop(self, url: str) -> None:
+        self._execute(f"DROP DATABASE {_name(url)} WITH (FORCE)")
 
     def _execute(self, statement: str) -> None:
-        in_own_thread(lambda: asyncio.run(_execute(self._server_url, statement)))
+        asyncio.run(_execute(self._server_url, statement))
 
 
 def sqlite_url(path: Path) -> str:
@@ -77,12 +100,6 @@ def postgres_url(url: str) -> str:
         .set(drivername="postgresql+asyncpg")
         .render_as_string(hide_password=False)
     )
-
-
-def in_own_thread(work: Callable[[], None]) -> None:
-    """Run work that starts an event loop of its own, whatever loop is current here."""
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        thread.submit(work).result()
 
 
 async def _execute(url: str, statement: str) -> None:

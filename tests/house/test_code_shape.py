@@ -1,0 +1,53 @@
+"""The house's measures: small files, small functions, a domain that stands alone."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.repository import ROOT, source_files
+
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 40
+
+FILES = list(source_files(ROOT / "app", suffix=".py"))
+DOMAIN = list(source_files(ROOT / "app" / "domain", suffix=".py"))
+
+
+def name(path: Path) -> str:
+    """Name a file as people do."""
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_files_and_functions_stay_small(path: Path) -> None:
+    """No file is over 300 lines, no function over 40."""
+    source = path.read_text()
+    assert len(source.splitlines()) <= MAX_FILE_LINES
+    assert list(_long_functions(ast.parse(source))) == []
+
+
+@pytest.mark.parametrize("path", DOMAIN, ids=name)
+def test_the_domain_imports_the_standard_library_alone(path: Path) -> None:
+    """Whatever else is installed, the domain does without it."""
+    allowed = {*sys.stdlib_module_names, "app"}
+    foreign = [module for module in _imports(path) if module not in allowed]
+    assert foreign == []
+
+
+def _long_functions(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > MAX_FUNCTION_LINES:
+                yield f"{node.name}: {lines} lines"
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
