@@ -1,11 +1,17 @@
 """The client: one method per endpoint of TikTok's API."""
-# ruff: noqa: ASYNC109 - each call's deadline is the caller's, `timeout` is its name
+# ruff: noqa: ASYNC109 - each call has its own deadline, and `timeout` is its name
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, TypeVar
 
-from app.domain.outcome import Fault
+from app.domain.job import ErrorClass
+from app.domain.outcome import Fault, Verdict
 from app.domain.post import Post
-from app.tiktok.http import Http
+from app.tiktok import decode, encode
+from app.tiktok.http import Http, Session
 from app.tiktok.values import (
     CreatorInfo,
     InitTaken,
@@ -14,6 +20,26 @@ from app.tiktok.values import (
     UserInfo,
     VideoPage,
 )
+from app.tiktok.wire import Answer, Request
+
+T = TypeVar("T")
+
+NOT_CONFIGURED: Final = Fault(
+    error_class=ErrorClass.PERMANENT,
+    code="client_not_configured",
+    message="TIKTOK_CLIENT_KEY and TIKTOK_CLIENT_SECRET are needed for this",
+    verdict=Verdict.NOT_SENT,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _App:
+    """This app, as registered with TikTok."""
+
+    base_url: str
+    client_key: str | None
+    client_secret: str | None = field(repr=False)
+    timeout: float  # seconds
 
 
 class TikTok:
@@ -28,21 +54,34 @@ class TikTok:
         http: Http | None = None,
         timeout: float = 10.0,
     ) -> None:
-        raise NotImplementedError
+        self._app = _App(base_url, client_key, client_secret, timeout)
+        self._http = http or Http()
 
-    def connect(self) -> "AbstractAsyncContextManager[Calls]":
-        """Open a client for one attempt."""
-        raise NotImplementedError
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator["Calls"]:
+        """Open a client for the calls of one attempt."""
+        async with self._http.connect(self._app.base_url) as session:
+            yield Calls(self._app, http=self._http, session=session)
 
 
 class Calls:
-    """The calls of one attempt; each returns a value and raises nothing."""
+    """The calls of one attempt.
+
+    Each returns a value and raises nothing but its own cancellation; ``timeout`` is the
+    seconds it may take from beginning to end.
+    """
+
+    def __init__(self, app: _App, *, http: Http, session: Session) -> None:
+        self._app = app
+        self._http = http
+        self._session = session
 
     async def creator_info(
         self, access_token: str, *, timeout: float | None = None
     ) -> CreatorInfo | Fault:
-        """Ask what the creator may choose."""
-        raise NotImplementedError
+        """Ask what the creator may choose; needs the scope video.publish."""
+        request = encode.creator_info(access_token)
+        return await self._call(request, decode.creator_info, timeout)
 
     async def init(
         self,
@@ -52,24 +91,31 @@ class Calls:
         *,
         timeout: float | None = None,
     ) -> InitTaken | Fault:
-        """Ask TikTok to pull and publish a video."""
-        raise NotImplementedError
+        """Ask TikTok to pull a video and post it; look at the verdict of a fault.
+
+        TikTok knows no idempotency key: after ``Verdict.UNKNOWN`` the same call may
+        post twice.
+        """
+        request = encode.init(access_token, post, video_url)
+        return await self._call(request, decode.init, timeout)
 
     async def status(
         self, access_token: str, publish_id: str, *, timeout: float | None = None
     ) -> PublishStatus | Fault:
         """Ask how far a publish has got."""
-        raise NotImplementedError
+        request = encode.status(access_token, publish_id)
+        return await self._call(request, decode.status, timeout)
 
     async def user_info(
         self,
         access_token: str,
         *,
-        scopes: tuple[str, ...] = (),
+        scopes: Collection[str] = (),
         timeout: float | None = None,
     ) -> UserInfo | Fault:
-        """Ask who the account is."""
-        raise NotImplementedError
+        """Ask who the account is, no more than its scopes allow."""
+        request = encode.user_info(access_token, scopes=scopes)
+        return await self._call(request, decode.user_info, timeout)
 
     async def list_videos(
         self,
@@ -78,14 +124,17 @@ class Calls:
         cursor: int | None = None,
         timeout: float | None = None,
     ) -> VideoPage | Fault:
-        """List public videos."""
-        raise NotImplementedError
+        """List public videos, newest first; needs the scope video.list."""
+        request = encode.list_videos(access_token, cursor=cursor)
+        return await self._call(request, decode.list_videos, timeout)
 
     async def refresh(
         self, refresh_token: str, *, timeout: float | None = None
     ) -> TokenGrant | Fault:
-        """Trade a refresh token for a new pair."""
-        raise NotImplementedError
+        """Trade a refresh token, which is dead afterwards, for a new pair."""
+        request = self._as_client(partial(encode.refresh, refresh_token))
+        read = partial(decode.refreshed, refresh_token=refresh_token)
+        return await self._call(request, read, timeout)
 
     async def exchange_code(
         self,
@@ -95,11 +144,42 @@ class Calls:
         code_verifier: str | None,
         timeout: float | None = None,
     ) -> TokenGrant | Fault:
-        """Trade an authorization code for a pair of tokens."""
-        raise NotImplementedError
+        """Trade an authorization code, which works once, for a pair of tokens."""
+        ask = partial(
+            encode.exchange_code,
+            code,
+            redirect_uri=redirect_uri,
+            code_verifier=code_verifier,
+        )
+        return await self._call(self._as_client(ask), decode.exchanged, timeout)
 
     async def revoke(
         self, access_token: str, *, timeout: float | None = None
     ) -> Fault | None:
         """End a grant."""
-        raise NotImplementedError
+        request = self._as_client(partial(encode.revoke, access_token))
+        return await self._call(request, decode.revoked, timeout)
+
+    def _as_client(self, ask: Callable[..., Request]) -> Request | Fault:
+        key, secret = self._app.client_key, self._app.client_secret
+        if not key or not secret:
+            return NOT_CONFIGURED
+        return ask(client_key=key, client_secret=secret)
+
+    async def _call(
+        self,
+        request: Request | Fault,
+        read: Callable[[Answer], T | Fault],
+        timeout: float | None,
+    ) -> T | Fault:
+        if isinstance(request, Fault):
+            return request
+        seconds = self._app.timeout if timeout is None else timeout
+        answer = await self._send(request, seconds)
+        return answer if isinstance(answer, Fault) else read(answer)
+
+    async def _send(self, request: Request, seconds: float) -> Answer | Fault:
+        if not request.once:
+            return await self._session.send(request, seconds=seconds)
+        async with self._http.connect(self._app.base_url) as fresh:
+            return await fresh.send(request, seconds=seconds)

@@ -1,9 +1,11 @@
 """Text from outside, made safe to log, to store and to send on."""
 
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+_SHORTEST_SECRET: Final = 6  # less would strike out ordinary words
 # Control characters forge log lines; unpaired surrogates break every UTF-8 encoder.
 _UNSAFE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
@@ -23,3 +25,11 @@ def well_formed(text: str) -> str:
     """Return the text with every unpaired surrogate and NUL replaced."""
     paired = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return paired.replace("\0", _REPLACEMENT)
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Return the text with every secret that it quotes struck out."""
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "[redacted]")
+    return text

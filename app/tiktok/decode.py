@@ -1,0 +1,191 @@
+"""One function per endpoint: what TikTok's answer comes to.
+
+Lenient in what is read: unknown fields pass, and what is missing but not needed is
+empty. Nothing that arrives raises.
+"""
+
+from typing import Final
+
+from app.domain.outcome import Fault
+from app.tiktok import fields
+from app.tiktok.envelope import (
+    OK,
+    Json,
+    accepted,
+    bad_answer,
+    read_envelope,
+    read_flat,
+    refusal,
+)
+from app.tiktok.values import (
+    CreatorInfo,
+    InitTaken,
+    PublishState,
+    PublishStatus,
+    TokenGrant,
+    UserInfo,
+    Video,
+    VideoPage,
+)
+from app.tiktok.wire import Answer
+
+STATES: Final[dict[str, PublishState]] = {
+    "PROCESSING_UPLOAD": PublishState.PROCESSING,
+    "PROCESSING_DOWNLOAD": PublishState.PROCESSING,
+    "SEND_TO_USER_INBOX": PublishState.IN_INBOX,
+    "PUBLISH_COMPLETE": PublishState.COMPLETE,
+    "FAILED": PublishState.FAILED,
+}
+
+
+def creator_info(answer: Answer) -> CreatorInfo | Fault:
+    """Read what the creator may choose."""
+    envelope = accepted(answer)
+    if isinstance(envelope, Fault):
+        return envelope
+    data = envelope.data
+    options = data.get("privacy_level_options")
+    if not isinstance(options, list):
+        # Taken for an empty list, it would reject every post.
+        return bad_answer(answer, "privacy_level_options", log_id=envelope.log_id)
+    return CreatorInfo(
+        username=fields.text(data.get("creator_username")),
+        nickname=fields.text(data.get("creator_nickname")),
+        avatar_url=fields.text(data.get("creator_avatar_url")),
+        privacy_options=tuple(fields.text(option) for option in options),
+        comment_disabled=data.get("comment_disabled") is True,
+        duet_disabled=data.get("duet_disabled") is True,
+        stitch_disabled=data.get("stitch_disabled") is True,
+        max_video_seconds=fields.integer(data.get("max_video_post_duration_sec")),
+    )
+
+
+def init(answer: Answer) -> InitTaken | Fault:
+    """Read whether TikTok took an init."""
+    envelope = read_envelope(answer)
+    if isinstance(envelope, Fault):
+        return envelope
+    publish_id = fields.identifier(envelope.data.get("publish_id"))
+    if envelope.code == OK and publish_id is not None:
+        return InitTaken(publish_id=publish_id, log_id=envelope.log_id)
+    if envelope.code == OK:
+        return bad_answer(answer, "publish_id", log_id=envelope.log_id)
+    if envelope.data.get("publish_id"):
+        # A refusal that names a publish contradicts itself: it may have been taken.
+        return bad_answer(answer, "verdict", log_id=envelope.log_id)
+    return refusal(answer, envelope)
+
+
+def status(answer: Answer) -> PublishStatus | Fault:
+    """Read how far a publish has got."""
+    envelope = accepted(answer)
+    if isinstance(envelope, Fault):
+        return envelope
+    data = envelope.data
+    raw_status = fields.text(data.get("status"))
+    if not raw_status:
+        return bad_answer(answer, "status", log_id=envelope.log_id)
+    return PublishStatus(
+        state=STATES.get(raw_status, PublishState.PROCESSING),
+        fail_reason=fields.text(data.get("fail_reason")) or None,
+        # TikTok's own spelling first, the correct one in case it is mended.
+        post_ids=fields.identifiers(data.get("publicaly_available_post_id"))
+        or fields.identifiers(data.get("publicly_available_post_id")),
+        log_id=envelope.log_id,
+        raw_status=raw_status,
+    )
+
+
+def user_info(answer: Answer) -> UserInfo | Fault:
+    """Read who the account is."""
+    envelope = accepted(answer)
+    if isinstance(envelope, Fault):
+        return envelope
+    user = envelope.data.get("user")
+    if not isinstance(user, dict):
+        return bad_answer(answer, "user", log_id=envelope.log_id)
+    return UserInfo(
+        display_name=fields.text(user.get("display_name")),
+        avatar_url=fields.text(user.get("avatar_url")),
+        username=fields.text(user.get("username")) or None,
+    )
+
+
+def list_videos(answer: Answer) -> VideoPage | Fault:
+    """Read a page of videos; one without an id or a time is left out."""
+    envelope = accepted(answer)
+    if isinstance(envelope, Fault):
+        return envelope
+    data = envelope.data
+    rows = data.get("videos")
+    if not isinstance(rows, list):
+        # Taken for an empty list, it would prove that a video is not there.
+        return bad_answer(answer, "videos", log_id=envelope.log_id)
+    videos = (_video(row) for row in rows if isinstance(row, dict))
+    return VideoPage(
+        videos=tuple(video for video in videos if video is not None),
+        cursor=fields.integer(data.get("cursor")),
+        has_more=data.get("has_more") is True,
+    )
+
+
+def refreshed(answer: Answer, *, refresh_token: str) -> TokenGrant | Fault:
+    """Read a refresh; the old refresh token stays if no new one came."""
+    return _grant(answer, open_id="", refresh_token=refresh_token)
+
+
+def exchanged(answer: Answer) -> TokenGrant | Fault:
+    """Read what an authorization code was worth."""
+    return _grant(answer)
+
+
+def revoked(answer: Answer) -> Fault | None:
+    """Read whether a grant ended; TikTok says so with an empty answer."""
+    if answer.is_success and not answer.body.strip():
+        return None
+    body = read_flat(answer)
+    return body if isinstance(body, Fault) else None
+
+
+def _grant(
+    answer: Answer, *, open_id: str | None = None, refresh_token: str | None = None
+) -> TokenGrant | Fault:
+    body = read_flat(answer)
+    if isinstance(body, Fault):
+        return body
+    access_token = fields.text(body.get("access_token"))
+    refresh_token = fields.text(body.get("refresh_token")) or refresh_token
+    open_id = fields.text(body.get("open_id")) or open_id
+    expires_in = fields.seconds(body.get("expires_in"))
+    refresh_expires_in = fields.seconds(body.get("refresh_expires_in"))
+    if not access_token or not refresh_token or open_id is None:
+        return bad_answer(answer, "tokens")
+    if expires_in is None or refresh_expires_in is None:
+        return bad_answer(answer, "lifetime")
+    return TokenGrant(
+        open_id=open_id,
+        access_token=access_token,
+        refresh_token=refresh_token,
+        expires_in=expires_in,
+        refresh_expires_in=refresh_expires_in,
+        scopes=_scopes(body.get("scope")),
+    )
+
+
+def _scopes(value: object) -> tuple[str, ...]:
+    names = fields.text(value).split(",")
+    return tuple(name.strip() for name in names if name.strip())
+
+
+def _video(row: Json) -> Video | None:
+    video_id = fields.identifier(row.get("id"))
+    create_time = fields.moment(row.get("create_time"))
+    if video_id is None or create_time is None:
+        return None
+    return Video(
+        id=video_id,
+        title=fields.text(row.get("title")),
+        description=fields.text(row.get("video_description")),
+        create_time=create_time,
+        share_url=fields.text(row.get("share_url")),
+    )

@@ -1,0 +1,188 @@
+"""One function per endpoint: what is asked of TikTok, exactly as TikTok wants it.
+
+Trailing slashes are part of TikTok's paths.
+https://developers.tiktok.com/doc/tiktok-api-v2-introduction
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, Final, assert_never
+from urllib.parse import urlencode
+
+from app.domain.post import Post, PostMode
+from app.tiktok.text import well_formed
+from app.tiktok.wire import Request
+
+_JSON_TYPE: Final = "application/json; charset=UTF-8"
+_FORM_TYPE: Final = "application/x-www-form-urlencoded"
+_PROFILE_SCOPE: Final = "user.info.profile"
+_VIDEO_FIELDS: Final = "id,title,video_description,create_time,share_url"
+_VIDEOS_PER_PAGE: Final = 20  # TikTok's maximum
+
+
+def creator_info(access_token: str) -> Request:
+    """Ask what the creator may choose.
+
+    https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
+    """
+    return _post("/v2/post/publish/creator_info/query/", access_token)
+
+
+def init(access_token: str, post: Post, video_url: str) -> Request:
+    """Ask TikTok to pull a video and publish it, or to make a draft of it.
+
+    https://developers.tiktok.com/doc/content-posting-api-reference-direct-post
+    https://developers.tiktok.com/doc/content-posting-api-reference-upload-video
+    """
+    body: dict[str, Any] = {
+        "source_info": {"source": "PULL_FROM_URL", "video_url": video_url}
+    }
+    match post.mode:
+        case PostMode.DIRECT:
+            path = "/v2/post/publish/video/init/"
+            body["post_info"] = _post_info(post)
+        case PostMode.INBOX:  # a video draft takes no caption
+            path = "/v2/post/publish/inbox/video/init/"
+        case _:
+            assert_never(post.mode)
+    return _post(path, access_token, body, once=True)
+
+
+def status(access_token: str, publish_id: str) -> Request:
+    """Ask how far a publish has got.
+
+    https://developers.tiktok.com/doc/content-posting-api-reference-get-video-status
+    """
+    body = {"publish_id": publish_id}
+    return _post("/v2/post/publish/status/fetch/", access_token, body)
+
+
+def user_info(access_token: str, *, scopes: Collection[str]) -> Request:
+    """Ask who the account is, no more than its scopes allow.
+
+    https://developers.tiktok.com/doc/tiktok-api-v2-get-user-info
+    """
+    fields = ["open_id", "display_name", "avatar_url"]
+    if _PROFILE_SCOPE in scopes:
+        fields.append("username")
+    return Request(
+        method="GET",
+        path=f"/v2/user/info/?fields={','.join(fields)}",
+        headers=_bearer(access_token),
+        secrets=(access_token,),
+    )
+
+
+def list_videos(access_token: str, *, cursor: int | None) -> Request:
+    """Ask for a page of the account's public videos, newest first.
+
+    https://developers.tiktok.com/doc/tiktok-api-v2-video-list
+    """
+    body = {"max_count": _VIDEOS_PER_PAGE}
+    if cursor is not None:
+        body["cursor"] = cursor
+    return _post(f"/v2/video/list/?fields={_VIDEO_FIELDS}", access_token, body)
+
+
+def refresh(refresh_token: str, *, client_key: str, client_secret: str) -> Request:
+    """Trade a refresh token, which is dead afterwards, for a new pair.
+
+    https://developers.tiktok.com/doc/oauth-user-access-token-management
+    """
+    form = {
+        "client_key": client_key,
+        "client_secret": client_secret,
+        "grant_type": "refresh_token",
+        "refresh_token": refresh_token,
+    }
+    secrets = (client_secret, refresh_token)
+    return _form("/v2/oauth/token/", form, secrets, once=True)
+
+
+def exchange_code(
+    code: str,
+    *,
+    redirect_uri: str,
+    code_verifier: str | None,
+    client_key: str,
+    client_secret: str,
+) -> Request:
+    """Trade an authorization code, which works once, for a pair of tokens.
+
+    https://developers.tiktok.com/doc/oauth-user-access-token-management
+    """
+    form = {
+        "client_key": client_key,
+        "client_secret": client_secret,
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": redirect_uri,
+    }
+    if code_verifier is not None:
+        form["code_verifier"] = code_verifier
+    secrets = (client_secret, code, code_verifier or "")
+    return _form("/v2/oauth/token/", form, secrets, once=True)
+
+
+def revoke(access_token: str, *, client_key: str, client_secret: str) -> Request:
+    """End a grant.
+
+    https://developers.tiktok.com/doc/oauth-user-access-token-management
+    """
+    form = {
+        "client_key": client_key,
+        "client_secret": client_secret,
+        "token": access_token,
+    }
+    return _form("/v2/oauth/revoke/", form, (client_secret, access_token))
+
+
+def _post_info(post: Post) -> dict[str, Any]:
+    info: dict[str, Any] = {
+        "title": well_formed(post.title),
+        "disable_comment": post.disable_comment,
+        "disable_duet": post.disable_duet,
+        "disable_stitch": post.disable_stitch,
+        "brand_content_toggle": post.brand_content_toggle,
+        "brand_organic_toggle": post.brand_organic_toggle,
+        "is_aigc": post.is_aigc,
+    }
+    if post.privacy_level is not None:
+        info["privacy_level"] = post.privacy_level.value
+    if post.video_cover_timestamp_ms is not None:
+        info["video_cover_timestamp_ms"] = post.video_cover_timestamp_ms
+    return info
+
+
+def _post(
+    path: str,
+    access_token: str,
+    body: Mapping[str, Any] | None = None,
+    *,
+    once: bool = False,
+) -> Request:
+    return Request(
+        method="POST",
+        path=path,
+        headers=_bearer(access_token) | {"Content-Type": _JSON_TYPE},
+        content=b"" if body is None else json.dumps(body).encode(),
+        secrets=(access_token,),
+        once=once,
+    )
+
+
+def _form(
+    path: str, form: Mapping[str, str], secrets: tuple[str, ...], *, once: bool = False
+) -> Request:
+    return Request(
+        method="POST",
+        path=path,
+        headers={"Content-Type": _FORM_TYPE},
+        content=urlencode(form, errors="replace").encode(),
+        secrets=secrets,
+        once=once,
+    )
+
+
+def _bearer(access_token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {access_token}"}

@@ -1,0 +1,159 @@
+"""TikTok's two shapes of an answer, and what it means if there is neither.
+
+Success is the code ``ok``, not the HTTP status: creator_info refuses with HTTP 200,
+and so does OAuth at times. Without TikTok's envelope nobody knows whether it was TikTok
+that answered, so nobody knows what became of the call.
+https://developers.tiktok.com/doc/tiktok-api-v2-error-handling
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from app.domain.job import ErrorClass
+from app.domain.outcome import Fault, Verdict
+from app.tiktok.codes import class_of_code
+from app.tiktok.text import clean, redacted
+from app.tiktok.wire import Answer
+
+OK: Final = "ok"
+Json = Mapping[str, Any]
+
+_MAX_CODE_LENGTH: Final = 100
+_MAX_MESSAGE_LENGTH: Final = 500
+_MAX_LOG_ID_LENGTH: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What TikTok said: its verdict and, if that is ``ok``, the data."""
+
+    code: str
+    message: str
+    log_id: str | None
+    data: Json
+
+
+def read_envelope(answer: Answer) -> Envelope | Fault:
+    """Read ``{data, error: {code, message, log_id}}``."""
+    body = _json_object(answer)
+    if body is None:
+        return no_envelope(answer)
+    error = body.get("error") or {}
+    if not isinstance(error, dict):
+        return no_envelope(answer)
+    code = _code(answer, error)
+    if not code and not answer.is_success:
+        return no_envelope(answer)
+    data = body.get("data")
+    return Envelope(
+        code=code or OK,
+        message=_line(answer, error.get("message"), limit=_MAX_MESSAGE_LENGTH),
+        log_id=_log_id(answer, error) or _log_id(answer, body),
+        data=data if isinstance(data, dict) else {},
+    )
+
+
+def accepted(answer: Answer) -> Envelope | Fault:
+    """Read an envelope and give its refusal, if it is one, as a fault."""
+    envelope = read_envelope(answer)
+    if isinstance(envelope, Fault) or envelope.code == OK:
+        return envelope
+    return refusal(answer, envelope)
+
+
+def read_flat(answer: Answer) -> Json | Fault:
+    """Read an OAuth answer: ``{error, error_description, log_id}`` or the data itself.
+
+    https://developers.tiktok.com/doc/oauth-error-handling
+    """
+    body = _json_object(answer)
+    if body is None:
+        return no_envelope(answer)
+    if isinstance(body.get("error"), dict):
+        envelope = accepted(answer)
+        return envelope if isinstance(envelope, Fault) else body
+    code = _line(answer, body.get("error"), limit=_MAX_CODE_LENGTH)
+    if code and code != OK:
+        description = body.get("error_description")
+        message = _line(answer, description, limit=_MAX_MESSAGE_LENGTH)
+        log_id = _log_id(answer, body)
+        flat = Envelope(code=code, message=message, log_id=log_id, data={})
+        return refusal(answer, flat)
+    return body if answer.is_success else no_envelope(answer)
+
+
+def refusal(answer: Answer, envelope: Envelope) -> Fault:
+    """Turn a code other than ``ok`` into a fault: TikTok answered, nothing was done."""
+    error_class = class_of_code(envelope.code, http_status=answer.status)
+    limited = error_class is ErrorClass.RATE_LIMIT
+    return Fault(
+        error_class=error_class,
+        code=envelope.code,
+        message=envelope.message or f"TikTok answered {envelope.code}",
+        http_status=answer.status,
+        log_id=envelope.log_id,
+        retry_after=answer.retry_after if limited else None,
+    )
+
+
+def bad_answer(answer: Answer, missing: str, *, log_id: str | None = None) -> Fault:
+    """Say that the answer cannot be made sense of: what became of it is unknown."""
+    return Fault(
+        error_class=ErrorClass.TRANSIENT,
+        code="bad_answer",
+        message=f"TikTok's answer has no {missing} that can be read",
+        verdict=Verdict.UNKNOWN,
+        http_status=answer.status,
+        log_id=log_id,
+    )
+
+
+def no_envelope(answer: Answer) -> Fault:
+    """Say what an answer without TikTok's envelope means."""
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        # A limit at the edge turns requests away before anything is done with them.
+        return Fault(
+            error_class=ErrorClass.RATE_LIMIT,
+            code="too_many_requests",
+            message="TikTok's edge answered HTTP 429",
+            http_status=answer.status,
+            retry_after=answer.retry_after,
+        )
+    if answer.is_success:
+        return bad_answer(answer, "JSON")
+    return Fault(
+        error_class=ErrorClass.TRANSIENT,
+        code="gateway_error",
+        message=f"HTTP {answer.status} without TikTok's error envelope",
+        verdict=Verdict.UNKNOWN,
+        http_status=answer.status,
+    )
+
+
+def _json_object(answer: Answer) -> Json | None:
+    try:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):  # bad UTF-8 and endless numbers, too
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _code(answer: Answer, error: Json) -> str:
+    # A number is another API's envelope, say a gateway's {"error": {"code": 503}}.
+    return _line(answer, error.get("code"), limit=_MAX_CODE_LENGTH)
+
+
+def _log_id(answer: Answer, holder: Json) -> str | None:
+    # TikTok's tables say logid, its examples log_id.
+    value = holder.get("log_id") or holder.get("logid")
+    return _line(answer, value, limit=_MAX_LOG_ID_LENGTH) or None
+
+
+def _line(answer: Answer, value: object, *, limit: int) -> str:
+    if not isinstance(value, str):
+        return ""
+    # Struck out before the cut, which could leave half a secret standing.
+    return clean(redacted(value, answer.secrets), limit=limit)

@@ -1,0 +1,71 @@
+"""Lenient reading of single JSON values: a wrong type is a missing value."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from app.tiktok.text import clean, well_formed
+
+_MAX_ID_LENGTH: Final = 200  # publish ids are documented with 64
+_MAX_DIGITS: Final = 19  # of a 64-bit integer
+_MAX_SECONDS: Final = 10 * 365 * 24 * 3600  # keeps sums with the clock in range
+
+
+def text(value: object) -> str:
+    """Return a text that any encoder takes, empty if there is none."""
+    return well_formed(value) if isinstance(value, str) else ""
+
+
+def integer(value: object) -> int | None:
+    """Return a whole 64-bit number that is not negative, written as digits too."""
+    digits = _digits(value)
+    return int(digits) if digits is not None else None
+
+
+def seconds(value: object) -> int | None:
+    """Return a lifetime of at most ten years."""
+    number = integer(value)
+    return None if number is None else min(number, _MAX_SECONDS)
+
+
+def moment(value: object) -> datetime | None:
+    """Return a time given in whole seconds since 1970, aware UTC."""
+    number = integer(value)
+    try:
+        return None if number is None else datetime.fromtimestamp(number, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def identifier(value: object) -> str | None:
+    """Return an id as its exact text, None if it could not be sent back as it came.
+
+    TikTok's 19-digit ids come as JSON numbers or as strings; they exceed 2^53, so they
+    must not pass through a float anywhere.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _digits(value) if value > 0 else None
+    if not isinstance(value, str) or len(value) > _MAX_ID_LENGTH:
+        return None
+    return value if value and clean(value, limit=_MAX_ID_LENGTH) == value else None
+
+
+def identifiers(value: object) -> tuple[str, ...]:
+    """Return every id of a list, or of a single value; missing is empty."""
+    values = value if isinstance(value, list) else [value]
+    found = (identifier(entry) for entry in values)
+    return tuple(entry for entry in found if entry is not None)
+
+
+def _digits(value: object) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, float):
+        if not value.is_integer():
+            return None
+        value = int(value)
+    # Larger than any id or time, and Python refuses to write very long numbers.
+    if isinstance(value, int) and value >= 10**_MAX_DIGITS:
+        return None
+    digits = str(value)
+    sound = digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS
+    return digits if sound else None

@@ -1,0 +1,33 @@
+"""What goes over the wire and what comes back, without I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A call, ready to send; its repr shows nothing secret."""
+
+    method: str
+    path: str  # below the API's base, query included, trailing slash kept
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # a refusal may quote them
+    # A repeat would post twice or burn a single-use code, so it must not meet a
+    # kept-alive connection that the other side is about to close.
+    once: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An HTTP answer that arrived whole; its repr shows nothing secret."""
+
+    status: int
+    body: bytes = field(repr=False)
+    retry_after: float | None = None  # seconds
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # as in the request
+
+    @property
+    def is_success(self) -> bool:
+        """Tell whether the HTTP status is a 2xx, which alone says nothing."""
+        return 200 <= self.status < 300
