@@ -78,11 +78,7 @@ def decide(
         case Abandoned():
             change, fault = _abandoned(context), ABANDONED
         case Processing():
-            # Whatever the last poll met: TikTok has the video, so only time helps.
-            fault = replace(
-                outcome.fault or STILL_PROCESSING, error_class=ErrorClass.TRANSIENT
-            )
-            change = _retry(context, fault, in_flight=True)
+            change, fault = _still_processing(context, outcome)
         case RateLimited(fault=fault) | Transient(fault=fault):
             change = _retry(context, fault, in_flight=outcome.in_flight)
         case Rejected(fault=fault):
@@ -116,6 +112,18 @@ def _succeed(context: _Context, outcome: Published | InInbox) -> Transition:
                 publish_id=outcome.publish_id,
                 now=context.now,
             )
+
+
+def _still_processing(
+    context: _Context, outcome: Processing
+) -> tuple[Transition, Fault]:
+    """Come back to the same publish_id, which the row may not know yet.
+
+    Whatever the last poll met: TikTok has the video, so only time helps.
+    """
+    fault = replace(outcome.fault or STILL_PROCESSING, error_class=ErrorClass.TRANSIENT)
+    named = replace(context, job=replace(context.job, publish_id=outcome.publish_id))
+    return _retry(named, fault, in_flight=True), fault
 
 
 def _retry(

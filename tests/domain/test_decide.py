@@ -115,7 +115,8 @@ def test_the_publish_id_is_never_lost(
     job: Job, outcome: Outcome, policy: RetryPolicy
 ) -> None:
     """What TikTok once named stays known until the next init replaces it."""
-    assert decided(job, outcome, policy).publish_id == job.publish_id
+    named = outcome.publish_id if isinstance(outcome, Processing) else job.publish_id
+    assert decided(job, outcome, policy).publish_id == named
 
 
 # Attempts
