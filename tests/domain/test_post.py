@@ -1,12 +1,19 @@
 """What TikTok counts in a caption."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.post import MAX_TITLE_UNITS, Post, utf16_units
+from app.domain.post import (
+    MAX_TITLE_UNITS,
+    Post,
+    PostMode,
+    PrivacyLevel,
+    problems_of,
+    utf16_units,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,3 +49,31 @@ def test_a_post_chooses_nothing_for_the_person() -> None:
     flags = {name: value for name, value in asdict(Post()).items() if value is True}
     assert Post().privacy_level is None
     assert flags == {}
+
+
+PRIVATE = Post(privacy_level=PrivacyLevel.SELF_ONLY)
+
+
+@pytest.mark.parametrize(
+    ("post", "pointers"),
+    [
+        (PRIVATE, []),
+        (replace(PRIVATE, title="x" * 2200), []),
+        (replace(PRIVATE, title="x" * 2201), ["/post/title"]),
+        (replace(PRIVATE, title="🎬" * 1101), ["/post/title"]),
+        (Post(), ["/post/privacyLevel"]),
+        (Post(mode=PostMode.INBOX), []),
+        (replace(PRIVATE, brand_content_toggle=True), ["/post/brandContentToggle"]),
+        (replace(PRIVATE, brand_organic_toggle=True), []),
+        (
+            Post(
+                privacy_level=PrivacyLevel.PUBLIC_TO_EVERYONE, brand_content_toggle=True
+            ),
+            [],
+        ),
+        (Post(title="🎬" * 1101), ["/post/title", "/post/privacyLevel"]),
+    ],
+)
+def test_what_tiktok_would_refuse_is_listed(post: Post, pointers: list[str]) -> None:
+    """Every fault of a post is named at once, by the field that a caller sent."""
+    assert [problem.pointer for problem in problems_of(post)] == pointers
