@@ -9,7 +9,12 @@ SchedulerError
 │   ├── JobNotDeletable
 │   ├── JobNotRetryable
 │   ├── OutcomeUnknown
-│   └── ReconnectRequired
+│   ├── ReconnectRequired
+│   └── PostingNotAllowed
+├── InvalidState
+├── AuthorizationFailed
+├── OAuthNotConfigured
+├── TokenUnreadable
 ├── TikTokUnavailable
 └── StoreUnavailable
 
@@ -94,6 +99,36 @@ class ReconnectRequired(Conflict):
     """The TikTok account has to be connected again."""
 
     code = "reconnect_required"
+
+
+class PostingNotAllowed(Conflict):
+    """TikTok lets this account post nothing at the moment."""
+
+    code = "posting_not_allowed"
+
+
+class InvalidState(SchedulerError):
+    """This way back from TikTok is unknown, used or out of date; connect again."""
+
+    code = "invalid_state"
+
+
+class AuthorizationFailed(SchedulerError):
+    """TikTok did not connect the account; connect again."""
+
+    code = "authorization_failed"
+
+
+class OAuthNotConfigured(SchedulerError):
+    """Connecting needs TIKTOK_CLIENT_KEY, TIKTOK_CLIENT_SECRET, TIKTOK_REDIRECT_URI."""
+
+    code = "oauth_not_configured"
+
+
+class TokenUnreadable(SchedulerError):
+    """None of the present encryption keys opens the stored token."""
+
+    code = "token_unreadable"
 
 
 class TikTokUnavailable(SchedulerError):
