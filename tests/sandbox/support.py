@@ -1,0 +1,127 @@
+"""What the simulator's tests share: a client that speaks TikTok, a hand-set clock."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from app.sandbox.server import RunningSandbox
+
+INIT = "/v2/post/publish/video/init/"
+INBOX = "/v2/post/publish/inbox/video/init/"
+STATUS = "/v2/post/publish/status/fetch/"
+CREATOR = "/v2/post/publish/creator_info/query/"
+VIDEOS = "/v2/video/list/"
+USER = "/v2/user/info/"
+TOKEN = "/v2/oauth/token/"
+REVOKE = "/v2/oauth/revoke/"
+AUTHORIZE = "/v2/auth/authorize/"
+
+APP = {"client_key": "sandbox_key", "client_secret": "sandbox_secret"}
+
+
+@dataclass(slots=True)
+class HandClock:
+    """A clock that moves only by hand; calling it gives epoch seconds."""
+
+    seconds: float = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.seconds
+
+
+class TikTok:
+    """Calls the simulator as a TikTok app would, and scripts it."""
+
+    def __init__(self, running: RunningSandbox, client: httpx.AsyncClient) -> None:
+        self.world = running.sandbox
+        self.url = running.url
+        self.http = client
+
+    async def post(
+        self, path: str, body: object = None, *, token: str | None = "act.sandbox"
+    ) -> httpx.Response:
+        """Call an endpoint with a JSON body and a bearer token."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return await self.http.post(path, json=body, headers=headers)
+
+    async def init(self, token: str = "act.sandbox", **info: object) -> httpx.Response:
+        """Send a direct init; `info` changes its post_info."""
+        return await self.post(INIT, self.direct(**info), token=token)
+
+    async def taken(self, token: str = "act.sandbox", **info: object) -> str:
+        """Send an init that is taken, and give its publish_id."""
+        answer = await self.init(token, **info)
+        publish_id: str = answer.json()["data"]["publish_id"]
+        return publish_id
+
+    async def status(
+        self, publish_id: str, *, token: str = "act.sandbox"
+    ) -> dict[str, Any]:
+        """Ask how far a post is."""
+        answer = await self.post(STATUS, {"publish_id": publish_id}, token=token)
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    async def form(self, path: str, **fields: str) -> httpx.Response:
+        """Call an OAuth endpoint with the app's credentials."""
+        return await self.http.post(path, data={**APP, **fields})
+
+    async def fault(
+        self,
+        call: str,
+        kind: str,
+        *,
+        rule: Mapping[str, Any] | None = None,
+        **more: object,
+    ) -> int:
+        """Script a fault; `rule` says when it strikes."""
+        body = {"call": call, **(rule or {}), "fault": {"kind": kind, **more}}
+        answer = await self.http.post("/_sandbox/faults", json=body)
+        assert answer.status_code == 201, answer.text
+        number: int = answer.json()["id"]
+        return number
+
+    async def account(self, **fields: object) -> dict[str, Any]:
+        """Add an account."""
+        answer = await self.http.post("/_sandbox/accounts", json=fields)
+        assert answer.status_code == 201, answer.text
+        account: dict[str, Any] = answer.json()
+        return account
+
+    async def settings(self, **changes: object) -> None:
+        """Change settings."""
+        answer = await self.http.post("/_sandbox/settings", json=changes)
+        assert answer.status_code == 200, answer.text
+
+    async def read(self, name: str, **query: str | float) -> list[dict[str, Any]]:
+        """Read a list of the control routes."""
+        answer = await self.http.get(f"/_sandbox/{name}", params=query)
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    async def settled(self) -> None:
+        """Wait until nothing goes on in the background any more."""
+        while self.world.tasks:
+            await asyncio.gather(*self.world.tasks)
+
+    def direct(self, **info: object) -> dict[str, Any]:
+        """Write a direct init's body."""
+        video_url = info.pop("video_url", f"{self.url}/_sandbox/video.mp4")
+        return {
+            "post_info": {
+                "title": "A cat",
+                "privacy_level": "PUBLIC_TO_EVERYONE",
+                **info,
+            },
+            "source_info": {"source": "PULL_FROM_URL", "video_url": video_url},
+        }
+
+
+def code_of(answer: httpx.Response) -> str:
+    """Read the verdict from TikTok's envelope."""
+    code: str = answer.json()["error"]["code"]
+    return code
