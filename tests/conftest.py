@@ -5,9 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
-from tests.support.databases import PostgresDatabases, SqliteDatabases, Upgrade
+from app.store.migrate import upgrade
+from tests.support.databases import PostgresDatabases, SqliteDatabases
 from tests.support.postgres import PostgresServer
+
+# A busy machine is slow, not wrong: what takes too long is for pytest's timeout to say.
+settings.register_profile("patient", settings(), deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -39,16 +45,14 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_databases(
-    tmp_path_factory: pytest.TempPathFactory, upgrade: Upgrade
-) -> SqliteDatabases:
+def sqlite_databases( SqliteDatabases:
     """Give the maker of SQLite files."""
     return SqliteDatabases(tmp_path_factory.mktemp("sqlite"), upgrade=upgrade)
 
 
 @pytest.fixture(scope="session")
 def postgres_databases(
-    shared_server_url: str, upgrade: Upgrade
+    shared_server_url: str,
 ) -> Iterator[PostgresDatabases]:
     """Give the maker of Postgres databases."""
     databases = PostgresDatabases(shared_server_url, upgrade=upgrade)
@@ -64,11 +68,3 @@ def shared_server_url() -> Iterator[str]:
         return
     with PostgresServer() as server:
         yield server.url
-
-
-@pytest.fixture(scope="session")
-def upgrade() -> Upgrade:
-    """Give the real migrations."""
-    from app.store.migrate import upgrade
-
-    return upgrade
