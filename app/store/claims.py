@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import Update, case, func, select, update
+from sqlalchemy import Update, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import Job, JobStatus
@@ -95,7 +95,11 @@ class ClaimStore:
             .where(
                 owned(job),
                 _jobs.next_attempt_at > now,
-                _jobs.init_sent_at.is_not_distinct_from(job.init_sent_at),
+                # The second half lets a stamp be repeated whose commit was lost.
+                or_(
+                    _jobs.init_sent_at.is_not_distinct_from(job.init_sent_at),
+                    _jobs.init_sent_at == now,
+                ),
             )
             .values(
                 init_sent_at=now,
@@ -103,6 +107,14 @@ class ClaimStore:
                 publish_started_at=None,
                 updated_at=now,
             )
+        )
+
+    async def clear_init(self, job: Job, *, now: datetime) -> Job | None:
+        """Write that TikTok did not take the init; None if the claim is lost."""
+        return await self._update(
+            update(schedule_jobs)
+            .where(owned(job))
+            .values(init_sent_at=None, updated_at=now)
         )
 
     async def save_publish_id(

@@ -1,0 +1,1 @@
+"""Running due jobs: claim, attempt, decide, write."""

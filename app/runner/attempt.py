@@ -1,0 +1,266 @@
+"""One attempt: check, init, follow, as small steps whose effects are handed in.
+
+https://developers.tiktok.com/doc/content-posting-api-get-started
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar, assert_never
+
+from app.domain.job import ErrorClass, Job, WaitingFor
+from app.domain.lifecycle import OUTCOME_UNKNOWN
+from app.domain.outcome import (
+    AuthLost,
+    Fault,
+    HandedOn,
+    InInbox,
+    Outcome,
+    Processing,
+    Published,
+    PutOff,
+    RateLimited,
+    Rejected,
+    Transient,
+    Unconfirmed,
+    Verdict,
+)
+from app.domain.post import PostMode
+from app.grants.grants import Access
+from app.runner.effects import Effects, QuotaCall
+from app.tiktok import (
+    CreatorInfo,
+    InitTaken,
+    PublishState,
+    PublishStatus,
+    fault_of_fail_reason,
+)
+
+TOKEN_REFUSED: Final = "access_token_invalid"  # noqa: S105 - TikTok's code, no secret
+PRIVACY_NOT_OFFERED: Final = "privacy_level_option_mismatch"
+
+Answer = TypeVar("Answer")
+
+
+class ClaimLost(Exception):
+    """Another worker owns the job now; whatever this attempt knows is dropped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPolicy:
+    """How a publish is followed."""
+
+    interval: timedelta = timedelta(seconds=5)
+    deadline: timedelta = timedelta(seconds=90)
+
+
+class Attempt:
+    """One claimed job on its way; ``run`` returns what it came to.
+
+    ``job`` is the row as last written by this attempt.
+    """
+
+    def __init__(self, job: Job, effects: Effects, poll: PollPolicy) -> None:
+        self.job = job
+        self._effects = effects
+        self._poll = poll
+        self._username: str | None = None
+
+    async def run(self) -> Outcome:
+        """Carry the job as far as it goes; raises ClaimLost."""
+        if self.job.ambiguous:
+            return Unconfirmed(fault=OUTCOME_UNKNOWN)
+        access = await self._effects.access(self.job)
+        if isinstance(access, Fault):
+            return outcome_of(access, in_flight=self.job.in_flight)
+        self._access = access
+        self._username = access.username
+        resumes = self.job.in_flight
+        if not resumes:
+            ended = await self._check() or await self._init()
+            if ended is not None:
+                return ended
+        return await self._follow(at_once=resumes)
+
+    # Before the init: nothing here reaches the account.
+
+    async def _check(self) -> Outcome | None:
+        """Ask TikTok whether this creator may post this now."""
+        post = self.job.post
+        if post.mode is PostMode.INBOX:
+            return None
+        answer = await self._authorised(self._effects.creator_info)
+        if isinstance(answer, datetime):
+            return PutOff(until=answer, waiting_for=WaitingFor.QUOTA)
+        if isinstance(answer, Fault):
+            return await self._give_up(answer)
+        self._username = answer.username or self._username
+        if post.privacy_level in answer.privacy_options:
+            return None
+        return Rejected(fault=_not_offered(answer, str(post.privacy_level)))
+
+    # The init: written ahead, sent once, and its answer written before anything else.
+
+    async def _init(self) -> Outcome | None:
+        answer = await self._send_init()
+        if _refused(answer):
+            # Known not to be taken: say so before a refresh that may take long.
+            self._own(await self._effects.clear_init(self.job))
+            renewed = await self._effects.renew(self._access)
+            if isinstance(renewed, Fault):
+                return outcome_of(renewed)
+            self._access = renewed
+            answer = await self._send_init()
+        match answer:
+            case InitTaken():
+                self._own(
+                    await self._effects.save_publish_id(self.job, answer.publish_id)
+                )
+                return None
+            case Fault(verdict=Verdict.UNKNOWN):
+                return Unconfirmed(fault=answer)
+            case Fault():
+                return await self._give_up(answer)
+            case _:
+                return answer
+
+    async def _send_init(self) -> InitTaken | Fault | PutOff | HandedOn:
+        slot = await self._effects.turn(self._access, QuotaCall.INIT)
+        if slot is not None:
+            return PutOff(until=slot, waiting_for=WaitingFor.QUOTA)
+        if self._effects.hurried():
+            return HandedOn(resume_at=self._effects.now())
+        self._own(await self._effects.stamp_init(self.job))
+        return await self._effects.init(self._access, self.job)
+
+    # After the init: TikTok has it, and only TikTok's word ends it.
+
+    async def _follow(self, *, at_once: bool) -> Outcome:
+        """Poll until TikTok is done or the deadline comes."""
+        publish_id = self.job.publish_id
+        if publish_id is None:
+            raise AssertionError("a publish is followed only once its id is written")
+        poll_at = self._effects.now()
+        # However late a publish is resumed, TikTok is asked at least once.
+        deadline = max(self._deadline(), poll_at)
+        if not at_once:
+            poll_at += self._poll.interval
+        trouble: Fault | None = None
+        while poll_at <= deadline:
+            if not await self._wait(poll_at):
+                return HandedOn(resume_at=poll_at)
+            slot = await self._effects.turn(self._access, QuotaCall.STATUS)
+            if slot is not None:
+                poll_at = slot
+                continue
+            answer = await self._authorised(
+                lambda access: self._effects.status(access, publish_id)
+            )
+            ended = await self._ending(answer, publish_id)
+            if ended is not None:
+                return ended
+            trouble = answer if isinstance(answer, Fault) else None
+            poll_at = self._effects.now() + self._poll.interval
+        if not await self._wait(deadline):
+            return HandedOn(resume_at=deadline)
+        return Processing(publish_id=publish_id, fault=trouble)
+
+    def _deadline(self) -> datetime:
+        """Count from the init, or from the beginning of an attempt that resumes it."""
+        moments = (self.job.publish_started_at, self.job.attempt_started_at)
+        began = max(moment for moment in moments if moment is not None)
+        return began + self._poll.deadline
+
+    async def _wait(self, until: datetime) -> bool:
+        """Wait; False if the worker has to hand the job on instead."""
+        seconds = (until - self._effects.now()).total_seconds()
+        if seconds > 0:
+            await self._effects.pause(seconds)
+        return not self._effects.hurried()
+
+    async def _ending(
+        self, answer: PublishStatus | Fault, publish_id: str
+    ) -> Outcome | None:
+        """Return what a status answer ends the attempt with, None to poll on."""
+        if isinstance(answer, Fault):
+            if answer.error_class is not ErrorClass.AUTH:
+                return None  # an error on a status call says nothing of the post
+            return await self._give_up(answer, in_flight=True)
+        match answer.state:
+            case PublishState.COMPLETE:
+                return self._published(answer, publish_id)
+            case PublishState.IN_INBOX:
+                return InInbox(publish_id=publish_id, log_id=answer.log_id)
+            case PublishState.FAILED:
+                fault = fault_of_fail_reason(answer.fail_reason, answer.log_id)
+                return await self._give_up(fault)
+            case PublishState.PROCESSING:
+                return None
+            case _:
+                assert_never(answer.state)
+
+    def _published(self, status: PublishStatus, publish_id: str) -> Published:
+        post_id = status.post_ids[0] if status.post_ids else None
+        url = None
+        if post_id is not None and self._username:
+            url = f"https://www.tiktok.com/@{self._username}/video/{post_id}"
+        return Published(
+            publish_id=publish_id,
+            post_id=post_id,
+            post_url=url,
+            log_id=status.log_id,
+        )
+
+    # What every call shares.
+
+    async def _authorised(
+        self, call: Callable[[Access], Awaitable[Answer | Fault]]
+    ) -> Answer | Fault:
+        """Make a call that may be repeated; once more if only the token was stale."""
+        answer = await call(self._access)
+        if not _refused(answer):
+            return answer
+        renewed = await self._effects.renew(self._access)
+        if isinstance(renewed, Fault):
+            return renewed
+        self._access = renewed
+        return await call(renewed)
+
+    async def _give_up(self, fault: Fault, *, in_flight: bool = False) -> Outcome:
+        """End the attempt; a lost grant is recorded on the account too."""
+        if fault.error_class is ErrorClass.AUTH:
+            await self._effects.lost(self._access, fault)
+        return outcome_of(fault, in_flight=in_flight)
+
+    def _own(self, written: Job | None) -> None:
+        if written is None:
+            raise ClaimLost
+        self.job = written
+
+
+def outcome_of(fault: Fault, *, in_flight: bool = False) -> Outcome:
+    """Return the outcome that a fault's class makes of an attempt."""
+    match fault.error_class:
+        case ErrorClass.AUTH:
+            return AuthLost(fault=fault, in_flight=in_flight)
+        case ErrorClass.PERMANENT:
+            return Rejected(fault=fault, in_flight=in_flight)
+        case ErrorClass.RATE_LIMIT:
+            return RateLimited(fault=fault, in_flight=in_flight)
+        case ErrorClass.TRANSIENT:
+            return Transient(fault=fault, in_flight=in_flight)
+        case _:
+            assert_never(fault.error_class)
+
+
+def _refused(answer: object) -> bool:
+    return isinstance(answer, Fault) and answer.code == TOKEN_REFUSED
+
+
+def _not_offered(info: CreatorInfo, chosen: str) -> Fault:
+    offered = ", ".join(info.privacy_options) or "nothing"
+    return Fault(
+        error_class=ErrorClass.PERMANENT,
+        code=PRIVACY_NOT_OFFERED,
+        message=f"TikTok offers this creator {offered}, not {chosen}",
+    )

@@ -1,0 +1,61 @@
+"""Answers of creator_info, reused for a minute."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from app.grants.grants import Access
+from app.tiktok import CreatorInfo
+
+REUSE: Final = timedelta(seconds=60)
+"""How long an answer may be reused: a creator's choices seldom change sooner."""
+
+_PRUNE_AT: Final = 4096
+
+Other = TypeVar("Other")
+
+
+@dataclass(slots=True)
+class _Slot:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    info: CreatorInfo | None = None
+    fresh_until: datetime | None = None
+
+
+class CreatorCache:
+    """One question per account at a time; only good answers are kept."""
+
+    def __init__(self) -> None:
+        self._slots: dict[tuple[str, int], _Slot] = {}
+
+    async def get(
+        self,
+        access: Access,
+        ask: Callable[[], Awaitable[CreatorInfo | Other]],
+        *,
+        now: Callable[[], datetime],
+    ) -> CreatorInfo | Other:
+        """Return the kept answer, or ask."""
+        self._prune(now())
+        # A new grant may belong to another creator: its version is part of the key.
+        key = (f"{access.platform}|{access.project_id}", access.version)
+        slot = self._slots.setdefault(key, _Slot())
+        async with slot.lock:
+            if slot.fresh_until is not None and now() < slot.fresh_until and slot.info:
+                return slot.info
+            asked_at = now()
+            answer = await ask()
+            if isinstance(answer, CreatorInfo):
+                slot.info, slot.fresh_until = answer, asked_at + REUSE
+            return answer
+
+    def _prune(self, now: datetime) -> None:
+        if len(self._slots) < _PRUNE_AT:
+            return
+        self._slots = {
+            key: slot
+            for key, slot in self._slots.items()
+            if slot.lock.locked() or (slot.fresh_until and slot.fresh_until > now)
+        }

@@ -1,0 +1,139 @@
+"""The attempts a runner has going at one time."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from app.domain.backoff import Random, RetryPolicy
+from app.domain.job import ErrorClass, Job
+from app.domain.lifecycle import OUTCOME_UNKNOWN, decide
+from app.domain.outcome import Fault, HandedOn, Outcome, Transient, Unconfirmed
+from app.domain.transition import Transition
+from app.runner.attempt import Attempt, ClaimLost, PollPolicy
+from app.runner.live import LiveEffects, Tools
+
+log = structlog.get_logger(__name__)
+
+INTERNAL: Final = Fault(
+    error_class=ErrorClass.TRANSIENT,
+    code="scheduler_error",
+    message="the scheduler made a mistake; its log says which",
+)
+
+OnEnd = Callable[[Job, Outcome, Transition], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How attempts are run and judged."""
+
+    poll: PollPolicy
+    retry: RetryPolicy
+    random: Random
+
+
+class Crew:
+    """Runs attempts side by side, each in a task of its own."""
+
+    def __init__(self, tools: Tools, rules: Rules, *, on_end: OnEnd) -> None:
+        self._tools = tools
+        self._rules = rules
+        self._on_end = on_end
+        self._running: dict[asyncio.Task[None], LiveEffects] = {}
+        self._stopping = False
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, job: Job, *, until: datetime | None = None) -> None:
+        """Begin an attempt that has to be handed on at ``until`` at the latest."""
+        effects = LiveEffects(self._tools, job, until=until)
+        effects.stopping = self._stopping  # a claim may end after the stop
+        task = asyncio.create_task(self._run(job, effects), name=f"attempt {job.id}")
+        self._running[task] = effects
+        task.add_done_callback(self._running.pop)
+
+    async def one_ended(self) -> None:
+        """Wait until an attempt ends."""
+        if self._running:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    def stop(self) -> None:
+        """Tell every attempt to give its job back as soon as that is safe."""
+        self._stopping = True
+        for task, effects in self._running.items():
+            effects.stopping = True
+            if effects.interruptible:
+                task.cancel()
+
+    async def drain(self, seconds: float | None = None) -> None:
+        """Wait for all; break off what is left after that many seconds.
+
+        What is broken off is not lost: its lease runs out and it is claimed again.
+        """
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=seconds)
+        if late:
+            log.warning("attempts broken off", count=len(late))
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late)
+
+    async def _run(self, job: Job, effects: LiveEffects) -> None:
+        """Run one attempt and write down what it came to."""
+        attempt = Attempt(job, effects, self._rules.poll)
+        with bound_contextvars(job_id=job.id, project_id=job.project_id):
+            try:
+                outcome = await _outcome(attempt, effects)
+                await self._record(attempt.job, outcome, effects)
+            except ClaimLost:
+                log.warning("claim lost; the outcome is dropped")
+
+    async def _record(self, job: Job, outcome: Outcome, effects: LiveEffects) -> None:
+        now = effects.now()
+        change = decide(
+            job, outcome, now=now, policy=self._rules.retry, random=self._rules.random
+        )
+        written = await effects.persist(
+            lambda: self._tools.claims.apply(job, change, now=now)
+        )
+        if written is None:
+            raise ClaimLost
+        self._on_end(written, outcome, change)
+
+
+async def _outcome(attempt: Attempt, effects: LiveEffects) -> Outcome:
+    """Return what the attempt came to; a mistake of ours is an outcome too."""
+    try:
+        async with effects.connected():
+            return await attempt.run()
+    except asyncio.CancelledError:
+        if not effects.stopping:
+            raise
+        _uncancel()
+        return HandedOn(resume_at=effects.now())
+    except ClaimLost:
+        raise
+    except Exception:
+        log.exception("an attempt broke")
+        return _broken(attempt.job)
+
+
+def _uncancel() -> None:
+    """Go on after a cancellation that only broke off a wait."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
+def _broken(job: Job) -> Outcome:
+    """Judge an attempt that raised: what it may have sent decides."""
+    if job.ambiguous:
+        return Unconfirmed(fault=OUTCOME_UNKNOWN)
+    return Transient(fault=INTERNAL, in_flight=job.in_flight)

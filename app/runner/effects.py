@@ -1,0 +1,84 @@
+"""What an attempt may do to the world, handed in.
+
+Each awaited effect is a step, and between two steps a process may die. Since the
+attempt itself is free of I/O, a test can stop it at every one of them.
+"""
+
+from collections.abc import Awaitable
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from app.domain.job import Job
+from app.domain.outcome import Fault
+from app.grants.grants import Access
+from app.tiktok import CreatorInfo, InitTaken, PublishStatus
+
+
+class QuotaCall(StrEnum):
+    """The calls that TikTok counts per account and minute."""
+
+    CREATOR_INFO = "creator_info"
+    INIT = "init"
+    STATUS = "status"
+
+
+class Effects(Protocol):
+    """The world as one attempt sees it; no method raises for TikTok's sake."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware UTC."""
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Wait; ends the attempt if the worker is told to stop meanwhile."""
+        ...
+
+    def hurried(self) -> bool:
+        """Tell whether no new step should begin: time is up, or a stop was asked."""
+        ...
+
+    def access(self, job: Job) -> Awaitable[Access | Fault]:
+        """Return a token that should work."""
+        ...
+
+    def renew(self, refused: Access) -> Awaitable[Access | Fault]:
+        """Return a newer token than the one TikTok refused."""
+        ...
+
+    def lost(self, access: Access, fault: Fault) -> Awaitable[None]:
+        """Record that the account has to be connected again."""
+        ...
+
+    def turn(self, access: Access, call: QuotaCall) -> Awaitable[datetime | None]:
+        """Take a place in the account's quota; else return when to ask again."""
+        ...
+
+    def creator_info(self, access: Access) -> Awaitable[CreatorInfo | Fault | datetime]:
+        """Ask what the creator may choose, or reuse an answer of the last minute.
+
+        A time is when the account's quota allows the question.
+        """
+        ...
+
+    def stamp_init(self, job: Job) -> Awaitable[Job | None]:
+        """Write ahead that an init goes out; None if it must not."""
+        ...
+
+    def clear_init(self, job: Job) -> Awaitable[Job | None]:
+        """Write that TikTok did not take the init; None if the claim is lost."""
+        ...
+
+    def init(self, access: Access, job: Job) -> Awaitable[InitTaken | Fault]:
+        """Send the init: the one call that must never happen twice."""
+        ...
+
+    def save_publish_id(self, job: Job, publish_id: str) -> Awaitable[Job | None]:
+        """Write TikTok's id down; None if the claim is lost."""
+        ...
+
+    def status(
+        self, access: Access, publish_id: str
+    ) -> Awaitable[PublishStatus | Fault]:
+        """Ask how far the publish has got."""
+        ...

@@ -1,0 +1,179 @@
+"""The real effects of an attempt: the database, TikTok, the clock."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+from app.domain.clock import Clock
+from app.domain.errors import StoreUnavailable
+from app.domain.job import Job
+from app.domain.outcome import Fault
+from app.grants.grants import Access, Grants
+from app.runner.attempt import ClaimLost
+from app.runner.creators import CreatorCache
+from app.runner.effects import QuotaCall
+from app.store.claims import ClaimStore
+from app.tiktok import CreatorInfo, InitTaken, PublishStatus, TikTok
+
+STORE_RETRY_SECONDS: Final = 0.2
+SHORTEST_CALL_SECONDS: Final = 0.05
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What every attempt of a runner shares."""
+
+    claims: ClaimStore
+    tiktok: TikTok
+    grants: Grants
+    clock: Clock
+    creators: CreatorCache
+    http_timeout: float  # seconds a call to TikTok may take
+
+
+class LiveEffects:
+    """One attempt's hands on the world.
+
+    Told to stop, it lets nothing new begin; what may be broken off safely (waiting,
+    reading) is ``interruptible`` meanwhile, what may not (an init, a refresh, a write)
+    is not.
+    """
+
+    def __init__(self, tools: Tools, job: Job, *, until: datetime | None) -> None:
+        if job.next_attempt_at is None:
+            raise AssertionError("a claimed job has a lease")
+        self._tools = tools
+        self._lease_until = job.next_attempt_at
+        self._until = min(until or self._lease_until, self._lease_until)
+        self._began = tools.clock.now()
+        self.stopping = False
+        self.interruptible = False
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Open the attempt's own connection to TikTok; calls need one."""
+        async with self._tools.tiktok.connect() as self._calls:
+            yield
+
+    def now(self) -> datetime:
+        """Return the current time."""
+        return self._tools.clock.now()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but not past the time the worker has."""
+        with self._interruption():
+            await self._tools.clock.sleep(min(seconds, self._seconds_left()))
+
+    def hurried(self) -> bool:
+        """Tell whether the time left is too short for another call.
+
+        A call gets its full time-out, or half of what there was in the beginning where
+        that is less.
+        """
+        whole = (self._until - self._began).total_seconds()
+        needed = min(self._tools.http_timeout, whole / 2)
+        return self.stopping or self._seconds_left() < needed
+
+    async def access(self, job: Job) -> Access | Fault:
+        """Return a token that should work."""
+        return await self.persist(
+            lambda: self._tools.grants.current(job.project_id, job.platform)
+        )
+
+    async def renew(self, refused: Access) -> Access | Fault:
+        """Return a newer token than the refused one."""
+        return await self.persist(lambda: self._tools.grants.renew(refused))
+
+    async def lost(self, access: Access, fault: Fault) -> None:
+        """Record that the account has to be connected again."""
+        await self.persist(lambda: self._tools.grants.lost(access, fault))
+
+    async def turn(self, access: Access, call: QuotaCall) -> datetime | None:
+        """Take a place in the account's quota."""
+        return None
+
+    async def creator_info(self, access: Access) -> CreatorInfo | Fault | datetime:
+        """Ask what the creator may choose, at most once a minute."""
+
+        async def ask() -> CreatorInfo | Fault | datetime:
+            slot = await self.turn(access, QuotaCall.CREATOR_INFO)
+            if slot is not None:
+                return slot
+            return await self._calls.creator_info(
+                access.token, timeout=self._call_seconds()
+            )
+
+        with self._interruption():
+            return await self._tools.creators.get(access, ask, now=self.now)
+
+    async def stamp_init(self, job: Job) -> Job | None:
+        """Write ahead that an init goes out."""
+        stamp = self.now()
+        return await self.persist(lambda: self._tools.claims.stamp_init(job, now=stamp))
+
+    async def clear_init(self, job: Job) -> Job | None:
+        """Write that TikTok did not take the init."""
+        return await self.persist(
+            lambda: self._tools.claims.clear_init(job, now=self.now())
+        )
+
+    async def init(self, access: Access, job: Job) -> InitTaken | Fault:
+        """Send the init; raises ClaimLost if the lease ran out since the stamp.
+
+        A worker that was stopped in between (SIGSTOP, a laptop's lid) must not send
+        what another worker may have judged by now.
+        """
+        if self.now() >= self._lease_until:
+            raise ClaimLost
+        return await self._calls.init(
+            access.token, job.post, job.asset_url, timeout=self._call_seconds()
+        )
+
+    async def save_publish_id(self, job: Job, publish_id: str) -> Job | None:
+        """Write TikTok's id down."""
+        return await self.persist(
+            lambda: self._tools.claims.save_publish_id(job, publish_id, now=self.now())
+        )
+
+    async def status(self, access: Access, publish_id: str) -> PublishStatus | Fault:
+        """Ask how far the publish has got."""
+        with self._interruption():
+            return await self._calls.status(
+                access.token, publish_id, timeout=self._call_seconds()
+            )
+
+    async def persist(self, write: Callable[[], Awaitable[Result]]) -> Result:
+        """Write, however long the database is away, while the claim lasts.
+
+        Raises ClaimLost after that: the job is then another worker's.
+        """
+        while True:
+            try:
+                return await write()
+            except StoreUnavailable:
+                if self.now() >= self._lease_until:
+                    raise ClaimLost from None
+                await self._tools.clock.sleep(STORE_RETRY_SECONDS)
+
+    def _seconds_left(self) -> float:
+        return max(0.0, (self._until - self.now()).total_seconds())
+
+    def _call_seconds(self) -> float:
+        left = max(self._seconds_left(), SHORTEST_CALL_SECONDS)
+        return min(self._tools.http_timeout, left)
+
+    @contextmanager
+    def _interruption(self) -> Iterator[None]:
+        """Mark what a stop may break off: nothing outside changes by it."""
+        if self.stopping:
+            raise asyncio.CancelledError
+        self.interruptible = True
+        try:
+            yield
+        finally:
+            self.interruptible = False

@@ -1,0 +1,199 @@
+"""Claim what is due and run it: once (a tick) or until told to stop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from app.domain.errors import StoreUnavailable
+from app.domain.job import Job
+from app.domain.lifecycle import decide
+from app.domain.outcome import Abandoned, Outcome
+from app.domain.transition import Transition
+from app.runner.crew import Crew, Rules
+from app.runner.live import Tools
+from app.runner.report import Tally, TickReport
+
+log = structlog.get_logger(__name__)
+
+LONGEST_IDLE_SECONDS: Final = 0.9
+"""A due job starts within a second, and an idle worker asks no more than that often."""
+
+OUTAGE_SECONDS: Final = 0.5
+RESERVE: Final = 0.1
+"""The share of a tick's budget that is kept for handing on and writing down."""
+
+LONGEST_RESERVE_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """How much a runner takes on."""
+
+    worker: str  # this process, in claims and in the ledger
+    batch: int = 100  # jobs per claim
+    in_flight: int = 500  # attempts at one time
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """When a tick began, and when its work has to be handed on."""
+
+    began: datetime
+    until: datetime
+
+
+class Runner:
+    """Runs due jobs; the table is the truth, nothing is kept here that matters."""
+
+    def __init__(self, tools: Tools, rules: Rules, capacity: Capacity) -> None:
+        self._tools = tools
+        self._rules = rules
+        self._capacity = capacity
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say that a job may have fallen due; only a hint."""
+        self._awake.set()
+
+    async def tick(
+        self, *, budget: float, stop: asyncio.Event | None = None
+    ) -> TickReport:
+        """Run what is due now, for at most ``budget`` seconds.
+
+        Raises StoreUnavailable if the database does not answer at the start.
+        """
+        began = self._now()
+        time = _Time(began, began + timedelta(seconds=_working_seconds(budget)))
+        tally, crew = self._crew()
+        async with _stopping(crew, stop or asyncio.Event()):
+            await self._work_through(crew, tally, time, stop or asyncio.Event())
+            await crew.drain((began - self._now()).total_seconds() + budget)
+        return tally.report(self._now() - began)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run jobs as they fall due until ``stop``; then give them back and return.
+
+        Outlives a database that goes away, and its own mistakes.
+        """
+        tally, crew = self._crew()
+        async with _stopping(crew, stop):
+            while not stop.is_set():
+                try:
+                    if not await self._fill(crew, tally):
+                        await self._rest(crew, stop)
+                except StoreUnavailable:
+                    log.warning("the database does not answer; trying again")
+                    await self._pause(OUTAGE_SECONDS, stop)
+                except Exception:
+                    log.exception("the runner stumbled; trying again")
+                    await self._pause(OUTAGE_SECONDS, stop)
+
+    async def _work_through(
+        self, crew: Crew, tally: Tally, time: _Time, stop: asyncio.Event
+    ) -> None:
+        """Claim and run until nothing is left, or no time to begin anything."""
+        while self._now() < time.until and not stop.is_set():
+            began = await self._fill(crew, tally, time)
+            if not began and not len(crew):
+                return
+            if not began or not self._free(crew):
+                left = (time.until - self._now()).total_seconds()
+                await _first(crew.one_ended(), self._tools.clock.sleep(left))
+
+    async def _fill(self, crew: Crew, tally: Tally, time: _Time | None = None) -> bool:
+        """Claim for the free slots; False if nothing was due or no slot is free."""
+        limit = min(self._capacity.batch, self._free(crew))
+        if not limit:
+            return False
+        now = self._now()
+        claimed = await self._tools.claims.claim_due(
+            now=now,
+            # What a tick's own attempts put off is for the next tick.
+            due_by=time.began if time else None,
+            limit=limit,
+            worker=self._capacity.worker,
+            on_abandoned=lambda job, worker: self._take_over(job, worker, now),
+        )
+        tally.claim(claimed)
+        for job in claimed.jobs:
+            crew.start(job, until=time.until if time else None)
+        return bool(claimed.jobs or claimed.failed)
+
+    def _take_over(self, job: Job, worker: str, now: datetime) -> Transition:
+        log.warning("claim abandoned", job_id=job.id, worker=worker)
+        return decide(
+            job,
+            Abandoned(worker=worker),
+            now=now,
+            policy=self._rules.retry,
+            random=self._rules.random,
+        )
+
+    async def _rest(self, crew: Crew, stop: asyncio.Event) -> None:
+        """Wait for a free slot, or for the next job to fall due."""
+        if not self._free(crew):
+            await _first(crew.one_ended(), stop.wait())
+            return
+        self._awake.clear()
+        due = await self._tools.claims.next_due()
+        seconds = LONGEST_IDLE_SECONDS
+        if due is not None:
+            seconds = min(seconds, (due - self._now()).total_seconds())
+        if seconds > 0:
+            await _first(
+                self._awake.wait(), stop.wait(), self._tools.clock.sleep(seconds)
+            )
+
+    async def _pause(self, seconds: float, stop: asyncio.Event) -> None:
+        await _first(stop.wait(), self._tools.clock.sleep(seconds))
+
+    def _crew(self) -> tuple[Tally, Crew]:
+        tally = Tally()
+
+        def on_end(job: Job, outcome: Outcome, change: Transition) -> None:
+            tally.end(outcome, change)
+            log.info("attempt over", job_id=job.id, status=str(job.status))
+
+        return tally, Crew(self._tools, self._rules, on_end=on_end)
+
+    def _free(self, crew: Crew) -> int:
+        return self._capacity.in_flight - len(crew)
+
+    def _now(self) -> datetime:
+        return self._tools.clock.now()
+
+
+def _working_seconds(budget: float) -> float:
+    return budget - min(budget * RESERVE, LONGEST_RESERVE_SECONDS)
+
+
+@asynccontextmanager
+async def _stopping(crew: Crew, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Pass a stop on to the crew at once, and leave no attempt behind."""
+
+    async def pass_on() -> None:
+        await stop.wait()
+        crew.stop()
+
+    watcher = asyncio.create_task(pass_on())
+    try:
+        yield
+    finally:
+        watcher.cancel()
+        crew.stop()
+        await crew.drain()
+
+
+async def _first(*waits: Coroutine[None, None, object]) -> None:
+    """Wait until one of these is done and break off the others."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
