@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+# A refresh adds no scope, and a missing one spoils no other: the token still works.
+SCOPE_REASONS: Final = frozenset({"scope_not_authorized", "scope_permission_missed"})
 
 
 class AccountStatus(StrEnum):
@@ -38,3 +42,21 @@ class Account:
     grant_version: int  # rises with every new pair: two refreshes cannot cross
     connected_at: datetime
     updated_at: datetime
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether the grant may still be used, for some of its scopes at least."""
+        active = self.status is AccountStatus.ACTIVE
+        return active or self.reconnect_reason in SCOPE_REASONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    """What a person's consent brought; it takes the place of what was there."""
+
+    project_id: str
+    platform: str
+    open_id: str
+    grant: Grant
+    display_name: str | None = None  # None keeps the one known of the same person
+    username: str | None = None  # likewise
