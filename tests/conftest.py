@@ -45,7 +45,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_databases( SqliteDatabases:
+def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
     """Give the maker of SQLite files."""
     return SqliteDatabases(tmp_path_factory.mktemp("sqlite"), upgrade=upgrade)
 
