@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import Update, case, func, or_, select, update
+from sqlalchemy import CTE, Update, case, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import Job, JobStatus
@@ -13,6 +13,7 @@ from app.domain.transition import Transition
 from app.store.engine import Database
 from app.store.rows import Row, job_from_row
 from app.store.tables import schedule_jobs
+from app.store.types import UtcDateTime
 from app.store.writes import owned, write_transition
 
 _jobs = schedule_jobs.c
@@ -22,7 +23,7 @@ _jobs = schedule_jobs.c
 class Claimed:
     """What one claim brought."""
 
-    jobs: tuple[Job, ...]  # owned now, in the order they fell due
+    jobs: tuple[Job, ...]  # owned now, the longest scheduled first
     reclaimed: int = 0  # claims taken over from workers that went away
     failed: int = 0  # of those, jobs whose last attempt that was
 
@@ -152,17 +153,8 @@ def _claim(
     limit: int,
     worker: str,
 ) -> Update:
-    # The candidates stand in a CTE: Postgres may run a LIMIT subquery again inside the
-    # UPDATE's join, and would then claim more than asked (Oban, engines/basic.ex).
-    # SQLite's compiler drops FOR UPDATE; its one writer needs no row locks.
-    due = (
-        select(_jobs.id)
-        .where(_jobs.next_attempt_at <= due_by)
-        .order_by(_jobs.next_attempt_at, _jobs.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
+    due = _due(due_by, limit)
+    began = literal(now, UtcDateTime())  # inside CASE no column lends its type
     was_processing = _jobs.status == JobStatus.PROCESSING
     return (
         update(schedule_jobs)
@@ -175,8 +167,8 @@ def _claim(
             # A processing job without a token was handed on; with one, abandoned.
             abandoned_by=case((_jobs.claim_token.is_not(None), _jobs.claimed_by)),
             attempt_started_at=case(
-                (was_processing, func.coalesce(_jobs.attempt_started_at, now)),
-                else_=now,
+                (was_processing, func.coalesce(_jobs.attempt_started_at, began)),
+                else_=began,
             ),
             # Visibility time-out: the lease's end is when it may be claimed again.
             next_attempt_at=lease_until,
@@ -184,6 +176,20 @@ def _claim(
             updated_at=now,
         )
         .returning(schedule_jobs)
+    )
+
+
+def _due(due_by: datetime, limit: int) -> CTE:
+    # The candidates stand in a CTE: Postgres may run a LIMIT subquery again inside the
+    # UPDATE's join, and would then claim more than asked (Oban, engines/basic.ex).
+    # SQLite's compiler drops FOR UPDATE; its one writer needs no row locks.
+    return (
+        select(_jobs.id)
+        .where(_jobs.next_attempt_at <= due_by)
+        .order_by(_jobs.next_attempt_at, _jobs.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
     )
 
 

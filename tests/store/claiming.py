@@ -1,0 +1,53 @@
+"""Claiming as the runner does it: abandoned jobs go through the real decision."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from app.domain.backoff import RetryPolicy, UnconfirmedInit
+from app.domain.job import Job
+from app.domain.lifecycle import decide
+from app.domain.outcome import Abandoned, Outcome
+from app.domain.transition import Transition
+from app.store.claims import Claimed, ClaimStore
+from tests.support.factories import NOW
+
+HOLD = RetryPolicy(unconfirmed=UnconfirmedInit.HOLD)
+RETRY = RetryPolicy(unconfirmed=UnconfirmedInit.RETRY)
+
+
+async def claim(
+    claims: ClaimStore,
+    *,
+    now: datetime = NOW,
+    limit: int = 100,
+    worker: str = "worker_1",
+    due_by: datetime | None = None,
+    policy: RetryPolicy = HOLD,
+) -> Claimed:
+    """Claim what is due."""
+    return await claims.claim_due(
+        now=now,
+        limit=limit,
+        worker=worker,
+        due_by=due_by,
+        on_abandoned=_on_abandoned(now, policy),
+    )
+
+
+async def claim_one(claims: ClaimStore, *, now: datetime = NOW) -> Job:
+    """Claim the one job that is due."""
+    (job,) = (await claim(claims, now=now)).jobs
+    return job
+
+
+def decided(job: Job, outcome: Outcome, *, now: datetime = NOW) -> Transition:
+    """Decide on an attempt without chance."""
+    return decide(job, outcome, now=now, policy=HOLD, random=lambda: 0.0)
+
+
+def _on_abandoned(
+    now: datetime, policy: RetryPolicy
+) -> Callable[[Job, str], Transition]:
+    return lambda job, worker: decide(
+        job, Abandoned(worker=worker), now=now, policy=policy, random=lambda: 0.0
+    )
