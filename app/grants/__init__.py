@@ -1,0 +1,1 @@
+"""Keeps the accounts' grants alive."""

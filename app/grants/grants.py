@@ -1,0 +1,172 @@
+"""The one door to an account's access token: fresh, or a fault that says why not."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.domain.account import Account
+from app.domain.clock import Clock
+from app.domain.errors import NotFound, StoreUnavailable
+from app.domain.job import ErrorClass
+from app.domain.outcome import Fault, Verdict
+from app.grants.refresh import Refresher
+from app.store.accounts import AccountStore
+from app.tiktok import TikTok
+
+NOT_CONNECTED: Final = "account_not_connected"
+RECONNECT_REQUIRED: Final = "reconnect_required"
+
+_MARGIN: Final = timedelta(seconds=60)
+_MARGIN_SHARE: Final = 4  # of a short life, no more than a quarter is given away
+# Ahead of use: an access token lives for two hours at least as TikTok documents it.
+_AHEAD: Final = timedelta(minutes=10)
+# Refresh tokens live for 180 days and are renewed with every pair.
+# https://developers.tiktok.com/doc/oauth-user-access-token-management
+_OLD: Final = timedelta(days=30)
+_AT_ONCE: Final = 8  # proactive refreshes side by side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What a call to TikTok on behalf of an account needs."""
+
+    project_id: str
+    platform: str
+    open_id: str
+    username: str | None
+    token: str = field(repr=False)
+    scopes: tuple[str, ...]
+    version: int  # of the grant this token belongs to
+
+
+class Grants:
+    """Hands out access tokens and keeps the pairs behind them alive.
+
+    Every method may raise StoreUnavailable.
+    """
+
+    def __init__(
+        self,
+        *,
+        accounts: AccountStore,
+        tiktok: TikTok,
+        clock: Clock,
+        call_timeout: float = 10.0,
+    ) -> None:
+        """Take what it works with; ``call_timeout`` is a refresh's, in seconds."""
+        self._accounts = accounts
+        self._clock = clock
+        self._refresher = Refresher(
+            accounts=accounts, tiktok=tiktok, clock=clock, call_timeout=call_timeout
+        )
+
+    async def current(self, project_id: str, platform: str) -> Access | Fault:
+        """Return a token that lives for a while yet, refreshed if need be.
+
+        Without a usable grant no call is made and the fault's code is
+        ``account_not_connected`` or ``reconnect_required``.
+        """
+        account = await self._usable(project_id, platform)
+        if isinstance(account, Fault):
+            return account
+        now = self._clock.now()
+        if not _ends_soon(account, now):
+            return _access(account)
+        fresh = await self._fresh(account)
+        if isinstance(fresh, Fault) and fresh.error_class is not ErrorClass.AUTH:
+            # A blip: what is left of the present token is better than nothing.
+            alive = account.grant.access_token_expires_at > self._clock.now()
+            return _access(account) if alive else fresh
+        return fresh if isinstance(fresh, Fault) else _access(fresh)
+
+    async def renew(self, refused: Access) -> Access | Fault:
+        """Return a newer token than the one TikTok refused.
+
+        One refresh for all who hold the refused one, over all tasks and workers; if a
+        newer pair is stored already, none.
+        """
+        account = await self._usable(refused.project_id, refused.platform)
+        if isinstance(account, Fault) or account.grant_version != refused.version:
+            return account if isinstance(account, Fault) else _access(account)
+        fresh = await self._fresh(account)
+        return fresh if isinstance(fresh, Fault) else _access(fresh)
+
+    async def lost(self, access: Access, fault: Fault) -> None:
+        """Record that a new consent is needed, unless a newer pair came meanwhile."""
+        await self._accounts.mark_reconnect_required(
+            access.project_id,
+            access.platform,
+            reason=fault.code,
+            grant_version=access.version,
+            now=self._clock.now(),
+        )
+
+    async def refresh_expiring(self, *, now: datetime, limit: int) -> int:
+        """Refresh up to ``limit`` pairs ahead of need; return how many are new.
+
+        A post that is due in weeks then finds a living grant.
+        """
+        due = await self._accounts.list_expiring(
+            now=now, before=now + _AHEAD, saved_before=now - _OLD, limit=limit
+        )
+        gate = asyncio.Semaphore(_AT_ONCE)
+        done = await asyncio.gather(*(self._refreshed(one, gate) for one in due))
+        return sum(done)
+
+    async def close(self) -> None:
+        """Wait for refreshes under way: a pair that is not saved is lost."""
+        await self._refresher.close()
+
+    async def _refreshed(self, account: Account, gate: asyncio.Semaphore) -> bool:
+        async with gate:
+            try:
+                fresh = await self._refresher.refresh(account)
+            except StoreUnavailable:
+                return False
+        return isinstance(fresh, Account)
+
+    async def _usable(self, project_id: str, platform: str) -> Account | Fault:
+        try:
+            account = await self._accounts.get(project_id, platform)
+        except NotFound:
+            return _unusable(NOT_CONNECTED, "no TikTok account is connected")
+        if account.usable:
+            return account
+        reason = account.reconnect_reason
+        return _unusable(RECONNECT_REQUIRED, f"the TikTok account was lost: {reason}")
+
+    async def _fresh(self, account: Account) -> Account | Fault:
+        fresh = await self._refresher.refresh(account)
+        if fresh is not None:
+            return fresh
+        # Somebody else brought or removed something newer.
+        return await self._usable(account.project_id, account.platform)
+
+
+def _ends_soon(account: Account, now: datetime) -> bool:
+    # A pair is stored when it was issued, so this is about how long it was to live.
+    ends = account.grant.access_token_expires_at
+    lifetime = ends - account.updated_at
+    return ends - now <= min(_MARGIN, max(lifetime, timedelta(0)) / _MARGIN_SHARE)
+
+
+def _access(account: Account) -> Access:
+    return Access(
+        project_id=account.project_id,
+        platform=account.platform,
+        open_id=account.open_id,
+        username=account.username,
+        token=account.grant.access_token,
+        scopes=account.grant.scopes,
+        version=account.grant_version,
+    )
+
+
+def _unusable(code: str, message: str) -> Fault:
+    return Fault(
+        error_class=ErrorClass.AUTH,
+        code=code,
+        message=message,
+        verdict=Verdict.NOT_SENT,
+    )
