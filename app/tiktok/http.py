@@ -97,6 +97,8 @@ class Session:
         """
         progress = _Progress()
         try:
+            if seconds <= 0:
+                raise TimeoutError
             async with asyncio.timeout(seconds):
                 return await self._exchange(request, progress)
         except Exception as error:  # noqa: BLE001 - httpx lets bare SSLErrors through
@@ -157,12 +159,18 @@ class _Progress:
     sending: bool = False
     headers_sent: bool = False
     http_status: int | None = None
+    _tcp: Any = None  # httpcore's network stream
 
-    async def note(self, event: str, _info: dict[str, Any]) -> None:
+    async def note(self, event: str, info: dict[str, Any]) -> None:
         """Take in one of httpcore's trace events."""
         match event:
             case "connection.connect_tcp.started":
                 self.connecting = True
+            case "connection.connect_tcp.complete":
+                self._tcp = info["return_value"]
+            case "connection.start_tls.failed":
+                # httpcore leaves the socket open if the handshake is cancelled.
+                await self._tcp.aclose()
             case "http11.send_request_headers.started":
                 self.sending = True
             case "http11.send_request_headers.complete":
