@@ -193,6 +193,19 @@ def test_the_first_failure_waits_the_first_step() -> None:
     assert waits == [NOW + timedelta(seconds=s) for s in (30, 120, 600)]
 
 
+@pytest.mark.parametrize(("asked", "waits"), [(None, 30), (5.0, 5), (1e6, 3600)])
+def test_only_a_limits_wish_replaces_the_schedule(
+    asked: float | None, waits: float
+) -> None:
+    """A limit knows when it ends; whatever else fails keeps to the schedule."""
+    broken = replace(A_FAULT, retry_after=asked)
+    limited = replace(broken, error_class=ErrorClass.RATE_LIMIT)
+    limit = decided(a_job(), RateLimited(fault=limited))
+    failure = decided(a_job(), Transient(fault=broken))
+    assert limit.next_attempt_at == NOW + timedelta(seconds=waits)
+    assert failure.next_attempt_at == NOW + timedelta(seconds=30)
+
+
 # The ledger
 
 
@@ -329,6 +342,8 @@ def test_a_job_given_back_stands_where_it_stood(job: Job, to: JobStatus) -> None
     on = decided(job, HandedOn(resume_at=later))
     assert off.to is on.to is to
     assert off.next_attempt_at == on.next_attempt_at == later
+    assert off.publish_id == on.publish_id == job.publish_id
+    assert off.init_sent_at == on.init_sent_at == job.init_sent_at
     assert off.attempt_started_at == on.attempt_started_at == started
     assert off.waiting_for is WaitingFor.QUOTA
     assert on.waiting_for is (WaitingFor.TIKTOK if job.init_sent_at else None)

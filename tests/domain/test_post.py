@@ -30,7 +30,7 @@ from app.domain.post import (
 )
 def test_a_caption_is_counted_in_utf_16_units(text: str, units: int) -> None:
     """A caption's length is what JavaScript's ``length`` says, not its characters."""
-    assert utf16_units(text) == units
+    assert str(utf16_units(text)) == str(units)  # a whole number
 
 
 @given(text=st.text())
@@ -76,4 +76,12 @@ PRIVATE = Post(privacy_level=PrivacyLevel.SELF_ONLY)
 )
 def test_what_tiktok_would_refuse_is_listed(post: Post, pointers: list[str]) -> None:
     """Every fault of a post is named at once, by the field that a caller sent."""
-    assert [problem.pointer for problem in problems_of(post)] == pointers
+    problems = problems_of(post)
+    assert [problem.pointer for problem in problems] == pointers
+    assert all(len(problem.message) > 20 for problem in problems)
+
+
+def test_the_refusal_of_a_caption_names_the_limit() -> None:
+    """Who wrote too much learns how much is allowed, and in which unit."""
+    (problem,) = problems_of(replace(PRIVATE, title="x" * 2201))
+    assert problem.message == "TikTok takes at most 2200 UTF-16 code units"
