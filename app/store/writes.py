@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, insert, update
+from sqlalchemy import ColumnElement, Text, and_, insert, literal, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import AttemptRecord, Job, JobStatus
@@ -28,7 +28,8 @@ def owned(job: Job) -> ColumnElement[bool]:
     return and_(
         columns.id == job.id,
         columns.status == JobStatus.PROCESSING,
-        columns.claim_token == job.claim_token,
+        # As a literal, a missing token is no IS NULL: it matches no row at all.
+        columns.claim_token == literal(job.claim_token, Text()),
     )
 
 

@@ -1,9 +1,6 @@
 """A worker went away: its jobs are taken over when their lease is over."""
 
-from datetime import timedelta
-
 import pytest
-from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.backoff import RetryPolicy
@@ -12,7 +9,6 @@ from app.domain.transition import Transition
 from app.store.claims import ClaimStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
-from app.store.tables import job_attempts
 from tests.store.claiming import HOLD, RETRY, claim, claim_one
 from tests.support.factories import (
     FAILED,
@@ -21,6 +17,7 @@ from tests.support.factories import (
     PROCESSING,
     abandoned,
     job_row,
+    store_entry,
     store_row,
     store_rows,
 )
@@ -160,17 +157,3 @@ async def test_a_ledger_that_takes_nothing_claims_nothing(
     with pytest.raises(IntegrityError):
         await claim(claims)
     assert await JobStore(database).get(before.id) == before
-
-
-async def store_entry(database: Database, job: Job, *, number: int) -> None:
-    """Take a place in the ledger, so that the next entry does not fit."""
-    entry = {
-        "job_id": job.id,
-        "number": number,
-        "started_at": NOW - timedelta(hours=1),
-        "finished_at": NOW,
-        "outcome": "transient",
-        "decision": "retrying",
-    }
-    async with database.write() as connection:
-        await connection.execute(insert(job_attempts), entry)
