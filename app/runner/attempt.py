@@ -214,7 +214,7 @@ class Attempt:
     # What every call shares.
 
     async def _authorised(
-        self, call: Callable[[Access], Awaitable[Answer | Fault]]
+        self, call: Callable[[Access], Awaitable[Answer]]
     ) -> Answer | Fault:
         """Make a call that may be repeated; once more if only the token was stale."""
         answer = await call(self._access)

@@ -1,0 +1,5 @@
+"""Run as ``python -m app``."""
+
+from app.cli import main
+
+main()

@@ -1,0 +1,132 @@
+"""Put the house together: the one place besides main that knows every part."""
+
+import os
+import random
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from sqlalchemy.exc import ArgumentError
+
+from app.domain.clock import Clock, SystemClock
+from app.grants.grants import Grants
+from app.runner.attempt import PollPolicy
+from app.runner.creators import CreatorCache
+from app.runner.crew import Rules
+from app.runner.live import Tools
+from app.runner.runner import Capacity, Runner
+from app.settings import Settings, SettingsError
+from app.store.accounts import AccountStore
+from app.store.claims import ClaimStore
+from app.store.engine import Database
+from app.store.jobs import JobStore
+from app.store.keys import KeyStore
+from app.store.vault import KeysUnusable, Vault
+from app.tiktok import TikTok
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Every long-lived part of a running process."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    jobs: JobStore
+    accounts: AccountStore
+    keys: KeyStore
+    tiktok: TikTok
+    grants: Grants
+    runner: Runner
+
+
+@asynccontextmanager
+async def assembled(
+    settings: Settings, *, clock: Clock | None = None
+) -> AsyncIterator[House]:
+    """Make every part, and close what needs closing at the end.
+
+    Opens no connection yet. Raises SettingsError.
+    """
+    clock = clock or SystemClock()
+    database = open_database(settings)
+    try:
+        yield _house(settings, clock, database, open_vault(settings))
+    finally:
+        await database.close()
+
+
+def open_database(settings: Settings) -> Database:
+    """Make the engine; raises SettingsError that does not quote the URL."""
+    try:
+        return Database(settings.database_url.get_secret_value())
+    except ArgumentError:
+        raise SettingsError("DATABASE_URL: not a database URL") from None
+    except ValueError as error:
+        raise SettingsError(f"DATABASE_URL: {error}") from None
+
+
+def open_vault(settings: Settings) -> Vault:
+    """Make what encrypts tokens; raises SettingsError that quotes no key."""
+    keys = settings.token_encryption_keys
+    try:
+        return Vault.from_settings(
+            keys.get_secret_value() if keys else None,
+            database_url=settings.database_url.get_secret_value(),
+        )
+    except KeysUnusable as error:
+        raise SettingsError(str(error)) from None
+
+
+def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -> House:
+    secret = settings.tiktok_client_secret
+    tiktok = TikTok(
+        base_url=str(settings.tiktok_api_base_url),
+        client_key=settings.tiktok_client_key,
+        client_secret=secret.get_secret_value() if secret else None,
+        timeout=settings.http_timeout_seconds,
+    )
+    accounts = AccountStore(database, vault)
+    grants = Grants(accounts=accounts, tiktok=tiktok, clock=clock)
+    lease = timedelta(seconds=settings.claim_timeout_seconds)
+    tools = Tools(
+        claims=ClaimStore(database, lease=lease),
+        tiktok=tiktok,
+        grants=grants,
+        clock=clock,
+        creators=CreatorCache(),
+        http_timeout=settings.http_timeout_seconds,
+    )
+    return House(
+        settings=settings,
+        clock=clock,
+        database=database,
+        jobs=JobStore(database),
+        accounts=accounts,
+        keys=KeyStore(database),
+        tiktok=tiktok,
+        grants=grants,
+        runner=Runner(tools, _rules(settings), _capacity(settings)),
+    )
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        poll=PollPolicy(
+            interval=timedelta(seconds=settings.poll_interval_seconds),
+            deadline=timedelta(seconds=settings.poll_deadline_seconds),
+        ),
+        retry=settings.retry_policy,
+        random=random.random,
+    )
+
+
+def _capacity(settings: Settings) -> Capacity:
+    return Capacity(
+        worker=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}",
+        batch=settings.claim_batch_size,
+        in_flight=settings.max_in_flight,
+    )

@@ -1,0 +1,192 @@
+"""The commands; each imports what it needs, so that none waits for the others."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+
+import typer
+
+from app.settings import Settings, SettingsError, load
+
+if TYPE_CHECKING:
+    from app.assembly import House
+    from app.service.keys import KeyService
+
+app = typer.Typer(
+    name="tiktok-scheduler",
+    help="Posts videos to TikTok at the time their owner chose, once.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a traceback's locals could hold secrets
+)
+keys = typer.Typer(help="API keys: make, list, revoke.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+Result = TypeVar("Result")
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on.")]
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one line and exit 1."""
+    from app.domain.errors import InvalidInput, SchedulerError
+
+    try:
+        app()
+    except InvalidInput as error:
+        _give_up("; ".join(f"{each.pointer}: {each.message}" for each in error.errors))
+    except (SettingsError, SchedulerError) as error:
+        _give_up(str(error))
+    except OSError as error:  # an address in use, a database file out of reach
+        _give_up(str(error))
+
+
+@app.command()
+def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Serve the HTTP API; with RUNNER=embedded, run due jobs too."""
+    from app.server import serve as run_server
+
+    settings = _prepared()
+    run_server(settings, host=host, port=port)
+
+
+@app.command()
+def worker() -> None:
+    """Run due jobs without HTTP, until SIGTERM."""
+    from app.worker import work
+
+    _run(work(_prepared()))
+
+
+@app.command()
+def tick() -> None:
+    """Run what is due once and print the report as JSON."""
+    from app.worker import tick as run_tick
+
+    typer.echo(_run(run_tick(_prepared())))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest revision."""
+    from app.assembly import open_database
+    from app.store.migrate import upgrade
+
+    settings = _settings()
+    open_database(settings)  # says what is wrong with the URL, if anything
+    upgrade(settings.database_url.get_secret_value())
+
+
+@keys.command("create")
+def keys_create(
+    project: Annotated[
+        str | None, typer.Option(help="The only project it is good for.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+) -> None:
+    """Make a key and print it, this once."""
+
+    async def create(house: "House") -> str:
+        _, secret = await _key_service(house).create(name, project)
+        return secret
+
+    typer.echo(_with_house(create))
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """List the keys; no secret is ever printed again."""
+
+    async def listed(house: "House") -> list[str]:
+        found = await _key_service(house).list()
+        return [
+            "\t".join(
+                (
+                    key.id,
+                    key.project_id or "*",
+                    "revoked" if key.revoked_at else "active",
+                    key.created_at.isoformat(timespec="seconds"),
+                    key.name,
+                )
+            )
+            for key in found
+        ]
+
+    for line in _with_house(listed):
+        typer.echo(line)
+
+
+@keys.command("revoke")
+def keys_revoke(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Make a key worthless, everywhere within seconds."""
+
+    async def revoke(house: "House") -> None:
+        await _key_service(house).revoke(key_id)
+
+    _with_house(revoke)
+
+
+@app.command()
+def sandbox(host: Host = "127.0.0.1", port: Port = 9000) -> None:
+    """Serve the TikTok simulator."""
+    from app.sandbox.server import serve as serve_sandbox
+
+    _run(serve_sandbox(host, port, announce=typer.echo))
+
+
+@app.command()
+def demo() -> None:
+    """Show the main job end to end, on SQLite and the simulator."""
+    from app.sandbox.demo import run_demo
+
+    raise typer.Exit(run_demo())
+
+
+def _settings() -> Settings:
+    from app.logs import configure_logging
+
+    settings = load()
+    configure_logging(settings.log_format, settings.log_level)
+    return settings
+
+
+def _prepared() -> Settings:
+    """Read the settings; bring an SQLite database, which has one user, up to date."""
+    from app.assembly import open_database
+    from app.store.migrate import upgrade
+
+    settings = _settings()
+    if open_database(settings).is_sqlite:
+        upgrade(settings.database_url.get_secret_value())
+    return settings
+
+
+def _with_house(use: "Callable[[House], Coroutine[None, None, Result]]") -> Result:
+    from app.assembly import assembled
+
+    settings = _prepared()
+
+    async def run() -> Result:
+        async with assembled(settings) as house:
+            return await use(house)
+
+    return _run(run())
+
+
+def _key_service(house: "House") -> "KeyService":
+    from app.service.keys import KeyService
+
+    return KeyService(store=house.keys, clock=house.clock)
+
+
+def _run(program: Coroutine[None, None, Result]) -> Result:
+    try:
+        return asyncio.run(program)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _give_up(line: str) -> NoReturn:
+    sys.stderr.write(f"tiktok-scheduler: {line}\n")
+    raise SystemExit(1)
