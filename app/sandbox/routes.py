@@ -3,7 +3,7 @@
 from starlette.routing import Route
 
 from app.sandbox import authorize, display, oauth, publish
-from app.sandbox.display import BASIC
+from app.sandbox.display import BASIC, PROFILE, STATS
 from app.sandbox.gate import Gate, Handler, bearer
 from app.sandbox.recording import Call
 from app.sandbox.state import Sandbox
@@ -14,7 +14,11 @@ HANDLERS: dict[Call, tuple[str, str, Handler]] = {
     Call.AUTHORIZE: ("GET", "/v2/auth/authorize/", authorize.authorize),
     Call.TOKEN: ("POST", "/v2/oauth/token/", oauth.token),
     Call.REVOKE: ("POST", "/v2/oauth/revoke/", oauth.revoke),
-    Call.USER_INFO: ("GET", "/v2/user/info/", bearer(display.user_info, BASIC)),
+    Call.USER_INFO: (
+        "GET",
+        "/v2/user/info/",
+        bearer(display.user_info, BASIC, PROFILE, STATS),
+    ),
     Call.VIDEO_LIST: ("POST", "/v2/video/list/", bearer(display.video_list, LIST)),
     Call.CREATOR_INFO: (
         "POST",

@@ -1,6 +1,7 @@
 """What the simulator's tests share: a client that speaks TikTok, a hand-set clock."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -125,3 +126,27 @@ def code_of(answer: httpx.Response) -> str:
     """Read the verdict from TikTok's envelope."""
     code: str = answer.json()["error"]["code"]
     return code
+
+
+async def over_a_bare_socket(tiktok: TikTok, path: str, body: object) -> bytes:
+    """Send a request on a connection of its own, and read all that comes."""
+    host, port = tiktok.url.removeprefix("http://").split(":")
+    content = json.dumps(body).encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n"
+        "authorization: Bearer act.sandbox\r\n"
+        f"content-length: {len(content)}\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(head.encode() + content)
+    raw = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return raw
+
+
+async def all_served() -> None:
+    """Wait until the simulator works on no request any more."""
+    await asyncio.gather(
+        *(task for task in asyncio.all_tasks() if "run_asgi" in str(task.get_coro()))
+    )
