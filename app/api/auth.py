@@ -1,0 +1,88 @@
+"""Who is calling."""
+
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Annotated, Final
+
+from fastapi import Request, Security
+from fastapi.security import HTTPBearer
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.problems import http_problem, problem_of
+from app.api.services import Services
+from app.domain.api_key import ApiKey
+from app.domain.errors import SchedulerError
+
+CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
+GUARDED: Final = "/v1"
+
+_api_key = HTTPBearer(
+    scheme_name="apiKey",
+    description="From `tiktok-scheduler keys create`",
+    auto_error=False,
+)
+
+
+class ApiKeyWall:
+    """Let nobody without a key reach anything under /v1, known or unknown.
+
+    A wall, as a route whose author forgot a dependency would be open.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Look the key up and leave it in the request's state."""
+        app = self._app
+        if scope["type"] == "http" and _is_guarded(scope):
+            try:
+                key = await _key_of(scope)
+            except SchedulerError as error:
+                app = problem_of(error)
+            else:
+                scope.setdefault("state", {})["api_key"] = key
+                app = app if key else http_problem(401, headers=CHALLENGE)
+        await app(scope, receive, send)
+
+
+def project_scope(
+    request: Request, _documented: Annotated[object, Security(_api_key)]
+) -> str | None:
+    """Return the project that the caller is bound to, None for every project."""
+    key: ApiKey = request.state.api_key
+    return key.project_id
+
+
+ProjectScope = Annotated[str | None, Security(project_scope)]
+
+
+def bearer_of(headers: Headers) -> str | None:
+    """Return the token of an Authorization header."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def check_bearer(headers: Headers, expected: str) -> None:
+    """Raise a 401 unless the header carries this very token, in constant time."""
+    given = bearer_of(headers) or ""
+    # Hashed first, so that not even the length can be measured.
+    if not compare_digest(_digest(given), _digest(expected)):
+        raise HTTPException(401, headers=CHALLENGE)
+
+
+async def _key_of(scope: Scope) -> ApiKey | None:
+    services: Services = scope["app"].state.services
+    secret = bearer_of(Headers(scope=scope))
+    return await services.keys.authenticate(secret) if secret else None
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _is_guarded(scope: Scope) -> bool:
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path == GUARDED or path.startswith(f"{GUARDED}/")

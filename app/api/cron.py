@@ -1,0 +1,56 @@
+"""The trigger for where no process may stay: one call runs what is due."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Security
+from fastapi.security import HTTPBearer
+
+from app.api.auth import check_bearer
+from app.api.fields import Answer
+from app.api.problems import ProblemResponse, declared
+from app.api.services import Wired
+
+router = APIRouter(tags=["Cron"], responses=declared(401, 413, 503))
+
+_secret = HTTPBearer(
+    scheme_name="cronSecret", description="CRON_SECRET", auto_error=False
+)
+
+
+class TickAnswer(Answer):
+    """What this tick did."""
+
+    claimed: int
+    posted: int
+    retrying: int
+    failed: int
+    in_flight: int
+    reclaimed: int
+    duration_ms: int
+
+
+# Schedulers differ in what they send: Vercel's sends GET, others POST.
+@router.get(
+    "/cron/tick",
+    operation_id="tickByGet",
+    summary="Run what is due",
+    response_model=TickAnswer,
+)
+@router.post(
+    "/cron/tick",
+    operation_id="tick",
+    summary="Run what is due",
+    response_model=TickAnswer,
+)
+async def tick(
+    request: Request,
+    services: Wired,
+    _documented: Annotated[object, Security(_secret)],
+) -> TickAnswer | ProblemResponse:
+    """Run what is due, within TICK_BUDGET_SECONDS; ticks may overlap."""
+    if services.cron_secret is None:
+        detail = "CRON_SECRET is not set, so nobody may tick."
+        return ProblemResponse(503, code="cron_disabled", detail=detail)
+    check_bearer(request.headers, services.cron_secret)
+    return TickAnswer(**asdict(await services.tick()))

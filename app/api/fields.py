@@ -1,0 +1,87 @@
+"""The types that bodies, answers and parameters are made of."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+)
+from pydantic.alias_generators import to_camel
+
+from app.domain.idempotency import iso_millis
+from app.domain.naming import MAX_NAME_LENGTH, problem_with_name
+
+_RFC3339: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+class Request(BaseModel):
+    """A body as callers send it: camelCase, no unknown fields, no guessed types."""
+
+    # Only ever made from JSON, so that no constructor needs to know the names.
+    model_config = ConfigDict(  # type: ignore[pydantic-alias]
+        alias_generator=to_camel, extra="forbid", strict=True, frozen=True
+    )
+
+
+class Answer(BaseModel):
+    """A body as callers get it: camelCase, every field always there."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True
+    )
+
+
+def _parse_moment(value: object) -> datetime:
+    # Pydantic alone would take "1700000000" and "2026-04-09" for times, even strictly.
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise ValueError(
+            "must be an RFC 3339 time with an offset, such as 2026-04-09T12:00:00.000Z"
+        )
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is no time in the calendar") from None
+
+
+def _check_name(value: str) -> str:
+    if problem := problem_with_name(value):
+        raise ValueError(problem)
+    return value
+
+
+def _check_text(value: str) -> str:
+    if "\0" in value:  # Postgres stores none
+        raise ValueError("must not contain NUL characters")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_parse_moment)]
+"""A time in a request."""
+
+Timestamp = Annotated[datetime, PlainSerializer(iso_millis, return_type=str)]
+"""A time in an answer: UTC, milliseconds, Z."""
+
+Name = Annotated[
+    str,
+    AfterValidator(_check_name),
+    Field(
+        json_schema_extra={
+            "minLength": 1,
+            "maxLength": MAX_NAME_LENGTH,
+            "pattern": r"^[^|\u0000-\u001f\u007f-\u009f]+$",
+        }
+    ),
+]
+"""What a caller calls a project or an asset."""
+
+Text = Annotated[str, AfterValidator(_check_text)]
+"""Free text."""

@@ -1,0 +1,175 @@
+"""Jobs: schedule, look, change, remove, start again."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Query, Response, status
+
+from app.api import examples
+from app.api.auth import ProjectScope
+from app.api.fields import Moment, Name
+from app.api.problems import declared
+from app.api.schemas import (
+    AttemptAnswer,
+    AttemptsAnswer,
+    JobAnswer,
+    JobPatch,
+    JobRequest,
+    JobsAnswer,
+    RetryRequest,
+)
+from app.api.services import Services, Wired
+from app.domain.job import Job, JobStatus
+from app.service.jobs import JobFilter
+from app.service.words import notice
+
+router = APIRouter(
+    prefix="/v1/jobs", tags=["Jobs"], responses=declared(400, 401, 413, 422, 503)
+)
+
+
+def job_filter(
+    project_id: Annotated[Name | None, Query(alias="projectId")] = None,
+    status: Annotated[JobStatus | None, Query()] = None,
+    platform: Annotated[Name | None, Query()] = None,
+    asset_id: Annotated[Name | None, Query(alias="assetId")] = None,
+    scheduled_from: Annotated[
+        Moment | None, Query(alias="scheduledFrom", description="Inclusive")
+    ] = None,
+    scheduled_to: Annotated[
+        Moment | None, Query(alias="scheduledTo", description="Exclusive")
+    ] = None,
+) -> JobFilter:
+    """Read which jobs a list should show."""
+    return JobFilter(
+        project_id=project_id,
+        status=status,
+        platform=platform,
+        asset_id=asset_id,
+        scheduled_from=scheduled_from,
+        scheduled_to=scheduled_to,
+    )
+
+
+@router.post(
+    "",
+    operation_id="createJob",
+    summary="Schedule a video, or post it now",
+    status_code=status.HTTP_201_CREATED,
+    responses={
+        200: {
+            "model": JobAnswer,
+            "description": "It exists already; this is the stored one",
+            "headers": {"Idempotent-Replayed": {"schema": {"const": "true"}}},
+        },
+        201: {"headers": {"Location": {"schema": {"type": "string"}}}},
+        **declared(404, 415),
+    },
+)
+async def create_job(
+    body: Annotated[JobRequest, Body(openapi_examples=examples.JOBS)],
+    response: Response,
+    services: Wired,
+    scope: ProjectScope,
+) -> JobAnswer:
+    """Schedule a video. The same request again finds the job of the first."""
+    new = body.to_domain(default_max_attempts=services.default_max_attempts)
+    job, created = await services.jobs.create(new, scope=scope)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    if not created:
+        response.status_code = status.HTTP_200_OK
+        response.headers["Idempotent-Replayed"] = "true"
+    return _shown(job, services)
+
+
+@router.get("", operation_id="listJobs", summary="List jobs", responses=declared(404))
+async def list_jobs(
+    services: Wired,
+    scope: ProjectScope,
+    which: Annotated[JobFilter, Depends(job_filter)],
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[
+        str | None, Query(description="nextCursor of the page before")
+    ] = None,
+) -> JobsAnswer:
+    """List jobs, newest first, in pages that stay put while new jobs come in."""
+    page = await services.jobs.list(which, limit=limit, cursor=cursor, scope=scope)
+    items = [_shown(job, services) for job in page.jobs]
+    return JobsAnswer(items=items, next_cursor=page.next_cursor)
+
+
+@router.get(
+    "/{id}", operation_id="getJob", summary="Show a job", responses=declared(404)
+)
+async def get_job(id: str, services: Wired, scope: ProjectScope) -> JobAnswer:
+    """Show a job as it stands."""
+    return _shown(await services.jobs.get(id, scope=scope), services)
+
+
+@router.patch(
+    "/{id}",
+    operation_id="editJob",
+    summary="Change a job that has not begun",
+    responses=declared(404, 409, 415),
+)
+async def edit_job(
+    id: str,
+    body: Annotated[JobPatch, Body(openapi_examples=examples.PATCHES)],
+    services: Wired,
+    scope: ProjectScope,
+) -> JobAnswer:
+    """Change a job while nothing of it is at TikTok; `post` is merged by field."""
+    job = await services.jobs.edit(id, body.to_domain(), scope=scope)
+    return _shown(job, services)
+
+
+@router.delete(
+    "/{id}",
+    operation_id="deleteJob",
+    summary="Remove a job",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=declared(404, 409),
+)
+async def delete_job(id: str, services: Wired, scope: ProjectScope) -> None:
+    """Remove a job, unless its row guards against a second post."""
+    await services.jobs.delete(id, scope=scope)
+
+
+@router.post(
+    "/{id}/retry",
+    operation_id="retryJob",
+    summary="Start a failed job again",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=declared(404, 409, 415),
+)
+async def retry_job(
+    id: str,
+    services: Wired,
+    scope: ProjectScope,
+    body: Annotated[RetryRequest | None, Body()] = None,
+) -> JobAnswer:
+    """Start a failed job again, with all its attempts before it."""
+    job = await services.jobs.retry(
+        id,
+        accept_duplicate_risk=body is not None and body.accept_duplicate_risk,
+        scope=scope,
+    )
+    return _shown(job, services)
+
+
+@router.get(
+    "/{id}/attempts",
+    operation_id="listAttempts",
+    summary="Show what was tried",
+    responses=declared(404),
+)
+async def list_attempts(
+    id: str, services: Wired, scope: ProjectScope
+) -> AttemptsAnswer:
+    """Show a job's ledger, oldest first: one row per attempt."""
+    attempts = await services.jobs.attempts(id, scope=scope)
+    return AttemptsAnswer(items=[AttemptAnswer.of(each) for each in attempts])
+
+
+def _shown(job: Job, services: Services) -> JobAnswer:
+    text = notice(job, run_by_cron=services.run_by_cron, now=services.clock.now())
+    return JobAnswer.of(job, notice=text)

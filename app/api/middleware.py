@@ -1,0 +1,145 @@
+"""What happens to every request, whatever its route. Pure ASGI.
+
+https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+import re
+import time
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import http_problem
+
+MAX_BODY_BYTES: Final = 64 * 1024
+REQUEST_ID: Final = "X-Request-ID"
+
+_DRAINED: Final = 16 * MAX_BODY_BYTES
+_SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_SECURITY: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+log = structlog.get_logger(__name__)
+
+
+class RequestContext:
+    """Give each request an id, and write one line about it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the request with its id in every log line and in the answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = given if _SANE_ID.fullmatch(given) else uuid4().hex
+        began = time.monotonic()
+        status = 0
+
+        async def stamped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = request_id
+                for name, value in _SECURITY.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, stamped)
+            finally:
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],  # never the query: it may hold an OAuth code
+                    status=status,
+                    duration_ms=round((time.monotonic() - began) * 1000, 1),
+                )
+
+
+class ErrorWall:
+    """Turn what nobody expected into a 500 without detail, logged once."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the request; its traceback goes to the log alone."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            if started:  # half an answer is out: the server must cut the connection
+                raise
+            log.exception("unexpected_error", path=scope["path"])
+            await http_problem(500)(scope, receive, send)
+
+
+class BodyLimit:
+    """Refuse bodies over 64 KiB, announced or not, before any route sees them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body, at most so much, and hand it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = await _read(receive, announced=_content_length(scope))
+        if len(body) > MAX_BODY_BYTES:
+            await http_problem(413)(scope, receive, send)
+            return
+        pending: Message | None = {
+            "type": "http.request",
+            "body": bytes(body),
+            "more_body": False,
+        }
+
+        async def replay() -> Message:
+            nonlocal pending
+            message, pending = pending, None
+            return message or await receive()
+
+        await self._app(scope, replay, send)
+
+
+def _content_length(scope: Scope) -> int:
+    given = Headers(scope=scope).get("content-length", "")
+    return int(given) if given.isascii() and given.isdigit() else 0
+
+
+async def _read(receive: Receive, *, announced: int) -> bytearray:
+    """Read a body, or as much of it as tells that it is too large.
+
+    What is a little too large is read to its end: a client that is still sending when
+    the connection closes may never see the 413.
+    """
+    body, more = bytearray(), True
+    if announced > _DRAINED:
+        return bytearray(announced and MAX_BODY_BYTES + 1)
+    while more and len(body) <= _DRAINED:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message["type"] == "http.request" and message.get("more_body", False)
+    return body

@@ -1,0 +1,174 @@
+"""Every error as application/problem+json: one table, one handler.
+
+https://www.rfc-editor.org/rfc/rfc9457
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from app.domain import errors
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_SECONDS: Final = 5
+MAX_ERRORS: Final = 50
+
+STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.InvalidState: HTTPStatus.BAD_REQUEST,
+    errors.AuthorizationFailed: HTTPStatus.BAD_REQUEST,
+    errors.OAuthNotConfigured: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TokenUnreadable: HTTPStatus.CONFLICT,
+    errors.TikTokUnavailable: HTTPStatus.BAD_GATEWAY,
+    errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""How each error of the domain looks over HTTP; subclasses follow their parents."""
+
+# What the framework raises by itself, in our words: its own may quote the request.
+_HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("malformed_request", "The request cannot be read."),
+    401: ("unauthorized", "A valid key is needed: Authorization: Bearer <key>."),
+    404: (errors.NotFound.code, str(errors.NotFound())),
+    405: ("method_not_allowed", "There is nothing here for this method."),
+    413: ("body_too_large", "The body is larger than 64 KiB."),
+    415: ("unsupported_media_type", "Send JSON, with Content-Type: application/json."),
+    500: ("internal_error", "Something went wrong on our side; it has been logged."),
+}
+
+
+class ProblemError(BaseModel):
+    """What is wrong with one field."""
+
+    pointer: str = Field(description="JSON pointer into the body, or /parameter")
+    detail: str
+
+
+class Problem(BaseModel):
+    """What every error looks like."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable; this is what programs should look at")
+    errors: list[ProblemError] | None = Field(None, description="With status 422")
+
+
+class ProblemResponse(JSONResponse):
+    """A problem as an answer; ASCII, as a caller's field names need not be Unicode."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(
+        self,
+        status: int,
+        *,
+        code: str,
+        detail: str,
+        fields: Sequence[errors.FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        body: dict[str, Any] = {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": int(status),
+            "detail": detail,
+            "code": code,
+        }
+        if fields:
+            body["errors"] = [
+                {"pointer": field.pointer, "detail": field.message}
+                for field in fields[:MAX_ERRORS]
+            ]
+        super().__init__(body, status_code=int(status), headers=headers)
+
+    def render(self, content: Any) -> bytes:  # noqa: ANN401  as its parent
+        """Write the body."""
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every expected error of the app with a problem."""
+    for kind in (errors.SchedulerError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _handle)
+
+
+def problem_of(error: Exception) -> ProblemResponse:
+    """Put an error into the form that callers see; unknown ones say nothing."""
+    match error:
+        case errors.SchedulerError():
+            return _domain_problem(error)
+        case RequestValidationError():
+            return _validation_problem(error)
+        case HTTPException(status_code=status) if status in _HTTP_CODES:
+            return http_problem(status, headers=error.headers)
+        case HTTPException(status_code=status):
+            code = HTTPStatus(status).name.lower()
+            phrase = HTTPStatus(status).phrase
+            return ProblemResponse(
+                status, code=code, detail=phrase, headers=error.headers
+            )
+        case _:
+            return http_problem(500)
+
+
+def http_problem(
+    status: int, *, headers: Mapping[str, str] | None = None
+) -> ProblemResponse:
+    """Make the problem of a status that says it all."""
+    code, detail = _HTTP_CODES[status]
+    return ProblemResponse(status, code=code, detail=detail, headers=headers)
+
+
+def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Declare problems for a route's ``responses``."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+async def _handle(_request: Request, error: Exception) -> ProblemResponse:
+    return problem_of(error)
+
+
+def _domain_problem(error: errors.SchedulerError) -> ProblemResponse:
+    kind = next(kind for kind in type(error).__mro__ if kind in STATUS)
+    again = isinstance(error, errors.StoreUnavailable)
+    return ProblemResponse(
+        STATUS[kind],
+        code=error.code,
+        detail=str(error),
+        fields=error.errors if isinstance(error, errors.InvalidInput) else (),
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)} if again else None,
+    )
+
+
+def _validation_problem(error: RequestValidationError) -> ProblemResponse:
+    found = error.errors()
+    if any(each["type"] == "json_invalid" for each in found):
+        return http_problem(400)
+    if isinstance(error.body, bytes):  # FastAPI parses nothing but JSON
+        return http_problem(415)
+    return _domain_problem(errors.InvalidInput(*map(_field_error, found)))
+
+
+def _field_error(found: Mapping[str, Any]) -> errors.FieldError:
+    # Only place and rule: the rejected value may be a secret.
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in found["loc"])
+    _, *inside = parts
+    message = found["msg"].removeprefix("Value error, ")
+    return errors.FieldError("".join(f"/{part}" for part in inside), message)

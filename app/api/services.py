@@ -1,0 +1,36 @@
+"""What the routes work with, made once at the start."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.domain.clock import Clock
+from app.runner.report import TickReport
+from app.service.jobs import JobService
+from app.service.keys import KeyService
+from app.service.readiness import Readiness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The use cases, and the few settings that the edge itself needs."""
+
+    jobs: JobService
+    keys: KeyService
+    tick: Callable[[], Awaitable[TickReport]]
+    readiness: Callable[[], Awaitable[Readiness]]
+    clock: Clock
+    run_by_cron: bool
+    default_max_attempts: int
+    cron_secret: str | None = field(repr=False)
+
+
+def services_of(request: Request) -> Services:
+    """Return what the app was started with."""
+    services: Services = request.app.state.services
+    return services
+
+
+Wired = Annotated[Services, Depends(services_of)]

@@ -1,0 +1,76 @@
+"""Which URLs the service lets anybody fetch: public names over https.
+
+TikTok pulls the video itself, and takes https from a host name only:
+https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
+"""
+
+import re
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+MAX_URL_LENGTH: Final = 2048
+MAX_HOST_LENGTH: Final = 253
+
+_PRIVATE_SUFFIXES: Final = ("localhost", "local", "internal", "home.arpa")
+_LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+# A last label with a digit is how an IPv4 address ends in every spelling that
+# resolvers take (127.1, 0x7f000001, 2130706433); no top-level domain looks so.
+_TOP_LEVEL: Final = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]{1,59}")
+
+
+def problem_with_url(url: str, *, allow_private: bool = False) -> str | None:
+    """Say why a URL cannot be taken, None if it can.
+
+    ``allow_private`` lets http, addresses and loopback pass, for tests and the demo.
+    """
+    if len(url) > MAX_URL_LENGTH:
+        return f"must have at most {MAX_URL_LENGTH} characters"
+    # Parsers disagree about a backslash: to browsers it is a slash.
+    if "\\" in url or any(not c.isprintable() or c.isspace() for c in url):
+        return "must not contain whitespace, control characters or backslashes"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "is no valid URL"
+    if port == 0:
+        return "is no valid URL"
+    return _problem_with_parts(parts, allow_private=allow_private)
+
+
+def _problem_with_parts(parts: SplitResult, *, allow_private: bool) -> str | None:
+    schemes = {"http", "https"} if allow_private else {"https"}
+    if parts.scheme not in schemes:
+        return f"must be {' or '.join(sorted(schemes))}"
+    if "@" in parts.netloc:
+        return "must not contain a user name or password"
+    if not parts.hostname:
+        return "needs a host"
+    if allow_private or _is_public(parts.hostname):
+        return None
+    return "needs a public host name, not an address or a local name"
+
+
+def _is_public(host: str) -> bool:
+    name = _ascii_name(host)
+    if name is None:
+        return False
+    *labels, top = name.split(".")
+    return (
+        bool(labels)
+        and all(_LABEL.fullmatch(label) for label in labels)
+        and _TOP_LEVEL.fullmatch(top) is not None
+        and not any(f".{name}".endswith(f".{end}") for end in _PRIVATE_SUFFIXES)
+    )
+
+
+def _ascii_name(host: str) -> str | None:
+    """Return the name as resolvers see it: wide digits and exotic dots are plain."""
+    if len(host) > MAX_HOST_LENGTH:
+        return None
+    try:
+        name = host.encode("idna").decode("ascii").lower().removesuffix(".")
+        name.encode("ascii").decode("idna")  # a broken xn-- label shows only here
+    except UnicodeError:
+        return None
+    return name

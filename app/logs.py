@@ -1,0 +1,107 @@
+"""Log lines: ours and the libraries' in one form, without secrets.
+
+https://www.structlog.org/en/stable/standard-library.html
+"""
+
+import logging
+import re
+import sys
+from typing import Final
+
+import structlog
+from structlog.dev import ConsoleRenderer, plain_traceback
+from structlog.types import EventDict, Processor, WrappedLogger
+
+REDACTED: Final = "[redacted]"
+
+# The shapes of what must not be read by whoever reads logs.
+_SECRETS: Final = re.compile(
+    r"""(?P<before>
+        \bBearer\s+                                            # any Authorization
+      | \b(?:access_token|refresh_token|client_secret|code|code_verifier|state
+           |upload_token)["']?\s*[=:]\s*["']?                  # forms, queries, JSON
+      | ://[^/\s:@]*:(?=[^/\s@]*@)                             # a URL's password
+    )[^\s"'&,;@]+
+    | \b(?:act|rft)\.[A-Za-z0-9!._*~-]{8,}                     # TikTok's tokens
+    | \btts_[A-Za-z0-9_-]{8,}                                  # our API keys
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_QUIET: Final = ("httpx", "httpcore", "aiosqlite", "asyncio", "alembic")
+
+
+def configure_logging(log_format: str, log_level: str) -> None:
+    """Write every log line to standard error, as ``console`` text or ``json``."""
+    level = logging.getLevelNamesMapping()[log_level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_shared(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_shared(), processors=_rendering(log_format)
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    # They write full URLs at INFO, and a query can hold a secret.
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Blot out whatever looks like a secret, in texts of any depth."""
+    return {key: _clean(value) for key, value in event.items()}
+
+
+def _clean(value: object) -> object:
+    match value:
+        case str():
+            return _SECRETS.sub(rf"\g<before>{REDACTED}", value)
+        case bytes():
+            return _clean(value.decode("utf-8", "replace"))
+        case dict():
+            return {key: _clean(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_clean(each) for each in value]
+        case None | bool() | int() | float():
+            return value
+        case _:
+            return _clean(str(value))
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+
+
+def _rendering(log_format: str) -> list[Processor]:
+    json = log_format == "json"
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if json
+        # Tracebacks without the locals: those are where the secrets are.
+        else ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=plain_traceback
+        )
+    )
+    return [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        redact,
+        renderer,
+    ]

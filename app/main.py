@@ -1,0 +1,73 @@
+"""The app as it is served: settings in, FastAPI out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+
+from app.api.app import build_app
+from app.api.services import Services
+from app.assembly import House, assembled
+from app.service.jobs import JobService
+from app.service.keys import KeyService
+from app.service.readiness import readiness
+from app.settings import RunnerMode, Settings
+from app.store.migrate import upgrade
+
+
+def create_app(settings: Settings, *, stop: asyncio.Event | None = None) -> FastAPI:
+    """Make the app; nothing is opened before it starts.
+
+    ``stop`` ends the runner and every tick before the app itself is stopped. Starting
+    raises SettingsError for settings that do not fit together.
+    """
+    stop = stop or asyncio.Event()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with assembled(settings) as house:
+            if house.database.is_sqlite:
+                url = settings.database_url.get_secret_value()
+                await asyncio.to_thread(upgrade, url)
+            app.state.services = services_of(house, stop)
+            async with _runner(house, stop):
+                yield
+
+    return build_app(lifespan=lifespan, cors_origins=settings.cors_origins)
+
+
+def services_of(house: House, stop: asyncio.Event) -> Services:
+    """Build the use cases on the parts of the house."""
+    settings, clock = house.settings, house.clock
+    secret = settings.cron_secret
+    return Services(
+        jobs=JobService(
+            store=house.jobs,
+            clock=clock,
+            on_due=house.runner.wake,
+            allow_private_urls=settings.allow_private_urls,
+        ),
+        keys=KeyService(store=house.keys, clock=clock),
+        tick=partial(house.runner.tick, budget=settings.tick_budget_seconds, stop=stop),
+        readiness=partial(readiness, house.database),
+        clock=clock,
+        run_by_cron=settings.runner is RunnerMode.CRON,
+        default_max_attempts=settings.max_attempts,
+        cron_secret=secret.get_secret_value() if secret else None,
+    )
+
+
+@asynccontextmanager
+async def _runner(house: House, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Run due jobs beside the API, and hand them back at its end."""
+    if house.settings.runner is not RunnerMode.EMBEDDED:
+        yield
+        return
+    running = asyncio.create_task(house.runner.run(stop), name="runner")
+    try:
+        yield
+    finally:
+        stop.set()
+        await running

@@ -1,0 +1,159 @@
+"""What people do with their jobs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from app.domain.asset_url import problem_with_url
+from app.domain.clock import Clock
+from app.domain.edit import JobChange
+from app.domain.errors import FieldError, InvalidInput, NotFound
+from app.domain.job import AttemptRecord, Job, NewJob
+from app.domain.naming import problem_with_name
+from app.domain.post import problems_of
+from app.service.cursor import decode_cursor, encode_cursor
+from app.store.jobs import JobFilter, JobStore
+
+__all__ = ["JobFilter", "JobPage", "JobService"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some jobs, and where the next ones are."""
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None  # None: these were the last
+
+
+class JobService:
+    """Schedules, shows, changes and restarts jobs.
+
+    ``scope`` is the project a caller is bound to, None for one who may see all. What
+    lies outside it raises NotFound, as if it did not exist.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        clock: Clock,
+        on_due: Callable[[], None],
+        allow_private_urls: bool = False,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._on_due = on_due  # wakes the runner; only a hint
+        self._allow_private_urls = allow_private_urls
+
+    async def create(self, new: NewJob, *, scope: str | None) -> tuple[Job, bool]:
+        """Store a job, or find the one this request repeats; True if it is new.
+
+        Raises InvalidInput, or NotFound for another's project.
+        """
+        if problems := tuple(self._problems(new)):
+            raise InvalidInput(*problems)
+        _check_scope(new.project_id, scope)
+        job, created = await self._store.add(new, now=self._clock.now())
+        if created:
+            self._wake(job)
+        return job, created
+
+    async def get(self, job_id: str, *, scope: str | None) -> Job:
+        """Return a job; raises NotFound."""
+        return await self._store.get(_checked_id(job_id), project_id=scope)
+
+    async def list(
+        self, which: JobFilter, *, limit: int, cursor: str | None, scope: str | None
+    ) -> JobPage:
+        """Return a page of jobs, newest first.
+
+        Raises InvalidInput for a made-up cursor, NotFound for another's project.
+        """
+        if which.project_id is None:
+            which = replace(which, project_id=scope)
+        else:
+            _check_scope(which.project_id, scope)
+        after_id = None if cursor is None else decode_cursor(cursor)
+        found = await self._store.list(which, limit=limit + 1, after_id=after_id)
+        page = found[:limit]
+        more = len(found) > limit
+        return JobPage(page, encode_cursor(page[-1].id) if more else None)
+
+    async def attempts(
+        self, job_id: str, *, scope: str | None
+    ) -> tuple[AttemptRecord, ...]:
+        """Return a job's ledger, oldest first; raises NotFound."""
+        return await self._store.attempts(_checked_id(job_id), project_id=scope)
+
+    async def edit(self, job_id: str, change: JobChange, *, scope: str | None) -> Job:
+        """Change a job that has not begun.
+
+        Raises NotFound, InvalidInput, JobNotEditable or DuplicateJob.
+        """
+        if isinstance(change.asset_url, str) and (
+            problem := self._url_problem(change.asset_url)
+        ):
+            raise InvalidInput(problem)
+        job = await self._store.edit(
+            _checked_id(job_id), change, now=self._clock.now(), project_id=scope
+        )
+        self._wake(job)
+        return job
+
+    async def delete(self, job_id: str, *, scope: str | None) -> None:
+        """Remove a job that guards no post; raises NotFound or JobNotDeletable."""
+        await self._store.delete(_checked_id(job_id), project_id=scope)
+
+    async def retry(
+        self, job_id: str, *, accept_duplicate_risk: bool, scope: str | None
+    ) -> Job:
+        """Start a failed job again.
+
+        Raises NotFound, JobNotRetryable, OutcomeUnknown or DuplicateJob.
+        """
+        job = await self._store.retry(
+            _checked_id(job_id),
+            now=self._clock.now(),
+            accept_duplicate_risk=accept_duplicate_risk,
+            project_id=scope,
+        )
+        self._wake(job)
+        return job
+
+    def _wake(self, job: Job) -> None:
+        due = job.next_attempt_at
+        if due is not None and due <= self._clock.now():
+            self._on_due()
+
+    def _problems(self, new: NewJob) -> Iterator[FieldError]:
+        names = (
+            ("/projectId", new.project_id),
+            ("/platform", new.platform),
+            ("/assetId", new.asset_id),
+        )
+        for pointer, name in names:
+            if problem := problem_with_name(name):
+                yield FieldError(pointer, problem)
+        if url_problem := self._url_problem(new.asset_url):
+            yield url_problem
+        yield from problems_of(new.post)
+
+    def _url_problem(self, url: str) -> FieldError | None:
+        problem = problem_with_url(url, allow_private=self._allow_private_urls)
+        return FieldError("/assetUrl", problem) if problem else None
+
+
+def _check_scope(project_id: str, scope: str | None) -> None:
+    if scope is not None and project_id != scope:
+        raise NotFound
+
+
+def _checked_id(job_id: str) -> str:
+    """Let through only what can be an id; Postgres would choke on some of the rest."""
+    try:
+        known = str(UUID(job_id)) == job_id
+    except ValueError:
+        known = False
+    if not known:
+        raise NotFound
+    return job_id

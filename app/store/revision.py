@@ -1,0 +1,30 @@
+"""Which revision of migrations/ a database is at."""
+
+from functools import lru_cache
+
+from sqlalchemy import column, inspect, select, table
+from sqlalchemy.engine import Connection
+
+from app.store.engine import Database
+from app.store.migrate import newest_revision
+
+_VERSIONS = "alembic_version"
+
+
+async def is_migrated(database: Database) -> bool:
+    """Tell whether the database has the tables this program was written for."""
+    async with database.read() as connection:
+        found = await connection.run_sync(_revisions)
+    return found == {_newest(str(database.url))}
+
+
+@lru_cache(maxsize=1)  # read from files that do not change while we run
+def _newest(url: str) -> str | None:
+    return newest_revision(url)
+
+
+def _revisions(connection: Connection) -> set[str | None]:
+    if not inspect(connection).has_table(_VERSIONS):
+        return set()
+    versions = table(_VERSIONS, column("version_num"))
+    return set(connection.execute(select(versions.c.version_num)).scalars())
