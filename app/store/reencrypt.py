@@ -47,7 +47,8 @@ async def reencrypt(database: Database, vault: Vault) -> Reencrypted:
 async def _page(
     connection: AsyncConnection, after: tuple[str, str] | None
 ) -> list[Row]:
-    statement = select(accounts).order_by(_name).limit(_PAGE).with_for_update()
+    order = _accounts.project_id, _accounts.platform
+    statement = select(accounts).order_by(*order).limit(_PAGE).with_for_update()
     if after is not None:
         statement = statement.where(_name > after)
     return list((await connection.execute(statement)).mappings().all())
