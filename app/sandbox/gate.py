@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from app.sandbox.accounts import Account, Grant
@@ -32,7 +32,12 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Record the call, let its faults strike, carry it out and answer."""
-        request = await read_request(Request(scope, receive), self._call, self._sandbox)
+        try:
+            request = await read_request(
+                Request(scope, receive), self._call, self._sandbox
+            )
+        except ClientDisconnect:
+            return  # half a request is none
         record = self._record(request)
         await self._prepare(request)
         await self._respond(request, record, Wire(scope, receive, send))

@@ -4,10 +4,8 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from app.sandbox.faults import Processing, WebhookFault
+from app.sandbox.faults import Processing, WebhookFault
 
 
 class Mode(StrEnum):
@@ -45,8 +43,8 @@ class Post:
     post_id: int | None = None
     published_at: float | None = None
     bytes_pulled: int = 0
-    processing: "Processing | None" = None
-    webhooks: "WebhookFault | None" = None
+    processing: Processing | None = None
+    webhooks: WebhookFault | None = None
 
     @property
     def in_progress(self) -> bool:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -11,9 +10,7 @@ from starlette.requests import Request
 from app.sandbox.accounts import DEFAULT_OPEN_ID
 from app.sandbox.recording import Call
 from app.sandbox.script import Drawn, Seen
-
-if TYPE_CHECKING:
-    from app.sandbox.state import Sandbox
+from app.sandbox.state import Sandbox
 
 Body = Mapping[str, object]
 
@@ -42,7 +39,7 @@ class ApiRequest:
         return text_of((self.body or {}).get(name))
 
 
-async def read_request(http: Request, call: Call, sandbox: "Sandbox") -> ApiRequest:
+async def read_request(http: Request, call: Call, sandbox: Sandbox) -> ApiRequest:
     """Read the call and draw its faults from the script."""
     body = _decode(await http.body(), form=call in FORM_CALLS)
     token = _bearer(http.headers.get("authorization", ""))
@@ -84,7 +81,7 @@ def _owner(
     body: Body,
     *,
     call: Call,
-    sandbox: "Sandbox",
+    sandbox: Sandbox,
 ) -> str | None:
     if call is Call.AUTHORIZE:
         return http.query_params.get("open_id", DEFAULT_OPEN_ID)

@@ -67,8 +67,9 @@ class Wire:
 
     async def reset(self) -> None:
         """Reset the connection (RST): what was not read yet is gone."""
-        _linger_not_at_all(self._transport)
-        self._transport.abort()
+        if not self._transport.is_closing():
+            _linger_not_at_all(self._transport)
+            self._transport.abort()
         await self.hang()
 
     async def hang(self) -> None:

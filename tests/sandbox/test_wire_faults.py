@@ -174,3 +174,39 @@ async def test_the_connection_after_a_reset_is_sound(tiktok: TikTok) -> None:
     answers = await asyncio.gather(*others, tiktok.init(), return_exceptions=True)
     assert isinstance(answers.pop(), httpx.ReadError)
     assert all(isinstance(answer, httpx.Response) for answer in answers)
+
+
+async def test_a_caller_that_left_cannot_be_reset(
+    tiktok: TikTok, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is no connection any more; the call is carried out all the same."""
+    await tiktok.fault("init", "slow", seconds=0.1)
+    await tiktok.fault("init", "reset", taken=True)
+    with pytest.raises(httpx.ReadTimeout):
+        await tiktok.http.post(
+            INIT,
+            json=tiktok.direct(),
+            headers={"Authorization": "Bearer act.sandbox"},
+            timeout=0.02,
+        )
+    await all_served()
+    assert len(await tiktok.read("posts")) == 1
+    assert "uvicorn.error" not in {record.name for record in caplog.records}
+
+
+async def test_half_a_request_is_none(
+    tiktok: TikTok, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A caller that dies while it sends has asked for nothing."""
+    host, port = tiktok.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        f"POST {INIT} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1".encode()
+    )
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    await tiktok.post(CREATOR)
+    await all_served()
+    assert [call["call"] for call in await tiktok.read("calls")] == ["creator_info"]
+    assert "uvicorn.error" not in {record.name for record in caplog.records}
