@@ -214,7 +214,7 @@ def _describe_unsent(error: Exception) -> tuple[str, str]:
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
             return "request_unsendable", "TikTok's address is not an http(s) URL"
         case httpx.LocalProtocolError() | UnicodeError():
-            return "request_unsendable", "a token or id cannot be sent over HTTP"
+            return "request_unsendable", "the address or a token does not fit HTTP"
         case _:
             return "connect_failed", f"no connection to TikTok: {type(error).__name__}"
 

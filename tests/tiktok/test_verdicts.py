@@ -153,6 +153,16 @@ async def test_resolver_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_not_sent(fault, "connect_timeout")
 
 
+async def test_resolver_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that no one foresaw, on the way to a connection, carried nothing."""
+
+    async def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", broken)
+    assert_not_sent(await failed_init("http://tiktok.example"), "connect_failed")
+
+
 async def test_connect_hangs() -> None:
     """A deadline that passes before the connection stands proves nothing was sent."""
     with chaos.never_accepting() as url:
