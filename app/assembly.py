@@ -12,9 +12,11 @@ from uuid import uuid4
 from sqlalchemy.exc import ArgumentError
 
 from app.domain.clock import Clock, SystemClock
+from app.domain.quota import Limits, QuotaCall
 from app.grants.grants import Grants
+from app.pacing.creators import CreatorCache
+from app.pacing.pacer import Pacer
 from app.runner.attempt import PollPolicy
-from app.runner.creators import CreatorCache
 from app.runner.crew import Rules
 from app.runner.live import Tools
 from app.runner.runner import Capacity, Runner
@@ -24,6 +26,7 @@ from app.store.claims import ClaimStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.keys import KeyStore
+from app.store.quotas import QuotaStore
 from app.store.vault import KeysUnusable, Vault
 from app.tiktok import TikTok
 
@@ -98,6 +101,7 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
         grants=grants,
         clock=clock,
         creators=CreatorCache(),
+        pacer=Pacer(QuotaStore(database), clock, _limits(settings)),
         http_timeout=settings.http_timeout_seconds,
     )
     return House(
@@ -122,6 +126,14 @@ def _rules(settings: Settings) -> Rules:
         retry=settings.retry_policy,
         random=random.random,
     )
+
+
+def _limits(settings: Settings) -> Limits:
+    return {
+        QuotaCall.CREATOR_INFO: settings.tiktok_creator_info_per_minute,
+        QuotaCall.INIT: settings.tiktok_init_per_minute,
+        QuotaCall.STATUS: settings.tiktok_status_per_minute,
+    }
 
 
 def _capacity(settings: Settings) -> Capacity:

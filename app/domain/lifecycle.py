@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from app.domain import transition as become
@@ -30,7 +30,11 @@ from app.domain.outcome import (
     Transient,
     Unconfirmed,
 )
+from app.domain.quota import cap_of
 from app.domain.transition import Transition
+
+CAP_PATIENCE: Final = timedelta(days=3)
+"""How long a daily cap, which passes within a day, may hold a post back."""
 
 STILL_PROCESSING: Final = Fault(
     error_class=ErrorClass.TRANSIENT,
@@ -136,18 +140,37 @@ def _retry(
     """Give the job another attempt, unless this was the last."""
     job = context.job
     if job.attempts + 1 >= job.max_attempts:
-        return _fail(context, FailureReason.MAX_ATTEMPTS, fault, in_flight=in_flight)
+        return _last_attempt(context, fault, in_flight=in_flight)
     error = _last_error(fault, context.now)
     if again is not None:
         return again(error)
+    at = context.now + _wait(context, fault)
+    return become.retrying(job, at=at, error=error, in_flight=in_flight)
+
+
+def _last_attempt(context: _Context, fault: Fault, *, in_flight: bool) -> Transition:
+    """Fail; but a daily cap only holds a post back, for some days at most."""
+    job, now = context.job, context.now
+    cap = cap_of(fault.code)
+    if cap is None or now >= job.scheduled_for + CAP_PATIENCE:
+        return _fail(context, FailureReason.MAX_ATTEMPTS, fault, in_flight=in_flight)
+    return become.resting(
+        job,
+        at=now + _wait(context, fault),
+        error=_last_error(fault, now),
+        waiting_for=cap,
+        in_flight=in_flight,
+    )
+
+
+def _wait(context: _Context, fault: Fault) -> timedelta:
     limited = fault.error_class is ErrorClass.RATE_LIMIT
-    wait = context.policy.delay(
-        job.attempts,
+    return context.policy.delay(
+        context.job.attempts,
         random=context.random,
         # Nothing but a limit's Retry-After may cut the schedule short.
         retry_after=fault.retry_after if limited else None,
     )
-    return become.retrying(job, at=context.now + wait, error=error, in_flight=in_flight)
 
 
 def _fail(

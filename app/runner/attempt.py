@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar, assert_never
 
-from app.domain.job import ErrorClass, Job, WaitingFor
+from app.domain.job import ErrorClass, Job
 from app.domain.lifecycle import OUTCOME_UNKNOWN
 from app.domain.outcome import (
     AuthLost,
@@ -26,8 +26,9 @@ from app.domain.outcome import (
     Verdict,
 )
 from app.domain.post import PostMode
+from app.domain.quota import QuotaCall
 from app.grants.grants import Access
-from app.runner.effects import Effects, QuotaCall
+from app.runner.effects import Effects
 from app.tiktok import (
     CreatorInfo,
     InitTaken,
@@ -89,9 +90,11 @@ class Attempt:
         post = self.job.post
         if post.mode is PostMode.INBOX:
             return None
-        answer = await self._authorised(self._effects.creator_info)
-        if isinstance(answer, datetime):
-            return PutOff(until=answer, waiting_for=WaitingFor.QUOTA)
+        answer = await self._authorised(
+            lambda access: self._effects.creator_info(access, self.job)
+        )
+        if isinstance(answer, PutOff):
+            return answer
         if isinstance(answer, Fault):
             return await self._give_up(answer)
         self._username = answer.username or self._username
@@ -125,9 +128,9 @@ class Attempt:
                 return answer
 
     async def _send_init(self) -> InitTaken | Fault | PutOff | HandedOn:
-        slot = await self._effects.turn(self._access, QuotaCall.INIT)
-        if slot is not None:
-            return PutOff(until=slot, waiting_for=WaitingFor.QUOTA)
+        wait = await self._effects.turn(self._access, self.job, QuotaCall.INIT)
+        if wait is not None:
+            return wait
         if self._effects.hurried():
             return HandedOn(resume_at=self._effects.now())
         self._own(await self._effects.stamp_init(self.job))
@@ -149,9 +152,9 @@ class Attempt:
         while poll_at <= deadline:
             if not await self._wait(poll_at):
                 return HandedOn(resume_at=poll_at)
-            slot = await self._effects.turn(self._access, QuotaCall.STATUS)
-            if slot is not None:
-                poll_at = slot
+            wait = await self._effects.turn(self._access, self.job, QuotaCall.STATUS)
+            if wait is not None:
+                poll_at = wait.until
                 continue
             answer = await self._authorised(
                 lambda access: self._effects.status(access, publish_id)
@@ -227,7 +230,7 @@ class Attempt:
         return await call(renewed)
 
     async def _give_up(self, fault: Fault, *, in_flight: bool = False) -> Outcome:
-        """End the attempt; a lost grant is recorded on the account too."""
+        """End the attempt; what is wrong with the account is recorded there too."""
         if fault.error_class is ErrorClass.AUTH:
             await self._effects.lost(self._access, fault)
         return outcome_of(fault, in_flight=in_flight)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -12,7 +12,14 @@ from structlog.contextvars import bound_contextvars
 from app.domain.backoff import Random, RetryPolicy
 from app.domain.job import ErrorClass, Job
 from app.domain.lifecycle import OUTCOME_UNKNOWN, decide
-from app.domain.outcome import Fault, HandedOn, Outcome, Transient, Unconfirmed
+from app.domain.outcome import (
+    Fault,
+    HandedOn,
+    Outcome,
+    RateLimited,
+    Transient,
+    Unconfirmed,
+)
 from app.domain.transition import Transition
 from app.runner.attempt import Attempt, ClaimLost, PollPolicy
 from app.runner.live import LiveEffects, Tools
@@ -35,6 +42,11 @@ class Rules:
     poll: PollPolicy
     retry: RetryPolicy
     random: Random
+
+    @property
+    def longest_rest(self) -> timedelta:
+        """Return how long an account rests that used up a job's attempts."""
+        return timedelta(seconds=self.retry.cap)
 
 
 class Crew:
@@ -106,6 +118,10 @@ class Crew:
         if written is None:
             raise ClaimLost
         self._on_end(written, outcome, change)
+        if isinstance(outcome, RateLimited):
+            # The next job of this account would be refused like this one.
+            until = change.next_attempt_at or now + self._rules.longest_rest
+            await effects.rest(outcome.fault, until=until)
 
 
 async def _outcome(attempt: Attempt, effects: LiveEffects) -> Outcome:

@@ -6,21 +6,13 @@ attempt itself is free of I/O, a test can stop it at every one of them.
 
 from collections.abc import Awaitable
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
 from app.domain.job import Job
-from app.domain.outcome import Fault
+from app.domain.outcome import Fault, PutOff
+from app.domain.quota import QuotaCall
 from app.grants.grants import Access
 from app.tiktok import CreatorInfo, InitTaken, PublishStatus
-
-
-class QuotaCall(StrEnum):
-    """The calls that TikTok counts per account and minute."""
-
-    CREATOR_INFO = "creator_info"
-    INIT = "init"
-    STATUS = "status"
 
 
 class Effects(Protocol):
@@ -50,15 +42,16 @@ class Effects(Protocol):
         """Record that the account has to be connected again."""
         ...
 
-    def turn(self, access: Access, call: QuotaCall) -> Awaitable[datetime | None]:
-        """Take a place in the account's quota; else return when to ask again."""
+    def turn(
+        self, access: Access, job: Job, call: QuotaCall
+    ) -> Awaitable[PutOff | None]:
+        """Take a place in the account's quota; else say until when to wait."""
         ...
 
-    def creator_info(self, access: Access) -> Awaitable[CreatorInfo | Fault | datetime]:
-        """Ask what the creator may choose, or reuse an answer of the last minute.
-
-        A time is when the account's quota allows the question.
-        """
+    def creator_info(
+        self, access: Access, job: Job
+    ) -> Awaitable[CreatorInfo | Fault | PutOff]:
+        """Ask what the creator may choose, or reuse an answer of the last minute."""
         ...
 
     def stamp_init(self, job: Job) -> Awaitable[Job | None]:

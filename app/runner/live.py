@@ -9,12 +9,13 @@ from typing import Final, TypeVar
 
 from app.domain.clock import Clock
 from app.domain.errors import StoreUnavailable
-from app.domain.job import Job
-from app.domain.outcome import Fault
+from app.domain.job import Job, WaitingFor
+from app.domain.outcome import Fault, PutOff
+from app.domain.quota import QuotaCall, cap_of
 from app.grants.grants import Access, Grants
+from app.pacing.creators import CreatorCache
+from app.pacing.pacer import Asker, Pacer
 from app.runner.attempt import ClaimLost
-from app.runner.creators import CreatorCache
-from app.runner.effects import QuotaCall
 from app.store.claims import ClaimStore
 from app.tiktok import CreatorInfo, InitTaken, PublishStatus, TikTok
 
@@ -33,6 +34,7 @@ class Tools:
     grants: Grants
     clock: Clock
     creators: CreatorCache
+    pacer: Pacer
     http_timeout: float  # seconds a call to TikTok may take
 
 
@@ -51,6 +53,7 @@ class LiveEffects:
         self._lease_until = job.next_attempt_at
         self._until = min(until or self._lease_until, self._lease_until)
         self._began = tools.clock.now()
+        self._asker: Asker | None = None
         self.stopping = False
         self.interruptible = False
 
@@ -93,17 +96,34 @@ class LiveEffects:
         """Record that the account has to be connected again."""
         await self.persist(lambda: self._tools.grants.lost(access, fault))
 
-    async def turn(self, access: Access, call: QuotaCall) -> datetime | None:
+    async def turn(self, access: Access, job: Job, call: QuotaCall) -> PutOff | None:
         """Take a place in the account's quota."""
-        return None
+        asker = Asker(
+            project_id=job.project_id,
+            platform=job.platform,
+            open_id=access.open_id,
+            waited=job.waiting_for is WaitingFor.QUOTA,
+        )
+        self._asker = asker
+        return await self.persist(lambda: self._tools.pacer.turn(asker, call))
 
-    async def creator_info(self, access: Access) -> CreatorInfo | Fault | datetime:
+    async def rest(self, fault: Fault, *, until: datetime) -> None:
+        """Spare the account, or the app, calls that would be refused like this one."""
+        if (asker := self._asker) is not None:
+            reason = cap_of(fault.code) or WaitingFor.QUOTA
+            await self.persist(
+                lambda: self._tools.pacer.rest(asker, until=until, reason=reason)
+            )
+
+    async def creator_info(
+        self, access: Access, job: Job
+    ) -> CreatorInfo | Fault | PutOff:
         """Ask what the creator may choose, at most once a minute."""
 
-        async def ask() -> CreatorInfo | Fault | datetime:
-            slot = await self.turn(access, QuotaCall.CREATOR_INFO)
-            if slot is not None:
-                return slot
+        async def ask() -> CreatorInfo | Fault | PutOff:
+            wait = await self.turn(access, job, QuotaCall.CREATOR_INFO)
+            if wait is not None:
+                return wait
             return await self._calls.creator_info(
                 access.token, timeout=self._call_seconds()
             )

@@ -104,6 +104,7 @@ class ClaimStore:
             )
             .values(
                 init_sent_at=now,
+                waiting_for=None,
                 publish_id=None,
                 publish_started_at=None,
                 updated_at=now,
@@ -139,7 +140,7 @@ class ClaimStore:
             )
 
     async def _update(self, statement: Update) -> Job | None:
-        async with self._database.write() as connection:
+        async with self._database.single() as connection:
             result = await connection.execute(statement.returning(schedule_jobs))
             row = result.mappings().one_or_none()
         return None if row is None else job_from_row(row)
@@ -172,7 +173,6 @@ def _claim(
             ),
             # Visibility time-out: the lease's end is when it may be claimed again.
             next_attempt_at=lease_until,
-            waiting_for=None,
             updated_at=now,
         )
         .returning(schedule_jobs)

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import event, make_url
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -43,6 +43,7 @@ class Database:
         make = _sqlite if self.is_sqlite else _postgres
         self.engine = make(self.url, pool_size)
         self._reader = self.engine.execution_options(read_only=True)
+        self._single = self._autocommitting()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -64,9 +65,25 @@ class Database:
             async with self._reader.connect() as connection:
                 yield connection
 
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for one statement, which commits by itself.
+
+        Saves the round trips of BEGIN and COMMIT. Raises StoreUnavailable when the
+        database does not answer.
+        """
+        with _unavailable():
+            async with self._single.connect() as connection:
+                yield connection
+
     async def close(self) -> None:
         """Give every connection back; aiosqlite's threads end only so."""
         await self.engine.dispose()
+
+    def _autocommitting(self) -> AsyncEngine:
+        if self.is_sqlite:
+            return self.engine.execution_options(autocommit=True)
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def _postgres(url: URL, pool_size: int) -> AsyncEngine:
@@ -75,6 +92,7 @@ def _postgres(url: URL, pool_size: int) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POSTGRES_COMMAND_SECONDS,
+        hide_parameters=True,
         pool_pre_ping=True,  # a restarted server costs a ping, not a request
         connect_args={
             "timeout": POSTGRES_CONNECT_SECONDS,
@@ -89,6 +107,7 @@ def _sqlite(url: URL, pool_size: int) -> AsyncEngine:
         url,
         pool_size=pool_size,
         max_overflow=0,
+        hide_parameters=True,  # an error's text ends up in logs
         connect_args={"timeout": SQLITE_BUSY_SECONDS},
     )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
@@ -114,11 +133,27 @@ def _begin_sqlite(connection: Connection) -> None:
     A transaction that reads first and asks for the lock later fails, or with the
     driver's own BEGIN silently loses its update.
     """
-    read_only = connection.get_execution_options().get("read_only", False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if not options.get("autocommit", False):
+        read_only = options.get("read_only", False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
 _GONE: Final = (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError)
+
+# Postgres says more finely than by exception what only time or an operator can mend:
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_GONE_STATES: Final = (
+    "08",  # connection
+    "25006",  # read-only: a standby after a failover
+    "28",  # login
+    "3D",  # no such database
+    "40",  # rolled back: serialization, deadlock
+    "53",  # out of memory, disk or connections
+    "55P03",  # lock not available
+    "57",  # shutting down, starting up, cancelled
+    "58",  # the machine's own errors
+)
 
 
 @contextmanager
@@ -132,6 +167,12 @@ def _unavailable() -> Iterator[None]:
     except _GONE as error:
         raise StoreUnavailable from error
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if not _is_gone(error):
             raise
         raise StoreUnavailable from error
+
+
+def _is_gone(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    damaged = type(error) is DatabaseError  # SQLite: not a database, or malformed
+    return error.connection_invalidated or damaged or state.startswith(_GONE_STATES)

@@ -202,3 +202,16 @@ api_keys = Table(
     Column("revoked_at", UtcDateTime),
     UniqueConstraint("secret_sha256"),
 )
+
+account_quotas = Table(
+    "account_quotas",
+    metadata,
+    Column("platform", Text, nullable=False),
+    Column("open_id", Text, nullable=False),  # "*": the app as a whole
+    Column("version", Integer, nullable=False),  # compare and swap
+    Column("uses", Text, nullable=False),  # domain.quota.Quota as JSON
+    Column("idle_at", UtcDateTime, nullable=False),  # then the row may be overwritten
+    Column("rest_until", UtcDateTime),
+    Column("rest_reason", Text),
+    PrimaryKeyConstraint("platform", "open_id"),
+)

@@ -14,6 +14,17 @@ depends_on = None
 def upgrade() -> None:
     """Apply."""
     op.create_table(
+        "account_quotas",
+        sa.Column("platform", sa.Text(), nullable=False),
+        sa.Column("open_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("uses", sa.Text(), nullable=False),
+        sa.Column("idle_at", UtcDateTime(), nullable=False),
+        sa.Column("rest_until", UtcDateTime(), nullable=True),
+        sa.Column("rest_reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("platform", "open_id", name=op.f("pk_account_quotas")),
+    )
+    op.create_table(
         "accounts",
         sa.Column("project_id", sa.Text(), nullable=False),
         sa.Column("platform", sa.Text(), nullable=False),
@@ -220,3 +231,4 @@ def downgrade() -> None:
         batch_op.drop_index("ix_accounts_open_id")
 
     op.drop_table("accounts")
+    op.drop_table("account_quotas")

@@ -1,0 +1,110 @@
+"""TikTok's limits per account, as a sliding log of what was taken. Pure.
+
+https://developers.tiktok.com/doc/tiktok-api-v2-rate-limit
+
+A place is taken before its call is made. It counts against every window of a minute
+that the call can fall into: from now until a minute after the last moment it may be
+used, plus what a call may take on its way.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from app.domain.job import WaitingFor
+
+WINDOW: Final = timedelta(minutes=1)
+SKEW: Final = timedelta(seconds=1)
+"""How far apart two calls may be in the time they take to reach TikTok."""
+
+
+class QuotaCall(StrEnum):
+    """The calls that TikTok counts per account and minute."""
+
+    CREATOR_INFO = "creator_info"
+    INIT = "init"
+    STATUS = "status"
+
+
+Limits = Mapping[QuotaCall, int]
+Wish = Mapping[QuotaCall, "Places"]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Some places, and for how long after they are taken they may be used."""
+
+    count: int = 1
+    usable: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Places that are taken until a moment."""
+
+    until: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What one account has taken lately."""
+
+    uses: Mapping[QuotaCall, tuple[Use, ...]]
+
+    def taken(self, call: QuotaCall, now: datetime) -> int:
+        """Return how many places of a call are taken."""
+        return sum(use.count for use in self._live(call, now))
+
+    def take(self, wish: Wish, limits: Limits, now: datetime) -> "Quota | None":
+        """Return the quota with the places taken; None if any does not fit."""
+        for call, places in wish.items():
+            if self.taken(call, now) + places.count > limits[call]:
+                return None
+        uses = {call: self._live(call, now) for call in QuotaCall}
+        for call, places in wish.items():
+            use = Use(now + places.usable + WINDOW + SKEW, places.count)
+            uses[call] = (*uses[call], use)
+        return replace(self, uses={call: kept for call, kept in uses.items() if kept})
+
+    def free_at(self, call: QuotaCall, limits: Limits, now: datetime) -> datetime:
+        """Return when the next place of a call is free."""
+        excess = self.taken(call, now) + 1 - limits[call]
+        for use in sorted(self._live(call, now), key=lambda use: use.until):
+            if excess <= 0:
+                break
+            excess -= use.count
+            now = use.until
+        return now
+
+    def idle_at(self) -> datetime | None:
+        """Return when nothing is taken any more, None if nothing is."""
+        ends = [use.until for uses in self.uses.values() for use in uses]
+        return max(ends, default=None)
+
+    def _live(self, call: QuotaCall, now: datetime) -> tuple[Use, ...]:
+        return tuple(use for use in self.uses.get(call, ()) if use.until > now)
+
+
+IDLE: Final = Quota({})
+
+_CAPS: Final = {
+    "spam_risk_too_many_posts": WaitingFor.ACCOUNT_CAP,
+    "spam_risk_too_many_pending_share": WaitingFor.ACCOUNT_CAP,
+    "reached_active_user_cap": WaitingFor.APP_CAP,
+}
+
+
+def cap_of(code: str) -> WaitingFor | None:
+    """Return whose daily cap an error code speaks of, None if of none.
+
+    https://developers.tiktok.com/doc/content-posting-api-reference-direct-post
+    """
+    return _CAPS.get(code)
+
+
+def slot(first: datetime, position: int, limit: int) -> datetime:
+    """Return when the job at a position of an account's queue has its turn."""
+    return first + position // limit * (WINDOW + SKEW)

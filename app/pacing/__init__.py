@@ -1,0 +1,1 @@
+"""Keeping TikTok's limits per account, over all workers together."""
