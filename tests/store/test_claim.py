@@ -4,7 +4,7 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from app.domain.job import Job, JobStatus, WaitingFor
+from app.domain.job import Job, JobStatus
 from app.store.claims import ClaimStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
@@ -80,12 +80,10 @@ async def test_a_retry_keeps_what_is_known(
     database: Database, claims: ClaimStore
 ) -> None:
     """A claim counts nothing; it only ends the wait."""
-    before = await store_job(
-        database, RETRYING, attempts=2, waiting_for=WaitingFor.QUOTA, publish_id="pub_0"
-    )
+    before = await store_job(database, RETRYING, attempts=2, publish_id="pub_0")
     job = await claim_one(claims)
     assert (job.attempts, job.last_error) == (2, before.last_error)
-    assert (job.publish_id, job.waiting_for) == ("pub_0", None)
+    assert (job.publish_id, job.init_sent_at) == ("pub_0", None)
 
 
 async def test_the_first_due_are_claimed_first(
