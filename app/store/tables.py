@@ -72,6 +72,10 @@ schedule_jobs = Table(
     Column("init_sent_at", UtcDateTime),
     Column("publish_id", Text),
     Column("publish_started_at", UtcDateTime),
+    Column("media_token", Text),  # the pull URL of the present init, if it is ours
+    # When TikTok is asked again about a job that is over but may be in flight.
+    Column("confirm_at", UtcDateTime),
+    Column("confirm_tries", Integer, nullable=False, server_default="0"),
     Column("failure_reason", Text),
     Column("last_error", Json),
     Column("waiting_for", Text),
@@ -120,6 +124,16 @@ schedule_jobs = Table(
         "id",
         postgresql_where=text("next_attempt_at IS NOT NULL"),
         sqlite_where=text("next_attempt_at IS NOT NULL"),
+    ),
+    CheckConstraint(
+        "confirm_at IS NULL OR status IN ('posted', 'failed')",
+        name="only_what_is_over_is_confirmed",
+    ),
+    Index(
+        "ix_schedule_jobs_confirm",
+        "confirm_at",
+        postgresql_where=text("confirm_at IS NOT NULL"),
+        sqlite_where=text("confirm_at IS NOT NULL"),
     ),
     # A double click on Post Now finds the first click's job.
     Index(
@@ -201,6 +215,45 @@ api_keys = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime),
     UniqueConstraint("secret_sha256"),
+)
+
+media_links = Table(
+    "media_links",
+    metadata,
+    Column("token", Text, primary_key=True),  # 256 random bits: the URL is the secret
+    Column(
+        "job_id",
+        Text,
+        ForeignKey("schedule_jobs.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("asset_url", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("fetched_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    # Either it was fetched, and TikTok may have the video, or it never can be.
+    CheckConstraint(
+        "fetched_at IS NULL OR revoked_at IS NULL OR fetched_at <= revoked_at",
+        name="revoked_is_never_fetched",
+    ),
+    Index("ix_media_links_job_id", "job_id"),
+)
+
+tiktok_events = Table(
+    "tiktok_events",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("dedup_key", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("open_id", Text, nullable=False),
+    Column("publish_id", Text),
+    Column("created_at", UtcDateTime, nullable=False),  # TikTok's time
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("handled_at", UtcDateTime),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("dedup_key"),
+    Index("ix_tiktok_events_publish_id", "publish_id"),
+    Index("ix_tiktok_events_open_id", "open_id", "received_at"),
 )
 
 account_quotas = Table(

@@ -5,6 +5,11 @@ from alembic import op
 
 from app.store.types import Json, UtcDateTime
 
+GUARDING_POST_NOW = sa.text(
+    "post_now AND status <> 'posted'"
+    " AND (status <> 'failed' OR init_sent_at IS NOT NULL)"
+)
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -87,6 +92,9 @@ def upgrade() -> None:
         sa.Column("init_sent_at", UtcDateTime(), nullable=True),
         sa.Column("publish_id", sa.Text(), nullable=True),
         sa.Column("publish_started_at", UtcDateTime(), nullable=True),
+        sa.Column("media_token", sa.Text(), nullable=True),
+        sa.Column("confirm_at", UtcDateTime(), nullable=True),
+        sa.Column("confirm_tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("failure_reason", sa.Text(), nullable=True),
         sa.Column("last_error", Json, nullable=True),
         sa.Column("waiting_for", sa.Text(), nullable=True),
@@ -115,6 +123,10 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "claim_token IS NULL OR status = 'processing'",
             name=op.f("ck_schedule_jobs_claimed_is_processing"),
+        ),
+        sa.CheckConstraint(
+            "confirm_at IS NULL OR status IN ('posted', 'failed')",
+            name=op.f("ck_schedule_jobs_only_what_is_over_is_confirmed"),
         ),
         sa.CheckConstraint(
             "delivery IN ('published', 'inbox')", name=op.f("ck_schedule_jobs_delivery")
@@ -146,6 +158,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("schedule_jobs", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_schedule_jobs_confirm",
+            ["confirm_at"],
+            unique=False,
+            postgresql_where=sa.text("confirm_at IS NOT NULL"),
+            sqlite_where=sa.text("confirm_at IS NOT NULL"),
+        )
+        batch_op.create_index(
             "ix_schedule_jobs_due",
             ["next_attempt_at", "id"],
             unique=False,
@@ -166,12 +185,30 @@ def upgrade() -> None:
             "uq_schedule_jobs_guarding_post_now",
             ["project_id", "platform", "asset_id"],
             unique=True,
-            postgresql_where=sa.text(
-                "post_now AND status <> 'posted' AND (status <> 'failed' OR init_sent_at IS NOT NULL)"
-            ),
-            sqlite_where=sa.text(
-                "post_now AND status <> 'posted' AND (status <> 'failed' OR init_sent_at IS NOT NULL)"
-            ),
+            postgresql_where=GUARDING_POST_NOW,
+            sqlite_where=GUARDING_POST_NOW,
+        )
+
+    op.create_table(
+        "tiktok_events",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("dedup_key", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("open_id", sa.Text(), nullable=False),
+        sa.Column("publish_id", sa.Text(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("received_at", UtcDateTime(), nullable=False),
+        sa.Column("handled_at", UtcDateTime(), nullable=True),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tiktok_events")),
+        sa.UniqueConstraint("dedup_key", name=op.f("uq_tiktok_events_dedup_key")),
+    )
+    with op.batch_alter_table("tiktok_events", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_tiktok_events_open_id", ["open_id", "received_at"], unique=False
+        )
+        batch_op.create_index(
+            "ix_tiktok_events_publish_id", ["publish_id"], unique=False
         )
 
     op.create_table(
@@ -198,20 +235,47 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_job_attempts")),
     )
+    op.create_table(
+        "media_links",
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("asset_url", sa.Text(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("fetched_at", UtcDateTime(), nullable=True),
+        sa.Column("revoked_at", UtcDateTime(), nullable=True),
+        sa.CheckConstraint(
+            "fetched_at IS NULL OR revoked_at IS NULL OR fetched_at <= revoked_at",
+            name=op.f("ck_media_links_revoked_is_never_fetched"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["schedule_jobs.id"],
+            name=op.f("fk_media_links_job_id_schedule_jobs"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("token", name=op.f("pk_media_links")),
+    )
+    with op.batch_alter_table("media_links", schema=None) as batch_op:
+        batch_op.create_index("ix_media_links_job_id", ["job_id"], unique=False)
 
 
 def downgrade() -> None:
     """Undo."""
+    with op.batch_alter_table("media_links", schema=None) as batch_op:
+        batch_op.drop_index("ix_media_links_job_id")
+
+    op.drop_table("media_links")
     op.drop_table("job_attempts")
+    with op.batch_alter_table("tiktok_events", schema=None) as batch_op:
+        batch_op.drop_index("ix_tiktok_events_publish_id")
+        batch_op.drop_index("ix_tiktok_events_open_id")
+
+    op.drop_table("tiktok_events")
     with op.batch_alter_table("schedule_jobs", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_schedule_jobs_guarding_post_now",
-            postgresql_where=sa.text(
-                "post_now AND status <> 'posted' AND (status <> 'failed' OR init_sent_at IS NOT NULL)"
-            ),
-            sqlite_where=sa.text(
-                "post_now AND status <> 'posted' AND (status <> 'failed' OR init_sent_at IS NOT NULL)"
-            ),
+            postgresql_where=GUARDING_POST_NOW,
+            sqlite_where=GUARDING_POST_NOW,
         )
         batch_op.drop_index(
             "ix_schedule_jobs_publish_id",
@@ -223,6 +287,11 @@ def downgrade() -> None:
             "ix_schedule_jobs_due",
             postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
             sqlite_where=sa.text("next_attempt_at IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_schedule_jobs_confirm",
+            postgresql_where=sa.text("confirm_at IS NOT NULL"),
+            sqlite_where=sa.text("confirm_at IS NOT NULL"),
         )
 
     op.drop_table("schedule_jobs")
