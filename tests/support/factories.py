@@ -80,9 +80,7 @@ def job_row(status: JobStatus = SCHEDULED, **columns: object) -> dict[str, Any]:
         "status": status,
         "scheduled_for": NOW,
         "post_now": False,
-        "attempts": 0,
         "max_attempts": asked.max_attempts,
-        "attempt_number": 0,
         "next_attempt_at": NOW,
         "created_at": NOW - timedelta(days=1),
         "updated_at": NOW - timedelta(days=1),
@@ -151,7 +149,10 @@ def _with_key(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "idempotency_key": row.get("idempotency_key") or key}
 
 
-_EMPTY: Final = dict.fromkeys(schedule_jobs.c.keys())
+# What a job has not met yet: counts are zero, all else is open.
+_EMPTY: Final = {
+    column.name: None if column.nullable else 0 for column in schedule_jobs.c
+}
 _UNCLAIMED: Final[dict[str, Any]] = {
     "claim_token": None,
     "claimed_by": None,
