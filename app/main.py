@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from app.api.app import build_app
 from app.api.services import Services
 from app.assembly import House, assembled
+from app.domain.clock import Clock
 from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.readiness import readiness
@@ -17,7 +18,12 @@ from app.settings import RunnerMode, Settings
 from app.store.migrate import upgrade
 
 
-def create_app(settings: Settings, *, stop: asyncio.Event | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    stop: asyncio.Event | None = None,
+    clock: Clock | None = None,
+) -> FastAPI:
     """Make the app; nothing is opened before it starts.
 
     ``stop`` ends the runner and every tick before the app itself is stopped. Starting
@@ -27,7 +33,7 @@ def create_app(settings: Settings, *, stop: asyncio.Event | None = None) -> Fast
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with assembled(settings) as house:
+        async with assembled(settings, clock=clock) as house:
             if house.database.is_sqlite:
                 url = settings.database_url.get_secret_value()
                 await asyncio.to_thread(upgrade, url)

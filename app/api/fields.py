@@ -61,6 +61,8 @@ def _check_name(value: str) -> str:
 def _check_text(value: str) -> str:
     if "\0" in value:  # Postgres stores none
         raise ValueError("must not contain NUL characters")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("must be Unicode; there is half of a surrogate pair in it")
     return value
 
 

@@ -1,0 +1,97 @@
+"""Bearer keys: who gets in, and for how long."""
+
+import httpx
+
+from app.domain.api_key import ApiKey
+from tests.api.serving import CRON_SECRET, Api, client_of, job_body
+
+
+async def test_nothing_under_v1_opens_without_a_key(api: Api) -> None:
+    """No key, a wrong one, or another scheme: 401 with WWW-Authenticate: Bearer."""
+    secret = api.client.headers["authorization"].removeprefix("Bearer ")
+    for value in (
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer tts_guessed",
+        "Bearer " + "x" * 5000,
+        f"Basic {secret}",
+        f"Token {secret}",
+        secret,
+        f"Bearer {secret}x",
+        f"Bearer {secret[:-1]}",
+        f"Bearer {CRON_SECRET}",
+        "Bearer tts_\xe4",
+    ):
+        headers = {} if value is None else {"Authorization": value.encode("latin-1")}
+        async with api.stranger() as stranger:
+            response = await stranger.get("/v1/jobs", headers=headers)
+        assert_refused(response)
+
+
+async def test_every_path_under_v1_is_behind_the_wall(edge: Api) -> None:
+    """Known or unknown, whatever the method and the body: first the key."""
+    job_id = (await edge.job())["id"]
+    async with edge.stranger() as stranger:
+        for method, path in (
+            ("GET", "/v1"),
+            ("GET", "/v1/"),
+            ("GET", "/v1/nothing"),
+            ("PUT", "/v1/jobs"),
+            ("POST", "/v1/jobs"),
+            ("GET", f"/v1/jobs/{job_id}"),
+            ("PATCH", f"/v1/jobs/{job_id}"),
+            ("DELETE", f"/v1/jobs/{job_id}"),
+            ("POST", f"/v1/jobs/{job_id}/retry"),
+            ("GET", f"/v1/jobs/{job_id}/attempts"),
+            ("GET", "/%76%31/jobs"),
+            ("GET", "/v1/projects/p/accounts/tiktok"),
+        ):
+            assert_refused(await stranger.request(method, path, content=b"{"))
+
+
+async def test_the_scheme_is_written_as_one_likes(edge: Api) -> None:
+    """HTTP's schemes know no case (RFC 9110, 11.1)."""
+    secret = edge.client.headers["authorization"].removeprefix("Bearer ")
+    async with edge.stranger(Authorization=f"bearer  {secret} ") as caller:
+        assert (await caller.get("/v1/jobs")).status_code == 200
+
+
+async def test_a_revoked_key_is_worthless_within_seconds(
+    api: Api, database_url: str
+) -> None:
+    """Revoked in another process, a key opens nothing after five seconds."""
+    key, secret = await api.services.keys.create("laptop", "proj_1")
+    async with client_of(api.app, secret) as caller:
+        assert (await caller.get("/v1/jobs")).status_code == 200
+        await revoke_elsewhere(database_url, key)
+        api.clock.forward(seconds=5)
+        assert_refused(await caller.get("/v1/jobs"))
+
+
+async def test_a_key_revoked_here_is_worthless_at_once(api: Api) -> None:
+    """This process does not go on trusting what it revoked itself."""
+    key, secret = await api.services.keys.create("laptop", None)
+    async with client_of(api.app, secret) as caller:
+        assert (await caller.post("/v1/jobs", json=job_body())).status_code == 201
+        await api.services.keys.revoke(key.id)
+        assert_refused(await caller.get("/v1/jobs"))
+
+
+async def revoke_elsewhere(database_url: str, key: ApiKey) -> None:
+    """Revoke a key as another process would."""
+    from app.store.engine import Database
+    from app.store.keys import KeyStore
+    from tests.support.factories import NOW
+
+    database = Database(database_url)
+    await KeyStore(database).revoke(key.id, now=NOW)
+    await database.close()
+
+
+def assert_refused(response: httpx.Response) -> None:
+    """Expect a 401 that says how to do better, and nothing else."""
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert response.json()["code"] == "unauthorized"

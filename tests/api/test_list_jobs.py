@@ -1,0 +1,125 @@
+"""GET /v1/jobs: filters, and pages that stay put while rows come in."""
+
+from typing import Any, Final
+
+from tests.api.serving import Api
+from tests.support.factories import FAILED, POSTED, SCHEDULED, store_job
+
+
+async def listed(api: Api, **query: object) -> list[str]:
+    """Return the asset of each job on a page."""
+    params: dict[str, Any] = query
+    response = await api.client.get("/v1/jobs", params=params)
+    assert response.status_code == 200, response.text
+    return [job["assetId"] for job in response.json()["items"]]
+
+
+async def test_an_empty_list_has_no_next_page(api: Api) -> None:
+    """Without jobs there is an empty page and nothing after it."""
+    response = await api.client.get("/v1/jobs")
+    assert response.json() == {"items": [], "nextCursor": None}
+
+
+async def test_the_newest_job_comes_first(api: Api) -> None:
+    """A list is ordered by creation, newest first, and shows whole jobs."""
+    first = await api.job(assetId="a")
+    await api.job(assetId="b")
+
+    response = await api.client.get("/v1/jobs")
+    assert [job["assetId"] for job in response.json()["items"]] == ["b", "a"]
+    assert response.json()["items"][1] == first
+
+
+async def test_filters_narrow_the_list_together(api: Api) -> None:
+    """Each filter leaves out what does not match, and all must match."""
+    await store_job(api.database, SCHEDULED, asset_id="a", project_id="p1")
+    await store_job(api.database, POSTED, asset_id="b", project_id="p1")
+    await store_job(api.database, FAILED, asset_id="c", project_id="p2")
+
+    assert await listed(api, projectId="p1") == ["b", "a"]
+    assert await listed(api, status="failed") == ["c"]
+    assert await listed(api, assetId="a") == ["a"]
+    assert await listed(api, platform="tiktok") == ["c", "b", "a"]
+    assert await listed(api, platform="myspace") == []
+    assert await listed(api, projectId="p1", status="failed") == []
+
+
+async def test_a_time_window_includes_its_start_and_not_its_end(api: Api) -> None:
+    """Windows that touch share no job: scheduledFrom is in, scheduledTo is out."""
+    for hour in (10, 11, 12):
+        await api.job(assetId=str(hour), scheduledFor=f"2026-04-09T{hour}:00:00Z")
+
+    window = {
+        "scheduledFrom": "2026-04-09T10:00:00Z",
+        "scheduledTo": "2026-04-09T14:00:00+02:00",
+    }
+    assert await listed(api, **window) == ["11", "10"]
+    assert await listed(api, scheduledFrom=window["scheduledTo"]) == ["12"]
+
+
+async def test_pages_are_stable_while_rows_come_in(api: Api) -> None:
+    """Walking the pages sees each job once, though new ones arrive in between."""
+    for number in range(7):
+        await api.job(assetId=f"old_{number}")
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        query = {"limit": 3} | ({"cursor": cursor} if cursor else {})
+        page = (await api.client.get("/v1/jobs", params=query)).json()
+        assert len(page["items"]) <= 3
+        seen += [job["assetId"] for job in page["items"]]
+        cursor = page["nextCursor"]
+        await api.job(assetId=f"new_{len(seen)}")
+
+    assert seen == [f"old_{number}" for number in reversed(range(7))]
+
+
+async def test_a_page_that_is_just_full_is_the_last(edge: Api) -> None:
+    """There is no nextCursor when nothing follows, even on a full page."""
+    for number in range(2):
+        await edge.job(assetId=f"a{number}")
+    page = (await edge.client.get("/v1/jobs", params={"limit": 2})).json()
+    assert len(page["items"]) == 2
+    assert page["nextCursor"] is None
+
+
+async def test_fifty_jobs_are_a_page_unless_told_otherwise(edge: Api) -> None:
+    """The default limit is 50, the largest 200."""
+    for number in range(51):
+        await store_job(edge.database, asset_id=f"a{number}")
+    assert len(await listed(edge)) == 50
+    assert len(await listed(edge, limit=200)) == 51
+
+
+FAULTY: Final = [
+    ("limit=0", "/limit"),
+    ("limit=201", "/limit"),
+    ("limit=-1", "/limit"),
+    ("limit=ten", "/limit"),
+    ("limit=", "/limit"),
+    ("status=done", "/status"),
+    ("projectId=", "/projectId"),
+    ("projectId=a%7Cb", "/projectId"),
+    ("projectId=a%00b", "/projectId"),
+    ("assetId=%00", "/assetId"),
+    ("platform=%00", "/platform"),
+    ("scheduledFrom=2026-04-09", "/scheduledFrom"),
+    ("scheduledFrom=2026-04-09T12:00:00", "/scheduledFrom"),
+    ("scheduledTo=1700000000", "/scheduledTo"),
+    ("cursor=", "/cursor"),
+    ("cursor=%00", "/cursor"),
+    ("cursor=abc", "/cursor"),
+    ("cursor=AAAAAAAAAAAAAAAAAAAAAA==", "/cursor"),
+    ("cursor=AAAAAAAAAAAAAAAAAAAAAB", "/cursor"),  # not how we write it
+    ("cursor=AAAAAAAAAAAAAAAAAAAA%2BA", "/cursor"),
+    ("cursor=" + "A" * 5000, "/cursor"),
+    ("cursor=%F0%9F%8C%B7", "/cursor"),
+]
+
+
+async def test_a_faulty_parameter_is_named(edge: Api) -> None:
+    """A parameter that means nothing is a 422 that points at it, never a guess."""
+    for query, pointer in FAULTY:
+        response = await edge.client.get(f"/v1/jobs?{query}")
+        assert response.status_code == 422, (query, response.text)
+        assert [each["pointer"] for each in response.json()["errors"]] == [pointer]

@@ -1,0 +1,87 @@
+"""/healthz and /readyz."""
+
+import pytest
+from sqlalchemy import text
+
+from tests.api.serving import Api, serving
+from tests.support.databases import PostgresDatabases
+from tests.support.postgres import PostgresServer
+
+
+async def test_a_good_start_is_alive_and_ready(api: Api) -> None:
+    """Both answer 200 without a key."""
+    async with api.stranger() as probe:
+        for path in ("/healthz", "/readyz"):
+            response = await probe.get(path)
+            assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE alembic_version SET version_num = '0000'", "DROP TABLE alembic_version"],
+)
+async def test_a_database_that_is_not_migrated_is_not_ready(
+    api: Api, damage: str
+) -> None:
+    """Another revision than ours, or none: alive, but 503 not ready."""
+    async with api.database.write() as connection:
+        await connection.execute(text(damage))
+    async with api.stranger() as probe:
+        assert (await probe.get("/healthz")).status_code == 200
+        response = await probe.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["code"] == "database_not_migrated"
+    assert "migrate" in response.json()["detail"]
+
+
+async def test_sqlite_is_migrated_at_the_start(tmp_path: object) -> None:
+    """A new file needs no command: the service brings it up to date by itself."""
+    async with serving(f"sqlite+aiosqlite:///{tmp_path}/new.db") as api:
+        assert (await api.client.get("/readyz")).status_code == 200
+        assert (await api.post_job()).status_code == 201
+
+
+async def test_postgres_is_not_migrated_behind_anybodys_back(
+    postgres_databases: PostgresDatabases,
+) -> None:
+    """On Postgres migrations are a step of their own: until then 503."""
+    url = postgres_databases.create_empty("empty")
+    # Making the caller's key fails, as there is no table: the app is up all the same.
+    from app.main import create_app
+    from tests.api.serving import client_of, settings_of
+
+    app = create_app(settings_of(url))
+    async with app.router.lifespan_context(app), client_of(app, None) as probe:
+        assert (await probe.get("/healthz")).status_code == 200
+        response = await probe.get("/readyz")
+        assert response.json()["code"] == "database_not_migrated"
+    postgres_databases.drop(url)
+
+
+async def test_a_lost_database_is_said_and_gets_better(
+    postgres_server: PostgresServer, upgrade: object
+) -> None:
+    """Without its database: alive, 503 everywhere else, and well when it is back."""
+    assert callable(upgrade)
+    from tests.support.databases import in_own_thread, postgres_url
+
+    url = postgres_url(postgres_server.url)
+    in_own_thread(lambda: upgrade(url))
+    async with serving(url) as api:
+        job = await api.job()
+        postgres_server.stop_immediate()
+        assert (await api.client.get("/healthz")).status_code == 200
+        ready = await api.client.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["code"] == "database_unavailable"
+        for response in (
+            await api.client.get("/v1/jobs"),
+            await api.post_job(assetId="b"),
+        ):
+            assert response.status_code == 503
+            assert response.json()["code"] == "database_unavailable"
+            assert int(response.headers["retry-after"]) > 0
+            assert "postgres" not in response.text
+        postgres_server.start()
+        assert (await api.client.get("/readyz")).status_code == 200
+        assert (await api.client.get(f"/v1/jobs/{job['id']}")).json() == job
