@@ -217,6 +217,19 @@ api_keys = Table(
     UniqueConstraint("secret_sha256"),
 )
 
+oauth_states = Table(
+    "oauth_states",
+    metadata,
+    # Whoever reads the table cannot finish somebody's connect.
+    Column("state_sha256", Text, primary_key=True),
+    Column("project_id", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("redirect_to", Text),
+    Column("code_verifier", Text),  # encrypted, bound to this row
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index("ix_oauth_states_expires_at", "expires_at"),
+)
+
 media_links = Table(
     "media_links",
     metadata,
