@@ -96,7 +96,7 @@ def flat_failure(
     code: str,
     message: str | None = None,
     *,
-    status: int = 400,
+    status: int,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Answer an OAuth error.

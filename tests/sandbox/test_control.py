@@ -162,11 +162,15 @@ async def test_an_account_comes_with_its_token_pair(tiktok: TikTok) -> None:
     assert made_up["accessToken"].startswith("act.")
     assert made_up["refreshToken"].startswith("rft.")
     assert (made_up["expiresIn"], made_up["refreshExpiresIn"]) == (7200, 15_552_000)
+    for feature in ("comment", "duet", "stitch"):
+        assert made_up[f"{feature}Disabled"] is False
     told = await tiktok.account(
         openId="told",
         displayName="Told",
         privacyLevels=["SELF_ONLY"],
         commentDisabled=True,
+        duetDisabled=True,
+        stitchDisabled=True,
         maxVideoSeconds=60,
         accessToken="act.told",
         refreshToken="rft.told",
@@ -183,7 +187,8 @@ async def test_an_account_comes_with_its_token_pair(tiktok: TikTok) -> None:
     answer = await tiktok.post(CREATOR, token=pair.json()["access_token"])
     creator = answer.json()["data"]
     assert creator["privacy_level_options"] == ["SELF_ONLY"]
-    assert creator["comment_disabled"] is True
+    for feature in ("comment", "duet", "stitch"):
+        assert creator[f"{feature}_disabled"] is True
     assert creator["max_video_post_duration_sec"] == 60
     listed = {account["openId"]: account for account in await tiktok.read("accounts")}
     assert listed.keys() == {"sandbox_user", made_up["openId"], "told"}

@@ -10,8 +10,15 @@ from tests.sandbox.support import CREATOR, REVOKE, STATUS, TOKEN, TikTok, code_o
 @pytest.mark.parametrize(
     ("code", "status"),
     [
+        ("access_token_invalid", 401),
+        ("invalid_params", 400),
         ("spam_risk_too_many_posts", 403),
+        ("spam_risk_too_many_pending_share", 403),
+        ("spam_risk_user_banned_from_posting", 403),
         ("reached_active_user_cap", 403),
+        ("unaudited_client_can_only_post_to_private_accounts", 403),
+        ("url_ownership_unverified", 403),
+        ("privacy_level_option_mismatch", 403),
         ("internal_error", 500),
         ("rate_limit_exceeded", 429),
         ("scope_not_authorized", 401),

@@ -1,6 +1,7 @@
 """What each fault does to the connection, seen from a real client."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import httpx
@@ -39,6 +40,31 @@ async def test_a_broken_answer_hides_whether_the_init_was_taken(
     assert (call["fault"], call["taken"]) == (kind, taken)
     assert (call["httpStatus"], call["code"]) == (None, None)
     assert call["publishId"] == (posts[0]["publishId"] if taken else None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "taken"),
+    [
+        ("reset", False),
+        ("close", False),
+        ("garbage", False),
+        ("truncate", True),
+        ("empty", False),
+        ("gateway", False),
+        ("ok_without_publish_id", False),
+        ("rate_limit", False),
+    ],
+)
+async def test_unless_told_otherwise_only_half_answers_are_true(
+    tiktok: TikTok, kind: str, taken: bool
+) -> None:
+    """A fault stands before the init, but what is cut in half must first be made."""
+    await tiktok.fault("init", kind)
+    with contextlib.suppress(httpx.TransportError):
+        await tiktok.init()
+    (call,) = await tiktok.read("calls")
+    assert (call["fault"], call["taken"]) == (kind, taken)
+    assert len(await tiktok.read("posts")) == taken
 
 
 async def test_half_an_answer_is_what_truncate_sends(tiktok: TikTok) -> None:
