@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 from uuid import uuid4
 
 from sqlalchemy.exc import ArgumentError
@@ -17,18 +18,24 @@ from app.grants.grants import Grants
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Pacer
 from app.runner.attempt import PollPolicy
+from app.runner.chores import Chore, Chores
+from app.runner.confirmer import Confirmer
 from app.runner.crew import Rules
 from app.runner.live import Tools
 from app.runner.runner import Capacity, Runner
 from app.settings import Settings, SettingsError
 from app.store.accounts import AccountStore
 from app.store.claims import ClaimStore
+from app.store.confirmations import ConfirmationStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.keys import KeyStore
 from app.store.quotas import QuotaStore
 from app.store.vault import KeysUnusable, Vault
 from app.tiktok import TikTok
+
+CONFIRM_EVERY: Final = 10.0
+REFRESH_EVERY: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,11 @@ async def assembled(
     clock = clock or SystemClock()
     database = open_database(settings)
     try:
-        yield _house(settings, clock, database, open_vault(settings))
+        house = _house(settings, clock, database, open_vault(settings))
+        try:
+            yield house
+        finally:
+            await house.grants.close()
     finally:
         await database.close()
 
@@ -113,7 +124,30 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
         keys=KeyStore(database),
         tiktok=tiktok,
         grants=grants,
-        runner=Runner(tools, _rules(settings), _capacity(settings)),
+        runner=Runner(
+            tools, _rules(settings), _capacity(settings), _chores(tools, database)
+        ),
+    )
+
+
+def _chores(tools: Tools, database: Database) -> Chores:
+    confirmer = Confirmer(
+        store=ConfirmationStore(database),
+        tiktok=tools.tiktok,
+        grants=tools.grants,
+        pacer=tools.pacer,
+        clock=tools.clock,
+    )
+    return Chores(
+        (
+            Chore("confirm", CONFIRM_EVERY, lambda: confirmer.run_due(limit=20)),
+            Chore(
+                "refresh",
+                REFRESH_EVERY,
+                lambda: tools.grants.refresh_expiring(now=tools.clock.now(), limit=50),
+            ),
+        ),
+        tools.clock,
     )
 
 

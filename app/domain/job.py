@@ -92,6 +92,9 @@ class Job:
     init_sent_at: datetime | None = None  # written ahead of the init, None once closed
     publish_id: str | None = None
     publish_started_at: datetime | None = None
+    media_token: str | None = None  # of the pull URL, if the media gateway gave one
+    confirm_at: datetime | None = None  # when TikTok is asked again about what is over
+    confirm_tries: int = 0
     # The end.
     failure_reason: FailureReason | None = None
     last_error: LastError | None = None

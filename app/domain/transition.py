@@ -6,6 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from app.domain.confirmation import first_confirmation, lacks_post_id
 from app.domain.job import (
     AttemptRecord,
     Delivery,
@@ -50,6 +51,8 @@ class Transition:
     post_id: str | None = None
     post_url: str | None = None
     posted_at: datetime | None = None
+    confirm_at: datetime | None = None
+    confirm_tries: int = 0
     keeps_claim: bool = False
     entry: AttemptRecord | None = None
 
@@ -58,7 +61,7 @@ def posted(
     job: Job,
     *,
     delivery: Delivery,
-    publish_id: str,
+    publish_id: str | None,
     now: datetime,
     post_id: str | None = None,
     post_url: str | None = None,
@@ -74,13 +77,15 @@ def posted(
         post_id=post_id,
         post_url=post_url,
         posted_at=now,
+        # A public post gets its id once it is through moderation.
+        confirm_at=first_confirmation(now) if lacks_post_id(job, post_id) else None,
     )
 
 
 def failed(
     job: Job, *, reason: FailureReason, error: LastError, in_flight: bool
 ) -> Transition:
-    """End the job badly, after one attempt more."""
+    """End the job badly, after one attempt more; a late word may still correct it."""
     return Transition(
         to=JobStatus.FAILED,
         attempts=job.attempts + 1,
@@ -89,6 +94,7 @@ def failed(
         publish_id=job.publish_id,
         failure_reason=reason,
         last_error=error,
+        confirm_at=first_confirmation(error.at) if in_flight else None,
     )
 
 
@@ -178,4 +184,56 @@ def rescheduled(job: Job, *, now: datetime) -> Transition:
         init_sent_at=job.init_sent_at if resumes else None,
         publish_id=job.publish_id if resumes else None,
         waiting_for=WaitingFor.TIKTOK if resumes else None,
+    )
+
+
+def confirmed_late(
+    job: Job,
+    *,
+    delivery: Delivery,
+    publish_id: str | None,
+    now: datetime,
+    post_id: str | None = None,
+    post_url: str | None = None,
+) -> Transition:
+    """Correct the record: TikTok says that a job which had failed was posted."""
+    change = posted(
+        job,
+        delivery=delivery,
+        publish_id=publish_id or job.publish_id,
+        post_id=post_id or job.post_id,
+        post_url=post_url or job.post_url,
+        now=job.posted_at or now,
+    )
+    return replace(change, confirm_tries=job.confirm_tries)
+
+
+def failed_late(job: Job, *, reason: FailureReason, error: LastError) -> Transition:
+    """Correct the record: TikTok says that the publish failed for good."""
+    return Transition(
+        to=JobStatus.FAILED,
+        attempts=max(job.attempts, 1),
+        next_attempt_at=None,
+        publish_id=job.publish_id,
+        failure_reason=reason,
+        last_error=error,
+    )
+
+
+def still_unknown(job: Job, *, confirm_at: datetime | None) -> Transition:
+    """Leave the record as it is and ask again, or no more."""
+    return Transition(
+        to=job.status,
+        attempts=job.attempts,
+        next_attempt_at=None,
+        init_sent_at=job.init_sent_at,
+        publish_id=job.publish_id,
+        failure_reason=job.failure_reason,
+        last_error=job.last_error,
+        delivery=job.delivery,
+        post_id=job.post_id,
+        post_url=job.post_url,
+        posted_at=job.posted_at,
+        confirm_at=confirm_at,
+        confirm_tries=job.confirm_tries + 1,
     )

@@ -191,7 +191,7 @@ class Attempt:
             return await self._give_up(answer, in_flight=True)
         match answer.state:
             case PublishState.COMPLETE:
-                return self._published(answer, publish_id)
+                return published(answer, publish_id, self._username)
             case PublishState.IN_INBOX:
                 return InInbox(publish_id=publish_id, log_id=answer.log_id)
             case PublishState.FAILED:
@@ -201,18 +201,6 @@ class Attempt:
                 return None
             case _:
                 assert_never(answer.state)
-
-    def _published(self, status: PublishStatus, publish_id: str) -> Published:
-        post_id = status.post_ids[0] if status.post_ids else None
-        url = None
-        if post_id is not None and self._username:
-            url = f"https://www.tiktok.com/@{self._username}/video/{post_id}"
-        return Published(
-            publish_id=publish_id,
-            post_id=post_id,
-            post_url=url,
-            log_id=status.log_id,
-        )
 
     # What every call shares.
 
@@ -239,6 +227,19 @@ class Attempt:
         if written is None:
             raise ClaimLost
         self.job = written
+
+
+def published(
+    status: PublishStatus, publish_id: str, username: str | None
+) -> Published:
+    """Return what a finished publish came to; its id may come later."""
+    post_id = status.post_ids[0] if status.post_ids else None
+    url = None
+    if post_id is not None and username:
+        url = f"https://www.tiktok.com/@{username}/video/{post_id}"
+    return Published(
+        publish_id=publish_id, post_id=post_id, post_url=url, log_id=status.log_id
+    )
 
 
 def outcome_of(fault: Fault, *, in_flight: bool = False) -> Outcome:

@@ -14,6 +14,7 @@ from app.domain.job import Job
 from app.domain.lifecycle import decide
 from app.domain.outcome import Abandoned, Outcome
 from app.domain.transition import Transition
+from app.runner.chores import Chores
 from app.runner.crew import Crew, Rules
 from app.runner.live import Tools
 from app.runner.report import Tally, TickReport
@@ -50,8 +51,11 @@ class _Time:
 class Runner:
     """Runs due jobs; the table is the truth, nothing is kept here that matters."""
 
-    def __init__(self, tools: Tools, rules: Rules, capacity: Capacity) -> None:
+    def __init__(
+        self, tools: Tools, rules: Rules, capacity: Capacity, chores: Chores
+    ) -> None:
         self._tools = tools
+        self._chores = chores
         self._rules = rules
         self._capacity = capacity
         self._awake = asyncio.Event()
@@ -70,9 +74,18 @@ class Runner:
         began = self._now()
         time = _Time(began, began + timedelta(seconds=_working_seconds(budget)))
         tally, crew = self._crew()
-        async with _stopping(crew, stop or asyncio.Event()):
-            await self._work_through(crew, tally, time, stop or asyncio.Event())
-            await crew.drain((began - self._now()).total_seconds() + budget)
+        stop = stop or asyncio.Event()
+
+        def seconds_left() -> float:
+            return (began - self._now()).total_seconds() + budget
+
+        def for_chores() -> float:
+            spare = (time.until - self._now()).total_seconds()
+            return 0.0 if stop.is_set() else spare
+
+        async with _stopping(crew, stop), self._chores.once(for_chores):
+            await self._work_through(crew, tally, time, stop)
+            await crew.drain(seconds_left())
         return tally.report(self._now() - began)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -81,7 +94,7 @@ class Runner:
         Outlives a database that goes away, and its own mistakes.
         """
         tally, crew = self._crew()
-        async with _stopping(crew, stop):
+        async with _stopping(crew, stop), self._chores.going():
             while not stop.is_set():
                 try:
                     if not await self._fill(crew, tally):

@@ -81,6 +81,8 @@ def _columns(job: Job, change: Transition) -> dict[str, Any]:
         "post_id": change.post_id,
         "post_url": change.post_url,
         "posted_at": change.posted_at,
+        "confirm_at": change.confirm_at,
+        "confirm_tries": change.confirm_tries,
         "attempt_number": job.attempt_number + (change.entry is not None),
         "abandoned_by": None,
     }
