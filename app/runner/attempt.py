@@ -134,6 +134,10 @@ class Attempt:
         if self._effects.hurried():
             return HandedOn(resume_at=self._effects.now())
         self._own(await self._effects.stamp_init(self.job))
+        if self._effects.hurried():
+            # The database took its time. An init cut short would leave its fate open.
+            self._own(await self._effects.clear_init(self.job))
+            return HandedOn(resume_at=self._effects.now())
         return await self._effects.init(self._access, self.job)
 
     # After the init: TikTok has it, and only TikTok's word ends it.
@@ -153,6 +157,8 @@ class Attempt:
             if not await self._wait(poll_at):
                 return HandedOn(resume_at=poll_at)
             wait = await self._effects.turn(self._access, self.job, QuotaCall.STATUS)
+            if wait is not None and wait.until > deadline:
+                return wait  # what nobody could ask was not answered too late
             if wait is not None:
                 poll_at = wait.until
                 continue
