@@ -1,0 +1,130 @@
+"""A scenario: one post's life, and what has to come of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from app.sandbox.demo.service import Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What is asked for, what goes wrong, and how it must end."""
+
+    name: str
+    status: str  # the end
+    reason: str | None = None  # the failureReason with it
+    inits: int = 1  # how many TikTok may have taken
+    published: int = 1
+    attempts: int = 0
+    faults: tuple[Mapping[str, Any], ...] = ()
+    post: Mapping[str, Any] = field(default_factory=dict)
+    after_seconds: float | None = None  # None: Post Now
+    clicks: int = 1
+    kills_worker: bool = False
+
+    @property
+    def project(self) -> str:
+        """Return the project, and TikTok account, of its own."""
+        return self.name.lower().replace(" ", "_").replace(",", "")
+
+
+@dataclass(slots=True)
+class Life:
+    """A scenario on its way."""
+
+    scenario: Scenario
+    job_id: str = ""
+    job: Mapping[str, Any] = field(default_factory=dict)
+    trail: list[str] = field(default_factory=list)
+    inits: int = 0
+    published: int = 0
+    rows: set[str] = field(default_factory=set)
+    early: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Tell whether the job has ended."""
+        return self.job.get("status") in {"posted", "failed"}
+
+    @property
+    def as_it_should(self) -> bool:
+        """Tell whether everything came as the scenario says."""
+        expected = self.scenario
+        return (
+            self.over
+            and self.job["status"] == expected.status
+            and self.job["failureReason"] == expected.reason
+            and self.job["attempts"] == expected.attempts
+            and self.inits == expected.inits
+            and self.published == expected.published
+            and len(self.rows) == 1
+            and not self.early
+        )
+
+    def note(self, job: Mapping[str, Any]) -> None:
+        """Take down how the job stands."""
+        self.job = job
+        if not self.trail or self.trail[-1] != job["status"]:
+            self.trail.append(job["status"])
+
+
+async def begin(life: Life, service: Service, tiktok: httpx.AsyncClient) -> None:
+    """Connect the account, script the faults, and ask for the post."""
+    scenario = life.scenario
+    await _connect(scenario, service, tiktok)
+    for fault in scenario.faults:
+        body = {**fault, "match": {"openId": scenario.project}}
+        (await tiktok.post("/_sandbox/faults", json=body)).raise_for_status()
+    for _ in range(scenario.clicks):
+        answer = await service.post("/v1/jobs", _request(scenario, tiktok))
+        answer.raise_for_status()
+        life.rows.add(answer.json()["id"])
+        life.note(answer.json())
+    life.job_id = life.job["id"]
+
+
+async def look(life: Life, service: Service, tiktok: httpx.AsyncClient) -> None:
+    """See how the job stands, and what TikTok has of it."""
+    who = {"openId": life.scenario.project}
+    calls = (await tiktok.get("/_sandbox/posts", params=who)).json()["items"]
+    life.inits = len(calls)
+    life.published = sum(post["publishedAt"] is not None for post in calls)
+    life.note((await service.api.get(f"/v1/jobs/{life.job_id}")).json())
+    due = datetime.fromisoformat(life.job["scheduledFor"]).timestamp()
+    life.early = life.early or any(post["takenAt"] < due for post in calls)
+
+
+async def _connect(
+    scenario: Scenario, service: Service, tiktok: httpx.AsyncClient
+) -> None:
+    made = await tiktok.post("/_sandbox/accounts", json={"openId": scenario.project})
+    account = made.raise_for_status().json()
+    names = ("openId", "accessToken", "refreshToken", "expiresIn", "refreshExpiresIn")
+    body = {name: account[name] for name in names}
+    path = f"/v1/projects/{scenario.project}/accounts/tiktok"
+    answer = await service.api.put(
+        path, json={**body, "scope": "user.info.basic,video.publish,video.upload"}
+    )
+    answer.raise_for_status()
+
+
+def _request(scenario: Scenario, tiktok: httpx.AsyncClient) -> dict[str, Any]:
+    request: dict[str, Any] = {
+        "projectId": scenario.project,
+        "assetId": "asset_1",
+        "assetUrl": str(tiktok.base_url.join("/_sandbox/video.mp4")),
+        "post": {
+            "mode": "direct",
+            "title": scenario.name,
+            "privacyLevel": "PUBLIC_TO_EVERYONE",
+            **scenario.post,
+        },
+    }
+    if scenario.after_seconds is not None:
+        at = datetime.now(UTC) + timedelta(seconds=scenario.after_seconds)
+        request["scheduledFor"] = at.isoformat(timespec="milliseconds")
+    return request

@@ -1,0 +1,74 @@
+"""The lives that are shown."""
+
+from typing import Final
+
+from app.sandbox.demo.scenario import Scenario
+
+TOGETHER: Final = (
+    Scenario(name="Post Now", status="posted"),
+    Scenario(name="Scheduled", status="posted", after_seconds=4),
+    Scenario(name="Double click", status="posted", clicks=2),
+    Scenario(
+        name="Draft to the inbox",
+        status="posted",
+        published=0,  # the person finishes it in TikTok's app
+        post={"mode": "inbox"},
+    ),
+    Scenario(
+        name="Rejected by TikTok",
+        status="failed",
+        reason="permanent",
+        inits=0,
+        published=0,
+        attempts=1,
+        faults=(
+            {
+                "call": "init",
+                "fault": {
+                    "kind": "error",
+                    "code": "spam_risk_user_banned_from_posting",
+                    "httpStatus": 403,
+                },
+            },
+        ),
+    ),
+    Scenario(
+        name="Token expired, refreshed",
+        status="posted",
+        faults=({"call": "creator_info", "fault": {"kind": "token_death"}},),
+    ),
+    Scenario(
+        name="Grant expired",
+        status="failed",
+        reason="auth",
+        inits=0,
+        published=0,
+        attempts=1,
+        faults=(
+            {"call": "creator_info", "fault": {"kind": "token_death"}},
+            {"call": "token", "times": None, "fault": {"kind": "invalid_grant"}},
+        ),
+    ),
+    Scenario(
+        name="Rate limit",
+        status="posted",
+        attempts=1,
+        faults=({"call": "init", "fault": {"kind": "rate_limit", "retryAfter": 2}},),
+    ),
+    Scenario(
+        name="Answer lost",
+        status="failed",
+        reason="unconfirmed",
+        inits=1,  # TikTok took it, but its answer never came: never a second one
+        attempts=1,
+        faults=({"call": "init", "fault": {"kind": "reset", "taken": True}},),
+    ),
+)
+
+KILLED: Final = Scenario(
+    name="Worker killed",
+    status="posted",
+    attempts=1,  # the abandoned claim
+    kills_worker=True,
+    faults=({"call": "init", "fault": {"kind": "processing", "seconds": 4}},),
+)

@@ -1,0 +1,43 @@
+"""What is watched: a table that changes while the posts live."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from app.sandbox.demo.scenario import Life
+
+COLOURS = {
+    "scheduled": "cyan",
+    "processing": "yellow",
+    "retrying": "magenta",
+    "posted": "green",
+    "failed": "red",
+    "killed": "bold white on red",
+}
+
+
+def table(lives: Sequence[Life], *, closing: bool = False) -> Table:
+    """Draw how every job stands; the closing table says whether it should be so."""
+    title = "How it ended" if closing else "Watch: each row is one job"
+    drawn = Table(title=title, expand=False)
+    for heading in ("Scenario", "Way", "Reason", "Attempts", "Inits", "Posts"):
+        drawn.add_column(heading)
+    if closing:
+        drawn.add_column("As it should")
+    for life in lives:
+        row = [
+            life.scenario.name,
+            _way(life),
+            life.job.get("failureReason") or "",
+            str(life.job.get("attempts", "")),
+            str(life.inits),
+            str(life.published),
+        ]
+        if closing:
+            row.append("[green]yes" if life.as_it_should else "[bold red]NO")
+        drawn.add_row(*row)
+    return drawn
+
+
+def _way(life: Life) -> str:
+    return " → ".join(f"[{COLOURS[status]}]{status}[/]" for status in life.trail)
