@@ -1,10 +1,14 @@
 """/healthz and /readyz."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import text
 
-from tests.api.serving import Api, serving
-from tests.support.databases import PostgresDatabases
+from app.main import create_app
+from app.store.engine import Database
+from app.store.migrate import upgrade
+from tests.api.serving import Api, client_of, serving, settings_of
 from tests.support.postgres import PostgresServer
 
 
@@ -42,41 +46,39 @@ async def test_sqlite_is_migrated_at_the_start(tmp_path: object) -> None:
 
 
 async def test_postgres_is_not_migrated_behind_anybodys_back(
-    postgres_databases: PostgresDatabases,
+    postgres_url: str,
 ) -> None:
     """On Postgres migrations are a step of their own: until then 503."""
-    url = postgres_databases.create_empty("empty")
-    # Making the caller's key fails, as there is no table: the app is up all the same.
-    from app.main import create_app
-    from tests.api.serving import client_of, settings_of
+    database = Database(postgres_url)
+    async with database.write() as connection:
+        await connection.execute(text("DROP SCHEMA public CASCADE"))
+        await connection.execute(text("CREATE SCHEMA public"))
+    await database.close()
 
-    app = create_app(settings_of(url))
+    app = create_app(settings_of(postgres_url))
     async with app.router.lifespan_context(app), client_of(app, None) as probe:
         assert (await probe.get("/healthz")).status_code == 200
         response = await probe.get("/readyz")
-        assert response.json()["code"] == "database_not_migrated"
-    postgres_databases.drop(url)
+    assert response.json()["code"] == "database_not_migrated"
 
 
 async def test_a_lost_database_is_said_and_gets_better(
-    postgres_server: PostgresServer, upgrade: object
+    postgres_server: PostgresServer,
 ) -> None:
     """Without its database: alive, 503 everywhere else, and well when it is back."""
-    assert callable(upgrade)
-    from tests.support.databases import in_own_thread, postgres_url
-
-    url = postgres_url(postgres_server.url)
-    in_own_thread(lambda: upgrade(url))
-    async with serving(url) as api:
+    await asyncio.to_thread(upgrade, postgres_server.url)
+    async with serving(postgres_server.url) as api:
         job = await api.job()
-        postgres_server.stop_immediate()
+        postgres_server.stop()
         assert (await api.client.get("/healthz")).status_code == 200
         ready = await api.client.get("/readyz")
         assert ready.status_code == 503
         assert ready.json()["code"] == "database_unavailable"
+        api.clock.forward(seconds=5)  # the key has to be looked up again
         for response in (
             await api.client.get("/v1/jobs"),
             await api.post_job(assetId="b"),
+            await api.client.get(f"/v1/jobs/{job['id']}"),
         ):
             assert response.status_code == 503
             assert response.json()["code"] == "database_unavailable"

@@ -1,0 +1,113 @@
+"""/docs and /openapi.json: whole, offline, and true."""
+
+import re
+from typing import Any
+
+from app.api import examples
+from app.api.schemas import JobPatch, JobRequest
+from tests.api.serving import Api
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+async def test_the_docs_page_needs_nobody_else(edge: Api) -> None:
+    """Everything the page loads is here, and its policy allows nothing else."""
+    async with edge.stranger() as browser:
+        page = await browser.get("/docs")
+        assert page.status_code == 200
+        assert page.headers["content-type"].startswith("text/html")
+        assert "http" not in page.text
+        assert not re.search(r"<script(?![^>]*\ssrc=)", page.text)
+        assert "style=" not in page.text
+        links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert len(links) == 4
+        for link in links:
+            asset = await browser.get(f"/{link}")
+            assert asset.status_code == 200, link
+            assert asset.content
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+async def test_the_docs_ask_no_validator(edge: Api) -> None:
+    """Swagger UI's habit of sending the schema to the internet is off."""
+    script = await edge.client.get("/docs/init.js")
+    assert "validatorUrl: null" in script.text
+
+
+async def test_the_docs_give_no_other_file(edge: Api) -> None:
+    """Only the three named files are served from the package."""
+    for name in ("__init__.py", "..%2fmain.py", "%2e%2e/main.py", "", "x"):
+        assert (await edge.client.get(f"/docs/{name}")).status_code == 404
+
+
+async def operations(api: Api) -> list[dict[str, Any]]:
+    """Return every operation of the document."""
+    document = (await api.client.get("/openapi.json")).json()
+    return [
+        operation | {"path": path}
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    ]
+
+
+async def test_every_operation_is_named_tagged_and_explained(edge: Api) -> None:
+    """Client generators get stable names, readers a summary and a section."""
+    document = (await edge.client.get("/openapi.json")).json()
+    tags = {tag["name"] for tag in document["tags"]}
+    found = await operations(edge)
+    names = [each["operationId"] for each in found]
+    assert len(names) == len(set(names))
+    for each in found:
+        assert re.fullmatch(r"[a-z][a-zA-Z]+", each["operationId"]), each["path"]
+        assert each["summary"]
+        assert set(each["tags"]) <= tags
+        assert len(each["tags"]) == 1
+
+
+async def test_the_job_operations_keep_their_names(edge: Api) -> None:
+    """Names that generated clients call stay as they are."""
+    names = {each["operationId"] for each in await operations(edge)}
+    assert names >= {
+        *("createJob", "listJobs", "getJob", "editJob", "deleteJob"),
+        *("retryJob", "listAttempts", "tick", "tickByGet", "isAlive", "isReady"),
+    }
+
+
+async def test_every_declared_error_is_a_problem(edge: Api) -> None:
+    """Errors are documented as problem+json, and FastAPI's own form nowhere."""
+    document = (await edge.client.get("/openapi.json")).json()
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    assert "Problem" in document["components"]["schemas"]
+    for each in await operations(edge):
+        for status, response in each["responses"].items():
+            if int(status) >= 400:
+                assert list(response["content"]) == ["application/problem+json"]
+
+
+async def test_everything_under_v1_declares_its_key(edge: Api) -> None:
+    """The document says where a key is needed, and which."""
+    document = (await edge.client.get("/openapi.json")).json()
+    assert set(document["components"]["securitySchemes"]) >= {"apiKey", "cronSecret"}
+    for each in await operations(edge):
+        if each["path"].startswith("/v1"):
+            assert each["security"] == [{"apiKey": []}], each["path"]
+            assert "401" in each["responses"]
+    (tick, by_get) = (e for e in await operations(edge) if e["path"] == "/cron/tick")
+    assert tick["security"] == by_get["security"] == [{"cronSecret": []}]
+
+
+async def test_the_examples_work(edge: Api) -> None:
+    """Each request on the docs page is accepted as it stands."""
+    for example in examples.JOBS.values():
+        assert JobRequest.model_validate(example["value"])
+        response = await edge.client.post("/v1/jobs", json=example["value"])
+        assert response.status_code == 201, response.text
+        for change in examples.PATCHES.values():
+            assert JobPatch.model_validate(change["value"])
+            path = response.headers["location"]
+            patched = await edge.client.patch(path, json=change["value"])
+            assert patched.status_code == 200, patched.text
