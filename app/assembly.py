@@ -30,6 +30,7 @@ from app.store.confirmations import ConfirmationStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.keys import KeyStore
+from app.store.oauth_states import OAuthStateStore
 from app.store.quotas import QuotaStore
 from app.store.vault import KeysUnusable, Vault
 from app.tiktok import TikTok
@@ -47,9 +48,12 @@ class House:
     database: Database
     jobs: JobStore
     accounts: AccountStore
+    oauth_states: OAuthStateStore
     keys: KeyStore
     tiktok: TikTok
     grants: Grants
+    pacer: Pacer
+    creators: CreatorCache
     runner: Runner
 
 
@@ -104,7 +108,12 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
         timeout=settings.http_timeout_seconds,
     )
     accounts = AccountStore(database, vault)
-    grants = Grants(accounts=accounts, tiktok=tiktok, clock=clock)
+    grants = Grants(
+        accounts=accounts,
+        tiktok=tiktok,
+        clock=clock,
+        call_timeout=settings.http_timeout_seconds,
+    )
     lease = timedelta(seconds=settings.claim_timeout_seconds)
     tools = Tools(
         claims=ClaimStore(database, lease=lease),
@@ -121,9 +130,12 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
         database=database,
         jobs=JobStore(database),
         accounts=accounts,
+        oauth_states=OAuthStateStore(database, vault),
         keys=KeyStore(database),
         tiktok=tiktok,
         grants=grants,
+        pacer=tools.pacer,
+        creators=tools.creators,
         runner=Runner(
             tools, _rules(settings), _capacity(settings), _chores(tools, database)
         ),

@@ -11,6 +11,8 @@ from app.api.app import build_app
 from app.api.services import Services
 from app.assembly import House, assembled
 from app.domain.clock import Clock
+from app.service.accounts import AccountService
+from app.service.connect import ConnectService, OAuthApp
 from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.readiness import readiness
@@ -55,6 +57,21 @@ def services_of(house: House, stop: asyncio.Event) -> Services:
             on_due=house.runner.wake,
             allow_private_urls=settings.allow_private_urls,
         ),
+        accounts=AccountService(
+            store=house.accounts,
+            grants=house.grants,
+            tiktok=house.tiktok,
+            pacer=house.pacer,
+            creators=house.creators,
+            clock=clock,
+        ),
+        connect=ConnectService(
+            _oauth_app(settings),
+            accounts=house.accounts,
+            states=house.oauth_states,
+            tiktok=house.tiktok,
+            clock=clock,
+        ),
         keys=KeyService(store=house.keys, clock=clock),
         tick=partial(house.runner.tick, budget=settings.tick_budget_seconds, stop=stop),
         readiness=partial(readiness, house.database),
@@ -62,6 +79,18 @@ def services_of(house: House, stop: asyncio.Event) -> Services:
         run_by_cron=settings.runner is RunnerMode.CRON,
         default_max_attempts=settings.max_attempts,
         cron_secret=secret.get_secret_value() if secret else None,
+    )
+
+
+def _oauth_app(settings: Settings) -> OAuthApp:
+    return OAuthApp(
+        authorize_url=str(settings.tiktok_authorize_url),
+        client_key=settings.tiktok_client_key,
+        client_secret_is_set=settings.tiktok_client_secret is not None,
+        redirect_uri=settings.tiktok_redirect_uri,
+        scopes=settings.tiktok_scopes,
+        pkce=settings.tiktok_pkce,
+        frontend_origins=settings.cors_origins,
     )
 
 

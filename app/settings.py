@@ -59,9 +59,19 @@ def _one_line(value: SecretStr) -> SecretStr:
     return value
 
 
+def _exact_url(value: str) -> str:
+    # TikTok compares redirect URIs byte by byte; an HttpUrl may spell one anew.
+    try:
+        HttpUrl(value)
+    except ValidationError:
+        raise ValueError("must be an http or https URL") from None
+    return value
+
+
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 PerMinute = Annotated[int, Field(ge=1, le=100_000)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 Secret = Annotated[SecretStr, AfterValidator(_one_line)]
 Steps = Annotated[
     tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...],
@@ -86,7 +96,9 @@ class Settings(BaseSettings):
     tiktok_authorize_url: HttpUrl = HttpUrl("https://www.tiktok.com/v2/auth/authorize/")
     tiktok_client_key: str | None = None
     tiktok_client_secret: Secret | None = None
-    tiktok_redirect_uri: HttpUrl | None = None
+    tiktok_redirect_uri: ExactUrl | None = None
+    tiktok_scopes: Words = ("user.info.basic", "video.publish", "video.upload")
+    tiktok_pkce: bool = True
     token_encryption_keys: SecretStr | None = None
 
     poll_interval_seconds: Seconds = 5

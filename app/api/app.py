@@ -8,13 +8,20 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import cron, docs, jobs, ops, problems
+from app.api import accounts, cron, docs, jobs, oauth, ops, problems
 from app.api.auth import ApiKeyWall
 from app.api.middleware import REQUEST_ID, BodyLimit, ErrorWall, RequestContext
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
-_ROUTERS: Final = (jobs.router, cron.router, ops.router, docs.router)
+_ROUTERS: Final = (
+    jobs.router,
+    accounts.router,
+    oauth.router,
+    cron.router,
+    ops.router,
+    docs.router,
+)
 _TAGS: Final = (
     ("Jobs", "One video that goes to one TikTok account once."),
     ("Accounts", "One TikTok account per project."),

@@ -8,6 +8,8 @@ from fastapi import Depends, Request
 
 from app.domain.clock import Clock
 from app.runner.report import TickReport
+from app.service.accounts import AccountService
+from app.service.connect import ConnectService
 from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.readiness import Readiness
@@ -18,6 +20,8 @@ class Services:
     """The use cases, and the few settings that the edge itself needs."""
 
     jobs: JobService
+    accounts: AccountService
+    connect: ConnectService
     keys: KeyService
     tick: Callable[[], Awaitable[TickReport]]
     readiness: Callable[[], Awaitable[Readiness]]

@@ -1,0 +1,201 @@
+"""Accounts: store, show, remove, and what their creators may choose."""
+
+from typing import Annotated, Final, Self
+
+from fastapi import APIRouter, Body, Path, Response, status
+from pydantic import AfterValidator, Field
+
+from app.api.auth import ProjectScope
+from app.api.fields import Answer, Name, Request, Timestamp
+from app.api.problems import declared
+from app.api.services import Wired
+from app.domain.account import Account, AccountStatus
+from app.service.accounts import CreatorInfo, GivenAccount
+
+PLATFORM: Final = "tiktok"
+PREFIX: Final = f"/v1/projects/{{projectId}}/accounts/{PLATFORM}"
+_TEN_YEARS: Final = 10 * 365 * 24 * 3600
+
+router = APIRouter(
+    prefix=PREFIX, tags=["Accounts"], responses=declared(401, 404, 422, 503)
+)
+
+ProjectId = Annotated[Name, Path(alias="projectId")]
+
+
+def _split(value: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """Take apart what TikTok writes with commas, and others with spaces."""
+    parts = value.replace(",", " ").split() if isinstance(value, str) else value
+    return tuple(dict.fromkeys(parts))
+
+
+# Visible ASCII, as it goes into headers: a line break could add one of its own.
+Token = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[!-~]+$")]
+OpenId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
+Seconds = Annotated[int, Field(ge=1, le=_TEN_YEARS)]
+ScopeName = Annotated[
+    str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._]+$")
+]
+ScopeList = Annotated[str, Field(max_length=2000, pattern=r"^[A-Za-z0-9._, ]*$")]
+Scopes = Annotated[
+    ScopeList | Annotated[list[ScopeName], Field(max_length=100)],
+    AfterValidator(_split),
+]
+
+
+class AccountRequest(Request):
+    """A grant that was obtained elsewhere, in TikTok's terms."""
+
+    open_id: OpenId
+    access_token: Token = Field(repr=False)
+    refresh_token: Token = Field(repr=False)
+    expires_in: Seconds = Field(description="Seconds the access token lives")
+    refresh_expires_in: Seconds = Field(description="Seconds the refresh token lives")
+    scope: Scopes = Field(description="A comma or space list, or an array")
+
+    def to_domain(self, project_id: str) -> GivenAccount:
+        """Return the account as the service takes it."""
+        return GivenAccount(
+            project_id=project_id,
+            platform=PLATFORM,
+            open_id=self.open_id,
+            access_token=self.access_token,
+            refresh_token=self.refresh_token,
+            expires_in=self.expires_in,
+            refresh_expires_in=self.refresh_expires_in,
+            scopes=tuple(self.scope),
+        )
+
+
+class AccountAnswer(Answer):
+    """An account; its tokens never come back."""
+
+    project_id: str
+    platform: str
+    open_id: str
+    display_name: str | None
+    scopes: list[str]
+    status: AccountStatus
+    reconnect_reason: str | None = Field(
+        description="TikTok's own word where it has one"
+    )
+    access_token_expires_at: Timestamp
+    refresh_token_expires_at: Timestamp
+    connected_at: Timestamp
+
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        """Show an account."""
+        return cls(
+            project_id=account.project_id,
+            platform=account.platform,
+            open_id=account.open_id,
+            display_name=account.display_name,
+            scopes=list(account.grant.scopes),
+            status=account.status,
+            reconnect_reason=account.reconnect_reason,
+            access_token_expires_at=account.grant.access_token_expires_at,
+            refresh_token_expires_at=account.grant.refresh_token_expires_at,
+            connected_at=account.connected_at,
+        )
+
+
+class CreatorInfoAnswer(Answer):
+    """What the compose page has to offer, in TikTok's words."""
+
+    creator_username: str
+    creator_nickname: str
+    creator_avatar_url: str = Field(description="Lives for two hours")
+    privacy_level_options: list[str] = Field(
+        description="Exactly these; no one of them may be chosen beforehand"
+    )
+    comment_disabled: bool
+    duet_disabled: bool
+    stitch_disabled: bool
+    max_video_post_duration_sec: int | None
+
+    @classmethod
+    def of(cls, info: CreatorInfo) -> Self:
+        """Show what a creator may choose."""
+        return cls(
+            creator_username=info.username,
+            creator_nickname=info.nickname,
+            creator_avatar_url=info.avatar_url,
+            privacy_level_options=list(info.privacy_options),
+            comment_disabled=info.comment_disabled,
+            duet_disabled=info.duet_disabled,
+            stitch_disabled=info.stitch_disabled,
+            max_video_post_duration_sec=info.max_video_seconds,
+        )
+
+
+_EXAMPLE: Final = {
+    "openId": "sandbox_user",
+    "accessToken": "act.sandbox",
+    "refreshToken": "rft.sandbox",
+    "expiresIn": 7200,
+    "refreshExpiresIn": 15552000,
+    "scope": "user.info.basic,video.publish,video.upload",
+}
+
+
+@router.put(
+    "",
+    operation_id="putAccount",
+    summary="Store an account with its tokens",
+    responses={
+        201: {"model": AccountAnswer, "description": "The project had none"},
+        **declared(400, 413, 415),
+    },
+)
+async def put_account(
+    project_id: ProjectId,
+    body: Annotated[
+        AccountRequest, Body(openapi_examples={"simulator": {"value": _EXAMPLE}})
+    ],
+    response: Response,
+    services: Wired,
+    scope: ProjectScope,
+) -> AccountAnswer:
+    """Store a grant that was obtained elsewhere; it replaces what was there."""
+    given = body.to_domain(project_id)
+    account, created = await services.accounts.put(given, scope=scope)
+    if created:
+        response.status_code = status.HTTP_201_CREATED
+    return AccountAnswer.of(account)
+
+
+@router.get("", operation_id="getAccount", summary="Show a project's account")
+async def get_account(
+    project_id: ProjectId, services: Wired, scope: ProjectScope
+) -> AccountAnswer:
+    """Show the account, without its tokens."""
+    account = await services.accounts.get(project_id, PLATFORM, scope=scope)
+    return AccountAnswer.of(account)
+
+
+@router.delete(
+    "",
+    operation_id="deleteAccount",
+    summary="Remove a project's account",
+    status_code=status.HTTP_204_NO_CONTENT,
+)
+async def delete_account(
+    project_id: ProjectId, services: Wired, scope: ProjectScope
+) -> None:
+    """Remove the account and revoke its grant at TikTok, if that can be reached."""
+    await services.accounts.delete(project_id, PLATFORM, scope=scope)
+
+
+@router.get(
+    "/creator-info",
+    operation_id="getCreatorInfo",
+    summary="Ask TikTok what the creator may choose",
+    responses=declared(409, 502),
+)
+async def get_creator_info(
+    project_id: ProjectId, services: Wired, scope: ProjectScope
+) -> CreatorInfoAnswer:
+    """Ask anew, or reuse an answer that is at most a minute old."""
+    info = await services.accounts.creator_info(project_id, PLATFORM, scope=scope)
+    return CreatorInfoAnswer.of(info)

@@ -1,0 +1,170 @@
+"""What people do with their TikTok accounts."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from app.domain.account import Account, Grant, NewAccount
+from app.domain.clock import Clock
+from app.domain.errors import (
+    NotFound,
+    PostingNotAllowed,
+    ReconnectRequired,
+    SchedulerError,
+    TikTokUnavailable,
+)
+from app.domain.job import ErrorClass
+from app.domain.outcome import Fault, PutOff
+from app.domain.quota import QuotaCall
+from app.grants.grants import NOT_CONNECTED, Access, Grants
+from app.pacing.creators import CreatorCache
+from app.pacing.pacer import Asker, Pacer
+from app.service.scope import check_scope
+from app.store.accounts import AccountStore
+from app.tiktok import CreatorInfo, TikTok
+
+__all__ = ["AccountService", "CreatorInfo", "GivenAccount"]
+
+TOKEN_REFUSED: Final = "access_token_invalid"  # noqa: S105 - TikTok's code, no secret
+
+# With creator_info, TikTok's way to say that the posting page should not open now.
+# https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
+_NO_POSTING: Final = frozenset(
+    {
+        "spam_risk_too_many_posts",
+        "spam_risk_user_banned_from_posting",
+        "reached_active_user_cap",
+    }
+)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenAccount:
+    """An account whose tokens somebody else obtained; lifetimes are in seconds."""
+
+    project_id: str
+    platform: str
+    open_id: str
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+    refresh_expires_in: int
+    scopes: tuple[str, ...]
+
+
+class AccountService:
+    """Connects, shows and removes accounts.
+
+    ``scope`` is the project a caller is bound to, None for one who may see all. What
+    lies outside it raises NotFound, as if it did not exist.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: AccountStore,
+        grants: Grants,
+        tiktok: TikTok,
+        pacer: Pacer,
+        creators: CreatorCache,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._grants = grants
+        self._tiktok = tiktok
+        self._pacer = pacer
+        self._creators = creators
+        self._clock = clock
+
+    async def put(
+        self, given: GivenAccount, *, scope: str | None
+    ) -> tuple[Account, bool]:
+        """Store an account with its tokens; True if the project had none."""
+        check_scope(given.project_id, scope)
+        now = self._clock.now()
+        grant = Grant(
+            access_token=given.access_token,
+            refresh_token=given.refresh_token,
+            access_token_expires_at=now + timedelta(seconds=given.expires_in),
+            refresh_token_expires_at=now + timedelta(seconds=given.refresh_expires_in),
+            scopes=given.scopes,
+        )
+        new = NewAccount(
+            project_id=given.project_id,
+            platform=given.platform,
+            open_id=given.open_id,
+            grant=grant,
+        )
+        return await self._store.put(new, now=now)
+
+    async def get(
+        self, project_id: str, platform: str, *, scope: str | None
+    ) -> Account:
+        """Return a project's account; raises NotFound."""
+        check_scope(project_id, scope)
+        return await self._store.get(project_id, platform)
+
+    async def delete(
+        self, project_id: str, platform: str, *, scope: str | None
+    ) -> None:
+        """Remove an account and tell TikTok, which may fail; raises NotFound."""
+        check_scope(project_id, scope)
+        account = await self._store.delete(project_id, platform)
+        if not account.grant.access_token:
+            return  # no key opens it
+        async with self._tiktok.connect() as calls:
+            fault = await calls.revoke(account.grant.access_token)
+        if fault is not None:
+            _log.warning("revoke failed", project_id=project_id, code=fault.code)
+
+    async def creator_info(
+        self, project_id: str, platform: str, *, scope: str | None
+    ) -> CreatorInfo:
+        """Return what the creator may choose now, at most a minute old.
+
+        Raises NotFound, ReconnectRequired, PostingNotAllowed or TikTokUnavailable.
+        """
+        check_scope(project_id, scope)
+        access = await self._grants.current(project_id, platform)
+        if isinstance(access, Fault):
+            raise _error(access)
+        answer = await self._ask(access)
+        if isinstance(answer, Fault) and answer.code == TOKEN_REFUSED:
+            renewed = await self._grants.renew(access)
+            if isinstance(renewed, Fault):
+                raise _error(renewed)
+            access = renewed
+            answer = await self._ask(access)
+        if isinstance(answer, CreatorInfo):
+            return answer
+        if isinstance(answer, Fault) and answer.error_class is ErrorClass.AUTH:
+            await self._grants.lost(access, answer)
+        raise _error(answer)
+
+    async def _ask(self, access: Access) -> CreatorInfo | Fault | PutOff:
+        async def ask() -> CreatorInfo | Fault | PutOff:
+            asker = Asker(access.project_id, access.platform, access.open_id)
+            wait = await self._pacer.turn(asker, QuotaCall.CREATOR_INFO)
+            if wait is not None:
+                return wait
+            async with self._tiktok.connect() as calls:
+                return await calls.creator_info(access.token)
+
+        return await self._creators.get(access, ask, now=self._clock.now)
+
+
+def _error(answer: Fault | PutOff) -> SchedulerError:
+    """Say to a person what kept TikTok's options away."""
+    if isinstance(answer, PutOff):
+        return TikTokUnavailable("TikTok's limit of questions is reached; try later.")
+    if answer.code == NOT_CONNECTED:
+        return NotFound()
+    if answer.code in _NO_POSTING:
+        return PostingNotAllowed(f"{PostingNotAllowed.__doc__} ({answer.code})")
+    if answer.error_class is ErrorClass.AUTH:
+        return ReconnectRequired()
+    return TikTokUnavailable(f"{TikTokUnavailable.__doc__} ({answer.code})")

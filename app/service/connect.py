@@ -1,0 +1,231 @@
+"""A person's way to TikTok's consent page and back.
+
+https://developers.tiktok.com/doc/login-kit-web
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from secrets import token_urlsafe
+from typing import Final
+
+import structlog
+
+from app.domain.account import Account, Grant, NewAccount
+from app.domain.clock import Clock
+from app.domain.errors import (
+    AuthorizationFailed,
+    FieldError,
+    InvalidInput,
+    InvalidState,
+    OAuthNotConfigured,
+    SchedulerError,
+    TikTokUnavailable,
+)
+from app.domain.job import ErrorClass
+from app.domain.outcome import Fault
+from app.domain.redirect import problem_with_redirect
+from app.service.scope import check_scope
+from app.store.accounts import AccountStore
+from app.store.oauth_states import OAuthStateStore, PendingConnect
+from app.tiktok import TikTok, TokenGrant, UserInfo, authorize_url, code_challenge
+
+STATE_LIVES: Final = timedelta(minutes=10)
+_STATE_BYTES: Final = 32
+_VERIFIER_BYTES: Final = 48  # 64 characters; TikTok takes 43 to 128
+_MAX_STATE_LENGTH: Final = 200
+_NAME_SCOPE: Final = "user.info.basic"
+_WORD: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthApp:
+    """This app, as registered with TikTok, and where its frontends live."""
+
+    authorize_url: str
+    client_key: str | None
+    client_secret_is_set: bool
+    redirect_uri: str | None
+    scopes: tuple[str, ...]
+    pkce: bool  # TikTok documents it for desktop and mobile, and asks some web apps too
+    frontend_origins: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """Where to send the person, and until when."""
+
+    authorize_url: str
+    state: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """The way back ended with an account."""
+
+    account: Account
+    missing_scopes: tuple[str, ...]  # asked for, not granted: people may untick them
+    redirect_to: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotConnected:
+    """The way back ended without one."""
+
+    error: SchedulerError
+    code: str  # one word for the frontend: TikTok's own where there is one
+    redirect_to: str | None
+
+
+class ConnectService:
+    """Sends people to TikTok and takes in what they come back with."""
+
+    def __init__(
+        self,
+        app: OAuthApp,
+        *,
+        accounts: AccountStore,
+        states: OAuthStateStore,
+        tiktok: TikTok,
+        clock: Clock,
+    ) -> None:
+        self._app = app
+        self._accounts = accounts
+        self._states = states
+        self._tiktok = tiktok
+        self._clock = clock
+
+    async def begin(
+        self,
+        project_id: str,
+        platform: str,
+        *,
+        scope: str | None,
+        redirect_to: str | None = None,
+        disable_auto_auth: bool = False,
+    ) -> Authorization:
+        """Make the address of TikTok's consent page, good for ten minutes.
+
+        Raises NotFound, OAuthNotConfigured, or InvalidInput for a way back that is
+        none of our frontends'.
+        """
+        check_scope(project_id, scope)
+        client_key, redirect_uri = self._configured()
+        self._check_way_back(redirect_to)
+        now = self._clock.now()
+        state = token_urlsafe(_STATE_BYTES)
+        verifier = token_urlsafe(_VERIFIER_BYTES) if self._app.pkce else None
+        pending = PendingConnect(
+            project_id=project_id,
+            platform=platform,
+            redirect_to=redirect_to,
+            code_verifier=verifier,
+            expires_at=now + STATE_LIVES,
+        )
+        await self._states.add(state, pending, now=now)
+        url = authorize_url(
+            self._app.authorize_url,
+            client_key=client_key,
+            redirect_uri=redirect_uri,
+            scopes=self._app.scopes,
+            state=state,
+            code_challenge=code_challenge(verifier) if verifier else None,
+            disable_auto_auth=disable_auto_auth,
+        )
+        return Authorization(
+            authorize_url=url, state=state, expires_at=pending.expires_at
+        )
+
+    async def finish(
+        self, *, state: str | None, code: str | None, error: str | None
+    ) -> Connected | NotConnected:
+        """Take in what the browser brought back; a state works once.
+
+        Raises InvalidState if there is no telling whose way back this is, and
+        OAuthNotConfigured.
+        """
+        _, redirect_uri = self._configured()
+        if not state or len(state) > _MAX_STATE_LENGTH:
+            raise InvalidState
+        pending = await self._states.take(state)
+        if pending is None:
+            raise InvalidState
+        if pending.expires_at <= self._clock.now():
+            return _failed(pending, InvalidState(), InvalidState.code)
+        if error or not code:
+            word = error if error and _WORD.fullmatch(error) else "code_missing"
+            return _failed(pending, AuthorizationFailed(), word)
+        return await self._exchange(pending, code, redirect_uri)
+
+    async def _exchange(
+        self, pending: PendingConnect, code: str, redirect_uri: str
+    ) -> Connected | NotConnected:
+        async with self._tiktok.connect() as calls:
+            grant = await calls.exchange_code(
+                code, redirect_uri=redirect_uri, code_verifier=pending.code_verifier
+            )
+            if isinstance(grant, Fault):
+                _log.warning(
+                    "connect failed", project_id=pending.project_id, code=grant.code
+                )
+                return _failed(pending, _error(grant), grant.code)
+            person = None
+            if _NAME_SCOPE in grant.scopes:
+                person = await calls.user_info(grant.access_token, scopes=grant.scopes)
+        account = await self._store(pending, grant, person)
+        missing = tuple(each for each in self._app.scopes if each not in grant.scopes)
+        return Connected(
+            account=account, missing_scopes=missing, redirect_to=pending.redirect_to
+        )
+
+    async def _store(
+        self,
+        pending: PendingConnect,
+        grant: TokenGrant,
+        person: UserInfo | Fault | None,
+    ) -> Account:
+        now = self._clock.now()
+        known = person if isinstance(person, UserInfo) else None
+        new = NewAccount(
+            project_id=pending.project_id,
+            platform=pending.platform,
+            open_id=grant.open_id,
+            display_name=known.display_name or None if known else None,
+            username=known.username if known else None,
+            grant=Grant(
+                access_token=grant.access_token,
+                refresh_token=grant.refresh_token,
+                access_token_expires_at=now + timedelta(seconds=grant.expires_in),
+                refresh_token_expires_at=now
+                + timedelta(seconds=grant.refresh_expires_in),
+                scopes=grant.scopes,
+            ),
+        )
+        account, _ = await self._accounts.put(new, now=now)
+        return account
+
+    def _configured(self) -> tuple[str, str]:
+        app = self._app
+        if not (app.client_key and app.client_secret_is_set and app.redirect_uri):
+            raise OAuthNotConfigured
+        return app.client_key, app.redirect_uri
+
+    def _check_way_back(self, redirect_to: str | None) -> None:
+        if redirect_to is None:
+            return
+        origins = self._app.frontend_origins
+        if problem := problem_with_redirect(redirect_to, origins=origins):
+            raise InvalidInput(FieldError("/redirectTo", problem))
+
+
+def _failed(pending: PendingConnect, error: SchedulerError, code: str) -> NotConnected:
+    return NotConnected(error=error, code=code, redirect_to=pending.redirect_to)
+
+
+def _error(fault: Fault) -> SchedulerError:
+    if fault.error_class in {ErrorClass.TRANSIENT, ErrorClass.RATE_LIMIT}:
+        return TikTokUnavailable()
+    return AuthorizationFailed(f"{AuthorizationFailed.__doc__} ({fault.code})")

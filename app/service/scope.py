@@ -1,0 +1,9 @@
+"""What a caller's key lets it see."""
+
+from app.domain.errors import NotFound
+
+
+def check_scope(project_id: str, scope: str | None) -> None:
+    """Raise NotFound for another's project, as if it did not exist."""
+    if scope is not None and project_id != scope:
+        raise NotFound
