@@ -21,6 +21,10 @@ LOOPBACK = "127.0.0.1"
 BACKLOG = 4096
 """Connections that may wait to be accepted: a burst must not look like a fault."""
 
+KEEP_ALIVE_SECONDS = 120
+"""Longer than any pause between polls: uvicorn's 5 s would cut callers off in between,
+and a request that crosses the cut looks like a reset nobody scripted."""
+
 
 def create_sandbox(
     settings: SandboxSettings | None = None, *, now: Now | None = None
@@ -131,6 +135,7 @@ def _config(app: Starlette) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=1,
     )
 
