@@ -36,6 +36,12 @@ A_FAULT: Final = Fault(
     http_status=500,
     log_id="log-1",
 )
+A_CAP: Final = replace(
+    A_FAULT,
+    error_class=ErrorClass.RATE_LIMIT,
+    code="spam_risk_too_many_posts",
+    http_status=403,
+)
 AN_ERROR: Final = LastError(
     error_class=ErrorClass.TRANSIENT,
     code="internal_error",
@@ -91,6 +97,8 @@ def applied(job: Job, change: Transition) -> Job:
         "post_id",
         "post_url",
         "posted_at",
+        "confirm_at",
+        "confirm_tries",
     )
     job = replace(
         job, status=change.to, **{name: getattr(change, name) for name in names}

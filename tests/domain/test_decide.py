@@ -32,6 +32,7 @@ from app.domain.outcome import (
 )
 from app.domain.transition import TRANSITIONS, Transition
 from tests.domain.jobs import (
+    A_CAP,
     A_FAULT,
     AN_ERROR,
     NOW,
@@ -92,6 +93,7 @@ def test_every_outcome_leads_to_a_row_that_holds_together(
     assert (after.status is JobStatus.POSTED) == (after.posted_at is not None)
     assert (after.status is JobStatus.POSTED) == (after.delivery is not None)
     assert after.claim_token is None or after.status is JobStatus.PROCESSING
+    assert after.confirm_at is None or over
     if after.status is JobStatus.PROCESSING:
         assert after.claim_token is not None or after.init_sent_at is not None
 
@@ -160,6 +162,51 @@ def test_a_job_gets_exactly_its_attempts(limit: int) -> None:
     job = applied(job, decided(job, Transient(fault=A_FAULT)))
     assert job.failure_reason is FailureReason.MAX_ATTEMPTS
     assert job.attempts == limit
+
+
+# Daily caps
+
+
+def test_a_daily_cap_at_the_last_attempt_holds_the_post_back() -> None:
+    """What passes within a day fails no post: it rests, at no attempt's cost."""
+    job = replace(in_flight(a_job(attempts=4)), last_error=AN_ERROR)
+    change = decided(job, RateLimited(fault=A_CAP))
+    assert (change.to, change.attempts) == (JobStatus.RETRYING, 4)
+    assert change.waiting_for is WaitingFor.ACCOUNT_CAP
+    assert change.next_attempt_at == NOW + timedelta(seconds=3600)
+    assert change.init_sent_at is None
+    assert change.last_error is not None
+    assert change.last_error.code == "spam_risk_too_many_posts"
+    assert change.entry is not None
+
+
+def test_a_daily_cap_before_the_last_attempt_is_a_failure_like_any() -> None:
+    """Attempts that are left are used on the schedule."""
+    change = decided(a_job(attempts=3), RateLimited(fault=A_CAP))
+    assert (change.to, change.attempts) == (JobStatus.RETRYING, 4)
+
+
+@pytest.mark.parametrize("days", [2.99, 3.0])
+def test_a_cap_holds_a_post_back_for_three_days_at_most(days: float) -> None:
+    """A post that a cap would hold for ever fails, and says of what."""
+    job = a_job(attempts=4, scheduled_for=NOW - timedelta(days=days))
+    change = decided(job, RateLimited(fault=A_CAP))
+    over = days >= 3
+    assert change.failure_reason == (FailureReason.MAX_ATTEMPTS if over else None)
+
+
+@pytest.mark.parametrize(
+    ("job", "to"),
+    [
+        (a_job(max_attempts=1), JobStatus.SCHEDULED),
+        (in_flight(a_job(max_attempts=1)), JobStatus.PROCESSING),
+    ],
+)
+def test_a_resting_job_stands_where_it_stood(job: Job, to: JobStatus) -> None:
+    """It waits as if put off; what is in flight stays so."""
+    change = decided(job, RateLimited(fault=A_CAP, in_flight=job.in_flight))
+    assert (change.to, change.attempts) == (to, 0)
+    assert change.init_sent_at == job.init_sent_at
 
 
 # Delays

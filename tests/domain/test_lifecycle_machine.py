@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -22,6 +22,7 @@ from app.domain.backoff import RetryPolicy, UnconfirmedInit
 from app.domain.edit import check_deletable, check_retryable
 from app.domain.errors import Conflict
 from app.domain.job import Job, JobStatus, WaitingFor
+from app.domain.late import FailedForGood, NoWord, Truth, decide_late
 from app.domain.lifecycle import decide
 from app.domain.outcome import (
     Abandoned,
@@ -37,7 +38,7 @@ from app.domain.outcome import (
     Unconfirmed,
 )
 from app.domain.transition import TRANSITIONS, Transition, rescheduled
-from tests.domain.jobs import A_FAULT, NOW, a_job, applied
+from tests.domain.jobs import A_CAP, A_FAULT, NOW, a_job, applied
 
 LEASE: Final = timedelta(seconds=300)
 
@@ -72,6 +73,11 @@ class Init:
 
 Failure = RateLimited | Transient | Rejected | AuthLost
 failure_kinds = st.sampled_from([RateLimited, Transient, Rejected, AuthLost])
+
+
+def failure(kind: type[Failure], *, in_flight: bool = False) -> Failure:
+    """Make an outcome; the limit is the one that lets a job wait for days."""
+    return kind(fault=A_CAP if kind is RateLimited else A_FAULT, in_flight=in_flight)
 
 
 def claimed(test: Callable[["Life"], bool]) -> Callable[["Life"], bool]:
@@ -123,7 +129,9 @@ class Life(RuleBasedStateMachine):
 
     def write(self, change: Transition) -> None:
         """Apply a change, which has to be one that is drawn."""
-        assert change.to in TRANSITIONS[self.job.status]
+        over = self.job.next_attempt_at is None
+        stays = over and change.to is self.job.status
+        assert stays or change.to in TRANSITIONS[self.job.status]
         self.job = applied(self.job, change)
 
     def end_with(self, outcome: Outcome) -> None:
@@ -167,7 +175,7 @@ class Life(RuleBasedStateMachine):
     @rule(kind=failure_kinds)
     def fail_beside_the_init(self, kind: type[Failure]) -> None:
         """Meet an error of the token or of creator_info; says nothing of an init."""
-        self.end_with(kind(fault=A_FAULT, in_flight=self.job.in_flight))
+        self.end_with(failure(kind, in_flight=self.job.in_flight))
 
     @precondition(claimed(is_clean))
     @rule()
@@ -177,6 +185,14 @@ class Life(RuleBasedStateMachine):
         assert all(init.fate in HARMLESS for init in earlier), "a second post"
         self.inits.append(Init(f"pub-{len(self.inits)}"))
         self.job = replace(self.job, init_sent_at=self.now, publish_id=None)
+
+    @precondition(claimed(is_clean))
+    @rule()
+    def init_well(self) -> None:
+        """Send an init that TikTok takes and names at once, as most go."""
+        self.note_init()
+        self.inits[-1].fate = Fate.TAKEN
+        self.init_taken()
 
     @precondition(claimed(is_unknown))
     @rule()
@@ -192,7 +208,7 @@ class Life(RuleBasedStateMachine):
         """Know for sure that this init is nothing: refused, not sent, or fenced off."""
         if self.inits[-1].fate in {Fate.NOTED, Fate.SENT, Fate.NEVER}:
             self.inits[-1].fate = Fate.NEVER
-            self.end_with(kind(fault=A_FAULT))
+            self.end_with(failure(kind))
 
     @precondition(claimed(is_unknown))
     @rule()
@@ -210,7 +226,7 @@ class Life(RuleBasedStateMachine):
             case Fate.PUBLISHED:
                 self.end_with(Published(publish_id=publish_id))
             case Fate.FAILED:
-                self.end_with(kind(fault=A_FAULT))
+                self.end_with(failure(kind))
             case _:
                 self.end_with(Processing(publish_id=publish_id))
 
@@ -228,6 +244,21 @@ class Life(RuleBasedStateMachine):
         init = data.draw(st.sampled_from([i for i in self.inits if i.fate in MOVES]))
         moves = sorted(MOVES[init.fate], key=lambda fate: fate.name)
         init.fate = data.draw(st.sampled_from(moves))
+
+    @precondition(lambda life: life.job.next_attempt_at is None)
+    @rule()
+    def late_word(self) -> None:
+        """Ask TikTok about a job that is over; a webhook may have named its init."""
+        named = self.job.publish_id
+        if self.job.ambiguous:
+            named = self.inits[-1].publish_id
+        fate = self.fate_of(named) if named else Fate.NEVER
+        truth: Truth = NoWord()
+        if fate is Fate.PUBLISHED:
+            truth = Published(publish_id=named or "")
+        if fate is Fate.FAILED:
+            truth = FailedForGood(fault=A_FAULT)
+        self.write(decide_late(self.job, truth, now=self.now))
 
     # What a person does
 
@@ -290,6 +321,7 @@ BOUNDED: Final = settings(
     deadline=None,
     derandomize=True,
     database=None,
+    phases=[Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )
 
