@@ -36,7 +36,7 @@ check: lint types imports test ## Run the whole gate: what must pass before a me
 
 .PHONY: test
 test: $(INSTALLED) ## Run all tests on SQLite and on a Postgres of their own
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style and format
