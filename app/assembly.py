@@ -22,6 +22,7 @@ from app.runner.chores import Chore, Chores
 from app.runner.confirmer import Confirmer
 from app.runner.crew import Rules
 from app.runner.live import Tools
+from app.runner.media import MediaGateway
 from app.runner.runner import Capacity, Runner
 from app.settings import Settings, SettingsError
 from app.store.accounts import AccountStore
@@ -30,6 +31,7 @@ from app.store.confirmations import ConfirmationStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.keys import KeyStore
+from app.store.media import MediaStore
 from app.store.oauth_states import OAuthStateStore
 from app.store.quotas import QuotaStore
 from app.store.vault import KeysUnusable, Vault
@@ -123,6 +125,7 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
         creators=CreatorCache(),
         pacer=Pacer(QuotaStore(database), clock, _limits(settings)),
         http_timeout=settings.http_timeout_seconds,
+        media=_gateway(settings, database),
     )
     return House(
         settings=settings,
@@ -145,6 +148,7 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
 def _chores(tools: Tools, database: Database) -> Chores:
     confirmer = Confirmer(
         store=ConfirmationStore(database),
+        links=MediaStore(database),
         tiktok=tools.tiktok,
         grants=tools.grants,
         pacer=tools.pacer,
@@ -172,6 +176,12 @@ def _rules(settings: Settings) -> Rules:
         retry=settings.retry_policy,
         random=random.random,
     )
+
+
+def _gateway(settings: Settings, database: Database) -> MediaGateway | None:
+    if settings.media_base_url is None:
+        return None
+    return MediaGateway(settings.media_base_url, MediaStore(database))
 
 
 def _limits(settings: Settings) -> Limits:

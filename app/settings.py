@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     tiktok_status_per_minute: PerMinute = 30
     tiktok_creator_info_per_minute: PerMinute = 20
 
+    media_base_url: ExactUrl | None = None
+
     cors_origins: Words = ()
     allow_private_urls: bool = False
     log_format: LogFormat = LogFormat.CONSOLE

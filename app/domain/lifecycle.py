@@ -194,15 +194,18 @@ def _unconfirmed(context: _Context, fault: Fault) -> Transition:
 def _abandoned(context: _Context) -> Transition:
     """Go on with a job whose worker went away.
 
-    An init that may have been taken is not sent again: what is known of it decides.
+    An init that may have been taken is not sent again: what is known of it decides. If
+    its video came from our own gateway, the next attempt can find out.
     """
     job, now = context.job, context.now
     resend = context.policy.unconfirmed is UnconfirmedInit.RETRY
     if job.ambiguous and not resend:
-        return _fail(
-            context, FailureReason.UNCONFIRMED, OUTCOME_UNKNOWN, in_flight=True
-        )
-    in_flight = job.in_flight and not job.ambiguous
+        last = job.attempts + 1 >= job.max_attempts
+        if job.media_token is None or last:
+            return _fail(
+                context, FailureReason.UNCONFIRMED, OUTCOME_UNKNOWN, in_flight=True
+            )
+    in_flight = job.in_flight and not (job.ambiguous and resend)
     return _retry(
         context,
         ABANDONED,

@@ -70,7 +70,9 @@ class Attempt:
     async def run(self) -> Outcome:
         """Carry the job as far as it goes; raises ClaimLost."""
         if self.job.ambiguous:
-            return Unconfirmed(fault=OUTCOME_UNKNOWN)
+            ended = await self._void_init()
+            if ended is not None:
+                return ended
         access = await self._effects.access(self.job)
         if isinstance(access, Fault):
             return outcome_of(access, in_flight=self.job.in_flight)
@@ -121,11 +123,28 @@ class Attempt:
                 )
                 return None
             case Fault(verdict=Verdict.UNKNOWN):
-                return Unconfirmed(fault=answer)
+                return await self._unknown(answer)
             case Fault():
                 return await self._give_up(answer)
             case _:
                 return answer
+
+    async def _unknown(self, fault: Fault) -> Outcome:
+        """Judge an init whose answer never came.
+
+        Without its video no post can come of it: where the media gateway had not been
+        asked for that yet, and now never gives it out, a retry is safe.
+        """
+        if await self._effects.revoke_media(self.job):
+            return Transient(fault=fault)
+        return Unconfirmed(fault=fault)
+
+    async def _void_init(self) -> Outcome | None:
+        """Make sure that nothing comes of an init that another worker may have sent."""
+        if not await self._effects.revoke_media(self.job):
+            return Unconfirmed(fault=OUTCOME_UNKNOWN)
+        self._own(await self._effects.clear_init(self.job))
+        return None
 
     async def _send_init(self) -> InitTaken | Fault | PutOff | HandedOn:
         wait = await self._effects.turn(self._access, self.job, QuotaCall.INIT)

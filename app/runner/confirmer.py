@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from app.domain.clock import Clock
-from app.domain.job import Job
+from app.domain.job import ErrorClass, Job
 from app.domain.late import FailedForGood, NoWord, Truth, decide_late
 from app.domain.outcome import Fault, InInbox, Published
 from app.domain.post import PostMode, PrivacyLevel
@@ -16,6 +16,7 @@ from app.grants.grants import Access, Grants
 from app.pacing.pacer import Asker, Pacer
 from app.runner.attempt import published
 from app.store.confirmations import ConfirmationStore
+from app.store.media import MediaStore
 from app.tiktok import (
     Calls,
     PublishState,
@@ -33,6 +34,12 @@ CLOCK_SKEW: Final = timedelta(minutes=1)
 LONGEST_DELAY: Final = timedelta(hours=24)
 """How long after its init a video may come out."""
 
+NEVER_FETCHED: Final = Fault(
+    error_class=ErrorClass.TRANSIENT,
+    code="init_void",
+    message="TikTok never fetched the video, and it is withdrawn: nothing was posted",
+)
+
 VIDEO_LIST_SCOPE: Final = "video.list"
 
 
@@ -41,6 +48,7 @@ class Confirmer:
     """Finds out, from the cheapest proof on, what became of a publish."""
 
     store: ConfirmationStore
+    links: MediaStore
     tiktok: TikTok
     grants: Grants
     pacer: Pacer
@@ -89,6 +97,10 @@ class Confirmer:
         self, calls: Calls, access: Access, job: Job, init_sent_at: datetime
     ) -> Truth:
         """Find what an unanswered init became; rather nothing than another's post."""
+        if job.media_token is not None and await self.links.revoke(
+            job.media_token, now=self.clock.now()
+        ):
+            return FailedForGood(fault=NEVER_FETCHED)
         since = init_sent_at - CLOCK_SKEW
         clues = await self.store.clues(job, access.open_id, since=since)
         if clues.rivals:

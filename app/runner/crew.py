@@ -65,7 +65,8 @@ class Crew:
     def start(self, job: Job, *, until: datetime | None = None) -> None:
         """Begin an attempt that has to be handed on at ``until`` at the latest."""
         effects = LiveEffects(self._tools, job, until=until)
-        effects.stopping = self._stopping  # a claim may end after the stop
+        if self._stopping:  # a claim may end after the stop
+            effects.stop()
         task = asyncio.create_task(self._run(job, effects), name=f"attempt {job.id}")
         self._running[task] = effects
         task.add_done_callback(self._running.pop)
@@ -79,7 +80,7 @@ class Crew:
         """Tell every attempt to give its job back as soon as that is safe."""
         self._stopping = True
         for task, effects in self._running.items():
-            effects.stopping = True
+            effects.stop()
             if effects.interruptible:
                 task.cancel()
 

@@ -62,6 +62,10 @@ class Effects(Protocol):
         """Write that TikTok did not take the init; None if the claim is lost."""
         ...
 
+    def revoke_media(self, job: Job) -> Awaitable[bool]:
+        """Withdraw the init's video; True if TikTok never had it and never will."""
+        ...
+
     def init(self, access: Access, job: Job) -> Awaitable[InitTaken | Fault]:
         """Send the init: the one call that must never happen twice."""
         ...

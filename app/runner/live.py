@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from app.domain.clock import Clock
@@ -16,11 +16,13 @@ from app.grants.grants import Access, Grants
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Asker, Pacer
 from app.runner.attempt import ClaimLost
+from app.runner.media import MediaGateway
 from app.store.claims import ClaimStore
 from app.tiktok import CreatorInfo, InitTaken, PublishStatus, TikTok
 
 STORE_RETRY_SECONDS: Final = 0.2
 SHORTEST_CALL_SECONDS: Final = 0.05
+STOP_PATIENCE_SECONDS: Final = 5.0
 
 Result = TypeVar("Result")
 
@@ -36,6 +38,7 @@ class Tools:
     creators: CreatorCache
     pacer: Pacer
     http_timeout: float  # seconds a call to TikTok may take
+    media: MediaGateway | None = None  # None: TikTok pulls from the asset's own URL
 
 
 class LiveEffects:
@@ -54,6 +57,7 @@ class LiveEffects:
         self._until = min(until or self._lease_until, self._lease_until)
         self._began = tools.clock.now()
         self._asker: Asker | None = None
+        self._persist_until = self._lease_until
         self.stopping = False
         self.interruptible = False
 
@@ -62,6 +66,12 @@ class LiveEffects:
         """Open the attempt's own connection to TikTok; calls need one."""
         async with self._tools.tiktok.connect() as self._calls:
             yield
+
+    def stop(self) -> None:
+        """Let nothing new begin, and do not wait long for a database that is away."""
+        self.stopping = True
+        patience = self.now() + timedelta(seconds=STOP_PATIENCE_SECONDS)
+        self._persist_until = min(self._lease_until, patience)
 
     def now(self) -> datetime:
         """Return the current time."""
@@ -134,13 +144,23 @@ class LiveEffects:
     async def stamp_init(self, job: Job) -> Job | None:
         """Write ahead that an init goes out."""
         stamp = self.now()
-        return await self.persist(lambda: self._tools.claims.stamp_init(job, now=stamp))
+        link = self._tools.media.new_link() if self._tools.media else None
+        return await self.persist(
+            lambda: self._tools.claims.stamp_init(job, now=stamp, media_token=link)
+        )
 
     async def clear_init(self, job: Job) -> Job | None:
         """Write that TikTok did not take the init."""
         return await self.persist(
             lambda: self._tools.claims.clear_init(job, now=self.now())
         )
+
+    async def revoke_media(self, job: Job) -> bool:
+        """Withdraw the init's video; True if TikTok never had it and never will."""
+        token, media = job.media_token, self._tools.media
+        if token is None or media is None:
+            return False
+        return await self.persist(lambda: media.links.revoke(token, now=self.now()))
 
     async def init(self, access: Access, job: Job) -> InitTaken | Fault:
         """Send the init; raises ClaimLost if the lease ran out since the stamp.
@@ -150,8 +170,11 @@ class LiveEffects:
         """
         if self.now() >= self._lease_until:
             raise ClaimLost
+        url = job.asset_url
+        if job.media_token is not None and self._tools.media is not None:
+            url = self._tools.media.url(job.media_token, job.asset_url)
         return await self._calls.init(
-            access.token, job.post, job.asset_url, timeout=self._call_seconds()
+            access.token, job.post, url, timeout=self._call_seconds()
         )
 
     async def save_publish_id(self, job: Job, publish_id: str) -> Job | None:
@@ -176,7 +199,7 @@ class LiveEffects:
             try:
                 return await write()
             except StoreUnavailable:
-                if self.now() >= self._lease_until:
+                if self.now() >= self._persist_until:
                     raise ClaimLost from None
                 await self._tools.clock.sleep(STORE_RETRY_SECONDS)
 

@@ -12,7 +12,7 @@ from app.domain.job import Job, JobStatus
 from app.domain.transition import Transition
 from app.store.engine import Database
 from app.store.rows import Row, job_from_row
-from app.store.tables import schedule_jobs
+from app.store.tables import media_links, schedule_jobs
 from app.store.types import UtcDateTime
 from app.store.writes import owned, write_transition
 
@@ -86,30 +86,30 @@ class ClaimStore:
             due: datetime | None = (await connection.execute(statement)).scalar()
         return due
 
-    async def stamp_init(self, job: Job, *, now: datetime) -> Job | None:
+    async def stamp_init(
+        self, job: Job, *, now: datetime, media_token: str | None = None
+    ) -> Job | None:
         """Write that an init is about to go out, before it does.
 
-        None if the claim is lost or its lease over: the init must not be sent.
+        With a media token, the pull URL made of it is good from then on. None if the
+        claim is lost or its lease over: the init must not be sent.
         """
-        return await self._update(
-            update(schedule_jobs)
-            .where(
-                owned(job),
-                _jobs.next_attempt_at > now,
-                # The second half lets a stamp be repeated whose commit was lost.
-                or_(
-                    _jobs.init_sent_at.is_not_distinct_from(job.init_sent_at),
-                    _jobs.init_sent_at == now,
-                ),
-            )
-            .values(
-                init_sent_at=now,
-                waiting_for=None,
-                publish_id=None,
-                publish_started_at=None,
-                updated_at=now,
-            )
-        )
+        statement = _stamp(job, now=now, media_token=media_token)
+        if media_token is None:
+            return await self._update(statement)
+        link = {
+            "token": media_token,
+            "job_id": job.id,
+            "asset_url": job.asset_url,
+            "created_at": now,
+        }
+        async with self._database.write() as connection:
+            result = await connection.execute(statement.returning(schedule_jobs))
+            row = result.mappings().one_or_none()
+            if row is None:
+                return None
+            await connection.execute(self._database.insert_new(media_links), link)
+        return job_from_row(row)
 
     async def clear_init(self, job: Job, *, now: datetime) -> Job | None:
         """Write that TikTok did not take the init; None if the claim is lost."""
@@ -144,6 +144,29 @@ class ClaimStore:
             result = await connection.execute(statement.returning(schedule_jobs))
             row = result.mappings().one_or_none()
         return None if row is None else job_from_row(row)
+
+
+def _stamp(job: Job, *, now: datetime, media_token: str | None) -> Update:
+    return (
+        update(schedule_jobs)
+        .where(
+            owned(job),
+            _jobs.next_attempt_at > now,
+            # The second half lets a stamp be repeated whose commit was lost.
+            or_(
+                _jobs.init_sent_at.is_not_distinct_from(job.init_sent_at),
+                _jobs.init_sent_at == now,
+            ),
+        )
+        .values(
+            init_sent_at=now,
+            media_token=media_token,
+            waiting_for=None,
+            publish_id=None,
+            publish_started_at=None,
+            updated_at=now,
+        )
+    )
 
 
 def _claim(

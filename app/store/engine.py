@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-from sqlalchemy import event, make_url
+from sqlalchemy import Insert, Table, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
@@ -75,6 +76,12 @@ class Database:
         with _unavailable():
             async with self._single.connect() as connection:
                 yield connection
+
+    def insert_new(self, table: Table) -> Insert:
+        """Make an INSERT that leaves a row alone that is there already."""
+        if self.is_sqlite:
+            return sqlite.insert(table).on_conflict_do_nothing()
+        return postgresql.insert(table).on_conflict_do_nothing()
 
     async def close(self) -> None:
         """Give every connection back; aiosqlite's threads end only so."""

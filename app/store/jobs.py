@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
@@ -161,13 +160,8 @@ class JobStore:
     async def _insert(
         self, connection: AsyncConnection, values: dict[str, Any]
     ) -> Job | None:
-        dialect = sqlite if self._database.is_sqlite else postgresql
-        statement = (
-            dialect.insert(schedule_jobs)
-            .values(values)
-            .on_conflict_do_nothing()
-            .returning(schedule_jobs)
-        )
+        insert = self._database.insert_new(schedule_jobs)
+        statement = insert.values(values).returning(schedule_jobs)
         row = (await connection.execute(statement)).mappings().one_or_none()
         return None if row is None else job_from_row(row)
 

@@ -20,7 +20,8 @@ def alembic_config(url: str) -> Config:
     """
     config = Config()
     scripts = next(place for place in _PLACES if (place / "env.py").is_file())
-    config.set_main_option("script_location", str(scripts))
+    # Alembic reads %(name)s in its options; a folder's name means itself.
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.attributes["url"] = normalise_url(url)
     return config
 

@@ -4,13 +4,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, insert, literal, update
+from sqlalchemy import ColumnElement, Text, Update, and_, insert, literal, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import AttemptRecord, Job, JobStatus
 from app.domain.transition import Transition
 from app.store.rows import error_to_json, job_from_row
-from app.store.tables import job_attempts, schedule_jobs
+from app.store.tables import job_attempts, media_links, schedule_jobs
 
 NO_CLAIM: dict[str, Any] = {
     "claim_token": None,
@@ -63,7 +63,23 @@ async def write_transition(
         return None
     if change.entry is not None:
         await connection.execute(insert(job_attempts), _entry(job, change.entry))
+    if job.media_token is not None and _is_given_up(change):
+        await connection.execute(_revoke(job.media_token, now))
     return job_from_row(row)
+
+
+def _is_given_up(change: Transition) -> bool:
+    """Tell whether nobody needs the init's video any more."""
+    return change.init_sent_at is None or change.to is JobStatus.POSTED
+
+
+def _revoke(token: str, now: datetime) -> Update:
+    links = media_links.c
+    return (
+        update(media_links)
+        .where(links.token == token, links.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
 
 
 def _columns(job: Job, change: Transition) -> dict[str, Any]:
