@@ -41,7 +41,7 @@ LOST: dict[str, tuple[Script, str]] = {
     "empty 200": (answering(response(b"")), "bad_answer"),
     "a page with 200": (answering(response(PAGE)), "bad_answer"),
     "more than a megabyte": (
-        answering(response(b" " * (MAX_ANSWER_BYTES + 1) + envelope())),
+        answering(response(b" " * MAX_ANSWER_BYTES + envelope({"publish_id": "v"}))),
         "bad_answer",
     ),
     "ok without publish_id": (answering(response(envelope())), "bad_answer"),
