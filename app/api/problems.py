@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from app.api.methods import allowed_methods
 from app.domain import errors
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -141,8 +142,11 @@ def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-async def _handle(_request: Request, error: Exception) -> ProblemResponse:
-    return problem_of(error)
+async def _handle(request: Request, error: Exception) -> ProblemResponse:
+    response = problem_of(error)
+    if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = allowed_methods(request)
+    return response
 
 
 def _domain_problem(error: errors.SchedulerError) -> ProblemResponse:

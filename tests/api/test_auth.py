@@ -24,7 +24,7 @@ async def test_nothing_under_v1_opens_without_a_key(api: Api) -> None:
         f"Bearer {CRON_SECRET}",
         "Bearer tts_\xe4",
     ):
-        headers = {} if value is None else {"Authorization": value.encode("latin-1")}
+        headers = {} if value is None else {b"Authorization": value.encode("latin-1")}
         async with api.stranger() as stranger:
             response = await stranger.get("/v1/jobs", headers=headers)
         assert_refused(response)

@@ -404,7 +404,7 @@ async def test_a_failed_job_says_what_to_do(edge: Api, reason: FailureReason) ->
 
 async def test_what_is_no_job_is_not_found(api: Api) -> None:
     """An id that no job has, or can have, is a 404 on every route."""
-    requests = (
+    requests: tuple[tuple[str, str, object], ...] = (
         ("GET", "", None),
         ("PATCH", "", {}),
         ("DELETE", "", None),

@@ -56,7 +56,7 @@ async def test_nobody_ticks_without_the_secret(edge: Api) -> None:
         "Bearer s\xe9cret",
         api_key,
     ):
-        headers = {} if value is None else {"Authorization": value.encode("latin-1")}
+        headers = {} if value is None else {b"Authorization": value.encode("latin-1")}
         for method in ("GET", "POST"):
             async with edge.stranger() as stranger:
                 response = await stranger.request(method, "/cron/tick", headers=headers)

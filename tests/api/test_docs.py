@@ -103,11 +103,11 @@ async def test_everything_under_v1_declares_its_key(edge: Api) -> None:
 async def test_the_examples_work(edge: Api) -> None:
     """Each request on the docs page is accepted as it stands."""
     for example in examples.JOBS.values():
-        assert JobRequest.model_validate(example["value"])
+        JobRequest.model_validate(example["value"])
         response = await edge.client.post("/v1/jobs", json=example["value"])
         assert response.status_code == 201, response.text
         for change in examples.PATCHES.values():
-            assert JobPatch.model_validate(change["value"])
+            JobPatch.model_validate(change["value"])
             path = response.headers["location"]
             patched = await edge.client.patch(path, json=change["value"])
             assert patched.status_code == 200, patched.text

@@ -25,7 +25,7 @@ async def test_a_sane_request_id_is_taken_over(edge: Api, given: str) -> None:
 )
 async def test_any_other_request_id_is_replaced(edge: Api, given: str) -> None:
     """What could forge a log line or an answer is not repeated."""
-    headers = {"X-Request-ID": given.encode("latin-1")}
+    headers = {b"X-Request-ID": given.encode("latin-1")}
     response = await edge.client.get("/healthz", headers=headers)
     made = response.headers["x-request-id"]
     assert made != given

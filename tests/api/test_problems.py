@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -67,6 +68,20 @@ async def test_an_error_is_a_problem(
     assert (problem["status"], problem["code"]) == (status, code)
     assert problem["title"] == HTTPStatus(status).phrase
     assert ("errors" in problem) == (status == 422)
+
+
+async def test_a_wrong_method_is_told_the_right_ones(edge: Api) -> None:
+    """Allow names every method of the path, whichever route each belongs to."""
+    for path, allowed in (
+        ("/v1/jobs", "GET, POST"),
+        (f"/v1/jobs/{uuid4()}", "GET, PATCH, DELETE"),
+        (f"/v1/jobs/{uuid4()}/retry", "POST"),
+        ("/cron/tick", "GET, POST"),
+        ("/healthz", "GET"),
+    ):
+        response = await edge.client.options(path)
+        assert response.status_code == 405
+        assert response.headers["allow"] == allowed
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,109 @@
+"""Schemathesis reads /openapi.json and finds no request that breaks its word.
+
+https://schemathesis.readthedocs.io/
+"""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from socket import socket
+from threading import Thread
+from typing import Any, Final
+
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, settings
+from schemathesis import Case
+from schemathesis.config import SchemathesisConfig
+
+from app.domain.clock import SystemClock
+from app.main import create_app
+from app.sandbox.server import running_sandbox
+from app.service.keys import KeyService
+from app.store.engine import Database
+from app.store.keys import KeyStore
+from tests.api.serving import CRON_SECRET, settings_of
+from tests.support.databases import SqliteDatabases
+
+# What no schema can say: a URL's host, two fields together (422), a stale state (400).
+BEYOND_SCHEMAS: Final = ["2xx", "400", "404", "409", "422"]
+
+
+@pytest.fixture(scope="module")
+def served(
+    sqlite_databases: SqliteDatabases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """Serve on loopback; give the address and a key."""
+    database_url = sqlite_databases.create(tmp_path_factory.mktemp("fuzzed"))
+    key = asyncio.run(make_key(database_url))
+    with serving_on_loopback(database_url) as address:
+        yield {"address": address, "key": key}
+
+
+schema = schemathesis.openapi.from_dict(
+    create_app(settings_of("sqlite:///never-opened.db")).openapi(),
+    config=SchemathesisConfig.from_dict(
+        {"checks": {"positive_data_acceptance": {"expected-statuses": BEYOND_SCHEMAS}}}
+    ),
+)
+
+
+@schema.parametrize()
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_document_tells_the_truth(case: Case[Any], served: dict[str, str]) -> None:
+    """Good and bad requests get only what is declared, and nothing is a 5xx."""
+    token = CRON_SECRET if case.path == "/cron/tick" else served["key"]
+    headers = {"Authorization": f"Bearer {token}"}
+    case.call_and_validate(base_url=served["address"], headers=headers)
+
+
+async def make_key(database_url: str) -> str:
+    """Make a key for every project."""
+    database = Database(database_url)
+    keys = KeyService(store=KeyStore(database), clock=SystemClock())
+    _, secret = await keys.create("fuzzer", None)
+    await database.close()
+    return secret
+
+
+@contextmanager
+def serving_on_loopback(database_url: str) -> Iterator[str]:
+    """Run the service and a simulated TikTok in a thread of their own."""
+    server: Future[uvicorn.Server] = Future()
+    thread = Thread(target=lambda: asyncio.run(serve(database_url, server)))
+    thread.start()
+    try:
+        sockets = server.result(timeout=30).servers[0].sockets
+        yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+    finally:
+        server.result(timeout=30).should_exit = True
+        thread.join()
+
+
+async def serve(database_url: str, started: Future[uvicorn.Server]) -> None:
+    """Serve until told to stop; say when it listens."""
+    async with running_sandbox() as tiktok:
+        settings = settings_of(
+            database_url,
+            tiktok_api_base_url=tiktok.url,
+            tiktok_client_key="sandbox",
+            tiktok_client_secret="sandbox",
+            tiktok_redirect_uri="http://127.0.0.1:8000/oauth/tiktok/callback",
+        )
+        config = uvicorn.Config(create_app(settings), port=0, log_config=None)
+        await AnnouncedServer(config, started).serve()
+
+
+class AnnouncedServer(uvicorn.Server):
+    """Say when it listens."""
+
+    def __init__(self, config: uvicorn.Config, started: Future[uvicorn.Server]) -> None:
+        super().__init__(config)
+        self._started = started
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Start, and pass itself on."""
+        await super().startup(sockets)
+        self._started.set_result(self)
