@@ -1,0 +1,46 @@
+"""What a database consists of, to the last constraint, in words that compare."""
+
+from sqlalchemy import Connection, text
+
+from app.store.engine import Database
+
+Schema = set[str]
+
+_POSTGRES = (
+    """
+    SELECT format('%s.%s %s null:%s default:%s', table_name, column_name, data_type,
+                  is_nullable, column_default)
+    FROM information_schema.columns WHERE table_schema = 'public'
+    """,
+    """
+    SELECT format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    """,
+    "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
+)
+_SQLITE = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+
+
+async def schema_of(url: str) -> Schema:
+    """Describe every column, constraint and index but alembic's own."""
+    database = Database(url)
+    async with database.write() as connection:
+        found = await connection.run_sync(_sqlite if database.is_sqlite else _postgres)
+    await database.close()
+    return {line for line in found if "alembic_version" not in line}
+
+
+def _postgres(connection: Connection) -> Schema:
+    return {
+        str(row[0]) for query in _POSTGRES for row in connection.execute(text(query))
+    }
+
+
+def _sqlite(connection: Connection) -> Schema:
+    # Lines, because a table's constraints may stand in any order.
+    return {
+        f"{name}: {line.strip().rstrip(',')}"
+        for name, sql in connection.execute(text(_SQLITE))
+        for line in sql.splitlines()
+        if line.strip(" \t)(,")
+    }
