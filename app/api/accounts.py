@@ -1,9 +1,10 @@
 """Accounts: store, show, remove, and what their creators may choose."""
 
+import re
 from typing import Annotated, Final, Self
 
 from fastapi import APIRouter, Body, Path, Response, status
-from pydantic import AfterValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from app.api.auth import ProjectScope
 from app.api.fields import Answer, Name, Request, Timestamp
@@ -15,6 +16,8 @@ from app.service.accounts import CreatorInfo, GivenAccount
 PLATFORM: Final = "tiktok"
 PREFIX: Final = f"/v1/projects/{{projectId}}/accounts/{PLATFORM}"
 _TEN_YEARS: Final = 10 * 365 * 24 * 3600
+_MAX_SCOPES: Final = 100
+_SCOPE: Final = re.compile(r"[A-Za-z0-9._]{1,100}", re.ASCII)
 
 router = APIRouter(
     prefix=PREFIX, tags=["Accounts"], responses=declared(401, 404, 422, 503)
@@ -23,23 +26,40 @@ router = APIRouter(
 ProjectId = Annotated[Name, Path(alias="projectId")]
 
 
-def _split(value: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+def _scope_names(value: object) -> object:
     """Take apart what TikTok writes with commas, and others with spaces."""
-    parts = value.replace(",", " ").split() if isinstance(value, str) else value
-    return tuple(dict.fromkeys(parts))
+    if isinstance(value, str):
+        value = value.replace(",", " ").split()
+    if not isinstance(value, list):
+        return value
+    if len(value) > _MAX_SCOPES or not all(map(_is_scope, value)):
+        raise ValueError("must be scopes of TikTok's, such as video.publish")
+    return tuple(dict.fromkeys(value))
+
+
+def _is_scope(value: object) -> bool:
+    return isinstance(value, str) and _SCOPE.fullmatch(value) is not None
 
 
 # Visible ASCII, as it goes into headers: a line break could add one of its own.
 Token = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[!-~]+$")]
 OpenId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
 Seconds = Annotated[int, Field(ge=1, le=_TEN_YEARS)]
-ScopeName = Annotated[
-    str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._]+$")
-]
-ScopeList = Annotated[str, Field(max_length=2000, pattern=r"^[A-Za-z0-9._, ]*$")]
 Scopes = Annotated[
-    ScopeList | Annotated[list[ScopeName], Field(max_length=100)],
-    AfterValidator(_split),
+    tuple[str, ...],
+    BeforeValidator(_scope_names),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^([A-Za-z0-9._]{1,100}[, ]*){0,50}$"},
+                {
+                    "type": "array",
+                    "maxItems": _MAX_SCOPES,
+                    "items": {"type": "string", "pattern": r"^[A-Za-z0-9._]{1,100}$"},
+                },
+            ]
+        }
+    ),
 ]
 
 
@@ -63,7 +83,7 @@ class AccountRequest(Request):
             refresh_token=self.refresh_token,
             expires_in=self.expires_in,
             refresh_expires_in=self.refresh_expires_in,
-            scopes=tuple(self.scope),
+            scopes=self.scope,
         )
 
 
