@@ -7,7 +7,7 @@ https://developers.tiktok.com/doc/tiktok-api-v2-introduction
 import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final, assert_never
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from app.domain.post import Post, PostMode
 from app.tiktok.text import well_formed
@@ -179,7 +179,8 @@ def _form(
         path=path,
         headers={"Content-Type": _FORM_TYPE},
         content=urlencode(form, errors="replace").encode(),
-        secrets=secrets,
+        # A refusal may quote the form as it was sent.
+        secrets=(*secrets, *(quote_plus(each, errors="replace") for each in secrets)),
         once=once,
     )
 

@@ -126,7 +126,7 @@ async def test_no_secret_comes_back(
         writer.write(response(body, status=400))
 
     async with chaos.serving(echo) as url, connected(url) as calls:
-        fault = await call(calls, "secret-token")
+        fault = await call(calls, "secret-token+/*!=")
     assert isinstance(fault, Fault)
     assert fault.code == "invalid_params"
     seen = repr(fault) + repr(calls) + caplog.text
