@@ -45,6 +45,6 @@ def _origin_of(url: str) -> tuple[str, str, int] | None:
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
     except ValueError:
         return None
-    if port is None or not parts.hostname or "@" in parts.netloc:
+    if port is None or not parts.hostname or {"@", "*"} & set(parts.netloc):
         return None
     return parts.scheme, parts.hostname, port

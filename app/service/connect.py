@@ -156,8 +156,7 @@ class ConnectService:
         if pending.expires_at <= self._clock.now():
             return _failed(pending, InvalidState(), InvalidState.code)
         if error or not code:
-            word = error if error and _WORD.fullmatch(error) else "code_missing"
-            return _failed(pending, AuthorizationFailed(), word)
+            return _failed(pending, AuthorizationFailed(), _word(error))
         return await self._exchange(pending, code, redirect_uri)
 
     async def _exchange(
@@ -223,6 +222,13 @@ class ConnectService:
 
 def _failed(pending: PendingConnect, error: SchedulerError, code: str) -> NotConnected:
     return NotConnected(error=error, code=code, redirect_to=pending.redirect_to)
+
+
+def _word(error: str | None) -> str:
+    # The query is the browser's to forge, so nothing but a plain word is passed on.
+    if not error:
+        return "code_missing"
+    return error if _WORD.fullmatch(error) else AuthorizationFailed.code
 
 
 def _error(fault: Fault) -> SchedulerError:
