@@ -117,3 +117,10 @@ async def test_quotas_can_be_switched_off(tiktok: TikTok) -> None:
     assert [code_of(await tiktok.init()) for _ in range(7)] == ["ok"] * 7
     await tiktok.settings(quotas=None)
     assert [code_of(await tiktok.post(CREATOR)) for _ in range(21)] == ["ok"] * 21
+
+
+async def test_a_quota_of_nothing_lets_nobody_in(tiktok: TikTok) -> None:
+    """Zero is a limit, unlike null."""
+    await tiktok.settings(quotas={"creatorInfo": 0, "init": 0, "status": 0})
+    for path in (CREATOR, INIT, INBOX, STATUS):
+        assert (await tiktok.post(path, {})).status_code == 429

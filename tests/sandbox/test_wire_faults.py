@@ -78,10 +78,14 @@ async def test_half_an_answer_is_what_truncate_sends(tiktok: TikTok) -> None:
     assert len(half) == length // 2
 
 
-@pytest.mark.parametrize("taken", [False, True])
-async def test_a_hang_never_answers(tiktok: TikTok, taken: bool) -> None:
-    """The caller's time-out ends it, whether the init was taken or not."""
-    await tiktok.fault("init", "hang", taken=taken)
+@pytest.mark.parametrize(("more", "taken"), [({}, False), ({"taken": True}, True)])
+async def test_a_hang_never_answers(
+    tiktok: TikTok, more: dict[str, bool], taken: bool
+) -> None:
+    """The caller's time-out ends it; only if told so is the init taken before."""
+    await tiktok.http.post(
+        "/_sandbox/faults", json={"call": "init", "fault": {"kind": "hang", **more}}
+    )
     with pytest.raises(httpx.ReadTimeout):
         await tiktok.http.post(
             INIT,
