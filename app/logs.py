@@ -18,8 +18,9 @@ REDACTED: Final = "[redacted]"
 _SECRETS: Final = re.compile(
     r"""(?P<before>
         \bBearer\s+                                            # any Authorization
-      | \b(?:access_token|refresh_token|client_secret|code|code_verifier|state
+      | \b(?:access_token|refresh_token|client_secret|code_verifier
            |upload_token)["']?\s*[=:]\s*["']?                  # forms, queries, JSON
+      | [?&](?:code|state)=                                    # OAuth's way back
       | ://[^/\s:@]*:(?=[^/\s@]*@)                             # a URL's password
     )[^\s"'&,;@]+
     | \b(?:act|rft)\.[A-Za-z0-9!._*~-]{8,}                     # TikTok's tokens

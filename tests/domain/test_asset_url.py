@@ -38,7 +38,7 @@ ADDRESSES = [
     "https://[::ffff:7f00:1]/",
     "https://[fe80::1%25eth0]/",
     "https://[2001:db8::1]/",
-    "https://１２７.０.０.１/",
+    "https://\uff11\uff12\uff17.\uff10.\uff10.\uff11/",
     "https://127。0。0。1/",
     "https://①②⑦.0.0.1/",
 ]

@@ -1,0 +1,184 @@
+"""What people read: true, complete, and free of jargon."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from app.domain.job import (
+    Delivery,
+    ErrorClass,
+    FailureReason,
+    Job,
+    JobStatus,
+    LastError,
+    WaitingFor,
+)
+from app.domain.post import Post, PostMode, PrivacyLevel
+from app.service.phrases import BY_CLASS, BY_CODE, WAITING
+from app.service.words import notice, user_message
+from app.tiktok.codes import ERROR_CODES, FAIL_REASONS
+from tests.domain.jobs import NOW, a_job
+
+JARGON: Final = re.compile(
+    r"_|\b(HTTP|URL|API|token|scope|OAuth|null|4\d\d|5\d\d|init|poll|publish_id)\b"
+)
+
+
+def error(code: str, kind: ErrorClass) -> LastError:
+    """Make an error with a code."""
+    return LastError(error_class=kind, code=code, message="raw", log_id=None, at=NOW)
+
+
+def waiting_job(**changes: Any) -> Job:  # noqa: ANN401  as replace() takes them
+    """Make a job that no worker owns."""
+    job = replace(a_job(), claim_token=None, claimed_by=None, claimed_at=None)
+    return replace(job, **{"next_attempt_at": NOW} | changes)
+
+
+def said(job: Job, *, run_by_cron: bool = False) -> str:
+    """Return a notice that must be there."""
+    text = notice(job, run_by_cron=run_by_cron, now=NOW)
+    assert text is not None
+    return text
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [*ERROR_CODES.items(), *FAIL_REASONS.items(), ("new", "auth")]
+)
+def test_every_error_is_put_into_plain_words(code: str, kind: str) -> None:
+    """Known codes and new ones: whole sentences, no code, no jargon."""
+    text = user_message(error(code, ErrorClass(kind)))
+    assert not JARGON.search(text), text
+    assert code not in text.split()
+    assert text.endswith(".")
+    assert len(text) > 30
+
+
+def test_every_class_and_every_wait_has_words() -> None:
+    """No error class and no reason to wait is without a sentence."""
+    assert set(BY_CLASS) == set(ErrorClass)
+    assert set(WAITING) == set(WaitingFor)
+    for phrase in (*BY_CODE.values(), *BY_CLASS.values()):
+        assert phrase.what.endswith(".")
+        assert phrase.todo.endswith(".")
+
+
+def test_a_lost_grant_says_reconnect_then_retry() -> None:
+    """The person learns the two steps in their order."""
+    text = user_message(error("access_token_invalid", ErrorClass.AUTH))
+    assert re.search(r"[Rr]econnect.*then retry", text)
+
+
+def test_post_now_under_cron_promises_no_more_than_a_minute() -> None:
+    """With cron alone a due job goes live within about 60 seconds."""
+    job = waiting_job(status=JobStatus.SCHEDULED)
+    assert said(job, run_by_cron=True) == "Goes live within about 60 seconds."
+    assert said(job) == "Goes live in a moment."
+
+
+def test_a_job_as_planned_needs_no_words() -> None:
+    """Waiting for its time, at work, posted: nothing to add."""
+    later = NOW + timedelta(hours=1)
+    for job in (
+        waiting_job(status=JobStatus.SCHEDULED, next_attempt_at=later),
+        a_job(),
+        waiting_job(status=JobStatus.POSTED, delivery=Delivery.PUBLISHED),
+    ):
+        assert notice(job, run_by_cron=True, now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5, "within a minute"),
+        (10, "within a minute"),
+        (60, "in about a minute"),
+        (600, "in about 10 minutes"),
+        (7200, "in about 2 hours"),
+    ],
+)
+def test_a_retry_says_why_and_when(seconds: int, words: str) -> None:
+    """A retrying job names its error in plain words and its next time."""
+    job = waiting_job(
+        status=JobStatus.RETRYING,
+        attempts=1,
+        last_error=error("internal_error", ErrorClass.TRANSIENT),
+        next_attempt_at=NOW + timedelta(seconds=seconds),
+    )
+    text = said(job)
+    assert text.endswith(f"Goes on by itself {words}.")
+    assert text.startswith("Something went wrong")
+
+
+@pytest.mark.parametrize("reason", list(WaitingFor))
+@pytest.mark.parametrize(
+    "status", [JobStatus.SCHEDULED, JobStatus.PROCESSING, JobStatus.RETRYING]
+)
+def test_a_wait_is_explained(reason: WaitingFor, status: JobStatus) -> None:
+    """A job that is put off says what it waits for and when it goes on."""
+    text = said(waiting_job(status=status, waiting_for=reason))
+    assert text == f"{WAITING[reason]} Goes on by itself within a minute."
+
+
+def test_a_draft_is_finished_by_the_person() -> None:
+    """An inbox post is no post yet: it is finished in TikTok's app."""
+    job = waiting_job(
+        status=JobStatus.POSTED,
+        post=Post(mode=PostMode.INBOX),
+        delivery=Delivery.INBOX,
+    )
+    assert "Finish it in TikTok's app" in said(job)
+    assert "caption" in said(job)
+
+
+def test_a_public_post_may_be_under_review() -> None:
+    """Until TikTok names the public post, not everybody may see it."""
+    job = waiting_job(
+        status=JobStatus.POSTED,
+        post=Post(privacy_level=PrivacyLevel.PUBLIC_TO_EVERYONE),
+        delivery=Delivery.PUBLISHED,
+    )
+    assert "review" in said(job)
+    known = replace(job, post_id="7602997517160123666")
+    assert notice(known, run_by_cron=False, now=NOW) is None
+
+
+def failed_job(reason: FailureReason, **changes: Any) -> Job:  # noqa: ANN401
+    """Make a job that ended badly."""
+    return waiting_job(
+        status=JobStatus.FAILED,
+        failure_reason=reason,
+        next_attempt_at=None,
+        **{"last_error": error("internal_error", ErrorClass.TRANSIENT)} | changes,
+    )
+
+
+def test_an_unconfirmed_job_says_look_before_you_send() -> None:
+    """First the account is checked; only then acceptDuplicateRisk sends again."""
+    for job in (
+        failed_job(FailureReason.UNCONFIRMED),
+        failed_job(FailureReason.MAX_ATTEMPTS, init_sent_at=NOW),
+        failed_job(FailureReason.AUTH, init_sent_at=NOW),
+    ):
+        assert re.search(r"Look at the account.*acceptDuplicateRisk", said(job))
+
+
+def test_a_job_still_at_tiktok_is_not_sent_a_second_time() -> None:
+    """Attempts used up while TikTok works on it: a retry only asks again."""
+    job = failed_job(FailureReason.MAX_ATTEMPTS, init_sent_at=NOW, publish_id="p")
+    assert "not sent a second time" in said(job)
+
+
+def test_used_up_attempts_can_be_started_anew() -> None:
+    """failed(max_attempts) says how many there were and what to do."""
+    text = said(failed_job(FailureReason.MAX_ATTEMPTS, max_attempts=5))
+    assert text.endswith("All 5 attempts are used up; retry to start anew.")
+
+
+def test_a_failed_job_without_an_error_still_speaks() -> None:
+    """No failed job is silent."""
+    assert said(failed_job(FailureReason.MAX_ATTEMPTS, last_error=None))
+    assert said(failed_job(FailureReason.PERMANENT, last_error=None))

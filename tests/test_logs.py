@@ -1,0 +1,134 @@
+"""Log lines: one form for ours and the libraries', and no secret in either."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from app.logs import configure_logging, redact
+
+SECRETS = [
+    ("Authorization: Bearer abc.def-ghi", "abc.def-ghi"),
+    ("authorization: bearer  opaque", "opaque"),
+    ("token act.example12345Example12345 refused", "act.example12345Example12345"),
+    ("rft.example12345Example!4321.va", "rft.example12345Example!4321.va"),
+    ("key tts_dGhpcyBpcyBhIHNlY3JldA given", "tts_dGhpcyBpcyBhIHNlY3JldA"),
+    ("client_secret=hush&grant_type=x", "hush"),
+    ('{"access_token": "opaque-token"}', "opaque-token"),
+    ("{'refresh_token': 'opaque-token'}", "opaque-token"),
+    ("GET /oauth/tiktok/callback?code=c0de&state=st4te", "c0de"),
+    ("GET /oauth/tiktok/callback?code=c0de&state=st4te", "st4te"),
+    ("code_verifier=verify-me", "verify-me"),
+    ("postgresql://scheduler:hunter2@db/scheduler", "hunter2"),
+    ("postgresql+asyncpg://u:p%40ss@db:5432/x", "p%40ss"),
+    ("upload_token=abc", "abc"),
+]
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    """Leave logging as it was found."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize(("text", "secret"), SECRETS)
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_no_secret_reaches_a_line(
+    capsys: pytest.CaptureFixture[str], text: str, secret: str, log_format: str
+) -> None:
+    """In the event, a value, a nested value, a library's line or a traceback."""
+    configure_logging(log_format, "debug")
+    ours = structlog.get_logger("app.test")
+    ours.info(text)
+    ours.info(
+        "event", value=text, deep={"a": [text, {"b": (text,)}]}, raw=text.encode()
+    )
+    logging.getLogger("library").warning("said %s", text)
+    try:
+        raise ValueError(text)
+    except ValueError:
+        ours.exception("broken")
+
+    written = capsys.readouterr().err
+    assert written.count("[redacted]") >= 6
+    assert secret not in written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "claim abandoned",
+        "https://cdn.example.com/v.mp4?x=1@2",
+        "the state of job 01a2",
+        "GET /v1/jobs 200",
+        "action.type was fact.checked",
+        "Fault(code='timeout', state='processing')",
+    ],
+)
+def test_other_words_stay(text: str) -> None:
+    """Redaction does not eat what an operator needs to read."""
+    event = redact(None, "info", {"event": text, "status": 200, "ok": True})
+    assert event == {"event": text, "status": 200, "ok": True}
+
+
+def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Machines read each line by itself, tracebacks included."""
+    configure_logging("json", "info")
+    with structlog.contextvars.bound_contextvars(request_id="r-1"):
+        structlog.get_logger("app.test").info("ours", number=1)
+        logging.getLogger("library").warning("theirs %d", 2)
+        try:
+            raise ValueError("two\nlines")
+        except ValueError:
+            structlog.get_logger("app.test").exception("broken")
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == ["ours", "theirs 2", "broken"]
+    assert {line["request_id"] for line in lines} == {"r-1"}
+    assert [line["level"] for line in lines] == ["info", "warning", "error"]
+    assert "ValueError: two" in lines[2]["exception"]
+    assert all(line["timestamp"].endswith("Z") for line in lines)
+
+
+def test_a_traceback_shows_no_local_variables(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A variable of a broken function may be a secret of no known shape."""
+    configure_logging("console", "info")
+    password = "".join(["hun", "ter2"])
+    try:
+        raise ValueError(len(password))
+    except ValueError:
+        structlog.get_logger("app.test").exception("broken")
+    written = capsys.readouterr().err
+    assert "Traceback" in written
+    assert password not in written
+
+
+def test_the_level_counts_for_all(capsys: pytest.CaptureFixture[str]) -> None:
+    """What lies below the level is not written, whoever says it."""
+    configure_logging("console", "warning")
+    structlog.get_logger("app.test").info("quiet")
+    logging.getLogger("library").info("quiet")
+    structlog.get_logger("app.test").warning("loud")
+    written = capsys.readouterr().err
+    assert "quiet" not in written
+    assert "loud" in written
+
+
+def test_http_clients_do_not_tell_whom_they_call(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At INFO httpx writes whole URLs, so it speaks from WARNING up."""
+    configure_logging("console", "debug")
+    for name in ("httpx", "httpcore.http11"):
+        logging.getLogger(name).info("GET https://upload/?signature=s")
+        logging.getLogger(name).debug("details")
+    assert capsys.readouterr().err == ""
