@@ -20,7 +20,7 @@ _MAX_SCOPES: Final = 100
 _SCOPE: Final = re.compile(r"[A-Za-z0-9._]{1,100}", re.ASCII)
 
 router = APIRouter(
-    prefix=PREFIX, tags=["Accounts"], responses=declared(401, 404, 422, 503)
+    prefix=PREFIX, tags=["Accounts"], responses=declared(400, 401, 404, 413, 422, 503)
 )
 
 ProjectId = Annotated[Name, Path(alias="projectId")]
@@ -165,7 +165,7 @@ _EXAMPLE: Final = {
     summary="Store an account with its tokens",
     responses={
         201: {"model": AccountAnswer, "description": "The project had none"},
-        **declared(400, 413, 415),
+        **declared(415),
     },
 )
 async def put_account(

@@ -89,7 +89,7 @@ async def connect_account(
     response_model=ConnectedAnswer,
     responses={
         303: {"description": "To redirectTo, with ?status=connected or error"},
-        **declared(400, 422, 502, 503),
+        **declared(400, 413, 422, 502, 503),
     },
 )
 async def finish_connect(
