@@ -2,52 +2,25 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Response, status
+from fastapi import APIRouter, Body, Query, Response, status
 
 from app.api import examples
 from app.api.auth import ProjectScope
-from app.api.fields import Moment, Name
-from app.api.problems import declared
-from app.api.schemas import (
+from app.api.job_answers import (
     AttemptAnswer,
     AttemptsAnswer,
     JobAnswer,
-    JobPatch,
-    JobRequest,
     JobsAnswer,
-    RetryRequest,
 )
+from app.api.job_requests import JobPatch, JobQuery, JobRequest, RetryRequest
+from app.api.problems import declared
 from app.api.services import Services, Wired
-from app.domain.job import Job, JobStatus
-from app.service.jobs import JobFilter
+from app.domain.job import Job
 from app.service.words import notice
 
 router = APIRouter(
     prefix="/v1/jobs", tags=["Jobs"], responses=declared(400, 401, 413, 422, 503)
 )
-
-
-def job_filter(
-    project_id: Annotated[Name | None, Query(alias="projectId")] = None,
-    status: Annotated[JobStatus | None, Query()] = None,
-    platform: Annotated[Name | None, Query()] = None,
-    asset_id: Annotated[Name | None, Query(alias="assetId")] = None,
-    scheduled_from: Annotated[
-        Moment | None, Query(alias="scheduledFrom", description="Inclusive")
-    ] = None,
-    scheduled_to: Annotated[
-        Moment | None, Query(alias="scheduledTo", description="Exclusive")
-    ] = None,
-) -> JobFilter:
-    """Read which jobs a list should show."""
-    return JobFilter(
-        project_id=project_id,
-        status=status,
-        platform=platform,
-        asset_id=asset_id,
-        scheduled_from=scheduled_from,
-        scheduled_to=scheduled_to,
-    )
 
 
 @router.post(
@@ -83,16 +56,12 @@ async def create_job(
 
 @router.get("", operation_id="listJobs", summary="List jobs", responses=declared(404))
 async def list_jobs(
-    services: Wired,
-    scope: ProjectScope,
-    which: Annotated[JobFilter, Depends(job_filter)],
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[
-        str | None, Query(description="nextCursor of the page before")
-    ] = None,
+    query: Annotated[JobQuery, Query()], services: Wired, scope: ProjectScope
 ) -> JobsAnswer:
     """List jobs, newest first, in pages that stay put while new jobs come in."""
-    page = await services.jobs.list(which, limit=limit, cursor=cursor, scope=scope)
+    page = await services.jobs.list(
+        query.to_domain(), limit=query.limit, cursor=query.cursor, scope=scope
+    )
     items = [_shown(job, services) for job in page.jobs]
     return JobsAnswer(items=items, next_cursor=page.next_cursor)
 

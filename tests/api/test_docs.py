@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from app.api import examples
-from app.api.schemas import JobPatch, JobRequest
+from app.api.job_requests import JobPatch, JobRequest
 from tests.api.serving import Api
 
 METHODS = {"get", "post", "put", "patch", "delete"}

@@ -1,24 +1,15 @@
-"""What goes in and out of the job routes."""
+"""What callers send to the job routes."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import MISSING, Field
+from pydantic import MISSING, ConfigDict, Field
 
-from app.api.fields import Answer, Moment, Name, Request, Text, Timestamp
+from app.api.fields import Moment, Name, Request, Text
 from app.domain.asset_url import MAX_URL_LENGTH
 from app.domain.edit import JobChange
-from app.domain.job import (
-    AttemptRecord,
-    Delivery,
-    ErrorClass,
-    FailureReason,
-    Job,
-    JobStatus,
-    LastError,
-    NewJob,
-)
+from app.domain.job import JobStatus, NewJob
 from app.domain.post import MAX_TITLE_UNITS, Post, PostMode, PrivacyLevel
-from app.service.words import user_message
+from app.service.jobs import JobFilter
 
 Title = Annotated[
     Text,
@@ -128,111 +119,32 @@ class RetryRequest(Request):
     )
 
 
-class PostAnswer(Answer):
-    """The person's choices, as stored."""
+class JobQuery(Request):
+    """Which jobs a list shows, and which page of them.
 
-    mode: PostMode
-    title: str
-    privacy_level: PrivacyLevel | None
-    disable_comment: bool
-    disable_duet: bool
-    disable_stitch: bool
-    video_cover_timestamp_ms: int | None
-    brand_content_toggle: bool
-    brand_organic_toggle: bool
-    is_aigc: bool
+    Unknown parameters are refused like unknown fields: a filter with a typing error
+    would show too much.
+    """
 
+    # A query has no types: every value is text at first.
+    model_config = ConfigDict(strict=False)
 
-class ErrorAnswer(Answer):
-    """The newest error of a job."""
+    project_id: Name | None = None
+    status: JobStatus | None = None
+    platform: Name | None = None
+    asset_id: Name | None = None
+    scheduled_from: Moment | None = Field(None, description="Inclusive")
+    scheduled_to: Moment | None = Field(None, description="Exclusive")
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, description="nextCursor of the page before")
 
-    error_class: ErrorClass = Field(alias="class")
-    code: str = Field(description="TikTok's own word where there is one")
-    message: str
-    user_message: str = Field(description="For the person: what happened, what to do")
-    log_id: str | None = Field(description="What TikTok's support asks for")
-    at: Timestamp
-
-    @classmethod
-    def of(cls, error: LastError) -> Self:
-        """Show an error."""
-        return cls(**_fields(error), user_message=user_message(error))
-
-
-class JobAnswer(Answer):
-    """A job as it stands."""
-
-    id: str
-    project_id: str
-    platform: str
-    asset_id: str
-    asset_url: str
-    post: PostAnswer
-    status: JobStatus
-    scheduled_for: Timestamp
-    post_now: bool
-    idempotency_key: str
-    attempts: int = Field(description="Failed ones since it was last scheduled")
-    max_attempts: int
-    next_attempt_at: Timestamp | None
-    claimed_at: Timestamp | None
-    failure_reason: FailureReason | None
-    last_error: ErrorAnswer | None
-    publish_id: str | None
-    delivery: Delivery | None
-    post_id: str | None
-    post_url: str | None
-    posted_at: Timestamp | None
-    created_at: Timestamp
-    updated_at: Timestamp
-    notice: str | None = Field(description="What the person should know right now")
-
-    @classmethod
-    def of(cls, job: Job, *, notice: str | None) -> Self:
-        """Show a job."""
-        shown = _fields(job) | {
-            "post": PostAnswer(**_fields(job.post)),
-            "last_error": ErrorAnswer.of(job.last_error) if job.last_error else None,
-            "notice": notice,
-        }
-        return cls(**{name: shown[name] for name in cls.model_fields})
-
-
-class JobsAnswer(Answer):
-    """A page of jobs, newest first."""
-
-    items: list[JobAnswer]
-    next_cursor: str | None = Field(description="null on the last page")
-
-
-class AttemptAnswer(Answer):
-    """One attempt; the ledger is never rewritten."""
-
-    number: int
-    started_at: Timestamp
-    finished_at: Timestamp
-    outcome: str
-    error_class: ErrorClass | None
-    error_code: str | None
-    message: str | None
-    http_status: int | None
-    log_id: str | None
-    publish_id: str | None
-    decision: str
-    next_attempt_at: Timestamp | None
-    worker: str | None
-
-    @classmethod
-    def of(cls, attempt: AttemptRecord) -> Self:
-        """Show an attempt."""
-        return cls(**_fields(attempt))
-
-
-class AttemptsAnswer(Answer):
-    """A job's ledger, oldest first."""
-
-    items: list[AttemptAnswer]
-
-
-def _fields(value: Any) -> dict[str, Any]:  # noqa: ANN401  any slotted dataclass
-    return {name: getattr(value, name) for name in value.__slots__}
+    def to_domain(self) -> JobFilter:
+        """Return the filter as the service takes it."""
+        return JobFilter(
+            project_id=self.project_id,
+            status=self.status,
+            platform=self.platform,
+            asset_id=self.asset_id,
+            scheduled_from=self.scheduled_from,
+            scheduled_to=self.scheduled_to,
+        )

@@ -1,0 +1,128 @@
+"""What callers get from the job routes."""
+
+from typing import Any, Self
+
+from pydantic import Field
+
+from app.api.fields import Answer, Timestamp
+from app.domain.job import (
+    AttemptRecord,
+    Delivery,
+    ErrorClass,
+    FailureReason,
+    Job,
+    JobStatus,
+    LastError,
+)
+from app.domain.post import PostMode, PrivacyLevel
+from app.service.words import user_message
+
+
+class PostAnswer(Answer):
+    """The person's choices, as stored."""
+
+    mode: PostMode
+    title: str
+    privacy_level: PrivacyLevel | None
+    disable_comment: bool
+    disable_duet: bool
+    disable_stitch: bool
+    video_cover_timestamp_ms: int | None
+    brand_content_toggle: bool
+    brand_organic_toggle: bool
+    is_aigc: bool
+
+
+class ErrorAnswer(Answer):
+    """The newest error of a job."""
+
+    error_class: ErrorClass = Field(alias="class")
+    code: str = Field(description="TikTok's own word where there is one")
+    message: str
+    user_message: str = Field(description="For the person: what happened, what to do")
+    log_id: str | None = Field(description="What TikTok's support asks for")
+    at: Timestamp
+
+    @classmethod
+    def of(cls, error: LastError) -> Self:
+        """Show an error."""
+        return cls(**_fields(error), user_message=user_message(error))
+
+
+class JobAnswer(Answer):
+    """A job as it stands."""
+
+    id: str
+    project_id: str
+    platform: str
+    asset_id: str
+    asset_url: str
+    post: PostAnswer
+    status: JobStatus
+    scheduled_for: Timestamp
+    post_now: bool
+    idempotency_key: str
+    attempts: int = Field(description="Failed ones since it was last scheduled")
+    max_attempts: int
+    next_attempt_at: Timestamp | None
+    claimed_at: Timestamp | None
+    failure_reason: FailureReason | None
+    last_error: ErrorAnswer | None
+    publish_id: str | None
+    delivery: Delivery | None
+    post_id: str | None
+    post_url: str | None
+    posted_at: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    notice: str | None = Field(description="What the person should know right now")
+
+    @classmethod
+    def of(cls, job: Job, *, notice: str | None) -> Self:
+        """Show a job."""
+        shown = _fields(job) | {
+            "post": PostAnswer(**_fields(job.post)),
+            "last_error": ErrorAnswer.of(job.last_error) if job.last_error else None,
+            "notice": notice,
+        }
+        return cls(**{name: shown[name] for name in cls.model_fields})
+
+
+class JobsAnswer(Answer):
+    """A page of jobs, newest first."""
+
+    items: list[JobAnswer]
+    next_cursor: str | None = Field(description="null on the last page")
+
+
+class AttemptAnswer(Answer):
+    """One attempt; the ledger is never rewritten."""
+
+    number: int
+    started_at: Timestamp
+    finished_at: Timestamp
+    outcome: str
+    error_class: ErrorClass | None
+    error_code: str | None
+    message: str | None
+    http_status: int | None
+    log_id: str | None
+    publish_id: str | None
+    decision: str
+    next_attempt_at: Timestamp | None
+    worker: str | None
+
+    @classmethod
+    def of(cls, attempt: AttemptRecord) -> Self:
+        """Show an attempt."""
+        return cls(**_fields(attempt))
+
+
+class AttemptsAnswer(Answer):
+    """A job's ledger, oldest first."""
+
+    items: list[AttemptAnswer]
+
+
+def _fields(value: Any) -> dict[str, Any]:  # noqa: ANN401  any slotted dataclass
+    return {name: getattr(value, name) for name in value.__slots__}
