@@ -106,7 +106,7 @@ async def test_every_call_returns_a_refusal(call: Call) -> None:
 async def test_every_call_has_the_clients_deadline(call: Call) -> None:
     """Without a deadline of its own a call takes no longer than the client allows."""
     async with chaos.serving(chaos.stall) as url:
-        tiktok = TikTok(base_url=url, client_key="k", client_secret="s", timeout=0.1)
+        tiktok = TikTok(base_url=url, client_key="k", client_secret="s", timeout=0.4)
         async with tiktok.connect() as calls:
             fault = await call(calls, "act.token")
     assert isinstance(fault, Fault)
