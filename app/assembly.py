@@ -102,31 +102,8 @@ def open_vault(settings: Settings) -> Vault:
 
 
 def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -> House:
-    secret = settings.tiktok_client_secret
-    tiktok = TikTok(
-        base_url=str(settings.tiktok_api_base_url),
-        client_key=settings.tiktok_client_key,
-        client_secret=secret.get_secret_value() if secret else None,
-        timeout=settings.http_timeout_seconds,
-    )
     accounts = AccountStore(database, vault)
-    grants = Grants(
-        accounts=accounts,
-        tiktok=tiktok,
-        clock=clock,
-        call_timeout=settings.http_timeout_seconds,
-    )
-    lease = timedelta(seconds=settings.claim_timeout_seconds)
-    tools = Tools(
-        claims=ClaimStore(database, lease=lease),
-        tiktok=tiktok,
-        grants=grants,
-        clock=clock,
-        creators=CreatorCache(),
-        pacer=Pacer(QuotaStore(database), clock, _limits(settings)),
-        http_timeout=settings.http_timeout_seconds,
-        media=_gateway(settings, database),
-    )
+    tools = _tools(settings, clock, database, accounts)
     return House(
         settings=settings,
         clock=clock,
@@ -135,13 +112,43 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
         accounts=accounts,
         oauth_states=OAuthStateStore(database, vault),
         keys=KeyStore(database),
-        tiktok=tiktok,
-        grants=grants,
+        tiktok=tools.tiktok,
+        grants=tools.grants,
         pacer=tools.pacer,
         creators=tools.creators,
         runner=Runner(
             tools, _rules(settings), _capacity(settings), _chores(tools, database)
         ),
+    )
+
+
+def _tools(
+    settings: Settings, clock: Clock, database: Database, accounts: AccountStore
+) -> Tools:
+    seconds = settings.http_timeout_seconds
+    tiktok = _tiktok(settings)
+    lease = timedelta(seconds=settings.claim_timeout_seconds)
+    return Tools(
+        claims=ClaimStore(database, lease=lease),
+        tiktok=tiktok,
+        grants=Grants(
+            accounts=accounts, tiktok=tiktok, clock=clock, call_timeout=seconds
+        ),
+        clock=clock,
+        creators=CreatorCache(),
+        pacer=Pacer(QuotaStore(database), clock, _limits(settings)),
+        http_timeout=seconds,
+        media=_gateway(settings, database),
+    )
+
+
+def _tiktok(settings: Settings) -> TikTok:
+    secret = settings.tiktok_client_secret
+    return TikTok(
+        base_url=str(settings.tiktok_api_base_url),
+        client_key=settings.tiktok_client_key,
+        client_secret=secret.get_secret_value() if secret else None,
+        timeout=settings.http_timeout_seconds,
     )
 
 
