@@ -10,6 +10,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from app.domain.errors import StoreUnavailable
+from app.store import engine
 from app.store.claims import ClaimStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
@@ -148,6 +149,38 @@ async def test_a_login_that_is_refused_is_unavailable(
         await store_job(database)
     await database.close()
     assert PASSWORD not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.fixture
+async def impatient(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Database]:
+    """Give a database with one connection that waits for nothing long."""
+    monkeypatch.setattr(engine, "POSTGRES_COMMAND_SECONDS", 0.2)
+    database = Database(postgres_url, pool_size=1)
+    yield database
+    await database.close()
+
+
+async def sleep_long(database: Database) -> None:
+    """Let the server be busy for longer than the test may take."""
+    async with database.write() as connection:
+        await connection.execute(text("SELECT pg_sleep(3600)"))
+
+
+async def test_a_server_that_hangs_is_unavailable(impatient: Database) -> None:
+    """A worker is not held up for ever, and can go on afterwards."""
+    with pytest.raises(StoreUnavailable):
+        await sleep_long(impatient)
+    await store_job(impatient)
+
+
+async def test_waiting_for_a_connection_ends(impatient: Database) -> None:
+    """If all are in use for long, the caller learns it instead of queueing up."""
+    async with impatient.read():
+        with pytest.raises(StoreUnavailable):
+            await store_job(impatient)
+    await store_job(impatient)
 
 
 async def test_an_errors_text_holds_no_values(database: Database) -> None:
