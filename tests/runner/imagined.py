@@ -44,6 +44,26 @@ class Ending(Enum):
     CAPPED = 20, PublishState.FAILED, "spam_risk_too_many_posts"
     REVOKED = 20, PublishState.FAILED, "auth_removed"
 
+    @property
+    def fetched_after(self) -> timedelta:
+        """Return when the video is fetched: at once, or with the slow ones late."""
+        return timedelta(seconds=0 if self is Ending.SOON else 10)
+
+
+@dataclass(slots=True)
+class Link:
+    """A pull URL of our own media gateway."""
+
+    fetched_at: datetime | None = None
+    revoked: bool = False
+
+    def revoke(self, now: datetime) -> bool:
+        """Withdraw the video; False if TikTok has it."""
+        if self.fetched_at is not None and self.fetched_at <= now:
+            return False
+        self.revoked = True
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Publish:
@@ -52,9 +72,14 @@ class Publish:
     publish_id: str
     taken_at: datetime
     ending: Ending
+    link: Link
 
     def status(self, now: datetime) -> PublishStatus:
         """Tell how far it is."""
+        if self.link.revoked:
+            return PublishStatus(
+                state=PublishState.FAILED, fail_reason="video_pull_failed"
+            )
         seconds, state, reason = self.ending.value
         if now < self.taken_at + timedelta(seconds=seconds):
             return PublishStatus(state=PublishState.PROCESSING)
@@ -67,23 +92,34 @@ class TikTok:
 
     taken: dict[str, Publish] = field(default_factory=dict)
 
-    def take(self, ending: Ending, now: datetime) -> str:
-        """Take an init; raises SecondPost."""
-        for earlier in self.taken.values():
-            if earlier.status(now).state is not PublishState.FAILED:
-                raise SecondPost(f"{earlier} and another at {now}")
+    def take(self, ending: Ending, link: Link, now: datetime) -> str:
+        """Take an init, and fetch its video soon; raises SecondPost."""
         publish_id = f"pub-{len(self.taken)}"
-        self.taken[publish_id] = Publish(publish_id, now, ending)
+        link.fetched_at = link.fetched_at or now + ending.fetched_after
+        self.taken[publish_id] = Publish(publish_id, now, ending, link)
+        if len(self.possible_posts(now)) > 1:
+            raise SecondPost(f"{self.possible_posts(now)} at {now}")
         return publish_id
+
+    def possible_posts(self, now: datetime) -> list[Publish]:
+        """List what was published, or may still be."""
+        every = self.taken.values()
+        return [it for it in every if it.status(now).state is not PublishState.FAILED]
 
 
 class Row:
     """One job's row and its ledger."""
 
-    def __init__(self, policy: RetryPolicy, *, max_attempts: int) -> None:
+    link_type = Link
+
+    def __init__(
+        self, policy: RetryPolicy, *, max_attempts: int, gateway: bool
+    ) -> None:
         self.job = replace(UNCLAIMED, max_attempts=max_attempts)
         self.ledger: list[AttemptRecord] = []
+        self.links: dict[str, Link] = {}
         self.claims = 0
+        self._gateway = gateway
         self._policy = policy
 
     @property
@@ -124,7 +160,14 @@ class Row:
         in_time = due_at is not None and due_at > now
         if not (self.owned(job) and in_time and sent_at == job.init_sent_at):
             return None
-        return self._write(init_sent_at=now, publish_id=None, publish_started_at=None)
+        token = f"link-{len(self.links)}"
+        self.links[token] = self.link_type()
+        return self._write(
+            init_sent_at=now,
+            media_token=token if self._gateway else None,
+            publish_id=None,
+            publish_started_at=None,
+        )
 
     def clear_init(self, job: Job) -> Job | None:
         """Write that the init was not taken."""

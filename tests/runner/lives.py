@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.domain.backoff import RetryPolicy
-from app.domain.job import FailureReason, JobStatus
+from app.domain.job import FailureReason, Job, JobStatus
 from app.tiktok import PublishState
 from tests.domain.jobs import NOW
 from tests.runner.fates import Event, Fate
-from tests.runner.imagined import LEASE, Row, TikTok
+from tests.runner.imagined import LEASE, Link, Row, TikTok
 from tests.runner.worker import Worker
 
 HOLD: Final = RetryPolicy()
@@ -23,18 +23,22 @@ class Life:
     policy: RetryPolicy = HOLD
     max_attempts: int = 3
     row_type: type[Row] = Row
-    on_its_way: int = 0  # inits that left us and did not arrive yet
+    gateway: bool = False  # the videos come from our own media gateway
     undisturbed: bool = True  # every worker and every answer came through
 
     def __post_init__(self) -> None:
         self.now = NOW
-        self.row = self.row_type(self.policy, max_attempts=self.max_attempts)
+        self.row = self.row_type(
+            self.policy, max_attempts=self.max_attempts, gateway=self.gateway
+        )
         self.tiktok = TikTok()
         self.workers: list[Worker] = []
+        self.on_its_way: list[Job] = []
 
-    def take(self) -> str:
+    def take(self, job: Job) -> str:
         """Let an init arrive at TikTok."""
-        return self.tiktok.take(self.fate.ending(), self.now)
+        link = self.row.links.get(job.media_token or "none", Link())
+        return self.tiktok.take(self.fate.ending(), link, self.now)
 
     def live(self) -> None:
         """Go on until the job is over and nobody works on it; raises SecondPost."""
@@ -97,8 +101,7 @@ class Life:
         self.now += LEASE
 
     def _arrive(self) -> None:
-        self.on_its_way -= 1
-        self.take()
+        self.take(self.on_its_way.pop())
 
     def _check(self) -> None:
         """Look whether the end is true, and told."""
@@ -114,10 +117,7 @@ class Life:
         assert job.status is JobStatus.FAILED
         assert job.failure_reason, "it does not say why"
         assert job.last_error, "it does not say what happened"
-        assert job.in_flight or not self._may_be_posted(), "a post without a guard"
+        possible = self.tiktok.possible_posts(self.now)
+        assert job.in_flight or not possible, "a post without a guard"
         if self.undisturbed:
             assert job.failure_reason is not FailureReason.UNCONFIRMED
-
-    def _may_be_posted(self) -> bool:
-        states = [each.status(self.now).state for each in self.tiktok.taken.values()]
-        return any(state is not PublishState.FAILED for state in states)

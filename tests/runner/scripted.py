@@ -182,6 +182,10 @@ class Script:
         """Take the stamp back."""
         return self._write("clear_init", job, init_sent_at=None)
 
+    async def revoke_media(self, job: Job) -> bool:
+        """Withdraw the video; without a gateway there is nothing to withdraw."""
+        return self._answer("revoke_media", friendly=False)
+
     async def init(self, access: Access, job: Job) -> InitTaken | Fault:
         """Take the init."""
         assert job == self.row, "sent from a row that is not what is written"

@@ -1,5 +1,7 @@
 """A worker whose claim was taken over: the write says so, and all is over."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.runner.attempt import Attempt, ClaimLost, PollPolicy
@@ -11,6 +13,7 @@ from tests.runner.scripted import (
     SENT,
     TAKEN,
     Script,
+    after,
 )
 
 
@@ -48,3 +51,12 @@ async def test_a_claim_lost_while_the_stamp_was_written_sends_nothing() -> None:
     with pytest.raises(ClaimLost):
         await Attempt(NEW, world, PollPolicy()).run()
     assert "init" not in world.names
+
+
+async def test_a_void_init_is_taken_back_by_its_owner_alone() -> None:
+    """Whoever lost the claim in between neither asks nor sends."""
+    job = replace(NEW, init_sent_at=after(-60))
+    world = Script(job, revoke_media=[True], lost_at="clear_init")
+    with pytest.raises(ClaimLost):
+        await Attempt(job, world, PollPolicy()).run()
+    assert world.names == ["revoke_media", "clear_init"]

@@ -52,19 +52,20 @@ PLANS: dict[str, Planned] = {
 each_plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 
 
-def lived(plan: Planned) -> Life:
+def lived(plan: Planned, *, gateway: bool = False) -> Life:
     """Live a plan to its end, which checks itself."""
-    life = Life(plan)
+    life = Life(plan, gateway=gateway)
     life.live()
     return life
 
 
-def struck(plan: Planned, what: Event) -> Iterator[Life]:
+def struck(plan: Planned, what: Event, *, gateway: bool = False) -> Iterator[Life]:
     """Live a plan once for each of its steps, struck there."""
     untouched = Planned(plan.answers, ends=plan.ends)
-    lived(untouched)
+    lived(untouched, gateway=gateway)
     for at in range(untouched.steps):
-        yield lived(Planned(plan.answers, at=at, what=what, ends=plan.ends))
+        strike = Planned(plan.answers, at=at, what=what, ends=plan.ends)
+        yield lived(strike, gateway=gateway)
 
 
 @each_plan
@@ -74,6 +75,7 @@ def test_whatever_strikes_at_any_step_there_is_one_post_and_an_end(
 ) -> None:
     """TikTok takes an init only while no earlier one of the job can succeed."""
     assert list(struck(plan, what))
+    assert list(struck(plan, what, gateway=True))
 
 
 def test_a_death_before_the_stamp_costs_one_attempt() -> None:
@@ -90,6 +92,14 @@ def test_a_death_is_in_doubt_only_between_stamp_and_id() -> None:
     # After the stamp, before and after the init, before the id is written.
     assert ends.count(FailureReason.UNCONFIRMED) == 4
     assert ends.count(None) == len(ends) - 4
+
+
+def test_a_withdrawn_video_ends_the_doubt() -> None:
+    """Of these four, two died before TikTok could come for the video: both go on."""
+    lives = list(struck(Planned(), Event.KILL, gateway=True))
+    ends = [life.row.job.failure_reason for life in lives]
+    assert ends.count(FailureReason.UNCONFIRMED) == 2
+    assert ends.count(None) == len(ends) - 2
 
 
 def test_a_stop_costs_nothing() -> None:

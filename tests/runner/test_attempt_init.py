@@ -39,6 +39,8 @@ from tests.runner.scripted import (
     run,
 )
 
+UNKNOWN = replace(NEW, init_sent_at=after(-60))
+
 each_class = pytest.mark.parametrize(
     "trouble", EVERY_CLASS, ids=lambda fault: fault.error_class
 )
@@ -62,9 +64,17 @@ async def test_a_draft_asks_nothing_of_the_creator() -> None:
 
 async def test_what_may_be_at_tiktok_already_is_not_touched() -> None:
     """An init without a known answer is never followed by another."""
-    outcome, world = await run(replace(NEW, init_sent_at=after(-60)))
+    outcome, world = await run(UNKNOWN)
     assert isinstance(outcome, Unconfirmed)
-    assert world.names == []
+    assert world.names == ["revoke_media"]
+    assert world.row == UNKNOWN
+
+
+async def test_an_init_whose_video_was_withdrawn_is_void() -> None:
+    """TikTok never had the video and never will: another init may go out."""
+    outcome, world = await run(UNKNOWN, revoke_media=[True])
+    assert isinstance(outcome, Published)
+    assert world.names == ["revoke_media", "clear_init", *SENT, *POLL]
 
 
 @each_class
@@ -144,8 +154,15 @@ async def test_an_init_without_an_answer_is_unconfirmed(code: str) -> None:
     lost = fault(code, verdict=Verdict.UNKNOWN)
     outcome, world = await run(NEW, init=[lost])
     assert outcome == Unconfirmed(fault=lost)
-    assert world.names == [*CHECK, *INIT]
+    assert world.names == [*CHECK, *INIT, "revoke_media"]
     assert world.row.ambiguous
+
+
+async def test_an_init_without_answer_or_video_may_be_repeated() -> None:
+    """The video was withdrawn before TikTok came for it, so no post can come of it."""
+    outcome, world = await run(NEW, init=[BLIP], revoke_media=[True])
+    assert outcome == Transient(fault=BLIP, in_flight=False)
+    assert world.names == [*CHECK, *INIT, "revoke_media"]
 
 
 async def test_an_init_that_was_never_sent_may_be_repeated() -> None:

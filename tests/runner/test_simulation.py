@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from app.domain.backoff import RetryPolicy, UnconfirmedInit
 from app.domain.job import Job
 from tests.runner.fates import Thrown
-from tests.runner.imagined import Row, SecondPost
+from tests.runner.imagined import Link, Row, SecondPost
 from tests.runner.lives import Life
 
 LIVES = int(os.environ.get("SIMULATED_LIVES", "20000"))
@@ -45,11 +45,26 @@ class Unfenced(Row):
         return True
 
 
+class Forgetful(Link):
+    """A pull URL that goes on giving the video out after it was withdrawn."""
+
+    def revoke(self, now: datetime) -> bool:
+        """Say yes, and do nothing."""
+        return True
+
+
+class Leaky(Row):
+    """A row whose media gateway forgets what was withdrawn."""
+
+    link_type = Forgetful
+
+
 def life(seed: int, **changed: object) -> Life:
     """Make the life that a seed stands for."""
     return Life(
         Thrown(Random(seed)),
         max_attempts=1 + seed % 4,
+        gateway=seed % 3 == 0,
         **changed,  # type: ignore[arg-type]
     )
 
@@ -67,11 +82,16 @@ def test_no_life_posts_twice_or_has_no_end() -> None:
 
 @pytest.mark.parametrize(
     "without",
-    [{"policy": RISKY}, {"row_type": Unstamped}, {"row_type": Unfenced}],
-    ids=["doubt", "stamp", "fence"],
+    [
+        {"policy": RISKY},
+        {"row_type": Unstamped},
+        {"row_type": Unfenced},
+        {"row_type": Leaky},
+    ],
+    ids=["doubt", "stamp", "fence", "revocation"],
 )
 def test_the_lives_are_wild_enough(without: dict[str, object]) -> None:
-    """The same lives post twice where doubt is ignored, or stamp or fence missing."""
+    """The same lives post twice without one of these."""
     assert any(posts_twice(life(seed, **without)) for seed in range(ENOUGH_TO_SHOW))
 
 
@@ -90,10 +110,12 @@ def posts_twice(life: Life) -> bool:
     chance=st.randoms(use_true_random=False),
     max_attempts=st.integers(1, 4),
     mischief=st.integers(0, 30),
+    gateway=st.booleans(),
 )
 @settings(max_examples=200, derandomize=True, database=None)
 def test_no_life_that_can_be_thought_of_posts_twice(
-    chance: Random, max_attempts: int, mischief: int
+    chance: Random, max_attempts: int, mischief: int, gateway: bool
 ) -> None:
     """The same, with lives that shrink to the shortest that goes wrong."""
-    Life(Thrown(chance, mischief), max_attempts=max_attempts).live()
+    fate = Thrown(chance, mischief)
+    Life(fate, max_attempts=max_attempts, gateway=gateway).live()

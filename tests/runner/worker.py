@@ -63,10 +63,10 @@ class World(Protocol):
     fate: Fate
     row: Row
     tiktok: TikTok
-    on_its_way: int  # inits that left us and did not arrive yet
+    on_its_way: list[Job]  # inits that left us and did not arrive yet
     undisturbed: bool  # every worker and every answer came through
 
-    def take(self) -> str:
+    def take(self, job: Job) -> str:
         """Let an init arrive at TikTok."""
         ...
 
@@ -198,11 +198,19 @@ class Worker:
         taken = InitTaken(publish_id="")
         self._world.undisturbed &= not answer.startswith("lost")
         if answer in ("ok", "lost_taken"):
-            taken = InitTaken(publish_id=self._world.take())
+            taken = InitTaken(publish_id=self._world.take(job))
         if answer == "lost_and_late":
-            self._world.on_its_way += 1
+            self._world.on_its_way.append(job)
         await step("after the init")
         return FAULTS.get(answer, taken)
+
+    async def revoke_media(self, job: Job) -> bool:
+        """Withdraw the video, if it is ours to give."""
+        await step("before the video is withdrawn")
+        link = self._world.row.links.get(job.media_token or "none")
+        revoked = link is not None and link.revoke(self.now())
+        await step("after the video is withdrawn")
+        return revoked
 
     async def save_publish_id(self, job: Job, publish_id: str) -> Job | None:
         """Write the id."""
