@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Final
 
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 from uuid_utils.compat import uuid7
 
 from app.domain.idempotency import idempotency_key
@@ -127,6 +127,13 @@ async def store_rows(database: Database, rows: Sequence[dict[str, Any]]) -> None
     """Put many filled rows into the database at once."""
     async with database.write() as connection:
         await connection.execute(insert(schedule_jobs), list(rows))
+
+
+async def count_jobs(database: Database) -> int:
+    """Count all jobs."""
+    rows = select(func.count()).select_from(schedule_jobs)
+    async with database.read() as connection:
+        return (await connection.execute(rows)).scalar_one()
 
 
 async def store_entry(database: Database, job: Job, *, number: int) -> None:
