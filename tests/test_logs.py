@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from app.logs import configure_logging, redact
+from tests.support.logs import restored
 
 SECRETS = [
     ("Authorization: Bearer abc.def-ghi", "abc.def-ghi"),
@@ -28,14 +29,10 @@ SECRETS = [
 
 
 @pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    """Leave logging as it was found."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+def restored_logging() -> Iterator[None]:
+    """Put logging back after the test."""
+    with restored():
+        yield
 
 
 @pytest.mark.parametrize(("text", "secret"), SECRETS)

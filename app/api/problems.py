@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -16,6 +17,8 @@ from starlette.exceptions import HTTPException
 
 from app.api.methods import allowed_methods
 from app.domain import errors
+
+log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 5
@@ -150,10 +153,13 @@ async def _handle(request: Request, error: Exception) -> ProblemResponse:
 
 
 def _domain_problem(error: errors.SchedulerError) -> ProblemResponse:
-    kind = next(kind for kind in type(error).__mro__ if kind in STATUS)
+    status = STATUS[next(kind for kind in type(error).__mro__ if kind in STATUS)]
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        # The cause's name alone: its text may hold an address or a secret.
+        log.warning(error.code, cause=type(error.__cause__).__name__)
     again = isinstance(error, errors.StoreUnavailable)
     return ProblemResponse(
-        STATUS[kind],
+        status,
         code=error.code,
         detail=str(error),
         fields=error.errors if isinstance(error, errors.InvalidInput) else (),

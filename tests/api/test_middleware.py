@@ -1,10 +1,13 @@
 """What happens to every request: its id, its size, its headers, its origin."""
 
+import json
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
 from structlog.testing import capture_logs
 
+from app.logs import configure_logging
 from tests.api.serving import Api, job_body, serving
 
 LIMIT = 64 * 1024
@@ -53,6 +56,25 @@ async def test_each_request_is_one_line_without_its_query(edge: Api) -> None:
     assert "secret-code" not in str(line)
 
 
+async def test_every_line_of_a_request_has_its_id(
+    edge: Api, capsys: pytest.CaptureFixture[str], restored_logging: None
+) -> None:
+    """The id binds together what was logged on the way, by us and by libraries."""
+    configure_logging("json", "info")
+
+    @edge.app.get("/talkative")
+    async def talkative() -> None:
+        logging.getLogger("library").warning("on the way")
+        raise ValueError("and then it broke")
+
+    capsys.readouterr()
+    await edge.client.get("/talkative", headers={"X-Request-ID": "r-1"})
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    events = [line["event"] for line in lines]
+    assert events == ["on the way", "unexpected_error", "request"]
+    assert {line["request_id"] for line in lines} == {"r-1"}
+
+
 # Sizes
 
 
@@ -83,7 +105,6 @@ async def test_a_body_of_64_kib_is_read(edge: Api) -> None:
 
 async def test_a_chunked_body_arrives_whole(edge: Api) -> None:
     """A body in many pieces is the same request."""
-    import json
 
     async def pieces() -> AsyncIterator[bytes]:
         for byte in json.dumps(job_body()).encode():

@@ -164,6 +164,20 @@ async def test_an_expected_error_is_not_logged_as_one(edge: Api) -> None:
     assert {line["log_level"] for line in lines} == {"info"}
 
 
+async def test_a_fault_of_the_house_is_logged_without_its_text(edge: Api) -> None:
+    """A 503 leaves a warning that names the cause, whose text may hold a password."""
+    error = errors.StoreUnavailable()
+    error.__cause__ = OSError("postgresql://u:hunter2@db/x")
+    break_route(edge.app, error)
+    with capture_logs() as lines:
+        response = await edge.client.get("/broken")
+    assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+    assert "hunter2" not in response.text
+    (warning,) = (line for line in lines if line["log_level"] == "warning")
+    assert (warning["event"], warning["cause"]) == ("database_unavailable", "OSError")
+    assert "hunter2" not in str(lines)
+
+
 async def test_half_an_answer_is_cut_off(edge: Api) -> None:
     """Once an answer began, no second one is put behind it."""
 
