@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.domain.backoff import RetryPolicy, UnconfirmedInit
 from app.domain.job import ErrorClass, Job, JobStatus, LastError, WaitingFor
+from app.domain.lifecycle import decide
 from app.domain.outcome import (
     Abandoned,
     AuthLost,
@@ -108,6 +109,21 @@ def applied(job: Job, change: Transition) -> Job:
     if change.keeps_claim:
         return job
     return replace(job, claim_token=None, claimed_by=None, claimed_at=None)
+
+
+RETRY: Final = RetryPolicy(unconfirmed=UnconfirmedInit.RETRY)
+
+
+def decided(
+    job: Job,
+    outcome: Outcome,
+    policy: RetryPolicy | None = None,
+    random: float = 0.0,
+    now: datetime = NOW,
+) -> Transition:
+    """Decide at NOW, by the default policy, unless told otherwise."""
+    policy = policy or RetryPolicy()
+    return decide(job, outcome, now=now, policy=policy, random=lambda: random)
 
 
 # Strategies

@@ -1,9 +1,8 @@
 """Random lives of one job: no second post, no lost job, no untrue "posted"."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from enum import Enum
 from typing import Final
 
 import pytest
@@ -23,61 +22,28 @@ from app.domain.edit import check_deletable, check_retryable
 from app.domain.errors import Conflict
 from app.domain.job import Job, JobStatus, WaitingFor
 from app.domain.late import FailedForGood, NoWord, Truth, decide_late
-from app.domain.lifecycle import decide
 from app.domain.outcome import (
     Abandoned,
-    AuthLost,
     HandedOn,
     Outcome,
     Processing,
     Published,
     PutOff,
-    RateLimited,
-    Rejected,
-    Transient,
     Unconfirmed,
 )
 from app.domain.transition import TRANSITIONS, Transition, rescheduled
-from tests.domain.jobs import A_CAP, A_FAULT, NOW, a_job, applied
+from tests.domain.imagined import (
+    HARMLESS,
+    MOVES,
+    Failure,
+    Fate,
+    Init,
+    failure,
+    failure_kinds,
+)
+from tests.domain.jobs import A_FAULT, NOW, a_job, applied, decided
 
 LEASE: Final = timedelta(seconds=300)
-
-
-class Fate(Enum):
-    """What became of an init, as only TikTok and the wire know."""
-
-    NOTED = "about to be sent, perhaps by a worker that is slow and not dead"
-    SENT = "on the wire: it may arrive or not"
-    TAKEN = "taken, not done"
-    PUBLISHED = "published"
-    FAILED = "taken, and failed for good"
-    NEVER = "never taken, and never will be"
-
-
-MOVES: Final = {
-    Fate.NOTED: {Fate.SENT, Fate.NEVER},
-    Fate.SENT: {Fate.TAKEN, Fate.NEVER},
-    Fate.TAKEN: {Fate.PUBLISHED, Fate.FAILED},
-}
-HARMLESS: Final = {Fate.FAILED, Fate.NEVER}
-
-
-@dataclass
-class Init:
-    """One init that a worker decided to send."""
-
-    publish_id: str
-    fate: Fate = Fate.NOTED
-    risk_accepted: bool = False  # a person sent another in spite of it
-
-
-Failure = RateLimited | Transient | Rejected | AuthLost
-failure_kinds = st.sampled_from([RateLimited, Transient, Rejected, AuthLost])
-
-
-def failure(kind: type[Failure], *, in_flight: bool = False) -> Failure:
-    """Make an outcome; the limit is the one that lets a job wait for days."""
-    return kind(fault=A_CAP if kind is RateLimited else A_FAULT, in_flight=in_flight)
 
 
 def claimed(test: Callable[["Life"], bool]) -> Callable[["Life"], bool]:
@@ -136,10 +102,7 @@ class Life(RuleBasedStateMachine):
 
     def end_with(self, outcome: Outcome) -> None:
         """End the worker's attempt."""
-        change = decide(
-            self.job, outcome, now=self.now, policy=self.policy, random=lambda: 0.5
-        )
-        self.write(change)
+        self.write(decided(self.job, outcome, self.policy, now=self.now))
 
     @precondition(lambda life: life.job.next_attempt_at is not None)
     @rule()
@@ -252,12 +215,11 @@ class Life(RuleBasedStateMachine):
         named = self.job.publish_id
         if self.job.ambiguous:
             named = self.inits[-1].publish_id
-        fate = self.fate_of(named) if named else Fate.NEVER
-        truth: Truth = NoWord()
-        if fate is Fate.PUBLISHED:
-            truth = Published(publish_id=named or "")
-        if fate is Fate.FAILED:
-            truth = FailedForGood(fault=A_FAULT)
+        truths: dict[Fate, Truth] = {
+            Fate.PUBLISHED: Published(publish_id=named or ""),
+            Fate.FAILED: FailedForGood(fault=A_FAULT),
+        }
+        truth = truths.get(self.fate_of(named), NoWord()) if named else NoWord()
         self.write(decide_late(self.job, truth, now=self.now))
 
     # What a person does
@@ -316,7 +278,7 @@ class RiskyLife(Life):
 
 
 BOUNDED: Final = settings(
-    max_examples=300,
+    max_examples=200,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,

@@ -89,8 +89,6 @@ def test_a_queue_gets_its_turns_one_minute_apart() -> None:
         ("spam_risk_user_banned_from_posting", None),
     ],
 )
-def test_a_cap_is_told_from_a_limit_and_a_ban(
-    code: str, cap: WaitingFor | None
-) -> None:
+def test_a_cap_is_told_from_limits_and_bans(code: str, cap: WaitingFor | None) -> None:
     """Only what passes within a day lets a job wait for days."""
     assert cap_of(code) is cap
