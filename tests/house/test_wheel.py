@@ -10,7 +10,16 @@ from tests.support.repository import ROOT
 
 def test_an_installed_wheel_can_migrate(tmp_path: Path) -> None:
     """Every migration of the checkout lies where app.store.migrate looks for it."""
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path]
+    build = [
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "-t",
+        "wheel",
+        "-d",
+        str(tmp_path),
+    ]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     packed = set(zipfile.ZipFile(wheel).namelist())
