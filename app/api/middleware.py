@@ -18,6 +18,7 @@ MAX_BODY_BYTES: Final = 64 * 1024
 REQUEST_ID: Final = "X-Request-ID"
 
 _DRAINED: Final = 16 * MAX_BODY_BYTES
+_PROBES: Final = {"/healthz", "/readyz", "/metrics"}
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SECURITY: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -59,7 +60,9 @@ class RequestContext:
             try:
                 await self._app(scope, receive, stamped)
             finally:
-                log.info(
+                # Probes come every few seconds and would drown the rest.
+                write = log.debug if scope["path"] in _PROBES else log.info
+                write(
                     "request",
                     method=scope["method"],
                     path=scope["path"],  # never the query: it may hold an OAuth code

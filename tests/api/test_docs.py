@@ -1,11 +1,13 @@
 """/docs and /openapi.json: whole, offline, and true."""
 
 import re
+import tomllib
 from typing import Any
 
 from app.api import examples
 from app.api.job_requests import JobPatch, JobRequest
 from tests.api.serving import Api
+from tests.support.repository import ROOT
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -52,6 +54,14 @@ async def operations(api: Api) -> list[dict[str, Any]]:
         for method, operation in item.items()
         if method in METHODS
     ]
+
+
+async def test_the_document_has_the_version_of_the_package(edge: Api) -> None:
+    """A generated client knows which release it talks to."""
+    document = (await edge.client.get("/openapi.json")).json()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert document["info"]["version"] == project["version"]
+    assert document["info"]["title"] == project["name"]
 
 
 async def test_every_operation_is_named_tagged_and_explained(edge: Api) -> None:

@@ -56,6 +56,14 @@ async def test_each_request_is_one_line_without_its_query(edge: Api) -> None:
     assert "secret-code" not in str(line)
 
 
+async def test_probes_do_not_drown_the_log(edge: Api) -> None:
+    """What a load balancer asks every few seconds is for debugging alone."""
+    with capture_logs() as lines:
+        await edge.client.get("/healthz")
+        await edge.client.get("/readyz")
+    assert [line["log_level"] for line in lines] == ["debug", "debug"]
+
+
 async def test_every_line_of_a_request_has_its_id(
     edge: Api, capsys: pytest.CaptureFixture[str], restored_logging: None
 ) -> None:
