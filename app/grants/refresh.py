@@ -164,10 +164,10 @@ class Refresher:
 
 
 def _merged(old: Grant, new: TokenGrant, *, issued_at: datetime) -> Grant:
-    """Take the new pair; what came empty stays as it was."""
+    """Take the new pair; scopes that were not told stay as they were."""
     return Grant(
-        access_token=new.access_token or old.access_token,
-        refresh_token=new.refresh_token or old.refresh_token,
+        access_token=new.access_token,
+        refresh_token=new.refresh_token,
         access_token_expires_at=issued_at + timedelta(seconds=new.expires_in),
         refresh_token_expires_at=issued_at + timedelta(seconds=new.refresh_expires_in),
         scopes=new.scopes or old.scopes,

@@ -120,6 +120,8 @@ async def test_closing_waits_for_the_answer(
     await tiktok.asked.wait()
     asking.cancel()
     closing = asyncio.create_task(grants.close())
+    ended, _ = await asyncio.wait({closing}, timeout=0.05)
+    assert not ended, "it ends no sooner than the refresh"
     tiktok.gate.set()
     await closing
     assert (await accounts.get(*NAME)).grant.access_token == "act.new1"
