@@ -11,12 +11,15 @@ from app.api.app import build_app
 from app.api.services import Services
 from app.assembly import House, assembled
 from app.domain.clock import Clock
+from app.outbound import Outbound
 from app.service.accounts import AccountService
 from app.service.connect import ConnectService, OAuthApp
 from app.service.jobs import JobService
 from app.service.keys import KeyService
+from app.service.media import MediaService
 from app.service.readiness import readiness
 from app.settings import RunnerMode, Settings
+from app.store.media import MediaStore
 from app.store.migrate import upgrade
 
 
@@ -73,12 +76,23 @@ def services_of(house: House, stop: asyncio.Event) -> Services:
             clock=clock,
         ),
         keys=KeyService(store=house.keys, clock=clock),
+        media=_media(house),
         tick=partial(house.runner.tick, budget=settings.tick_budget_seconds, stop=stop),
         readiness=partial(readiness, house.database),
         clock=clock,
         run_by_cron=settings.runner is RunnerMode.CRON,
         default_max_attempts=settings.max_attempts,
         cron_secret=secret.get_secret_value() if secret else None,
+    )
+
+
+def _media(house: House) -> MediaService | None:
+    if house.settings.media_base_url is None:
+        return None
+    return MediaService(
+        store=MediaStore(house.database),
+        outbound=Outbound(allow_private=house.settings.allow_private_urls),
+        clock=house.clock,
     )
 
 

@@ -65,7 +65,9 @@ class RequestContext:
                 write(
                     "request",
                     method=scope["method"],
-                    path=scope["path"],  # never the query: it may hold an OAuth code
+                    path=_loggable(
+                        scope["path"]
+                    ),  # never the query: it may hold an OAuth code
                     status=status,
                     duration_ms=round((time.monotonic() - began) * 1000, 1),
                 )
@@ -94,7 +96,7 @@ class ErrorWall:
         except Exception:
             if started:  # half an answer is out: the server must cut the connection
                 raise
-            log.exception("unexpected_error", path=scope["path"])
+            log.exception("unexpected_error", path=_loggable(scope["path"]))
             await http_problem(500)(scope, receive, send)
 
 
@@ -146,3 +148,8 @@ async def _read(receive: Receive, *, announced: int) -> bytearray:
         body += message.get("body", b"")
         more = message["type"] == "http.request" and message.get("more_body", False)
     return body
+
+
+def _loggable(path: str) -> str:
+    """Strike out the secret that a pull URL is."""
+    return "/media/…" if path.startswith("/media/") else path

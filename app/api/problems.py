@@ -33,6 +33,7 @@ STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
     errors.OAuthNotConfigured: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TokenUnreadable: HTTPStatus.CONFLICT,
     errors.TikTokUnavailable: HTTPStatus.BAD_GATEWAY,
+    errors.AssetUnavailable: HTTPStatus.BAD_GATEWAY,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """How each error of the domain looks over HTTP; subclasses follow their parents."""

@@ -12,6 +12,7 @@ from app.service.accounts import AccountService
 from app.service.connect import ConnectService
 from app.service.jobs import JobService
 from app.service.keys import KeyService
+from app.service.media import MediaService
 from app.service.readiness import Readiness
 
 
@@ -23,6 +24,7 @@ class Services:
     accounts: AccountService
     connect: ConnectService
     keys: KeyService
+    media: MediaService | None  # None: the gateway is off
     tick: Callable[[], Awaitable[TickReport]]
     readiness: Callable[[], Awaitable[Readiness]]
     clock: Clock

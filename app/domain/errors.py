@@ -16,6 +16,7 @@ SchedulerError
 ├── OAuthNotConfigured
 ├── TokenUnreadable
 ├── TikTokUnavailable
+├── AssetUnavailable
 └── StoreUnavailable
 
 The message is the class's docstring unless one is given. How each looks over HTTP
@@ -135,6 +136,12 @@ class TikTokUnavailable(SchedulerError):
     """TikTok does not answer as it should; try again later."""
 
     code = "tiktok_unavailable"
+
+
+class AssetUnavailable(SchedulerError):
+    """The video cannot be had from its own URL."""
+
+    code = "asset_unavailable"
 
 
 class StoreUnavailable(SchedulerError):

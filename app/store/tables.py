@@ -244,11 +244,6 @@ media_links = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("fetched_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
-    # Either it was fetched, and TikTok may have the video, or it never can be.
-    CheckConstraint(
-        "fetched_at IS NULL OR revoked_at IS NULL OR fetched_at <= revoked_at",
-        name="revoked_is_never_fetched",
-    ),
     Index("ix_media_links_job_id", "job_id"),
 )
 

@@ -243,10 +243,6 @@ def upgrade() -> None:
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("fetched_at", UtcDateTime(), nullable=True),
         sa.Column("revoked_at", UtcDateTime(), nullable=True),
-        sa.CheckConstraint(
-            "fetched_at IS NULL OR revoked_at IS NULL OR fetched_at <= revoked_at",
-            name=op.f("ck_media_links_revoked_is_never_fetched"),
-        ),
         sa.ForeignKeyConstraint(
             ["job_id"],
             ["schedule_jobs.id"],

@@ -1,0 +1,84 @@
+"""Connections to vetted addresses only: resolved once, and to that very address.
+
+Checking the peer after connecting would let an attacker scan our network; resolving
+twice would let a name change its address in between (DNS rebinding).
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
+
+import httpcore
+
+from app.outbound.errors import Refused
+from app.outbound.vetting import is_public
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+PORTS: Final = frozenset({80, 443})
+"""What is called outside of tests: no mail server understands our bodies by mistake."""
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Ask the system's resolver; raises OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class VettedBackend(httpcore.AsyncNetworkBackend):
+    """Lets httpcore connect to public addresses alone."""
+
+    def __init__(self, *, allow_private: bool, resolve: Resolve = resolve) -> None:
+        self._inner = httpcore.AnyIOBackend()
+        self._allow_private = allow_private
+        self._resolve = resolve
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Resolve, vet and connect; raises Refused if any address is not public."""
+        if not self._allow_private and port not in PORTS:
+            raise Refused(f"port {port} is not called")
+        try:
+            addresses = await self._resolve(host, port)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        if not self._allow_private and not all(map(is_public, addresses)):
+            raise Refused("the address is not a public one")
+        return await self._first(
+            addresses, port, timeout, local_address, socket_options
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, as httpcore asks."""
+        await asyncio.sleep(seconds)
+
+    async def _first(
+        self,
+        addresses: Sequence[str],
+        port: int,
+        timeout: float | None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first address that takes us."""
+        trouble: Exception = httpcore.ConnectError("the name has no address")
+        for address in addresses:
+            try:
+                return await self._inner.connect_tcp(
+                    address,
+                    port,
+                    timeout=timeout,
+                    local_address=local_address,
+                    socket_options=socket_options,
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                trouble = error
+        raise trouble
