@@ -6,7 +6,7 @@ https://developers.tiktok.com/doc/content-posting-api-get-started
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeVar, assert_never
+from typing import Final, TypeGuard, TypeVar, assert_never
 
 from app.domain.job import ErrorClass, Job
 from app.domain.lifecycle import OUTCOME_UNKNOWN
@@ -30,6 +30,7 @@ from app.domain.quota import QuotaCall
 from app.grants.grants import Access
 from app.runner.effects import Effects
 from app.tiktok import (
+    NOT_CONFIGURED,
     CreatorInfo,
     InitTaken,
     PublishState,
@@ -111,10 +112,9 @@ class Attempt:
         if _refused(answer):
             # Known not to be taken: say so before a refresh that may take long.
             self._own(await self._effects.clear_init(self.job))
-            renewed = await self._effects.renew(self._access)
+            renewed = await self._renew(answer)
             if isinstance(renewed, Fault):
-                return outcome_of(renewed)
-            self._access = renewed
+                return await self._give_up(renewed)
             answer = await self._send_init()
         match answer:
             case InitTaken():
@@ -236,11 +236,17 @@ class Attempt:
         answer = await call(self._access)
         if not _refused(answer):
             return answer
+        renewed = await self._renew(answer)
+        return renewed if isinstance(renewed, Fault) else await call(renewed)
+
+    async def _renew(self, refusal: Fault) -> Access | Fault:
+        """Get a newer token; where we cannot refresh, the refusal itself stands."""
         renewed = await self._effects.renew(self._access)
-        if isinstance(renewed, Fault):
-            return renewed
-        self._access = renewed
-        return await call(renewed)
+        if not isinstance(renewed, Fault):
+            self._access = renewed
+        elif renewed.code == NOT_CONFIGURED.code:
+            return refusal  # only the person can bring a new token
+        return renewed
 
     async def _give_up(self, fault: Fault, *, in_flight: bool = False) -> Outcome:
         """End the attempt; what is wrong with the account is recorded there too."""
@@ -282,7 +288,7 @@ def outcome_of(fault: Fault, *, in_flight: bool = False) -> Outcome:
             assert_never(fault.error_class)
 
 
-def _refused(answer: object) -> bool:
+def _refused(answer: object) -> TypeGuard[Fault]:
     return isinstance(answer, Fault) and answer.code == TOKEN_REFUSED
 
 

@@ -1,6 +1,6 @@
 """TikTok's API: one method per endpoint, answers as values, never an exception."""
 
-from app.tiktok.client import Calls, TikTok
+from app.tiktok.client import NOT_CONFIGURED, Calls, TikTok
 from app.tiktok.codes import fault_of_fail_reason
 from app.tiktok.http import Http
 from app.tiktok.oauth import authorize_url, code_challenge
@@ -16,6 +16,7 @@ from app.tiktok.values import (
 )
 
 __all__ = [
+    "NOT_CONFIGURED",
     "Calls",
     "CreatorInfo",
     "Http",
