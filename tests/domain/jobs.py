@@ -169,6 +169,7 @@ def claimed_jobs(draw: st.DrawFn) -> Job:
         # A closed init leaves its publish_id behind.
         publish_id=draw(st.none() | publish_ids),
         init_sent_at=init_sent_at,
+        media_token=draw(st.none() | st.just("media-1")),
         last_error=draw(st.none() | st.just(AN_ERROR)),
     )
 

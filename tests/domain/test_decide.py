@@ -51,10 +51,12 @@ def end_of(job: Job, outcome: Outcome, policy: RetryPolicy) -> FailureReason | N
         return FailureReason.AUTH
     if hold and isinstance(outcome, Unconfirmed):
         return FailureReason.UNCONFIRMED
+    last = job.attempts + 1 >= job.max_attempts
     unknown = job.init_sent_at is not None and job.publish_id is None
     if hold and unknown and isinstance(outcome, Abandoned):
-        return FailureReason.UNCONFIRMED
-    return FailureReason.MAX_ATTEMPTS if job.attempts + 1 >= job.max_attempts else None
+        # Our own gateway can tell, as long as there is an attempt left to ask it.
+        return FailureReason.UNCONFIRMED if last or not job.media_token else None
+    return FailureReason.MAX_ATTEMPTS if last else None
 
 
 @given(job=claimed_jobs(), outcome=outcomes, policy=policies)

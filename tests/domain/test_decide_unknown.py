@@ -1,5 +1,7 @@
 """decide(): inits whose fate is not known, and workers that went away."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.domain.backoff import RetryPolicy
@@ -49,6 +51,16 @@ def test_an_unknown_init_is_sent_again_only_where_that_was_chosen() -> None:
     assert answered.to is JobStatus.RETRYING
     assert abandoned.to is JobStatus.PROCESSING
     assert answered.init_sent_at is abandoned.init_sent_at is None
+
+
+def test_an_unknown_init_of_our_own_gateway_is_looked_into_first() -> None:
+    """While an attempt is left, the next one asks; the init stays open meanwhile."""
+    job = in_flight(a_job(attempts=3, media_token="media-1"), publish_id=None)
+    change = decided(job, Abandoned(worker="worker-0"))
+    assert (change.to, change.init_sent_at) == (JobStatus.PROCESSING, NOW)
+    last = decided(replace(job, attempts=4), Abandoned(worker="worker-0"))
+    assert last.failure_reason is FailureReason.UNCONFIRMED
+    assert last.init_sent_at == NOW
 
 
 # An abandoned claim

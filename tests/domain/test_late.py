@@ -111,6 +111,21 @@ def test_a_video_found_without_its_publish_id_keeps_the_known_one() -> None:
     assert (found.to, found.publish_id) == (JobStatus.POSTED, None)
 
 
+@pytest.mark.parametrize(
+    "word", [Published(publish_id="pub-9"), InInbox(publish_id="pub-9")]
+)
+def test_an_unanswered_init_gets_the_id_that_was_found(word: Truth) -> None:
+    """What a webhook named is kept with the post."""
+    change = late(replace(FAILED, publish_id=None), word)
+    assert (change.to, change.publish_id) == (JobStatus.POSTED, "pub-9")
+
+
+def test_looking_for_the_id_does_not_start_over() -> None:
+    """A job found posted goes on with the tries that are left to it."""
+    change = late(replace(FAILED, post=PUBLIC), Published(publish_id="pub-1"))
+    assert (change.confirm_at, change.confirm_tries) == (LATER + MINUTE, 2)
+
+
 def test_a_late_id_is_added_to_the_post() -> None:
     """The post keeps the time at which it was posted, and is asked about no more."""
     change = late(POSTED, Published(publish_id="pub-1", post_id="7602"))
@@ -166,12 +181,19 @@ def test_tiktoks_own_failure_is_the_last_word(
     assert change.last_error.log_id == A_FAULT.log_id
 
 
-@pytest.mark.parametrize("seen", [{"post_id": "7602"}, {"delivery": Delivery.INBOX}])
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"post_id": "7602", "post_url": "https://tiktok/7602"},
+        {"delivery": Delivery.INBOX},
+    ],
+)
 def test_a_post_that_was_seen_never_becomes_failed(seen: dict[str, str]) -> None:
     """A second post would stand beside the first one, which people know."""
     job = replace(POSTED, **seen)  # type: ignore[arg-type]
     change = late(job, FailedForGood(fault=A_FAULT))
     assert (change.to, change.init_sent_at) == (JobStatus.POSTED, NOW)
+    assert (change.post_id, change.post_url) == (job.post_id, job.post_url)
 
 
 # When TikTok is asked
@@ -179,11 +201,11 @@ def test_a_post_that_was_seen_never_becomes_failed(seen: dict[str, str]) -> None
 
 def test_tiktok_is_asked_a_few_times_over_a_day_and_then_no_more() -> None:
     """Every job in doubt comes to rest."""
-    job, asked = FAILED, 0
-    job = replace(job, confirm_tries=0)
-    while job.confirm_at is not None:
-        asked += 1
-        job = applied(job, decide_late(job, NoWord(), now=job.confirm_at))
+    job, asked = replace(FAILED, confirm_tries=0), 0
+    for _ in range(20):
+        if job.confirm_at is not None:
+            asked += 1
+            job = applied(job, decide_late(job, NoWord(), now=job.confirm_at))
     assert asked == len(CONFIRM_STEPS)
     assert job.status is JobStatus.FAILED
     assert next_confirmation(len(CONFIRM_STEPS), NOW) is None

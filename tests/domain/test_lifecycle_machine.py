@@ -78,12 +78,13 @@ class Life(RuleBasedStateMachine):
         self.inits: list[Init] = []
         self.policy = RetryPolicy(unconfirmed=self.unconfirmed)
 
-    @initialize(max_attempts=st.integers(1, 4))
-    def accept(self, max_attempts: int) -> None:
+    @initialize(max_attempts=st.integers(1, 4), gateway=st.booleans())
+    def accept(self, max_attempts: int, gateway: bool) -> None:
         """Accept a job that nobody has claimed yet."""
         self.job = a_job(
             status=JobStatus.SCHEDULED,
             max_attempts=max_attempts,
+            media_token="media-1" if gateway else None,
             next_attempt_at=NOW,
             claim_token=None,
             claimed_by=None,
