@@ -58,14 +58,21 @@ class Quota:
         """Return how many places of a call are taken."""
         return sum(use.count for use in self._live(call, now))
 
-    def take(self, wish: Wish, limits: Limits, now: datetime) -> "Quota | None":
+    def take(
+        self,
+        wish: Wish,
+        limits: Limits,
+        now: datetime,
+        *,
+        window: timedelta = WINDOW,
+    ) -> "Quota | None":
         """Return the quota with the places taken; None if any does not fit."""
         for call, places in wish.items():
             if self.taken(call, now) + places.count > limits[call]:
                 return None
         uses = {call: self._live(call, now) for call in QuotaCall}
         for call, places in wish.items():
-            use = Use(now + places.usable + WINDOW + SKEW, places.count)
+            use = Use(now + places.usable + window + SKEW, places.count)
             uses[call] = (*uses[call], use)
         return replace(self, uses={call: kept for call, kept in uses.items() if kept})
 
@@ -105,6 +112,8 @@ def cap_of(code: str) -> WaitingFor | None:
     return _CAPS.get(code)
 
 
-def slot(first: datetime, position: int, limit: int) -> datetime:
+def slot(
+    first: datetime, position: int, limit: int, *, window: timedelta = WINDOW
+) -> datetime:
     """Return when the job at a position of an account's queue has its turn."""
-    return first + position // limit * (WINDOW + SKEW)
+    return first + position // limit * (window + SKEW)

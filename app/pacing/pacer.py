@@ -9,15 +9,14 @@ from typing import Final
 from app.domain.clock import Clock
 from app.domain.job import WaitingFor
 from app.domain.outcome import PutOff
-from app.domain.quota import Limits, Places, QuotaCall, slot
+from app.domain.quota import WINDOW, Limits, Places, Quota, QuotaCall, slot
 from app.store.quotas import WHOLE_APP, Owner, QuotaRow, QuotaStore
 
-INIT_USABLE: Final = timedelta(seconds=15)
-"""How long the init's place is kept that is taken together with creator_info's."""
+INIT_SHARE: Final = 0.25
+"""How long, in windows, an init's place is kept that came with creator_info's."""
 
-POLLS_USABLE: Final = timedelta(minutes=1)
 POLLS_SHARE: Final = 0.4
-"""The part of a minute's status calls that the only post of an account gets at once."""
+"""The part of a window's status calls that an account's only post gets at once."""
 
 APP_REST_SEEN: Final = timedelta(seconds=5)
 """How late a worker may learn that the whole app rests."""
@@ -61,10 +60,18 @@ class _Desk:
 class Pacer:
     """Takes places from the shared quota; for a lone post, one statement in all."""
 
-    def __init__(self, store: QuotaStore, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self,
+        store: QuotaStore,
+        clock: Clock,
+        limits: Limits,
+        *,
+        window: timedelta = WINDOW,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._limits = limits
+        self._window = window
         self._desks: dict[Owner, _Desk] = {}
         self._app = QuotaRow()
         self._app_seen: datetime | None = None
@@ -103,21 +110,30 @@ class Pacer:
                 reason = row.rest_reason or WaitingFor.ACCOUNT_CAP
                 return PutOff(until=row.rest_until, waiting_for=reason)
             wish = self._wish(row, call, now)
-            quota = row.quota.take(wish, self._limits, now)
+            quota = row.quota.take(wish, self._limits, now, window=self._window)
             if quota is None:
                 return await self._refuse(desk, asker, call, row, now)
-            if await self._store.swap(asker.owner, quota, seen=row.version):
-                desk.row = QuotaRow(version=row.version + 1, quota=quota)
+            version = await self._write(asker.owner, quota, seen=row, now=now)
+            if version is not None:
+                desk.row = QuotaRow(version=version, quota=quota)
                 _keep(desk, wish, call, now)
                 return None
             desk.row = None  # another worker was faster
+
+    async def _write(
+        self, owner: Owner, quota: Quota, *, seen: QuotaRow, now: datetime
+    ) -> int | None:
+        if not seen.version:  # there was no row
+            return await self._store.take_idle(owner, quota, now=now)
+        written = await self._store.swap(owner, quota, seen=seen.version)
+        return seen.version + 1 if written else None
 
     async def _take_unseen(
         self, desk: _Desk, owner: Owner, call: QuotaCall, now: datetime
     ) -> bool:
         """Bet that the account is idle, as most are when their post is due."""
         wish = self._wish(QuotaRow(), call, now)
-        quota = QuotaRow().quota.take(wish, self._limits, now)
+        quota = QuotaRow().quota.take(wish, self._limits, now, window=self._window)
         if quota is None:
             return False
         version = await self._store.take_idle(owner, quota, now=now)
@@ -134,11 +150,9 @@ class Pacer:
         if any(row.quota.taken(each, now) for each in QuotaCall):
             return {call: Places()}
         polls = max(1, int(self._limits[QuotaCall.STATUS] * POLLS_SHARE))
-        wish = {QuotaCall.STATUS: Places(polls, POLLS_USABLE), call: Places()}
+        wish = {call: Places(), QuotaCall.STATUS: Places(polls, self._window)}
         if call is QuotaCall.CREATOR_INFO:
-            wish[QuotaCall.INIT] = Places(1, INIT_USABLE)
-        if call is QuotaCall.STATUS:
-            wish[call] = Places(polls, POLLS_USABLE)
+            wish[QuotaCall.INIT] = Places(1, self._window * INIT_SHARE)
         return wish
 
     async def _refuse(
@@ -155,10 +169,15 @@ class Pacer:
         limit = self._limits[call]
         if desk.line is None or desk.line.first <= now:
             ahead = await self._store.line_up(
-                asker.project_id, asker.platform, first=first, limit=limit
+                asker.project_id,
+                asker.platform,
+                first=first,
+                limit=limit,
+                window=self._window,
             )
             desk.line = _Line(first, ahead)
-        turn = slot(desk.line.first, desk.line.position, limit)
+        line = desk.line
+        turn = slot(line.first, line.position, limit, window=self._window)
         desk.line.position += 1
         return PutOff(until=turn, waiting_for=WaitingFor.QUOTA)
 

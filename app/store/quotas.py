@@ -2,14 +2,14 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.job import JobStatus, WaitingFor
-from app.domain.quota import IDLE, Quota, QuotaCall, Use, slot
+from app.domain.quota import IDLE, WINDOW, Quota, QuotaCall, Use, slot
 from app.store.engine import Database
 from app.store.tables import account_quotas, schedule_jobs
 
@@ -120,9 +120,15 @@ class QuotaStore:
             await connection.execute(statement)
 
     async def line_up(
-        self, project_id: str, platform: str, *, first: datetime, limit: int
+        self,
+        project_id: str,
+        platform: str,
+        *,
+        first: datetime,
+        limit: int,
+        window: timedelta = WINDOW,
     ) -> int:
-        """Give a project's due jobs their turns, ``limit`` a minute from ``first``.
+        """Give a project's due jobs their turns, ``limit`` a window from ``first``.
 
         A few statements however many jobs there are, so that an account with ten
         thousand due posts keeps the others waiting no longer than one with two. Return
@@ -149,7 +155,8 @@ class QuotaStore:
                 some = select(_jobs.id).where(due).order_by(_jobs.scheduled_for)
                 if minute < LINE_MINUTES - 1:
                     some = some.limit(limit)
-                turn = slot(first, taken + minute * limit, limit)
+                place = taken + minute * limit
+                turn = slot(first, place, limit, window=window)
                 moved = await connection.execute(
                     update(schedule_jobs)
                     .where(_jobs.id.in_(some), due)
