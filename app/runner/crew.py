@@ -107,6 +107,9 @@ class Crew:
                 await self._record(attempt.job, outcome, effects)
             except ClaimLost:
                 log.warning("claim lost; the outcome is dropped")
+            except Exception:
+                # Not lost: the lease runs out, and the job is claimed again.
+                log.exception("an outcome could not be written")
 
     async def _record(self, job: Job, outcome: Outcome, effects: LiveEffects) -> None:
         now = effects.now()
