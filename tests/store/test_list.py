@@ -36,6 +36,7 @@ async def pages(jobs: JobStore, *, limit: int) -> list[list[str]]:
     found: list[list[str]] = []
     after = None
     while page := await jobs.list(EVERYTHING, limit=limit, after_id=after):
+        assert page[-1].id != after, "the list goes on for ever"
         found.append([job.id for job in page])
         after = page[-1].id
     return found

@@ -37,6 +37,14 @@ async def stoppable(server: PostgresServer) -> AsyncIterator[Database]:
     await database.close()
 
 
+@pytest.fixture
+async def shared(postgres_url: str) -> AsyncIterator[Database]:
+    """Give a database on the shared server."""
+    database = Database(postgres_url)
+    yield database
+    await database.close()
+
+
 async def test_every_call_says_so_while_the_server_is_down_and_works_again_after(
     server: PostgresServer, stoppable: Database
 ) -> None:
@@ -52,6 +60,33 @@ async def test_every_call_says_so_while_the_server_is_down_and_works_again_after
     server.start()
     found = await asyncio.gather(*(jobs.get(job.id) for job, _ in kept))
     assert found == [job for job, _ in kept]
+
+
+async def test_a_restart_that_nobody_saw_costs_no_call(
+    server: PostgresServer, stoppable: Database
+) -> None:
+    """Connections that died unused are replaced before they are used."""
+    jobs = JobStore(stoppable)
+    kept = await asyncio.gather(*(jobs.add(new_job(), now=NOW) for _ in range(8)))
+    server.restart()
+    found = await asyncio.gather(*(jobs.get(job.id) for job, _ in kept))
+    assert found == [job for job, _ in kept]
+
+
+async def test_a_connection_that_breaks_in_a_statement_is_unavailable(
+    shared: Database,
+) -> None:
+    """As when a proxy or an operator cuts it; the next call has another."""
+    with pytest.raises(StoreUnavailable):
+        await cut_own_connection(shared)
+    await store_job(shared)
+
+
+async def cut_own_connection(database: Database) -> None:
+    """Let the server end the session that asks for it."""
+    async with database.write() as connection:
+        end = "SELECT pg_terminate_backend(pg_backend_pid())"
+        await connection.execute(text(end))
 
 
 async def test_a_crash_in_the_middle_leaves_nothing_half_done(
@@ -84,14 +119,6 @@ async def test_an_outage_tells_no_secret(
         await store_job(stoppable)
     assert "127.0.0.1" not in str(raised.value)
     assert PASSWORD not in "".join(traceback.format_exception(raised.value))
-
-
-@pytest.fixture
-async def shared(postgres_url: str) -> AsyncIterator[Database]:
-    """Give a database on the shared server."""
-    database = Database(postgres_url)
-    yield database
-    await database.close()
 
 
 async def fail_with(database: Database, state: str) -> None:
