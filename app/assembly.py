@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
+from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.domain.clock import Clock, SystemClock
@@ -81,10 +82,13 @@ async def assembled(
 
 def open_database(settings: Settings) -> Database:
     """Make the engine; raises SettingsError that does not quote the URL."""
+    url = settings.database_url.get_secret_value()
     try:
-        return Database(settings.database_url.get_secret_value())
-    except ArgumentError:
+        make_url(url)
+    except (ArgumentError, ValueError):  # the latter quotes what it took for a port
         raise SettingsError("DATABASE_URL: not a database URL") from None
+    try:
+        return Database(url)
     except ValueError as error:
         raise SettingsError(f"DATABASE_URL: {error}") from None
 
@@ -163,7 +167,12 @@ def _chores(tools: Tools, database: Database) -> Chores:
     )
     return Chores(
         (
-            Chore("confirm", CONFIRM_EVERY, lambda: confirmer.run_due(limit=20)),
+            Chore(
+                "confirm",
+                CONFIRM_EVERY,
+                lambda: confirmer.run_due(limit=20),
+                prompt=True,
+            ),
             Chore(
                 "refresh",
                 REFRESH_EVERY,

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn, TypeVar
 
 import typer
 
@@ -12,6 +12,7 @@ from app.settings import Settings, SettingsError, load
 if TYPE_CHECKING:
     from app.assembly import House
     from app.service.keys import KeyService
+    from app.service.readiness import Readiness
 
 app = typer.Typer(
     name="tiktok-scheduler",
@@ -22,6 +23,12 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys: make, list, revoke.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+
+DATABASE_PATIENCE_SECONDS: Final = 10.0
+UNREACHABLE: Final = "DATABASE_URL: the database does not answer"
+NOT_MIGRATED: Final = (
+    "DATABASE_URL: the database is not migrated; run `tiktok-scheduler migrate` first"
+)
 
 Result = TypeVar("Result")
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -47,8 +54,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """Serve the HTTP API; with RUNNER=embedded, run due jobs too."""
     from app.server import serve as run_server
 
-    settings = _prepared()
-    run_server(settings, host=host, port=port)
+    run_server(_prepared(waits=True), host=host, port=port)
 
 
 @app.command()
@@ -56,7 +62,7 @@ def worker() -> None:
     """Run due jobs without HTTP, until SIGTERM."""
     from app.worker import work
 
-    _run(work(_prepared()))
+    _run(work(_prepared(waits=True)))
 
 
 @app.command()
@@ -70,12 +76,12 @@ def tick() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest revision."""
-    from app.assembly import open_database
-    from app.store.migrate import upgrade
+    from app.service.readiness import Readiness
 
     settings = _settings()
-    open_database(settings)  # says what is wrong with the URL, if anything
-    upgrade(settings.database_url.get_secret_value())
+    if _look_at_database(settings) is Readiness.DATABASE_UNAVAILABLE:
+        raise SettingsError(UNREACHABLE)
+    _upgrade(settings)
 
 
 @keys.command("create")
@@ -151,15 +157,47 @@ def _settings() -> Settings:
     return settings
 
 
-def _prepared() -> Settings:
-    """Read the settings; bring an SQLite database, which has one user, up to date."""
-    from app.assembly import open_database
-    from app.store.migrate import upgrade
+def _prepared(*, waits: bool = False) -> Settings:
+    """Read the settings, and bring an SQLite database, which has one user, up to date.
+
+    A program that ``waits`` starts without its Postgres too, as it outlives an outage.
+    """
+    from app.assembly import open_database, open_vault
+    from app.service.readiness import Readiness
 
     settings = _settings()
-    if open_database(settings).is_sqlite:
-        upgrade(settings.database_url.get_secret_value())
+    on_sqlite = open_database(settings).is_sqlite
+    if not on_sqlite:
+        open_vault(settings)
+    state = _look_at_database(settings)
+    if state is Readiness.DATABASE_UNAVAILABLE and (on_sqlite or not waits):
+        raise SettingsError(UNREACHABLE)
+    if state is Readiness.DATABASE_NOT_MIGRATED and on_sqlite:
+        _upgrade(settings)
+    elif state is Readiness.DATABASE_NOT_MIGRATED and not waits:
+        raise SettingsError(NOT_MIGRATED)
+    open_vault(settings)  # makes a key beside an SQLite file, now known to be in reach
     return settings
+
+
+def _look_at_database(settings: Settings) -> "Readiness":
+    from app.assembly import open_database
+    from app.service.readiness import readiness
+
+    async def look() -> "Readiness":
+        database = open_database(settings)
+        try:
+            return await readiness(database, patience=DATABASE_PATIENCE_SECONDS)
+        finally:
+            await database.close()
+
+    return _run(look())
+
+
+def _upgrade(settings: Settings) -> None:
+    from app.store.migrate import upgrade
+
+    upgrade(settings.database_url.get_secret_value())
 
 
 def _with_house(use: "Callable[[House], Coroutine[None, None, Result]]") -> Result:

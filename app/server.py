@@ -1,12 +1,18 @@
 """Serve the HTTP API until told to stop."""
 
 import asyncio
-from types import FrameType
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import uvicorn
 
 from app.main import create_app
 from app.settings import Settings
+
+LONGEST_GOODBYE_SECONDS: Final = 20
+"""How long a client that does not finish may delay a stop."""
 
 
 class _Server(uvicorn.Server):
@@ -20,15 +26,20 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._stop = stop
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Pass the signal on."""
-        self._loop.call_soon_threadsafe(self._stop.set)
-        super().handle_exit(sig, frame)
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take signals for an order, which is carried out and ends with exit code 0.
 
-    async def startup(self, sockets: object = None) -> None:
-        """Remember the loop that the signal has to reach."""
-        self._loop = asyncio.get_running_loop()
-        await super().startup(sockets)  # type: ignore[arg-type]
+        uvicorn would raise them once more at its end, and die of them.
+        """
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, self._on_signal, each)
+        yield
+
+    def _on_signal(self, sig: int) -> None:
+        self._stop.set()
+        self.handle_exit(sig, None)
 
 
 def serve(settings: Settings, *, host: str, port: int) -> None:
@@ -42,5 +53,6 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
         access_log=False,  # the application logs requests, with their ids
         server_header=False,
         timeout_keep_alive=30,
+        timeout_graceful_shutdown=LONGEST_GOODBYE_SECONDS,
     )
     _Server(config, stop).run()
