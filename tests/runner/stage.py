@@ -1,0 +1,396 @@
+"""Workers on a real database, and a TikTok that answers on real sockets."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, Final, TypeVar, cast
+
+from app.assembly import House, assembled
+from app.domain.account import Grant, NewAccount
+from app.domain.clock import SystemClock
+from app.domain.errors import StoreUnavailable
+from app.domain.job import AttemptRecord, Job, NewJob
+from app.domain.post import Post, PostMode, PrivacyLevel
+from app.domain.transition import Transition
+from app.runner.chores import Chores
+from app.runner.crew import Rules
+from app.runner.live import Tools
+from app.runner.report import TickReport
+from app.runner.runner import LONGEST_RESERVE_SECONDS, Capacity, Runner
+from app.sandbox import people
+from app.sandbox.posts import PostStatus
+from app.sandbox.recording import Call, CallLog, Record
+from app.sandbox.script import FaultRule
+from app.sandbox.server import RunningSandbox, running_sandbox
+from app.sandbox.settings import SandboxSettings
+from app.settings import Settings, load
+from app.store.claims import Claimed, ClaimStore
+from app.tiktok import Calls, TikTok
+
+T = TypeVar("T")
+Happening = Callable[[], Awaitable[object]]
+
+KEY: Final = "A" * 43 + "="
+PUBLIC: Final = PrivacyLevel.PUBLIC_TO_EVERYONE
+
+_serial = count(1)
+
+
+class Clock(SystemClock):
+    """The machine's clock, which a test may put forward."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        """Return the current time, put forward."""
+        return super().now() + self.ahead
+
+    def go_to(self, moment: datetime | None) -> None:
+        """Put the clock forward to a moment, if that is still to come."""
+        assert moment is not None
+        self.ahead += max(moment - self.now(), timedelta(0))
+
+    def go_on(self, span: timedelta) -> None:
+        """Put the clock forward."""
+        self.ahead += span
+
+
+class Signals:
+    """Lets a test wait for what it can see, without guessing how long it takes."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """Say that something happened."""
+        self._changed.set()
+
+    async def until(self, true: Callable[[], object]) -> None:
+        """Wait until it is so."""
+        while not true():
+            self._changed.clear()
+            await self._changed.wait()
+
+
+class WatchedCalls(CallLog):
+    """TikTok's record of calls, with a signal for each."""
+
+    signals: Signals
+
+    def add(self, record: Record) -> None:
+        """Remember a call and say so."""
+        super().add(record)
+        self.signals.changed()
+
+
+class Claims(ClaimStore):
+    """The store as a worker uses it; a test watches it, and lets it fail."""
+
+    signals: Signals
+
+    def watch(self, signals: Signals) -> None:
+        """Begin."""
+        self.signals = signals
+        self.done: list[str] = []
+        self.away: Counter[str] = Counter()  # so often a method finds no database
+        self.mute: Counter[str] = Counter()  # so often its answer is lost
+        self.before: dict[str, Happening] = {}
+        self.after: dict[str, Callable[[], object]] = {}
+        self.running: set[str] = set()
+        self.most_running = 0
+
+    async def claim_due(self, **which: Any) -> Claimed:  # noqa: ANN401
+        """Claim, watched."""
+        claimed = await self._do(
+            "claim_due", lambda: super(Claims, self).claim_due(**which)
+        )
+        self.running |= {job.id for job in claimed.jobs}
+        self.most_running = max(self.most_running, len(self.running))
+        return claimed
+
+    async def next_due(self) -> datetime | None:
+        """Look, watched."""
+        return await self._do("next_due", super().next_due)
+
+    async def stamp_init(self, job: Job, **more: Any) -> Job | None:  # noqa: ANN401
+        """Write, watched."""
+        return await self._do(
+            "stamp_init", lambda: super(Claims, self).stamp_init(job, **more)
+        )
+
+    async def clear_init(self, job: Job, *, now: datetime) -> Job | None:
+        """Write, watched."""
+        return await self._do(
+            "clear_init", lambda: super(Claims, self).clear_init(job, now=now)
+        )
+
+    async def save_publish_id(
+        self, job: Job, publish_id: str, *, now: datetime
+    ) -> Job | None:
+        """Write, watched."""
+        return await self._do(
+            "save_publish_id",
+            lambda: super(Claims, self).save_publish_id(job, publish_id, now=now),
+        )
+
+    async def apply(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
+        """Write, watched."""
+        written = await self._do(
+            "apply", lambda: super(Claims, self).apply(job, change, now=now)
+        )
+        self.running.discard(job.id)
+        return written
+
+    async def _do(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        if name in self.before:
+            await self.before[name]()
+        if self.away[name] > 0:
+            self.away[name] -= 1
+            self._note(f"{name} failed")
+            raise StoreUnavailable
+        result = await work()
+        if self.mute[name] > 0:
+            self.mute[name] -= 1
+            self._note(f"{name} lost")
+            raise StoreUnavailable
+        if name in self.after:
+            self.after[name]()
+        self._note(name)
+        return result
+
+    def _note(self, what: str) -> None:
+        self.done.append(what)
+        self.signals.changed()
+
+
+class Meddled:
+    """TikTok's client, with things that happen just before or after a call."""
+
+    def __init__(self, tiktok: TikTok) -> None:
+        self.before: dict[str, Happening] = {}
+        self.after: dict[str, Happening] = {}
+        self._tiktok = tiktok
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator["MeddledCalls"]:
+        """Connect."""
+        async with self._tiktok.connect() as calls:
+            yield MeddledCalls(calls, self)
+
+
+class MeddledCalls:
+    """The calls of one attempt."""
+
+    def __init__(self, calls: Calls, meddled: Meddled) -> None:
+        self._calls = calls
+        self._meddled = meddled
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
+        """Wrap a call."""
+        call: Callable[..., Awaitable[object]] = getattr(self._calls, name)
+
+        async def meddled(*args: object, **more: object) -> object:
+            await self._meddled.before.get(name, nothing)()
+            answer = await call(*args, **more)
+            await self._meddled.after.get(name, nothing)()
+            return answer
+
+        return meddled
+
+
+async def nothing() -> None:
+    """Do nothing."""
+
+
+@dataclass
+class Worker:
+    """One process: its own connections, its own runner."""
+
+    house: House
+    runner: Runner
+    claims: Claims
+    tiktok: Meddled
+
+    async def tick(
+        self, budget: float = 20.0, *, stop: asyncio.Event | None = None
+    ) -> TickReport:
+        """Run one tick."""
+        return await self.runner.tick(budget=budget, stop=stop)
+
+    async def job(self, job: Job) -> Job:
+        """Read a job as it is now."""
+        return await self.house.jobs.get(job.id)
+
+    async def ledger(self, job: Job) -> tuple[AttemptRecord, ...]:
+        """Read a job's attempts."""
+        return await self.house.jobs.attempts(job.id)
+
+
+@dataclass
+class Stage:
+    """Everything a test of the runner needs."""
+
+    database_url: str
+    tiktok: RunningSandbox
+    stack: AsyncExitStack
+    clock: Clock = field(default_factory=Clock)
+    signals: Signals = field(default_factory=Signals)
+
+    async def worker(self, **settings: object) -> Worker:
+        """Start a process."""
+        house = await self.stack.enter_async_context(
+            assembled(self._settings(**settings), clock=self.clock)
+        )
+        claims = Claims(
+            house.database,
+            lease=timedelta(seconds=house.settings.claim_timeout_seconds),
+        )
+        claims.watch(self.signals)
+        tiktok = Meddled(house.tiktok)
+        tools = replace(
+            house.runner._tools, claims=claims, tiktok=cast("TikTok", tiktok)
+        )
+        rules, capacity = house.runner._rules, house.runner._capacity
+        return Worker(house, self.runner(tools, rules, capacity), claims, tiktok)
+
+    def runner(self, tools: Tools, rules: Rules, capacity: Capacity) -> Runner:
+        """Make a runner that does nothing beside running jobs."""
+        return Runner(tools, rules, capacity, Chores((), self.clock))
+
+    @asynccontextmanager
+    async def running(self, worker: Worker) -> AsyncIterator[asyncio.Event]:
+        """Let a worker run until the block ends or sets the event."""
+        stop = asyncio.Event()
+        task = asyncio.create_task(worker.runner.run(stop))
+        try:
+            yield stop
+        finally:
+            stop.set()
+            await task
+
+    async def ticked(
+        self, worker: Worker, until: Callable[[], object], *, budget: float = 60
+    ) -> TickReport:
+        """Run a tick whose time runs out as soon as something is so."""
+        began = self.clock.now()
+        ticking = asyncio.create_task(worker.tick(budget))
+        await self.signals.until(until)
+        # Into what a tick keeps for handing on, as if all had taken that long.
+        self.clock.go_to(began + timedelta(seconds=budget - LONGEST_RESERVE_SECONDS))
+        report = await ticking
+        self.clock.go_on(timedelta(seconds=1))  # what was handed on is due
+        return report
+
+    async def connect(self, worker: Worker, project_id: str) -> None:
+        """Connect a project to a TikTok user of its own."""
+        user = people.NewAccount(open_id=f"user of {project_id}")
+        tokens = people.add_account(self.tiktok.sandbox, user)
+        grant = Grant(
+            access_token=str(tokens["accessToken"]),
+            refresh_token=str(tokens["refreshToken"]),
+            access_token_expires_at=self.clock.now() + timedelta(days=100),
+            refresh_token_expires_at=self.clock.now() + timedelta(days=100),
+            scopes=("video.publish", "video.upload"),
+        )
+        account = NewAccount(
+            project_id=project_id, platform="tiktok", open_id=user.open_id, grant=grant
+        )
+        await worker.house.accounts.put(account, now=self.clock.now())
+
+    async def job(
+        self,
+        worker: Worker,
+        *,
+        project_id: str = "proj_1",
+        **changes: Any,  # noqa: ANN401
+    ) -> Job:
+        """Add a job that is due; its title is its asset's id, to tell its init by."""
+        asset_id = f"asset_{next(_serial)}"
+        new = NewJob(
+            project_id=project_id,
+            platform="tiktok",
+            asset_id=asset_id,
+            asset_url=f"{self.tiktok.url}/_sandbox/video.mp4",
+            post=Post(mode=PostMode.DIRECT, privacy_level=PUBLIC, title=asset_id),
+            scheduled_for=self.clock.now() - timedelta(seconds=1),
+            max_attempts=5,
+        )
+        job, _ = await worker.house.jobs.add(
+            replace(new, **changes), now=self.clock.now()
+        )
+        return job
+
+    def fault(
+        self,
+        call: str,
+        kind: str,
+        *,
+        rule: dict[str, Any] | None = None,
+        **more: object,
+    ) -> None:
+        """Script a fault of TikTok's; ``rule`` says when it strikes."""
+        wanted = {"call": call, **(rule or {}), "fault": {"kind": kind, **more}}
+        self.tiktok.sandbox.script.add(FaultRule.model_validate(wanted))
+
+    def stuck(self, job: Job) -> None:
+        """Let TikTok take a job and never be done with it."""
+        self.fault("init", "processing", rule=of(job), stuck=True)
+
+    def unstick(self, job: Job) -> None:
+        """Let TikTok finish a job that was stuck."""
+        for post in self.tiktok.sandbox.posts:
+            if post.title == job.asset_id:
+                post.status = PostStatus.PUBLISH_COMPLETE
+
+    def calls(self, call: Call, job: Job | None = None) -> list[Record]:
+        """List the calls TikTok saw, of one job if it can be told by its title."""
+        found = self.tiktok.sandbox.calls.find(call=call)
+        return [it for it in found if job is None or it.title == job.asset_id]
+
+    async def until_called(self, call: Call, times: int = 1) -> None:
+        """Wait until TikTok saw so many calls."""
+        await self.signals.until(lambda: len(self.calls(call)) >= times)
+
+    def _settings(self, **changes: object) -> Settings:
+        chosen: dict[str, object] = {
+            "_env_file": None,
+            "database_url": self.database_url,
+            "tiktok_api_base_url": self.tiktok.url,
+            "tiktok_client_key": "sandbox_key",
+            "tiktok_client_secret": "sandbox_secret",
+            "token_encryption_keys": KEY,
+            "poll_interval_seconds": 0.05,
+            "poll_deadline_seconds": 60,
+            "claim_timeout_seconds": 300,
+            "tiktok_init_per_minute": 10_000,
+            "tiktok_status_per_minute": 100_000,
+            "tiktok_creator_info_per_minute": 10_000,
+        }
+        return load(**chosen | changes)
+
+
+@asynccontextmanager
+async def staged(database_url: str) -> AsyncIterator[Stage]:
+    """Open the stage; every worker on it is closed at the end."""
+    weather = SandboxSettings(quotas=None, pull=False, processing_seconds=0)
+    async with running_sandbox(settings=weather) as tiktok, AsyncExitStack() as stack:
+        stage = Stage(database_url, tiktok, stack)
+        calls = WatchedCalls()
+        calls.signals = stage.signals
+        tiktok.sandbox.calls = calls
+        yield stage
+
+
+def of(job: Job) -> dict[str, Any]:
+    """Say that a fault is for this job's init."""
+    return {"match": {"title": job.asset_id}}
+
+
+def utc(timestamp: float) -> datetime:
+    """Read the simulator's time."""
+    return datetime.fromtimestamp(timestamp, UTC)

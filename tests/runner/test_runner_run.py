@@ -1,0 +1,105 @@
+"""The runner that goes on by itself: who is due starts within a second."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from app.domain.job import Job
+from app.sandbox.recording import Call
+from tests.runner.stage import Clock, Stage, Worker
+
+SOON = timedelta(seconds=1)
+NOISE = timedelta(seconds=1)  # of a busy machine
+
+
+async def started(stage: Stage, worker: Worker, job: Job) -> datetime:
+    """Wait until a job is done, and return when it was claimed."""
+    await stage.signals.until(lambda: "apply" in worker.claims.done)
+    (entry,) = await worker.ledger(job)
+    return entry.started_at
+
+
+async def test_a_job_starts_at_its_time(stage: Stage, worker: Worker) -> None:
+    """An idle worker knows when the next one falls due."""
+    at = stage.clock.now() + timedelta(seconds=1.5)
+    job = await stage.job(worker, scheduled_for=at)
+    async with stage.running(worker):
+        began = await started(stage, worker, job)
+    assert timedelta(0) <= began - job.scheduled_for < SOON + NOISE
+
+
+async def test_a_job_that_comes_in_is_found_within_a_second(
+    stage: Stage, worker: Worker
+) -> None:
+    """Another process stored it, so nothing woke this one."""
+    async with stage.running(worker):
+        await stage.signals.until(lambda: "next_due" in worker.claims.done)
+        job = await stage.job(worker)
+        began = await started(stage, worker, job)
+    assert began - job.created_at < SOON + NOISE
+
+
+class Sleepless(Clock):
+    """A clock on which nobody wakes up by himself."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for good."""
+        await asyncio.Event().wait()
+
+
+async def test_a_hint_starts_it_at_once(stage: Stage, worker: Worker) -> None:
+    """Whoever stores a job in this process wakes the runner."""
+    tools = replace(worker.runner._tools, clock=Sleepless())
+    runner = stage.runner(tools, worker.runner._rules, worker.runner._capacity)
+    stop = asyncio.Event()
+    running = asyncio.create_task(runner.run(stop))
+    await stage.signals.until(lambda: "next_due" in worker.claims.done)
+    await stage.job(worker)
+    runner.wake()
+    await stage.until_called(Call.CREATOR_INFO)
+    stop.set()
+    await running
+
+
+async def test_a_hint_between_two_looks_is_not_lost(
+    stage: Stage, worker: Worker
+) -> None:
+    """It may come while the worker asks the database when the next one is due."""
+    tools = replace(worker.runner._tools, clock=Sleepless())
+    runner = stage.runner(tools, worker.runner._rules, worker.runner._capacity)
+    hints = [runner.wake]
+
+    def hint() -> None:
+        if hints:
+            hints.pop()()
+
+    worker.claims.after["next_due"] = hint
+    stop = asyncio.Event()
+    running = asyncio.create_task(runner.run(stop))
+    looks = worker.claims.done.count
+    await stage.signals.until(lambda: looks("claim_due") >= 2)
+    stop.set()
+    await running
+
+
+async def test_a_full_runner_goes_on_as_soon_as_a_slot_is_free(
+    stage: Stage, worker: Worker
+) -> None:
+    """With one slot, jobs follow each other without a rest between them."""
+    alone = await stage.worker(max_in_flight=1)
+    jobs = [await stage.job(worker) for _ in range(4)]
+    async with stage.running(alone):
+        await stage.signals.until(lambda: alone.claims.done.count("apply") == len(jobs))
+    assert alone.claims.most_running == 1
+    assert {str((await worker.job(job)).status) for job in jobs} == {"posted"}
+
+
+async def test_an_idle_runner_asks_seldom(stage: Stage, worker: Worker) -> None:
+    """Two looks a second at most while nothing is due."""
+    await stage.job(worker, scheduled_for=stage.clock.now() + timedelta(hours=1))
+    async with stage.running(worker):
+        looks = worker.claims.done.count
+        await stage.signals.until(lambda: looks("next_due") == 1)
+        began = stage.clock.now()
+        await stage.signals.until(lambda: looks("next_due") == 3)
+    assert stage.clock.now() - began >= timedelta(seconds=1)
