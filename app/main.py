@@ -18,9 +18,11 @@ from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.media import MediaService
 from app.service.readiness import readiness
+from app.service.tiktok_events import TikTokEventService
 from app.settings import RunnerMode, Settings
 from app.store.media import MediaStore
 from app.store.migrate import upgrade
+from app.store.tiktok_events import TikTokEventStore
 
 
 def create_app(
@@ -76,6 +78,7 @@ def services_of(house: House, stop: asyncio.Event) -> Services:
             clock=clock,
         ),
         keys=KeyService(store=house.keys, clock=clock),
+        tiktok_events=_tiktok_events(house),
         media=_media(house),
         tick=partial(house.runner.tick, budget=settings.tick_budget_seconds, stop=stop),
         readiness=partial(readiness, house.database),
@@ -83,6 +86,17 @@ def services_of(house: House, stop: asyncio.Event) -> Services:
         run_by_cron=settings.runner is RunnerMode.CRON,
         default_max_attempts=settings.max_attempts,
         cron_secret=secret.get_secret_value() if secret else None,
+    )
+
+
+def _tiktok_events(house: House) -> TikTokEventService:
+    secret = house.settings.tiktok_client_secret
+    return TikTokEventService(
+        store=TikTokEventStore(house.database),
+        clock=house.clock,
+        client_key=house.settings.tiktok_client_key,
+        client_secret=secret.get_secret_value() if secret else None,
+        on_hint=house.runner.look_again,
     )
 
 

@@ -8,7 +8,17 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import accounts, cron, docs, jobs, media, oauth, ops, problems
+from app.api import (
+    accounts,
+    cron,
+    docs,
+    jobs,
+    media,
+    oauth,
+    ops,
+    problems,
+    tiktok_webhook,
+)
 from app.api.auth import ApiKeyWall
 from app.api.middleware import REQUEST_ID, BodyLimit, ErrorWall, RequestContext
 
@@ -19,6 +29,7 @@ _ROUTERS: Final = (
     accounts.router,
     oauth.router,
     cron.router,
+    tiktok_webhook.router,
     media.router,
     ops.router,
     docs.router,

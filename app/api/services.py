@@ -14,6 +14,7 @@ from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.media import MediaService
 from app.service.readiness import Readiness
+from app.service.tiktok_events import TikTokEventService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Services:
     accounts: AccountService
     connect: ConnectService
     keys: KeyService
+    tiktok_events: TikTokEventService
     media: MediaService | None  # None: the gateway is off
     tick: Callable[[], Awaitable[TickReport]]
     readiness: Callable[[], Awaitable[Readiness]]

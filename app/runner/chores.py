@@ -9,6 +9,7 @@ import structlog
 
 from app.domain.clock import Clock
 from app.domain.errors import StoreUnavailable
+from app.runner.waiting import first
 
 log = structlog.get_logger(__name__)
 
@@ -20,6 +21,7 @@ class Chore:
     name: str
     every: float  # seconds
     run: Callable[[], Awaitable[object]]
+    prompt: bool = False  # whether a hint lets it begin at once
 
 
 class Chores:
@@ -28,6 +30,13 @@ class Chores:
     def __init__(self, chores: tuple[Chore, ...], clock: Clock) -> None:
         self._chores = chores
         self._clock = clock
+        self._hurried = {chore.name: asyncio.Event() for chore in chores}
+
+    def hurry(self) -> None:
+        """Let the chores that can be prompt begin their next pass now."""
+        for chore in self._chores:
+            if chore.prompt:
+                self._hurried[chore.name].set()
 
     @asynccontextmanager
     async def going(self) -> AsyncIterator[None]:
@@ -48,8 +57,11 @@ class Chores:
 
     async def _repeat(self, chore: Chore) -> None:
         while True:
+            self._hurried[chore.name].clear()
             await _pass(chore)
-            await self._clock.sleep(chore.every)
+            await first(
+                self._hurried[chore.name].wait(), self._clock.sleep(chore.every)
+            )
 
 
 async def _pass(chore: Chore) -> None:

@@ -1,7 +1,7 @@
 """Claim what is due and run it: once (a tick) or until told to stop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from app.runner.chores import Chores
 from app.runner.crew import Crew, Rules
 from app.runner.live import Tools
 from app.runner.report import Tally, TickReport
+from app.runner.waiting import first
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +64,11 @@ class Runner:
     def wake(self) -> None:
         """Say that a job may have fallen due; only a hint."""
         self._awake.set()
+
+    def look_again(self) -> None:
+        """Say that TikTok may have news of jobs, over or not; only a hint."""
+        self._chores.hurry()
+        self.wake()
 
     async def tick(
         self, *, budget: float, stop: asyncio.Event | None = None
@@ -116,7 +122,7 @@ class Runner:
                 return
             if not began or not self._free(crew):
                 left = (time.until - self._now()).total_seconds()
-                await _first(crew.one_ended(), self._tools.clock.sleep(left))
+                await first(crew.one_ended(), self._tools.clock.sleep(left))
 
     async def _fill(self, crew: Crew, tally: Tally, time: _Time | None = None) -> bool:
         """Claim for the free slots; False if nothing was due or no slot is free."""
@@ -150,7 +156,7 @@ class Runner:
     async def _rest(self, crew: Crew, stop: asyncio.Event) -> None:
         """Wait for a free slot, or for the next job to fall due."""
         if not self._free(crew):
-            await _first(crew.one_ended(), stop.wait())
+            await first(crew.one_ended(), stop.wait())
             return
         self._awake.clear()
         due = await self._tools.claims.next_due()
@@ -158,12 +164,12 @@ class Runner:
         if due is not None:
             seconds = min(seconds, (due - self._now()).total_seconds())
         if seconds > 0:
-            await _first(
+            await first(
                 self._awake.wait(), stop.wait(), self._tools.clock.sleep(seconds)
             )
 
     async def _pause(self, seconds: float, stop: asyncio.Event) -> None:
-        await _first(stop.wait(), self._tools.clock.sleep(seconds))
+        await first(stop.wait(), self._tools.clock.sleep(seconds))
 
     def _crew(self) -> tuple[Tally, Crew]:
         tally = Tally()
@@ -200,13 +206,3 @@ async def _stopping(crew: Crew, stop: asyncio.Event) -> AsyncIterator[None]:
         watcher.cancel()
         crew.stop()
         await crew.drain()
-
-
-async def _first(*waits: Coroutine[None, None, object]) -> None:
-    """Wait until one of these is done and break off the others."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()

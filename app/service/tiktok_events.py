@@ -1,0 +1,92 @@
+"""What TikTok tells us unasked: checked, kept, and taken as a hint to look."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+import structlog
+
+from app.domain.clock import Clock
+from app.domain.tiktok_event import TikTokEvent
+from app.store.tiktok_events import Heard, TikTokEventStore
+from app.tiktok.webhook import read_event, signed_at
+
+log = structlog.get_logger(__name__)
+
+FRESH: Final = timedelta(minutes=5)
+"""How old a signature may be before it is worth a line in the log.
+
+TikTok does not say whether it signs a repeat anew, so age alone refuses nothing.
+"""
+
+
+class Receipt(StrEnum):
+    """What became of a delivery."""
+
+    STORED = "stored"
+    BAD_SIGNATURE = "bad_signature"
+    NOT_CONFIGURED = "webhooks_not_configured"
+
+
+class TikTokEventService:
+    """Receives TikTok's events; ``on_hint`` is told when there is something to see."""
+
+    def __init__(
+        self,
+        *,
+        store: TikTokEventStore,
+        clock: Clock,
+        client_key: str | None,
+        client_secret: str | None,
+        on_hint: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._client_key = client_key
+        self._client_secret = client_secret
+        self._on_hint = on_hint
+
+    async def receive(self, signature: str, body: bytes) -> Receipt:
+        """Keep an event that TikTok signed, once; what it says is only a hint.
+
+        Raises StoreUnavailable, upon which TikTok has to deliver it again.
+        """
+        if self._client_secret is None:
+            return Receipt.NOT_CONFIGURED
+        signed = signed_at(signature, body, secret=self._client_secret)
+        if signed is None:
+            return Receipt.BAD_SIGNATURE
+        event = read_event(body)
+        if not self._is_ours(event):
+            return Receipt.BAD_SIGNATURE
+        await self._keep(event, datetime.fromtimestamp(signed, UTC))
+        return Receipt.STORED
+
+    def _is_ours(self, event: TikTokEvent) -> bool:
+        """Tell whether the event is of this app; the signature says so already."""
+        named = event.client_key is not None and self._client_key is not None
+        return not named or event.client_key == self._client_key
+
+    async def _keep(self, event: TikTokEvent, signed: datetime) -> None:
+        now = self._clock.now()
+        # Nothing has happened in the future, whatever TikTok's clock says.
+        created_at = min(event.created_at or signed, now)
+        heard = await self._store.add(event, created_at=created_at, now=now)
+        _report(event, heard, stale=now - signed > FRESH)
+        if heard.jobs:
+            self._on_hint()
+
+
+def _report(event: TikTokEvent, heard: Heard, *, stale: bool) -> None:
+    about = log.bind(
+        tiktok_event=event.name,
+        publish_id=event.publish_id,
+        repeated=heard.repeated,
+        jobs=heard.jobs,
+        accounts=heard.accounts,
+    )
+    if stale:
+        about.warning("a stale event from TikTok")
+    else:
+        about.info("an event from TikTok")
