@@ -1,11 +1,11 @@
 """Decide what a late word from TikTok makes of a job that is over. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
 from app.domain import transition as become
-from app.domain.confirmation import next_confirmation, was_public
+from app.domain.confirmation import lacks_post_id, next_confirmation, was_public
 from app.domain.job import (
     Delivery,
     ErrorClass,
@@ -30,7 +30,14 @@ class NoWord:
     """TikTok cannot say yet."""
 
 
-Truth = Published | InInbox | FailedForGood | NoWord
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAsked:
+    """The account's quota lets nobody ask before a time."""
+
+    until: datetime
+
+
+Truth = Published | InInbox | FailedForGood | NoWord | NotAsked
 
 
 def decide_late(job: Job, truth: Truth, *, now: datetime) -> Transition:
@@ -42,7 +49,8 @@ def decide_late(job: Job, truth: Truth, *, now: datetime) -> Transition:
     match truth:
         case Published():
             if job.status is JobStatus.POSTED and truth.post_id is None:
-                return _ask_again(job, now)  # seen by all only after moderation
+                # Seen by all only after moderation; what is private never gets an id.
+                return _ask_again(job, now) if lacks_post_id(job, None) else _done(job)
             return become.confirmed_late(
                 job,
                 delivery=job.delivery or Delivery.PUBLISHED,
@@ -63,6 +71,9 @@ def decide_late(job: Job, truth: Truth, *, now: datetime) -> Transition:
             )
         case NoWord():
             return _ask_again(job, now)
+        case NotAsked(until=until):
+            change = become.still_unknown(job, confirm_at=until)
+            return replace(change, confirm_tries=job.confirm_tries)
         case _:
             assert_never(truth)
 
@@ -71,6 +82,10 @@ def _ask_again(job: Job, now: datetime) -> Transition:
     return become.still_unknown(
         job, confirm_at=next_confirmation(job.confirm_tries + 1, now)
     )
+
+
+def _done(job: Job) -> Transition:
+    return become.still_unknown(job, confirm_at=None)
 
 
 def _reason(fault: Fault) -> FailureReason:

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from app.domain.clock import Clock
+from app.domain.errors import StoreUnavailable
 from app.domain.job import ErrorClass, Job
-from app.domain.late import FailedForGood, NoWord, Truth, decide_late
+from app.domain.late import FailedForGood, NotAsked, NoWord, Truth, decide_late
 from app.domain.outcome import Fault, InInbox, Published
 from app.domain.post import PostMode, PrivacyLevel
 from app.domain.quota import QuotaCall
@@ -40,6 +42,15 @@ NEVER_FETCHED: Final = Fault(
     message="TikTok never fetched the video, and it is withdrawn: nothing was posted",
 )
 
+SHOWN_CAPTION: Final = 150
+"""How much of a caption the list of videos shows.
+
+https://developers.tiktok.com/doc/tiktok-api-v2-video-object
+"""
+
+MOST_PAGES: Final = 5
+"""How far back the list of videos is read."""
+
 VIDEO_LIST_SCOPE: Final = "video.list"
 
 
@@ -55,22 +66,42 @@ class Confirmer:
     clock: Clock
 
     async def run_due(self, *, limit: int) -> int:
-        """Look at jobs that are due for it; return how many there were.
+        """Look at all jobs that are due for it, so many at a time; return how many.
 
         Raises StoreUnavailable.
         """
-        jobs = await self.store.claim_due(now=self.clock.now(), limit=limit)
-        for job in jobs:
-            await self._confirm(job)
-        return len(jobs)
+        looked = 0
+        while jobs := await self.store.claim_due(now=self.clock.now(), limit=limit):
+            for job in jobs:
+                await self._look_at(job)
+            looked += len(jobs)
+        return looked
+
+    async def _look_at(self, job: Job) -> None:
+        with bound_contextvars(job_id=job.id, project_id=job.project_id):
+            try:
+                await self._confirm(job)
+            except StoreUnavailable:
+                raise
+            except Exception:  # its lease runs out; the others must not wait for it
+                log.exception("a confirmation broke")
 
     async def _confirm(self, job: Job) -> None:
         truth = await self._find_out(job)
         now = self.clock.now()
         change = decide_late(job, truth, now=now)
         written = await self.store.apply(job, change, now=now)
-        if written is not None and written.status is not job.status:
-            log.info("record corrected", job_id=job.id, status=str(written.status))
+        if written is None:
+            log.info("the job changed meanwhile; what TikTok said is dropped")
+        elif written.status is not job.status:
+            # Its ledger has one row per attempt, and this was none: the log has it.
+            log.info(
+                "record corrected",
+                was=str(job.status),
+                status=str(written.status),
+                publish_id=written.publish_id,
+                post_id=written.post_id,
+            )
 
     async def _find_out(self, job: Job) -> Truth:
         access = await self.grants.current(job.project_id, job.platform)
@@ -87,9 +118,10 @@ class Confirmer:
         self, calls: Calls, access: Access, job: Job, publish_id: str
     ) -> Truth:
         """Ask for the status; only TikTok's own word counts, never an error."""
-        asker = Asker(job.project_id, job.platform, access.open_id)
-        if await self.pacer.turn(asker, QuotaCall.STATUS) is not None:
-            return NoWord()
+        asker = Asker(job.project_id, job.platform, access.open_id, alone=True)
+        wait = await self.pacer.turn(asker, QuotaCall.STATUS)
+        if wait is not None:
+            return NotAsked(until=wait.until)
         answer = await calls.status(access.token, publish_id)
         return _truth(answer, publish_id, access.username)
 
@@ -102,33 +134,42 @@ class Confirmer:
         ):
             return FailedForGood(fault=NEVER_FETCHED)
         since = init_sent_at - CLOCK_SKEW
-        clues = await self.store.clues(job, access.open_id, since=since)
-        if clues.rivals:
-            return NoWord()
-        if len(clues.publish_ids) == 1:
-            truth = await self._ask(calls, access, job, clues.publish_ids[0])
+        publish_id = await self.store.orphan(job, access.open_id, since=since)
+        if publish_id is not None:
+            truth = await self._ask(calls, access, job, publish_id)
             if not isinstance(truth, NoWord):
                 return truth
-        return await self._look_for_video(calls, access, job)
+        if VIDEO_LIST_SCOPE not in access.scopes or not _can_be_found(job):
+            return NoWord()
+        return await self._look_for_video(calls, access, job, since)
 
-    async def _look_for_video(self, calls: Calls, access: Access, job: Job) -> Truth:
+    async def _look_for_video(
+        self, calls: Calls, access: Access, job: Job, since: datetime
+    ) -> Truth:
         """Look for the one public video with this caption since the init."""
-        public = job.post.privacy_level is PrivacyLevel.PUBLIC_TO_EVERYONE
-        if VIDEO_LIST_SCOPE not in access.scopes or not public or not job.post.title:
-            return NoWord()
-        page = await calls.list_videos(access.token)
-        if isinstance(page, Fault):
-            return NoWord()
+        videos = await _videos_since(calls, access, since)
         found = [
             video
-            for video in page.videos
-            if _is_of(job, video)
+            for video in videos or ()
+            if shows(video, job.post.title)
+            and since <= video.create_time <= since + LONGEST_DELAY
             and not await self.store.is_known(job.platform, video.id)
         ]
-        if len(found) != 1:
+        if len(found) != 1 or await self._is_contested(job, access, found[0], since):
             return NoWord()
         return Published(
             publish_id="", post_id=found[0].id, post_url=found[0].share_url
+        )
+
+    async def _is_contested(
+        self, job: Job, access: Access, video: Video, since: datetime
+    ) -> bool:
+        """Tell whether the video could be that of another job."""
+        others = await self.store.without_post_id(
+            job, access.open_id, since=since - LONGEST_DELAY
+        )
+        return any(
+            _can_be_found(other) and shows(video, other.post.title) for other in others
         )
 
 
@@ -149,12 +190,38 @@ def _truth(
             return NoWord()
 
 
-def _is_of(job: Job, video: Video) -> bool:
-    if job.init_sent_at is None or job.post.mode is not PostMode.DIRECT:
-        return False
-    caption = job.post.title.strip()
-    since = job.init_sent_at - CLOCK_SKEW
-    return (
-        caption in {video.title.strip(), video.description.strip()}
-        and since <= video.create_time <= since + LONGEST_DELAY
-    )
+async def _videos_since(
+    calls: Calls, access: Access, since: datetime
+) -> list[Video] | None:
+    """List the account's public videos since then; None unless all can be seen."""
+    videos: list[Video] = []
+    cursor: int | None = None
+    for _ in range(MOST_PAGES):
+        page = await calls.list_videos(access.token, cursor=cursor)
+        if isinstance(page, Fault):
+            return None
+        videos += page.videos
+        cursor = page.cursor
+        older = any(video.create_time < since for video in page.videos)
+        if older or not page.has_more or cursor is None:
+            return videos
+    return None
+
+
+def _can_be_found(job: Job) -> bool:
+    """Tell whether the job's post is in the list of videos, and known by its text."""
+    public = job.post.privacy_level is PrivacyLevel.PUBLIC_TO_EVERYONE
+    return public and job.post.mode is PostMode.DIRECT and bool(job.post.title.strip())
+
+
+def shows(video: Video, caption: str) -> bool:
+    """Tell whether a video's text is this caption, or the part that TikTok shows."""
+    return any(_is_cut_of(text, caption) for text in (video.title, video.description))
+
+
+def _is_cut_of(shown: str, caption: str) -> bool:
+    if shown.strip() == caption.strip():
+        return bool(shown.strip())
+    # Nobody says in which units TikTok counts: in UTF-16's it is as many or more.
+    is_cut = len(shown.encode("utf-16-le", "surrogatepass")) // 2 >= SHOWN_CAPTION - 1
+    return is_cut and caption.strip().startswith(shown.strip())

@@ -1,30 +1,27 @@
-"""Jobs that are over and in doubt, and what TikTok's webhooks said about them."""
+"""Jobs that are over and in doubt, and what could tell what became of them."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import and_, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 
 from app.domain.job import Job, JobStatus
 from app.domain.transition import Transition
 from app.store.engine import Database
 from app.store.rows import job_from_row
-from app.store.tables import accounts, schedule_jobs, tiktok_events
+from app.store.tables import accounts, job_attempts, schedule_jobs, tiktok_events
+from app.store.tiktok_events import INIT_TOLD_WITHIN
 from app.store.writes import in_state_of, write_transition
 
 _jobs = schedule_jobs.c
+_attempts = job_attempts.c
+_events = tiktok_events.c
 
 LEASE: Final = timedelta(minutes=2)
 """How long one worker has for a confirmation before another may try."""
 
-
-@dataclass(frozen=True, slots=True)
-class Clues:
-    """What may tell which publish an unanswered init became."""
-
-    publish_ids: tuple[str, ...]  # told by webhooks, and nobody's yet
-    rivals: int  # other unanswered inits of the account that they could belong to
+# How attempts end in the ledger that may have left an init behind, open for ever.
+_LEFT_OPEN: Final = ("unconfirmed", "abandoned")
 
 
 class ConfirmationStore:
@@ -60,34 +57,37 @@ class ConfirmationStore:
                 connection, job, change, guard=in_state_of(job), now=now
             )
 
-    async def clues(self, job: Job, open_id: str, *, since: datetime) -> Clues:
-        """Return the publishes of an account that no job knows of."""
-        owned = exists().where(_jobs.publish_id == tiktok_events.c.publish_id)
-        told = (
-            select(tiktok_events.c.publish_id)
-            .where(
-                tiktok_events.c.open_id == open_id,
-                tiktok_events.c.received_at >= since,
-                tiktok_events.c.publish_id.is_not(None),
-                ~owned,
-            )
-            .distinct()
-        )
-        projects = select(accounts.c.project_id).where(
-            accounts.c.platform == job.platform, accounts.c.open_id == open_id
-        )
-        rivals = select(func.count()).where(
-            _jobs.project_id.in_(projects),
-            _jobs.platform == job.platform,
-            _jobs.id != job.id,
-            _jobs.status != JobStatus.POSTED,
-            _jobs.init_sent_at.is_not(None),
-            _jobs.publish_id.is_(None),
+    async def orphan(self, job: Job, open_id: str, *, since: datetime) -> str | None:
+        """Return the publish that only this job's unanswered init can have become.
+
+        None if TikTok told of none that no job has, of several, or if another init of
+        the account could be the one. One statement, so that all of it is seen at one
+        moment: an init that is answered meanwhile must not look like nobody's.
+        """
+        told = _told(job, open_id, since).subquery()
+        statement = select(func.count(), func.min(told.c.publish_id)).where(
+            ~exists(_rivals(job, open_id, since)),
+            ~exists(_left_open(job, open_id, since)),
         )
         async with self._database.read() as connection:
-            publish_ids = (await connection.execute(told)).scalars().all()
-            count: int = (await connection.execute(rivals)).scalar_one()
-        return Clues(tuple(publish_ids), count)
+            count, publish_id = (
+                await connection.execute(statement.select_from(told))
+            ).one()
+        return publish_id if count == 1 else None
+
+    async def without_post_id(
+        self, job: Job, open_id: str, *, since: datetime
+    ) -> tuple[Job, ...]:
+        """Return the account's other jobs that a video made since then could be of."""
+        statement = select(schedule_jobs).where(
+            _of_account(job, open_id),
+            _jobs.id != job.id,
+            _jobs.init_sent_at >= since,
+            _jobs.post_id.is_(None),
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return tuple(job_from_row(row) for row in rows)
 
     async def is_known(self, platform: str, post_id: str) -> bool:
         """Tell whether a job has this TikTok video already."""
@@ -97,3 +97,72 @@ class ConfirmationStore:
         async with self._database.read() as connection:
             known: bool = (await connection.execute(statement)).scalar_one()
         return known
+
+
+def _told(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
+    """Find the publishes that TikTok first told of since then, and that are nobody's.
+
+    A job's own row knows the newest publish alone; the ledger knows the former ones.
+    """
+    earlier = tiktok_events.alias("earlier")
+    newest = exists().where(_jobs.publish_id == _events.publish_id)
+    former = exists().where(
+        _attempts.publish_id == _events.publish_id,
+        _attempts.job_id == _jobs.id,
+        _of_account(job, open_id),
+    )
+    told_before = exists().where(
+        earlier.c.publish_id == _events.publish_id, earlier.c.received_at < since
+    )
+    return (
+        select(_events.publish_id)
+        .where(
+            _events.open_id == open_id,
+            _events.received_at >= since,
+            _events.publish_id.is_not(None),
+            ~newest,
+            ~former,
+            ~told_before,
+        )
+        .distinct()
+    )
+
+
+def _rivals(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
+    """Find other inits of the account whose publish_id is not known."""
+    return select(_jobs.id).where(
+        _of_account(job, open_id),
+        _jobs.id != job.id,
+        _jobs.init_sent_at >= since - INIT_TOLD_WITHIN,
+        _jobs.publish_id.is_(None),
+    )
+
+
+def _left_open(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
+    """Find attempts that left an unanswered init behind and were followed by another.
+
+    A person accepted the risk, or the operator did: what became of that init may still
+    be told, and is not this job's present one.
+    """
+    own = _jobs.id == job.id
+    present = job.init_sent_at
+    return select(_attempts.job_id).where(
+        _attempts.job_id == _jobs.id,
+        _of_account(job, open_id),
+        _attempts.outcome.in_(_LEFT_OPEN),
+        _attempts.publish_id.is_(None),
+        _attempts.finished_at >= since - INIT_TOLD_WITHIN,
+        or_(
+            and_(own, _attempts.finished_at < present),
+            and_(~own, _attempts.number < _jobs.attempt_number),
+            and_(~own, _jobs.status.not_in([JobStatus.FAILED, JobStatus.POSTED])),
+        ),
+    )
+
+
+def _of_account(job: Job, open_id: str) -> ColumnElement[bool]:
+    columns = accounts.c
+    projects = select(columns.project_id).where(
+        columns.platform == job.platform, columns.open_id == open_id
+    )
+    return and_(_jobs.platform == job.platform, _jobs.project_id.in_(projects))
