@@ -9,6 +9,7 @@ from app.domain.outcome import (
     HandedOn,
     Published,
 )
+from app.tiktok import NOT_CONFIGURED
 from tests.runner.scripted import (
     BLIP,
     CHECK,
@@ -123,8 +124,17 @@ async def test_an_init_without_a_new_token_is_not_sent_again(trouble: Fault) -> 
     """The stamp is gone already, so whatever the refresh met, nothing is in flight."""
     outcome, world = await run(NEW, init=[REFUSED], renew=[trouble])
     assert outcome == came_to(trouble)
-    assert world.names == [*CHECK, *INIT, "clear_init", "renew"]
+    steps = [name for name in world.names if name != "lost"]
+    assert steps == [*CHECK, *INIT, "clear_init", "renew"]
+    assert ("lost" in world.names) == (trouble is GONE)
     assert not world.row.in_flight
+
+
+async def test_where_no_token_can_be_refreshed_a_refusal_is_final() -> None:
+    """Without the app's own credentials only the person can bring a new token."""
+    outcome, world = await run(NEW, init=[REFUSED], renew=[NOT_CONFIGURED])
+    assert outcome == AuthLost(fault=REFUSED, in_flight=False)
+    assert world.names[-2:] == ["renew", "lost"]
 
 
 async def test_a_status_call_without_a_new_token_is_tried_at_the_next_poll() -> None:
