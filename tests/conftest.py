@@ -10,10 +10,16 @@ from hypothesis import settings
 from app.store.migrate import upgrade
 from tests.support.databases import PostgresDatabases, SqliteDatabases
 from tests.support.postgres import PostgresServer
+from tests.support.scratch import use_memory
 
 # A busy machine is slow, not wrong: what takes too long is for pytest's timeout to say.
 settings.register_profile("patient", settings(), deadline=None)
 settings.load_profile("patient")
+
+
+def pytest_configure() -> None:
+    """Make room for databases before the first one is asked for."""
+    use_memory()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
