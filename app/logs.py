@@ -21,6 +21,7 @@ _SECRETS: Final = re.compile(
       | \b(?:access_token|refresh_token|client_secret|code_verifier
            |upload_token)["']?\s*[=:]\s*["']?                  # forms, queries, JSON
       | [?&](?:code|state)=                                    # OAuth's way back
+      | /media/                                                # who knows it may pull
       | ://[^/\s:@]*:(?=[^/\s@]*@)                             # a URL's password
     )[^\s"'&,;@]+
     | \b(?:act|rft)\.[A-Za-z0-9!._*~-]{8,}                     # TikTok's tokens

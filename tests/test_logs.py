@@ -25,6 +25,7 @@ SECRETS = [
     ("postgresql://scheduler:hunter2@db/scheduler", "hunter2"),
     ("postgresql+asyncpg://u:p%40ss@db:5432/x", "p%40ss"),
     ("upload_token=abc", "abc"),
+    ("/media/kX3_linktoken/v.mp4", "kX3_linktoken"),
 ]
 
 

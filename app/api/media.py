@@ -8,14 +8,14 @@ from fastapi.responses import Response
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from app.api.problems import declared, problem_of
+from app.api.problems import problem_of
 from app.api.services import Wired
 from app.domain.errors import NotFound, SchedulerError
 from app.service.media import Asset, AssetBroken, MediaService
 
 log = structlog.get_logger(__name__)
 
-router = APIRouter(tags=["Operations"], responses=declared(404, 413, 502, 503))
+router = APIRouter()
 
 _PASSED_ON: Final = (
     "accept-ranges",
@@ -27,12 +27,12 @@ _PASSED_ON: Final = (
 )
 
 
+# Of no use to callers of the API, and left out of their document.
 @router.api_route(
     "/media/{token}/{name}",
     methods=["GET", "HEAD"],
-    operation_id="getMedia",
-    summary="The video of one init, for TikTok alone",
     response_class=Response,
+    include_in_schema=False,
 )
 async def get_media(token: str, services: Wired) -> Response:
     """Stream the asset, or the part that is asked for; a revoked link is not found."""

@@ -186,6 +186,14 @@ async def test_what_is_left_out_has_its_default(edge: Api) -> None:
     assert job["post"]["privacyLevel"] is None
 
 
+async def test_the_operator_sets_the_number_of_attempts(sqlite_url: str) -> None:
+    """Without maxAttempts, or with null, MAX_ATTEMPTS counts; with it, it does."""
+    async with serving(sqlite_url, max_attempts=7) as api:
+        assert (await api.job(assetId="a", maxAttempts=...))["maxAttempts"] == 7
+        assert (await api.job(assetId="b", maxAttempts=None))["maxAttempts"] == 7
+        assert (await api.job(assetId="c", maxAttempts=1))["maxAttempts"] == 1
+
+
 async def test_a_past_time_is_due_at_once(edge: Api) -> None:
     """A job for a time gone by can be tried right away."""
     job = await edge.job(scheduledFor="1999-12-31T23:59:59Z")

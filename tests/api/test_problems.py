@@ -78,6 +78,7 @@ async def test_a_wrong_method_is_told_the_right_ones(edge: Api) -> None:
         (f"/v1/jobs/{uuid4()}/retry", "POST"),
         ("/cron/tick", "GET, POST"),
         ("/healthz", "GET"),
+        ("/media/token/v.mp4", "GET, HEAD"),
     ):
         response = await edge.client.options(path)
         assert response.status_code == 405
