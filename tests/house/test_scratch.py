@@ -13,8 +13,9 @@ DISK = "/somewhere"
 
 
 @pytest.fixture(autouse=True)
-def nobody_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+def nobody_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Start from a machine where nothing is set, and put everything back."""
+    # tmp_path comes first: pytest makes it in the folder that is changed here.
     monkeypatch.setenv("TMPDIR", "")
     monkeypatch.delenv("TMPDIR")
     monkeypatch.setattr(tempfile, "tempdir", DISK)
