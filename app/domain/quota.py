@@ -19,6 +19,9 @@ WINDOW: Final = timedelta(minutes=1)
 SKEW: Final = timedelta(seconds=1)
 """How far apart two calls may be in the time they take to reach TikTok."""
 
+LINE_TURNS: Final = 10
+"""How many turns ahead are told apart; who comes later is told when it is time."""
+
 
 class QuotaCall(StrEnum):
     """The calls that TikTok counts per account and minute."""
@@ -116,4 +119,5 @@ def slot(
     first: datetime, position: int, limit: int, *, window: timedelta = WINDOW
 ) -> datetime:
     """Return when the job at a position of an account's queue has its turn."""
-    return first + position // limit * (window + SKEW)
+    turn = min(position // limit, LINE_TURNS - 1)
+    return first + turn * (window + SKEW)

@@ -1,15 +1,23 @@
 """Gives each call its place in the account's quota before it is made."""
 
-import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from app.domain.clock import Clock
 from app.domain.job import WaitingFor
 from app.domain.outcome import PutOff
-from app.domain.quota import WINDOW, Limits, Places, Quota, QuotaCall, slot
+from app.domain.quota import (
+    IDLE,
+    WINDOW,
+    Limits,
+    Places,
+    Quota,
+    QuotaCall,
+    Wish,
+    slot,
+)
+from app.pacing.desk import Desk, Line
 from app.store.quotas import WHOLE_APP, Owner, QuotaRow, QuotaStore
 
 INIT_SHARE: Final = 0.25
@@ -32,29 +40,16 @@ class Asker:
     platform: str
     open_id: str
     waited: bool = False  # it had a turn before, and goes before the line
+    alone: bool = False  # it makes this one call, and no post follows from it
 
     @property
     def owner(self) -> Owner:
         """Return whose quota it is."""
         return Owner(self.platform, self.open_id)
 
-
-@dataclass(slots=True)
-class _Line:
-    """The turns that are given out from one moment on."""
-
-    first: datetime
-    position: int
-
-
-@dataclass(slots=True)
-class _Desk:
-    """What this process knows of one account's quota."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    row: QuotaRow | None = None  # may be behind; a swap finds out
-    kept: dict[QuotaCall, tuple[int, datetime]] = field(default_factory=dict)
-    line: _Line | None = None
+    def posts_with(self, call: QuotaCall) -> bool:
+        """Tell whether a call is on its way to a new post, which a rest holds back."""
+        return call is not QuotaCall.STATUS and not self.alone
 
 
 class Pacer:
@@ -72,7 +67,7 @@ class Pacer:
         self._clock = clock
         self._limits = limits
         self._window = window
-        self._desks: dict[Owner, _Desk] = {}
+        self._desks: dict[Owner, Desk] = {}
         self._app = QuotaRow()
         self._app_seen: datetime | None = None
 
@@ -84,39 +79,45 @@ class Pacer:
         desk = self._desk(asker.owner)
         async with desk.lock:
             now = self._clock.now()
-            if resting := await self._app_rest(asker.platform, now):
+            if asker.posts_with(call) and (
+                resting := await self._app_rest(asker.platform, now)
+            ):
                 return resting
-            if _use_kept(desk, call, now):
+            if desk.use_kept(call, now):
                 return None
             return await self._take(desk, asker, call, now)
 
     async def rest(self, asker: Asker, *, until: datetime, reason: WaitingFor) -> None:
-        """Let the account, or for the app's cap the whole app, rest until a time."""
+        """Let the account, or for the app's cap the whole app, rest until a time.
+
+        What TikTok has already is followed all the same: caps are about new posts.
+        """
         owner = asker.owner
         if reason is WaitingFor.APP_CAP:
             owner = Owner(asker.platform, WHOLE_APP)
             self._app_seen = None
         await self._store.rest(owner, until=until, reason=reason)
-        self._desk(owner).row = None
+        desk = self._desk(owner)
+        desk.row = None
+        desk.drop(QuotaCall.INIT)
 
     async def _take(
-        self, desk: _Desk, asker: Asker, call: QuotaCall, now: datetime
+        self, desk: Desk, asker: Asker, call: QuotaCall, now: datetime
     ) -> PutOff | None:
-        if desk.row is None and await self._take_unseen(desk, asker.owner, call, now):
+        if desk.row is None and await self._take_unseen(desk, asker, call, now):
             return None
         while True:
             row = desk.row = desk.row or await self._store.load(asker.owner)
-            if row.rest_until is not None and row.rest_until > now:
-                reason = row.rest_reason or WaitingFor.ACCOUNT_CAP
-                return PutOff(until=row.rest_until, waiting_for=reason)
-            wish = self._wish(row, call, now)
+            if asker.posts_with(call) and (resting := _rest_of(row, now)):
+                return resting
+            wish = self._wish(row.quota, asker, call, now)
             quota = row.quota.take(wish, self._limits, now, window=self._window)
             if quota is None:
                 return await self._refuse(desk, asker, call, row, now)
             version = await self._write(asker.owner, quota, seen=row, now=now)
             if version is not None:
-                desk.row = QuotaRow(version=version, quota=quota)
-                _keep(desk, wish, call, now)
+                desk.row = replace(row, version=version, quota=quota)
+                desk.keep(wish, call, now)
                 return None
             desk.row = None  # another worker was faster
 
@@ -129,25 +130,23 @@ class Pacer:
         return seen.version + 1 if written else None
 
     async def _take_unseen(
-        self, desk: _Desk, owner: Owner, call: QuotaCall, now: datetime
+        self, desk: Desk, asker: Asker, call: QuotaCall, now: datetime
     ) -> bool:
         """Bet that the account is idle, as most are when their post is due."""
-        wish = self._wish(QuotaRow(), call, now)
-        quota = QuotaRow().quota.take(wish, self._limits, now, window=self._window)
+        wish = self._wish(IDLE, asker, call, now)
+        quota = IDLE.take(wish, self._limits, now, window=self._window)
         if quota is None:
             return False
-        version = await self._store.take_idle(owner, quota, now=now)
+        version = await self._store.take_idle(asker.owner, quota, now=now)
         if version is None:
             return False
         desk.row = QuotaRow(version, quota)
-        _keep(desk, wish, call, now)
+        desk.keep(wish, call, now)
         return True
 
-    def _wish(
-        self, row: QuotaRow, call: QuotaCall, now: datetime
-    ) -> Mapping[QuotaCall, Places]:
+    def _wish(self, quota: Quota, asker: Asker, call: QuotaCall, now: datetime) -> Wish:
         """Ask for what a lone post will need, or for this call alone."""
-        if any(row.quota.taken(each, now) for each in QuotaCall):
+        if asker.alone or any(quota.taken(each, now) for each in QuotaCall):
             return {call: Places()}
         polls = max(1, int(self._limits[QuotaCall.STATUS] * POLLS_SHARE))
         wish = {call: Places(), QuotaCall.STATUS: Places(polls, self._window)}
@@ -156,15 +155,10 @@ class Pacer:
         return wish
 
     async def _refuse(
-        self,
-        desk: _Desk,
-        asker: Asker,
-        call: QuotaCall,
-        row: QuotaRow,
-        now: datetime,
+        self, desk: Desk, asker: Asker, call: QuotaCall, row: QuotaRow, now: datetime
     ) -> PutOff:
         first = row.quota.free_at(call, self._limits, now)
-        if call is not QuotaCall.INIT or asker.waited:
+        if call is not QuotaCall.INIT:
             return PutOff(until=first, waiting_for=WaitingFor.QUOTA)
         limit = self._limits[call]
         if desk.line is None or desk.line.first <= now:
@@ -175,49 +169,28 @@ class Pacer:
                 limit=limit,
                 window=self._window,
             )
-            desk.line = _Line(first, ahead)
-        line = desk.line
-        turn = slot(line.first, line.position, limit, window=self._window)
-        desk.line.position += 1
+            desk.line = Line(first, ahead)
+        position = desk.line.stand(waited=asker.waited)
+        turn = slot(desk.line.first, position, limit, window=self._window)
         return PutOff(until=turn, waiting_for=WaitingFor.QUOTA)
 
     async def _app_rest(self, platform: str, now: datetime) -> PutOff | None:
         if self._app_seen is None or now - self._app_seen >= APP_REST_SEEN:
             self._app_seen = now
             self._app = await self._store.load(Owner(platform, WHOLE_APP))
-        until = self._app.rest_until
-        if until is None or until <= now:
-            return None
-        return PutOff(until=until, waiting_for=WaitingFor.APP_CAP)
+        return _rest_of(self._app, now)
 
-    def _desk(self, owner: Owner) -> _Desk:
+    def _desk(self, owner: Owner) -> Desk:
         if len(self._desks) >= _PRUNE_AT and owner not in self._desks:
             now = self._clock.now()
             self._desks = {
-                each: desk for each, desk in self._desks.items() if _busy(desk, now)
+                each: desk for each, desk in self._desks.items() if desk.busy(now)
             }
-        return self._desks.setdefault(owner, _Desk())
+        return self._desks.setdefault(owner, Desk())
 
 
-def _use_kept(desk: _Desk, call: QuotaCall, now: datetime) -> bool:
-    """Use a place that was taken ahead, if there is one left."""
-    count, until = desk.kept.get(call, (0, now))
-    if not count or until < now:
-        return False
-    desk.kept[call] = (count - 1, until)
-    return True
-
-
-def _keep(
-    desk: _Desk, wish: Mapping[QuotaCall, Places], used: QuotaCall, now: datetime
-) -> None:
-    """Remember the places that were taken beyond the one that is used now."""
-    for call, places in wish.items():
-        left = places.count - (call is used)
-        if left:
-            desk.kept[call] = (left, now + places.usable)
-
-
-def _busy(desk: _Desk, now: datetime) -> bool:
-    idle_at = desk.row.quota.idle_at() if desk.row else None
-    return desk.lock.locked() or (idle_at is not None and idle_at > now)
+def _rest_of(row: QuotaRow, now: datetime) -> PutOff | None:
+    if row.rest_until is None or row.rest_until <= now:
+        return None
+    reason = row.rest_reason or WaitingFor.ACCOUNT_CAP
+    return PutOff(until=row.rest_until, waiting_for=reason)

@@ -31,6 +31,7 @@ from app.grants.grants import Access
 from app.runner.effects import Effects
 from app.tiktok import (
     NOT_CONFIGURED,
+    TOKEN_REFUSED,
     CreatorInfo,
     InitTaken,
     PublishState,
@@ -38,7 +39,6 @@ from app.tiktok import (
     fault_of_fail_reason,
 )
 
-TOKEN_REFUSED: Final = "access_token_invalid"  # noqa: S105 - TikTok's code, no secret
 PRIVACY_NOT_OFFERED: Final = "privacy_level_option_mismatch"
 
 Answer = TypeVar("Answer")

@@ -23,11 +23,9 @@ from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Asker, Pacer
 from app.service.scope import check_scope
 from app.store.accounts import AccountStore
-from app.tiktok import CreatorInfo, TikTok
+from app.tiktok import TOKEN_REFUSED, CreatorInfo, TikTok
 
 __all__ = ["AccountService", "CreatorInfo", "GivenAccount"]
-
-TOKEN_REFUSED: Final = "access_token_invalid"  # noqa: S105 - TikTok's code, no secret
 
 # With creator_info, TikTok's way to say that the posting page should not open now.
 # https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
@@ -147,7 +145,9 @@ class AccountService:
 
     async def _ask(self, access: Access) -> CreatorInfo | Fault | PutOff:
         async def ask() -> CreatorInfo | Fault | PutOff:
-            asker = Asker(access.project_id, access.platform, access.open_id)
+            asker = Asker(
+                access.project_id, access.platform, access.open_id, alone=True
+            )
             wait = await self._pacer.turn(asker, QuotaCall.CREATOR_INFO)
             if wait is not None:
                 return wait

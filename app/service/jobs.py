@@ -12,6 +12,7 @@ from app.domain.job import AttemptRecord, Job, NewJob
 from app.domain.naming import problem_with_name
 from app.domain.post import problems_of
 from app.service.cursor import decode_cursor, encode_cursor
+from app.service.scope import check_scope
 from app.store.jobs import JobFilter, JobStore
 
 __all__ = ["JobFilter", "JobPage", "JobService"]
@@ -52,7 +53,7 @@ class JobService:
         """
         if problems := tuple(self._problems(new)):
             raise InvalidInput(*problems)
-        _check_scope(new.project_id, scope)
+        check_scope(new.project_id, scope)
         job, created = await self._store.add(new, now=self._clock.now())
         if created:
             self._wake(job)
@@ -72,7 +73,7 @@ class JobService:
         if which.project_id is None:
             which = replace(which, project_id=scope)
         else:
-            _check_scope(which.project_id, scope)
+            check_scope(which.project_id, scope)
         after_id = None if cursor is None else decode_cursor(cursor)
         found = await self._store.list(which, limit=limit + 1, after_id=after_id)
         page = found[:limit]
@@ -141,11 +142,6 @@ class JobService:
     def _url_problem(self, url: str) -> FieldError | None:
         problem = problem_with_url(url, allow_private=self._allow_private_urls)
         return FieldError("/assetUrl", problem) if problem else None
-
-
-def _check_scope(project_id: str, scope: str | None) -> None:
-    if scope is not None and project_id != scope:
-        raise NotFound
 
 
 def _checked_id(job_id: str) -> str:

@@ -7,9 +7,18 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import JobStatus, WaitingFor
-from app.domain.quota import IDLE, WINDOW, Quota, QuotaCall, Use, slot
+from app.domain.quota import (
+    IDLE,
+    LINE_TURNS,
+    WINDOW,
+    Quota,
+    QuotaCall,
+    Use,
+    slot,
+)
 from app.store.engine import Database
 from app.store.tables import account_quotas, schedule_jobs
 
@@ -18,9 +27,6 @@ _jobs = schedule_jobs.c
 
 WHOLE_APP: Final = "*"
 """Stands for the app where another row names an account."""
-
-LINE_MINUTES: Final = 10
-"""How far ahead turns are told apart; later ones are given out when it is time."""
 
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -99,7 +105,7 @@ class QuotaStore:
             return (await connection.execute(statement)).scalar() is not None
 
     async def rest(self, owner: Owner, *, until: datetime, reason: WaitingFor) -> None:
-        """Let an account, or the whole app, rest until a time."""
+        """Let an account, or the whole app, rest until a time; a longer rest stays."""
         rest = {"rest_until": until, "rest_reason": reason}
         dialect = sqlite if self._database.is_sqlite else postgresql
         statement = (
@@ -114,6 +120,7 @@ class QuotaStore:
             .on_conflict_do_update(
                 index_elements=[_quotas.platform, _quotas.open_id],
                 set_={**rest, "version": _quotas.version + 1},
+                where=or_(_quotas.rest_until.is_(None), _quotas.rest_until < until),
             )
         )
         async with self._database.single() as connection:
@@ -131,40 +138,54 @@ class QuotaStore:
         """Give a project's due jobs their turns, ``limit`` a window from ``first``.
 
         A few statements however many jobs there are, so that an account with ten
-        thousand due posts keeps the others waiting no longer than one with two. Return
-        how many jobs stand in the line before them: those that wait already, and those
-        being run.
+        thousand due posts keeps the others waiting no longer than one with two. They
+        stand behind those that wait already and those being run. Return how many wait
+        already: there the turns of those being run begin.
         """
-        mine = and_(_jobs.project_id == project_id, _jobs.platform == platform)
-        not_begun = and_(mine, _jobs.init_sent_at.is_(None))
-        waiting = and_(
-            _jobs.waiting_for == WaitingFor.QUOTA, _jobs.next_attempt_at >= first
+        not_begun = and_(
+            _jobs.project_id == project_id,
+            _jobs.platform == platform,
+            _jobs.init_sent_at.is_(None),
         )
-        ahead = select(func.count()).where(
-            not_begun, or_(waiting, _jobs.claim_token.is_not(None))
-        )
+        last = slot(first, LINE_TURNS * limit, limit, window=window)
         due = and_(
             not_begun,
             _jobs.status.in_((JobStatus.SCHEDULED, JobStatus.RETRYING)),
             _jobs.next_attempt_at < first,
         )
         async with self._database.write() as connection:
-            taken: int = (await connection.execute(ahead)).scalar_one()
-            for minute in range(LINE_MINUTES):
+            waiting = await _count(
+                connection,
+                not_begun,
+                _jobs.waiting_for == WaitingFor.QUOTA,
+                _jobs.next_attempt_at.between(first, last),
+            )
+            running = await _count(
+                connection, not_begun, _jobs.claim_token.is_not(None)
+            )
+            turn, taken = divmod(waiting + running, limit)
+            room = limit - taken
+            for number in range(min(turn, LINE_TURNS - 1), LINE_TURNS):
                 # The next few by their time; what has its turn is due no longer.
                 some = select(_jobs.id).where(due).order_by(_jobs.scheduled_for)
-                if minute < LINE_MINUTES - 1:
-                    some = some.limit(limit)
-                place = taken + minute * limit
-                turn = slot(first, place, limit, window=window)
+                if number < LINE_TURNS - 1:
+                    some = some.limit(room)
+                at = slot(first, number * limit, limit, window=window)
                 moved = await connection.execute(
                     update(schedule_jobs)
                     .where(_jobs.id.in_(some), due)
-                    .values(next_attempt_at=turn, waiting_for=WaitingFor.QUOTA)
+                    .values(next_attempt_at=at, waiting_for=WaitingFor.QUOTA)
                 )
-                if moved.rowcount < limit:
+                if moved.rowcount < room:
                     break
-        return taken
+                room = limit
+        return waiting
+
+
+async def _count(connection: AsyncConnection, *which: ColumnElement[bool]) -> int:
+    counted = select(func.count()).select_from(schedule_jobs).where(*which)
+    count: int = (await connection.execute(counted)).scalar_one()
+    return count
 
 
 def _named(owner: Owner) -> ColumnElement[bool]:

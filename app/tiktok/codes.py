@@ -17,9 +17,11 @@ _PERMANENT: Final = ErrorClass.PERMANENT
 _RATE_LIMIT: Final = ErrorClass.RATE_LIMIT
 _TRANSIENT: Final = ErrorClass.TRANSIENT
 
+TOKEN_REFUSED: Final = "access_token_invalid"  # noqa: S105 - TikTok's code, no secret
+
 ERROR_CODES: Final[dict[str, ErrorClass]] = {
     # Any call
-    "access_token_invalid": _AUTH,
+    TOKEN_REFUSED: _AUTH,
     "scope_not_authorized": _AUTH,  # a refresh adds no scope
     "scope_permission_missed": _AUTH,
     "invalid_param": _PERMANENT,

@@ -1,0 +1,14 @@
+"""Databases of one process and of four, and a clock set by hand."""
+
+import pytest
+
+from tests.pacing.desks import HandClock
+from tests.store.conftest import database, processes
+
+__all__ = ["database", "processes"]
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """Give a clock."""
+    return HandClock()

@@ -1,0 +1,216 @@
+"""One account's turns, as one or several processes take them."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from app.domain.job import WaitingFor
+from app.domain.outcome import PutOff
+from app.domain.quota import SKEW, WINDOW, QuotaCall
+from app.store.engine import Database
+from app.store.quotas import QuotaStore
+from tests.pacing.desks import (
+    CREATOR,
+    INIT,
+    LIMITS,
+    STATUS,
+    HandClock,
+    asker,
+    most_in_a_window,
+    pacer,
+)
+from tests.support.factories import NOW
+
+
+async def test_a_lone_post_costs_one_statement(
+    database: Database, clock: HandClock
+) -> None:
+    """Its creator_info brings the places of its init and of its polls along."""
+    one = pacer(database, clock)
+    assert await one.turn(asker(), CREATOR) is None
+    row = await QuotaStore(database).load(asker().owner)
+    assert row.version == 1
+    assert await one.turn(asker(), INIT) is None
+    for _ in range(12):
+        clock.go_on(4.9)
+        assert await one.turn(asker(), STATUS) is None
+    assert await QuotaStore(database).load(asker().owner) == row
+
+
+async def test_a_question_without_a_post_takes_its_one_place(
+    database: Database, clock: HandClock
+) -> None:
+    """A compose page that is opened takes nothing from the posts to come."""
+    assert await pacer(database, clock).turn(asker(alone=True), CREATOR) is None
+    quota = (await QuotaStore(database).load(asker().owner)).quota
+    assert {call: quota.taken(call, NOW) for call in QuotaCall} == {
+        CREATOR: 1,
+        INIT: 0,
+        STATUS: 0,
+    }
+
+
+async def test_a_kept_place_lapses(database: Database, clock: HandClock) -> None:
+    """A place that was not used in its time is taken anew, and counted anew."""
+    one = pacer(database, clock)
+    await one.turn(asker(), CREATOR)
+    clock.go_on(16)  # an init's place is kept for a quarter of a window
+    assert await one.turn(asker(), INIT) is None
+    quota = (await QuotaStore(database).load(asker().owner)).quota
+    assert quota.taken(INIT, clock.now()) == 2
+
+
+@pytest.mark.parametrize("call", [INIT, STATUS, CREATOR])
+async def test_who_finds_no_place_is_told_when_there_is_one(
+    database: Database, clock: HandClock, call: QuotaCall
+) -> None:
+    """At that very moment the call may be made."""
+    one = pacer(database, clock)
+    wait = None
+    while wait is None:
+        wait = await one.turn(asker(), call)
+    assert wait.waiting_for is WaitingFor.QUOTA
+    assert clock.now() < wait.until <= clock.now() + 2 * WINDOW + SKEW
+    clock.go_on((wait.until - clock.now()).total_seconds())
+    assert await one.turn(asker(waited=True), call) is None
+
+
+@pytest.mark.parametrize("limit", [1, 100_000])
+async def test_any_limit_works(
+    database: Database, clock: HandClock, limit: int
+) -> None:
+    """A post gets through with one call a minute, and with a great many."""
+    limits = dict.fromkeys(QuotaCall, limit)
+    one = pacer(database, clock, limits=limits)
+    for call in (CREATOR, INIT, STATUS):
+        assert await one.turn(asker(), call) is None
+    again = await one.turn(asker(), STATUS)
+    assert (again is None) == (limit > 1)
+
+
+async def test_processes_share_one_quota(
+    processes: list[Database], clock: HandClock
+) -> None:
+    """However four processes race for an account, no window holds too many."""
+    pacers = [pacer(each, clock) for each in processes]
+    made = dict[str, list[datetime]]()
+
+    async def post(number: int, name: str) -> None:
+        if await pacers[number % 4].turn(asker(name), INIT) is None:
+            made.setdefault(name, []).append(clock.now())
+
+    for _ in range(6):
+        await asyncio.gather(
+            *(post(number, name) for number in range(8) for name in ("1", "2", "3"))
+        )
+        clock.go_on(17)
+    for name in ("1", "2", "3"):
+        assert most_in_a_window(made[name], WINDOW) == LIMITS[INIT]
+        assert len(made[name]) == 2 * LIMITS[INIT]  # at 0 s, and again after 61 s
+
+
+async def test_accounts_do_not_wait_for_each_other(
+    database: Database, clock: HandClock
+) -> None:
+    """A quota is an account's own."""
+    one = pacer(database, clock)
+    while await one.turn(asker("busy"), INIT) is None:
+        pass
+    assert await one.turn(asker("other"), INIT) is None
+
+
+async def test_who_is_refused_stands_in_line(
+    database: Database, clock: HandClock
+) -> None:
+    """Each turn takes as many as the limit; who lost a turn goes to the front."""
+    one = pacer(database, clock)
+    for _ in range(LIMITS[INIT]):
+        assert await one.turn(asker(), INIT) is None
+    turns = [await one.turn(asker(), INIT) for _ in range(8)]
+    lost = await one.turn(asker(waited=True), INIT)
+    first = NOW + WINDOW + SKEW
+    second = first + WINDOW + SKEW
+    put_off = [PutOff(until=first, waiting_for=WaitingFor.QUOTA)] * 6
+    assert turns[:6] == put_off
+    assert [turn.until for turn in turns[6:] if turn] == [second, second]
+    assert lost == put_off[0]
+
+
+async def test_a_crowd_of_accounts_is_forgotten_in_time(
+    database: Database, clock: HandClock
+) -> None:
+    """A process that sees a great many accounts keeps only those in use."""
+    one = pacer(database, clock)
+    for number in range(5):
+        await one.turn(asker(str(number)), STATUS)
+    one._desks |= {
+        asker(f"idle {number}").owner: type(one._desk(asker("0").owner))()
+        for number in range(5000)
+    }
+    await one.turn(asker("new"), STATUS)
+    assert len(one._desks) == 6
+
+
+async def test_a_rest_holds_back_posts_alone(
+    processes: list[Database], clock: HandClock
+) -> None:
+    """In every process: what TikTok has is followed on, and people may ask."""
+    here, there = (pacer(each, clock) for each in processes[:2])
+    await here.turn(asker(), CREATOR)
+    await there.turn(asker(), STATUS)
+    until = NOW + timedelta(hours=1)
+    await here.rest(asker(), until=until, reason=WaitingFor.ACCOUNT_CAP)
+    wait = PutOff(until=until, waiting_for=WaitingFor.ACCOUNT_CAP)
+    for one in (here, there):
+        for _ in range(2):
+            assert await one.turn(asker(), STATUS) is None
+            assert await one.turn(asker(alone=True), CREATOR) is None
+            assert await one.turn(asker(), INIT) == wait
+            assert await one.turn(asker(), CREATOR) == wait
+        assert await one.turn(asker("other"), INIT) is None
+    clock.go_on(3600)
+    assert await there.turn(asker(), INIT) is None
+
+
+async def test_an_idle_account_that_rests_is_not_taken_for_idle(
+    database: Database, clock: HandClock
+) -> None:
+    """A rest of hours outlasts everything that was taken before it."""
+    until = NOW + timedelta(hours=1)
+    await pacer(database, clock).rest(
+        asker(), until=until, reason=WaitingFor.ACCOUNT_CAP
+    )
+    clock.go_on(1800)
+    wait = await pacer(database, clock).turn(asker(), INIT)
+    assert wait == PutOff(until=until, waiting_for=WaitingFor.ACCOUNT_CAP)
+
+
+async def test_a_shorter_rest_ends_no_longer_one(
+    database: Database, clock: HandClock
+) -> None:
+    """A job that met a short limit does not wake an account that met its daily cap."""
+    one = pacer(database, clock)
+    until = NOW + timedelta(hours=1)
+    await one.rest(asker(), until=until, reason=WaitingFor.ACCOUNT_CAP)
+    soon = NOW + timedelta(seconds=30)
+    await one.rest(asker(), until=soon, reason=WaitingFor.QUOTA)
+    wait = await one.turn(asker(), INIT)
+    assert wait == PutOff(until=until, waiting_for=WaitingFor.ACCOUNT_CAP)
+
+
+async def test_when_the_app_rests_every_process_knows_within_seconds(
+    processes: list[Database], clock: HandClock
+) -> None:
+    """The app's cap holds back every account, five seconds later at the latest."""
+    here, there = (pacer(each, clock) for each in processes[:2])
+    await there.turn(asker("2"), INIT)
+    until = NOW + timedelta(hours=1)
+    await here.rest(asker("1"), until=until, reason=WaitingFor.APP_CAP)
+    wait = PutOff(until=until, waiting_for=WaitingFor.APP_CAP)
+    assert await here.turn(asker("3"), INIT) == wait
+    clock.go_on(5)
+    assert await there.turn(asker("2"), INIT) == wait
+    assert await there.turn(asker("2"), STATUS) is None
+    clock.go_on(3595)
+    assert await there.turn(asker("2"), INIT) is None
