@@ -25,7 +25,7 @@ def every_error(kind: type[errors.SchedulerError]) -> Iterator[Any]:
         yield from every_error(each)
 
 
-@pytest.mark.parametrize("kind", set(every_error(errors.SchedulerError)))
+@pytest.mark.parametrize("kind", dict.fromkeys(every_error(errors.SchedulerError)))
 def test_every_error_of_the_domain_has_a_status(
     kind: type[errors.SchedulerError],
 ) -> None:
