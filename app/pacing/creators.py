@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from app.grants.grants import Access
 from app.tiktok import CreatorInfo
@@ -22,10 +22,16 @@ class _Slot:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     info: CreatorInfo | None = None
     fresh_until: datetime | None = None
+    answers: int = 0
+    latest: object = None
 
 
 class CreatorCache:
-    """One question per account at a time; only good answers are kept."""
+    """One question per account at a time, for all who want to know.
+
+    Whoever waited for its answer takes it, even a fault, or many would each wait for a
+    TikTok that hangs, one after another. Only good answers are kept for later.
+    """
 
     def __init__(self) -> None:
         self._slots: dict[tuple[str, int], _Slot] = {}
@@ -42,11 +48,15 @@ class CreatorCache:
         # A new grant may belong to another creator: its version is part of the key.
         key = (f"{access.platform}|{access.project_id}", access.version)
         slot = self._slots.setdefault(key, _Slot())
+        answers = slot.answers
         async with slot.lock:
+            if slot.answers != answers:
+                return cast("CreatorInfo | Other", slot.latest)
             if slot.fresh_until is not None and now() < slot.fresh_until and slot.info:
                 return slot.info
             asked_at = now()
             answer = await ask()
+            slot.answers, slot.latest = slot.answers + 1, answer
             if isinstance(answer, CreatorInfo):
                 slot.info, slot.fresh_until = answer, asked_at + REUSE
             return answer

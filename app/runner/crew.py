@@ -117,7 +117,7 @@ class Crew:
             job, outcome, now=now, policy=self._rules.retry, random=self._rules.random
         )
         written = await effects.persist(
-            lambda: self._tools.claims.apply(job, change, now=now)
+            lambda: self._tools.claims.apply(job, change, now=now), even_late=True
         )
         if written is None:
             raise ClaimLost

@@ -57,7 +57,7 @@ class LiveEffects:
         self._until = min(until or self._lease_until, self._lease_until)
         self._began = tools.clock.now()
         self._asker: Asker | None = None
-        self._persist_until = self._lease_until
+        self._stop_by: datetime | None = None
         self.stopping = False
         self.interruptible = False
 
@@ -70,8 +70,7 @@ class LiveEffects:
     def stop(self) -> None:
         """Let nothing new begin, and do not wait long for a database that is away."""
         self.stopping = True
-        patience = self.now() + timedelta(seconds=STOP_PATIENCE_SECONDS)
-        self._persist_until = min(self._lease_until, patience)
+        self._stop_by = self.now() + timedelta(seconds=STOP_PATIENCE_SECONDS)
 
     def now(self) -> datetime:
         """Return the current time."""
@@ -152,7 +151,7 @@ class LiveEffects:
     async def clear_init(self, job: Job) -> Job | None:
         """Write that TikTok did not take the init."""
         return await self.persist(
-            lambda: self._tools.claims.clear_init(job, now=self.now())
+            lambda: self._tools.claims.clear_init(job, now=self.now()), even_late=True
         )
 
     async def revoke_media(self, job: Job) -> bool:
@@ -180,7 +179,8 @@ class LiveEffects:
     async def save_publish_id(self, job: Job, publish_id: str) -> Job | None:
         """Write TikTok's id down."""
         return await self.persist(
-            lambda: self._tools.claims.save_publish_id(job, publish_id, now=self.now())
+            lambda: self._tools.claims.save_publish_id(job, publish_id, now=self.now()),
+            even_late=True,
         )
 
     async def status(self, access: Access, publish_id: str) -> PublishStatus | Fault:
@@ -190,18 +190,28 @@ class LiveEffects:
                 access.token, publish_id, timeout=self._call_seconds()
             )
 
-    async def persist(self, write: Callable[[], Awaitable[Result]]) -> Result:
-        """Write, however long the database is away, while the claim lasts.
+    async def persist(
+        self, write: Callable[[], Awaitable[Result]], *, even_late: bool = False
+    ) -> Result:
+        """Write, however long the database is away, while the lease lasts.
 
-        Raises ClaimLost after that: the job is then another worker's.
+        Raises ClaimLost after that. ``even_late`` goes on: while the database is away
+        nobody else takes the job over, and if somebody did, the write finds the claim
+        token changed.
         """
         while True:
             try:
                 return await write()
             except StoreUnavailable:
-                if self.now() >= self._persist_until:
+                if self._gives_up(even_late=even_late):
                     raise ClaimLost from None
                 await self._tools.clock.sleep(STORE_RETRY_SECONDS)
+
+    def _gives_up(self, *, even_late: bool) -> bool:
+        now = self.now()
+        if self._stop_by is not None and now >= self._stop_by:
+            return True
+        return not even_late and now >= self._lease_until
 
     def _seconds_left(self) -> float:
         return max(0.0, (self._until - self.now()).total_seconds())

@@ -117,7 +117,13 @@ class Runner:
     ) -> None:
         """Claim and run until nothing is left, or no time to begin anything."""
         while self._now() < time.until and not stop.is_set():
-            began = await self._fill(crew, tally, time)
+            try:
+                began = await self._fill(crew, tally, time)
+            except StoreUnavailable:
+                if not tally.claimed:
+                    raise
+                log.warning("the database does not answer; nothing more is claimed")
+                return  # what was begun has the rest of the time to end
             if not began and not len(crew):
                 return
             if not began or not self._free(crew):

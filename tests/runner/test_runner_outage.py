@@ -104,28 +104,51 @@ async def test_the_runner_outlives_its_own_mistakes(
     assert (await worker.job(job)).status == "posted"
 
 
+@pytest.mark.parametrize("from_write", ["save_publish_id", "apply"])
 async def test_an_outage_in_the_middle_does_not_prolong_a_tick(
-    stage: Stage, worker: Worker
+    stage: Stage, worker: Worker, from_write: str
 ) -> None:
-    """The tick ends in time even if it can write nothing down."""
-    job = await stage.job(worker)
-    stage.stuck(job)
-    alone = await stage.worker(max_in_flight=2)
-    alone.claims.after["save_publish_id"] = lambda: alone.claims.away.update(
-        dict.fromkeys([*WRITES, "claim_due"], 10**6)
-    )
-    second = await stage.job(worker)
-    stage.fault("init", "slow", seconds=0.2, rule=of(second))
+    """The tick ends in time even if it can neither claim nor write down any more."""
+    slow, quick = await stage.job(worker), await stage.job(worker)
+    stage.stuck(slow)
+
+    def outage() -> None:
+        if worker.claims.done.count("save_publish_id") >= 1:
+            worker.claims.away.update(dict.fromkeys([*WRITES, "claim_due"], 10**6))
+
+    worker.claims.after[from_write] = outage
     loop = asyncio.get_running_loop()
     began = loop.time()
     with suppress(StoreUnavailable):
-        await alone.tick(budget=2)
+        await worker.tick(budget=2)
     assert loop.time() - began < 3
-    stage.unstick(job)
+    stage.unstick(slow)
     stage.clock.go_on(timedelta(seconds=301))
-    await worker.tick()
-    assert (await worker.job(job)).status == "posted"
-    assert len(stage.calls(Call.INIT, job)) == 1
+    await (await stage.worker()).tick()
+    for job in (slow, quick):
+        assert (await worker.job(job)).status == "posted"
+        assert len(stage.calls(Call.INIT, job)) == 1
+
+
+async def test_an_outage_that_outlasts_a_lease_loses_no_id(
+    stage: Stage, worker: Worker
+) -> None:
+    """While nobody else could take the job over, TikTok's id is still worth writing."""
+    job = await stage.job(worker)
+    worker.claims.away["save_publish_id"] = 3
+
+    async def lease_ends() -> None:
+        if "save_publish_id failed" in worker.claims.done:
+            stage.clock.go_to(job.created_at + timedelta(seconds=301))
+
+    worker.claims.before["save_publish_id"] = lease_ends
+    await worker.tick(budget=400)
+    kept = await worker.job(job)
+    (init,) = stage.calls(Call.INIT)
+    assert (kept.publish_id, kept.attempts) == (init.publish_id, 0)
+    stage.clock.go_to(kept.next_attempt_at)
+    assert (await worker.tick()).posted == 1
+    assert len(stage.calls(Call.INIT)) == 1
 
 
 @pytest.mark.parametrize(

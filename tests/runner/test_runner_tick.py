@@ -199,3 +199,15 @@ async def test_due_jobs_run_in_the_order_of_their_times(
     sent = [record.title for record in stage.calls(Call.INIT)]
     assert sent == [jobs[i].asset_id for i in (1, 2, 0)]
     assert (await worker.job(jobs[0])).status is JobStatus.POSTED
+
+
+async def test_one_question_serves_all_who_wait_for_its_answer(
+    stage: Stage, worker: Worker
+) -> None:
+    """Where TikTok hangs, an account's jobs do not wait for it one after another."""
+    hasty = await stage.worker(http_timeout_seconds=0.5)
+    jobs = [await stage.job(worker) for _ in range(8)]
+    stage.fault("creator_info", "hang", rule={"times": None})
+    report = await hasty.tick()
+    assert (report.claimed, report.retrying) == (8, 8)
+    assert len(stage.calls(Call.CREATOR_INFO)) < len(jobs)
