@@ -1,12 +1,19 @@
 """Which network addresses may be called. Pure."""
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+)
 from typing import Final
 
-Address = IPv4Address | IPv6Address
+NAT64: Final = IPv6Network("64:ff9b::/96")
+"""Leads to the IPv4 address in its last 32 bits. RFC 6052"""
 
-NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
-"""An IPv4 address hides in the last 32 bits of these. RFC 6052, RFC 8215"""
+SPECIAL: Final = IPv4Network("192.0.0.0/24")
+"""For protocols, not for hosts; older Pythons take some of it for global. RFC 6890"""
 
 
 def is_public(text: str) -> bool:
@@ -15,24 +22,22 @@ def is_public(text: str) -> bool:
     Raises ValueError for what is no address.
     """
     address = ip_address(text.partition("%")[0])
-    return all(_is_global(each) for each in (address, *_wrapped(address)))
+    if isinstance(address, IPv4Address):
+        return _is_global(address) and address not in SPECIAL
+    embedded = _embedded(address)
+    if embedded is not None:
+        return is_public(str(embedded))
+    # Teredo, 6to4 and the like lead to IPv4 hosts that nobody vetted.
+    tunnels = address.sixtofour is not None or address.teredo is not None
+    return _is_global(address) and not tunnels
 
 
-def _is_global(address: Address) -> bool:
+def _is_global(address: IPv4Address | IPv6Address) -> bool:
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-def _wrapped(address: Address) -> tuple[Address, ...]:
-    """Return the IPv4 addresses that an IPv6 address leads to."""
-    if isinstance(address, IPv4Address):
-        return ()
-    found: list[Address] = []
-    if address.ipv4_mapped is not None:
-        return (address.ipv4_mapped,)
-    if address.sixtofour is not None:
-        found.append(address.sixtofour)
-    if address.teredo is not None:
-        found.extend(address.teredo)
-    if any(address in network for network in NAT64):
-        found.append(IPv4Address(int(address) & 0xFFFF_FFFF))
-    return tuple(found)
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address only spells differently."""
+    if address in NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped
