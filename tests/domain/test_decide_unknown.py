@@ -1,6 +1,7 @@
 """decide(): inits whose fate is not known, and workers that went away."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -78,6 +79,7 @@ def test_an_abandoned_job_goes_on_under_the_new_claim(
     assert change.next_attempt_at == job.next_attempt_at
     assert change.attempt_started_at == NOW
     assert change.init_sent_at == job.init_sent_at
+    assert change.publish_id == job.publish_id
     after = applied(job, change)
     assert (after.claim_token, after.attempts) == (job.claim_token, 1)
 
@@ -98,3 +100,14 @@ def test_a_job_that_fails_in_flight_keeps_its_guard(
     job = in_flight(a_job())
     assert decided(job, kind(fault=A_FAULT, in_flight=True)).init_sent_at == NOW
     assert decided(job, kind(fault=A_FAULT)).init_sent_at is None
+
+
+@pytest.mark.parametrize("kind", [Rejected, AuthLost])
+def test_only_a_failure_in_doubt_is_looked_at_again(
+    kind: type[Rejected | AuthLost],
+) -> None:
+    """A minute later TikTok is asked about the open init; a closed one is settled."""
+    job = in_flight(a_job())
+    open_ = decided(job, kind(fault=A_FAULT, in_flight=True))
+    assert open_.confirm_at == NOW + timedelta(minutes=1)
+    assert decided(job, kind(fault=A_FAULT)).confirm_at is None

@@ -100,6 +100,7 @@ def test_a_daily_cap_at_the_last_attempt_holds_the_post_back() -> None:
     assert change.init_sent_at is None
     assert change.last_error is not None
     assert change.last_error.code == "spam_risk_too_many_posts"
+    assert change.last_error.at == NOW
     assert change.entry is not None
 
 

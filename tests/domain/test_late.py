@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.domain.confirmation import CONFIRM_STEPS, next_confirmation
 from app.domain.job import Delivery, ErrorClass, FailureReason, Job, JobStatus
-from app.domain.late import FailedForGood, NoWord, Truth, decide_late
+from app.domain.late import FailedForGood, NotAsked, NoWord, Truth, decide_late
 from app.domain.outcome import InInbox, Published
 from app.domain.post import Post, PostMode, PrivacyLevel
 from app.domain.transition import TRANSITIONS, Transition, posted
@@ -58,6 +58,7 @@ truths = st.sampled_from(
         InInbox(publish_id="pub-1"),
         FailedForGood(fault=A_FAULT),
         NoWord(),
+        NotAsked(until=LATER),
     ]
 )
 
@@ -142,6 +143,21 @@ def test_a_post_in_moderation_is_asked_about_again() -> None:
         confirm_tries=3,
         attempt_started_at=None,
     )
+
+
+@pytest.mark.parametrize("job", [FAILED, POSTED])
+def test_a_question_that_was_not_asked_is_no_try(job: Job) -> None:
+    """Where the quota is used up, asking waits and costs none of the tries."""
+    change = late(job, NotAsked(until=LATER + MINUTE))
+    assert change.to is job.status
+    assert (change.confirm_at, change.confirm_tries) == (LATER + MINUTE, 2)
+
+
+def test_a_private_post_is_asked_about_no_more() -> None:
+    """TikTok gives it no id, so there is nothing to wait for."""
+    private = replace(POSTED, post=Post(privacy_level=PrivacyLevel.SELF_ONLY))
+    change = late(private, Published(publish_id="pub-1"))
+    assert (change.to, change.confirm_at) == (JobStatus.POSTED, None)
 
 
 @pytest.mark.parametrize("job", [FAILED, POSTED])

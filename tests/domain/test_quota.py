@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.job import WaitingFor
-from app.domain.quota import IDLE, SKEW, WINDOW, Places, QuotaCall, Use, cap_of, slot
+from app.domain.quota import (
+    IDLE,
+    LINE_TURNS,
+    SKEW,
+    WINDOW,
+    Places,
+    QuotaCall,
+    Use,
+    cap_of,
+    slot,
+)
 from tests.domain.jobs import NOW
 
 LIMITS = {QuotaCall.CREATOR_INFO: 20, QuotaCall.INIT: 6, QuotaCall.STATUS: 30}
@@ -77,6 +87,13 @@ def test_a_queue_gets_its_turns_one_minute_apart() -> None:
     """Each window takes as many as the limit allows, in order."""
     turns = [slot(NOW, position, 2) for position in range(5)]
     assert turns == [NOW, NOW, NOW + SPAN, NOW + SPAN, NOW + 2 * SPAN]
+    assert slot(NOW, 1, 1, window=timedelta(seconds=2)) == NOW + timedelta(seconds=3)
+
+
+def test_a_long_line_is_told_its_turns_only_so_far() -> None:
+    """Who is told the last turn asks again then, in case the line got shorter."""
+    assert slot(NOW, LINE_TURNS - 1, 1) == NOW + (LINE_TURNS - 1) * SPAN
+    assert slot(NOW, 10_000, 1) == NOW + (LINE_TURNS - 1) * SPAN
 
 
 @pytest.mark.parametrize(
