@@ -39,6 +39,31 @@ def test_no_minute_holds_more_calls_than_allowed(waits: list[int], limit: int) -
         assert sum(start <= call < start + WINDOW for call in made) <= limit
 
 
+takes = st.tuples(
+    st.integers(0, 30_000),  # milliseconds since the take before
+    st.lists(st.floats(0, 1), min_size=1, max_size=4),  # when each place is used
+    st.integers(0, 90_000),  # milliseconds for which they may be
+)
+
+
+@given(takes=st.lists(takes, max_size=40), limit=st.integers(1, 6))
+def test_nor_do_places_that_were_kept_for_later(
+    takes: list[tuple[int, list[float], int]], limit: int
+) -> None:
+    """Whenever in its time a place is used, the minutes around it stay within limits."""
+    quota, now, made = IDLE, NOW, list[datetime]()
+    for wait, shares, millis in takes:
+        now += timedelta(milliseconds=wait)
+        usable = timedelta(milliseconds=millis)
+        wish = {STATUS: Places(len(shares), usable)}
+        taken = quota.take(wish, {**LIMITS, STATUS: limit}, now)
+        if taken is not None:
+            quota = taken
+            made += [now + usable * share for share in shares]
+    for start in made:
+        assert sum(start <= call < start + WINDOW for call in made) <= limit
+
+
 @given(waits=waits)
 def test_a_place_is_free_exactly_when_it_is_said_to_be(waits: list[int]) -> None:
     """Who comes at that moment gets the place, and a microsecond before it nobody."""
@@ -87,6 +112,11 @@ def test_a_queue_gets_its_turns_one_minute_apart() -> None:
     """Each window takes as many as the limit allows, in order."""
     turns = [slot(NOW, position, 2) for position in range(5)]
     assert turns == [NOW, NOW, NOW + SPAN, NOW + SPAN, NOW + 2 * SPAN]
+
+
+def test_a_queue_gets_no_turn_that_is_far_off() -> None:
+    """Much may change until then: who is late in it asks again at its last turn."""
+    assert slot(NOW, 10_000, 2) == NOW + (LINE_TURNS - 1) * SPAN
     assert slot(NOW, 1, 1, window=timedelta(seconds=2)) == NOW + timedelta(seconds=3)
 
 

@@ -3,9 +3,10 @@
 import pytest
 
 from tests.pacing.desks import HandClock
+from tests.runner.conftest import stage
 from tests.store.conftest import database, processes
 
-__all__ = ["database", "processes"]
+__all__ = ["database", "processes", "stage"]
 
 
 @pytest.fixture

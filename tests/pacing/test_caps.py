@@ -1,0 +1,137 @@
+"""TikTok's daily caps and refusals: who rests, for how long, and what it costs."""
+
+from datetime import timedelta
+
+import pytest
+
+from app.domain.job import Job, WaitingFor
+from app.domain.lifecycle import CAP_PATIENCE
+from app.pacing.pacer import APP_REST_SEEN
+from app.sandbox.recording import Call
+from app.service.words import notice
+from tests.runner.stage import Stage, Worker, of
+
+TOO_MANY = "spam_risk_too_many_posts"
+APP_CAP = "reached_active_user_cap"
+
+
+@pytest.fixture
+async def worker(stage: Stage) -> Worker:
+    """Give one process, with two connected accounts."""
+    worker = await stage.worker()
+    await stage.connect(worker, "proj_1")
+    await stage.connect(worker, "proj_2")
+    return worker
+
+
+async def refused(stage: Stage, worker: Worker, code: str) -> Job:
+    """Let one job's init be refused, and give the job as it is then."""
+    job = await stage.job(worker)
+    stage.fault("init", "error", rule=of(job), code=code)
+    await worker.tick()
+    return await worker.job(job)
+
+
+@pytest.mark.parametrize(
+    ("code", "waiting_for"),
+    [(TOO_MANY, WaitingFor.ACCOUNT_CAP), ("rate_limit_exceeded", WaitingFor.QUOTA)],
+)
+async def test_what_one_post_was_refused_for_spares_the_next(
+    stage: Stage, worker: Worker, code: str, waiting_for: WaitingFor
+) -> None:
+    """The account rests until the refused job's own retry; other accounts go on."""
+    first = await refused(stage, worker, code)
+    assert (first.status, first.attempts) == ("retrying", 1)
+    same, other = await stage.job(worker), await stage.job(worker, project_id="proj_2")
+    await worker.tick()
+    same = await worker.job(same)
+    assert (await worker.job(other)).status == "posted"
+    assert (same.status, same.attempts, same.last_error) == ("scheduled", 0, None)
+    assert (same.waiting_for, same.next_attempt_at) == (
+        waiting_for,
+        first.next_attempt_at,
+    )
+    assert not stage.calls(Call.INIT, same)
+    assert await worker.ledger(same) == ()
+    said = notice(same, run_by_cron=False, now=stage.clock.now())
+    assert said is not None
+    assert "Goes on by itself" in said
+    stage.clock.go_to(same.next_attempt_at)
+    await worker.tick()
+    assert [(await worker.job(job)).status for job in (first, same)] == ["posted"] * 2
+
+
+async def test_the_apps_cap_holds_back_every_account_of_every_worker(
+    stage: Stage, worker: Worker
+) -> None:
+    """A worker that knows of it holds back at once, the others within five seconds."""
+    other = await stage.worker()
+    seen = await stage.job(other)
+    await other.tick()
+    assert (await other.job(seen)).status == "posted"
+    first = await refused(stage, worker, APP_CAP)
+    stage.clock.go_on(APP_REST_SEEN)
+    for each in (worker, other):
+        job = await stage.job(each, project_id="proj_2")
+        await each.tick()
+        job = await each.job(job)
+        assert (job.status, job.attempts) == ("scheduled", 0)
+        assert (job.waiting_for, job.next_attempt_at) == (
+            WaitingFor.APP_CAP,
+            first.next_attempt_at,
+        )
+        assert not stage.calls(Call.INIT, job)
+
+
+async def test_what_tiktok_has_is_followed_while_the_account_rests(
+    stage: Stage, worker: Worker
+) -> None:
+    """A cap is about new posts: what is done is called posted, not an hour later."""
+    other = await stage.worker()
+    followed = await stage.job(worker)
+    stage.stuck(followed)
+    async with stage.running(worker):
+        await stage.until_called(Call.STATUS)
+        await refused(stage, other, TOO_MANY)
+        # As if the worker had to ask for every place, as one that took over has to.
+        worker.runner._tools.pacer._desks.clear()
+        polls = len(stage.calls(Call.STATUS))
+        await stage.until_called(Call.STATUS, polls + 3)
+        stage.unstick(followed)
+        await stage.signals.until(lambda: "apply" in worker.claims.done)
+    assert (await worker.job(followed)).status == "posted"
+
+
+async def test_a_cap_on_the_last_attempt_puts_off_for_days(
+    stage: Stage, worker: Worker
+) -> None:
+    """It passes within a day, so only after three does the job fail of it."""
+    job = await stage.job(worker, max_attempts=1)
+    stage.fault("init", "error", rule={"times": None, **of(job)}, code=TOO_MANY)
+    await worker.tick()
+    waits = await worker.job(job)
+    assert (waits.status, waits.attempts) == ("scheduled", 0)
+    assert waits.waiting_for is WaitingFor.ACCOUNT_CAP
+    assert waits.last_error is not None
+    assert waits.last_error.code == TOO_MANY
+    stage.clock.go_to(job.scheduled_for + CAP_PATIENCE)
+    await worker.tick()
+    failed = await worker.job(job)
+    assert (failed.status, failed.failure_reason) == ("failed", "max_attempts")
+    assert [it.decision for it in await worker.ledger(job)] == [
+        "scheduled",
+        "failed:max_attempts",
+    ]
+
+
+async def test_a_cap_passed_within_three_days_still_posts(
+    stage: Stage, worker: Worker
+) -> None:
+    """Nothing is lost by a cap that was met at the last attempt."""
+    job = await stage.job(worker, max_attempts=1)
+    stage.fault("init", "error", rule={"times": 3, **of(job)}, code=TOO_MANY)
+    for _ in range(4):
+        await worker.tick()
+        stage.clock.go_on(timedelta(hours=2))
+    done = await worker.job(job)
+    assert (done.status, done.attempts) == ("posted", 0)
