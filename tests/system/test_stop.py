@@ -1,0 +1,144 @@
+"""Told to stop, a program gives its jobs back and leaves; the next one goes on."""
+
+import asyncio
+
+import httpx
+
+from app.domain.job import JobStatus
+from app.sandbox.recording import Call
+from tests.system.programs import Program, until
+from tests.system.site import CRON_SECRET, Site
+
+QUICKLY = 5.0
+"""Seconds; a claim would last 60 and a poll 30, so giving back is told from waiting."""
+
+
+async def worker(site: Site) -> Program:
+    """Start a worker and wait until it works."""
+    program = await site.programs.start("worker")
+    await program.says("worker started")
+    return program
+
+
+def let_tiktok_finish(site: Site) -> None:
+    """Publish what is stuck."""
+    for post in site.tiktok.sandbox.posts:
+        post.status = post.status.PUBLISH_COMPLETE
+        post.published_at = site.tiktok.sandbox.now()
+
+
+async def assert_posted_once(site: Site, job_id: str) -> None:
+    """Look at the job, its ledger, and what TikTok has of it."""
+    job = await site.ended(await site.house.jobs.get(job_id))
+    assert (job.status, job.attempts) == (JobStatus.POSTED, 0)
+    assert len(site.calls(Call.INIT)) == 1
+    assert site.published == 1
+    assert len(await site.house.jobs.attempts(job_id)) == 1
+
+
+async def test_sigterm_in_mid_poll_hands_the_job_to_another_worker(site: Site) -> None:
+    """It leaves with 0 at once; the job goes on elsewhere and costs no attempt."""
+    site.script("init", fault={"kind": "processing", "stuck": True})
+    first = await worker(site)
+    job = await site.post()
+    await site.called(Call.STATUS, times=2)
+    second = await worker(site)
+    ended, seconds = await first.stop()
+    assert (ended.code, ended.out) == (0, "")
+    assert seconds < QUICKLY
+    given_back = await site.house.jobs.get(job.id)
+    assert given_back.attempts == 0
+    asked = len(site.calls(Call.STATUS))
+    await site.called(Call.STATUS, times=asked + 1)
+    let_tiktok_finish(site)
+    await assert_posted_once(site, job.id)
+    ended, _ = await second.stop()
+    assert ended.code == 0
+
+
+async def test_sigterm_in_mid_init_waits_for_the_answer(site: Site) -> None:
+    """Only that tells whether TikTok took the post, so it is written before the end."""
+    site.script("init", fault={"kind": "slow", "seconds": 1.0})
+    first = await worker(site)
+    job = await site.post()
+    await site.called(Call.INIT)
+    ended, seconds = await first.stop()
+    assert ended.code == 0
+    assert seconds < QUICKLY
+    given_back = await site.house.jobs.get(job.id)
+    assert given_back.claim_token is None
+    assert given_back.publish_id is not None
+    assert (await site.programs.run("tick")).code == 0
+    await assert_posted_once(site, job.id)
+
+
+async def test_sigkill_in_mid_poll_is_made_good_after_the_lease(site: Site) -> None:
+    """The next worker asks for the same publish_id and sends no second init."""
+    lease = {"CLAIM_TIMEOUT_SECONDS": "4", "POLL_DEADLINE_SECONDS": "3"}
+    site.script("init", fault={"kind": "processing", "stuck": True})
+    first = await site.programs.start("worker", **lease)
+    job = await site.post()
+    await site.called(Call.STATUS)
+    await first.kill()
+    let_tiktok_finish(site)
+    assert (await site.house.jobs.get(job.id)).claim_token is not None
+    await site.programs.start("worker", **lease)
+    ended = await site.ended(job)
+    assert (ended.status, ended.attempts) == (JobStatus.POSTED, 1)
+    assert (len(site.calls(Call.INIT)), site.published) == (1, 1)
+    ledger = await site.house.jobs.attempts(job.id)
+    assert [entry.outcome for entry in ledger] == ["abandoned", "published"]
+
+
+async def test_sigterm_ends_a_cron_tick_and_the_server_at_once(
+    sqlite_site: Site,
+) -> None:
+    """The tick still answers with its report; the next one finishes the job."""
+    site = sqlite_site
+    site.script("init", fault={"kind": "processing", "stuck": True})
+    job = await site.post()
+    server, url = await site.serve(RUNNER="cron")
+    async with asyncio.TaskGroup() as group, httpx.AsyncClient(timeout=30) as client:
+        tick = group.create_task(
+            client.post(
+                f"{url}/cron/tick",
+                headers={"Authorization": f"Bearer {CRON_SECRET}"},
+            )
+        )
+        await site.called(Call.STATUS)
+        ended, seconds = await server.stop()
+        report = (await tick).json()
+    assert ended.code == 0
+    assert seconds < QUICKLY
+    assert (report["claimed"], report["inFlight"], report["failed"]) == (1, 1, 0)
+    let_tiktok_finish(site)
+    assert (await site.programs.run("tick")).code == 0
+    await assert_posted_once(site, job.id)
+
+
+async def test_sigterm_ends_the_embedded_runner_too(sqlite_site: Site) -> None:
+    """`serve` posts by itself, and hands back when it is told to stop."""
+    site = sqlite_site
+    site.script("init", fault={"kind": "processing", "stuck": True})
+    job = await site.post()
+    server, _ = await site.serve()
+    await site.called(Call.STATUS)
+    ended, seconds = await server.stop()
+    assert ended.code == 0
+    assert seconds < QUICKLY
+    given_back = await site.house.jobs.get(job.id)
+    assert (given_back.claim_token, given_back.attempts) == (None, 0)
+
+
+async def test_many_jobs_are_handed_back_together(sqlite_site: Site) -> None:
+    """A full worker leaves as quickly as one with a single job."""
+    site = sqlite_site
+    site.script("init", fault={"kind": "processing", "stuck": True}, times=None)
+    jobs = [await site.post(f"proj_{number}") for number in range(20)]
+    first = await site.programs.start("worker")
+    await until(lambda: len({call.open_id for call in site.calls(Call.STATUS)}) == 20)
+    ended, seconds = await first.stop()
+    assert ended.code == 0
+    assert seconds < QUICKLY
+    kept = [await site.house.jobs.get(job.id) for job in jobs]
+    assert {(job.claim_token, job.attempts) for job in kept} == {(None, 0)}
