@@ -46,7 +46,11 @@ def test_no_secret_reaches_a_line(
     ours = structlog.get_logger("app.test")
     ours.info(text)
     ours.info(
-        "event", value=text, deep={"a": [text, {"b": (text,)}]}, raw=text.encode()
+        "event",
+        value=text,
+        deep={"a": [text, {"b": (text,)}]},
+        raw=text.encode(),
+        cause=ValueError(text),
     )
     logging.getLogger("library").warning("said %s", text)
     try:
@@ -55,7 +59,7 @@ def test_no_secret_reaches_a_line(
         ours.exception("broken")
 
     written = capsys.readouterr().err
-    assert written.count("[redacted]") >= 6
+    assert written.count("[redacted]") >= 7
     assert secret not in written
 
 

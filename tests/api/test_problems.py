@@ -35,6 +35,13 @@ def test_every_error_of_the_domain_has_a_status(
     assert problem.status_code != 500
 
 
+def test_an_unknown_exception_says_nothing() -> None:
+    """What nobody foresaw is a 500, and its text stays inside."""
+    problem = problem_of(ValueError("hunter2"))
+    assert problem.status_code == 500
+    assert b"hunter2" not in problem.body
+
+
 def test_codes_tell_errors_apart() -> None:
     """Two kinds of error never share a code."""
     codes = [kind.code for kind in every_error(errors.SchedulerError)]

@@ -123,6 +123,12 @@ def test_a_wait_is_explained(reason: WaitingFor, status: JobStatus) -> None:
     assert text == f"{WAITING[reason]} Goes on by itself within a minute."
 
 
+def test_a_job_at_work_names_no_next_time() -> None:
+    """While a worker has the job, its next time is only the end of the lease."""
+    text = said(replace(a_job(), waiting_for=WaitingFor.TIKTOK))
+    assert text == WAITING[WaitingFor.TIKTOK]
+
+
 def test_a_draft_is_finished_by_the_person() -> None:
     """An inbox post is no post yet: it is finished in TikTok's app."""
     job = waiting_job(
