@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from app.domain.clock import Clock, SystemClock
 from app.domain.quota import Limits, QuotaCall
 from app.grants.grants import Grants
+from app.metrics import Metrics
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Pacer
 from app.runner.attempt import PollPolicy
@@ -58,6 +59,7 @@ class House:
     pacer: Pacer
     creators: CreatorCache
     runner: Runner
+    metrics: Metrics
 
 
 @asynccontextmanager
@@ -108,6 +110,7 @@ def open_vault(settings: Settings) -> Vault:
 def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -> House:
     accounts = AccountStore(database, vault)
     tools = _tools(settings, clock, database, accounts)
+    metrics = Metrics()
     return House(
         settings=settings,
         clock=clock,
@@ -121,8 +124,13 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
         pacer=tools.pacer,
         creators=tools.creators,
         runner=Runner(
-            tools, _rules(settings), _capacity(settings), _chores(tools, database)
+            tools,
+            _rules(settings),
+            _capacity(settings),
+            _chores(tools, database),
+            metrics=metrics,
         ),
+        metrics=metrics,
     )
 
 

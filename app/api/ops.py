@@ -3,6 +3,8 @@
 from typing import Final, Literal
 
 from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.api.fields import Answer
 from app.api.problems import ProblemResponse, declared
@@ -44,3 +46,16 @@ async def readyz(services: Wired) -> Health | ProblemResponse:
     if found is Readiness.READY:
         return Health()
     return ProblemResponse(503, code=found, detail=_DETAILS[found])
+
+
+@router.get(
+    "/metrics",
+    operation_id="getMetrics",
+    summary="Are posts late, and what became of them?",
+    response_class=PlainTextResponse,
+)
+async def metrics(services: Wired) -> PlainTextResponse:
+    """Answer in Prometheus' text format."""
+    return PlainTextResponse(
+        await services.metrics.render(), media_type=CONTENT_TYPE_PLAIN_0_0_4
+    )

@@ -13,6 +13,7 @@ from app.service.connect import ConnectService
 from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.media import MediaService
+from app.service.metrics import MetricsService
 from app.service.readiness import Readiness
 from app.service.tiktok_events import TikTokEventService
 
@@ -27,6 +28,7 @@ class Services:
     keys: KeyService
     tiktok_events: TikTokEventService
     media: MediaService | None  # None: the gateway is off
+    metrics: MetricsService
     tick: Callable[[], Awaitable[TickReport]]
     readiness: Callable[[], Awaitable[Readiness]]
     clock: Clock

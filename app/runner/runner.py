@@ -14,6 +14,7 @@ from app.domain.job import Job
 from app.domain.lifecycle import decide
 from app.domain.outcome import Abandoned, Outcome
 from app.domain.transition import Transition
+from app.metrics import Metrics
 from app.runner.chores import Chores
 from app.runner.crew import Crew, Rules
 from app.runner.live import Tools
@@ -53,8 +54,15 @@ class Runner:
     """Runs due jobs; the table is the truth, nothing is kept here that matters."""
 
     def __init__(
-        self, tools: Tools, rules: Rules, capacity: Capacity, chores: Chores
+        self,
+        tools: Tools,
+        rules: Rules,
+        capacity: Capacity,
+        chores: Chores,
+        *,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Metrics()
         self._tools = tools
         self._chores = chores
         self._rules = rules
@@ -145,6 +153,7 @@ class Runner:
             on_abandoned=lambda job, worker: self._take_over(job, worker, now),
         )
         tally.claim(claimed)
+        self._metrics.claim(claimed)
         for job in claimed.jobs:
             crew.start(job, until=time.until if time else None)
         return bool(claimed.jobs or claimed.failed)
@@ -182,6 +191,7 @@ class Runner:
 
         def on_end(job: Job, outcome: Outcome, change: Transition) -> None:
             tally.end(outcome, change)
+            self._metrics.end(job, change)
             log.info("attempt over", job_id=job.id, status=str(job.status))
 
         return tally, Crew(self._tools, self._rules, on_end=on_end)

@@ -1,0 +1,96 @@
+"""What a runner counts for Prometheus: whether posts are late, and their ends."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from app.domain.job import Job, JobStatus
+from app.domain.transition import Transition
+from app.store.backlog import Backlog
+from app.store.claims import Claimed
+
+LATENESS_BUCKETS: Final = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 21_600)
+"""Seconds; a cron trigger alone brings up to 60."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """One registry, so that a process can hold two apps, as tests do."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    init_lateness: Histogram = field(init=False)
+    posted_lateness: Histogram = field(init=False)
+    attempts: Counter = field(init=False)
+    abandoned: Counter = field(init=False)
+    claimed: Counter = field(init=False)
+    due: Gauge = field(init=False)
+    oldest_due: Gauge = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Name every metric."""
+        make = {
+            "init_lateness": Histogram(
+                "scheduler_init_lateness_seconds",
+                "From the time a post was scheduled for to TikTok taking it",
+                buckets=LATENESS_BUCKETS,
+                registry=self.registry,
+            ),
+            "posted_lateness": Histogram(
+                "scheduler_posted_lateness_seconds",
+                "From the time a post was scheduled for to TikTok having posted it",
+                buckets=LATENESS_BUCKETS,
+                registry=self.registry,
+            ),
+            "attempts": Counter(
+                "scheduler_attempts",
+                "Attempts that ended, by what they came to and what was decided",
+                ("outcome", "decision"),
+                registry=self.registry,
+            ),
+            "abandoned": Counter(
+                "scheduler_claims_abandoned",
+                "Claims taken over from workers that went away",
+                registry=self.registry,
+            ),
+            "claimed": Counter(
+                "scheduler_claims", "Jobs claimed", registry=self.registry
+            ),
+            "due": Gauge(
+                "scheduler_jobs_due",
+                "Jobs that are due and that no worker has",
+                registry=self.registry,
+            ),
+            "oldest_due": Gauge(
+                "scheduler_oldest_due_seconds",
+                "For how long the oldest of them has been due",
+                registry=self.registry,
+            ),
+        }
+        for name, metric in make.items():
+            object.__setattr__(self, name, metric)
+
+    def claim(self, claimed: Claimed) -> None:
+        """Count a claim."""
+        self.claimed.inc(len(claimed.jobs) + claimed.failed)
+        self.abandoned.inc(claimed.reclaimed)
+
+    def end(self, job: Job, change: Transition) -> None:
+        """Count an attempt that was written down, and how late its post was."""
+        if change.entry is not None:
+            self.attempts.labels(change.entry.outcome, change.entry.decision).inc()
+        if change.to is JobStatus.POSTED and job.posted_at is not None:
+            self.posted_lateness.observe(_late(job, job.posted_at))
+            if job.publish_started_at is not None:
+                self.init_lateness.observe(_late(job, job.publish_started_at))
+
+    def see(self, backlog: Backlog, now: datetime) -> None:
+        """Note what waits."""
+        oldest = backlog.oldest
+        self.due.set(backlog.due)
+        self.oldest_due.set(0 if oldest is None else (now - oldest).total_seconds())
+
+
+def _late(job: Job, moment: datetime) -> float:
+    return max(timedelta(0), moment - job.scheduled_for).total_seconds()
