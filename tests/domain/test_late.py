@@ -172,22 +172,6 @@ def test_no_word_changes_nothing_but_when_to_ask(job: Job) -> None:
     )
 
 
-def test_a_private_post_is_asked_about_no_more() -> None:
-    """TikTok says that it is published, and it never gets an id."""
-    job = replace(POSTED, post=Post(privacy_level=PrivacyLevel.SELF_ONLY))
-    change = late(job, Published(publish_id="pub-1"))
-    assert (change.to, change.confirm_at) == (JobStatus.POSTED, None)
-
-
-@pytest.mark.parametrize("job", [FAILED, POSTED])
-def test_waiting_for_a_place_in_the_quota_is_no_look(job: Job) -> None:
-    """It changes nothing but the time, and uses up none of the few looks."""
-    change = late(job, NotAsked(until=LATER + MINUTE))
-    assert applied(job, change) == replace(
-        job, confirm_at=LATER + MINUTE, attempt_started_at=None
-    )
-
-
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
