@@ -17,6 +17,7 @@ from app.api import (
     oauth,
     ops,
     problems,
+    project_jobs,
     tiktok_webhook,
 )
 from app.api.auth import ApiKeyWall
@@ -26,6 +27,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _ROUTERS: Final = (
     jobs.router,
+    project_jobs.router,
     accounts.router,
     oauth.router,
     cron.router,

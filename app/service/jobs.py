@@ -2,20 +2,26 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from app.domain.asset_url import problem_with_url
 from app.domain.clock import Clock
 from app.domain.edit import JobChange
 from app.domain.errors import FieldError, InvalidInput, NotFound
-from app.domain.job import AttemptRecord, Job, NewJob
+from app.domain.job import AttemptRecord, FailureReason, Job, NewJob
 from app.domain.naming import problem_with_name
 from app.domain.post import problems_of
 from app.service.cursor import decode_cursor, encode_cursor
 from app.service.scope import check_scope
 from app.store.jobs import JobFilter, JobStore
+from app.store.restarts import Failures, Restarted
 
 __all__ = ["JobFilter", "JobPage", "JobService"]
+
+OVERDUE: Final = timedelta(days=1)
+"""After that much delay a post may be out of season."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,31 @@ class JobService:
         )
         self._wake(job)
         return job
+
+    async def retry_failed(
+        self,
+        project_id: str,
+        reason: FailureReason,
+        *,
+        include_overdue: bool,
+        scope: str | None,
+    ) -> Restarted:
+        """Start again what failed for one reason, and may without taking a risk.
+
+        What should have gone live more than a day ago starts only if that is asked
+        for: nobody may want it any more. Raises NotFound or DuplicateJob.
+        """
+        check_scope(project_id, scope)
+        now = self._clock.now()
+        which = Failures(
+            project_id=project_id,
+            reason=reason,
+            scheduled_from=None if include_overdue else now - OVERDUE,
+        )
+        restarted = await self._store.restart(which, now=now)
+        if restarted.retried:
+            self._on_due()
+        return restarted
 
     def _wake(self, job: Job) -> None:
         due = job.next_attempt_at

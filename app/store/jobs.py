@@ -15,6 +15,7 @@ from app.domain.errors import DuplicateJob, NotFound, StoreUnavailable
 from app.domain.idempotency import idempotency_key, to_millis
 from app.domain.job import AttemptRecord, Job, JobStatus, NewJob
 from app.store.engine import Database
+from app.store.restarts import Failures, Restarted, restart
 from app.store.rows import attempt_from_row, job_from_row, post_to_json
 from app.store.tables import GUARDING_POST_NOW, job_attempts, schedule_jobs
 from app.store.writes import in_state_of, write_transition
@@ -156,6 +157,10 @@ class JobStore:
         if again is None:  # the row's lock is held since it was read
             raise AssertionError(f"job {job_id} changed under its lock")
         return again
+
+    async def restart(self, which: Failures, *, now: datetime) -> Restarted:
+        """Start a project's failed jobs again; raises DuplicateJob."""
+        return await restart(self._database, which, now=now)
 
     async def _insert(
         self, connection: AsyncConnection, values: dict[str, Any]

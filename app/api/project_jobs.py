@@ -1,0 +1,68 @@
+"""A project's failed jobs: start them again together."""
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Body
+from pydantic import Field
+
+from app.api.accounts import ProjectId
+from app.api.auth import ProjectScope
+from app.api.fields import Answer, Request
+from app.api.problems import declared
+from app.api.services import Wired
+from app.domain.job import FailureReason
+
+router = APIRouter(
+    prefix="/v1/projects/{projectId}/jobs",
+    tags=["Jobs"],
+    responses=declared(400, 401, 404, 413, 422, 503),
+)
+
+
+class RetryFailedRequest(Request):
+    """Which failed jobs are started again."""
+
+    # Not unconfirmed: whether to risk a second post is decided for each job.
+    failure_reason: Literal["auth", "permanent", "max_attempts"]
+    include_overdue: bool = Field(
+        False, description="Also what should have gone live more than a day ago"
+    )
+
+
+class RetriedAnswer(Answer):
+    """What became of the project's failed jobs."""
+
+    retried: int
+    skipped: int = Field(
+        description="Overdue, perhaps at TikTok, or replaced by a newer Post Now"
+    )
+
+
+_RECONNECTED: Final[dict[str, Any]] = {
+    "summary": "After the account was connected again",
+    "value": {"failureReason": "auth"},
+}
+
+
+@router.post(
+    "/retry",
+    operation_id="retryFailedJobs",
+    summary="Start failed jobs again together",
+    responses=declared(409, 415),
+)
+async def retry_failed_jobs(
+    project_id: ProjectId,
+    body: Annotated[
+        RetryFailedRequest, Body(openapi_examples={"reconnected": _RECONNECTED})
+    ],
+    services: Wired,
+    scope: ProjectScope,
+) -> RetriedAnswer:
+    """Start again what failed for one reason, such as a lost TikTok account."""
+    done = await services.jobs.retry_failed(
+        project_id,
+        FailureReason(body.failure_reason),
+        include_overdue=body.include_overdue,
+        scope=scope,
+    )
+    return RetriedAnswer(retried=done.retried, skipped=done.skipped)
