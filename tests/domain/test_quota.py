@@ -50,7 +50,7 @@ takes = st.tuples(
 def test_nor_do_places_that_were_kept_for_later(
     takes: list[tuple[int, list[float], int]], limit: int
 ) -> None:
-    """Whenever in its time a place is used, the minutes around it stay within limits."""
+    """Whenever in its time a place is used, the minutes around it are not too full."""
     quota, now, made = IDLE, NOW, list[datetime]()
     for wait, shares, millis in takes:
         now += timedelta(milliseconds=wait)

@@ -46,10 +46,12 @@ async def test_an_account_with_thousands_of_due_posts_holds_up_no_other(
     worker = await paced_worker(stage)
     for project in ("busy", "proj_1", "proj_2"):
         await stage.connect(worker, project)
-    now = stage.clock.now()
+    since = stage.clock.now() - timedelta(minutes=1)
     url = f"{stage.tiktok.url}/_sandbox/video.mp4"
-    due = {"scheduled_for": now, "next_attempt_at": now - timedelta(minutes=1)}
-    rows = [job_row(project_id="busy", asset_url=url, **due) for _ in range(3_000)]
+    rows = [
+        job_row(project_id="busy", asset_url=url, next_attempt_at=since)
+        for _ in range(3_000)
+    ]
     await store_rows(worker.house.database, rows)
     others = [
         await stage.job(worker, project_id=project) for project in ("proj_1", "proj_2")

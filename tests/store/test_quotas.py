@@ -121,9 +121,8 @@ async def test_jobs_stand_behind_who_waits_and_who_runs(
     database: Database, quotas: QuotaStore
 ) -> None:
     """Turns that are given out stay as they are, and fill up first."""
-    waits = {"waiting_for": WaitingFor.QUOTA, "next_attempt_at": FIRST}
     for _ in range(2):
-        await store_job(database, **waits)
+        await store_job(database, waiting_for=WaitingFor.QUOTA, next_attempt_at=FIRST)
         await store_job(database, PROCESSING)
     due = [await store_job(database, RETRYING) for _ in range(3)]
     assert await _line_up(quotas) == 2
