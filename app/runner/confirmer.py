@@ -12,14 +12,15 @@ from app.domain.errors import StoreUnavailable
 from app.domain.job import ErrorClass, Job
 from app.domain.late import FailedForGood, NotAsked, NoWord, Truth, decide_late
 from app.domain.outcome import Fault, InInbox, Published
-from app.domain.post import PostMode, PrivacyLevel
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access, Grants
 from app.pacing.pacer import Asker, Pacer
 from app.runner.attempt import published
+from app.runner.videos import can_be_found, shows, videos_since
 from app.store.confirmations import ConfirmationStore
 from app.store.media import MediaStore
 from app.tiktok import (
+    TOKEN_REFUSED,
     Calls,
     PublishState,
     PublishStatus,
@@ -41,15 +42,6 @@ NEVER_FETCHED: Final = Fault(
     code="init_void",
     message="TikTok never fetched the video, and it is withdrawn: nothing was posted",
 )
-
-SHOWN_CAPTION: Final = 150
-"""How much of a caption the list of videos shows.
-
-https://developers.tiktok.com/doc/tiktok-api-v2-video-object
-"""
-
-MOST_PAGES: Final = 5
-"""How far back the list of videos is read."""
 
 VIDEO_LIST_SCOPE: Final = "video.list"
 
@@ -123,6 +115,10 @@ class Confirmer:
         if wait is not None:
             return NotAsked(until=wait.until)
         answer = await calls.status(access.token, publish_id)
+        if isinstance(answer, Fault) and answer.code == TOKEN_REFUSED:
+            renewed = await self.grants.renew(access)
+            if isinstance(renewed, Access):
+                answer = await calls.status(renewed.token, publish_id)
         return _truth(answer, publish_id, access.username)
 
     async def _search(
@@ -139,7 +135,7 @@ class Confirmer:
             truth = await self._ask(calls, access, job, publish_id)
             if not isinstance(truth, NoWord):
                 return truth
-        if VIDEO_LIST_SCOPE not in access.scopes or not _can_be_found(job):
+        if VIDEO_LIST_SCOPE not in access.scopes or not can_be_found(job):
             return NoWord()
         return await self._look_for_video(calls, access, job, since)
 
@@ -147,7 +143,7 @@ class Confirmer:
         self, calls: Calls, access: Access, job: Job, since: datetime
     ) -> Truth:
         """Look for the one public video with this caption since the init."""
-        videos = await _videos_since(calls, access, since)
+        videos = await videos_since(calls, access, since)
         found = [
             video
             for video in videos or ()
@@ -169,7 +165,7 @@ class Confirmer:
             job, access.open_id, since=since - LONGEST_DELAY
         )
         return any(
-            _can_be_found(other) and shows(video, other.post.title) for other in others
+            can_be_found(other) and shows(video, other.post.title) for other in others
         )
 
 
@@ -188,40 +184,3 @@ def _truth(
             return FailedForGood(fault=fault)
         case PublishState.PROCESSING:
             return NoWord()
-
-
-async def _videos_since(
-    calls: Calls, access: Access, since: datetime
-) -> list[Video] | None:
-    """List the account's public videos since then; None unless all can be seen."""
-    videos: list[Video] = []
-    cursor: int | None = None
-    for _ in range(MOST_PAGES):
-        page = await calls.list_videos(access.token, cursor=cursor)
-        if isinstance(page, Fault):
-            return None
-        videos += page.videos
-        cursor = page.cursor
-        older = any(video.create_time < since for video in page.videos)
-        if older or not page.has_more or cursor is None:
-            return videos
-    return None
-
-
-def _can_be_found(job: Job) -> bool:
-    """Tell whether the job's post is in the list of videos, and known by its text."""
-    public = job.post.privacy_level is PrivacyLevel.PUBLIC_TO_EVERYONE
-    return public and job.post.mode is PostMode.DIRECT and bool(job.post.title.strip())
-
-
-def shows(video: Video, caption: str) -> bool:
-    """Tell whether a video's text is this caption, or the part that TikTok shows."""
-    return any(_is_cut_of(text, caption) for text in (video.title, video.description))
-
-
-def _is_cut_of(shown: str, caption: str) -> bool:
-    if shown.strip() == caption.strip():
-        return bool(shown.strip())
-    # Nobody says in which units TikTok counts: in UTF-16's it is as many or more.
-    is_cut = len(shown.encode("utf-16-le", "surrogatepass")) // 2 >= SHOWN_CAPTION - 1
-    return is_cut and caption.strip().startswith(shown.strip())

@@ -322,6 +322,16 @@ async def test_a_publish_that_was_done_late_is_posted(late: Late) -> None:
     assert len(late.stage.calls(Call.INIT)) == 1
 
 
+async def test_a_token_that_died_meanwhile_is_renewed(late: Late) -> None:
+    """The same question is asked once more; no init is sent for it."""
+    job = await late.given_up()
+    late.stage.unstick(job)
+    late.stage.fault("status", "token_death")
+    assert (await late.looked(job)).status is JobStatus.POSTED
+    assert len(late.stage.calls(Call.TOKEN)) == 1
+    assert len(late.stage.calls(Call.INIT)) == 1
+
+
 async def test_a_publish_that_failed_late_may_be_tried_again(late: Late) -> None:
     """TikTok's own word closes the init; a new one cannot be the second post."""
     job = await late.given_up()
