@@ -1,8 +1,10 @@
 """The commands; each imports what it needs, so that none waits for the others."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn, TypeVar
 
 import typer
@@ -23,6 +25,8 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys: make, list, revoke.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+accounts = typer.Typer(help="TikTok accounts: change keys.", no_args_is_help=True)
+app.add_typer(accounts, name="accounts")
 
 DATABASE_PATIENCE_SECONDS: Final = 10.0
 UNREACHABLE: Final = "DATABASE_URL: the database does not answer"
@@ -131,6 +135,22 @@ def keys_revoke(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
         await _key_service(house).revoke(key_id)
 
     _with_house(revoke)
+
+
+@accounts.command("reencrypt")
+def accounts_reencrypt() -> None:
+    """Encrypt every token with the first key and print the counts as JSON.
+
+    After that the other TOKEN_ENCRYPTION_KEYS can go. An unreadable account has to be
+    connected again.
+    """
+    from app.assembly import open_vault
+    from app.store.reencrypt import reencrypt
+
+    done = _with_house(
+        lambda house: reencrypt(house.database, open_vault(house.settings))
+    )
+    typer.echo(json.dumps(asdict(done)))
 
 
 @app.command()
