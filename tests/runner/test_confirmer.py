@@ -20,7 +20,7 @@ from app.sandbox.posts import PostStatus
 from app.sandbox.recording import Call
 from app.sandbox.webhooks import sign
 from app.service.tiktok_events import Receipt, TikTokEventService
-from app.store.confirmations import ConfirmationStore
+from app.store.confirmations import LEASE, ConfirmationStore
 from app.store.media import MediaStore
 from app.store.tiktok_events import TikTokEventStore
 from tests.runner.stage import PUBLIC, Stage, Worker, of
@@ -271,9 +271,21 @@ async def test_without_the_scope_no_video_is_looked_for(late: Late) -> None:
 
 
 async def test_two_videos_that_fit_are_one_too_many(late: Late) -> None:
-    """Nobody can say which is whose."""
-    jobs = [await late.unconfirmed(post=public("Spring")) for _ in range(2)]
-    await late.published(2)
+    """The person may have posted the same by hand; nobody can say which is whose."""
+    job = await late.unconfirmed(post=public("Spring"))
+    (post,) = await late.published()
+    by_hand = replace(post, publish_id="by hand", post_id=7602997517160123666)
+    late.stage.tiktok.sandbox.posts.add(by_hand)
+    assert (await late.looked(job)).failure_reason is FailureReason.UNCONFIRMED
+
+
+async def test_one_video_that_fits_two_jobs_is_neithers(late: Late) -> None:
+    """Only one of their inits arrived, and nobody can say which."""
+    jobs = [
+        await late.unconfirmed(post=public("Spring")),
+        await late.unconfirmed(post=public("Spring"), taken=False),
+    ]
+    await late.published()
     for job in jobs:
         after = await late.looked(job)
         assert after.failure_reason is FailureReason.UNCONFIRMED
@@ -290,10 +302,12 @@ async def test_another_jobs_video_is_not_taken(late: Late, known: bool) -> None:
     job = await late.unconfirmed(post=public("Spring"), taken=False)
     (post,) = await late.published()
     post.post_id = post.post_id or 7602997517160123666
-    late.stage.clock.go_to(job.confirm_at)
-    await late.look()
+    # This job alone is looked at now: the other's id is still not known.
+    await late.tell(COMPLETE, replace(post, publish_id="nobody's"))
+    assert await late.look() == 1
     after = await late.worker.job(job)
     assert after.failure_reason is FailureReason.UNCONFIRMED
+    assert len(late.stage.calls(Call.VIDEO_LIST)) == 1
 
 
 async def test_a_caption_that_only_begins_alike_is_another(late: Late) -> None:
@@ -422,3 +436,26 @@ async def test_a_retry_meanwhile_is_not_overwritten(late: Late) -> None:
     assert len(late.stage.calls(Call.STATUS)) == asked + 1
     assert (await late.worker.tick()).posted == 1
     assert len(late.stage.calls(Call.INIT)) == 1
+
+
+async def test_a_look_that_breaks_holds_up_no_other(late: Late) -> None:
+    """It comes again when its lease is over."""
+    jobs = [await late.given_up() for _ in range(2)]
+    for job in jobs:
+        late.stage.unstick(job)
+    late.stage.clock.go_to(max(job.confirm_at for job in jobs if job.confirm_at))
+    broken: list[None] = []
+
+    async def break_once() -> None:
+        if not broken:
+            broken.append(None)
+            raise RuntimeError("a mistake of ours")
+
+    late.store.before_apply = break_once
+    assert await late.look() == 2
+    after = [(await late.worker.job(job)).status for job in jobs]
+    assert sorted(after) == [JobStatus.FAILED, JobStatus.POSTED]
+    late.stage.clock.go_on(LEASE)
+    await late.look()
+    after = [(await late.worker.job(job)).status for job in jobs]
+    assert after == [JobStatus.POSTED, JobStatus.POSTED]
