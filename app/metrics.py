@@ -1,6 +1,5 @@
 """What a runner counts for Prometheus: whether posts are late, and their ends."""
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,61 +14,39 @@ LATENESS_BUCKETS: Final = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 2
 """Seconds; a cron trigger alone brings up to 60."""
 
 
-@dataclass(frozen=True, slots=True)
 class Metrics:
-    """One registry, so that a process can hold two apps, as tests do."""
+    """One registry of its own, so that a process can hold two apps, as tests do."""
 
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    init_lateness: Histogram = field(init=False)
-    posted_lateness: Histogram = field(init=False)
-    attempts: Counter = field(init=False)
-    abandoned: Counter = field(init=False)
-    claimed: Counter = field(init=False)
-    due: Gauge = field(init=False)
-    oldest_due: Gauge = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Name every metric."""
-        make = {
-            "init_lateness": Histogram(
-                "scheduler_init_lateness_seconds",
-                "From the time a post was scheduled for to TikTok taking it",
-                buckets=LATENESS_BUCKETS,
-                registry=self.registry,
-            ),
-            "posted_lateness": Histogram(
-                "scheduler_posted_lateness_seconds",
-                "From the time a post was scheduled for to TikTok having posted it",
-                buckets=LATENESS_BUCKETS,
-                registry=self.registry,
-            ),
-            "attempts": Counter(
-                "scheduler_attempts",
-                "Attempts that ended, by what they came to and what was decided",
-                ("outcome", "decision"),
-                registry=self.registry,
-            ),
-            "abandoned": Counter(
-                "scheduler_claims_abandoned",
-                "Claims taken over from workers that went away",
-                registry=self.registry,
-            ),
-            "claimed": Counter(
-                "scheduler_claims", "Jobs claimed", registry=self.registry
-            ),
-            "due": Gauge(
-                "scheduler_jobs_due",
-                "Jobs that are due and that no worker has",
-                registry=self.registry,
-            ),
-            "oldest_due": Gauge(
-                "scheduler_oldest_due_seconds",
-                "For how long the oldest of them has been due",
-                registry=self.registry,
-            ),
-        }
-        for name, metric in make.items():
-            object.__setattr__(self, name, metric)
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self.init_lateness = _lateness(
+            "init", "From a post's time to TikTok taking it", registry
+        )
+        self.posted_lateness = _lateness(
+            "posted", "From a post's time to TikTok having posted it", registry
+        )
+        self.attempts = Counter(
+            "scheduler_attempts",
+            "Attempts that ended, by what they came to and what was decided",
+            ("outcome", "decision"),
+            registry=registry,
+        )
+        self.claimed = Counter("scheduler_claims", "Jobs claimed", registry=registry)
+        self.abandoned = Counter(
+            "scheduler_claims_abandoned",
+            "Claims taken over from workers that went away",
+            registry=registry,
+        )
+        self.due = Gauge(
+            "scheduler_jobs_due",
+            "Jobs that are due and that no worker has",
+            registry=registry,
+        )
+        self.oldest_due = Gauge(
+            "scheduler_oldest_due_seconds",
+            "For how long the oldest of them has been due",
+            registry=registry,
+        )
 
     def claim(self, claimed: Claimed) -> None:
         """Count a claim."""
@@ -90,6 +67,15 @@ class Metrics:
         oldest = backlog.oldest
         self.due.set(backlog.due)
         self.oldest_due.set(0 if oldest is None else (now - oldest).total_seconds())
+
+
+def _lateness(name: str, text: str, registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        f"scheduler_{name}_lateness_seconds",
+        text,
+        buckets=LATENESS_BUCKETS,
+        registry=registry,
+    )
 
 
 def _late(job: Job, moment: datetime) -> float:
