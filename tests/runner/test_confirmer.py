@@ -279,6 +279,15 @@ async def test_two_videos_that_fit_are_one_too_many(late: Late) -> None:
     assert (await late.looked(job)).failure_reason is FailureReason.UNCONFIRMED
 
 
+async def test_a_video_from_before_the_init_is_another(late: Late) -> None:
+    """Somebody may post the same caption every week."""
+    job = await late.unconfirmed(post=public("Spring"))
+    (post,) = await late.published()
+    assert post.published_at is not None
+    post.published_at -= 600
+    assert (await late.looked(job)).failure_reason is FailureReason.UNCONFIRMED
+
+
 async def test_one_video_that_fits_two_jobs_is_neithers(late: Late) -> None:
     """Only one of their inits arrived, and nobody can say which."""
     jobs = [

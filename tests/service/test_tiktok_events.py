@@ -6,7 +6,7 @@ import hmac
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -353,4 +353,12 @@ async def test_access_removed_right_after_the_consent_counts(bench: Bench) -> No
     connected = NOW + timedelta(milliseconds=300)
     await bench.accounts.put(new_account(new_grant("two")), now=connected)
     await removed(bench)
+    assert not (await bench.accounts.get("proj_1", "tiktok")).usable
+
+
+async def test_a_time_of_no_calendar_breaks_nothing(bench: Bench) -> None:
+    """TikTok's clock may be wrong; what it signed counts as of now at the latest."""
+    await removed(bench, at=datetime.max.replace(tzinfo=UTC))
+    (kept,) = await bench.kept()
+    assert kept.created_at == NOW
     assert not (await bench.accounts.get("proj_1", "tiktok")).usable
