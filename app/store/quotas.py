@@ -1,7 +1,8 @@
 """What each account has taken of TikTok's limits, shared by all workers."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from app.domain.quota import (
 )
 from app.store.engine import Database
 from app.store.tables import account_quotas, schedule_jobs
+from app.store.together import Together
 
 _quotas = account_quotas.c
 _jobs = schedule_jobs.c
@@ -41,7 +43,7 @@ class QuotaRow:
     rest_reason: WaitingFor | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Owner:
     """Whose quota: TikTok counts per account of its own, not per project of ours."""
 
@@ -50,10 +52,14 @@ class Owner:
 
 
 class QuotaStore:
-    """Takes places by compare and swap: one statement where nobody interferes."""
+    """Takes places by compare and swap: one statement where nobody interferes.
+
+    Of the accounts that fall due together, most are idle and share that statement.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._idle = Together(self._take_all_idle)
 
     async def take_idle(
         self, owner: Owner, quota: Quota, *, now: datetime
@@ -62,22 +68,34 @@ class QuotaStore:
 
         Return the new version, None if the account is not idle.
         """
-        values = _values(quota)
+        return await self._idle.ask(owner, (quota, now))
+
+    async def _take_all_idle(
+        self, asked: Mapping[Owner, tuple[Quota, datetime]]
+    ) -> dict[Owner, int]:
+        earliest = min(now for _, now in asked.values())
         dialect = sqlite if self._database.is_sqlite else postgresql
-        fresh = dialect.insert(account_quotas).values(
-            platform=owner.platform, open_id=owner.open_id, version=1, **values
-        )
+        fresh = dialect.insert(account_quotas)
         statement = fresh.on_conflict_do_update(
             index_elements=[_quotas.platform, _quotas.open_id],
-            set_={**values, "version": _quotas.version + 1},
+            set_={
+                "uses": fresh.excluded.uses,
+                "idle_at": fresh.excluded.idle_at,
+                "version": _quotas.version + 1,
+            },
             where=and_(
-                _quotas.idle_at <= now,
-                or_(_quotas.rest_until.is_(None), _quotas.rest_until <= now),
+                _quotas.idle_at <= earliest,
+                or_(_quotas.rest_until.is_(None), _quotas.rest_until <= earliest),
             ),
-        ).returning(_quotas.version)
+        ).returning(_quotas.platform, _quotas.open_id, _quotas.version)
+        # In one order everywhere: no two workers wait for each other's rows.
+        rows = [
+            {**asdict(owner), "version": 1, **_values(asked[owner][0])}
+            for owner in sorted(asked)
+        ]
         async with self._database.single() as connection:
-            version: int | None = (await connection.execute(statement)).scalar()
-        return version
+            written = (await connection.execute(statement, rows)).all()
+        return {Owner(row.platform, row.open_id): row.version for row in written}
 
     async def load(self, owner: Owner) -> QuotaRow:
         """Return the account's quota."""
@@ -137,49 +155,60 @@ class QuotaStore:
     ) -> int:
         """Give a project's due jobs their turns, ``limit`` a window from ``first``.
 
-        A few statements however many jobs there are, so that an account with ten
-        thousand due posts keeps the others waiting no longer than one with two. They
-        stand behind those that wait already and those being run. Return how many wait
-        already: there the turns of those being run begin.
+        A few statements however many there are. They stand behind those that wait and
+        those being run; return how many wait: there the turns of the latter begin.
         """
-        not_begun = and_(
+        mine = and_(
             _jobs.project_id == project_id,
             _jobs.platform == platform,
             _jobs.init_sent_at.is_(None),
         )
-        last = slot(first, LINE_TURNS * limit, limit, window=window)
         due = and_(
-            not_begun,
+            mine,
             _jobs.status.in_((JobStatus.SCHEDULED, JobStatus.RETRYING)),
             _jobs.next_attempt_at < first,
         )
+        turns = [
+            slot(first, number * limit, limit, window=window)
+            for number in range(LINE_TURNS)
+        ]
         async with self._database.write() as connection:
             waiting = await _count(
                 connection,
-                not_begun,
+                mine,
                 _jobs.waiting_for == WaitingFor.QUOTA,
-                _jobs.next_attempt_at.between(first, last),
+                _jobs.next_attempt_at.between(first, turns[-1]),
             )
-            running = await _count(
-                connection, not_begun, _jobs.claim_token.is_not(None)
-            )
-            turn, taken = divmod(waiting + running, limit)
-            room = limit - taken
-            for number in range(min(turn, LINE_TURNS - 1), LINE_TURNS):
-                # The next few by their time; what has its turn is due no longer.
-                some = select(_jobs.id).where(due).order_by(_jobs.scheduled_for)
-                if number < LINE_TURNS - 1:
-                    some = some.limit(room)
-                at = slot(first, number * limit, limit, window=window)
-                moved = await connection.execute(
-                    update(schedule_jobs)
-                    .where(_jobs.id.in_(some), due)
-                    .values(next_attempt_at=at, waiting_for=WaitingFor.QUOTA)
-                )
-                if moved.rowcount < room:
-                    break
-                room = limit
+            running = await _count(connection, mine, _jobs.claim_token.is_not(None))
+            rooms = _rooms(turns, limit, taken=waiting + running)
+            await _give_turns(connection, due, rooms)
         return waiting
+
+
+def _rooms(turns: list[datetime], limit: int, *, taken: int) -> dict[datetime, int]:
+    """Say how many more each turn has room for."""
+    full, part = divmod(taken, limit)
+    left = turns[min(full, len(turns) - 1) :]
+    return dict.fromkeys(left, limit) | {left[0]: limit - part}
+
+
+async def _give_turns(
+    connection: AsyncConnection, due: ColumnElement[bool], rooms: dict[datetime, int]
+) -> None:
+    """Put due jobs off to their turns: so many to each, and the rest to the last."""
+    last = max(rooms)
+    for turn, room in rooms.items():
+        # The next few by their time; what has its turn is due no longer.
+        some = select(_jobs.id).where(due).order_by(_jobs.scheduled_for)
+        if turn != last:
+            some = some.limit(room)
+        moved = await connection.execute(
+            update(schedule_jobs)
+            .where(_jobs.id.in_(some), due)
+            .values(next_attempt_at=turn, waiting_for=WaitingFor.QUOTA)
+        )
+        if moved.rowcount < room:
+            break
 
 
 async def _count(connection: AsyncConnection, *which: ColumnElement[bool]) -> int:

@@ -131,6 +131,21 @@ async def test_jobs_stand_behind_who_waits_and_who_runs(
     assert Counter(turns[job.id] for job in due) == {FIRST: 2, second: 1}
 
 
+async def test_a_turn_that_is_full_stays_as_it_is(
+    database: Database, quotas: QuotaStore
+) -> None:
+    """Who has a place in it keeps it, and the next get the next turn."""
+    early = [
+        await store_job(database, waiting_for=WaitingFor.QUOTA, next_attempt_at=FIRST)
+        for _ in range(LIMIT)
+    ]
+    due = await store_job(database)
+    assert await _line_up(quotas) == LIMIT
+    turns = await _turns(database)
+    assert {turns[job.id] for job in early} == {FIRST}
+    assert turns[due.id] == slot(FIRST, LIMIT, LIMIT)
+
+
 async def test_only_what_is_due_and_could_send_an_init_is_lined_up(
     database: Database, quotas: QuotaStore
 ) -> None:
