@@ -6,20 +6,17 @@ https://developers.tiktok.com/doc/content-posting-api-get-started
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeGuard, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
 from app.domain.job import ErrorClass, Job
 from app.domain.lifecycle import OUTCOME_UNKNOWN
 from app.domain.outcome import (
-    AuthLost,
     Fault,
     HandedOn,
     InInbox,
     Outcome,
     Processing,
-    Published,
     PutOff,
-    RateLimited,
     Rejected,
     Transient,
     Unconfirmed,
@@ -29,17 +26,14 @@ from app.domain.post import PostMode
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access
 from app.runner.effects import Effects
+from app.runner.verdicts import is_refused, not_offered, outcome_of, published
 from app.tiktok import (
     NOT_CONFIGURED,
-    TOKEN_REFUSED,
-    CreatorInfo,
     InitTaken,
     PublishState,
     PublishStatus,
     fault_of_fail_reason,
 )
-
-PRIVACY_NOT_OFFERED: Final = "privacy_level_option_mismatch"
 
 Answer = TypeVar("Answer")
 
@@ -103,13 +97,13 @@ class Attempt:
         self._username = answer.username or self._username
         if post.privacy_level in answer.privacy_options:
             return None
-        return Rejected(fault=_not_offered(answer, str(post.privacy_level)))
+        return Rejected(fault=not_offered(answer, str(post.privacy_level)))
 
     # The init: written ahead, sent once, and its answer written before anything else.
 
     async def _init(self) -> Outcome | None:
         answer = await self._send_init()
-        if _refused(answer):
+        if is_refused(answer):
             # Known not to be taken: say so before a refresh that may take long.
             self._own(await self._effects.clear_init(self.job))
             renewed = await self._renew(answer)
@@ -234,7 +228,7 @@ class Attempt:
     ) -> Answer | Fault:
         """Make a call that may be repeated; once more if only the token was stale."""
         answer = await call(self._access)
-        if not _refused(answer):
+        if not is_refused(answer):
             return answer
         renewed = await self._renew(answer)
         return renewed if isinstance(renewed, Fault) else await call(renewed)
@@ -258,44 +252,3 @@ class Attempt:
         if written is None:
             raise ClaimLost
         self.job = written
-
-
-def published(
-    status: PublishStatus, publish_id: str, username: str | None
-) -> Published:
-    """Return what a finished publish came to; its id may come later."""
-    post_id = status.post_ids[0] if status.post_ids else None
-    url = None
-    if post_id is not None and username:
-        url = f"https://www.tiktok.com/@{username}/video/{post_id}"
-    return Published(
-        publish_id=publish_id, post_id=post_id, post_url=url, log_id=status.log_id
-    )
-
-
-def outcome_of(fault: Fault, *, in_flight: bool = False) -> Outcome:
-    """Return the outcome that a fault's class makes of an attempt."""
-    match fault.error_class:
-        case ErrorClass.AUTH:
-            return AuthLost(fault=fault, in_flight=in_flight)
-        case ErrorClass.PERMANENT:
-            return Rejected(fault=fault, in_flight=in_flight)
-        case ErrorClass.RATE_LIMIT:
-            return RateLimited(fault=fault, in_flight=in_flight)
-        case ErrorClass.TRANSIENT:
-            return Transient(fault=fault, in_flight=in_flight)
-        case _:
-            assert_never(fault.error_class)
-
-
-def _refused(answer: object) -> TypeGuard[Fault]:
-    return isinstance(answer, Fault) and answer.code == TOKEN_REFUSED
-
-
-def _not_offered(info: CreatorInfo, chosen: str) -> Fault:
-    offered = ", ".join(info.privacy_options) or "nothing"
-    return Fault(
-        error_class=ErrorClass.PERMANENT,
-        code=PRIVACY_NOT_OFFERED,
-        message=f"TikTok offers this creator {offered}, not {chosen}",
-    )

@@ -15,7 +15,7 @@ from app.domain.outcome import Fault, InInbox, Published
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access, Grants
 from app.pacing.pacer import Asker, Pacer
-from app.runner.attempt import published
+from app.runner.verdicts import published
 from app.runner.videos import can_be_found, shows, videos_since
 from app.store.confirmations import ConfirmationStore
 from app.store.media import MediaStore

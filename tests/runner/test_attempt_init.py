@@ -16,7 +16,7 @@ from app.domain.outcome import (
     Verdict,
 )
 from app.domain.post import PrivacyLevel
-from app.runner.attempt import PRIVACY_NOT_OFFERED
+from app.runner.verdicts import PRIVACY_NOT_OFFERED
 from app.tiktok import CreatorInfo
 from tests.runner.scripted import (
     BANNED,

@@ -1,0 +1,60 @@
+"""What TikTok's answers come to."""
+
+from typing import Final, TypeGuard, assert_never
+
+from app.domain.job import ErrorClass
+from app.domain.outcome import (
+    AuthLost,
+    Fault,
+    Outcome,
+    Published,
+    RateLimited,
+    Rejected,
+    Transient,
+)
+from app.tiktok import TOKEN_REFUSED, CreatorInfo, PublishStatus
+
+PRIVACY_NOT_OFFERED: Final = "privacy_level_option_mismatch"
+
+
+def published(
+    status: PublishStatus, publish_id: str, username: str | None
+) -> Published:
+    """Return what a finished publish came to; its id may come later."""
+    post_id = status.post_ids[0] if status.post_ids else None
+    url = None
+    if post_id is not None and username:
+        url = f"https://www.tiktok.com/@{username}/video/{post_id}"
+    return Published(
+        publish_id=publish_id, post_id=post_id, post_url=url, log_id=status.log_id
+    )
+
+
+def outcome_of(fault: Fault, *, in_flight: bool = False) -> Outcome:
+    """Return the outcome that a fault's class makes of an attempt."""
+    match fault.error_class:
+        case ErrorClass.AUTH:
+            return AuthLost(fault=fault, in_flight=in_flight)
+        case ErrorClass.PERMANENT:
+            return Rejected(fault=fault, in_flight=in_flight)
+        case ErrorClass.RATE_LIMIT:
+            return RateLimited(fault=fault, in_flight=in_flight)
+        case ErrorClass.TRANSIENT:
+            return Transient(fault=fault, in_flight=in_flight)
+        case _:
+            assert_never(fault.error_class)
+
+
+def is_refused(answer: object) -> TypeGuard[Fault]:
+    """Tell whether only the token was wrong."""
+    return isinstance(answer, Fault) and answer.code == TOKEN_REFUSED
+
+
+def not_offered(info: CreatorInfo, chosen: str) -> Fault:
+    """Return the fault of a privacy level that this creator cannot choose."""
+    offered = ", ".join(info.privacy_options) or "nothing"
+    return Fault(
+        error_class=ErrorClass.PERMANENT,
+        code=PRIVACY_NOT_OFFERED,
+        message=f"TikTok offers this creator {offered}, not {chosen}",
+    )
