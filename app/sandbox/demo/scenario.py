@@ -25,6 +25,7 @@ class Scenario:
     after_seconds: float | None = None  # None: Post Now
     clicks: int = 1
     kills_worker: bool = False
+    consents: bool = False  # the person connects the account on TikTok's own page
 
     @property
     def project(self) -> str:
@@ -75,7 +76,12 @@ class Life:
 async def begin(life: Life, service: Service, tiktok: httpx.AsyncClient) -> None:
     """Connect the account, script the faults, and ask for the post."""
     scenario = life.scenario
-    await _connect(scenario, service, tiktok)
+    made = await tiktok.post("/_sandbox/accounts", json={"openId": scenario.project})
+    account = made.raise_for_status().json()
+    if scenario.consents:
+        await _consent(scenario, service, tiktok)
+    else:
+        await _connect(scenario, service, account)
     for fault in scenario.faults:
         body = {**fault, "match": {"openId": scenario.project}}
         (await tiktok.post("/_sandbox/faults", json=body)).raise_for_status()
@@ -99,10 +105,8 @@ async def look(life: Life, service: Service, tiktok: httpx.AsyncClient) -> None:
 
 
 async def _connect(
-    scenario: Scenario, service: Service, tiktok: httpx.AsyncClient
+    scenario: Scenario, service: Service, account: Mapping[str, Any]
 ) -> None:
-    made = await tiktok.post("/_sandbox/accounts", json={"openId": scenario.project})
-    account = made.raise_for_status().json()
     names = ("openId", "accessToken", "refreshToken", "expiresIn", "refreshExpiresIn")
     body = {name: account[name] for name in names}
     path = f"/v1/projects/{scenario.project}/accounts/tiktok"
@@ -110,6 +114,18 @@ async def _connect(
         path, json={**body, "scope": "user.info.basic,video.publish,video.upload"}
     )
     answer.raise_for_status()
+
+
+async def _consent(
+    scenario: Scenario, service: Service, tiktok: httpx.AsyncClient
+) -> None:
+    """Go where a person's browser goes: to TikTok, and with a code back."""
+    path = f"/v1/projects/{scenario.project}/accounts/tiktok/connect"
+    begun = (await service.post(path, {})).raise_for_status().json()
+    page = httpx.URL(begun["authorizeUrl"])
+    # Who is signed in at TikTok, the simulator has to be told.
+    back = await tiktok.get(page.copy_add_param("open_id", scenario.project))
+    (await service.api.get(back.headers["location"])).raise_for_status()
 
 
 def _request(scenario: Scenario, tiktok: httpx.AsyncClient) -> dict[str, Any]:

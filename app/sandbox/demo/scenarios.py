@@ -8,6 +8,7 @@ TOGETHER: Final = (
     Scenario(name="Post Now", status="posted"),
     Scenario(name="Scheduled", status="posted", after_seconds=4),
     Scenario(name="Double click", status="posted", clicks=2),
+    Scenario(name="Connected at TikTok", status="posted", consents=True),
     Scenario(
         name="Draft to the inbox",
         status="posted",

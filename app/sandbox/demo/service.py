@@ -33,6 +33,10 @@ class Service:
             **COMPRESSED,
             "DATABASE_URL": f"sqlite+aiosqlite:///{directory / 'demo.db'}",
             "TIKTOK_API_BASE_URL": tiktok,
+            "TIKTOK_AUTHORIZE_URL": f"{tiktok}/v2/auth/authorize/",
+            "TIKTOK_REDIRECT_URI": (
+                f"http://127.0.0.1:{self._port}/oauth/tiktok/callback"
+            ),
             "TIKTOK_CLIENT_KEY": "sandbox_key",
             "TIKTOK_CLIENT_SECRET": "sandbox_secret",
             "ALLOW_PRIVATE_URLS": "true",
