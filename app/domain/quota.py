@@ -16,8 +16,11 @@ from typing import Final
 from app.domain.job import WaitingFor
 
 WINDOW: Final = timedelta(minutes=1)
-SKEW: Final = timedelta(seconds=1)
-"""How far apart two calls may be in the time they take to reach TikTok."""
+SKEW: Final = timedelta(seconds=3)
+"""How much longer than another call one may take from its place to TikTok.
+
+Between the two, an init is written ahead: seconds, where many posts are due together.
+"""
 
 LINE_TURNS: Final = 10
 """How many turns ahead are told apart; who comes later is told when it is time."""

@@ -114,12 +114,6 @@ def test_a_queue_gets_its_turns_one_minute_apart() -> None:
     assert turns == [NOW, NOW, NOW + SPAN, NOW + SPAN, NOW + 2 * SPAN]
 
 
-def test_a_queue_gets_no_turn_that_is_far_off() -> None:
-    """Much may change until then: who is late in it asks again at its last turn."""
-    assert slot(NOW, 10_000, 2) == NOW + (LINE_TURNS - 1) * SPAN
-    assert slot(NOW, 1, 1, window=timedelta(seconds=2)) == NOW + timedelta(seconds=3)
-
-
 def test_a_long_line_is_told_its_turns_only_so_far() -> None:
     """Who is told the last turn asks again then, in case the line got shorter."""
     assert slot(NOW, LINE_TURNS - 1, 1) == NOW + (LINE_TURNS - 1) * SPAN
