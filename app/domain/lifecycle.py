@@ -30,11 +30,7 @@ from app.domain.outcome import (
     Transient,
     Unconfirmed,
 )
-from app.domain.quota import cap_of
 from app.domain.transition import Transition
-
-CAP_PATIENCE: Final = timedelta(days=3)
-"""How long a daily cap, which passes within a day, may hold a post back."""
 
 STILL_PROCESSING: Final = Fault(
     error_class=ErrorClass.TRANSIENT,
@@ -140,27 +136,12 @@ def _retry(
     """Give the job another attempt, unless this was the last."""
     job = context.job
     if job.attempts + 1 >= job.max_attempts:
-        return _last_attempt(context, fault, in_flight=in_flight)
+        return _fail(context, FailureReason.MAX_ATTEMPTS, fault, in_flight=in_flight)
     error = _last_error(fault, context.now)
     if again is not None:
         return again(error)
     at = context.now + _wait(context, fault)
     return become.retrying(job, at=at, error=error, in_flight=in_flight)
-
-
-def _last_attempt(context: _Context, fault: Fault, *, in_flight: bool) -> Transition:
-    """Fail; but a daily cap only holds a post back, for some days at most."""
-    job, now = context.job, context.now
-    cap = cap_of(fault.code)
-    if cap is None or now >= job.scheduled_for + CAP_PATIENCE:
-        return _fail(context, FailureReason.MAX_ATTEMPTS, fault, in_flight=in_flight)
-    return become.resting(
-        job,
-        at=now + _wait(context, fault),
-        error=_last_error(fault, now),
-        waiting_for=cap,
-        in_flight=in_flight,
-    )
 
 
 def _wait(context: _Context, fault: Fault) -> timedelta:

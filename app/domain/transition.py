@@ -134,21 +134,6 @@ def given_back(
     )
 
 
-def resting(
-    job: Job,
-    *,
-    at: datetime,
-    error: LastError,
-    waiting_for: WaitingFor,
-    in_flight: bool,
-) -> Transition:
-    """Let the job wait for a daily cap to pass; that counts as no failed attempt."""
-    if not in_flight:  # the init was refused, or the publish failed for good
-        job = replace(job, init_sent_at=None)
-    change = given_back(job, at=at, waiting_for=waiting_for)
-    return replace(change, last_error=error)
-
-
 def reclaimed(
     job: Job, *, now: datetime, error: LastError, in_flight: bool
 ) -> Transition:

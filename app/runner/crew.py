@@ -20,6 +20,7 @@ from app.domain.outcome import (
     Transient,
     Unconfirmed,
 )
+from app.domain.quota import cap_of
 from app.domain.transition import Transition
 from app.runner.attempt import Attempt, ClaimLost, PollPolicy
 from app.runner.live import LiveEffects, Tools
@@ -43,10 +44,14 @@ class Rules:
     retry: RetryPolicy
     random: Random
 
-    @property
-    def longest_rest(self) -> timedelta:
-        """Return how long an account rests that used up a job's attempts."""
-        return timedelta(seconds=self.retry.cap)
+    def rest_until(
+        self, job: Job, change: Transition, code: str, now: datetime
+    ) -> datetime:
+        """Say until when an account is spared that was refused for a limit."""
+        until = change.next_attempt_at or now + timedelta(seconds=self.retry.cap)
+        if cap_of(code) is None:
+            return until
+        return max(until, now + self.retry.cap_rest(job.attempts))
 
 
 class Crew:
@@ -124,7 +129,7 @@ class Crew:
         self._on_end(written, outcome, change)
         if isinstance(outcome, RateLimited):
             # The next job of this account would be refused like this one.
-            until = change.next_attempt_at or now + self._rules.longest_rest
+            until = self._rules.rest_until(job, change, outcome.fault.code, now)
             await effects.rest(outcome.fault, until=until)
 
 

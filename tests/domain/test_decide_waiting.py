@@ -7,7 +7,6 @@ import pytest
 
 from app.domain.job import (
     ErrorClass,
-    FailureReason,
     Job,
     JobStatus,
     WaitingFor,
@@ -22,7 +21,6 @@ from app.domain.outcome import (
 from tests.domain.jobs import (
     A_CAP,
     A_FAULT,
-    AN_ERROR,
     NOW,
     a_job,
     decided,
@@ -90,44 +88,8 @@ def test_a_retry_with_nothing_in_flight_waits_for_nobody() -> None:
 # Daily caps
 
 
-def test_a_daily_cap_at_the_last_attempt_holds_the_post_back() -> None:
-    """What passes within a day fails no post: it rests, at no attempt's cost."""
-    job = replace(in_flight(a_job(attempts=4)), last_error=AN_ERROR)
-    change = decided(job, RateLimited(fault=A_CAP))
-    assert (change.to, change.attempts) == (JobStatus.RETRYING, 4)
-    assert change.waiting_for is WaitingFor.ACCOUNT_CAP
-    assert change.next_attempt_at == NOW + timedelta(seconds=3600)
-    assert change.init_sent_at is None
-    assert change.last_error is not None
-    assert change.last_error.code == "spam_risk_too_many_posts"
-    assert change.last_error.at == NOW
-    assert change.entry is not None
-
-
-def test_a_daily_cap_before_the_last_attempt_is_a_failure_like_any() -> None:
-    """Attempts that are left are used on the schedule."""
-    change = decided(a_job(attempts=3), RateLimited(fault=A_CAP))
-    assert (change.to, change.attempts) == (JobStatus.RETRYING, 4)
-
-
-@pytest.mark.parametrize("days", [2.99, 3.0])
-def test_a_cap_holds_a_post_back_for_three_days_at_most(days: float) -> None:
-    """A post that a cap would hold for ever fails, and says of what."""
-    job = a_job(attempts=4, scheduled_for=NOW - timedelta(days=days))
-    change = decided(job, RateLimited(fault=A_CAP))
-    over = days >= 3
-    assert change.failure_reason == (FailureReason.MAX_ATTEMPTS if over else None)
-
-
-@pytest.mark.parametrize(
-    ("job", "to"),
-    [
-        (a_job(max_attempts=1), JobStatus.SCHEDULED),
-        (in_flight(a_job(max_attempts=1)), JobStatus.PROCESSING),
-    ],
-)
-def test_a_resting_job_stands_where_it_stood(job: Job, to: JobStatus) -> None:
-    """It waits as if put off; what is in flight stays so."""
-    change = decided(job, RateLimited(fault=A_CAP, in_flight=job.in_flight))
-    assert (change.to, change.attempts) == (to, 0)
-    assert change.init_sent_at == job.init_sent_at
+@pytest.mark.parametrize(("attempts", "status"), [(3, "retrying"), (4, "failed")])
+def test_a_daily_cap_is_counted_like_any_limit(attempts: int, status: str) -> None:
+    """What keeps a post alive is the account's rest between its attempts."""
+    change = decided(a_job(attempts=attempts), RateLimited(fault=A_CAP))
+    assert (change.to, change.attempts) == (status, attempts + 1)

@@ -61,16 +61,6 @@ CALLS: dict[str, tuple[Job, Callable[[Job], Transition]]] = {
         lambda job: become.retrying(job, at=LATER, error=AN_ERROR, in_flight=False),
     ),
     "given_back": (a_job(), lambda job: become.given_back(job, at=LATER)),
-    "resting": (
-        a_job(),
-        lambda job: become.resting(
-            job,
-            at=LATER,
-            error=AN_ERROR,
-            waiting_for=WaitingFor.APP_CAP,
-            in_flight=False,
-        ),
-    ),
     "reclaimed": (
         a_job(),
         lambda job: become.reclaimed(job, now=NOW, error=AN_ERROR, in_flight=False),

@@ -1,11 +1,10 @@
 """TikTok's daily caps and refusals: who rests, for how long, and what it costs."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from app.domain.job import Job, WaitingFor
-from app.domain.lifecycle import CAP_PATIENCE
 from app.pacing.pacer import APP_REST_SEEN
 from app.sandbox.recording import Call
 from app.service.words import notice
@@ -32,14 +31,25 @@ async def refused(stage: Stage, worker: Worker, code: str) -> Job:
     return await worker.job(job)
 
 
+def rest_of(refused: Job, seconds: float) -> datetime:
+    """Return until when others wait, once a job met a limit."""
+    assert refused.last_error is not None
+    assert refused.next_attempt_at is not None
+    until = refused.last_error.at + timedelta(seconds=seconds)
+    return max(until, refused.next_attempt_at)
+
+
 @pytest.mark.parametrize(
-    ("code", "waiting_for"),
-    [(TOO_MANY, WaitingFor.ACCOUNT_CAP), ("rate_limit_exceeded", WaitingFor.QUOTA)],
+    ("code", "waiting_for", "seconds"),
+    [
+        (TOO_MANY, WaitingFor.ACCOUNT_CAP, 3600),
+        ("rate_limit_exceeded", WaitingFor.QUOTA, 0),
+    ],
 )
 async def test_what_one_post_was_refused_for_spares_the_next(
-    stage: Stage, worker: Worker, code: str, waiting_for: WaitingFor
+    stage: Stage, worker: Worker, code: str, waiting_for: WaitingFor, seconds: float
 ) -> None:
-    """The account rests until the refused job's own retry; other accounts go on."""
+    """The account rests until the refused job's retry, after a cap for an hour."""
     first = await refused(stage, worker, code)
     assert (first.status, first.attempts) == ("retrying", 1)
     same, other = await stage.job(worker), await stage.job(worker, project_id="proj_2")
@@ -47,10 +57,8 @@ async def test_what_one_post_was_refused_for_spares_the_next(
     same = await worker.job(same)
     assert (await worker.job(other)).status == "posted"
     assert (same.status, same.attempts, same.last_error) == ("scheduled", 0, None)
-    assert (same.waiting_for, same.next_attempt_at) == (
-        waiting_for,
-        first.next_attempt_at,
-    )
+    assert same.waiting_for is waiting_for
+    assert same.next_attempt_at == rest_of(first, seconds)
     assert not stage.calls(Call.INIT, same)
     assert await worker.ledger(same) == ()
     said = notice(same, run_by_cron=False, now=stage.clock.now())
@@ -76,10 +84,8 @@ async def test_the_apps_cap_holds_back_every_account_of_every_worker(
         await each.tick()
         job = await each.job(job)
         assert (job.status, job.attempts) == ("scheduled", 0)
-        assert (job.waiting_for, job.next_attempt_at) == (
-            WaitingFor.APP_CAP,
-            first.next_attempt_at,
-        )
+        assert job.waiting_for is WaitingFor.APP_CAP
+        assert job.next_attempt_at == rest_of(first, 3600)
         assert not stage.calls(Call.INIT, job)
 
 
@@ -102,36 +108,32 @@ async def test_what_tiktok_has_is_followed_while_the_account_rests(
     assert (await worker.job(followed)).status == "posted"
 
 
-async def test_a_cap_on_the_last_attempt_puts_off_for_days(
+async def test_the_attempts_on_a_cap_last_for_more_than_a_day(
     stage: Stage, worker: Worker
 ) -> None:
-    """It passes within a day, so only after three does the job fail of it."""
-    job = await stage.job(worker, max_attempts=1)
+    """The cap passes within one; five attempts are left alone with it no sooner."""
+    job = await stage.job(worker, max_attempts=5)
     stage.fault("init", "error", rule={"times": None, **of(job)}, code=TOO_MANY)
-    await worker.tick()
-    waits = await worker.job(job)
-    assert (waits.status, waits.attempts) == ("scheduled", 0)
-    assert waits.waiting_for is WaitingFor.ACCOUNT_CAP
-    assert waits.last_error is not None
-    assert waits.last_error.code == TOO_MANY
-    stage.clock.go_to(job.scheduled_for + CAP_PATIENCE)
-    await worker.tick()
-    failed = await worker.job(job)
-    assert (failed.status, failed.failure_reason) == ("failed", "max_attempts")
-    assert [it.decision for it in await worker.ledger(job)] == [
-        "scheduled",
-        "failed:max_attempts",
-    ]
+    began = stage.clock.now()
+    now = await lived(stage, worker, job)
+    assert (now.status, now.failure_reason) == ("failed", "max_attempts")
+    assert len(stage.calls(Call.INIT, job)) == 5
+    assert stage.clock.now() - began > timedelta(days=1)
 
 
-async def test_a_cap_passed_within_three_days_still_posts(
+async def test_a_cap_that_passes_in_time_still_posts(
     stage: Stage, worker: Worker
 ) -> None:
-    """Nothing is lost by a cap that was met at the last attempt."""
-    job = await stage.job(worker, max_attempts=1)
+    """Nothing is lost by a cap."""
+    job = await stage.job(worker, max_attempts=5)
     stage.fault("init", "error", rule={"times": 3, **of(job)}, code=TOO_MANY)
-    for _ in range(4):
+    now = await lived(stage, worker, job)
+    assert (now.status, now.attempts) == ("posted", 3)
+
+
+async def lived(stage: Stage, worker: Worker, job: Job) -> Job:
+    """Tick whenever the job is due, until it is over."""
+    while (due := (job := await worker.job(job)).next_attempt_at) is not None:
+        stage.clock.go_to(due)
         await worker.tick()
-        stage.clock.go_on(timedelta(hours=2))
-    done = await worker.job(job)
-    assert (done.status, done.attempts) == ("posted", 0)
+    return job
