@@ -1,0 +1,27 @@
+"""What a person's look at the compose page takes from the quota."""
+
+from app.domain.quota import QuotaCall
+from app.service.accounts import AccountService
+from app.store.quotas import Owner, QuotaStore
+from tests.pacing.desks import CREATOR, INIT, STATUS
+from tests.runner.stage import Stage
+
+
+async def test_the_compose_page_takes_one_place(stage: Stage) -> None:
+    """The posts that follow may be another process's: they take their own places."""
+    worker = await stage.worker()
+    await stage.connect(worker, "proj_1")
+    house = worker.house
+    service = AccountService(
+        store=house.accounts,
+        grants=house.grants,
+        tiktok=house.tiktok,
+        pacer=house.pacer,
+        creators=house.creators,
+        clock=stage.clock,
+    )
+    await service.creator_info("proj_1", "tiktok", scope=None)
+    owner = Owner("tiktok", "user of proj_1")
+    quota = (await QuotaStore(house.database).load(owner)).quota
+    taken = {call: quota.taken(call, stage.clock.now()) for call in QuotaCall}
+    assert taken == {CREATOR: 1, INIT: 0, STATUS: 0}
