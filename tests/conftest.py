@@ -13,7 +13,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.scratch import use_memory
 
 # A busy machine is slow, not wrong: what takes too long is for pytest's timeout to say.
-settings.register_profile("patient", settings(), deadline=None)
+settings.register_profile("patient", settings(), deadline=None, max_examples=50)
 settings.load_profile("patient")
 
 

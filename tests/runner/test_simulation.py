@@ -20,7 +20,7 @@ from tests.runner.fates import Thrown
 from tests.runner.imagined import Link, Row, SecondPost
 from tests.runner.lives import Life
 
-LIVES = int(os.environ.get("SIMULATED_LIVES", "20000"))
+LIVES = int(os.environ.get("SIMULATED_LIVES", "10000"))
 SEED = int(os.environ.get("SIMULATION_SEED", "1"))
 ENOUGH_TO_SHOW = 5000
 
