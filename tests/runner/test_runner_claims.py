@@ -11,6 +11,7 @@ from app.runner.attempt import ClaimLost
 from app.runner.live import LiveEffects
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
+from tests.store.claiming import RETRY, claim
 from tests.support.factories import abandoned, store_row
 
 LEASE = timedelta(seconds=300)
@@ -183,6 +184,32 @@ async def test_a_late_outcome_is_dropped(stage: Stage, worker: Worker) -> None:
     assert [await worker.job(job), await worker.ledger(job)] == left
     assert [it.outcome for it in await worker.ledger(job)] == ["abandoned", "published"]
     assert len(stage.calls(Call.INIT)) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "gone_on"),
+    [("creator_info", False), ("init", True), ("status", True)],
+)
+async def test_a_late_worker_leaves_the_present_owner_alone(
+    stage: Stage, worker: Worker, call: str, gone_on: bool
+) -> None:
+    """Whatever it wakes up in, it takes nothing from who works on the job now."""
+    zombie, owner = await stage.worker(unconfirmed_init="retry"), worker
+    job = await stage.job(worker)
+    owned: list[Job] = []
+
+    async def stand_still() -> None:
+        stage.clock.go_on(PAST_THE_LEASE)
+        now = stage.clock.now()
+        claimed = await claim(owner.claims, now=now, worker="owner", policy=RETRY)
+        owned.extend(claimed.jobs)
+
+    zombie.tiktok.after[call] = stand_still
+    report = await zombie.tick(budget=400)
+    assert (report.claimed, report.posted, report.in_flight) == (1, 0, 0)
+    assert owned == [await worker.job(job)]
+    assert owned[0].claimed_by == "owner"
+    assert bool(stage.calls(Call.INIT)) == gone_on
 
 
 async def test_a_late_publish_id_is_dropped(stage: Stage, worker: Worker) -> None:

@@ -39,6 +39,35 @@ async def test_a_job_that_comes_in_is_found_within_a_second(
     assert began - job.created_at < SOON + NOISE
 
 
+class Measured(Clock):
+    """A clock that notes how long anybody wanted to sleep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sleeps: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, noted."""
+        self.sleeps.append(seconds)
+        await super().sleep(seconds)
+
+
+async def test_an_idle_worker_sleeps_no_longer_than_until_the_next_job(
+    stage: Stage, worker: Worker
+) -> None:
+    """Its time is known, so nothing is left to the next look."""
+    clock = Measured()
+    tools = replace(worker.runner._tools, clock=clock)
+    runner = stage.runner(tools, worker.runner._rules, worker.runner._capacity)
+    await stage.job(worker, scheduled_for=clock.now() + timedelta(seconds=0.6))
+    stop = asyncio.Event()
+    running = asyncio.create_task(runner.run(stop))
+    await stage.until_called(Call.CREATOR_INFO)
+    stop.set()
+    await running
+    assert 0 < clock.sleeps[0] <= 0.6
+
+
 class Sleepless(Clock):
     """A clock on which nobody wakes up by himself."""
 

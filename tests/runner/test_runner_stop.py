@@ -108,15 +108,24 @@ async def test_stopped_before_the_init(stage: Stage, worker: Worker) -> None:
     await assert_posted_once(stage, back)
 
 
-async def test_stopped_in_a_claim(stage: Stage, worker: Worker) -> None:
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_stopped_in_a_claim(stage: Stage, worker: Worker, moment: str) -> None:
     """What a claim brings after the stop is given back untouched."""
     job = await stage.job(worker)
     stop = asyncio.Event()
-    worker.claims.after["claim_due"] = stop.set
+
+    async def told_to_stop() -> None:
+        stop.set()
+
+    if moment == "before":
+        worker.claims.before["claim_due"] = told_to_stop
+    else:
+        worker.claims.after["claim_due"] = stop.set
     async with asyncio.timeout(AT_ONCE):
         await worker.runner.run(stop)
     back = await worker.job(job)
     assert (back.status, back.attempts, back.claim_token) == ("scheduled", 0, None)
+    assert worker.claims.done.count("apply") == 1
     assert not stage.calls(Call.CREATOR_INFO)
     await assert_posted_once(stage, back)
 

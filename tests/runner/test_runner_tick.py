@@ -132,11 +132,17 @@ async def test_free_slots_are_refilled_while_a_slow_post_is_in_flight(
 
 
 async def test_a_tick_claims_batch_after_batch(stage: Stage, worker: Worker) -> None:
-    """A batch is the size of a claim, not of a tick."""
+    """A batch is the size of a claim, not of a tick, and waits for no other batch."""
     by_twos = await stage.worker(claim_batch_size=2)
+    early = stage.clock.now() - timedelta(hours=1)
+    for _ in range(2):
+        stage.stuck(await stage.job(worker, scheduled_for=early))
     for _ in range(5):
         await stage.job(worker)
-    assert (await by_twos.tick()).posted == 5
+    report = await stage.ticked(
+        by_twos, lambda: by_twos.claims.done.count("apply") == 5
+    )
+    assert (report.posted, report.in_flight) == (5, 2)
 
 
 async def test_ticks_that_overlap_share_the_jobs(stage: Stage, worker: Worker) -> None:
