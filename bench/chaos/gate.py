@@ -1,0 +1,62 @@
+"""Where a worker halts: at a named step of its work, until it is told to go on."""
+
+import socket
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from app.domain.errors import StoreUnavailable
+
+
+class Moment(StrEnum):
+    """When in a step."""
+
+    BEFORE = "before"
+    UNCOMMITTED = "uncommitted"  # every statement is carried out, nothing is kept yet
+    AFTER = "after"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A place to halt at: the ``nth`` time a worker comes by."""
+
+    step: str
+    moment: Moment = Moment.BEFORE
+    nth: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.moment} {self.step}"
+
+
+@dataclass(slots=True)
+class Gate:
+    """Halts the whole process, not only a task: so it can be killed at that very step.
+
+    ``shift`` is how far its clock was put forward, in seconds.
+    """
+
+    line: socket.socket
+    stops: tuple[Stop, ...]
+    shift: float = 0.0
+    _passed: dict[tuple[str, Moment], int] = field(default_factory=dict)
+
+    def come_by(self, step: str, moment: Moment) -> None:
+        """Halt here if that was asked for; raises StoreUnavailable if told to."""
+        passed = self._passed[step, moment] = self._passed.get((step, moment), 0) + 1
+        if Stop(step, moment, passed) in self.stops:
+            self._obey(self._ask(f"at {step}"))
+
+    def _ask(self, words: str) -> list[str]:
+        self.line.sendall(f"{words}\n".encode())
+        answer = b""
+        while not answer.endswith(b"\n"):
+            answer += self.line.recv(1) or b"go\n"
+        return answer.decode().split()
+
+    def _obey(self, order: list[str]) -> None:
+        match order:
+            case ["clock", seconds]:
+                self.shift += float(seconds)
+            case ["lose"]:  # it was done, and the word of it got lost
+                raise StoreUnavailable
+            case _:
+                pass
