@@ -9,9 +9,6 @@ from typing import Final
 JITTER: Final = 0.1
 """Largest share by which a delay is stretched, so that retries spread out."""
 
-CAP_REST: Final = timedelta(days=1)
-"""The longest that an account is spared: caps are counted over a sliding day."""
-
 Random = Callable[[], float]
 """A source of numbers in [0, 1)."""
 
@@ -49,12 +46,3 @@ class RetryPolicy:
         else:
             seconds = min(max(retry_after, 0.0), self.cap)
         return timedelta(seconds=seconds * (1 + JITTER * random()))
-
-    def cap_rest(self, attempts: int) -> timedelta:
-        """Return how long an account is spared after it met a daily cap.
-
-        Longer with each attempt, so that the attempts of the default schedule are
-        spread over more than the day in which a cap passes.
-        """
-        longest_step = min(self.steps[-1], self.cap)
-        return min(timedelta(seconds=longest_step * 3**attempts), CAP_REST)

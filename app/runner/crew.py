@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -20,7 +20,6 @@ from app.domain.outcome import (
     Transient,
     Unconfirmed,
 )
-from app.domain.quota import cap_of
 from app.domain.transition import Transition
 from app.runner.attempt import Attempt, ClaimLost, PollPolicy
 from app.runner.live import LiveEffects, Tools
@@ -45,13 +44,16 @@ class Rules:
     random: Random
 
     def rest_until(
-        self, job: Job, change: Transition, code: str, now: datetime
+        self, job: Job, change: Transition, fault: Fault, now: datetime
     ) -> datetime:
-        """Say until when an account is spared that was refused for a limit."""
-        until = change.next_attempt_at or now + timedelta(seconds=self.retry.cap)
-        if cap_of(code) is None:
-            return until
-        return max(until, now + self.retry.cap_rest(job.attempts))
+        """Say until when an account is spared that was refused for a limit.
+
+        Until the refused job tries again, or would have if it had attempts left: that
+        one call tells whether the limit is still there.
+        """
+        return change.next_attempt_at or now + self.retry.delay(
+            job.attempts, random=self.random, retry_after=fault.retry_after
+        )
 
 
 class Crew:
@@ -129,7 +131,7 @@ class Crew:
         self._on_end(written, outcome, change)
         if isinstance(outcome, RateLimited):
             # The next job of this account would be refused like this one.
-            until = self._rules.rest_until(job, change, outcome.fault.code, now)
+            until = self._rules.rest_until(job, change, outcome.fault, now)
             await effects.rest(outcome.fault, until=until)
 
 

@@ -75,11 +75,3 @@ def test_fractions_of_a_second_are_kept() -> None:
     policy = RetryPolicy(steps=(0.05, 0.2))
     assert policy.delay(0, random=lambda: 0) == timedelta(milliseconds=50)
     assert policy.delay(1, random=lambda: 0) == timedelta(milliseconds=200)
-
-
-def test_an_account_rests_longer_after_each_cap_and_a_day_at_most() -> None:
-    """Five attempts of the default schedule then outlast the day of a cap."""
-    policy = RetryPolicy()
-    hours = [policy.cap_rest(attempts) / timedelta(hours=1) for attempts in range(5)]
-    assert hours == [1, 3, 9, 24, 24]
-    assert sum(hours[:4]) > 24

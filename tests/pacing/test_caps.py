@@ -1,6 +1,6 @@
 """TikTok's daily caps and refusals: who rests, for how long, and what it costs."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -31,25 +31,14 @@ async def refused(stage: Stage, worker: Worker, code: str) -> Job:
     return await worker.job(job)
 
 
-def rest_of(refused: Job, seconds: float) -> datetime:
-    """Return until when others wait, once a job met a limit."""
-    assert refused.last_error is not None
-    assert refused.next_attempt_at is not None
-    until = refused.last_error.at + timedelta(seconds=seconds)
-    return max(until, refused.next_attempt_at)
-
-
 @pytest.mark.parametrize(
-    ("code", "waiting_for", "seconds"),
-    [
-        (TOO_MANY, WaitingFor.ACCOUNT_CAP, 3600),
-        ("rate_limit_exceeded", WaitingFor.QUOTA, 0),
-    ],
+    ("code", "waiting_for"),
+    [(TOO_MANY, WaitingFor.ACCOUNT_CAP), ("rate_limit_exceeded", WaitingFor.QUOTA)],
 )
 async def test_what_one_post_was_refused_for_spares_the_next(
-    stage: Stage, worker: Worker, code: str, waiting_for: WaitingFor, seconds: float
+    stage: Stage, worker: Worker, code: str, waiting_for: WaitingFor
 ) -> None:
-    """The account rests until the refused job's retry, after a cap for an hour."""
+    """The account rests until the refused job's own retry; other accounts go on."""
     first = await refused(stage, worker, code)
     assert (first.status, first.attempts) == ("retrying", 1)
     same, other = await stage.job(worker), await stage.job(worker, project_id="proj_2")
@@ -58,7 +47,7 @@ async def test_what_one_post_was_refused_for_spares_the_next(
     assert (await worker.job(other)).status == "posted"
     assert (same.status, same.attempts, same.last_error) == ("scheduled", 0, None)
     assert same.waiting_for is waiting_for
-    assert same.next_attempt_at == rest_of(first, seconds)
+    assert same.next_attempt_at == first.next_attempt_at
     assert not stage.calls(Call.INIT, same)
     assert await worker.ledger(same) == ()
     said = notice(same, run_by_cron=False, now=stage.clock.now())
@@ -85,7 +74,7 @@ async def test_the_apps_cap_holds_back_every_account_of_every_worker(
         job = await each.job(job)
         assert (job.status, job.attempts) == ("scheduled", 0)
         assert job.waiting_for is WaitingFor.APP_CAP
-        assert job.next_attempt_at == rest_of(first, 3600)
+        assert job.next_attempt_at == first.next_attempt_at
         assert not stage.calls(Call.INIT, job)
 
 
@@ -108,17 +97,19 @@ async def test_what_tiktok_has_is_followed_while_the_account_rests(
     assert (await worker.job(followed)).status == "posted"
 
 
-async def test_the_attempts_on_a_cap_last_for_more_than_a_day(
+async def test_a_spent_job_leaves_the_account_resting_no_longer_than_a_step(
     stage: Stage, worker: Worker
 ) -> None:
-    """The cap passes within one; five attempts are left alone with it no sooner."""
-    job = await stage.job(worker, max_attempts=5)
-    stage.fault("init", "error", rule={"times": None, **of(job)}, code=TOO_MANY)
-    began = stage.clock.now()
-    now = await lived(stage, worker, job)
-    assert (now.status, now.failure_reason) == ("failed", "max_attempts")
-    assert len(stage.calls(Call.INIT, job)) == 5
-    assert stage.clock.now() - began > timedelta(days=1)
+    """A failed post must not hold up the account's next one for an hour."""
+    job = await stage.job(worker, max_attempts=1)
+    stage.fault("init", "error", rule=of(job), code=TOO_MANY)
+    await worker.tick()
+    assert (await worker.job(job)).failure_reason == "max_attempts"
+    following = await stage.job(worker)
+    await worker.tick()
+    due = (await worker.job(following)).next_attempt_at
+    assert due is not None
+    assert due - stage.clock.now() <= timedelta(seconds=33)
 
 
 async def test_a_cap_that_passes_in_time_still_posts(
