@@ -130,7 +130,8 @@ class LiveEffects:
         """Ask what the creator may choose, at most once a minute."""
 
         async def ask() -> CreatorInfo | Fault | PutOff:
-            wait = await self.turn(access, job, QuotaCall.CREATOR_INFO)
+            with self._undisturbed():
+                wait = await self.turn(access, job, QuotaCall.CREATOR_INFO)
             if wait is not None:
                 return wait
             return await self._calls.creator_info(
@@ -230,3 +231,15 @@ class LiveEffects:
             yield
         finally:
             self.interruptible = False
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Keep a stop away for a moment, and give way to it after that.
+
+        A task that is cancelled within a statement can leave the database locked.
+        """
+        self.interruptible = False
+        yield
+        if self.stopping:
+            raise asyncio.CancelledError
+        self.interruptible = True

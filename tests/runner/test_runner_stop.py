@@ -2,10 +2,12 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from app.domain.job import Job
+from app.pacing.pacer import Pacer
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
 
@@ -78,6 +80,28 @@ async def test_stopped_in_a_hanging_poll(stage: Stage, worker: Worker) -> None:
     back = await stopped(stage, patient, job, at=Call.STATUS)
     assert (back.status, back.attempts, back.claim_token) == ("processing", 0, None)
     await assert_posted_once(stage, back)
+
+
+async def test_stopped_while_it_writes_the_quota(
+    stage: Stage, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No statement is broken off, since that can lock SQLite; no call follows it."""
+    pacer, stop = worker.runner._tools.pacer, asyncio.Event()
+    written = []
+
+    async def turn(*args: Any) -> None:  # noqa: ANN401
+        stop.set()
+        for _ in range(9):  # until everybody has heard of it
+            await asyncio.sleep(0)
+        written.append(await Pacer.turn(pacer, *args))
+
+    monkeypatch.setattr(pacer, "turn", turn)
+    job = await stage.job(worker)
+    await worker.runner.run(stop)
+    assert written == [None]
+    assert not stage.calls(Call.CREATOR_INFO)
+    back = await worker.job(job)
+    assert (back.status, back.attempts, back.claim_token) == ("scheduled", 0, None)
 
 
 async def test_stopped_in_an_init(stage: Stage, worker: Worker) -> None:
