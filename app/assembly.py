@@ -17,6 +17,7 @@ from app.domain.clock import Clock, SystemClock
 from app.domain.quota import Limits, QuotaCall
 from app.grants.grants import Grants
 from app.metrics import Metrics
+from app.outbound import Outbound
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Pacer
 from app.runner.attempt import PollPolicy
@@ -25,6 +26,7 @@ from app.runner.confirmer import Confirmer
 from app.runner.crew import Rules
 from app.runner.live import Tools
 from app.runner.media import MediaGateway
+from app.runner.readiness import ReadinessChecker
 from app.runner.runner import Capacity, Runner
 from app.settings import Settings, SettingsError
 from app.store.accounts import AccountStore
@@ -36,11 +38,13 @@ from app.store.keys import KeyStore
 from app.store.media import MediaStore
 from app.store.oauth_states import OAuthStateStore
 from app.store.quotas import QuotaStore
+from app.store.readiness import ReadinessStore
 from app.store.vault import KeysUnusable, Vault
 from app.tiktok import TikTok
 
 CONFIRM_EVERY: Final = 10.0
 REFRESH_EVERY: Final = 60.0
+LOOK_AHEAD_EVERY: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
         settings=settings,
         clock=clock,
         database=database,
-        jobs=JobStore(database),
+        jobs=JobStore(database, ahead=settings.looks_ahead),
         accounts=accounts,
         oauth_states=OAuthStateStore(database, vault),
         keys=KeyStore(database),
@@ -127,7 +131,7 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
             tools,
             _rules(settings),
             _capacity(settings),
-            _chores(tools, database),
+            _chores(settings, tools, database),
             metrics=metrics,
         ),
         metrics=metrics,
@@ -164,7 +168,7 @@ def _tiktok(settings: Settings) -> TikTok:
     )
 
 
-def _chores(tools: Tools, database: Database) -> Chores:
+def _chores(settings: Settings, tools: Tools, database: Database) -> Chores:
     confirmer = Confirmer(
         store=ConfirmationStore(database),
         links=MediaStore(database),
@@ -173,6 +177,7 @@ def _chores(tools: Tools, database: Database) -> Chores:
         pacer=tools.pacer,
         clock=tools.clock,
     )
+    checker = _checker(settings, tools, database)
     return Chores(
         (
             Chore(
@@ -186,8 +191,23 @@ def _chores(tools: Tools, database: Database) -> Chores:
                 REFRESH_EVERY,
                 lambda: tools.grants.refresh_expiring(now=tools.clock.now(), limit=50),
             ),
+            Chore("look ahead", LOOK_AHEAD_EVERY, lambda: checker.run_due(limit=8)),
         ),
         tools.clock,
+    )
+
+
+def _checker(settings: Settings, tools: Tools, database: Database) -> ReadinessChecker:
+    return ReadinessChecker(
+        store=ReadinessStore(database),
+        tiktok=tools.tiktok,
+        grants=tools.grants,
+        pacer=tools.pacer,
+        creators=tools.creators,
+        outbound=Outbound(allow_private=settings.allow_private_urls),
+        clock=tools.clock,
+        ahead=settings.looks_ahead,
+        inits_per_minute=settings.tiktok_init_per_minute,
     )
 
 

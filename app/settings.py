@@ -1,5 +1,6 @@
 """Every variable the service reads, typed and bounded; .env.example mirrors it."""
 
+from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Self
@@ -53,6 +54,11 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def _minutes(value: object) -> object:
+    """Take a comma list of minutes apart; an empty variable would mean the default."""
+    return () if value == "off" else _split(value)
+
+
 def _one_line(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().strip():
         raise ValueError("must not be empty")
@@ -78,6 +84,11 @@ Steps = Annotated[
     NoDecode,
     BeforeValidator(_split),
     Field(min_length=1),
+]
+MinutesAhead = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=10_080)], ...],
+    NoDecode,
+    BeforeValidator(_minutes),
 ]
 
 
@@ -117,6 +128,8 @@ class Settings(BaseSettings):
     tiktok_status_per_minute: PerMinute = 30
     tiktok_creator_info_per_minute: PerMinute = 20
 
+    readiness_minutes: MinutesAhead = (60, 10)
+
     media_base_url: ExactUrl | None = None
 
     cors_origins: Words = ()
@@ -132,6 +145,11 @@ class Settings(BaseSettings):
                 " or jobs that are still polled would count as abandoned"
             )
         return self
+
+    @cached_property
+    def looks_ahead(self) -> tuple[timedelta, ...]:
+        """Return how long before its time a job is looked at."""
+        return tuple(timedelta(minutes=each) for each in self.readiness_minutes)
 
     @cached_property
     def retry_policy(self) -> RetryPolicy:

@@ -15,6 +15,7 @@ from app.domain.job import (
     LastError,
 )
 from app.domain.post import PostMode, PrivacyLevel
+from app.domain.readiness import Readiness
 from app.service.words import user_message
 
 
@@ -49,6 +50,30 @@ class ErrorAnswer(Answer):
         return cls(**_fields(error), user_message=user_message(error))
 
 
+class ProblemAnswer(Answer):
+    """What would keep a job from being posted as things stood."""
+
+    code: str = Field(examples=["asset_unreachable"])
+    message: str = Field(description="For the person")
+
+
+class ReadinessAnswer(Answer):
+    """What the last look ahead of the job's time found; nothing is done about it."""
+
+    checked_at: Timestamp
+    ok: bool = Field(description="No problem was found")
+    problems: list[ProblemAnswer]
+
+    @classmethod
+    def of(cls, readiness: Readiness) -> Self:
+        """Show what was found."""
+        return cls(
+            checked_at=readiness.checked_at,
+            ok=readiness.ok,
+            problems=[ProblemAnswer(**_fields(each)) for each in readiness.problems],
+        )
+
+
 class JobAnswer(Answer):
     """A job as it stands."""
 
@@ -76,6 +101,9 @@ class JobAnswer(Answer):
     created_at: Timestamp
     updated_at: Timestamp
     notice: str | None = Field(description="What the person should know right now")
+    readiness: ReadinessAnswer | None = Field(
+        description="null until a job that waits is looked at ahead of its time"
+    )
 
     @classmethod
     def of(cls, job: Job, *, notice: str | None) -> Self:
@@ -84,6 +112,7 @@ class JobAnswer(Answer):
             "post": PostAnswer(**_fields(job.post)),
             "last_error": ErrorAnswer.of(job.last_error) if job.last_error else None,
             "notice": notice,
+            "readiness": ReadinessAnswer.of(job.readiness) if job.readiness else None,
         }
         return cls(**{name: shown[name] for name in cls.model_fields})
 

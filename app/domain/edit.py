@@ -17,6 +17,7 @@ from app.domain.errors import (
 from app.domain.idempotency import idempotency_key, to_millis
 from app.domain.job import FailureReason, Job, JobStatus
 from app.domain.post import problems_of
+from app.domain.readiness import Ahead, look_after_change, next_look
 
 
 class Unset(Enum):
@@ -38,8 +39,8 @@ class JobChange:
     max_attempts: int | Unset = UNSET
 
 
-def edited(job: Job, change: JobChange, *, now: datetime) -> Job:
-    """Return the job as it is after the change.
+def edited(job: Job, change: JobChange, *, now: datetime, ahead: Ahead = ()) -> Job:
+    """Return the job as it is after the change, to be looked at anew ``ahead``.
 
     Raises JobNotEditable once TikTok may have it, InvalidInput for a post that TikTok
     would refuse.
@@ -48,6 +49,7 @@ def edited(job: Job, change: JobChange, *, now: datetime) -> Job:
         raise JobNotEditable(f"the job is {job.status}; it can no longer be changed")
     if job.in_flight:
         raise JobNotEditable("TikTok may have this post already")
+    before = job
     if change.max_attempts is not UNSET:
         job = _with_max_attempts(job, change.max_attempts)
     if change.asset_url is not UNSET:
@@ -58,6 +60,9 @@ def edited(job: Job, change: JobChange, *, now: datetime) -> Job:
             raise InvalidInput(*problems)
     if change.scheduled_for is not UNSET:
         job = _moved(job, change.scheduled_for, now=now)
+    if _looks_different(job, before):
+        look = _look(job, before, now=now, ahead=ahead)
+        job = replace(job, readiness=None, readiness_at=look)
     return replace(job, updated_at=now)
 
 
@@ -77,6 +82,20 @@ def check_retryable(job: Job, *, accept_duplicate_risk: bool) -> None:
     unknown = job.ambiguous or job.failure_reason is FailureReason.UNCONFIRMED
     if unknown and not accept_duplicate_risk:
         raise OutcomeUnknown
+
+
+def _looks_different(job: Job, before: Job) -> bool:
+    """Tell whether what a look ahead of time found could be otherwise now."""
+    moved = job.scheduled_for != before.scheduled_for or job.post_now
+    return moved or (job.asset_url, job.post) != (before.asset_url, before.post)
+
+
+def _look(job: Job, before: Job, *, now: datetime, ahead: Ahead) -> datetime | None:
+    if job.post_now or job.status is not JobStatus.SCHEDULED:
+        return None
+    moved = job.scheduled_for != before.scheduled_for
+    find = next_look if moved else look_after_change
+    return find(job.scheduled_for, now=now, ahead=ahead)
 
 
 def _with_max_attempts(job: Job, max_attempts: int) -> Job:

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.domain.post import Post
+from app.domain.readiness import Readiness
 
 
 class JobStatus(StrEnum):
@@ -95,6 +96,9 @@ class Job:
     media_token: str | None = None  # of the pull URL, if the media gateway gave one
     confirm_at: datetime | None = None  # when TikTok is asked again about what is over
     confirm_tries: int = 0
+    # The look ahead of its time.
+    readiness_at: datetime | None = None  # when the next one is due
+    readiness: Readiness | None = None  # what the last one found
     # The end.
     failure_reason: FailureReason | None = None
     last_error: LastError | None = None

@@ -14,9 +14,15 @@ from app.domain.edit import JobChange, check_deletable, check_retryable, edited
 from app.domain.errors import DuplicateJob, NotFound, StoreUnavailable
 from app.domain.idempotency import idempotency_key, to_millis
 from app.domain.job import AttemptRecord, Job, JobStatus, NewJob
+from app.domain.readiness import Ahead, next_look
 from app.store.engine import Database
 from app.store.restarts import Failures, Restarted, restart
-from app.store.rows import attempt_from_row, job_from_row, post_to_json
+from app.store.rows import (
+    attempt_from_row,
+    job_from_row,
+    post_to_json,
+    readiness_to_json,
+)
 from app.store.tables import GUARDING_POST_NOW, job_attempts, schedule_jobs
 from app.store.writes import in_state_of, write_transition
 
@@ -42,15 +48,17 @@ class JobStore:
     ``project_id`` limits what a caller can reach; None reaches every project.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, ahead: Ahead = ()) -> None:
+        """Take the database, and how long before its time a job is looked at."""
         self._database = database
+        self._ahead = ahead
 
     async def add(self, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
         """Store a job, or find the one this request repeats; True if it is new.
 
         Never two rows, whatever the concurrency: the database's unique indexes decide.
         """
-        values = _values(new, now)
+        values = _values(new, now, self._ahead)
         for _ in range(_ADD_TRIES):
             async with self._database.write() as connection:
                 if (job := await self._insert(connection, values)) is not None:
@@ -111,7 +119,7 @@ class JobStore:
         try:
             async with self._database.write() as connection:
                 job = await _get(connection, job_id, project_id, lock=True)
-                after = edited(job, change, now=now)
+                after = edited(job, change, now=now, ahead=self._ahead)
                 await connection.execute(
                     update(schedule_jobs)
                     .where(_jobs.id == job.id)
@@ -207,8 +215,9 @@ async def _get(
     return job_from_row(row)
 
 
-def _values(new: NewJob, now: datetime) -> dict[str, Any]:
+def _values(new: NewJob, now: datetime, ahead: Ahead) -> dict[str, Any]:
     at = to_millis(new.scheduled_for or now)
+    looks = ahead if new.scheduled_for is not None else ()
     return {
         "id": str(uuid7()),
         "project_id": new.project_id,
@@ -229,6 +238,7 @@ def _values(new: NewJob, now: datetime) -> dict[str, Any]:
         "attempt_number": 0,
         "max_attempts": new.max_attempts,
         "next_attempt_at": at,
+        "readiness_at": next_look(at, now=now, ahead=looks),
         "created_at": now,
         "updated_at": now,
     }
@@ -244,6 +254,8 @@ def _editable(job: Job) -> dict[str, Any]:
         "max_attempts": job.max_attempts,
         "next_attempt_at": job.next_attempt_at,
         "waiting_for": job.waiting_for,
+        "readiness_at": job.readiness_at,
+        "readiness": readiness_to_json(job.readiness),
         "updated_at": job.updated_at,
     }
 

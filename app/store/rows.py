@@ -16,6 +16,7 @@ from app.domain.job import (
     WaitingFor,
 )
 from app.domain.post import Post, PostMode, PrivacyLevel
+from app.domain.readiness import Problem, Readiness
 
 Row = Mapping[Any, Any]
 E = TypeVar("E")
@@ -45,6 +46,7 @@ _PLAIN = (
     "media_token",
     "confirm_at",
     "confirm_tries",
+    "readiness_at",
     "post_id",
     "post_url",
     "posted_at",
@@ -61,6 +63,7 @@ def job_from_row(row: Row) -> Job:
         waiting_for=_maybe(WaitingFor, row["waiting_for"]),
         delivery=_maybe(Delivery, row["delivery"]),
         last_error=error_from_json(row["last_error"]),
+        readiness=readiness_from_json(row["readiness"]),
     )
 
 
@@ -97,6 +100,26 @@ def error_from_json(data: Mapping[str, Any] | None) -> LastError | None:
             "error_class": ErrorClass(data["error_class"]),
             "at": datetime.fromisoformat(data["at"]),
         }
+    )
+
+
+def readiness_to_json(readiness: Readiness | None) -> dict[str, Any] | None:
+    """Write what a look ahead of time found for a JSON column."""
+    if readiness is None:
+        return None
+    return {
+        "checked_at": readiness.checked_at.astimezone(UTC).isoformat(),
+        "problems": [asdict(problem) for problem in readiness.problems],
+    }
+
+
+def readiness_from_json(data: Mapping[str, Any] | None) -> Readiness | None:
+    """Read what a look ahead of time found from a JSON column."""
+    if data is None:
+        return None
+    return Readiness(
+        checked_at=datetime.fromisoformat(data["checked_at"]),
+        problems=tuple(Problem(**problem) for problem in data["problems"]),
     )
 
 

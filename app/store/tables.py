@@ -76,6 +76,9 @@ schedule_jobs = Table(
     # When TikTok is asked again about a job that is over but may be in flight.
     Column("confirm_at", UtcDateTime),
     Column("confirm_tries", Integer, nullable=False, server_default="0"),
+    # When it is looked at ahead of its time, and what the last look found.
+    Column("readiness_at", UtcDateTime),
+    Column("readiness", Json),
     Column("failure_reason", Text),
     Column("last_error", Json),
     Column("waiting_for", Text),
@@ -134,6 +137,13 @@ schedule_jobs = Table(
         "confirm_at",
         postgresql_where=text("confirm_at IS NOT NULL"),
         sqlite_where=text("confirm_at IS NOT NULL"),
+    ),
+    # Rows that a claim takes leave it by themselves: no claim has to write for it.
+    Index(
+        "ix_schedule_jobs_readiness",
+        "readiness_at",
+        postgresql_where=text("readiness_at IS NOT NULL AND status = 'scheduled'"),
+        sqlite_where=text("readiness_at IS NOT NULL AND status = 'scheduled'"),
     ),
     # A double click on Post Now finds the first click's job.
     Index(

@@ -19,7 +19,7 @@ JOB_FIELDS = {
     *("scheduledFor", "postNow", "idempotencyKey", "attempts", "maxAttempts"),
     *("nextAttemptAt", "claimedAt", "failureReason", "lastError", "publishId"),
     *("delivery", "postId", "postUrl", "postedAt", "createdAt", "updatedAt"),
-    "notice",
+    *("notice", "readiness"),
 }
 
 

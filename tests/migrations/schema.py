@@ -1,5 +1,7 @@
 """What a database consists of, to the last constraint, in words that compare."""
 
+import re
+
 from sqlalchemy import Connection, text
 
 from app.store.engine import Database
@@ -37,10 +39,11 @@ def _postgres(connection: Connection) -> Schema:
 
 
 def _sqlite(connection: Connection) -> Schema:
-    # Lines, because a table's constraints may stand in any order.
+    # Parts, because a table's constraints may stand in any order, and a column that
+    # was added later stands on its neighbour's line.
     return {
         f"{name}: {line.strip().rstrip(',')}"
         for name, sql in connection.execute(text(_SQLITE))
-        for line in sql.splitlines()
+        for line in re.split(r"\n|, ", sql)
         if line.strip(" \t)(,")
     }

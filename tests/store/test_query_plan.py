@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.store.claims import ClaimStore
 from app.store.engine import Database
 from app.store.jobs import JobFilter, JobStore
+from app.store.readiness import ReadinessStore
 from tests.store.claiming import claim
 from tests.support.factories import (
     FAILED,
@@ -151,4 +152,14 @@ async def test_a_projects_page_is_one_range_of_its_index(
     await JobStore(busy).list(JobFilter(project_id="p_3"), limit=5, after_id="f")
     plan = await plan_of(busy, sent)
     assert any("ix_schedule_jobs_project" in step for step in plan)
+    assert reads_all(plan) == []
+
+
+async def test_a_look_ahead_reads_only_what_is_to_be_looked_at(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """One range of an index that holds nothing else."""
+    await ReadinessStore(busy).claim_due(now=NOW, limit=8)
+    plan = await plan_of(busy, sent)
+    assert any("ix_schedule_jobs_readiness" in step for step in plan)
     assert reads_all(plan) == []

@@ -1,0 +1,103 @@
+"""Whether a job is ready for its time, looked at ahead of it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+Ahead = tuple[timedelta, ...]
+"""How long before its time a job is looked at; empty: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What would keep a job from being posted as things stand."""
+
+    code: str  # stable, for programs
+    message: str  # for the person
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What a look ahead of time came to; nothing is done about it."""
+
+    checked_at: datetime
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether nothing was found that would keep the job back."""
+        return not self.problems
+
+
+MAX_VIDEO_BYTES: Final = 4 * 1024**3
+"""https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide"""
+
+REDIRECTS: Final = Problem(
+    "asset_redirects",
+    "The video's link leads on to another address, which TikTok does not follow.",
+)
+UNREACHABLE: Final = Problem(
+    "asset_unreachable", "The video cannot be downloaded from its link at the moment."
+)
+REFUSED: Final = Problem(
+    "asset_refused", "The video's link leads to an address that is not public."
+)
+NOT_A_VIDEO: Final = Problem(
+    "asset_not_a_video", "What lies behind the video's link is not a video."
+)
+TOO_LARGE: Final = Problem(
+    "asset_too_large", "The video is larger than the 4 GB that TikTok takes."
+)
+GOES_OUT_LATE: Final = Problem(
+    "goes_out_late",
+    "More posts are due in the same minute than TikTok takes: this one may go out"
+    " some minutes late.",
+)
+
+
+def next_look(
+    scheduled_for: datetime, *, now: datetime, ahead: Ahead
+) -> datetime | None:
+    """Return when a job is looked at next, None if no more before its time."""
+    moments = (scheduled_for - each for each in ahead)
+    return min((moment for moment in moments if moment > now), default=None)
+
+
+def look_after_change(
+    scheduled_for: datetime, *, now: datetime, ahead: Ahead
+) -> datetime | None:
+    """Return when a job is looked at again whose content changed, not its time.
+
+    At once if a look has been due before: its verdict was on what is no more.
+    """
+    looked = any(scheduled_for - each <= now < scheduled_for for each in ahead)
+    return now if looked else next_look(scheduled_for, now=now, ahead=ahead)
+
+
+def asset_problem(status: int, headers: Mapping[str, str]) -> Problem | None:
+    """Judge what a video's address answered; header names are in lower case.
+
+    https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
+    """
+    if 300 <= status < 400:
+        return REDIRECTS
+    if status not in {200, 206}:
+        return UNREACHABLE
+    if not _may_be_video(headers.get("content-type", "")):
+        return NOT_A_VIDEO
+    size = _size(headers)
+    return TOO_LARGE if size is not None and size > MAX_VIDEO_BYTES else None
+
+
+def _may_be_video(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind in {"", "application/octet-stream"} or kind.startswith("video/")
+
+
+def _size(headers: Mapping[str, str]) -> int | None:
+    """Return the whole video's size in bytes, None if it is not told."""
+    # Of a part, Content-Length tells the part's size. RFC 9110, 14.4
+    whole = headers.get("content-range", "").rpartition("/")[2]
+    text = whole or headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdecimal() else None

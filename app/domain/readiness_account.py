@@ -1,0 +1,80 @@
+"""What an account's present state means for a job that is still to come. Pure."""
+
+from collections.abc import Collection
+from typing import Final
+
+from app.domain.job import ErrorClass
+from app.domain.outcome import Fault
+from app.domain.post import Post, PostMode
+from app.domain.readiness import Problem
+
+NOT_CONNECTED: Final = Problem(
+    "account_not_connected", "No TikTok account is connected to this project."
+)
+RECONNECT: Final = Problem(
+    "reconnect_required",
+    "TikTok does not accept our access any more: the account has to be connected"
+    " again.",
+)
+NOT_REFRESHED: Final = Problem(
+    "tokens_not_refreshed",
+    "The access to the TikTok account could not be refreshed just now.",
+)
+SCOPE_MISSING: Final = Problem(
+    "scope_missing",
+    "The TikTok account did not allow posts of this kind: it has to be connected again"
+    " with that permission.",
+)
+PRIVACY_NOT_OFFERED: Final = Problem(
+    "privacy_level_not_offered",
+    "This TikTok account does not offer the chosen audience.",
+)
+
+# TikTok's words for an account that may not post now.
+# https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
+_MAY_NOT_POST: Final = {
+    "spam_risk_too_many_posts": (
+        "This TikTok account has reached its number of posts for the day."
+    ),
+    "spam_risk_too_many_pending_share": (
+        "There are too many unfinished drafts in the TikTok inbox."
+    ),
+    "reached_active_user_cap": (
+        "This service has reached the number of accounts it may post to in a day."
+    ),
+    "spam_risk_user_banned_from_posting": (
+        "TikTok does not let this account post at the moment."
+    ),
+}
+_SCOPE_CODES: Final = frozenset({"scope_not_authorized", "scope_permission_missed"})
+_NEEDED_SCOPE: Final = {
+    PostMode.DIRECT: "video.publish",
+    PostMode.INBOX: "video.upload",
+}
+
+
+def grant_problem(fault: Fault) -> Problem:
+    """Say why there is no access token."""
+    if fault.code == NOT_CONNECTED.code:
+        return NOT_CONNECTED
+    return RECONNECT if fault.error_class is ErrorClass.AUTH else NOT_REFRESHED
+
+
+def scope_problem(post: Post, scopes: Collection[str]) -> Problem | None:
+    """Compare the post with what the account allowed, if that is known."""
+    missing = scopes and _NEEDED_SCOPE[post.mode] not in scopes
+    return SCOPE_MISSING if missing else None
+
+
+def privacy_problem(post: Post, offered: Collection[str]) -> Problem | None:
+    """Compare the person's choice with what TikTok offers the creator."""
+    return None if post.privacy_level in offered else PRIVACY_NOT_OFFERED
+
+
+def creator_problem(fault: Fault) -> Problem | None:
+    """Say what an error of creator_info means for the job; None if nothing."""
+    if (message := _MAY_NOT_POST.get(fault.code)) is not None:
+        return Problem(fault.code, message)
+    if fault.code in _SCOPE_CODES:
+        return SCOPE_MISSING
+    return RECONNECT if fault.error_class is ErrorClass.AUTH else None
