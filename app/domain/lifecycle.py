@@ -69,8 +69,8 @@ def decide(
     match outcome:
         case PutOff(until=until, waiting_for=waiting_for):
             return become.given_back(job, at=until, waiting_for=waiting_for)
-        case HandedOn(resume_at=resume_at):
-            return become.given_back(job, at=resume_at)
+        case HandedOn(resume_at=resume_at, polling_since=since):
+            return become.given_back(job, at=resume_at, polling_since=since)
         case Published() | InInbox():
             change, fault = _succeed(context, outcome), None
         case Unconfirmed(fault=fault):

@@ -114,9 +114,14 @@ class PutOff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedOn:
-    """The worker ran out of time and gives the job back; no attempt, no error."""
+    """The worker ran out of time and gives the job back; no attempt, no error.
+
+    ``polling_since`` is what the attempt's time for polling counts from; later than its
+    real beginning by what it had to wait for its turns.
+    """
 
     resume_at: datetime
+    polling_since: datetime | None = None
 
 
 Outcome = (

@@ -114,7 +114,11 @@ def retrying(
 
 
 def given_back(
-    job: Job, *, at: datetime, waiting_for: WaitingFor | None = None
+    job: Job,
+    *,
+    at: datetime,
+    waiting_for: WaitingFor | None = None,
+    polling_since: datetime | None = None,
 ) -> Transition:
     """Free the claim at no cost; what is in flight stays so and is resumed."""
     if job.in_flight:
@@ -126,7 +130,9 @@ def given_back(
         attempts=job.attempts,
         next_attempt_at=at,
         # Only an attempt that goes on elsewhere keeps its beginning.
-        attempt_started_at=job.attempt_started_at if job.in_flight else None,
+        attempt_started_at=(
+            polling_since or job.attempt_started_at if job.in_flight else None
+        ),
         init_sent_at=job.init_sent_at,
         publish_id=job.publish_id,
         last_error=job.last_error,

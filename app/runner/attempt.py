@@ -6,7 +6,7 @@ https://developers.tiktok.com/doc/content-posting-api-get-started
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar, assert_never
+from typing import Final, TypeVar, assert_never
 
 from app.domain.job import ErrorClass, Job
 from app.domain.lifecycle import OUTCOME_UNKNOWN
@@ -34,6 +34,9 @@ from app.tiktok import (
     PublishStatus,
     fault_of_fail_reason,
 )
+
+SHORTEST_WAIT: Final = timedelta(seconds=0.1)
+"""Between two asks for a turn, whatever the answer was."""
 
 Answer = TypeVar("Answer")
 
@@ -161,19 +164,20 @@ class Attempt:
         if publish_id is None:
             raise AssertionError("a publish is followed only once its id is written")
         poll_at = self._effects.now()
-        # However late a publish is resumed, TikTok is asked at least once.
-        deadline = max(self._deadline(), poll_at)
-        if not at_once:
+        deadline = self._deadline()
+        if at_once:  # however late a publish is resumed, TikTok gets time to answer
+            deadline = max(deadline, poll_at + self._poll.interval)
+        else:
             poll_at += self._poll.interval
         trouble: Fault | None = None
         while poll_at <= deadline:
             if not await self._wait(poll_at):
-                return HandedOn(resume_at=poll_at)
+                return self._hand_on(poll_at, deadline)
             wait = await self._effects.turn(self._access, self.job, QuotaCall.STATUS)
-            if wait is not None and wait.until > deadline:
-                return wait  # what nobody could ask was not answered too late
             if wait is not None:
-                poll_at = wait.until
+                # To wait for one's turn is no attempt, so it uses none of its time.
+                turn = max(wait.until, poll_at + SHORTEST_WAIT)
+                deadline, poll_at = deadline + (turn - poll_at), turn
                 continue
             answer = await self._authorised(
                 lambda access: self._effects.status(access, publish_id)
@@ -184,8 +188,14 @@ class Attempt:
             trouble = answer if isinstance(answer, Fault) else None
             poll_at = self._effects.now() + self._poll.interval
         if not await self._wait(deadline):
-            return HandedOn(resume_at=deadline)
+            return self._hand_on(deadline, deadline)
         return Processing(publish_id=publish_id, fault=trouble)
+
+    def _hand_on(self, resume_at: datetime, deadline: datetime) -> HandedOn:
+        """Let another worker go on with what is left of the time until the deadline."""
+        return HandedOn(
+            resume_at=resume_at, polling_since=deadline - self._poll.deadline
+        )
 
     def _deadline(self) -> datetime:
         """Count from the init, or from the beginning of an attempt that resumes it."""

@@ -129,10 +129,11 @@ async def test_an_attempt_handed_on_has_what_is_left_of_its_90_seconds() -> None
 
 
 @pytest.mark.parametrize(
-    ("answer", "outcome"), [(PROCESSING, Processing), (COMPLETE, Published)]
+    ("answer", "outcome", "asked"),
+    [(PROCESSING, Processing, [0, 5]), (COMPLETE, Published, [0])],
 )
-async def test_however_late_tiktok_is_asked_once(
-    answer: PublishStatus, outcome: type
+async def test_however_late_tiktok_is_asked(
+    answer: PublishStatus, outcome: type, asked: list[float]
 ) -> None:
     """A deadline that passed while nobody worked does not judge a post unasked."""
     job = replace(
@@ -140,8 +141,7 @@ async def test_however_late_tiktok_is_asked_once(
     )
     came_to, world = await run(job, status=[answer])
     assert isinstance(came_to, outcome)
-    assert world.at("status") == [0]
-    assert world.now() == after(0)
+    assert world.at("status") == asked
 
 
 @pytest.mark.parametrize(
@@ -225,23 +225,25 @@ async def test_a_question_waits_for_its_place_in_the_quota() -> None:
     assert world.at("status") == [5, 40]
 
 
-async def test_no_place_before_the_deadline_puts_the_job_off() -> None:
-    """A question nobody could ask is no failed attempt; the slot is free meanwhile."""
+async def test_waiting_for_a_place_uses_none_of_the_time() -> None:
+    """A question nobody could ask was not answered too late."""
     late = replace(SLOT, until=after(91))
-    outcome, world = await run(NEW, turn_status=[None, late], status=[PROCESSING])
-    assert outcome == late
-    assert world.at("status") == [5]
-    assert world.now() == after(10)
+    turns = [None, late, None]
+    outcome, world = await run(NEW, turn_status=turns, status=[PROCESSING])
+    assert outcome == NOT_DONE
+    polls = world.at("status")
+    assert polls[:2] == [5, 91]
+    assert (len(polls), polls[-1]) == (18, 171)
 
 
-async def test_a_late_resumed_publish_without_a_place_is_put_off() -> None:
-    """Nobody asked, so nobody can say that TikTok was not done in time."""
-    job = replace(
-        RESUMED, attempt_started_at=after(-900), publish_started_at=after(-800)
+async def test_who_waits_for_a_place_can_be_handed_on() -> None:
+    """What it waited for is not charged to the attempt that goes on with it."""
+    late = replace(SLOT, until=after(70))
+    outcome, world = await run(
+        NEW, turn_status=[None, late], status=[PROCESSING], until=50.0
     )
-    outcome, world = await run(job, turn_status=[SLOT])
-    assert outcome == SLOT
-    assert world.names == ["access", "turn status"]
+    assert outcome == HandedOn(resume_at=after(70), polling_since=after(60))
+    assert world.at("status") == [5]
 
 
 @pytest.mark.parametrize("until", [12.0, 15.0])
@@ -250,7 +252,7 @@ async def test_out_of_time_between_two_questions_the_job_is_handed_on(
 ) -> None:
     """The next worker asks when this one would have."""
     outcome, world = await run(NEW, status=[PROCESSING], until=until)
-    assert outcome == HandedOn(resume_at=after(15))
+    assert outcome == HandedOn(resume_at=after(15), polling_since=after(0))
     assert world.at("status") == [5, 10]
     assert world.row.publish_id == "pub-1"
 
@@ -258,7 +260,8 @@ async def test_out_of_time_between_two_questions_the_job_is_handed_on(
 async def test_out_of_time_before_the_first_question_nothing_is_asked() -> None:
     """A resumed job goes back as it came."""
     outcome, world = await run(RESUMED, hurried_after="access")
-    assert outcome == HandedOn(resume_at=after(0))
+    assert isinstance(outcome, HandedOn)
+    assert outcome.resume_at == after(0)
     assert world.names == ["access"]
     assert world.row == RESUMED
 
@@ -266,7 +269,7 @@ async def test_out_of_time_before_the_first_question_nothing_is_asked() -> None:
 async def test_out_of_time_at_the_deadline_is_no_attempt() -> None:
     """Who is stopped in the last wait hands on instead of judging."""
     outcome, _ = await run(NEW, status=[PROCESSING], takes={"status": 2}, until=89.5)
-    assert outcome == HandedOn(resume_at=after(90))
+    assert outcome == HandedOn(resume_at=after(90), polling_since=after(0))
 
 
 async def test_a_resumed_post_is_named_by_the_accounts_row() -> None:
