@@ -77,18 +77,26 @@ def install(url: str) -> None:
 
 async def look(house: House, jobs: Sequence[Job], posts: Sequence[Post]) -> list[Found]:
     """Collect what became of jobs."""
-    notes = text("SELECT job_id, was, became FROM chaos_audit ORDER BY id")
-    async with house.database.read() as connection:
-        changes = (await connection.execute(notes)).all()
+    changes = await noted_changes(house)
     return [
         Found(
             job=await house.jobs.get(job.id),
             ledger=tuple(await house.jobs.attempts(job.id)),
-            changes=tuple((was, became) for of, was, became in changes if of == job.id),
+            changes=tuple(changes.get(job.id, ())),
             posts=tuple(post for post in posts if post.title in {None, job.asset_id}),
         )
         for job in jobs
     ]
+
+
+async def noted_changes(house: House) -> dict[str, list[tuple[str, str]]]:
+    """Return what the trigger noted of each job, in order."""
+    notes = text("SELECT job_id, was, became FROM chaos_audit ORDER BY id")
+    changes: dict[str, list[tuple[str, str]]] = {}
+    async with house.database.read() as connection:
+        for job_id, was, became in await connection.execute(notes):
+            changes.setdefault(job_id, []).append((was, became))
+    return changes
 
 
 def complaints(found: Found) -> Iterator[str]:
@@ -123,7 +131,7 @@ def _of_ledger(found: Found) -> Iterator[str]:
     failures = sum(entry.outcome not in _SUCCESSES for entry in ledger)
     if failures != job.attempts or job.attempts > job.max_attempts:
         yield f"{job.attempts} attempts, {failures} failures in the ledger"
-    if job.status not in _OVER or not ledger:
+    if job.status not in _OVER or not ledger or _corrected(found):
         return
     *earlier, last = (entry.decision for entry in ledger)
     end = f"failed:{job.failure_reason}" if job.failure_reason else str(job.status)
@@ -131,6 +139,11 @@ def _of_ledger(found: Found) -> Iterator[str]:
         yield f"the ledger ends with {last}, the job with {end}"
     if not set(earlier) <= {"retrying", "processing", "scheduled"}:
         yield f"the ledger goes on after an end: {earlier}"
+
+
+def _corrected(found: Found) -> bool:
+    """Tell whether a late word of TikTok's changed the end, which is no attempt."""
+    return any(JobStatus(was) in _OVER for was, _ in found.changes)
 
 
 def _is_out(post: Post) -> bool:

@@ -1,4 +1,4 @@
-"""Every row there is, and a short form of a dozen telling ones."""
+"""Every row there is, and a short form of a dozen telling cells."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -8,18 +8,20 @@ from bench.chaos.cells import Cell, Row, cells_of
 
 SHORT: Final = frozenset(
     {
-        "SIGKILL: after stamp",
-        "SIGKILL: after init",
-        "SIGKILL: after save_id",
-        "SIGKILL: uncommitted record",
-        "SIGTERM: before status",
-        "SIGSTOP past the lease, then SIGCONT: after stamp",
-        "fault at init: reset, taken",
-        "fault at init: hang, not taken",
-        "fault at status: access token died",
-        "a commit's confirmation is lost: after record",
-        "connections are cut: before save_id",
-        "another worker's clock is 10 minutes ahead: before wait",
+        "SIGKILL: after stamp [SQLite]",
+        "SIGKILL: before init [Postgres + gateway]",
+        "SIGKILL: after init [SQLite + gateway]",
+        "SIGKILL: after save_id [Postgres]",
+        "SIGKILL: uncommitted record [Postgres]",
+        "SIGKILL, token stale: after save_pair [SQLite]",
+        "SIGTERM: before status [Postgres]",
+        "SIGSTOP past the lease, then SIGCONT: after stamp [Postgres]",
+        "SIGSTOP past the lease, then SIGCONT: before init [SQLite + gateway]",
+        "fault at init: reset, taken [SQLite]",
+        "fault at status: access token died [SQLite]",
+        "a commit's confirmation is lost: after claim [Postgres]",
+        "connections are cut: before save_id [Postgres]",
+        "another worker's clock is 10 minutes ahead: before wait [SQLite]",
     }
 )
 """One of each kind, for every test run."""
@@ -37,10 +39,6 @@ def cells(*, short: bool = False, only: str = "") -> list[Cell]:
     """Return the cells whose name has ``only`` in it."""
     found = [cell for row in rows() for cell in cells_of(row)]
     if short:
-        found = [cell for cell in found if _name(cell.row) in SHORT]
+        found = [cell for cell in found if str(cell) in SHORT]
     wanted = only.split("|")
     return [cell for cell in found if any(words in str(cell) for words in wanted)]
-
-
-def _name(row: Row) -> str:
-    return f"{row.group}: {row.cause}"

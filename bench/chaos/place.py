@@ -24,7 +24,7 @@ from bench.chaos.cells import Cell, Database
 from bench.chaos.disk import small_disk
 from bench.chaos.gate import Stop
 from bench.chaos.nursery import Worker
-from bench.chaos.world import Server, World
+from bench.chaos.world import PATIENCE_SECONDS, Server, World
 
 LEASE: Final = 4.0
 COMPRESSED: Final[dict[str, Any]] = {
@@ -46,7 +46,6 @@ COMPRESSED: Final[dict[str, Any]] = {
 }
 """In earnest a poll takes 5 s, its deadline 90 s, a lease 300 s."""
 
-PATIENCE_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.2
 _OVER: Final = frozenset({JobStatus.POSTED, JobStatus.FAILED})
 
@@ -84,9 +83,9 @@ class Place:
         self.workers.append(worker)
         return worker
 
-    async def over(self, *, patience: float = PATIENCE_SECONDS) -> bool:
+    async def over(self, *, patience: float | None = None) -> bool:
         """Wait until every job has ended; False if it takes too long."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + (patience or self.world.patience)
         while time.monotonic() < deadline:
             jobs = [await self.house.jobs.get(job.id) for job in self.jobs]
             if all(job.status in _OVER for job in jobs):
@@ -123,7 +122,7 @@ class Place:
         now, row = datetime.now(UTC), self.cell.row
         sandbox = self.world.tiktok.sandbox
         pair = add_account(sandbox, NewPerson(open_id=self.name))
-        await self.house.accounts.put(_account(self.name, pair, now), now=now)
+        await self.house.accounts.put(new_account(self.name, pair, now), now=now)
         for fault in row.faults:
             rule = {**fault, "match": {"openId": self.name}}
             sandbox.script.add(FaultRule.model_validate(rule))
@@ -205,7 +204,8 @@ def _gateway(house: House) -> Any:  # noqa: ANN401 - an ASGI application
     return app
 
 
-def _account(name: str, pair: dict[str, object], now: datetime) -> NewAccount:
+def new_account(name: str, pair: dict[str, object], now: datetime) -> NewAccount:
+    """Write down what a person's consent brought."""
     grant = Grant(
         access_token=str(pair["accessToken"]),
         refresh_token=str(pair["refreshToken"]),

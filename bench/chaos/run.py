@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from bench.chaos.acts import NotReached
 from bench.chaos.audit import Found, complaints, look
 from bench.chaos.cells import Cell, End
 from bench.chaos.disk import can_mount
-from bench.chaos.place import Place, new_place
+from bench.chaos.place import new_place
 from bench.chaos.world import World
 
 SIDE_BY_SIDE: Final = 10
@@ -29,8 +29,14 @@ class Result:
 
     cell: Cell
     ends: tuple[End, ...]
-    wrong: tuple[str, ...]  # nothing, if all is as it should be
+    broken: tuple[str, ...] = ()  # what no job may ever be
+    differs: tuple[str, ...] = ()  # honest, but not the end that was promised
     skipped: bool = False
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """Return all that is not as it should be."""
+        return self.broken + self.differs
 
     def __str__(self) -> str:
         if self.skipped:
@@ -72,7 +78,7 @@ async def run_cells(
 async def run_cell(world: World, cell: Cell, *, mutant: str | None = None) -> Result:
     """Live through a cell and judge it."""
     if cell.row.breaks_disk and not can_mount():
-        return Result(cell, (), (), skipped=True)
+        return Result(cell, (), skipped=True)
     name = f"cell_{next(_numbers)}"
     with (world.directory / "cells").open("a") as names:
         names.write(f"{name} {cell}\n")
@@ -89,21 +95,24 @@ async def run_cell(world: World, cell: Cell, *, mutant: str | None = None) -> Re
         await place.over()
         await place.settled()
         found = await look(place.house, place.jobs, place.posts)
-        wrong = tuple(dict.fromkeys(_judged(place, found)))
-    return Result(cell, tuple(each.end for each in found), wrong)
+        broken = [*chain(*map(complaints, found)), *_mistakes(place.log)]
+    return Result(
+        cell,
+        tuple(each.end for each in found),
+        broken=tuple(dict.fromkeys(broken)),
+        differs=tuple(dict.fromkeys(_differences(cell, found))),
+    )
 
 
-def _judged(place: Place, found: Sequence[Found]) -> Iterator[str]:
-    row = place.cell.row
+def _differences(cell: Cell, found: Sequence[Found]) -> Iterator[str]:
+    row = cell.row
     for each in found:
-        yield from complaints(each)
-        if each.end not in place.cell.ends:
-            honest = " or ".join(map(str, place.cell.ends))
+        if each.end not in cell.ends:
+            honest = " or ".join(map(str, cell.ends))
             yield f"ended {each.end}, not {honest}"
         if row.attempts is not None and each.job.attempts != row.attempts:
             codes = ", ".join(str(entry.error_code) for entry in each.ledger)
             yield f"attempts counted, not {row.attempts}: {codes}"
-    yield from _mistakes(place.log)
 
 
 def _mistakes(log: Path) -> Iterator[str]:

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from bench.chaos.cells import IN_DOUBT_NOT_POSTED, IN_DOUBT_POSTED, POSTED, Row, Script
 from bench.chaos.gate import Moment, Stop
-from bench.chaos.place import PATIENCE_SECONDS, Place
+from bench.chaos.place import Place
+from bench.chaos.world import PATIENCE_SECONDS
 
 GROUP: Final = "together"
 JOBS: Final = 20

@@ -22,6 +22,7 @@ from bench.chaos.nursery import Nursery
 from tests.support.databases import SqliteDatabases
 from tests.support.postgres import PostgresServer
 
+PATIENCE_SECONDS: Final = 60.0
 PROCESSING_SECONDS: Final = 0.3
 """How long the simulated TikTok works on a video: a few polls."""
 
@@ -121,6 +122,7 @@ class World:
     server: Server = field(default_factory=Server)
     fragile: Server = field(default_factory=Server)
     door: Door = field(default_factory=Door)
+    patience: float = PATIENCE_SECONDS  # how long a cell's jobs may take to end
 
 
 @asynccontextmanager
