@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from app.domain.account import Account, Grant, NewAccount
+from app.domain.account import Account, AccountStatus, Grant, NewAccount
 from app.domain.clock import Clock
 from app.domain.errors import (
     NotFound,
@@ -130,6 +130,11 @@ class AccountService:
         access = await self._grants.current(project_id, platform)
         if isinstance(access, Fault):
             raise _error(access)
+        # A token that lacks a scope still works for some calls, but not for a person
+        # who is about to compose a post with it.
+        account = await self._store.get(project_id, platform)
+        if account.status is not AccountStatus.ACTIVE:
+            raise ReconnectRequired
         answer = await self._ask(access)
         if isinstance(answer, Fault) and answer.code == TOKEN_REFUSED:
             renewed = await self._grants.renew(access)

@@ -1,7 +1,13 @@
 """The connection to the database, and what both databases need to behave alike."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from typing import Final
 
 from sqlalchemy import Insert, Table, event, make_url
@@ -17,6 +23,13 @@ from app.domain.errors import StoreUnavailable
 SQLITE_BUSY_SECONDS: Final = 15
 POSTGRES_CONNECT_SECONDS: Final = 5
 POSTGRES_COMMAND_SECONDS: Final = 15
+POSTGRES_PARAMETERS: Final = frozenset(
+    {"host", "port", "prepared_statement_cache_size", "ssl", "target_session_attrs"}
+)
+IGNORED_PARAMETERS: Final = frozenset(
+    # They change nothing of what the service does, and asyncpg knows none of them.
+    {"application_name", "channel_binding", "connect_timeout", "gssencmode"}
+)
 
 
 def normalise_url(url: str) -> URL:
@@ -27,12 +40,27 @@ def normalise_url(url: str) -> URL:
     """
     parsed = make_url(url)
     if parsed.drivername in {"postgres", "postgresql", "postgresql+asyncpg"}:
-        return parsed.set(drivername="postgresql+asyncpg")
+        return _for_asyncpg(parsed.set(drivername="postgresql+asyncpg"))
     if parsed.drivername in {"sqlite", "sqlite+aiosqlite"}:
         if parsed.database in {None, "", ":memory:"}:
             raise ValueError("an SQLite database has to be a file")
         return parsed.set(drivername="sqlite+aiosqlite")
     raise ValueError("only SQLite and Postgres are supported")
+
+
+def _for_asyncpg(url: URL) -> URL:
+    """Translate the parameters that hosts put into URLs for libpq.
+
+    Raises ValueError for one that nobody here understands.
+    """
+    query = dict(url.query)
+    if (mode := query.pop("sslmode", None)) is not None:
+        query["ssl"] = mode  # the same words: disable, prefer, require, verify-full
+    for name in query:
+        if name not in POSTGRES_PARAMETERS | IGNORED_PARAMETERS:
+            raise ValueError(f"the parameter {name!r} is not understood")
+    kept = {name: query[name] for name in query if name in POSTGRES_PARAMETERS}
+    return url.set(query=kept)
 
 
 class Database:
@@ -45,6 +73,7 @@ class Database:
         self.engine = make(self.url, pool_size)
         self._reader = self.engine.execution_options(read_only=True)
         self._single = self._autocommitting()
+        self._writer = asyncio.Lock()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -52,9 +81,10 @@ class Database:
 
         Raises StoreUnavailable when the database does not answer.
         """
-        with _unavailable():
-            async with self.engine.begin() as connection:
-                yield connection
+        async with self._writers_turn():
+            with _unavailable():
+                async with self.engine.begin() as connection:
+                    yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -73,9 +103,10 @@ class Database:
         Saves the round trips of BEGIN and COMMIT. Raises StoreUnavailable when the
         database does not answer.
         """
-        with _unavailable():
-            async with self._single.connect() as connection:
-                yield connection
+        async with self._writers_turn():
+            with _unavailable():
+                async with self._single.connect() as connection:
+                    yield connection
 
     def insert_new(self, table: Table) -> Insert:
         """Make an INSERT that leaves a row alone that is there already."""
@@ -86,6 +117,14 @@ class Database:
     async def close(self) -> None:
         """Give every connection back; aiosqlite's threads end only so."""
         await self.engine.dispose()
+
+    def _writers_turn(self) -> AbstractAsyncContextManager[object]:
+        """Queue a process's own writers up on SQLite, which has room for one.
+
+        Its busy handler would let them sleep and try again by luck, the longer the
+        more they are.
+        """
+        return self._writer if self.is_sqlite else nullcontext()
 
     def _autocommitting(self) -> AsyncEngine:
         if self.is_sqlite:

@@ -15,6 +15,27 @@ def test_every_spelling_of_postgres_means_asyncpg(scheme: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        ("?sslmode=require", "?ssl=require"),
+        ("?sslmode=disable&channel_binding=prefer", "?ssl=disable"),
+        ("?application_name=me&connect_timeout=9&gssencmode=disable", ""),
+        ("?ssl=verify-full", "?ssl=verify-full"),
+    ],
+)
+def test_the_parameters_of_libpq_are_translated(given: str, understood: str) -> None:
+    """Hosts hand out URLs for libpq, and asyncpg would choke on them."""
+    url = normalise_url(f"postgres://me@db/jobs{given}")
+    assert str(url) == f"postgresql+asyncpg://me@db/jobs{understood}"
+
+
+def test_a_parameter_that_nobody_understands_is_named() -> None:
+    """One line at the start, not a traceback at the first connection."""
+    with pytest.raises(ValueError, match="'krbsrvname' is not understood"):
+        normalise_url("postgres://me@db/jobs?krbsrvname=x")
+
+
 @pytest.mark.parametrize("scheme", ["sqlite", "sqlite+aiosqlite"])
 def test_every_spelling_of_sqlite_means_aiosqlite(scheme: str) -> None:
     """The file is what was named."""
