@@ -1,6 +1,7 @@
 """The connection to the database, and what both databases need to behave alike."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
@@ -8,7 +9,8 @@ from contextlib import (
     contextmanager,
     nullcontext,
 )
-from typing import Final
+from typing import Any, Final
+from weakref import WeakSet
 
 from sqlalchemy import Insert, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
@@ -154,11 +156,36 @@ def _sqlite(url: URL, pool_size: int) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         hide_parameters=True,  # an error's text ends up in logs
-        connect_args={"timeout": SQLITE_BUSY_SECONDS},
+        connect_args={"timeout": SQLITE_BUSY_SECONDS, "factory": _SqliteConnection},
     )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+class _SqliteConnection(sqlite3.Connection):
+    """A connection that lets go of its locks when it is closed.
+
+    A task that is cancelled between a statement and its rows leaves the statement open,
+    and SQLite keeps a closed connection with its write lock until that is finished too.
+    https://www.sqlite.org/c3ref/close.html
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **options)
+        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+
+    def cursor(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Open a cursor and remember it."""
+        cursor = super().cursor(*args, **options)
+        self._cursors.add(cursor)
+        return cursor
+
+    def close(self) -> None:
+        """Finish every statement, then close."""
+        while self._cursors:
+            self._cursors.pop().close()
+        super().close()
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
