@@ -78,6 +78,10 @@ class Crew:
         self._running[task] = effects
         task.add_done_callback(self._running.pop)
 
+    def overdue(self, now: datetime) -> bool:
+        """Tell whether an attempt has outlived its lease and is about to end."""
+        return any(effects.overdue(now) for effects in self._running.values())
+
     async def one_ended(self) -> None:
         """Wait until an attempt ends."""
         if self._running:

@@ -23,6 +23,7 @@ from app.tiktok import CreatorInfo, InitTaken, PublishStatus, TikTok
 STORE_RETRY_SECONDS: Final = 0.2
 SHORTEST_CALL_SECONDS: Final = 0.05
 STOP_PATIENCE_SECONDS: Final = 5.0
+LONGEST_OVERDUE: Final = timedelta(seconds=30)
 
 Result = TypeVar("Result")
 
@@ -58,6 +59,7 @@ class LiveEffects:
         self._began = tools.clock.now()
         self._asker: Asker | None = None
         self._stop_by: datetime | None = None
+        self._waits_for_store = False
         self.stopping = False
         self.interruptible = False
 
@@ -200,13 +202,27 @@ class LiveEffects:
         nobody else takes the job over, and if somebody did, the write finds the claim
         token changed.
         """
-        while True:
-            try:
-                return await write()
-            except StoreUnavailable:
-                if self._gives_up(even_late=even_late):
-                    raise ClaimLost from None
-                await self._tools.clock.sleep(STORE_RETRY_SECONDS)
+        try:
+            while True:
+                try:
+                    return await write()
+                except StoreUnavailable:
+                    if self._gives_up(even_late=even_late):
+                        raise ClaimLost from None
+                    self._waits_for_store = True
+                    await self._tools.clock.sleep(STORE_RETRY_SECONDS)
+        finally:
+            self._waits_for_store = False
+
+    def overdue(self, now: datetime) -> bool:
+        """Tell whether the lease is over and the attempt still about to write.
+
+        It knows more than the table does, perhaps TikTok's id.
+        """
+        late = now - self._lease_until
+        if self._waits_for_store:
+            return late >= timedelta(0)
+        return timedelta(0) <= late < LONGEST_OVERDUE
 
     def _gives_up(self, *, even_late: bool) -> bool:
         now = self.now()

@@ -139,11 +139,12 @@ class Runner:
                 await first(crew.one_ended(), self._tools.clock.sleep(left))
 
     async def _fill(self, crew: Crew, tally: Tally, time: _Time | None = None) -> bool:
-        """Claim for the free slots; False if nothing was due or no slot is free."""
+        """Claim for the free slots; False if nothing was due or may be begun now."""
         limit = min(self._capacity.batch, self._free(crew))
-        if not limit:
-            return False
         now = self._now()
+        # A claim now would take the job from our own attempt, and what it knows.
+        if not limit or crew.overdue(now):
+            return False
         claimed = await self._tools.claims.claim_due(
             now=now,
             # What a tick's own attempts put off is for the next tick.
@@ -172,6 +173,9 @@ class Runner:
         """Wait for a free slot, or for the next job to fall due."""
         if not self._free(crew):
             await first(crew.one_ended(), stop.wait())
+            return
+        if crew.overdue(self._now()):
+            await first(crew.one_ended(), self._pause(OUTAGE_SECONDS, stop))
             return
         self._awake.clear()
         due = await self._tools.claims.next_due()
