@@ -25,6 +25,11 @@ STALE_AT_START: Final[Fault] = {
 }
 STALE_AT_INIT: Final[Fault] = {"call": "init", "fault": {"kind": "token_death"}}
 
+TAKES_LONGER: Final[Fault] = {
+    "call": "init",
+    "fault": {"kind": "processing", "seconds": 1.5},
+}
+
 # From the commit of the stamp until the init is sent, TikTok has nothing; from there
 # until the commit of its id it has the post, and nobody but TikTok knows which.
 UNSENT: Final = ((IN_DOUBT_NOT_POSTED,), (POSTED,))
@@ -114,10 +119,13 @@ def rows() -> Iterator[Row]:
 
 
 def _killed(stop: Stop, ends: Ends) -> Row:
+    again = stop.step == "wait" and stop.nth > 1
     return Row(
         group="SIGKILL",
         cause=str(stop) + (f", time {stop.nth}" if stop.nth > 1 else ""),
         script=acts.struck(stop, acts.killed),
+        # Long enough that there is another poll, however busy the machine is.
+        faults=(TAKES_LONGER,) if again else (),
         ends=ends[0],
         ends_with_gateway=ends[1],
     )
