@@ -162,7 +162,7 @@ async def test_a_slow_call_is_carried_out_although_the_caller_left(
     tiktok: TikTok,
 ) -> None:
     """Slow is before the call takes effect, and leaving does not stop it."""
-    await tiktok.fault("init", "slow", seconds=0.1)
+    await tiktok.fault("init", "slow", seconds=0.8)
     with pytest.raises(httpx.ReadTimeout):
         await tiktok.http.post(
             INIT,
