@@ -19,9 +19,10 @@ from bench.chaos.gate import Stop
 class Worker:
     """One process at the other end of a line, which breaks when it dies."""
 
-    pid: int
+    process: int  # a descriptor: unlike a pid it never comes to mean another process
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    _is_gone: bool = False
 
     async def reached(self) -> bool:
         """Wait until it halts at its next stop; False if it ends before."""
@@ -32,6 +33,9 @@ class Worker:
         while await self.reader.readline():
             pass
         self.writer.close()
+        if not self._is_gone:
+            self._is_gone = True
+            os.close(self.process)
 
     def go(self, order: str = "go") -> None:
         """Let it go on: as if nothing were, ``clock SECONDS`` later, or to ``lose``."""
@@ -40,8 +44,9 @@ class Worker:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to what is perhaps there no longer."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        if not self._is_gone:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.process, number)
 
     async def kill(self) -> None:
         """End it as a power cut would."""
@@ -101,4 +106,5 @@ class Nursery:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         name, pid = (await reader.readline()).split()
-        self._expected.pop(name.decode()).set_result(Worker(int(pid), reader, writer))
+        worker = Worker(os.pidfd_open(int(pid)), reader, writer)
+        self._expected.pop(name.decode()).set_result(worker)
