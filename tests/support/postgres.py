@@ -27,8 +27,9 @@ Command = list[str | Path]
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
 
-# Durability is bought with fsync, and a test's data may die with the machine.
-_FLAGS = ("-F", "-c", "synchronous_commit=off", "-c", "max_connections=200")
+# Durability is bought with fsync, and a test's data may die with the machine; but what
+# was committed must outlive a server that a test kills, so commits stay synchronous.
+_FLAGS = ("-F", "-c", "max_connections=200")
 
 # Ends Postgres and removes its files even if the test run is killed: the shell waits on
 # a pipe whose other end dies with the run. A word on the pipe is the signal for a stop.
