@@ -82,8 +82,16 @@ def _outages() -> Iterator[Row]:
 
 def _clocks() -> Iterator[Row]:
     jump = acts.clock_jumps(TEN_MINUTES, others=TEN_MINUTES)
-    for stop in (Stop("creator_info"), Stop("stamp"), Stop("wait"), Stop("record")):
+    for stop in (Stop("creator_info"), Stop("wait"), Stop("record")):
         yield _row("all clocks jump 10 minutes forward", stop, jump)
+    yield _row(
+        "all clocks jump 10 minutes forward",
+        Stop("stamp"),
+        jump,
+        # The lease is over as the stamp is written, so nothing is sent; who takes the
+        # job over before that is withdrawn cannot know.
+        ends=(POSTED, IN_DOUBT_NOT_POSTED),
+    )
     back = acts.clock_jumps(-TEN_MINUTES, others=0)
     for stop in (Stop("creator_info"), Stop("wait"), Stop("record")):
         yield _row("a worker's clock jumps 10 minutes back", stop, back)

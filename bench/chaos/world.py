@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from threading import Lock
 from typing import Final
 from uuid import uuid4
 
@@ -25,6 +26,9 @@ from tests.support.postgres import PostgresServer
 PATIENCE_SECONDS: Final = 60.0
 PROCESSING_SECONDS: Final = 0.3
 """How long the simulated TikTok works on a video: a few polls."""
+
+
+_one_at_a_time = Lock()  # Alembic keeps its context in the module
 
 
 class Server:
@@ -143,5 +147,6 @@ async def new_world(directory: Path, *, seed: int) -> AsyncIterator[World]:
 
 
 def _prepared(url: str) -> None:
-    upgrade(url)
+    with _one_at_a_time:
+        upgrade(url)
     audit.install(url)
