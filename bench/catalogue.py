@@ -1,0 +1,30 @@
+"""Every benchmark, in the order in which they run."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A module of this package and how much of it is run."""
+
+    name: str
+    question: str
+    rounds: int = 5
+    timeout_seconds: float = 180.0
+
+
+CATALOGUE: Final = (
+    Entry("claim_finish", "How many no-op jobs a second, beside job queues?"),
+    Entry("claim_flat", "Does a claim cost the same with millions of rows behind it?"),
+    Entry("sqlite", "How many no-op jobs a second on an SQLite file?"),
+    Entry("http_cost", "What does one call cost, however many are in flight?"),
+    Entry("attempt_cost", "What does a whole attempt cost beside a bare loop?"),
+    Entry("pacing", "What does keeping the quotas cost?"),
+    Entry("post_jobs", "How many posts a second does the API take in?"),
+    Entry("post_now", "How soon does Post Now reach TikTok?"),
+    Entry("start", "How soon does a cold process answer?"),
+    Entry("memory", "How much memory, idle and per post in flight?"),
+    Entry("workers", "What do more workers on one Postgres bring?"),
+    Entry("ten_thousand", "Ten thousand posts due in one second?", rounds=1),
+)
