@@ -15,7 +15,7 @@ from bench.chaos import matrix, report
 from bench.chaos.cells import Cell, Database
 from bench.chaos.mutants import MUTANTS
 from bench.chaos.run import Result, run_cells
-from bench.chaos.soak import Soaked
+from bench.chaos.soak import Run, Soaked
 from bench.chaos.soak import soak as run_soak
 from bench.chaos.world import new_world
 
@@ -70,16 +70,17 @@ def soak(
     *,
     jobs: int = 10_000,
     sqlite_jobs: int = 1_000,
+    gateway_jobs: int = 1_000,
     seed: Seed = 1,
     write: Write = True,
 ) -> None:
     """Run thousands of posts under random faults and kills."""
-    runs = {Database.POSTGRES: jobs, Database.SQLITE: sqlite_jobs}
-    results = [
-        asyncio.run(_soak(database, jobs=number, seed=seed))
-        for database, number in runs.items()
-        if number
-    ]
+    runs = (
+        Run(Database.POSTGRES, jobs, seed),
+        Run(Database.SQLITE, sqlite_jobs, seed),
+        Run(Database.POSTGRES, gateway_jobs, seed, gateway=True),
+    )
+    results = [asyncio.run(_soak(run)) for run in runs if run.jobs]
     lines = [line for result in results for line in result.lines()]
     print("\n".join(lines))
     if write:
@@ -87,10 +88,11 @@ def soak(
     sys.exit(1 if any(result.wrong for result in results) else 0)
 
 
-async def _soak(database: Database, *, jobs: int, seed: int) -> Soaked:
+async def _soak(run: Run) -> Soaked:
+    configure_logging("console", "critical")  # of the gateway in this process
     with TemporaryDirectory(prefix="chaos-") as directory:
-        async with new_world(Path(directory), seed=seed) as world:
-            return await run_soak(world, database, jobs=jobs, seed=seed)
+        async with new_world(Path(directory), seed=run.seed) as world:
+            return await run_soak(world, run)
 
 
 async def _run(

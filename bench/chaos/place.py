@@ -167,7 +167,7 @@ async def new_place(
         )
         place = Place(world, cell, name, server, house, settings, directory, mutant)
         if cell.gateway:
-            world.door.apps[name] = _gateway(house)
+            world.door.apps[name] = gateway_of(house)
             stack.callback(world.door.apps.pop, name)
         await place.ask()
         try:
@@ -194,7 +194,9 @@ async def _database(world: World, cell: Cell, server: Server, directory: Path) -
     return await server.create()
 
 
-def _gateway(house: House) -> Any:  # noqa: ANN401 - an ASGI application
+def gateway_of(house: House) -> Any:  # noqa: ANN401 - an ASGI application
+    """Serve the media gateway of a house that lives in this process."""
+
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         yield

@@ -24,14 +24,15 @@ from app.settings import Settings
 from app.store.tables import schedule_jobs
 from bench.chaos.audit import Found, complaints, noted_changes
 from bench.chaos.cells import Database
-from bench.chaos.place import COMPRESSED, new_account
+from bench.chaos.place import COMPRESSED, gateway_of, new_account
 from bench.chaos.world import World
 
-WORKERS: Final = 4
+WORKERS: Final = {Database.POSTGRES: 4, Database.SQLITE: 1}
 JOBS_PER_ACCOUNT: Final = 20
 SECONDS_BETWEEN_KILLS: Final = 3.0
 LOOK_SECONDS: Final = 2.0
 AT_ONCE: Final = 16
+DOOR: Final = "soak"
 
 SETTINGS: Final[dict[str, Any]] = {
     **COMPRESSED,
@@ -62,12 +63,28 @@ WEATHER: Final[tuple[tuple[tuple[str, ...], dict[str, Any], float], ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """A long run that is asked for."""
+
+    database: Database
+    jobs: int
+    seed: int
+    gateway: bool = False
+
+    @property
+    def workers(self) -> int:
+        """Return how many processes work at any time."""
+        return WORKERS[self.database]
+
+    def __str__(self) -> str:
+        return f"{self.database}{' + gateway' * self.gateway}, seed {self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
 class Soaked:
     """What a long run came to."""
 
-    database: Database
-    seed: int
-    jobs: int
+    run: Run
     kills: int
     calls: int
     struck: int
@@ -79,7 +96,7 @@ class Soaked:
         """Tell it."""
         share = round(100 * self.struck / self.calls)
         yield (
-            f"- {self.database}, seed {self.seed}: {self.jobs} jobs, {WORKERS} workers,"
+            f"- {self.run}: {self.run.jobs} jobs, workers: {self.run.workers},"
             f" {self.kills} times SIGKILL, {self.abandoned} abandoned claims,"
             f" {self.calls} calls, {share} % of them struck. "
             + ", ".join(f"{number} {end}" for end, number in self.ends.most_common())
@@ -87,20 +104,22 @@ class Soaked:
         )
 
 
-async def soak(world: World, database: Database, *, jobs: int, seed: int) -> Soaked:
+async def soak(world: World, run: Run) -> Soaked:
     """Run jobs until all have ended, and judge them."""
-    settings = await _settings(world, database)
+    settings = await _settings(world, run)
     world.tiktok.sandbox.apply(
-        merged(world.tiktok.sandbox.settings, {"pull": False, "seed": seed}),
+        merged(world.tiktok.sandbox.settings, {"pull": run.gateway, "seed": run.seed}),
         reseed=True,
     )
     async with assembled(Settings(**settings, _env_file=None)) as house:
-        asked = await _ask(world, house, jobs)
+        if run.gateway:
+            world.door.apps[DOOR] = gateway_of(house)
+        asked = await _ask(world, house, run.jobs)
         _let_it_rain(world)
-        kills = await _run(world, house, settings)
+        kills = await _run(world, house, settings, workers=run.workers)
         await _settle(world)
         found = await _look(world, house, asked)
-    return _judged(world, found, database=database, kills=kills, seed=seed)
+    return _judged(world, found, run=run, kills=kills)
 
 
 def _let_it_rain(world: World) -> None:
@@ -111,14 +130,16 @@ def _let_it_rain(world: World) -> None:
             world.tiktok.sandbox.script.add(FaultRule.model_validate(rule))
 
 
-async def _settings(world: World, database: Database) -> dict[str, Any]:
+async def _settings(world: World, run: Run) -> dict[str, Any]:
     url = (
         world.sqlite.create(world.directory)
-        if database is Database.SQLITE
+        if run.database is Database.SQLITE
         else await world.server.create()
     )
-    tiktok = {"tiktok_api_base_url": world.tiktok.url}
-    return {**SETTINGS, **tiktok, "database_url": url}
+    settings = {**SETTINGS, "tiktok_api_base_url": world.tiktok.url}
+    if run.gateway:
+        settings["media_base_url"] = f"{world.door.url}/{DOOR}"
+    return settings | {"database_url": url}
 
 
 async def _ask(world: World, house: House, jobs: int) -> list[Job]:
@@ -151,10 +172,12 @@ def _new_job(world: World, project: str, number: int) -> NewJob:
     )
 
 
-async def _run(world: World, house: House, settings: dict[str, Any]) -> int:
+async def _run(
+    world: World, house: House, settings: dict[str, Any], *, workers: int
+) -> int:
     """Keep workers working and kill one every few seconds; return how many died."""
     log = world.directory / "soak.log"
-    workers = [await world.nursery.start(settings, log=log) for _ in range(WORKERS)]
+    crew = [await world.nursery.start(settings, log=log) for _ in range(workers)]
     kills, began, next_kill = 0, time.monotonic(), SECONDS_BETWEEN_KILLS
     while left := await _left(house):
         await asyncio.sleep(LOOK_SECONDS / 4)
@@ -163,11 +186,11 @@ async def _run(world: World, house: House, settings: dict[str, Any]) -> int:
             continue
         next_kill = elapsed + world.random.uniform(0.5, 1.5) * SECONDS_BETWEEN_KILLS
         print(f"{elapsed:6.0f} s: {left} jobs left, {kills} kills", flush=True)
-        victim = workers.pop(world.random.randrange(WORKERS))
+        victim = crew.pop(world.random.randrange(workers))
         await victim.kill()
         kills += 1
-        workers.append(await world.nursery.start(settings, log=log))
-    for worker in workers:
+        crew.append(await world.nursery.start(settings, log=log))
+    for worker in crew:
         await worker.kill()
     return kills
 
@@ -205,15 +228,11 @@ async def _look(world: World, house: House, asked: Sequence[Job]) -> list[Found]
     ]
 
 
-def _judged(
-    world: World, found: Sequence[Found], *, database: Database, kills: int, seed: int
-) -> Soaked:
+def _judged(world: World, found: Sequence[Found], *, run: Run, kills: int) -> Soaked:
     records = world.tiktok.sandbox.calls.records
     entries = [entry for each in found for entry in each.ledger]
     return Soaked(
-        database=database,
-        seed=seed,
-        jobs=len(found),
+        run=run,
         kills=kills,
         calls=len(records),
         struck=sum(record.fault is not None for record in records),
