@@ -211,7 +211,7 @@ async def delete_account(
     "/creator-info",
     operation_id="getCreatorInfo",
     summary="Ask TikTok what the creator may choose",
-    responses=declared(409, 502),
+    responses=declared(409, 429, 502),
 )
 async def get_creator_info(
     project_id: ProjectId, services: Wired, scope: ProjectScope

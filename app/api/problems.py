@@ -4,6 +4,7 @@ https://www.rfc-editor.org/rfc/rfc9457
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -33,6 +34,7 @@ STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
     errors.OAuthNotConfigured: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TokenUnreadable: HTTPStatus.CONFLICT,
     errors.TikTokUnavailable: HTTPStatus.BAD_GATEWAY,
+    errors.QuotaExhausted: HTTPStatus.TOO_MANY_REQUESTS,
     errors.AssetUnavailable: HTTPStatus.BAD_GATEWAY,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -158,14 +160,24 @@ def _domain_problem(error: errors.SchedulerError) -> ProblemResponse:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # The cause's name alone: its text may hold an address or a secret.
         log.warning(error.code, cause=type(error.__cause__).__name__)
-    again = isinstance(error, errors.StoreUnavailable)
     return ProblemResponse(
         status,
         code=error.code,
         detail=str(error),
         fields=error.errors if isinstance(error, errors.InvalidInput) else (),
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)} if again else None,
+        headers=_retry_after(error),
     )
+
+
+def _retry_after(error: errors.SchedulerError) -> Mapping[str, str] | None:
+    match error:
+        case errors.StoreUnavailable():
+            seconds: float = RETRY_AFTER_SECONDS
+        case errors.QuotaExhausted():
+            seconds = max(1.0, error.retry_after)
+        case _:
+            return None
+    return {"Retry-After": str(math.ceil(seconds))}
 
 
 def _validation_problem(error: RequestValidationError) -> ProblemResponse:

@@ -16,6 +16,7 @@ SchedulerError
 ├── OAuthNotConfigured
 ├── TokenUnreadable
 ├── TikTokUnavailable
+├── QuotaExhausted
 ├── AssetUnavailable
 └── StoreUnavailable
 
@@ -136,6 +137,16 @@ class TikTokUnavailable(SchedulerError):
     """TikTok does not answer as it should; try again later."""
 
     code = "tiktok_unavailable"
+
+
+class QuotaExhausted(SchedulerError):
+    """TikTok takes no more such calls for this account in this minute."""
+
+    code = "quota_exhausted"
+
+    def __init__(self, retry_after: float = 60.0) -> None:
+        super().__init__()
+        self.retry_after = retry_after  # seconds
 
 
 class AssetUnavailable(SchedulerError):

@@ -11,11 +11,12 @@ from app.domain.clock import Clock
 from app.domain.errors import (
     NotFound,
     PostingNotAllowed,
+    QuotaExhausted,
     ReconnectRequired,
     SchedulerError,
     TikTokUnavailable,
 )
-from app.domain.job import ErrorClass
+from app.domain.job import ErrorClass, WaitingFor
 from app.domain.outcome import Fault, PutOff
 from app.domain.quota import QuotaCall
 from app.grants.grants import NOT_CONNECTED, Access, Grants
@@ -124,7 +125,8 @@ class AccountService:
     ) -> CreatorInfo:
         """Return what the creator may choose now, at most a minute old.
 
-        Raises NotFound, ReconnectRequired, PostingNotAllowed or TikTokUnavailable.
+        Raises NotFound, ReconnectRequired, PostingNotAllowed, QuotaExhausted or
+        TikTokUnavailable.
         """
         check_scope(project_id, scope)
         access = await self._grants.current(project_id, platform)
@@ -144,7 +146,9 @@ class AccountService:
             answer = await self._ask(access)
         if isinstance(answer, CreatorInfo):
             return answer
-        if isinstance(answer, Fault) and answer.error_class is ErrorClass.AUTH:
+        if isinstance(answer, PutOff):
+            raise self._later(answer)
+        if answer.error_class is ErrorClass.AUTH:
             await self._grants.lost(access, answer)
         raise _error(answer)
 
@@ -161,11 +165,16 @@ class AccountService:
 
         return await self._creators.get(access, ask, now=self._clock.now)
 
+    def _later(self, wait: PutOff) -> SchedulerError:
+        """Say to a person how long to wait for a question to TikTok."""
+        if wait.waiting_for is not WaitingFor.QUOTA:
+            # Shared with a post that fell due, and was held back by a daily cap.
+            return PostingNotAllowed()
+        return QuotaExhausted((wait.until - self._clock.now()).total_seconds())
 
-def _error(answer: Fault | PutOff) -> SchedulerError:
+
+def _error(answer: Fault) -> SchedulerError:
     """Say to a person what kept TikTok's options away."""
-    if isinstance(answer, PutOff):
-        return TikTokUnavailable("TikTok's limit of questions is reached; try later.")
     if answer.code == NOT_CONNECTED:
         return NotFound()
     if answer.code in _NO_POSTING:

@@ -166,13 +166,19 @@ async def test_tiktoks_trouble_is_not_the_accounts(
 
 
 async def test_the_shared_quota_is_kept(tiktok: RunningSandbox, api: Api) -> None:
-    """The page never takes a creator_info call that is not left in this minute."""
+    """No call that is not left in this minute: 429, and when to ask again."""
     for _ in range(20):
         await api.client.put(URL, json=BODY)  # a new version: nothing is reused
         assert (await api.client.get(CREATOR)).status_code == 200
     await api.client.put(URL, json=BODY)
-    assert (await _problem(api, 502))["code"] == "tiktok_unavailable"
+    answer = await api.client.get(CREATOR)
+    assert (answer.status_code, answer.json()["code"]) == (429, "quota_exhausted")
     assert _asked(tiktok) == 20
+    seconds = int(answer.headers["Retry-After"])
+    assert 60 <= seconds <= 65
+    api.clock.forward(seconds=seconds)
+    tiktok.sandbox.quotas.windows.clear()  # TikTok has a clock of its own
+    assert (await api.client.get(CREATOR)).status_code == 200
 
 
 async def test_without_an_account_there_is_nobody_to_ask_about(
