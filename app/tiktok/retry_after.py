@@ -13,14 +13,17 @@ _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
-    """Return the seconds to wait, from a number or an HTTP date; None for garbage."""
+    """Return the seconds to wait, from a number or an HTTP date; None for nonsense.
+
+    What lies in the past is nonsense: an answer sent just now cannot mean it, and taken
+    for "at once" a clock that is wrong would use up a job's attempts in a moment.
+    """
     if value is None:
         return None
     value = value.strip()
     seconds = float(value) if _NUMBER.fullmatch(value) else _until(value, now=now)
-    if seconds is None or not math.isfinite(seconds):
-        return None
-    return max(0.0, seconds)
+    sound = seconds is not None and math.isfinite(seconds) and seconds >= 0
+    return seconds if sound else None
 
 
 def _until(value: str, *, now: datetime) -> float | None:

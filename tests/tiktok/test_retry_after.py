@@ -19,12 +19,12 @@ NOW = datetime(2026, 4, 9, 12, 0, 0, tzinfo=UTC)
         ("+60", 60.0),
         ("1.5", 1.5),
         ("0", 0.0),
-        ("-5", 0.0),
+        ("-5", None),
         ("Thu, 09 Apr 2026 12:01:30 GMT", 90.0),
         ("Thu, 09 Apr 2026 12:01:30 -0000", 90.0),
         ("Thu, 09 Apr 2026 14:01:30 +0200", 90.0),
         ("Thursday, 09-Apr-26 12:01:30 GMT", 90.0),
-        ("Thu, 09 Apr 2026 11:00:00 GMT", 0.0),
+        ("Thu, 09 Apr 2026 11:00:00 GMT", None),
         (None, None),
         ("", None),
         ("soon", None),
@@ -39,7 +39,7 @@ NOW = datetime(2026, 4, 9, 12, 0, 0, tzinfo=UTC)
     ],
 )
 def test_retry_after(header: str | None, seconds: float | None) -> None:
-    """Numbers and dates give seconds, the past gives none to wait, garbage nothing."""
+    """Numbers and dates to come give seconds; the past says no more than garbage."""
     assert parse_retry_after(header, now=NOW) == seconds
 
 
