@@ -154,7 +154,7 @@ class Runner:
             on_abandoned=lambda job, worker: self._take_over(job, worker, now),
         )
         tally.claim(claimed)
-        self._metrics.claim(claimed)
+        self._metrics.posts.claim(claimed)
         for job in claimed.jobs:
             crew.start(job, until=time.until if time else None)
         return bool(claimed.jobs or claimed.failed)
@@ -195,7 +195,7 @@ class Runner:
 
         def on_end(job: Job, outcome: Outcome, change: Transition) -> None:
             tally.end(outcome, change)
-            self._metrics.end(job, change)
+            self._metrics.posts.end(job, change)
             log.info("attempt over", job_id=job.id, status=str(job.status))
 
         return tally, Crew(self._tools, self._rules, on_end=on_end)

@@ -25,5 +25,5 @@ class MetricsService:
         now = self._clock.now()
         # /readyz tells of the database; what this process counted is still true.
         with suppress(StoreUnavailable):
-            self._metrics.see(await self._backlog.look(now=now), now)
+            self._metrics.queue.see(await self._backlog.look(now=now), now)
         return generate_latest(self._metrics.registry)

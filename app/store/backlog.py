@@ -15,6 +15,8 @@ class Backlog:
 
     due: int
     oldest: datetime | None
+    unconfirmed: int = 0
+    reconnect_required: int = 0
 
 
 class BacklogStore:

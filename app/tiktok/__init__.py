@@ -2,6 +2,7 @@
 
 from app.tiktok.client import NOT_CONFIGURED, Calls, TikTok
 from app.tiktok.codes import TOKEN_REFUSED, fault_of_fail_reason
+from app.tiktok.endpoint import Endpoint, OnCall
 from app.tiktok.http import Http
 from app.tiktok.oauth import authorize_url, code_challenge
 from app.tiktok.values import (
@@ -20,8 +21,10 @@ __all__ = [
     "TOKEN_REFUSED",
     "Calls",
     "CreatorInfo",
+    "Endpoint",
     "Http",
     "InitTaken",
+    "OnCall",
     "PublishState",
     "PublishStatus",
     "TikTok",

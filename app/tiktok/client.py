@@ -1,6 +1,7 @@
 """The client: one method per endpoint of TikTok's API."""
 # ruff: noqa: ASYNC109 - each call has its own deadline, and `timeout` is its name
 
+import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,8 +10,9 @@ from typing import Final, TypeVar
 
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
-from app.domain.post import Post
+from app.domain.post import Post, PostMode
 from app.tiktok import decode, encode
+from app.tiktok.endpoint import Endpoint, OnCall, nobody_listens
 from app.tiktok.http import Http, Session
 from app.tiktok.values import (
     CreatorInfo,
@@ -40,6 +42,7 @@ class _App:
     client_key: str | None
     client_secret: str | None = field(repr=False)
     timeout: float  # seconds
+    on_call: OnCall
 
 
 class TikTok:
@@ -53,8 +56,9 @@ class TikTok:
         client_secret: str | None,
         http: Http | None = None,
         timeout: float = 10.0,
+        on_call: OnCall = nobody_listens,
     ) -> None:
-        self._app = _App(base_url, client_key, client_secret, timeout)
+        self._app = _App(base_url, client_key, client_secret, timeout, on_call)
         self._http = http or Http()
 
     @asynccontextmanager
@@ -81,7 +85,9 @@ class Calls:
     ) -> CreatorInfo | Fault:
         """Ask what the creator may choose; needs the scope video.publish."""
         request = encode.creator_info(access_token)
-        return await self._call(request, decode.creator_info, timeout)
+        return await self._call(
+            Endpoint.CREATOR_INFO, request, decode.creator_info, timeout
+        )
 
     async def init(
         self,
@@ -97,14 +103,16 @@ class Calls:
         post twice.
         """
         request = encode.init(access_token, post, video_url)
-        return await self._call(request, decode.init, timeout)
+        drafts = post.mode is PostMode.INBOX
+        endpoint = Endpoint.INBOX_INIT if drafts else Endpoint.INIT
+        return await self._call(endpoint, request, decode.init, timeout)
 
     async def status(
         self, access_token: str, publish_id: str, *, timeout: float | None = None
     ) -> PublishStatus | Fault:
         """Ask how far a publish has got."""
         request = encode.status(access_token, publish_id)
-        return await self._call(request, decode.status, timeout)
+        return await self._call(Endpoint.STATUS, request, decode.status, timeout)
 
     async def user_info(
         self,
@@ -115,7 +123,7 @@ class Calls:
     ) -> UserInfo | Fault:
         """Ask who the account is, no more than its scopes allow."""
         request = encode.user_info(access_token, scopes=scopes)
-        return await self._call(request, decode.user_info, timeout)
+        return await self._call(Endpoint.USER_INFO, request, decode.user_info, timeout)
 
     async def list_videos(
         self,
@@ -126,7 +134,9 @@ class Calls:
     ) -> VideoPage | Fault:
         """List public videos, newest first; needs the scope video.list."""
         request = encode.list_videos(access_token, cursor=cursor)
-        return await self._call(request, decode.list_videos, timeout)
+        return await self._call(
+            Endpoint.LIST_VIDEOS, request, decode.list_videos, timeout
+        )
 
     async def refresh(
         self, refresh_token: str, *, timeout: float | None = None
@@ -134,7 +144,7 @@ class Calls:
         """Trade a refresh token, which is dead afterwards, for a new pair."""
         request = self._as_client(partial(encode.refresh, refresh_token))
         read = partial(decode.refreshed, refresh_token=refresh_token)
-        return await self._call(request, read, timeout)
+        return await self._call(Endpoint.REFRESH, request, read, timeout)
 
     async def exchange_code(
         self,
@@ -151,14 +161,17 @@ class Calls:
             redirect_uri=redirect_uri,
             code_verifier=code_verifier,
         )
-        return await self._call(self._as_client(ask), decode.exchanged, timeout)
+        request = self._as_client(ask)
+        return await self._call(
+            Endpoint.EXCHANGE_CODE, request, decode.exchanged, timeout
+        )
 
     async def revoke(
         self, access_token: str, *, timeout: float | None = None
     ) -> Fault | None:
         """End a grant."""
         request = self._as_client(partial(encode.revoke, access_token))
-        return await self._call(request, decode.revoked, timeout)
+        return await self._call(Endpoint.REVOKE, request, decode.revoked, timeout)
 
     def _as_client(self, ask: Callable[..., Request]) -> Request | Fault:
         key, secret = self._app.client_key, self._app.client_secret
@@ -168,6 +181,7 @@ class Calls:
 
     async def _call(
         self,
+        endpoint: Endpoint,
         request: Request | Fault,
         read: Callable[[Answer], T | Fault],
         timeout: float | None,
@@ -175,8 +189,12 @@ class Calls:
         if isinstance(request, Fault):
             return request
         seconds = self._app.timeout if timeout is None else timeout
+        began = time.perf_counter()
         answer = await self._send(request, seconds)
-        return answer if isinstance(answer, Fault) else read(answer)
+        result = answer if isinstance(answer, Fault) else read(answer)
+        fault = result if isinstance(result, Fault) else None
+        self._app.on_call(endpoint, fault, time.perf_counter() - began)
+        return result
 
     async def _send(self, request: Request, seconds: float) -> Answer | Fault:
         if not request.once:

@@ -1,0 +1,47 @@
+"""The second posts that did not happen."""
+
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, Counter
+
+from app.domain.job import FailureReason, Job
+from app.domain.transition import Transition
+
+
+class Prevented(StrEnum):
+    """What kept something from being done twice."""
+
+    REPEATED_REQUEST = "repeated_request"  # the same job was asked for again
+    DOUBLE_CLICK = "double_click"  # Post Now, while the first one is not over
+    RESUMED_PUBLISH = "resumed_publish"  # a known publish_id instead of a new init
+    WITHHELD_INIT = "withheld_init"  # nobody knows what became of the former one
+    LOST_CLAIM = "lost_claim"  # a worker whose job another one had by then
+    REPEATED_WEBHOOK = "repeated_webhook"  # TikTok told of the same event again
+
+
+class DuplicateMetrics:
+    """Counts them by what prevented them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._prevented = Counter(
+            "scheduler_duplicates_prevented",
+            "What would have been done twice without the mechanism named",
+            ("mechanism",),
+            registry=registry,
+        )
+        for each in Prevented:
+            self._prevented.labels(each)
+
+    def prevent(self, mechanism: Prevented) -> None:
+        """Count one."""
+        self._prevented.labels(mechanism).inc()
+
+    def begin(self, job: Job) -> None:
+        """Count an attempt that goes on with what TikTok has already."""
+        if job.in_flight and job.publish_id is not None:
+            self.prevent(Prevented.RESUMED_PUBLISH)
+
+    def end(self, change: Transition) -> None:
+        """Count an end that waits for proof instead of sending another init."""
+        if change.failure_reason is FailureReason.UNCONFIRMED:
+            self.prevent(Prevented.WITHHELD_INIT)

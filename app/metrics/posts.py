@@ -1,0 +1,122 @@
+"""Whether posts are late, and what became of them."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from app.domain.job import Delivery, FailureReason, Job, JobStatus
+from app.domain.transition import Transition
+from app.metrics.codes import bounded
+from app.store.claims import Claimed
+
+LATENESS_BUCKETS: Final = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 21_600)
+"""Seconds; a cron trigger alone brings up to 60."""
+
+
+class PostMetrics:
+    """Counts what this process's runner does."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._init_lateness = _lateness(
+            "init", "From a post's time to TikTok taking it", registry
+        )
+        self._posted_lateness = _lateness(
+            "posted", "From a post's time to TikTok having posted it", registry
+        )
+        self._attempts = Counter(
+            "scheduler_attempts",
+            "Attempts that ended, by what they came to and what was decided",
+            ("outcome", "decision"),
+            registry=registry,
+        )
+        self._failures = Counter(
+            "scheduler_attempt_failures",
+            "Attempts that failed, by the class and the code of the error",
+            ("error_class", "code"),
+            registry=registry,
+        )
+        self._ends = _ends(registry)
+        self._corrected = Counter(
+            "scheduler_jobs_corrected",
+            "Jobs whose end a late word from TikTok changed, by their new status",
+            ("status",),
+            registry=registry,
+        )
+        self._claims = Counter("scheduler_claims", "Jobs claimed", registry=registry)
+        self._abandoned = Counter(
+            "scheduler_claims_abandoned",
+            "Claims taken over from workers that went away",
+            registry=registry,
+        )
+        self._running = Gauge(
+            "scheduler_attempts_running",
+            "Attempts that this process has going",
+            registry=registry,
+        )
+        for status in (JobStatus.POSTED, JobStatus.FAILED):
+            self._corrected.labels(status)
+
+    def count_running(self, running: Callable[[], int]) -> None:
+        """Ask this for the attempts under way whenever somebody wants to know."""
+        self._running.set_function(running)
+
+    def claim(self, claimed: Claimed, ended: Iterable[Transition] = ()) -> None:
+        """Count a claim, and the abandoned attempts that it ended."""
+        self._claims.inc(len(claimed.jobs) + claimed.failed)
+        self._abandoned.inc(claimed.reclaimed)
+        for change in ended:
+            self._count(change)
+
+    def end(self, job: Job, change: Transition) -> None:
+        """Count an attempt that was written down, and how late its post was."""
+        self._count(change)
+        if change.to is JobStatus.POSTED and job.posted_at is not None:
+            self._posted_lateness.observe(_late(job, job.posted_at))
+            if job.publish_started_at is not None:
+                self._init_lateness.observe(_late(job, job.publish_started_at))
+
+    def correct(self, status: JobStatus) -> None:
+        """Count a job that a late word from TikTok gave another end."""
+        self._corrected.labels(status).inc()
+
+    def _count(self, change: Transition) -> None:
+        entry = change.entry
+        if entry is None:  # put off or handed on: no attempt came to an end
+            return
+        self._attempts.labels(entry.outcome, entry.decision).inc()
+        if entry.error_class is not None:
+            code = bounded(entry.error_code)
+            self._failures.labels(entry.error_class, code).inc()
+        reason = change.delivery or change.failure_reason
+        if reason is not None:
+            self._ends.labels(change.to, reason).inc()
+
+
+def _ends(registry: CollectorRegistry) -> Counter:
+    """Make the counter of ends, each at zero: a dashboard shows zeros, not gaps."""
+    ends = Counter(
+        "scheduler_jobs_ended",
+        "Jobs that ended posted or failed, by how they were delivered or why not",
+        ("status", "reason"),
+        registry=registry,
+    )
+    for delivery in Delivery:
+        ends.labels(JobStatus.POSTED, delivery)
+    for reason in FailureReason:
+        ends.labels(JobStatus.FAILED, reason)
+    return ends
+
+
+def _lateness(name: str, text: str, registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        f"scheduler_{name}_lateness_seconds",
+        text,
+        buckets=LATENESS_BUCKETS,
+        registry=registry,
+    )
+
+
+def _late(job: Job, moment: datetime) -> float:
+    return max(timedelta(0), moment - job.scheduled_for).total_seconds()

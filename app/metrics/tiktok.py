@@ -1,0 +1,98 @@
+"""The calls to TikTok, what held them back, and what TikTok told us unasked."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from app.domain.job import WaitingFor
+from app.domain.outcome import Fault
+from app.domain.quota import QuotaCall
+from app.domain.tiktok_event import EventKind
+from app.metrics.codes import OTHER, bounded
+from app.tiktok import Endpoint
+
+OK: Final = "ok"
+CALL_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+"""Seconds; HTTP_TIMEOUT_SECONDS is 10 unless it was changed."""
+
+
+class TikTokMetrics:
+    """Counts this process's dealings with TikTok."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._calls = Counter(
+            "scheduler_tiktok_calls",
+            "Calls to TikTok, by the code of the answer; ok is success",
+            ("endpoint", "code"),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "scheduler_tiktok_call_seconds",
+            "From sending a call to TikTok to its answer, or to giving up",
+            ("endpoint",),
+            buckets=CALL_BUCKETS,
+            registry=registry,
+        )
+        self._waits = Counter(
+            "scheduler_quota_waits",
+            "Calls that were put off, by what they wait for",
+            ("call", "waiting_for"),
+            registry=registry,
+        )
+        self._rests = Counter(
+            "scheduler_rests",
+            "Times an account, or for the app's cap the app, was told to rest",
+            ("reason",),
+            registry=registry,
+        )
+        self._refreshes = Counter(
+            "scheduler_token_refreshes",
+            "Token refreshes by result; refused means that a person must reconnect",
+            ("result",),
+            registry=registry,
+        )
+        self._webhooks = Counter(
+            "scheduler_tiktok_webhooks",
+            "Events that TikTok delivered, and what became of the delivery",
+            ("event", "receipt"),
+            registry=registry,
+        )
+        self._start_at_zero()
+
+    def call(self, endpoint: Endpoint, fault: Fault | None, seconds: float) -> None:
+        """Count a call that ended, with the fault it ended in, if it did."""
+        code = OK if fault is None else bounded(fault.code)
+        self._calls.labels(endpoint, code).inc()
+        self._seconds.labels(endpoint).observe(seconds)
+        if endpoint is Endpoint.REFRESH:
+            self._refreshes.labels(_result(fault)).inc()
+
+    def wait(self, call: QuotaCall, waiting_for: WaitingFor) -> None:
+        """Count a call that was put off."""
+        self._waits.labels(call, waiting_for).inc()
+
+    def rest(self, reason: WaitingFor) -> None:
+        """Count a rest that was ordered."""
+        self._rests.labels(reason).inc()
+
+    def webhook(self, kind: EventKind | None, receipt: str) -> None:
+        """Count a delivery; ``kind`` is None for an event that nobody uses."""
+        self._webhooks.labels(kind or OTHER, receipt).inc()
+
+    def _start_at_zero(self) -> None:
+        """Show zeros before anything happened, not gaps."""
+        for endpoint in Endpoint:
+            self._calls.labels(endpoint, OK)
+            self._seconds.labels(endpoint)
+        for call in QuotaCall:
+            self._waits.labels(call, WaitingFor.QUOTA)
+        for reason in (WaitingFor.QUOTA, WaitingFor.ACCOUNT_CAP, WaitingFor.APP_CAP):
+            self._rests.labels(reason)
+        for result in (OK, "refused", "failed"):
+            self._refreshes.labels(result)
+
+
+def _result(fault: Fault | None) -> str:
+    if fault is None:
+        return OK
+    return "refused" if fault.code == "invalid_grant" else "failed"
