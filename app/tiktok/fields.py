@@ -39,11 +39,11 @@ def moment(value: object) -> datetime | None:
 def identifier(value: object) -> str | None:
     """Return an id as its exact text, None if it could not be sent back as it came.
 
-    TikTok's 19-digit ids come as JSON numbers or as strings; they exceed 2^53, so they
-    must not pass through a float anywhere.
+    TikTok's ids of 19 digits and more come as JSON numbers or as strings; they exceed
+    2^53, so they must not pass through a float anywhere.
     """
     if isinstance(value, int) and not isinstance(value, bool):
-        return _digits(value) if value > 0 else None
+        return str(value) if 0 < value < 10**_MAX_ID_LENGTH else None
     if not isinstance(value, str) or len(value) > _MAX_ID_LENGTH:
         return None
     return value if value and clean(value, limit=_MAX_ID_LENGTH) == value else None

@@ -51,10 +51,16 @@ def test_moment(value: object, expected: datetime | None) -> None:
 
 
 def test_identifiers_stay_exact() -> None:
-    """Ids of 19 digits are never rounded, as a float would."""
+    """Ids of 19 digits and more are never rounded, as a float would."""
     assert fields.identifiers([7602997517160123667, "v_pub~1"]) == (
         "7602997517160123667",
         "v_pub~1",
     )
-    assert fields.identifier(7602997517160123667.0) is None
-    assert fields.identifier(10**19) is None
+    assert fields.identifier(76029975171601236671) == "76029975171601236671"
+    assert fields.identifier(10**200 - 1) == "9" * 200
+
+
+@pytest.mark.parametrize("value", [7602997517160123667.0, 0, -1, True, 10**200])
+def test_what_is_no_exact_id_is_none(value: object) -> None:
+    """A float may be rounded already; nothing names a publish by these."""
+    assert fields.identifier(value) is None
