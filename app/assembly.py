@@ -27,6 +27,7 @@ from app.runner.crew import Rules
 from app.runner.live import Tools
 from app.runner.media import MediaGateway
 from app.runner.readiness import ReadinessChecker
+from app.runner.retention import Pruner
 from app.runner.runner import Capacity, Runner
 from app.settings import Settings, SettingsError
 from app.store.accounts import AccountStore
@@ -39,12 +40,14 @@ from app.store.media import MediaStore
 from app.store.oauth_states import OAuthStateStore
 from app.store.quotas import QuotaStore
 from app.store.readiness import ReadinessStore
+from app.store.retention import RetentionStore
 from app.store.vault import KeysUnusable, Vault
 from app.tiktok import TikTok
 
 CONFIRM_EVERY: Final = 10.0
 REFRESH_EVERY: Final = 60.0
 LOOK_AHEAD_EVERY: Final = 15.0
+PRUNE_EVERY: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,9 @@ def _chores(settings: Settings, tools: Tools, database: Database) -> Chores:
         clock=tools.clock,
     )
     checker = _checker(settings, tools, database)
+    pruner = Pruner(
+        store=RetentionStore(database), clock=tools.clock, keep=settings.retention
+    )
     return Chores(
         (
             Chore(
@@ -192,6 +198,7 @@ def _chores(settings: Settings, tools: Tools, database: Database) -> Chores:
                 lambda: tools.grants.refresh_expiring(now=tools.clock.now(), limit=50),
             ),
             Chore("look ahead", LOOK_AHEAD_EVERY, lambda: checker.run_due(limit=8)),
+            Chore("prune", PRUNE_EVERY, pruner.run_due),
         ),
         tools.clock,
     )

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.backoff import RetryPolicy, UnconfirmedInit
+from app.domain.retention import LEAST_KEPT
 
 
 class SettingsError(Exception):
@@ -132,6 +133,8 @@ class Settings(BaseSettings):
 
     media_base_url: ExactUrl | None = None
 
+    retention_days: Annotated[int, Field(ge=LEAST_KEPT.days, le=36_500)] | None = None
+
     cors_origins: Words = ()
     allow_private_urls: bool = False
     log_format: LogFormat = LogFormat.CONSOLE
@@ -150,6 +153,12 @@ class Settings(BaseSettings):
     def looks_ahead(self) -> tuple[timedelta, ...]:
         """Return how long before its time a job is looked at."""
         return tuple(timedelta(minutes=each) for each in self.readiness_minutes)
+
+    @cached_property
+    def retention(self) -> timedelta | None:
+        """Return how long records of what is over are kept; None: for ever."""
+        days = self.retention_days
+        return None if days is None else timedelta(days=days)
 
     @cached_property
     def retry_policy(self) -> RetryPolicy:

@@ -5,6 +5,7 @@ SchedulerError
 ├── NotFound
 ├── Conflict
 │   ├── DuplicateJob
+│   ├── TooLongAgo
 │   ├── JobNotEditable
 │   ├── JobNotDeletable
 │   ├── JobNotRetryable
@@ -71,6 +72,12 @@ class DuplicateJob(Conflict):
     """Another job of this project has the same asset and time."""
 
     code = "duplicate_job"
+
+
+class TooLongAgo(Conflict):
+    """Records of that time are pruned: it may be posted; post now, or set another."""
+
+    code = "too_long_ago"
 
 
 class JobNotEditable(Conflict):

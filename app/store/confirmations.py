@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, u
 from app.domain.job import Job, JobStatus
 from app.domain.transition import Transition
 from app.store.engine import Database
+from app.store.retention_tables import past_publishes
 from app.store.rows import job_from_row
 from app.store.tables import accounts, job_attempts, schedule_jobs, tiktok_events
 from app.store.tiktok_events import INIT_TOLD_WITHIN
@@ -114,6 +115,7 @@ def _told(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
     told_before = exists().where(
         earlier.c.publish_id == _events.publish_id, earlier.c.received_at < since
     )
+    pruned = exists().where(past_publishes.c.publish_id == _events.publish_id)
     return (
         select(_events.publish_id)
         .where(
@@ -123,6 +125,7 @@ def _told(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
             ~newest,
             ~former,
             ~told_before,
+            ~pruned,
         )
         .distinct()
     )

@@ -17,6 +17,7 @@ from app.domain.job import AttemptRecord, Job, JobStatus, NewJob
 from app.domain.readiness import Ahead, next_look
 from app.store.engine import Database
 from app.store.restarts import Failures, Restarted, restart
+from app.store.retention import refuse_if_pruned
 from app.store.rows import (
     attempt_from_row,
     job_from_row,
@@ -57,11 +58,13 @@ class JobStore:
         """Store a job, or find the one this request repeats; True if it is new.
 
         Never two rows, whatever the concurrency: the database's unique indexes decide.
+        Raises TooLongAgo where a former row may have been pruned.
         """
         values = _values(new, now, self._ahead)
         for _ in range(_ADD_TRIES):
             async with self._database.write() as connection:
                 if (job := await self._insert(connection, values)) is not None:
+                    await refuse_if_pruned(connection, job.scheduled_for, now=now)
                     return job, True
                 if (job := await _find_twin(connection, values)) is not None:
                     return job, False
@@ -113,8 +116,8 @@ class JobStore:
     ) -> Job:
         """Change a job that has not begun.
 
-        Raises NotFound, JobNotEditable, InvalidInput, and DuplicateJob when the new
-        time makes it another job's twin.
+        Raises NotFound, JobNotEditable, InvalidInput, DuplicateJob when the new time
+        makes it another job's twin, and TooLongAgo when it may make it a pruned one's.
         """
         try:
             async with self._database.write() as connection:
@@ -125,6 +128,8 @@ class JobStore:
                     .where(_jobs.id == job.id)
                     .values(_editable(after))
                 )
+                if after.scheduled_for != job.scheduled_for:
+                    await refuse_if_pruned(connection, after.scheduled_for, now=now)
                 return after
         except IntegrityError as error:
             raise DuplicateJob from error

@@ -1,0 +1,22 @@
+"""What is left of records that are gone; see ``app/store/retention.py``."""
+
+from sqlalchemy import Column, Table, Text
+
+from app.store.tables import metadata
+from app.store.types import UtcDateTime
+
+# Up to when records may be gone, one row for each kind of them.
+pruned = Table(
+    "pruned",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("before", UtcDateTime, nullable=False),
+)
+
+# TikTok may tell of a publish long after its job is gone, for instance when a draft is
+# posted at last: it must not be taken for that of a job that looks for its own.
+past_publishes = Table(
+    "past_publishes",
+    metadata,
+    Column("publish_id", Text, primary_key=True),
+)
