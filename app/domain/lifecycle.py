@@ -233,6 +233,7 @@ def _entry(
         publish_id=change.publish_id,
         next_attempt_at=None if change.keeps_claim else change.next_attempt_at,
         log_id=getattr(outcome, "log_id", None),
+        http_status=getattr(outcome, "http_status", None),
         worker=outcome.worker if isinstance(outcome, Abandoned) else job.claimed_by,
     )
     if fault is None:

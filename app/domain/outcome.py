@@ -40,6 +40,7 @@ class Published:
     post_id: str | None = None  # public posts only, and sometimes later
     post_url: str | None = None
     log_id: str | None = None
+    http_status: int | None = None  # of the answer that said so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class InInbox:
 
     publish_id: str
     log_id: str | None = None
+    http_status: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

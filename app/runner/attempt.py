@@ -13,7 +13,6 @@ from app.domain.lifecycle import OUTCOME_UNKNOWN
 from app.domain.outcome import (
     Fault,
     HandedOn,
-    InInbox,
     Outcome,
     Processing,
     PutOff,
@@ -26,7 +25,13 @@ from app.domain.post import PostMode
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access
 from app.runner.effects import Effects
-from app.runner.verdicts import is_refused, not_offered, outcome_of, published
+from app.runner.verdicts import (
+    in_inbox,
+    is_refused,
+    not_offered,
+    outcome_of,
+    published,
+)
 from app.tiktok import (
     NOT_CONFIGURED,
     InitTaken,
@@ -222,7 +227,7 @@ class Attempt:
             case PublishState.COMPLETE:
                 return published(answer, publish_id, self._username)
             case PublishState.IN_INBOX:
-                return InInbox(publish_id=publish_id, log_id=answer.log_id)
+                return in_inbox(answer, publish_id)
             case PublishState.FAILED:
                 fault = fault_of_fail_reason(answer.fail_reason, answer.log_id)
                 return await self._give_up(fault)

@@ -11,11 +11,11 @@ from app.domain.clock import Clock
 from app.domain.errors import StoreUnavailable
 from app.domain.job import ErrorClass, Job
 from app.domain.late import FailedForGood, NotAsked, NoWord, Truth, decide_late
-from app.domain.outcome import Fault, InInbox, Published
+from app.domain.outcome import Fault, Published
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access, Grants
 from app.pacing.pacer import Asker, Pacer
-from app.runner.verdicts import published
+from app.runner.verdicts import in_inbox, published
 from app.runner.videos import can_be_found, shows, videos_since
 from app.store.confirmations import ConfirmationStore
 from app.store.media import MediaStore
@@ -178,7 +178,7 @@ def _truth(
         case PublishState.COMPLETE:
             return published(answer, publish_id, username)
         case PublishState.IN_INBOX:
-            return InInbox(publish_id=publish_id, log_id=answer.log_id)
+            return in_inbox(answer, publish_id)
         case PublishState.FAILED:
             fault = fault_of_fail_reason(answer.fail_reason, answer.log_id)
             return FailedForGood(fault=fault)

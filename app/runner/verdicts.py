@@ -6,6 +6,7 @@ from app.domain.job import ErrorClass
 from app.domain.outcome import (
     AuthLost,
     Fault,
+    InInbox,
     Outcome,
     Published,
     RateLimited,
@@ -26,7 +27,18 @@ def published(
     if post_id is not None and username:
         url = f"https://www.tiktok.com/@{username}/video/{post_id}"
     return Published(
-        publish_id=publish_id, post_id=post_id, post_url=url, log_id=status.log_id
+        publish_id=publish_id,
+        post_id=post_id,
+        post_url=url,
+        log_id=status.log_id,
+        http_status=status.http_status,
+    )
+
+
+def in_inbox(status: PublishStatus, publish_id: str) -> InInbox:
+    """Return what a draft came to that reached the inbox."""
+    return InInbox(
+        publish_id=publish_id, log_id=status.log_id, http_status=status.http_status
     )
 
 

@@ -92,6 +92,7 @@ def status(answer: Answer) -> PublishStatus | Fault:
         post_ids=fields.identifiers(data.get("publicaly_available_post_id"))
         or fields.identifiers(data.get("publicly_available_post_id")),
         log_id=envelope.log_id,
+        http_status=answer.status,
         raw_status=raw_status,
     )
 

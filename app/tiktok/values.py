@@ -50,6 +50,7 @@ class PublishStatus:
     fail_reason: str | None = None
     post_ids: tuple[str, ...] = ()  # public posts only; a draft may become several
     log_id: str | None = None
+    http_status: int | None = None
     raw_status: str = ""
 
 

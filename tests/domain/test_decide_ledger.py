@@ -128,6 +128,7 @@ def test_a_published_post_keeps_all_tiktok_said() -> None:
         post_id="7602",
         post_url="https://tiktok/7602",
         log_id="log-2",
+        http_status=200,
     )
     change = decided(in_flight(a_job(attempts=4, last_error=AN_ERROR)), outcome)
     assert change.to is JobStatus.POSTED
@@ -136,13 +137,16 @@ def test_a_published_post_keeps_all_tiktok_said() -> None:
     assert change.post_url == "https://tiktok/7602"
     assert (change.posted_at, change.last_error) == (NOW, None)
     assert change.entry is not None
-    assert change.entry.log_id == "log-2"
+    assert (change.entry.log_id, change.entry.http_status) == ("log-2", 200)
     assert change.entry.error_class is None
 
 
 def test_a_draft_is_posted_to_the_inbox() -> None:
     """A draft that arrived is told apart from a published post."""
-    change = decided(in_flight(a_job()), InInbox(publish_id="pub-2", log_id="log-2"))
+    outcome = InInbox(publish_id="pub-2", log_id="log-2", http_status=200)
+    change = decided(in_flight(a_job()), outcome)
+    assert change.entry is not None
+    assert (change.entry.log_id, change.entry.http_status) == ("log-2", 200)
     assert change.to is JobStatus.POSTED
     assert change.delivery is Delivery.INBOX
     assert (change.publish_id, change.post_id) == ("pub-2", None)

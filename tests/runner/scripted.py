@@ -41,9 +41,11 @@ INFO: Final = CreatorInfo(
 TAKEN: Final = InitTaken(publish_id="pub-1", log_id="log-init")
 PROCESSING: Final = PublishStatus(state=PublishState.PROCESSING)
 COMPLETE: Final = PublishStatus(
-    state=PublishState.COMPLETE, post_ids=("71",), log_id="log-done"
+    state=PublishState.COMPLETE, post_ids=("71",), log_id="log-done", http_status=200
 )
-IN_INBOX: Final = PublishStatus(state=PublishState.IN_INBOX, log_id="log-inbox")
+IN_INBOX: Final = PublishStatus(
+    state=PublishState.IN_INBOX, log_id="log-inbox", http_status=200
+)
 SLOT: Final = PutOff(until=NOW + timedelta(seconds=40), waiting_for=WaitingFor.QUOTA)
 
 

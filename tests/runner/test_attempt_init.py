@@ -58,7 +58,7 @@ async def test_each_step_is_written_before_the_next() -> None:
 async def test_a_draft_asks_nothing_of_the_creator() -> None:
     """creator_info is for direct posts; a draft's author chooses in TikTok's app."""
     outcome, world = await run(DRAFT, status=[IN_INBOX])
-    assert outcome == InInbox(publish_id="pub-1", log_id="log-inbox")
+    assert outcome == InInbox(publish_id="pub-1", log_id="log-inbox", http_status=200)
     assert world.names == ["access", *INIT, "save_publish_id", *POLL]
 
 

@@ -70,6 +70,7 @@ async def test_the_first_answer_that_says_so_ends_it() -> None:
         post_id="71",
         post_url="https://www.tiktok.com/@cat/video/71",
         log_id="log-done",
+        http_status=200,
     )
     assert world.at("status") == [5, 10, 15]
     assert world.names == [*SENT, *POLL * 3]
@@ -78,13 +79,13 @@ async def test_the_first_answer_that_says_so_ends_it() -> None:
 async def test_a_public_id_may_come_later() -> None:
     """A post without a public id is posted all the same."""
     outcome, _ = await run(NEW, status=[replace(COMPLETE, post_ids=())])
-    assert outcome == Published(publish_id="pub-1", log_id="log-done")
+    assert outcome == Published(publish_id="pub-1", log_id="log-done", http_status=200)
 
 
 async def test_a_draft_in_the_inbox_is_told_apart() -> None:
     """Delivered is not published."""
     outcome, _ = await run(NEW, status=[IN_INBOX])
-    assert outcome == InInbox(publish_id="pub-1", log_id="log-inbox")
+    assert outcome == InInbox(publish_id="pub-1", log_id="log-inbox", http_status=200)
 
 
 async def test_the_deadline_counts_from_the_init() -> None:

@@ -110,7 +110,7 @@ def test_init_taken_without_a_word_of_error(error: object) -> None:
 def test_status(raw: str, state: PublishState) -> None:
     """Only TikTok's own words end a publish; a new word is no end."""
     assert decode.status(ok({"status": raw})) == PublishStatus(
-        state=state, log_id="log-1", raw_status=raw
+        state=state, log_id="log-1", http_status=200, raw_status=raw
     )
 
 
