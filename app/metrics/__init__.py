@@ -1,12 +1,17 @@
 """What this process counts and what it sees of the queue, as Prometheus reads it."""
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry
 from prometheus_client.process_collector import ProcessCollector
 
+from app.domain.job import Job
+from app.domain.transition import Transition
 from app.metrics.duplicates import DuplicateMetrics, Prevented
 from app.metrics.posts import PostMetrics
 from app.metrics.queue import QueueMetrics
 from app.metrics.tiktok import TikTokMetrics
+from app.store.claims import Claimed
 
 __all__ = ["Metrics", "Prevented"]
 
@@ -21,3 +26,14 @@ class Metrics:
         self.tiktok = TikTokMetrics(self.registry)
         self.queue = QueueMetrics(self.registry)
         ProcessCollector(registry=self.registry)
+
+    def claim(self, claimed: Claimed, ended: Collection[Transition]) -> None:
+        """Count a claim, and the abandoned attempts that ended with it."""
+        self.posts.claim(claimed, ended)
+        for change in ended:
+            self.duplicates.end(change)
+
+    def end(self, job: Job, change: Transition) -> None:
+        """Count an attempt that was written down."""
+        self.posts.end(job, change)
+        self.duplicates.end(change)

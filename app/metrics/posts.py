@@ -1,6 +1,6 @@
 """Whether posts are late, and what became of them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -62,7 +62,7 @@ class PostMetrics:
         """Ask this for the attempts under way whenever somebody wants to know."""
         self._running.set_function(running)
 
-    def claim(self, claimed: Claimed, ended: Iterable[Transition] = ()) -> None:
+    def claim(self, claimed: Claimed, ended: Collection[Transition] = ()) -> None:
         """Count a claim, and the abandoned attempts that it ended."""
         self._claims.inc(len(claimed.jobs) + claimed.failed)
         self._abandoned.inc(claimed.reclaimed)

@@ -1,13 +1,11 @@
 """The attempts a runner has going at one time."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import structlog
-from structlog.contextvars import bound_contextvars
 
 from app.domain.backoff import Random, RetryPolicy
 from app.domain.job import ErrorClass, Job
@@ -23,6 +21,7 @@ from app.domain.outcome import (
 from app.domain.transition import Transition
 from app.runner.attempt import Attempt, ClaimLost, PollPolicy
 from app.runner.live import LiveEffects, Tools
+from app.runner.watch import Watch
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +30,6 @@ INTERNAL: Final = Fault(
     code="scheduler_error",
     message="the scheduler made a mistake; its log says which",
 )
-
-OnEnd = Callable[[Job, Outcome, Transition], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +56,10 @@ class Rules:
 class Crew:
     """Runs attempts side by side, each in a task of its own."""
 
-    def __init__(self, tools: Tools, rules: Rules, *, on_end: OnEnd) -> None:
+    def __init__(self, tools: Tools, rules: Rules, *, watch: Watch) -> None:
         self._tools = tools
         self._rules = rules
-        self._on_end = on_end
+        self._watch = watch
         self._running: dict[asyncio.Task[None], LiveEffects] = {}
         self._stopping = False
 
@@ -112,12 +109,12 @@ class Crew:
     async def _run(self, job: Job, effects: LiveEffects) -> None:
         """Run one attempt and write down what it came to."""
         attempt = Attempt(job, effects, self._rules.poll)
-        with bound_contextvars(job_id=job.id, project_id=job.project_id):
+        with self._watch.attempt(job):
             try:
                 outcome = await _outcome(attempt, effects)
                 await self._record(attempt.job, outcome, effects)
             except ClaimLost:
-                log.warning("claim lost; the outcome is dropped")
+                self._watch.lost()
             except Exception:
                 # Not lost: the lease runs out, and the job is claimed again.
                 log.exception("an outcome could not be written")
@@ -132,7 +129,7 @@ class Crew:
         )
         if written is None:
             raise ClaimLost
-        self._on_end(written, outcome, change)
+        self._watch.ended(written, outcome, change)
         if isinstance(outcome, RateLimited):
             # The next job of this account would be refused like this one.
             until = self._rules.rest_until(job, change, outcome.fault, now)

@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from weakref import WeakSet
 
 import structlog
 
 from app.domain.errors import StoreUnavailable
 from app.domain.job import Job
 from app.domain.lifecycle import decide
-from app.domain.outcome import Abandoned, Outcome
+from app.domain.outcome import Abandoned
 from app.domain.transition import Transition
 from app.metrics import Metrics
 from app.runner.chores import Chores
@@ -20,6 +21,7 @@ from app.runner.crew import Crew, Rules
 from app.runner.live import Tools
 from app.runner.report import Tally, TickReport
 from app.runner.waiting import first
+from app.runner.watch import Books
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +70,8 @@ class Runner:
         self._rules = rules
         self._capacity = capacity
         self._awake = asyncio.Event()
+        self._crews: WeakSet[Crew] = WeakSet()  # ticks may overlap
+        self._metrics.posts.count_running(self._running)
 
     def wake(self) -> None:
         """Say that a job may have fallen due; only a hint."""
@@ -145,16 +149,22 @@ class Runner:
         # A claim now would take the job from our own attempt, and what it knows.
         if not limit or crew.overdue(now):
             return False
+        ended: dict[str, Transition] = {}  # by job: a claim may be tried twice
+
+        def on_abandoned(job: Job, worker: str) -> Transition:
+            ended[job.id] = self._take_over(job, worker, now)
+            return ended[job.id]
+
         claimed = await self._tools.claims.claim_due(
             now=now,
             # What a tick's own attempts put off is for the next tick.
             due_by=time.began if time else None,
             limit=limit,
             worker=self._capacity.worker,
-            on_abandoned=lambda job, worker: self._take_over(job, worker, now),
+            on_abandoned=on_abandoned,
         )
         tally.claim(claimed)
-        self._metrics.posts.claim(claimed)
+        self._metrics.claim(claimed, ended.values())
         for job in claimed.jobs:
             crew.start(job, until=time.until if time else None)
         return bool(claimed.jobs or claimed.failed)
@@ -192,13 +202,12 @@ class Runner:
 
     def _crew(self) -> tuple[Tally, Crew]:
         tally = Tally()
+        crew = Crew(self._tools, self._rules, watch=Books(tally, self._metrics))
+        self._crews.add(crew)
+        return tally, crew
 
-        def on_end(job: Job, outcome: Outcome, change: Transition) -> None:
-            tally.end(outcome, change)
-            self._metrics.posts.end(job, change)
-            log.info("attempt over", job_id=job.id, status=str(job.status))
-
-        return tally, Crew(self._tools, self._rules, on_end=on_end)
+    def _running(self) -> int:
+        return sum(map(len, self._crews))
 
     def _free(self, crew: Crew) -> int:
         return self._capacity.in_flight - len(crew)
