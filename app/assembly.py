@@ -42,7 +42,7 @@ from app.store.quotas import QuotaStore
 from app.store.readiness import ReadinessStore
 from app.store.retention import RetentionStore
 from app.store.vault import KeysUnusable, Vault
-from app.tiktok import TikTok
+from app.tiktok import OnCall, TikTok
 
 CONFIRM_EVERY: Final = 10.0
 REFRESH_EVERY: Final = 60.0
@@ -116,8 +116,8 @@ def open_vault(settings: Settings) -> Vault:
 
 def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -> House:
     accounts = AccountStore(database, vault)
-    tools = _tools(settings, clock, database, accounts)
     metrics = Metrics()
+    tools = _tools(settings, clock, accounts, database=database, metrics=metrics)
     return House(
         settings=settings,
         clock=clock,
@@ -134,7 +134,7 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
             tools,
             _rules(settings),
             _capacity(settings),
-            _chores(settings, tools, database),
+            _chores(settings, tools, database, metrics),
             metrics=metrics,
         ),
         metrics=metrics,
@@ -142,10 +142,15 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
 
 
 def _tools(
-    settings: Settings, clock: Clock, database: Database, accounts: AccountStore
+    settings: Settings,
+    clock: Clock,
+    accounts: AccountStore,
+    *,
+    database: Database,
+    metrics: Metrics,
 ) -> Tools:
     seconds = settings.http_timeout_seconds
-    tiktok = _tiktok(settings)
+    tiktok = _tiktok(settings, on_call=metrics.tiktok.call)
     lease = timedelta(seconds=settings.claim_timeout_seconds)
     return Tools(
         claims=ClaimStore(database, lease=lease),
@@ -155,23 +160,26 @@ def _tools(
         ),
         clock=clock,
         creators=CreatorCache(),
-        pacer=Pacer(QuotaStore(database), clock, _limits(settings)),
+        pacer=Pacer(QuotaStore(database), clock, _limits(settings), metrics=metrics),
         http_timeout=seconds,
         media=_gateway(settings, database),
     )
 
 
-def _tiktok(settings: Settings) -> TikTok:
+def _tiktok(settings: Settings, *, on_call: OnCall) -> TikTok:
     secret = settings.tiktok_client_secret
     return TikTok(
         base_url=str(settings.tiktok_api_base_url),
         client_key=settings.tiktok_client_key,
         client_secret=secret.get_secret_value() if secret else None,
         timeout=settings.http_timeout_seconds,
+        on_call=on_call,
     )
 
 
-def _chores(settings: Settings, tools: Tools, database: Database) -> Chores:
+def _chores(
+    settings: Settings, tools: Tools, database: Database, metrics: Metrics
+) -> Chores:
     confirmer = Confirmer(
         store=ConfirmationStore(database),
         links=MediaStore(database),
@@ -179,6 +187,7 @@ def _chores(settings: Settings, tools: Tools, database: Database) -> Chores:
         grants=tools.grants,
         pacer=tools.pacer,
         clock=tools.clock,
+        metrics=metrics,
     )
     checker = _checker(settings, tools, database)
     pruner = Pruner(

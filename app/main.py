@@ -63,6 +63,7 @@ def services_of(house: House, stop: asyncio.Event) -> Services:
             clock=clock,
             on_due=house.runner.wake,
             allow_private_urls=settings.allow_private_urls,
+            metrics=house.metrics,
         ),
         accounts=AccountService(
             store=house.accounts,
@@ -102,6 +103,7 @@ def _tiktok_events(house: House) -> TikTokEventService:
         client_key=house.settings.tiktok_client_key,
         client_secret=secret.get_secret_value() if secret else None,
         on_hint=house.runner.look_again,
+        metrics=house.metrics,
     )
 
 

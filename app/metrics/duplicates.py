@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter
 
-from app.domain.job import FailureReason, Job
+from app.domain.job import FailureReason, Job, NewJob
 from app.domain.transition import Transition
 
 
@@ -35,6 +35,11 @@ class DuplicateMetrics:
     def prevent(self, mechanism: Prevented) -> None:
         """Count one."""
         self._prevented.labels(mechanism).inc()
+
+    def repeat(self, new: NewJob) -> None:
+        """Count a request for a job that is there already."""
+        post_now = new.scheduled_for is None
+        self.prevent(Prevented.DOUBLE_CLICK if post_now else Prevented.REPEATED_REQUEST)
 
     def begin(self, job: Job) -> None:
         """Count an attempt that goes on with what TikTok has already."""

@@ -17,6 +17,7 @@ from app.domain.quota import (
     Wish,
     slot,
 )
+from app.metrics import Metrics
 from app.pacing.desk import Desk, Line
 from app.store.quotas import WHOLE_APP, Owner, QuotaRow, QuotaStore
 
@@ -62,7 +63,9 @@ class Pacer:
         limits: Limits,
         *,
         window: timedelta = WINDOW,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Metrics()
         self._store = store
         self._clock = clock
         self._limits = limits
@@ -76,16 +79,10 @@ class Pacer:
 
         Raises StoreUnavailable.
         """
-        desk = self._desk(asker.owner)
-        async with desk.lock:
-            now = self._clock.now()
-            if asker.posts_with(call) and (
-                resting := await self._app_rest(asker.platform, now)
-            ):
-                return resting
-            if desk.use_kept(call, now):
-                return None
-            return await self._take(desk, asker, call, now)
+        wait = await self._turn(asker, call)
+        if wait is not None:
+            self._metrics.tiktok.wait(call, wait.waiting_for)
+        return wait
 
     async def rest(self, asker: Asker, *, until: datetime, reason: WaitingFor) -> None:
         """Let the account, or for the app's cap the whole app, rest until a time.
@@ -97,9 +94,22 @@ class Pacer:
             owner = Owner(asker.platform, WHOLE_APP)
             self._app_seen = None
         await self._store.rest(owner, until=until, reason=reason)
+        self._metrics.tiktok.rest(reason)
         desk = self._desk(owner)
         desk.row = None
         desk.drop(QuotaCall.INIT)
+
+    async def _turn(self, asker: Asker, call: QuotaCall) -> PutOff | None:
+        desk = self._desk(asker.owner)
+        async with desk.lock:
+            now = self._clock.now()
+            if asker.posts_with(call) and (
+                resting := await self._app_rest(asker.platform, now)
+            ):
+                return resting
+            if desk.use_kept(call, now):
+                return None
+            return await self._take(desk, asker, call, now)
 
     async def _take(
         self, desk: Desk, asker: Asker, call: QuotaCall, now: datetime

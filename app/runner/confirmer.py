@@ -1,6 +1,6 @@
 """Ask TikTok again about jobs that ended in doubt, and correct their record."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,6 +14,7 @@ from app.domain.late import FailedForGood, NotAsked, NoWord, Truth, decide_late
 from app.domain.outcome import Fault, Published
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access, Grants
+from app.metrics import Metrics
 from app.pacing.pacer import Asker, Pacer
 from app.runner.verdicts import in_inbox, published
 from app.runner.videos import can_be_found, shows, videos_since
@@ -56,6 +57,7 @@ class Confirmer:
     grants: Grants
     pacer: Pacer
     clock: Clock
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def run_due(self, *, limit: int) -> int:
         """Look at all jobs that are due for it, so many at a time; return how many.
@@ -86,6 +88,7 @@ class Confirmer:
         if written is None:
             log.info("the job changed meanwhile; what TikTok said is dropped")
         elif written.status is not job.status:
+            self.metrics.posts.correct(written.status)
             # Its ledger has one row per attempt, and this was none: the log has it.
             log.info(
                 "record corrected",

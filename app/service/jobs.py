@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+import structlog
+
 from app.domain.asset_url import problem_with_url
 from app.domain.clock import Clock
 from app.domain.edit import JobChange
@@ -13,10 +15,13 @@ from app.domain.errors import FieldError, InvalidInput, NotFound
 from app.domain.job import AttemptRecord, FailureReason, Job, NewJob
 from app.domain.naming import problem_with_name
 from app.domain.post import problems_of
+from app.metrics import Metrics
 from app.service.cursor import decode_cursor, encode_cursor
 from app.service.scope import check_scope
 from app.store.jobs import JobFilter, JobStore
 from app.store.restarts import Failures, Restarted
+
+log = structlog.get_logger(__name__)
 
 __all__ = ["JobFilter", "JobPage", "JobService"]
 
@@ -46,11 +51,13 @@ class JobService:
         clock: Clock,
         on_due: Callable[[], None],
         allow_private_urls: bool = False,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._on_due = on_due  # wakes the runner; only a hint
         self._allow_private_urls = allow_private_urls
+        self._metrics = metrics or Metrics()
 
     async def create(self, new: NewJob, *, scope: str | None) -> tuple[Job, bool]:
         """Store a job, or find the one this request repeats; True if it is new.
@@ -61,8 +68,11 @@ class JobService:
             raise InvalidInput(*problems)
         check_scope(new.project_id, scope)
         job, created = await self._store.add(new, now=self._clock.now())
+        log.info("job accepted", job_id=job.id, project_id=job.project_id, new=created)
         if created:
             self._wake(job)
+        else:
+            self._metrics.duplicates.repeat(new)
         return job, created
 
     async def get(self, job_id: str, *, scope: str | None) -> Job:

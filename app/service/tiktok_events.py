@@ -8,7 +8,8 @@ from typing import Final
 import structlog
 
 from app.domain.clock import Clock
-from app.domain.tiktok_event import TikTokEvent
+from app.domain.tiktok_event import EventKind, TikTokEvent
+from app.metrics import Metrics, Prevented
 from app.store.tiktok_events import Heard, TikTokEventStore
 from app.tiktok.webhook import read_event, signed_at
 
@@ -40,28 +41,37 @@ class TikTokEventService:
         client_key: str | None,
         client_secret: str | None,
         on_hint: Callable[[], None],
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._client_key = client_key
         self._client_secret = client_secret
         self._on_hint = on_hint
+        self._metrics = metrics or Metrics()
 
     async def receive(self, signature: str, body: bytes) -> Receipt:
         """Keep an event that TikTok signed, once; what it says is only a hint.
 
         Raises StoreUnavailable, upon which TikTok has to deliver it again.
         """
+        receipt, kind = await self._receive(signature, body)
+        self._metrics.tiktok.webhook(kind, receipt)
+        return receipt
+
+    async def _receive(
+        self, signature: str, body: bytes
+    ) -> tuple[Receipt, EventKind | None]:
         if self._client_secret is None:
-            return Receipt.NOT_CONFIGURED
+            return Receipt.NOT_CONFIGURED, None
         signed = signed_at(signature, body, secret=self._client_secret)
         if signed is None:
-            return Receipt.BAD_SIGNATURE
+            return Receipt.BAD_SIGNATURE, None
         event = read_event(body)
         if not self._is_ours(event):
-            return Receipt.BAD_SIGNATURE
+            return Receipt.BAD_SIGNATURE, None
         await self._keep(event, datetime.fromtimestamp(signed, UTC))
-        return Receipt.STORED
+        return Receipt.STORED, event.kind
 
     def _is_ours(self, event: TikTokEvent) -> bool:
         """Tell whether the event is of this app; the signature says so already."""
@@ -73,6 +83,8 @@ class TikTokEventService:
         # Nothing has happened in the future, whatever TikTok's clock says.
         created_at = min(event.created_at or signed, now)
         heard = await self._store.add(event, created_at=created_at, now=now)
+        if heard.repeated:
+            self._metrics.duplicates.prevent(Prevented.REPEATED_WEBHOOK)
         _report(event, heard, stale=now - signed > FRESH)
         if heard.jobs:
             self._on_hint()
