@@ -133,7 +133,7 @@ class Settings(BaseSettings):
 
     media_base_url: ExactUrl | None = None
 
-    retention_days: Annotated[int, Field(ge=LEAST_KEPT.days, le=36_500)] | None = None
+    retention_days: Annotated[int, Field(ge=LEAST_KEPT.days, le=3650)] | None = None
 
     cors_origins: Words = ()
     allow_private_urls: bool = False
@@ -180,7 +180,9 @@ def load(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
-        raise SettingsError("; ".join(map(_line, problems))) from None
+        # Of a list that is wrong in several places, the first will do.
+        lines = {problem["loc"][:1]: _line(problem) for problem in reversed(problems)}
+        raise SettingsError("; ".join(reversed(lines.values()))) from None
 
 
 def _line(problem: ErrorDetails) -> str:

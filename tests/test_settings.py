@@ -32,3 +32,12 @@ def test_what_is_no_minute_is_refused(
     """By its name; a look within a minute would come too late to be of use."""
     with pytest.raises(SettingsError, match="READINESS_MINUTES"):
         looks_ahead(text, monkeypatch)
+
+
+@pytest.mark.parametrize("text", ["a,b", "-1,soon,1"])
+def test_a_wrong_list_is_named_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many of its parts are wrong, in whatever ways."""
+    monkeypatch.setenv("BACKOFF_SECONDS", text)
+    with pytest.raises(SettingsError) as refused:
+        load(_env_file=None)
+    assert str(refused.value).count("BACKOFF_SECONDS") == 1
