@@ -10,7 +10,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-import app.store.retention_tables  # noqa: F401  adds its tables to the metadata
+# These add their tables to the metadata.
+from app.store import retention_tables, webhook_tables  # noqa: F401
 from app.store.engine import normalise_url
 from app.store.tables import metadata
 from app.store.types import UtcDateTime

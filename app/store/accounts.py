@@ -18,6 +18,7 @@ from app.domain.account import (
 from app.domain.errors import NotFound, StoreUnavailable
 from app.store.account_rows import AccountRows
 from app.store.engine import Database
+from app.store.outbox import ACCOUNT_LISTENER, tell_of_account
 from app.store.rows import Row
 from app.store.tables import accounts
 from app.store.vault import Vault
@@ -130,9 +131,13 @@ class AccountStore:
                 reconnect_reason=reason,
                 updated_at=now,
             )
+            .returning(accounts, ACCOUNT_LISTENER)
         )
         async with self._database.write() as connection:
-            return (await connection.execute(statement)).rowcount == 1
+            row = (await connection.execute(statement)).mappings().one_or_none()
+            if row is not None:
+                await tell_of_account(connection, row, now=now)
+        return row is not None
 
     async def acquire_refresh_lease(
         self,

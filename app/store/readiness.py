@@ -5,9 +5,11 @@ from typing import Final
 
 from sqlalchemy import func, literal_column, select, update
 
+from app.domain.events import EventType, puts_at_risk
 from app.domain.job import Job
 from app.domain.readiness import Readiness
 from app.store.engine import Database
+from app.store.outbox import JOB_LISTENER, job_events, tell
 from app.store.rows import job_from_row, readiness_to_json
 from app.store.tables import schedule_jobs
 
@@ -60,9 +62,14 @@ class ReadinessStore:
                 _jobs.readiness_at == job.readiness_at,
             )
             .values(readiness=readiness_to_json(found), readiness_at=next_look)
+            .returning(schedule_jobs, JOB_LISTENER)
         )
         async with self._database.write() as connection:
-            return (await connection.execute(statement)).rowcount == 1
+            row = (await connection.execute(statement)).mappings().one_or_none()
+            if row is not None and puts_at_risk(found, job.readiness):
+                events = job_events([EventType.JOB_AT_RISK], row)
+                await tell(connection, events, now=found.checked_at)
+        return row is not None
 
     async def due_in_minute_of(self, job: Job, *, at_most: int) -> int:
         """Count the jobs of the project due in the job's minute, up to a number."""

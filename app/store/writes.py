@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import AttemptRecord, Job, JobStatus
 from app.domain.transition import Transition
+from app.store.outbox import JOB_LISTENER, Changed, tell_of_jobs
 from app.store.rows import error_to_json, job_from_row
 from app.store.tables import job_attempts, media_links, schedule_jobs
 
@@ -51,16 +52,20 @@ async def write_transition(
     guard: ColumnElement[bool],
     now: datetime,
 ) -> Job | None:
-    """Apply a transition and its ledger row; None if the guard matched nothing."""
+    """Apply a transition with its ledger row and its events.
+
+    None if the guard matched nothing.
+    """
     statement = (
         update(schedule_jobs)
         .where(guard)
         .values(**_columns(job, change), updated_at=now)
-        .returning(schedule_jobs)
+        .returning(schedule_jobs, JOB_LISTENER)
     )
     row = (await connection.execute(statement)).mappings().one_or_none()
     if row is None:
         return None
+    await tell_of_jobs(connection, [Changed(job, change, row)], now=now)
     if change.entry is not None:
         await connection.execute(insert(job_attempts), _entry(job, change.entry))
     if job.media_token is not None and _is_given_up(change):

@@ -1,0 +1,53 @@
+"""What frontends are told, and which changes of a job are worth telling. Pure."""
+
+from enum import StrEnum
+
+from app.domain.job import FailureReason, Job, JobStatus
+from app.domain.readiness import Readiness
+from app.domain.transition import Transition
+
+
+class EventType(StrEnum):
+    """What can have happened; docs/webhooks.md tells what each one carries."""
+
+    JOB_POSTED = "job.posted"
+    JOB_FAILED = "job.failed"  # for every reason
+    JOB_UNCONFIRMED = "job.unconfirmed"  # beside job.failed: a person has to look
+    JOB_RETRYING = "job.retrying"
+    JOB_AT_RISK = "job.at_risk"
+    ACCOUNT_RECONNECT_REQUIRED = "account.reconnect_required"
+    TEST = "webhook.test"  # only ever sent on request
+
+
+class EventStatus(StrEnum):
+    """How far an event got."""
+
+    PENDING = "pending"  # on its way, or waiting for its next try
+    DELIVERED = "delivered"  # the receiver said so
+    FAILED = "failed"  # given up; a replay sends it again
+
+
+def events_of(job: Job, change: Transition) -> tuple[EventType, ...]:
+    """Say what a change of a job tells its frontend, in this order.
+
+    Being put off or handed on is no news, nor is a record that is only completed. A
+    failure that gets another reason is: TikTok's late word then says for certain what
+    was in doubt.
+    """
+    match change.to:
+        case JobStatus.POSTED if job.status is not JobStatus.POSTED:
+            return (EventType.JOB_POSTED,)
+        case JobStatus.FAILED if job.failure_reason is not change.failure_reason:
+            if change.failure_reason is FailureReason.UNCONFIRMED:
+                return EventType.JOB_FAILED, EventType.JOB_UNCONFIRMED
+            return (EventType.JOB_FAILED,)
+        case JobStatus.RETRYING if change.entry is not None:
+            return (EventType.JOB_RETRYING,)
+        case _:
+            return ()
+
+
+def puts_at_risk(found: Readiness, before: Readiness | None) -> bool:
+    """Tell whether a look ahead found a problem that the last one did not."""
+    known = {problem.code for problem in before.problems} if before else set()
+    return any(problem.code not in known for problem in found.problems)
