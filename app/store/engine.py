@@ -1,7 +1,9 @@
 """The connection to the database, and what both databases need to behave alike."""
 
 import asyncio
+import select
 import sqlite3
+from asyncio import Transport
 from collections.abc import AsyncIterator, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
@@ -16,7 +18,13 @@ from sqlalchemy import Insert, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    InvalidatePoolError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -73,8 +81,8 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         make = _sqlite if self.is_sqlite else _postgres
         self.engine = make(self.url, pool_size)
-        self._reader = self.engine.execution_options(read_only=True)
         self._single = self._autocommitting()
+        self._reader = self._reading()
         self._writer = asyncio.Lock()
 
     @asynccontextmanager
@@ -133,21 +141,48 @@ class Database:
             return self.engine.execution_options(autocommit=True)
         return self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
+    def _reading(self) -> AsyncEngine:
+        # At READ COMMITTED every statement of Postgres sees its own moment, in a
+        # transaction or not: BEGIN and ROLLBACK would be two round trips for nothing.
+        if self.is_sqlite:
+            return self.engine.execution_options(read_only=True)
+        return self._single
+
 
 def _postgres(url: URL, pool_size: int) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POSTGRES_COMMAND_SECONDS,
+        # A statement is prepared once per connection: rather few that know them all.
+        pool_use_lifo=True,
         hide_parameters=True,
-        pool_pre_ping=True,  # a restarted server costs a ping, not a request
         connect_args={
             "timeout": POSTGRES_CONNECT_SECONDS,
             # A database that hangs must not hang the worker.
             "command_timeout": POSTGRES_COMMAND_SECONDS,
         },
     )
+    event.listen(engine.sync_engine, "checkout", _replace_if_gone)
+    return engine
+
+
+def _replace_if_gone(connection: DBAPIConnection, *_: object) -> None:
+    """Let a server's restart cost a look at a socket, not a request.
+
+    SQLAlchemy's own ping is three round trips before every statement. Nothing is to be
+    read from an idle connection unless its other end has closed it.
+    """
+    driver: Any = connection.driver_connection
+    if driver.is_closed() or _is_readable(driver._transport):  # noqa: SLF001
+        raise InvalidatePoolError
+
+
+def _is_readable(transport: Transport) -> bool:
+    waiting = select.poll()
+    waiting.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _sqlite(url: URL, pool_size: int) -> AsyncEngine:
