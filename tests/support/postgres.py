@@ -18,6 +18,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -29,7 +30,7 @@ STOP_SECONDS = 30.0
 
 # Durability is bought with fsync, and a test's data may die with the machine; but what
 # was committed must outlive a server that a test kills, so commits stay synchronous.
-_FLAGS = ("-F", "-c", "max_connections=200")
+TEST_FLAGS = ("-F", "-c", "max_connections=200")
 
 # Ends Postgres and removes its files even if the test run is killed: the shell waits on
 # a pipe whose other end dies with the run. A word on the pipe is the signal for a stop.
@@ -50,8 +51,12 @@ class PostgresUnavailableError(RuntimeError):
 class PostgresServer:
     """Run one private Postgres on a loopback port; start and stop it at will."""
 
-    def __init__(self, *, binaries: Path | None = None) -> None:
+    def __init__(
+        self, *, binaries: Path | None = None, flags: Sequence[str] = TEST_FLAGS
+    ) -> None:
+        """Take other programs, or flags that a benchmark needs: none is the default."""
         self._found = binaries
+        self._flags = flags
         # Postgres refuses to run as root.
         self._user = "nobody" if os.geteuid() == 0 else None
         self._port = 0
@@ -82,7 +87,7 @@ class PostgresServer:
             return
         directory = self._directory or self._prepare()
         command: Command = ["sh", "-c", _LEASH, "leash", directory]
-        command += [self._binaries / "postgres", "-D", directory / "data", *_FLAGS]
+        command += [self._binaries / "postgres", "-D", directory / "data", *self._flags]
         command += ["-h", "127.0.0.1", "-p", str(self._port), "-k", directory]
         with (directory / "postgres.log").open("ab") as log:
             self._leash = self._spawn(command, log.fileno())
