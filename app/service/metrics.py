@@ -1,7 +1,5 @@
 """The figures of this process, and of the queue it shares with others."""
 
-from contextlib import suppress
-
 from prometheus_client import generate_latest
 
 from app.domain.clock import Clock
@@ -24,6 +22,8 @@ class MetricsService:
         """Return every metric; of a queue that cannot be seen, the last that was."""
         now = self._clock.now()
         # /readyz tells of the database; what this process counted is still true.
-        with suppress(StoreUnavailable):
+        try:
             self._metrics.queue.see(await self._backlog.look(now=now), now)
+        except StoreUnavailable:
+            self._metrics.queue.miss()
         return generate_latest(self._metrics.registry)

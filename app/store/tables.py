@@ -46,6 +46,10 @@ GUARDING_POST_NOW = text(
     " AND (status <> 'failed' OR init_sent_at IS NOT NULL)"
 )
 
+# What waits for a person; written out, so that a plan finds the index of each.
+UNCONFIRMED = text("failure_reason = 'unconfirmed'")
+RECONNECT_REQUIRED = text("status = 'reconnect_required'")
+
 schedule_jobs = Table(
     "schedule_jobs",
     metadata,
@@ -155,7 +159,16 @@ schedule_jobs = Table(
         postgresql_where=GUARDING_POST_NOW,
         sqlite_where=GUARDING_POST_NOW,
     ),
+    # Holds only what waits for a person, so that counting it costs next to nothing.
+    Index(
+        "ix_schedule_jobs_unconfirmed",
+        "scheduled_for",
+        postgresql_where=UNCONFIRMED,
+        sqlite_where=UNCONFIRMED,
+    ),
     Index("ix_schedule_jobs_project", "project_id", "id"),
+    # What changed of late in a project, for those who watch it.
+    Index("ix_schedule_jobs_changes", "project_id", "updated_at"),
     Index(
         "ix_schedule_jobs_publish_id",
         "publish_id",
@@ -213,6 +226,12 @@ accounts = Table(
     PrimaryKeyConstraint("project_id", "platform"),
     CheckConstraint(one_of("status", AccountStatus), name="status"),
     Index("ix_accounts_open_id", "open_id"),
+    Index(
+        "ix_accounts_reconnect_required",
+        "project_id",
+        postgresql_where=RECONNECT_REQUIRED,
+        sqlite_where=RECONNECT_REQUIRED,
+    ),
 )
 
 api_keys = Table(
