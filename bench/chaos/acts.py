@@ -71,6 +71,23 @@ async def frozen(place: Place, worker: Worker) -> None:
     await asyncio.sleep(1.0)
 
 
+def overslept(stop: Stop, other: Stop) -> Script:
+    """Stop a worker for longer than its lease, and wake it in the middle of another."""
+
+    async def script(place: Place) -> None:
+        sleeper = await place.worker(stop)
+        await at_stop(sleeper, stop)
+        sleeper.signal(signal.SIGSTOP)
+        sleeper.go()
+        successor = await place.worker(other)
+        await at_stop(successor, other)
+        sleeper.signal(signal.SIGCONT)
+        await asyncio.sleep(1.0)
+        successor.go()
+
+    return script
+
+
 async def answer_lost(_: Place, worker: Worker) -> None:
     """Let the database carry it out, and the word of that get lost."""
     worker.go("lose")

@@ -116,6 +116,9 @@ def rows() -> Iterator[Row]:
     yield from _killed_twice()
     yield from (_told_to_stop(stop) for stop in STOPPED_AT)
     yield from (_frozen(stop, ends) for stop, ends in FROZEN_AT)
+    yield from map(
+        _frozen_with_bad_news, (Stop("stamp", AFTER), Stop("save_id", AFTER))
+    )
 
 
 def _killed(stop: Stop, ends: Ends) -> Row:
@@ -228,6 +231,24 @@ def _frozen(stop: Stop, ends: Ends) -> Row:
         ends=ends[0],
         ends_with_gateway=ends[1],
         settles_after=0.5,
+    )
+
+
+def _frozen_with_bad_news(other: Stop) -> Row:
+    """Let a worker wake that has a failure to record, while another one posts."""
+    return Row(
+        group="SIGSTOP past the lease, then SIGCONT",
+        cause=f"before record of a failure, another one {other}",
+        script=acts.overslept(Stop("record", BEFORE), other),
+        faults=(
+            {
+                "call": "creator_info",
+                "fault": {"kind": "error", "code": "internal_error"},
+                "times": 1,
+            },
+        ),
+        ends=(POSTED,),
+        ends_with_gateway=(POSTED,),
     )
 
 
