@@ -14,6 +14,7 @@ from app.domain.clock import Clock
 from app.outbound import Outbound
 from app.service.accounts import AccountService
 from app.service.connect import ConnectService, OAuthApp
+from app.service.feed import JobFeed
 from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.media import MediaService
@@ -22,6 +23,7 @@ from app.service.readiness import readiness
 from app.service.tiktok_events import TikTokEventService
 from app.settings import RunnerMode, Settings
 from app.store.backlog import BacklogStore
+from app.store.changes import ChangeStore
 from app.store.media import MediaStore
 from app.store.migrate import upgrade
 from app.store.tiktok_events import TikTokEventStore
@@ -46,9 +48,10 @@ def create_app(
             if house.database.is_sqlite:
                 url = settings.database_url.get_secret_value()
                 await asyncio.to_thread(upgrade, url)
-            app.state.services = services_of(house, stop)
+            services = app.state.services = services_of(house, stop)
             async with _runner(house, stop):
                 yield
+            await services.feed.close()
 
     return build_app(lifespan=lifespan, cors_origins=settings.cors_origins)
 
@@ -65,6 +68,7 @@ def services_of(house: House, stop: asyncio.Event) -> Services:
             allow_private_urls=settings.allow_private_urls,
             metrics=house.metrics,
         ),
+        feed=JobFeed(store=ChangeStore(house.database), clock=clock, stop=stop),
         accounts=AccountService(
             store=house.accounts,
             grants=house.grants,

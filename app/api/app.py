@@ -18,6 +18,7 @@ from app.api import (
     ops,
     problems,
     project_jobs,
+    stream,
     tiktok_webhook,
 )
 from app.api.auth import ApiKeyWall
@@ -26,6 +27,7 @@ from app.api.middleware import REQUEST_ID, BodyLimit, ErrorWall, RequestContext
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _ROUTERS: Final = (
+    stream.router,  # before the jobs, or "stream" would be taken for an id
     jobs.router,
     project_jobs.router,
     accounts.router,
@@ -79,7 +81,7 @@ def _middleware(cors_origins: Sequence[str]) -> list[Middleware]:
         CORSMiddleware,
         allow_origins=cors_origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", REQUEST_ID],
+        allow_headers=["Authorization", "Content-Type", "Last-Event-ID", REQUEST_ID],
         expose_headers=["Idempotent-Replayed", "Location", "Retry-After", REQUEST_ID],
     )
     return [

@@ -57,3 +57,16 @@ PATCHES: Final[dict[str, Example]] = {
         "value": {"post": {"title": "Spring is really here"}},
     },
 }
+
+STREAM: Final[dict[str, Example]] = {
+    "ready": {
+        "summary": "It begins",
+        "value": 'event: ready\ndata: {"resumed": false}\n'
+        "id: 2026-04-09T12:00:00.000000+00:00\nretry: 2000\n\n",
+    },
+    "job": {
+        "summary": "A job changed",
+        "value": 'event: job\ndata: {"id": "…", "status": "processing", …}\n'
+        "id: 2026-04-09T12:00:01.250000+00:00\n\n",
+    },
+}

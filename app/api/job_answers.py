@@ -5,6 +5,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from app.api.fields import Answer, Timestamp
+from app.api.services import Services
 from app.domain.job import (
     AttemptRecord,
     Delivery,
@@ -16,7 +17,7 @@ from app.domain.job import (
 )
 from app.domain.post import PostMode, PrivacyLevel
 from app.domain.readiness import Readiness
-from app.service.words import user_message
+from app.service.words import notice, user_message
 
 
 class PostAnswer(Answer):
@@ -151,6 +152,12 @@ class AttemptsAnswer(Answer):
     """A job's ledger, oldest first."""
 
     items: list[AttemptAnswer]
+
+
+def shown(job: Job, services: Services) -> JobAnswer:
+    """Show a job with what its owner should know right now."""
+    text = notice(job, run_by_cron=services.run_by_cron, now=services.clock.now())
+    return JobAnswer.of(job, notice=text)
 
 
 def _fields(value: Any) -> dict[str, Any]:  # noqa: ANN401  any slotted dataclass

@@ -11,12 +11,11 @@ from app.api.job_answers import (
     AttemptsAnswer,
     JobAnswer,
     JobsAnswer,
+    shown,
 )
 from app.api.job_requests import JobPatch, JobQuery, JobRequest, RetryRequest
 from app.api.problems import declared
-from app.api.services import Services, Wired
-from app.domain.job import Job
-from app.service.words import notice
+from app.api.services import Wired
 
 router = APIRouter(
     prefix="/v1/jobs", tags=["Jobs"], responses=declared(400, 401, 413, 422, 503)
@@ -35,7 +34,7 @@ router = APIRouter(
             "headers": {"Idempotent-Replayed": {"schema": {"const": "true"}}},
         },
         201: {"headers": {"Location": {"schema": {"type": "string"}}}},
-        **declared(404, 415),
+        **declared(404, 409, 415),
     },
 )
 async def create_job(
@@ -51,7 +50,7 @@ async def create_job(
     if not created:
         response.status_code = status.HTTP_200_OK
         response.headers["Idempotent-Replayed"] = "true"
-    return _shown(job, services)
+    return shown(job, services)
 
 
 @router.get("", operation_id="listJobs", summary="List jobs", responses=declared(404))
@@ -62,7 +61,7 @@ async def list_jobs(
     page = await services.jobs.list(
         query.to_domain(), limit=query.limit, cursor=query.cursor, scope=scope
     )
-    items = [_shown(job, services) for job in page.jobs]
+    items = [shown(job, services) for job in page.jobs]
     return JobsAnswer(items=items, next_cursor=page.next_cursor)
 
 
@@ -71,7 +70,7 @@ async def list_jobs(
 )
 async def get_job(id: str, services: Wired, scope: ProjectScope) -> JobAnswer:
     """Show a job as it stands."""
-    return _shown(await services.jobs.get(id, scope=scope), services)
+    return shown(await services.jobs.get(id, scope=scope), services)
 
 
 @router.patch(
@@ -88,7 +87,7 @@ async def edit_job(
 ) -> JobAnswer:
     """Change a job while nothing of it is at TikTok; `post` is merged by field."""
     job = await services.jobs.edit(id, body.to_domain(), scope=scope)
-    return _shown(job, services)
+    return shown(job, services)
 
 
 @router.delete(
@@ -122,7 +121,7 @@ async def retry_job(
         accept_duplicate_risk=body is not None and body.accept_duplicate_risk,
         scope=scope,
     )
-    return _shown(job, services)
+    return shown(job, services)
 
 
 @router.get(
@@ -137,8 +136,3 @@ async def list_attempts(
     """Show a job's ledger, oldest first: one row per attempt."""
     attempts = await services.jobs.attempts(id, scope=scope)
     return AttemptsAnswer(items=[AttemptAnswer.of(each) for each in attempts])
-
-
-def _shown(job: Job, services: Services) -> JobAnswer:
-    text = notice(job, run_by_cron=services.run_by_cron, now=services.clock.now())
-    return JobAnswer.of(job, notice=text)

@@ -36,6 +36,7 @@ STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
     errors.TikTokUnavailable: HTTPStatus.BAD_GATEWAY,
     errors.QuotaExhausted: HTTPStatus.TOO_MANY_REQUESTS,
     errors.AssetUnavailable: HTTPStatus.BAD_GATEWAY,
+    errors.TooManyListeners: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """How each error of the domain looks over HTTP; subclasses follow their parents."""
@@ -171,7 +172,7 @@ def _domain_problem(error: errors.SchedulerError) -> ProblemResponse:
 
 def _retry_after(error: errors.SchedulerError) -> Mapping[str, str] | None:
     match error:
-        case errors.StoreUnavailable():
+        case errors.StoreUnavailable() | errors.TooManyListeners():
             seconds: float = RETRY_AFTER_SECONDS
         case errors.QuotaExhausted():
             seconds = max(1.0, error.retry_after)

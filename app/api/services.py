@@ -10,6 +10,7 @@ from app.domain.clock import Clock
 from app.runner.report import TickReport
 from app.service.accounts import AccountService
 from app.service.connect import ConnectService
+from app.service.feed import JobFeed
 from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.media import MediaService
@@ -23,6 +24,7 @@ class Services:
     """The use cases, and the few settings that the edge itself needs."""
 
     jobs: JobService
+    feed: JobFeed
     accounts: AccountService
     connect: ConnectService
     keys: KeyService

@@ -19,6 +19,7 @@ SchedulerError
 ├── TikTokUnavailable
 ├── QuotaExhausted
 ├── AssetUnavailable
+├── TooManyListeners
 └── StoreUnavailable
 
 The message is the class's docstring unless one is given. How each looks over HTTP
@@ -160,6 +161,12 @@ class AssetUnavailable(SchedulerError):
     """The video cannot be had from its own URL."""
 
     code = "asset_unavailable"
+
+
+class TooManyListeners(SchedulerError):
+    """This process streams to as many clients as it may; try again later."""
+
+    code = "too_many_listeners"
 
 
 class StoreUnavailable(SchedulerError):

@@ -9,7 +9,7 @@ import structlog
 
 from app.domain.clock import Clock
 from app.domain.errors import StoreUnavailable
-from app.runner.waiting import first
+from app.domain.waiting import first
 
 log = structlog.get_logger(__name__)
 

@@ -15,12 +15,12 @@ from app.domain.job import Job
 from app.domain.lifecycle import decide
 from app.domain.outcome import Abandoned
 from app.domain.transition import Transition
+from app.domain.waiting import first
 from app.metrics import Metrics
 from app.runner.chores import Chores
 from app.runner.crew import Crew, Rules
 from app.runner.live import Tools
 from app.runner.report import Tally, TickReport
-from app.runner.waiting import first
 from app.runner.watch import Books
 
 log = structlog.get_logger(__name__)

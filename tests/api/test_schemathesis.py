@@ -48,7 +48,7 @@ schema = schemathesis.openapi.from_dict(
     config=SchemathesisConfig.from_dict(
         {"checks": {"positive_data_acceptance": {"expected-statuses": BEYOND_SCHEMAS}}}
     ),
-)
+).exclude(operation_id="streamJobs")  # its answer has no end
 
 
 @schema.parametrize()

@@ -10,6 +10,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.backlog import BacklogStore
+from app.store.changes import ChangeStore
 from app.store.claims import ClaimStore
 from app.store.engine import Database
 from app.store.jobs import JobFilter, JobStore
@@ -181,3 +182,13 @@ async def test_a_look_ahead_reads_only_what_is_to_be_looked_at(
     plan = await plan_of(busy, sent)
     assert any("ix_schedule_jobs_readiness" in step for step in plan)
     assert reads_all(plan) == []
+
+
+async def test_a_watched_projects_changes_are_one_range(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """A look each second costs what changed of late, not what there is."""
+    await ChangeStore(busy).since(NOW, {"p_3"}, limit=5)
+    plan = await plan_of(busy, sent)
+    assert any("ix_schedule_jobs_changes" in step for step in plan)
+    assert not any("SCAN schedule_jobs" in step or "Seq Scan" in step for step in plan)

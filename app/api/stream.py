@@ -1,0 +1,120 @@
+"""Jobs as they change, as server-sent events.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, assert_never
+
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import ConfigDict
+
+from app.api import examples
+from app.api.auth import ProjectScope
+from app.api.fields import Name, Request
+from app.api.job_answers import shown
+from app.api.problems import declared
+from app.api.services import Services, Wired
+from app.service.feed import Changed, Listener, Ready, Resync, Told
+
+router = APIRouter(
+    prefix="/v1/jobs", tags=["Jobs"], responses=declared(401, 404, 413, 422, 503)
+)
+
+COME_BACK_AFTER: Final = 2000
+"""Milliseconds that a client waits before it connects again."""
+
+_STREAM: Final[dict[str, Any]] = {
+    "description": "Server-sent events until the connection ends",
+    "content": {"text/event-stream": {"examples": examples.STREAM}},
+}
+
+
+class StreamQuery(Request):
+    """Which project is watched."""
+
+    model_config = ConfigDict(strict=False)
+
+    project_id: Name | None = None
+
+
+async def listening(
+    query: Annotated[StreamQuery, Query()],
+    services: Wired,
+    scope: ProjectScope,
+    last_event_id: Annotated[
+        str | None,
+        Header(
+            alias="Last-Event-ID",
+            description="The id of the last event seen, to go on from there",
+        ),
+    ] = None,
+) -> AsyncIterator[Listener]:
+    """Listen while the request lasts; what is refused is refused before it streams."""
+    async with services.feed.listen(
+        query.project_id, since=_moment(last_event_id), scope=scope
+    ) as listener:
+        yield listener
+
+
+@router.get(
+    "/stream",
+    operation_id="streamJobs",
+    summary="Watch jobs as they change",
+    response_class=EventSourceResponse,
+    responses={200: _STREAM},
+)
+async def stream_jobs(
+    listener: Annotated[Listener, Depends(listening)], services: Wired
+) -> AsyncIterator[ServerSentEvent]:
+    """Watch a project's jobs, without asking again and again.
+
+    `projectId` may be left out with a key that is bound to a project. The events:
+
+    | event | data | what to do |
+    |---|---|---|
+    | `ready` | `{"resumed": …}` | unless resumed, read the list now |
+    | `job` | the job, as `GET /v1/jobs/{id}` shows it | put it in the old one's place |
+    | `resync` | `{}` | too much changed at once: read the list now |
+
+    Nothing is missed between `ready` and the end of the stream.
+    What is told are states: of several quick changes only the newest may come, a state
+    may come twice, and a job that was removed is not told. Each event has an `id`; send
+    the last one as `Last-Event-ID` to get what changed since, up to an hour later.
+    The stream ends after ten minutes, and when the service is restarted: connect
+    again. Lines that start with a colon keep the connection open.
+
+    A browser's `EventSource` cannot send a key, and a key has no place in a URL: read
+    the stream with `fetch`, or let your own backend pass it on.
+    """
+    async for told in listener:
+        yield _event(told, services)
+
+
+def _event(told: Told, services: Services) -> ServerSentEvent:
+    at = told.at.isoformat(timespec="microseconds")
+    match told:
+        case Ready(resumed=resumed):
+            return ServerSentEvent(
+                event="ready", id=at, retry=COME_BACK_AFTER, data={"resumed": resumed}
+            )
+        case Changed(job=job):
+            data = shown(job, services)
+            return ServerSentEvent(
+                event="job", id=at, raw_data=data.model_dump_json(by_alias=True)
+            )
+        case Resync():
+            return ServerSentEvent(event="resync", id=at, data={})
+        case _:
+            assert_never(told)
+
+
+def _moment(last_event_id: str | None) -> datetime | None:
+    """Read the id of an event; what is none costs its sender a look at the list."""
+    try:
+        moment = datetime.fromisoformat(last_event_id or "")
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,191 @@
+"""Jobs as they change, for whoever watches a project.
+
+What is told are states, not events: the jobs table is read again every second, so that
+it does not matter which process changed a job. One reader serves every listener of the
+process, and none reads while nobody listens.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from app.domain.clock import Clock
+from app.domain.errors import (
+    FieldError,
+    InvalidInput,
+    StoreUnavailable,
+    TooManyListeners,
+)
+from app.domain.waiting import first
+from app.service.listener import Changed, Listener, Ready, Resync, Told
+from app.service.scope import check_scope
+from app.store.changes import Change, ChangeStore
+
+__all__ = ["Changed", "JobFeed", "Listener", "Ready", "Resync", "Told"]
+
+log = structlog.get_logger(__name__)
+
+READ_EVERY: Final = 1.0
+"""Seconds from one look at the table to the next."""
+
+OVERLAP: Final = timedelta(seconds=30)
+"""How late a change may be seen: workers' clocks differ, and a commit may take long."""
+
+LONGEST_GAP: Final = timedelta(hours=1)
+"""A client that was away longer reads the list instead."""
+
+LONGEST_LISTENING: Final = timedelta(minutes=10)
+"""Then a client has to come anew, with a key that is still good."""
+
+MAX_LISTENERS: Final = 1000
+MAX_CHANGES: Final = 2000  # in one look
+MAX_RESUMED: Final = 500  # more are quicker read as a list
+
+
+class JobFeed:
+    """Tells listeners what changes; ``stop`` ends them all."""
+
+    def __init__(
+        self, *, store: ChangeStore, clock: Clock, stop: asyncio.Event
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._stop = stop
+        self._listeners: set[Listener] = set()
+        self._newcomer = asyncio.Event()
+        self._reading: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def listen(
+        self, project_id: str | None, *, since: datetime | None, scope: str | None
+    ) -> AsyncIterator[Listener]:
+        """Watch a project, from a moment on or from now.
+
+        Raises NotFound for another's project, InvalidInput without one, and
+        TooManyListeners.
+        """
+        project_id = _checked_project(project_id, scope)
+        if len(self._listeners) >= MAX_LISTENERS:
+            raise TooManyListeners
+        until = self._clock.now() + LONGEST_LISTENING
+        listener = Listener(project_id, since=since, until=until)
+        self._listeners.add(listener)
+        self._read_on()
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+
+    async def close(self) -> None:
+        """End every listener and wait for the reader."""
+        self._stop.set()
+        if self._reading is not None:
+            await self._reading
+
+    def _read_on(self) -> None:
+        self._newcomer.set()
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read(), name="job feed")
+
+    async def _read(self) -> None:
+        reader = _Reader(self._store, self._clock.now())
+        try:
+            while self._listeners and not self._stop.is_set():
+                self._newcomer.clear()
+                await self._look(reader)
+                await first(
+                    self._clock.sleep(READ_EVERY),
+                    self._newcomer.wait(),
+                    self._stop.wait(),
+                )
+        except Exception:
+            log.exception("the job feed broke")
+        finally:
+            for listener in self._listeners:
+                listener.end()
+
+    async def _look(self, reader: "_Reader") -> None:
+        now = self._clock.now()
+        for listener in self._listeners:
+            if listener.until <= now:
+                listener.end()
+        try:
+            await reader.look(frozenset(self._listeners), now=now)
+        except StoreUnavailable:
+            log.warning("the job feed waits for the database")
+
+
+class _Reader:
+    """Knows what it has seen, while somebody listens."""
+
+    def __init__(self, store: ChangeStore, now: datetime) -> None:
+        self._store = store
+        self._seen: dict[str, datetime] = {}
+        self._projects: frozenset[str] = frozenset()
+        self._looked_at = now
+
+    async def look(self, listeners: frozenset[Listener], *, now: datetime) -> None:
+        """Tell every listener what is new to it; raises StoreUnavailable."""
+        projects = frozenset(each.project_id for each in listeners)
+        await self._tell(listeners, projects, now)
+        for listener in listeners:
+            if not listener.greeted:
+                await self._greet(listener, now)
+        self._looked_at = now
+
+    async def _tell(
+        self, listeners: frozenset[Listener], projects: frozenset[str], now: datetime
+    ) -> None:
+        floor = min(self._looked_at, now) - OVERLAP
+        found = await self._store.since(floor, projects, limit=MAX_CHANGES)
+        unseen = [each for each in found if self._seen.get(each.job_id) != each.at]
+        # Of a project that nobody watched until now, everything would be unseen.
+        news = [each for each in unseen if each.project_id in self._projects]
+        jobs = await self._store.jobs({each.job_id for each in news})
+        for listener in listeners:
+            if not listener.greeted:
+                continue
+            if len(news) == MAX_CHANGES:
+                listener.resync(now=now)
+            else:
+                mine = (job for job in jobs if job.project_id == listener.project_id)
+                listener.tell(mine, now=now)
+        self._remember(found, floor)
+        self._seen |= {job.id: job.updated_at for job in jobs}
+        self._projects = projects
+
+    async def _greet(self, listener: Listener, now: datetime) -> None:
+        resumed = await self._catch_up(listener, now)
+        listener.greet(now=now, resumed=resumed)
+
+    async def _catch_up(self, listener: Listener, now: datetime) -> bool:
+        """Tell what a listener missed; False if that cannot be told one by one."""
+        if listener.since is None or listener.since < now - LONGEST_GAP:
+            return False
+        missed = await self._store.since(
+            min(listener.since, now) - OVERLAP,
+            {listener.project_id},
+            limit=MAX_RESUMED + 1,
+        )
+        if len(missed) > MAX_RESUMED:
+            return False
+        jobs = await self._store.jobs({each.job_id for each in missed})
+        listener.tell(jobs, now=now)
+        return True
+
+    def _remember(self, found: list[Change], floor: datetime) -> None:
+        self._seen = {job: at for job, at in self._seen.items() if at >= floor}
+        self._seen |= {each.job_id: each.at for each in found}
+
+
+def _checked_project(project_id: str | None, scope: str | None) -> str:
+    project_id = project_id or scope
+    if project_id is None:
+        message = "is required with a key that is good for every project"
+        raise InvalidInput(FieldError("/projectId", message))
+    check_scope(project_id, scope)
+    return project_id

@@ -1,0 +1,98 @@
+"""One client that watches a project, and what it has not been told yet."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Self
+
+from app.domain.job import Job
+
+MAX_PENDING: Final = 1000
+"""More than this many jobs untold, and a slow client had better read the list."""
+
+_MARK: Final = ""  # sorts among the jobs' ids, and is none
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """All up to a time has been told; from here on it is live."""
+
+    at: datetime
+    resumed: bool  # False: what changed before is not known to the client
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A job as it stands."""
+
+    at: datetime
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """Too much changed to be told one by one: the list tells it better."""
+
+    at: datetime
+
+
+Told = Ready | Changed | Resync
+
+
+class Listener:
+    """Gives what changed, the newest state of each job only.
+
+    A client that reads slowly gets fewer states, never old ones, and costs no more
+    memory than ``MAX_PENDING`` jobs.
+    """
+
+    def __init__(
+        self, project_id: str, *, since: datetime | None, until: datetime
+    ) -> None:
+        self.project_id = project_id
+        self.since = since  # None: from now on
+        self.until = until  # when it has to come anew
+        self.greeted = False
+        self._pending: dict[str, Told] = {}
+        self._news = asyncio.Event()
+        self._ended = False
+
+    def __aiter__(self) -> Self:
+        """Give everything until the end."""
+        return self
+
+    async def __anext__(self) -> Told:
+        """Wait for the next thing to tell."""
+        while not self._pending:
+            if self._ended:
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        return self._pending.pop(next(iter(self._pending)))
+
+    def tell(self, jobs: Iterable[Job], *, now: datetime) -> None:
+        """Add jobs that changed; what is left of their former states is dropped."""
+        for job in jobs:
+            self._pending.pop(job.id, None)
+            # A worker's clock may be fast, and nobody may resume in the future.
+            self._pending[job.id] = Changed(min(job.updated_at, now), job)
+        if len(self._pending) > MAX_PENDING:
+            self.resync(now=now)
+        self._news.set()
+
+    def greet(self, *, now: datetime, resumed: bool) -> None:
+        """Say that from here on everything is told."""
+        self.greeted = True
+        self._pending[_MARK] = Ready(now, resumed)
+        self._news.set()
+
+    def resync(self, *, now: datetime) -> None:
+        """Tell nothing one by one; the list is to be read anew."""
+        self._pending = {_MARK: Resync(now)}
+        self._news.set()
+
+    def end(self) -> None:
+        """Give what is left, and no more."""
+        self._ended = True
+        self._news.set()
