@@ -5,13 +5,14 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 
-from app.domain.job import Job, JobStatus
+from app.domain.job import Job
 from app.domain.transition import Transition
 from app.store.engine import Database
-from app.store.retention_tables import past_publishes
+from app.store.retention_tables import lost_inits, past_publishes
 from app.store.rows import job_from_row
 from app.store.tables import accounts, job_attempts, schedule_jobs, tiktok_events
 from app.store.tiktok_events import INIT_TOLD_WITHIN
+from app.store.tombstones import left_an_init, was_followed
 from app.store.writes import in_state_of, write_transition
 
 _jobs = schedule_jobs.c
@@ -20,9 +21,6 @@ _events = tiktok_events.c
 
 LEASE: Final = timedelta(minutes=2)
 """How long one worker has for a confirmation before another may try."""
-
-# How attempts end in the ledger that may have left an init behind, open for ever.
-_LEFT_OPEN: Final = ("unconfirmed", "abandoned")
 
 
 class ConfirmationStore:
@@ -69,6 +67,7 @@ class ConfirmationStore:
         statement = select(func.count(), func.min(told.c.publish_id)).where(
             ~exists(_rivals(job, open_id, since)),
             ~exists(_left_open(job, open_id, since)),
+            ~exists(_lost(job, open_id, since)),
         )
         async with self._database.read() as connection:
             count, publish_id = (
@@ -150,22 +149,35 @@ def _left_open(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
     own = _jobs.id == job.id
     present = job.init_sent_at
     return select(_attempts.job_id).where(
-        _attempts.job_id == _jobs.id,
+        left_an_init(),
         _of_account(job, open_id),
-        _attempts.outcome.in_(_LEFT_OPEN),
-        _attempts.publish_id.is_(None),
         _attempts.finished_at >= since - INIT_TOLD_WITHIN,
         or_(
             and_(own, _attempts.finished_at < present),
-            and_(~own, _attempts.number < _jobs.attempt_number),
-            and_(~own, _jobs.status.not_in([JobStatus.FAILED, JobStatus.POSTED])),
+            and_(~own, was_followed()),
         ),
     )
 
 
+def _lost(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
+    """Find such inits of jobs that were removed."""
+    columns = lost_inits.c
+    return select(columns.job_id).where(
+        columns.platform == job.platform,
+        columns.project_id.in_(_projects(job, open_id)),
+        columns.left_at >= since - INIT_TOLD_WITHIN,
+    )
+
+
 def _of_account(job: Job, open_id: str) -> ColumnElement[bool]:
+    return and_(
+        _jobs.platform == job.platform,
+        _jobs.project_id.in_(_projects(job, open_id)),
+    )
+
+
+def _projects(job: Job, open_id: str) -> Select[tuple[str]]:
     columns = accounts.c
-    projects = select(columns.project_id).where(
+    return select(columns.project_id).where(
         columns.platform == job.platform, columns.open_id == open_id
     )
-    return and_(_jobs.platform == job.platform, _jobs.project_id.in_(projects))

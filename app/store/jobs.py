@@ -25,6 +25,7 @@ from app.store.rows import (
     readiness_to_json,
 )
 from app.store.tables import GUARDING_POST_NOW, job_attempts, schedule_jobs
+from app.store.tombstones import bury
 from app.store.writes import in_state_of, write_transition
 
 _jobs = schedule_jobs.c
@@ -139,6 +140,7 @@ class JobStore:
         async with self._database.write() as connection:
             job = await _get(connection, job_id, project_id, lock=True)
             check_deletable(job)
+            await bury(self._database, connection, [job.id])
             await connection.execute(delete(schedule_jobs).where(_jobs.id == job.id))
 
     async def retry(

@@ -5,7 +5,6 @@ stays true for ever: whether an older time was posted can no longer be told, so 
 is accepted for one. That is what keeps a repeated request from posting again.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,16 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import TooLongAgo
 from app.domain.job import FailureReason, JobStatus
-from app.domain.retention import may_be_pruned
+from app.domain.retention import LEAST_KEPT, may_be_pruned
 from app.store.engine import Database
-from app.store.retention_tables import past_publishes, pruned
+from app.store.retention_tables import lost_inits, pruned
 from app.store.tables import (
     account_quotas,
-    job_attempts,
     oauth_states,
     schedule_jobs,
     tiktok_events,
 )
+from app.store.tombstones import bury, remember
 
 _jobs = schedule_jobs.c
 _events = tiktok_events.c
@@ -80,7 +79,7 @@ class RetentionStore:
         Rows that another worker deletes just now are passed over.
         """
         some = (
-            select(_jobs.id, _jobs.publish_id)
+            select(_jobs.id)
             .where(_jobs.id > after_id, _jobs.id < _first_id_at(before))
             .where(_over_for_good(before))
             .order_by(_jobs.id)
@@ -88,10 +87,8 @@ class RetentionStore:
             .with_for_update(skip_locked=True)
         )
         async with self._database.write() as connection:
-            rows = (await connection.execute(some)).all()
-            ids = [row.id for row in rows]
-            former = await _former_publishes(connection, ids)
-            await self._remember(connection, {row.publish_id for row in rows} | former)
+            ids = list((await connection.execute(some)).scalars())
+            await bury(self._database, connection, ids)
             await _delete(connection, schedule_jobs, _jobs.id.in_(ids))
         return Batch(len(ids), max(ids, default=after_id))
 
@@ -110,29 +107,28 @@ class RetentionStore:
         async with self._database.write() as connection:
             rows = (await connection.execute(some)).all()
             ids = [row.id for row in rows]
-            await self._remember(connection, {row.publish_id for row in rows})
+            publishes = {row.publish_id for row in rows}
+            await remember(self._database, connection, publishes)
             await _delete(connection, tiktok_events, _events.id.in_(ids))
         return Batch(len(ids), max(ids, default=after_id))
 
     async def prune_leftovers(self, *, before: datetime) -> int:
-        """Delete connects that were never finished, and quotas that nobody uses."""
+        """Delete what nobody will ask for.
+
+        Connects that were never finished, quotas that are not in use, and lost inits
+        that TikTok will tell of no more.
+        """
         idle = and_(
             _quotas.idle_at < before,
             or_(_quotas.rest_until.is_(None), _quotas.rest_until < before),
         )
+        useless = (
+            (oauth_states, oauth_states.c.expires_at < before),
+            (account_quotas, idle),
+            (lost_inits, lost_inits.c.left_at < before - LEAST_KEPT),
+        )
         async with self._database.write() as connection:
-            states = oauth_states.c.expires_at < before
-            return await _delete(connection, oauth_states, states) + await _delete(
-                connection, account_quotas, idle
-            )
-
-    async def _remember(
-        self, connection: AsyncConnection, publish_ids: Iterable[str | None]
-    ) -> None:
-        """Keep the ids alone, so that none is ever taken for another job's."""
-        rows = [{"publish_id": each} for each in sorted(filter(None, publish_ids))]
-        if rows:
-            await connection.execute(self._database.insert_new(past_publishes), rows)
+            return sum([await _delete(connection, *each) for each in useless])
 
 
 async def refuse_if_pruned(
@@ -175,15 +171,6 @@ def _first_id_at(moment: datetime) -> str:
     """
     milliseconds = int(moment.timestamp() * 1000)
     return str(UUID(int=milliseconds << 80))
-
-
-async def _former_publishes(connection: AsyncConnection, ids: list[str]) -> set[str]:
-    """Return what the jobs' earlier attempts were to TikTok."""
-    column = job_attempts.c.publish_id
-    statement = select(column).where(
-        job_attempts.c.job_id.in_(ids), column.is_not(None)
-    )
-    return set((await connection.execute(statement)).scalars())
 
 
 async def _delete(

@@ -1,6 +1,6 @@
 """What is left of records that are gone; see ``app/store/retention.py``."""
 
-from sqlalchemy import Column, Table, Text
+from sqlalchemy import Column, Index, Table, Text
 
 from app.store.tables import metadata
 from app.store.types import UtcDateTime
@@ -19,4 +19,16 @@ past_publishes = Table(
     "past_publishes",
     metadata,
     Column("publish_id", Text, primary_key=True),
+)
+
+# Inits that were never answered, of jobs that a person removed since. TikTok may tell
+# of such a one for some days, and it must not be taken for another job's.
+lost_inits = Table(
+    "lost_inits",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("project_id", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("left_at", UtcDateTime, nullable=False),
+    Index("ix_lost_inits_project", "project_id", "left_at"),
 )

@@ -21,6 +21,7 @@ from tests.support.factories import (
     POSTED,
     PROCESSING,
     RETRYING,
+    SCHEDULED,
     handed_on,
     job_row,
     store_job,
@@ -31,6 +32,7 @@ from tests.support.factories import (
 OPEN_ID: Final = "open_1"
 MINUTE: Final = timedelta(minutes=1)
 UNANSWERED: Final = "unconfirmed"
+P: Final = "pub_9"
 
 
 @pytest.fixture
@@ -212,6 +214,57 @@ async def test_the_jobs_own_former_init_is_a_rival_too(
     await attempted(database, doubtful, 1, outcome=UNANSWERED)
     await tell(database, "pub_9")
     assert await orphan(store, doubtful) is None
+
+
+# What a person removed
+
+
+@pytest.mark.parametrize("kept_by", ["job", "ledger"])
+async def test_a_publish_of_a_removed_job_is_nobody_elses(
+    database: Database, store: ConfirmationStore, doubtful: Job, kept_by: str
+) -> None:
+    """TikTok may tell of it when its job is long gone."""
+    own = "pub_9" if kept_by == "job" else "pub_7"
+    other = await store_job(database, FAILED, publish_id=own, attempt_number=2)
+    if kept_by == "ledger":
+        await attempted(database, other, 1, publish_id="pub_9")
+    await JobStore(database).delete(other.id)
+    await tell(database, "pub_9")
+    assert await orphan(store, doubtful) is None
+
+
+@pytest.mark.parametrize(
+    ("project_id", "days", "found"),
+    [("proj_1", 0, None), ("proj_2", 3, None), ("proj_1", 5, P), ("proj_3", 0, P)],
+)
+async def test_a_removed_jobs_lost_init_is_a_rival_still(
+    database: Database,
+    store: ConfirmationStore,
+    doubtful: Job,
+    project_id: str,
+    days: int,
+    found: str | None,
+) -> None:
+    """Of this account, and for as long as TikTok may tell of it."""
+    other = await store_job(
+        database, SCHEDULED, attempt_number=1, project_id=project_id
+    )
+    left_at = NOW - MINUTE - timedelta(days=days)
+    await attempted(database, other, 1, outcome=UNANSWERED, finished_at=left_at)
+    await JobStore(database).delete(other.id)
+    await tell(database, P)
+    assert await orphan(store, doubtful) == found
+
+
+async def test_a_removed_job_that_sent_nothing_is_no_rival(
+    database: Database, store: ConfirmationStore, doubtful: Job
+) -> None:
+    """Most that are removed never began."""
+    other = await store_job(database, FAILED, attempt_number=1)
+    await attempted(database, other, 1, outcome="rejected")
+    await JobStore(database).delete(other.id)
+    await tell(database, P)
+    assert await orphan(store, doubtful) == P
 
 
 # Claiming and writing

@@ -1,7 +1,7 @@
 """What is old goes in batches; what guards against a second post never does."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from sqlalchemy import select
 from app.domain.job import FailureReason
 from app.store.engine import Database
 from app.store.retention import FIRST_ID, RetentionStore
+from app.store.retention_tables import lost_inits
 from app.store.tables import (
     account_quotas,
     job_attempts,
@@ -150,6 +151,15 @@ async def test_batches_go_on_where_the_last_one_ended(
     assert [await is_there(database, job) for job in kept] == [False, False, True] * 3
 
 
+async def test_a_batch_begins_behind_the_last_one(
+    database: Database, store: RetentionStore
+) -> None:
+    """What was passed is not read again, however much of it stays."""
+    ids = sorted([(await store_row(database, over())).id for _ in range(3)])
+    batch = await store.prune_jobs(before=BEFORE, after_id=ids[0], limit=1)
+    assert (batch.count, batch.last_id) == (1, ids[1])
+
+
 async def test_two_at_once_delete_each_row_once(processes: list[Database]) -> None:
     """Neither waits for the other's rows, and together they leave none."""
     stores = [RetentionStore(each) for each in processes]
@@ -228,3 +238,20 @@ async def test_quotas_that_nobody_uses_go(
     )
     assert await store.prune_leftovers(before=BEFORE) == 1 - left
     assert await size(database, account_quotas) == left
+
+
+@pytest.mark.parametrize(("days", "left"), [(6, 1), (8, 0)])
+async def test_lost_inits_go_when_tiktok_tells_of_them_no_more(
+    database: Database, store: RetentionStore, days: int, left: int
+) -> None:
+    """A week later: it delivers for 72 hours, and a look may come two days late."""
+    await add(
+        database,
+        lost_inits,
+        job_id="job_1",
+        project_id="proj_1",
+        platform="tiktok",
+        left_at=BEFORE - timedelta(days=days),
+    )
+    assert await store.prune_leftovers(before=BEFORE) == 1 - left
+    assert await size(database, lost_inits) == left
