@@ -11,6 +11,7 @@ SchedulerError
 │   ├── JobNotRetryable
 │   ├── OutcomeUnknown
 │   ├── ReconnectRequired
+│   ├── WebhookDisabled
 │   └── PostingNotAllowed
 ├── InvalidState
 ├── AuthorizationFailed
@@ -109,6 +110,12 @@ class ReconnectRequired(Conflict):
     """The TikTok account has to be connected again."""
 
     code = "reconnect_required"
+
+
+class WebhookDisabled(Conflict):
+    """The endpoint is disabled; put it again to enable it."""
+
+    code = "webhook_disabled"
 
 
 class PostingNotAllowed(Conflict):

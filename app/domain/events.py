@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from app.domain.account import Account
 from app.domain.job import FailureReason, Job, JobStatus
 from app.domain.readiness import Readiness
 from app.domain.transition import Transition
@@ -25,6 +26,10 @@ class EventStatus(StrEnum):
     PENDING = "pending"  # on its way, or waiting for its next try
     DELIVERED = "delivered"  # the receiver said so
     FAILED = "failed"  # given up; a replay sends it again
+
+
+Told = Job | Account | None
+"""What an event shows: a job or an account as it stood, nothing for a test."""
 
 
 def events_of(job: Job, change: Transition) -> tuple[EventType, ...]:

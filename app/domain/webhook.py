@@ -78,6 +78,15 @@ class EventRecord:
     last_error: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What one try to send an event came to."""
+
+    at: datetime
+    status: int | None  # of HTTP; None: there was no answer
+    error: str | None  # None: delivered
+
+
 def problem_with_secret(text: str) -> str | None:
     """Say why a secret cannot be taken, None if it can; quotes nothing of it."""
     try:

@@ -34,22 +34,15 @@ from app.store.webhook_tables import webhook_endpoints, webhook_events
 _endpoints = webhook_endpoints.c
 _events = webhook_events.c
 
-# Neither leaves the database: with the one a worker writes, with the other anybody
-# downloads the video.
-_HIDDEN: Final = frozenset({"claim_token", "media_token", "listener"})
+# None of them leaves its table: who has one can write as a worker, download the video
+# or post as the person.
+_HIDDEN: Final = frozenset(
+    {"claim_token", "media_token", "access_token", "refresh_token", "refresh_lease"}
+)
 _TIMES: Final = tuple(
     column.name
     for column in schedule_jobs.columns
     if isinstance(column.type, UtcDateTime)
-)
-# Never a token, not even an encrypted one.
-_TOLD_OF_ACCOUNTS: Final = (
-    "project_id",
-    "platform",
-    "open_id",
-    "display_name",
-    "status",
-    "reconnect_reason",
 )
 
 
@@ -112,7 +105,7 @@ async def tell_of_account(
         event = NewEvent(
             type=EventType.ACCOUNT_RECONNECT_REQUIRED,
             project_id=row["project_id"],
-            data={name: row[name] for name in _TOLD_OF_ACCOUNTS},
+            data=_snapshot(row),
             listener=EndpointStatus(row["listener"]),
         )
         await tell(connection, [event], now=now)
@@ -193,5 +186,5 @@ def _snapshot(row: Row) -> dict[str, Any]:
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in row.items()
-        if name not in _HIDDEN
+        if name not in _HIDDEN | {"listener"}
     }

@@ -1,5 +1,6 @@
 """The outbox: an event exists if and only if its transition committed."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
+from app.domain.account import Account, AccountStatus
 from app.domain.events import EventStatus, EventType
 from app.domain.job import ErrorClass, Job, WaitingFor
 from app.domain.outcome import (
@@ -29,6 +31,7 @@ from app.store.engine import Database
 from app.store.outbox import Changed, job_of, tell_of_jobs
 from app.store.readiness import ReadinessStore
 from app.store.tables import schedule_jobs
+from app.store.webhook_rows import told_from_row
 from app.store.webhook_tables import webhook_endpoints, webhook_events
 from tests.store.claiming import claim, claim_one, decided
 from tests.support.accounts import VAULT, new_account
@@ -281,15 +284,13 @@ async def test_a_lost_account_is_told_once_and_without_a_token(
     (event,) = await told(database)
     assert event["type"] == EventType.ACCOUNT_RECONNECT_REQUIRED
     assert event["job_id"] is None
-    assert set(event["data"]) == {
-        "project_id",
-        "platform",
-        "open_id",
-        "display_name",
-        "status",
-        "reconnect_reason",
-    }
-    assert event["data"]["status"] == "reconnect_required"
+    assert {"access_token", "refresh_token"}.isdisjoint(event["data"])
+    assert not re.search(r"act\.|rft\.|v1\.", str(event["data"]))
+    told_of = told_from_row(event)
+    assert isinstance(told_of, Account)
+    lost = await store.get(account.project_id, account.platform)
+    assert told_of == replace(lost, grant=told_of.grant)
+    assert told_of.status is AccountStatus.RECONNECT_REQUIRED
 
 
 async def _row_of(database: Database, job: Job, *, listener: bool) -> dict[str, Any]:
