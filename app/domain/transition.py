@@ -57,6 +57,34 @@ class Transition:
     entry: AttemptRecord | None = None
 
 
+def applied(job: Job, change: Transition, *, now: datetime) -> Job:
+    """Return the job as it is after a transition."""
+    kept = change.keeps_claim
+    return replace(
+        job,
+        status=change.to,
+        attempts=change.attempts,
+        next_attempt_at=change.next_attempt_at,
+        attempt_started_at=change.attempt_started_at,
+        attempt_number=job.attempt_number + (change.entry is not None),
+        init_sent_at=change.init_sent_at,
+        publish_id=change.publish_id,
+        failure_reason=change.failure_reason,
+        last_error=change.last_error,
+        waiting_for=change.waiting_for,
+        delivery=change.delivery,
+        post_id=change.post_id,
+        post_url=change.post_url,
+        posted_at=change.posted_at,
+        confirm_at=change.confirm_at,
+        confirm_tries=change.confirm_tries,
+        claim_token=job.claim_token if kept else None,
+        claimed_by=job.claimed_by if kept else None,
+        claimed_at=job.claimed_at if kept else None,
+        updated_at=now,
+    )
+
+
 def posted(
     job: Job,
     *,

@@ -1,18 +1,20 @@
 """The worker's side of the jobs table: claim, and write what the claim allows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import CTE, Update, case, func, literal, or_, select, update
+from sqlalchemy import CTE, Update, case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import Job, JobStatus
 from app.domain.transition import Transition
+from app.store.ends import EndWriter
 from app.store.engine import Database
+from app.store.marks import Mark, MarkWriter
 from app.store.rows import Row, job_from_row
-from app.store.tables import media_links, schedule_jobs
+from app.store.tables import schedule_jobs
 from app.store.types import UtcDateTime
 from app.store.writes import owned, write_transition
 
@@ -35,11 +37,17 @@ class _Abandoned:
 
 
 class ClaimStore:
-    """Claims due jobs and writes under their claim tokens."""
+    """Claims due jobs and writes under their claim tokens.
+
+    What several attempts write at one time goes out together, each under its own
+    token: many rows cost the database little more than one.
+    """
 
     def __init__(self, database: Database, *, lease: timedelta) -> None:
         self._database = database
         self._lease = lease
+        self._marks = MarkWriter(database)
+        self._ends = EndWriter(database)
 
     async def claim_due(
         self,
@@ -94,71 +102,8 @@ class ClaimStore:
         With a media token, the pull URL made of it is good from then on. None if the
         claim is lost or its lease over: the init must not be sent.
         """
-        statement = _stamp(job, now=now, media_token=media_token)
-        if media_token is None:
-            return await self._update(statement)
-        link = {
-            "token": media_token,
-            "job_id": job.id,
-            "asset_url": job.asset_url,
-            "created_at": now,
-        }
-        async with self._database.write() as connection:
-            result = await connection.execute(statement.returning(schedule_jobs))
-            row = result.mappings().one_or_none()
-            if row is None:
-                return None
-            await connection.execute(self._database.insert_new(media_links), link)
-        return job_from_row(row)
-
-    async def clear_init(self, job: Job, *, now: datetime) -> Job | None:
-        """Write that TikTok did not take the init; None if the claim is lost."""
-        return await self._update(
-            update(schedule_jobs)
-            .where(owned(job))
-            .values(init_sent_at=None, updated_at=now)
-        )
-
-    async def save_publish_id(
-        self, job: Job, publish_id: str, *, now: datetime
-    ) -> Job | None:
-        """Write TikTok's id before the first poll; None if the claim is lost."""
-        return await self._update(
-            update(schedule_jobs)
-            .where(owned(job))
-            .values(publish_id=publish_id, publish_started_at=now, updated_at=now)
-        )
-
-    async def apply(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
-        """Write what became of an attempt, with its ledger row, or nothing at all.
-
-        None if the claim is lost: someone else owns the job and its outcome.
-        """
-        async with self._database.write() as connection:
-            return await write_transition(
-                connection, job, change, guard=owned(job), now=now
-            )
-
-    async def _update(self, statement: Update) -> Job | None:
-        async with self._database.single() as connection:
-            result = await connection.execute(statement.returning(schedule_jobs))
-            row = result.mappings().one_or_none()
-        return None if row is None else job_from_row(row)
-
-
-def _stamp(job: Job, *, now: datetime, media_token: str | None) -> Update:
-    return (
-        update(schedule_jobs)
-        .where(
-            owned(job),
-            _jobs.next_attempt_at > now,
-            # The second half lets a stamp be repeated whose commit was lost.
-            or_(
-                _jobs.init_sent_at.is_not_distinct_from(job.init_sent_at),
-                _jobs.init_sent_at == now,
-            ),
-        )
-        .values(
+        after = replace(
+            job,
             init_sent_at=now,
             media_token=media_token,
             waiting_for=None,
@@ -166,7 +111,28 @@ def _stamp(job: Job, *, now: datetime, media_token: str | None) -> Update:
             publish_started_at=None,
             updated_at=now,
         )
-    )
+        return await self._marks.write(Mark(job, after, is_stamp=True))
+
+    async def clear_init(self, job: Job, *, now: datetime) -> Job | None:
+        """Write that TikTok did not take the init; None if the claim is lost."""
+        after = replace(job, init_sent_at=None, updated_at=now)
+        return await self._marks.write(Mark(job, after))
+
+    async def save_publish_id(
+        self, job: Job, publish_id: str, *, now: datetime
+    ) -> Job | None:
+        """Write TikTok's id before the first poll; None if the claim is lost."""
+        after = replace(
+            job, publish_id=publish_id, publish_started_at=now, updated_at=now
+        )
+        return await self._marks.write(Mark(job, after))
+
+    async def apply(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
+        """Write what became of an attempt, with its ledger row, or nothing at all.
+
+        None if the claim is lost: someone else owns the job and its outcome.
+        """
+        return await self._ends.write(job, change, now=now)
 
 
 def _claim(

@@ -4,7 +4,7 @@ import asyncio
 import select
 import sqlite3
 from asyncio import Transport
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -84,6 +84,7 @@ class Database:
         self._single = self._autocommitting()
         self._reader = self._reading()
         self._writer = asyncio.Lock()
+        self._work = set[asyncio.Task[None]]()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -124,8 +125,20 @@ class Database:
             return sqlite.insert(table).on_conflict_do_nothing()
         return postgresql.insert(table).on_conflict_do_nothing()
 
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Start work that ``close`` waits for.
+
+        A statement that is cut off can leave SQLite locked.
+        """
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        return task
+
     async def close(self) -> None:
         """Give every connection back; aiosqlite's threads end only so."""
+        if self._work:
+            await asyncio.wait(self._work, timeout=SQLITE_BUSY_SECONDS)
         await self.engine.dispose()
 
     def _writers_turn(self) -> AbstractAsyncContextManager[object]:

@@ -1,17 +1,45 @@
 """The statements that change a job, shared by the stores."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Text, Update, and_, insert, literal, update
+from sqlalchemy import ColumnElement, Text, and_, insert, literal, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import AttemptRecord, Job, JobStatus
-from app.domain.transition import Transition
+from app.domain.transition import Transition, applied
 from app.store.outbox import JOB_LISTENER, Changed, tell_of_jobs
 from app.store.rows import error_to_json, job_from_row
 from app.store.tables import job_attempts, media_links, schedule_jobs
+
+CHANGED: Final = (
+    "last_error",
+    "status",
+    "attempts",
+    "attempt_number",
+    "next_attempt_at",
+    "attempt_started_at",
+    "init_sent_at",
+    "publish_id",
+    "failure_reason",
+    "waiting_for",
+    "delivery",
+    "post_id",
+    "post_url",
+    "posted_at",
+    "confirm_at",
+    "confirm_tries",
+    "claim_token",
+    "claimed_by",
+    "claimed_at",
+    "updated_at",
+)
+"""The columns that a transition writes, beside ``abandoned_by``, which it clears."""
+
+_all_but_error = attrgetter(*CHANGED[1:])
 
 NO_CLAIM: dict[str, Any] = {
     "claim_token": None,
@@ -56,10 +84,11 @@ async def write_transition(
 
     None if the guard matched nothing.
     """
+    columns = zip(CHANGED, changed_values(applied(job, change, now=now)), strict=True)
     statement = (
         update(schedule_jobs)
         .where(guard)
-        .values(**_columns(job, change), updated_at=now)
+        .values({**dict(columns), "abandoned_by": None})
         .returning(schedule_jobs, JOB_LISTENER)
     )
     row = (await connection.execute(statement)).mappings().one_or_none()
@@ -68,46 +97,36 @@ async def write_transition(
     await tell_of_jobs(connection, [Changed(job, change, row)], now=now)
     if change.entry is not None:
         await connection.execute(insert(job_attempts), _entry(job, change.entry))
-    if job.media_token is not None and _is_given_up(change):
-        await connection.execute(_revoke(job.media_token, now))
+    await revoke_links(connection, links_given_up([(job, change)]), now=now)
     return job_from_row(row)
 
 
-def _is_given_up(change: Transition) -> bool:
-    """Tell whether nobody needs the init's video any more."""
-    return change.init_sent_at is None or change.to is JobStatus.POSTED
+def changed_values(after: Job) -> tuple[Any, ...]:
+    """Return what a transition writes into those columns."""
+    return (error_to_json(after.last_error), *_all_but_error(after))
 
 
-def _revoke(token: str, now: datetime) -> Update:
+def links_given_up(changes: Iterable[tuple[Job, Transition]]) -> list[str]:
+    """Return the tokens of the pull URLs that nobody needs any more."""
+    return [
+        job.media_token
+        for job, change in changes
+        if job.media_token is not None
+        and (change.init_sent_at is None or change.to is JobStatus.POSTED)
+    ]
+
+
+async def revoke_links(
+    connection: AsyncConnection, tokens: list[str], *, now: datetime
+) -> None:
+    """Let nobody fetch these videos any more."""
     links = media_links.c
-    return (
-        update(media_links)
-        .where(links.token == token, links.revoked_at.is_(None))
-        .values(revoked_at=now)
-    )
-
-
-def _columns(job: Job, change: Transition) -> dict[str, Any]:
-    values = {
-        "status": change.to,
-        "attempts": change.attempts,
-        "next_attempt_at": change.next_attempt_at,
-        "attempt_started_at": change.attempt_started_at,
-        "init_sent_at": change.init_sent_at,
-        "publish_id": change.publish_id,
-        "failure_reason": change.failure_reason,
-        "last_error": error_to_json(change.last_error),
-        "waiting_for": change.waiting_for,
-        "delivery": change.delivery,
-        "post_id": change.post_id,
-        "post_url": change.post_url,
-        "posted_at": change.posted_at,
-        "confirm_at": change.confirm_at,
-        "confirm_tries": change.confirm_tries,
-        "attempt_number": job.attempt_number + (change.entry is not None),
-        "abandoned_by": None,
-    }
-    return values if change.keeps_claim else values | NO_CLAIM
+    if tokens:
+        await connection.execute(
+            update(media_links)
+            .where(links.token.in_(tokens), links.revoked_at.is_(None))
+            .values(revoked_at=now)
+        )
 
 
 def _entry(job: Job, entry: AttemptRecord) -> dict[str, Any]:
