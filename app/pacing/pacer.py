@@ -177,6 +177,7 @@ class Pacer:
                 asker.platform,
                 first=first,
                 limit=limit,
+                now=now,
                 window=self._window,
             )
             desk.line = Line(first, ahead)

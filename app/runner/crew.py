@@ -125,7 +125,9 @@ class Crew:
             job, outcome, now=now, policy=self._rules.retry, random=self._rules.random
         )
         written = await effects.persist(
-            lambda: self._tools.claims.apply(job, change, now=now), even_late=True
+            # Who watches for changes looks back less far than an outage may last.
+            lambda: self._tools.claims.apply(job, change, now=effects.now()),
+            even_late=True,
         )
         if written is None:
             raise ClaimLost

@@ -151,6 +151,7 @@ class QuotaStore:
         *,
         first: datetime,
         limit: int,
+        now: datetime,
         window: timedelta = WINDOW,
     ) -> int:
         """Give a project's due jobs their turns, ``limit`` a window from ``first``.
@@ -181,7 +182,7 @@ class QuotaStore:
             )
             running = await _count(connection, mine, _jobs.claim_token.is_not(None))
             rooms = _rooms(turns, limit, taken=waiting + running)
-            await _give_turns(connection, due, rooms)
+            await _give_turns(connection, due, rooms, now)
         return waiting
 
 
@@ -193,7 +194,10 @@ def _rooms(turns: list[datetime], limit: int, *, taken: int) -> dict[datetime, i
 
 
 async def _give_turns(
-    connection: AsyncConnection, due: ColumnElement[bool], rooms: dict[datetime, int]
+    connection: AsyncConnection,
+    due: ColumnElement[bool],
+    rooms: dict[datetime, int],
+    now: datetime,
 ) -> None:
     """Put due jobs off to their turns: so many to each, and the rest to the last."""
     last = max(rooms)
@@ -205,7 +209,7 @@ async def _give_turns(
         moved = await connection.execute(
             update(schedule_jobs)
             .where(_jobs.id.in_(some), due)
-            .values(next_attempt_at=turn, waiting_for=WaitingFor.QUOTA)
+            .values(next_attempt_at=turn, waiting_for=WaitingFor.QUOTA, updated_at=now)
         )
         if moved.rowcount < room:
             break

@@ -23,7 +23,7 @@ _SCHEDULED = _jobs.status == literal_column("'scheduled'")
 
 
 class ReadinessStore:
-    """Claims looks, never jobs: no status, lease or ``updated_at`` is written."""
+    """Claims looks, never jobs: no status and no lease is written."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -61,7 +61,11 @@ class ReadinessStore:
                 _SCHEDULED,
                 _jobs.readiness_at == job.readiness_at,
             )
-            .values(readiness=readiness_to_json(found), readiness_at=next_look)
+            .values(
+                readiness=readiness_to_json(found),
+                readiness_at=next_look,
+                updated_at=found.checked_at,
+            )
             .returning(schedule_jobs, JOB_LISTENER)
         )
         async with self._database.write() as connection:

@@ -44,6 +44,21 @@ async def test_a_write_whose_answer_was_lost_is_written_once(
     assert len(await worker.ledger(job)) == 1
 
 
+async def test_a_row_says_when_it_was_written(stage: Stage, worker: Worker) -> None:
+    """Not when that began: who watches for changes looks back only so far."""
+    job = await stage.job(worker)
+
+    async def time_passes() -> None:
+        stage.clock.go_on(timedelta(seconds=50))
+
+    worker.claims.away["apply"] = 1
+    worker.claims.before["apply"] = time_passes
+    await worker.tick(budget=400)
+    done = await worker.job(job)
+    assert done.posted_at is not None
+    assert done.updated_at - done.posted_at >= timedelta(seconds=50)
+
+
 async def test_an_init_is_cleared_through_an_outage(
     stage: Stage, worker: Worker
 ) -> None:

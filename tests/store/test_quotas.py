@@ -9,6 +9,7 @@ from sqlalchemy import event, select
 
 from app.domain.job import JobStatus, WaitingFor
 from app.domain.quota import IDLE, LINE_TURNS, Places, Quota, QuotaCall, slot
+from app.store.changes import ChangeStore
 from app.store.engine import Database
 from app.store.quotas import Owner, QuotaRow, QuotaStore
 from app.store.tables import schedule_jobs
@@ -115,6 +116,8 @@ async def test_due_jobs_get_their_turns_by_their_time(
     turns = await _turns(database)
     wanted = [slot(FIRST, place, LIMIT) for place in range(count)]
     assert [turns[row["id"]] for row in reversed(rows)] == wanted
+    changes = await ChangeStore(database).since(NOW, {"proj_1"}, limit=count + 1)
+    assert len(changes) == count
 
 
 async def test_jobs_stand_behind_who_waits_and_who_runs(
@@ -182,7 +185,7 @@ LIMITS = dict.fromkeys(QuotaCall, 100)
 
 
 async def _line_up(quotas: QuotaStore) -> int:
-    return await quotas.line_up("proj_1", "tiktok", first=FIRST, limit=LIMIT)
+    return await quotas.line_up("proj_1", "tiktok", first=FIRST, limit=LIMIT, now=NOW)
 
 
 async def _turns(database: Database) -> dict[str, object]:

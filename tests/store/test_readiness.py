@@ -135,7 +135,9 @@ async def test_what_was_found_stands_on_the_job(
     again = NOW + timedelta(minutes=50)
     assert await looks.save(job, FOUND, next_look=again)
     after = await jobs.get(job.id)
-    assert after == replace(before, readiness=FOUND, readiness_at=again)
+    assert after == replace(
+        before, readiness=FOUND, readiness_at=again, updated_at=FOUND.checked_at
+    )
 
 
 async def test_a_look_is_not_in_the_way_of_the_claim(
