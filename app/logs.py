@@ -6,11 +6,14 @@ https://www.structlog.org/en/stable/standard-library.html
 import logging
 import re
 import sys
+from types import TracebackType
 from typing import Final
 
 import structlog
 from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.types import EventDict, Processor, WrappedLogger
+
+log = structlog.get_logger(__name__)
 
 REDACTED: Final = "[redacted]"
 
@@ -53,9 +56,22 @@ def configure_logging(log_format: str, log_level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # What Python would write to standard error by itself, in its own form.
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_crash
     # They write full URLs at INFO, and a query can hold a secret.
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _log_crash(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Write what ends the program: one line, without secrets, like any other."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    log.critical("crashed", exc_info=(kind, error, trace))
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

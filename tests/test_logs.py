@@ -2,6 +2,8 @@
 
 import json
 import logging
+import sys
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -112,6 +114,31 @@ def test_a_traceback_shows_no_local_variables(
     written = capsys.readouterr().err
     assert "Traceback" in written
     assert password not in written
+
+
+def test_what_ends_the_program_is_a_line_like_any_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Python's own traceback is no JSON, and knows nothing of secrets."""
+    configure_logging("json", "info")
+    try:
+        raise ValueError("act.example12345Example12345")
+    except ValueError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (line["event"], line["level"]) == ("crashed", "critical")
+    assert line["exception"].endswith("ValueError: [redacted]")
+
+
+def test_warnings_are_lines_like_any_other(capsys: pytest.CaptureFixture[str]) -> None:
+    """A library's warning must not break the form either."""
+    configure_logging("json", "info")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("outdated", DeprecationWarning, stacklevel=1)
+    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (line["logger"], line["level"]) == ("py.warnings", "warning")
+    assert "outdated" in line["event"]
 
 
 def test_the_level_counts_for_all(capsys: pytest.CaptureFixture[str]) -> None:

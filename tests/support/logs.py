@@ -1,6 +1,7 @@
 """Logging for tests, put back as it was found."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,10 +12,12 @@ import structlog
 def restored() -> Iterator[None]:
     """Undo whatever a test configures."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, hook = root.handlers[:], root.level, sys.excepthook
     try:
         yield
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+        logging.captureWarnings(capture=False)
+        sys.excepthook = hook
         structlog.reset_defaults()
