@@ -1,6 +1,6 @@
 """Which revision of migrations/ a database is at."""
 
-from functools import lru_cache
+from functools import cache
 
 from sqlalchemy import column, inspect, select, table
 from sqlalchemy.engine import Connection
@@ -15,15 +15,15 @@ async def is_migrated(database: Database) -> bool:
     """Tell whether the database has the tables this program was written for."""
     async with database.read() as connection:
         found = await connection.run_sync(_revisions)
-    return found == {_newest(str(database.url))}
+    return found == {_newest()}
 
 
-@lru_cache(maxsize=1)  # read from files that do not change while we run
-def _newest(url: str) -> str | None:
-    return newest_revision(url)
+@cache  # read from files that do not change while we run
+def _newest() -> str:
+    return newest_revision()
 
 
-def _revisions(connection: Connection) -> set[str | None]:
+def _revisions(connection: Connection) -> set[str]:
     if not inspect(connection).has_table(_VERSIONS):
         return set()
     versions = table(_VERSIONS, column("version_num"))
