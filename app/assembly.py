@@ -29,11 +29,15 @@ from app.runner.media import MediaGateway
 from app.runner.readiness import ReadinessChecker
 from app.runner.retention import Pruner
 from app.runner.runner import Capacity, Runner
+from app.service.health import HealthService
+from app.service.metrics import MetricsService
 from app.settings import Settings, SettingsError
 from app.store.accounts import AccountStore
+from app.store.backlog import BacklogStore
 from app.store.claims import ClaimStore
 from app.store.confirmations import ConfirmationStore
 from app.store.engine import Database
+from app.store.health import HealthStore
 from app.store.jobs import JobStore
 from app.store.keys import KeyStore
 from app.store.media import MediaStore
@@ -67,6 +71,8 @@ class House:
     creators: CreatorCache
     runner: Runner
     metrics: Metrics
+    figures: MetricsService
+    health: HealthService
 
 
 @asynccontextmanager
@@ -118,6 +124,13 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
     accounts = AccountStore(database, vault)
     metrics = Metrics()
     tools = _tools(settings, clock, accounts, database=database, metrics=metrics)
+    runner = Runner(
+        tools,
+        _rules(settings),
+        _capacity(settings),
+        _chores(settings, tools, database, metrics),
+        metrics=metrics,
+    )
     return House(
         settings=settings,
         clock=clock,
@@ -130,14 +143,17 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
         grants=tools.grants,
         pacer=tools.pacer,
         creators=tools.creators,
-        runner=Runner(
-            tools,
-            _rules(settings),
-            _capacity(settings),
-            _chores(settings, tools, database, metrics),
-            metrics=metrics,
-        ),
+        runner=runner,
         metrics=metrics,
+        figures=MetricsService(
+            metrics=metrics, backlog=BacklogStore(database), clock=clock
+        ),
+        health=HealthService(
+            database,
+            HealthStore(database, vault),
+            clock=clock,
+            runs=lambda: runner.running,
+        ),
     )
 
 

@@ -62,11 +62,23 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
 
 
 @app.command()
-def worker() -> None:
-    """Run due jobs without HTTP, until SIGTERM."""
+def worker(
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="Answer /metrics, /healthz and /readyz there."
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str | None, typer.Option(help="Address to do that on.")
+    ] = None,
+) -> None:
+    """Run due jobs, until SIGTERM; without HTTP but for metrics and health."""
     from app.worker import work
 
-    _run(work(_prepared(waits=True)))
+    chosen = {"metrics_port": metrics_port, "metrics_host": metrics_host}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    _run(work(_prepared(waits=True).model_copy(update=given)))
 
 
 @app.command()

@@ -18,11 +18,8 @@ from app.service.feed import JobFeed
 from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.media import MediaService
-from app.service.metrics import MetricsService
-from app.service.readiness import readiness
 from app.service.tiktok_events import TikTokEventService
 from app.settings import RunnerMode, Settings
-from app.store.backlog import BacklogStore
 from app.store.changes import ChangeStore
 from app.store.media import MediaStore
 from app.store.migrate import upgrade
@@ -87,11 +84,9 @@ def services_of(house: House, stop: asyncio.Event) -> Services:
         keys=KeyService(store=house.keys, clock=clock),
         tiktok_events=_tiktok_events(house),
         media=_media(house),
-        metrics=MetricsService(
-            metrics=house.metrics, backlog=BacklogStore(house.database), clock=clock
-        ),
+        metrics=house.figures,
         tick=partial(house.runner.tick, budget=settings.tick_budget_seconds, stop=stop),
-        readiness=partial(readiness, house.database),
+        health=house.health,
         clock=clock,
         run_by_cron=settings.runner is RunnerMode.CRON,
         default_max_attempts=settings.max_attempts,

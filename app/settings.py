@@ -135,6 +135,9 @@ class Settings(BaseSettings):
 
     retention_days: Annotated[int, Field(ge=LEAST_KEPT.days, le=3650)] | None = None
 
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+
     cors_origins: Words = ()
     allow_private_urls: bool = False
     log_format: LogFormat = LogFormat.CONSOLE

@@ -3,12 +3,15 @@
 import asyncio
 import json
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 import structlog
 from pydantic.alias_generators import to_camel
 
-from app.assembly import assembled
+from app.assembly import House, assembled
+from app.probes import answering, worker_pages
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -17,7 +20,7 @@ log = structlog.get_logger(__name__)
 async def work(settings: Settings) -> None:
     """Run due jobs until SIGTERM or SIGINT, then give them back and return."""
     stop = _stopped_by_signal()
-    async with assembled(settings) as house:
+    async with assembled(settings) as house, _probed(house):
         log.info("worker started")
         await house.runner.run(stop)
         log.info("worker stopped")
@@ -29,6 +32,18 @@ async def tick(settings: Settings) -> str:
     async with assembled(settings) as house:
         report = await house.runner.tick(budget=settings.tick_budget_seconds, stop=stop)
     return json.dumps({to_camel(key): value for key, value in asdict(report).items()})
+
+
+@asynccontextmanager
+async def _probed(house: House) -> AsyncIterator[None]:
+    """Let metrics and health be read, if a port was given."""
+    host, port = house.settings.metrics_host, house.settings.metrics_port
+    if port is None:
+        yield
+        return
+    async with answering(worker_pages(house), host=host, port=port) as bound:
+        log.info("metrics served", host=host, port=bound)
+        yield
 
 
 def _stopped_by_signal() -> asyncio.Event:

@@ -1,14 +1,17 @@
 """Whether the process lives and can work."""
 
+from dataclasses import asdict
 from typing import Final, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from pydantic import Field
 
 from app.api.fields import Answer
 from app.api.problems import ProblemResponse, declared
 from app.api.services import Wired
+from app.service.health import Check
 from app.service.readiness import Readiness
 
 router = APIRouter(tags=["Operations"])
@@ -21,31 +24,60 @@ _DETAILS: Final = {
 }
 
 
-class Health(Answer):
+class Alive(Answer):
     """All is well."""
 
     status: Literal["ok"] = "ok"
 
 
+class PartsFound(Answer):
+    """What a look at each part came to."""
+
+    database: Check = Field(description="`ok` or `unavailable`")
+    migrations: Check = Field(description="`ok`, `not_migrated` or `unknown`")
+    keys: Check = Field(
+        description="`unreadable`: no key in TOKEN_ENCRYPTION_KEYS opens stored tokens"
+    )
+    clock: Check = Field(
+        description="`skewed`: over 5 s from the database's, so claims may cross"
+    )
+    runner: Check = Field(
+        description="`ok`, `stopped`, or `elsewhere`: by cron or in another process"
+    )
+
+
+class Ready(Alive):
+    """It can work; what else was found is for whoever runs the service."""
+
+    checks: PartsFound
+
+
 @router.get("/healthz", operation_id="isAlive", summary="Does the process live?")
-async def healthz() -> Health:
+async def healthz() -> Alive:
     """Answer while the process lives."""
-    return Health()
+    return Alive()
 
 
 @router.get(
     "/readyz",
     operation_id="isReady",
     summary="Can it work?",
-    response_model=Health,
+    response_model=Ready,
     responses=declared(503),
 )
-async def readyz(services: Wired) -> Health | ProblemResponse:
-    """Answer whether the database is there and migrated."""
-    found = await services.readiness()
+async def readyz(services: Wired) -> Ready | ProblemResponse:
+    """Answer whether the database is there and migrated, and what else is wrong.
+
+    Only the database decides between 200 and 503: no other process would do better.
+    """
+    health = await services.health.check()
+    checks = asdict(health.checks)
+    found = health.readiness
     if found is Readiness.READY:
-        return Health()
-    return ProblemResponse(503, code=found, detail=_DETAILS[found])
+        return Ready(checks=PartsFound(**checks))
+    return ProblemResponse(
+        503, code=found, detail=_DETAILS[found], more={"checks": checks}
+    )
 
 
 @router.get(

@@ -84,6 +84,7 @@ class ProblemResponse(JSONResponse):
         detail: str,
         fields: Sequence[errors.FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        more: Mapping[str, object] | None = None,
     ) -> None:
         body: dict[str, Any] = {
             "type": "about:blank",
@@ -97,6 +98,7 @@ class ProblemResponse(JSONResponse):
                 {"pointer": field.pointer, "detail": field.message}
                 for field in fields[:MAX_ERRORS]
             ]
+        body |= more or {}
         super().__init__(body, status_code=int(status), headers=headers)
 
     def render(self, content: Any) -> bytes:  # noqa: ANN401  as its parent

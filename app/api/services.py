@@ -11,11 +11,11 @@ from app.runner.report import TickReport
 from app.service.accounts import AccountService
 from app.service.connect import ConnectService
 from app.service.feed import JobFeed
+from app.service.health import HealthService
 from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.media import MediaService
 from app.service.metrics import MetricsService
-from app.service.readiness import Readiness
 from app.service.tiktok_events import TikTokEventService
 
 
@@ -32,7 +32,7 @@ class Services:
     media: MediaService | None  # None: the gateway is off
     metrics: MetricsService
     tick: Callable[[], Awaitable[TickReport]]
-    readiness: Callable[[], Awaitable[Readiness]]
+    health: HealthService
     clock: Clock
     run_by_cron: bool
     default_max_attempts: int

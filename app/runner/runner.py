@@ -70,6 +70,7 @@ class Runner:
         self._rules = rules
         self._capacity = capacity
         self._awake = asyncio.Event()
+        self.running: bool | None = None  # None: only ticks, or nothing yet
         self._crews: WeakSet[Crew] = WeakSet()  # ticks may overlap
         self._metrics.posts.count_running(self._running)
 
@@ -112,7 +113,7 @@ class Runner:
         Outlives a database that goes away, and its own mistakes.
         """
         tally, crew = self._crew()
-        async with _stopping(crew, stop), self._chores.going():
+        async with _stopping(crew, stop), self._chores.going(), self._noted():
             while not stop.is_set():
                 try:
                     if not await self._fill(crew, tally):
@@ -199,6 +200,15 @@ class Runner:
 
     async def _pause(self, seconds: float, stop: asyncio.Event) -> None:
         await first(stop.wait(), self._tools.clock.sleep(seconds))
+
+    @asynccontextmanager
+    async def _noted(self) -> AsyncIterator[None]:
+        """Let a health check see that jobs are run, and when that is over."""
+        self.running = True
+        try:
+            yield
+        finally:
+            self.running = False
 
     def _crew(self) -> tuple[Tally, Crew]:
         tally = Tally()

@@ -17,7 +17,43 @@ async def test_a_good_start_is_alive_and_ready(api: Api) -> None:
     async with api.stranger() as probe:
         for path in ("/healthz", "/readyz"):
             response = await probe.get(path)
-            assert (response.status_code, response.json()) == (200, {"status": "ok"})
+            assert (response.status_code, response.json()["status"]) == (200, "ok")
+
+
+async def test_readyz_tells_of_every_part(api: Api) -> None:
+    """What is fine is said too; jobs are run elsewhere than in this process."""
+    async with api.stranger() as probe:
+        checks = (await probe.get("/readyz")).json()["checks"]
+    # The app's clock stands in another year than Postgres'; SQLite has no other one.
+    assert checks.pop("clock") == ("ok" if api.database.is_sqlite else "skewed")
+    assert checks == {
+        "database": "ok",
+        "migrations": "ok",
+        "keys": "ok",
+        "runner": "elsewhere",
+    }
+
+
+async def test_keys_that_open_no_token_are_told_of(database_url: str) -> None:
+    """A lost key is found out before the next post is due; all else works on."""
+    async with serving(database_url) as api:
+        stored = await api.client.put(
+            "/v1/projects/proj_1/accounts/tiktok",
+            json={
+                "openId": "open_1",
+                "accessToken": "act.one",
+                "refreshToken": "rft.one",
+                "expiresIn": 7200,
+                "refreshExpiresIn": 15_552_000,
+                "scope": "video.publish",
+            },
+        )
+        assert stored.status_code == 201
+    other_key = "A" * 43 + "="
+    async with serving(database_url, token_encryption_keys=other_key) as api:
+        response = await api.stranger().get("/readyz")
+    assert response.status_code == 200
+    assert response.json()["checks"]["keys"] == "unreadable"
 
 
 @pytest.mark.parametrize(
@@ -35,6 +71,7 @@ async def test_a_database_that_is_not_migrated_is_not_ready(
         response = await probe.get("/readyz")
     assert response.status_code == 503
     assert response.json()["code"] == "database_not_migrated"
+    assert response.json()["checks"]["migrations"] == "not_migrated"
     assert "migrate" in response.json()["detail"]
 
 
@@ -74,6 +111,8 @@ async def test_a_lost_database_is_said_and_gets_better(
         ready = await api.client.get("/readyz")
         assert ready.status_code == 503
         assert ready.json()["code"] == "database_unavailable"
+        assert ready.json()["checks"]["database"] == "unavailable"
+        assert ready.json()["checks"]["keys"] == "unknown"
         api.clock.forward(seconds=5)  # the key has to be looked up again
         for response in (
             await api.client.get("/v1/jobs"),

@@ -1,0 +1,140 @@
+"""What a worker answers over HTTP: its metrics, and whether it lives and can work.
+
+A few lines instead of a web framework: a worker needs no more, and starts without one.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from app.assembly import House
+from app.service.readiness import Readiness
+
+LONGEST_HEAD_BYTES: Final = 8192
+PATIENCE_SECONDS: Final = 10.0
+"""The longest that one request may take, from its first byte to its answer's last."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer."""
+
+    status: HTTPStatus
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+
+
+Pages = Mapping[str, Callable[[], Awaitable[Reply]]]
+
+
+def worker_pages(house: House) -> Pages:
+    """Name what a worker tells of itself; the API's own pages say the same."""
+
+    async def metrics() -> Reply:
+        text = await house.figures.render()
+        return Reply(HTTPStatus.OK, text, CONTENT_TYPE_PLAIN_0_0_4)
+
+    async def healthz() -> Reply:
+        return _json(HTTPStatus.OK, {"status": "ok"})
+
+    async def readyz() -> Reply:
+        health = await house.health.check()
+        ready = health.readiness is Readiness.READY
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        word = "ok" if ready else health.readiness
+        return _json(status, {"status": word, "checks": asdict(health.checks)})
+
+    return {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
+
+
+@asynccontextmanager
+async def answering(pages: Pages, *, host: str, port: int) -> AsyncIterator[int]:
+    """Answer GET for each page while the block runs; yield the port.
+
+    Port 0 takes any that is free. Raises OSError for an address that is in use.
+    """
+    busy: set[asyncio.Task[None]] = set()
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(_serve(pages, reader, writer))
+        busy.add(task)
+        task.add_done_callback(busy.discard)
+
+    server = await asyncio.start_server(begin, host, port, limit=LONGEST_HEAD_BYTES)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in busy:
+            task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
+
+
+def _json(status: HTTPStatus, body: object) -> Reply:
+    return Reply(status, json.dumps(body).encode(), "application/json")
+
+
+async def _serve(
+    pages: Pages, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Answer one request and close: scrapers come too seldom to keep lines open."""
+    try:
+        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await _answer(pages, reader, writer)
+    finally:
+        writer.close()
+
+
+async def _answer(
+    pages: Pages, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.LimitOverrunError:
+        head = b""
+    method, path = _request_line(head)
+    reply = await _reply(pages, method, path)
+    writer.write(_head(reply) + (b"" if method == "HEAD" else reply.body))
+    await writer.drain()
+
+
+def _request_line(head: bytes) -> tuple[str, str]:
+    line = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
+    if len(line) != 3 or not line[2].startswith("HTTP/"):
+        return "", ""
+    return line[0], line[1].partition("?")[0]
+
+
+async def _reply(pages: Pages, method: str, path: str) -> Reply:
+    if not method:
+        return Reply(HTTPStatus.BAD_REQUEST)
+    if (page := pages.get(path)) is None:
+        return Reply(HTTPStatus.NOT_FOUND)
+    if method not in {"GET", "HEAD"}:
+        return Reply(HTTPStatus.METHOD_NOT_ALLOWED)
+    try:
+        return await page()
+    except Exception:
+        log.exception("a probe broke", path=path)
+        return Reply(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _head(reply: Reply) -> bytes:
+    lines = (
+        f"HTTP/1.1 {reply.status.value} {reply.status.phrase}",
+        f"Content-Type: {reply.content_type}",
+        f"Content-Length: {len(reply.body)}",
+        "Cache-Control: no-store",
+        "Connection: close",
+    )
+    return "\r\n".join((*lines, "", "")).encode("ascii")

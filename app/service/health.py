@@ -1,0 +1,115 @@
+"""Whether the service can work, and what keeps it from that."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from app.domain.clock import Clock
+from app.domain.errors import StoreUnavailable
+from app.service.readiness import PATIENCE_SECONDS, Readiness, readiness
+from app.store.engine import Database
+from app.store.health import HealthStore
+
+CLOCKS_MAY_DIFFER: Final = timedelta(seconds=5)
+"""Beyond that a worker may take a job for abandoned that another one still has."""
+
+
+class Check(StrEnum):
+    """What a look at one part came to."""
+
+    OK = "ok"
+    UNKNOWN = "unknown"  # the database did not say
+    UNAVAILABLE = "unavailable"
+    NOT_MIGRATED = "not_migrated"
+    UNREADABLE = "unreadable"  # no TOKEN_ENCRYPTION_KEYS opens the stored tokens
+    SKEWED = "skewed"
+    STOPPED = "stopped"
+    ELSEWHERE = "elsewhere"  # by cron, or in another process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """Every part by name."""
+
+    database: Check
+    migrations: Check
+    keys: Check = Check.UNKNOWN
+    clock: Check = Check.UNKNOWN
+    runner: Check
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The verdict, and what it was made of; only the database decides."""
+
+    readiness: Readiness
+    checks: Checks
+
+
+class HealthService:
+    """Looks at every part."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: HealthStore,
+        *,
+        clock: Clock,
+        runs: Callable[[], bool | None],
+    ) -> None:
+        """Take the parts; ``runs`` tells of this process's runner, None: not begun."""
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._runs = runs
+
+    async def check(self) -> Health:
+        """Look at everything, in seconds at most."""
+        found = await readiness(self._database)
+        keys = clock = Check.UNKNOWN
+        if found is Readiness.READY:
+            keys, clock = await self._vitals()
+        checks = Checks(
+            database=_database(found),
+            migrations=_migrations(found),
+            keys=keys,
+            clock=clock,
+            runner=self._runner(),
+        )
+        return Health(found, checks)
+
+    async def _vitals(self) -> tuple[Check, Check]:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                vitals = await self._store.look(now=self._clock.now())
+        except (StoreUnavailable, TimeoutError):
+            return Check.UNKNOWN, Check.UNKNOWN
+        skewed = abs(vitals.clock_ahead) > CLOCKS_MAY_DIFFER
+        return (
+            Check.OK if vitals.keys_fit else Check.UNREADABLE,
+            Check.SKEWED if skewed else Check.OK,
+        )
+
+    def _runner(self) -> Check:
+        runs = self._runs()
+        if runs is None:
+            return Check.ELSEWHERE
+        return Check.OK if runs else Check.STOPPED
+
+
+def _database(found: Readiness) -> Check:
+    gone = found is Readiness.DATABASE_UNAVAILABLE
+    return Check.UNAVAILABLE if gone else Check.OK
+
+
+def _migrations(found: Readiness) -> Check:
+    match found:
+        case Readiness.READY:
+            return Check.OK
+        case Readiness.DATABASE_NOT_MIGRATED:
+            return Check.NOT_MIGRATED
+        case Readiness.DATABASE_UNAVAILABLE:
+            return Check.UNKNOWN
