@@ -22,6 +22,9 @@ SKEW: Final = timedelta(seconds=3)
 Between the two, an init is written ahead: seconds, where many posts are due together.
 """
 
+ON_ITS_WAY: Final = timedelta(seconds=1)
+"""The part of it that is left for the call's own way to TikTok."""
+
 LINE_TURNS: Final = 10
 """How many turns ahead are told apart; who comes later is told when it is time."""
 
@@ -44,6 +47,10 @@ class Places:
 
     count: int = 1
     usable: timedelta = timedelta(0)
+
+    def send_by(self, taken: datetime) -> datetime:
+        """Return when a call has to be on its way that uses one of them."""
+        return taken + self.usable + SKEW - ON_ITS_WAY
 
 
 @dataclass(frozen=True, slots=True)

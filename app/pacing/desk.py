@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.domain.quota import QuotaCall, Wish
+from app.domain.quota import Places, QuotaCall, Wish
 from app.store.quotas import QuotaRow
 
 
@@ -41,13 +41,16 @@ class Desk:
             if left:
                 self._kept[call] = (left, now + places.usable)
 
-    def use_kept(self, call: QuotaCall, now: datetime) -> bool:
-        """Use a place that was taken ahead, if there is one left."""
+    def use_kept(self, call: QuotaCall, now: datetime) -> datetime | None:
+        """Use a place that was taken ahead, if there is one left.
+
+        Return when the call has to be on its way.
+        """
         count, until = self._kept.get(call, (0, now))
         if not count or until < now:
-            return False
+            return None
         self._kept[call] = (count - 1, until)
-        return True
+        return Places().send_by(until)
 
     def drop(self, call: QuotaCall) -> None:
         """Leave the places of a call that were taken ahead unused."""

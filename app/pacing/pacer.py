@@ -79,10 +79,18 @@ class Pacer:
 
         Raises StoreUnavailable.
         """
-        wait = await self._turn(asker, call)
-        if wait is not None:
-            self._metrics.tiktok.wait(call, wait.waiting_for)
-        return wait
+        place = await self.place(asker, call)
+        return place if isinstance(place, PutOff) else None
+
+    async def place(self, asker: Asker, call: QuotaCall) -> PutOff | datetime:
+        """Take a turn, and say until when its call has to be on its way.
+
+        One that is sent later could be one too many for TikTok.
+        """
+        place = await self._place(asker, call)
+        if isinstance(place, PutOff):
+            self._metrics.tiktok.wait(call, place.waiting_for)
+        return place
 
     async def rest(self, asker: Asker, *, until: datetime, reason: WaitingFor) -> None:
         """Let the account, or for the app's cap the whole app, rest until a time.
@@ -99,7 +107,7 @@ class Pacer:
         desk.row = None
         desk.drop(QuotaCall.INIT)
 
-    async def _turn(self, asker: Asker, call: QuotaCall) -> PutOff | None:
+    async def _place(self, asker: Asker, call: QuotaCall) -> PutOff | datetime:
         desk = self._desk(asker.owner)
         async with desk.lock:
             now = self._clock.now()
@@ -107,15 +115,17 @@ class Pacer:
                 resting := await self._app_rest(asker.platform, now)
             ):
                 return resting
-            if desk.use_kept(call, now):
-                return None
+            if send_by := desk.use_kept(call, now):
+                return send_by
             return await self._take(desk, asker, call, now)
 
     async def _take(
         self, desk: Desk, asker: Asker, call: QuotaCall, now: datetime
-    ) -> PutOff | None:
-        if desk.row is None and await self._take_unseen(desk, asker, call, now):
-            return None
+    ) -> PutOff | datetime:
+        if desk.row is None and (
+            send_by := await self._take_unseen(desk, asker, call, now)
+        ):
+            return send_by
         while True:
             row = desk.row = desk.row or await self._store.load(asker.owner)
             if asker.posts_with(call) and (resting := _rest_of(row, now)):
@@ -128,7 +138,7 @@ class Pacer:
             if version is not None:
                 desk.row = replace(row, version=version, quota=quota)
                 desk.keep(wish, call, now)
-                return None
+                return wish[call].send_by(now)
             desk.row = None  # another worker was faster
 
     async def _write(
@@ -141,18 +151,18 @@ class Pacer:
 
     async def _take_unseen(
         self, desk: Desk, asker: Asker, call: QuotaCall, now: datetime
-    ) -> bool:
+    ) -> datetime | None:
         """Bet that the account is idle, as most are when their post is due."""
         wish = self._wish(IDLE, asker, call, now)
         quota = IDLE.take(wish, self._limits, now, window=self._window)
         if quota is None:
-            return False
+            return None
         version = await self._store.take_idle(asker.owner, quota, now=now)
         if version is None:
-            return False
+            return None
         desk.row = QuotaRow(version, quota)
         desk.keep(wish, call, now)
-        return True
+        return wish[call].send_by(now)
 
     def _wish(self, quota: Quota, asker: Asker, call: QuotaCall, now: datetime) -> Wish:
         """Ask for what a lone post will need, or for this call alone."""

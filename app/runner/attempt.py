@@ -155,11 +155,23 @@ class Attempt:
         if self._effects.hurried():
             return HandedOn(resume_at=self._effects.now())
         self._own(await self._effects.stamp_init(self.job))
-        if self._effects.hurried():
-            # The database took its time. An init cut short would leave its fate open.
+        ended = await self._still_time()
+        if ended is not None:
             self._own(await self._effects.clear_init(self.job))
-            return HandedOn(resume_at=self._effects.now())
+            return ended
         return await self._effects.init(self._access, self.job)
+
+    async def _still_time(self) -> PutOff | HandedOn | None:
+        """Look whether the init may go out, however long its stamp took to write."""
+        if not self._effects.in_time():
+            # Once: were each place too old, one call too many is better than no post.
+            wait = await self._effects.turn(self._access, self.job, QuotaCall.INIT)
+            if wait is not None:
+                return wait
+        if self._effects.hurried():
+            # An init cut short would leave its fate open.
+            return HandedOn(resume_at=self._effects.now())
+        return None
 
     # After the init: TikTok has it, and only TikTok's word ends it.
 

@@ -48,6 +48,10 @@ class Effects(Protocol):
         """Take a place in the account's quota; else say until when to wait."""
         ...
 
+    def in_time(self) -> bool:
+        """Tell whether the place taken last holds for a call that is sent now."""
+        ...
+
     def creator_info(
         self, access: Access, job: Job
     ) -> Awaitable[CreatorInfo | Fault | PutOff]:

@@ -58,6 +58,7 @@ class LiveEffects:
         self._until = min(until or self._lease_until, self._lease_until)
         self._began = tools.clock.now()
         self._asker: Asker | None = None
+        self._send_by: datetime | None = None
         self._stop_by: datetime | None = None
         self._waits_for_store = False
         self.stopping = False
@@ -116,7 +117,15 @@ class LiveEffects:
             waited=job.waiting_for is WaitingFor.QUOTA,
         )
         self._asker = asker
-        return await self.persist(lambda: self._tools.pacer.turn(asker, call))
+        place = await self.persist(lambda: self._tools.pacer.place(asker, call))
+        if isinstance(place, PutOff):
+            return place
+        self._send_by = place
+        return None
+
+    def in_time(self) -> bool:
+        """Tell whether the place taken last holds for a call that is sent now."""
+        return self._send_by is None or self.now() <= self._send_by
 
     async def rest(self, fault: Fault, *, until: datetime) -> None:
         """Spare the account, or the app, calls that would be refused like this one."""

@@ -7,7 +7,8 @@ import pytest
 
 from app.domain.job import WaitingFor
 from app.domain.outcome import PutOff
-from app.domain.quota import SKEW, WINDOW, QuotaCall
+from app.domain.quota import ON_ITS_WAY, SKEW, WINDOW, QuotaCall
+from app.pacing.pacer import Pacer
 from app.store.engine import Database
 from app.store.quotas import QuotaStore
 from tests.pacing.desks import (
@@ -59,6 +60,39 @@ async def test_a_kept_place_lapses(database: Database, clock: HandClock) -> None
     assert await one.turn(asker(), INIT) is None
     quota = (await QuotaStore(database).load(asker().owner)).quota
     assert quota.taken(INIT, clock.now()) == 2
+
+
+@pytest.mark.parametrize("call", [INIT, STATUS, CREATOR])
+async def test_the_last_moment_to_send_a_call_is_not_too_late(
+    database: Database, clock: HandClock, call: QuotaCall
+) -> None:
+    """Calls that dawdle until then, with others that do not, overfill no window."""
+    one = pacer(database, clock)
+    arrived = list[datetime]()
+    for _ in range(3):
+        while isinstance(place := await one.place(asker(waited=True), call), datetime):
+            arrived.append(place + ON_ITS_WAY)
+        clock.go_on((place.until - clock.now()).total_seconds())
+        arrived += [clock.now()] * await _taken(one, call)
+    assert most_in_a_window(arrived, WINDOW) == LIMITS[call]
+
+
+async def _taken(one: Pacer, call: QuotaCall) -> int:
+    """Take all the places that there are, for calls that are sent at once."""
+    count = 0
+    while await one.turn(asker(waited=True), call) is None:
+        count += 1
+    return count
+
+
+async def test_a_place_that_came_along_lasts_longer(
+    database: Database, clock: HandClock
+) -> None:
+    """An init's place that creator_info brought was taken for the time in between."""
+    one = pacer(database, clock)
+    await one.turn(asker(), CREATOR)
+    assert await one.place(asker(), INIT) == NOW + timedelta(seconds=15 + 2)
+    assert await one.place(asker(), INIT) == NOW + timedelta(seconds=2)
 
 
 @pytest.mark.parametrize("call", [INIT, STATUS, CREATOR])

@@ -28,6 +28,7 @@ MENU: Final[Mapping[str, tuple[str, ...]]] = {
     "renew": ("ok", "blip", "gone"),
     "turn": ("ok", "soon", "late"),
     "hurried": ("ok", "yes"),
+    "in_time": ("ok", "no"),
     "creator_info": (
         *("ok", "refused", "blip", "limited", "banned", "no_scope", "late"),
         *("capped", "not_offered"),

@@ -112,6 +112,7 @@ class Script:
         lost_after: str | None = None,
         hurried_after: str | None = None,
         until: float = float("inf"),
+        place_lasts: float = 60,
         **answers: Sequence[object],
     ) -> None:
         self.row = job
@@ -122,6 +123,7 @@ class Script:
         self._lost_after = lost_after
         self._hurried_after = hurried_after
         self._until = until
+        self._place_lasts = place_lasts
         self._answers = {name: list(row) for name, row in answers.items()}
 
     @property
@@ -168,6 +170,11 @@ class Script:
     async def turn(self, access: Access, job: Job, call: QuotaCall) -> PutOff | None:
         """Give a place."""
         return self._answer(f"turn {call}", cast("PutOff | None", None))
+
+    def in_time(self) -> bool:
+        """Tell whether the place still holds."""
+        places = [step for step in self.steps if step.name.startswith("turn")]
+        return (self._now - NOW).total_seconds() - places[-1].at <= self._place_lasts
 
     async def creator_info(
         self, access: Access, job: Job

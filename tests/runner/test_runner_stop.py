@@ -1,12 +1,13 @@
 """A worker told to stop gives its jobs back at once, and loses nothing by it."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from app.domain.job import Job
+from app.domain.outcome import PutOff
 from app.pacing.pacer import Pacer
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
@@ -87,18 +88,19 @@ async def test_stopped_while_it_writes_the_quota(
 ) -> None:
     """No statement is broken off, since that can lock SQLite; no call follows it."""
     pacer, stop = worker.runner._tools.pacer, asyncio.Event()
-    written = []
+    written = list[PutOff | datetime]()
 
-    async def turn(*args: Any) -> None:  # noqa: ANN401
+    async def place(*args: Any) -> PutOff | datetime:  # noqa: ANN401
         stop.set()
         for _ in range(9):  # until everybody has heard of it
             await asyncio.sleep(0)
-        written.append(await Pacer.turn(pacer, *args))
+        written.append(await Pacer.place(pacer, *args))
+        return written[-1]
 
-    monkeypatch.setattr(pacer, "turn", turn)
+    monkeypatch.setattr(pacer, "place", place)
     job = await stage.job(worker)
     await worker.runner.run(stop)
-    assert written == [None]
+    assert len(written) == 1
     assert not stage.calls(Call.CREATOR_INFO)
     back = await worker.job(job)
     assert (back.status, back.attempts, back.claim_token) == ("scheduled", 0, None)

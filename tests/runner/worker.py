@@ -165,6 +165,10 @@ class Worker:
         """Give a place, or a later one."""
         return self._put_off(await self._ask("turn"))
 
+    def in_time(self) -> bool:
+        """Be late at times."""
+        return self._world.fate.answer("in_time") == "ok"
+
     async def creator_info(
         self, access: Access, job: Job
     ) -> CreatorInfo | Fault | PutOff:
