@@ -63,9 +63,9 @@ class TikTok:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator["Calls"]:
-        """Open a client for the calls of one attempt."""
+        """Open connections of its own for the calls of one attempt."""
         async with self._http.connect(self._app.base_url) as session:
-            yield Calls(self._app, http=self._http, session=session)
+            yield Calls(self._app, session)
 
 
 class Calls:
@@ -75,9 +75,8 @@ class Calls:
     seconds it may take from beginning to end.
     """
 
-    def __init__(self, app: _App, *, http: Http, session: Session) -> None:
+    def __init__(self, app: _App, session: Session) -> None:
         self._app = app
-        self._http = http
         self._session = session
 
     async def creator_info(
@@ -190,14 +189,8 @@ class Calls:
             return request
         seconds = self._app.timeout if timeout is None else timeout
         began = time.perf_counter()
-        answer = await self._send(request, seconds)
+        answer = await self._session.send(request, seconds=seconds)
         result = answer if isinstance(answer, Fault) else read(answer)
         fault = result if isinstance(result, Fault) else None
         self._app.on_call(endpoint, fault, time.perf_counter() - began)
         return result
-
-    async def _send(self, request: Request, seconds: float) -> Answer | Fault:
-        if not request.once:
-            return await self._session.send(request, seconds=seconds)
-        async with self._http.connect(self._app.base_url) as fresh:
-            return await fresh.send(request, seconds=seconds)

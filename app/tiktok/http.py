@@ -1,38 +1,36 @@
-"""The wire: the one module that knows httpx.
+"""TikTok's answers over HTTP, or what is known of a call that got none.
 
-What matters most is told here: after a call that failed, can TikTok have seen it? Only
-the connection's own record of what it did can answer that, see ``_Progress``.
+What matters most is told here: after a call that failed, can TikTok have seen it? The
+transport says so by the kind of exception that it raises.
 """
 
-import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from typing import Any, Final
+from functools import cached_property, lru_cache
+from typing import Final
 
 import httpx
 
 from app.domain.clock import SystemClock
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
+from app.tiktok.answer import MAX_ANSWER_BYTES
 from app.tiktok.retry_after import parse_retry_after
 from app.tiktok.text import clean
+from app.tiktok.transport import Transport
 from app.tiktok.wire import Answer, Request
 
-MAX_ANSWER_BYTES: Final = 1024 * 1024
-_KEEP_ALIVE_SECONDS: Final = 30.0  # outlasts the pause between two polls
-_HEADERS: Final = {
-    "Accept": "application/json",
-    "Accept-Encoding": "identity",  # nothing that unpacks to more than it weighs
-    "User-Agent": "tiktok-scheduler",
-}
+_HEADERS: Final = (
+    ("Accept", "application/json"),
+    ("Accept-Encoding", "identity"),  # nothing that unpacks to more than it weighs
+    ("User-Agent", "tiktok-scheduler"),
+)
 
 
 class Http:
-    """Make HTTP clients that share one SSL context; one per process."""
+    """Opens sessions that share one SSL context; one per process."""
 
     def __init__(
         self,
@@ -45,80 +43,51 @@ class Http:
 
     @asynccontextmanager
     async def connect(self, base_url: str) -> AsyncIterator["Session"]:
-        """Open a client of its own, so that nothing of it outlives its use.
+        """Open a session with connections of its own: nothing of it outlives its use.
 
-        httpx 0.28 loses a place in its pool when a request is cancelled; a client that
-        lives for one attempt, with a pool that has no limit, never runs out of them.
-        https://github.com/encode/httpcore/issues/1093
+        Without httpx's client, which costs more than all the rest of a call and does
+        nothing that TikTok asks for.
         """
-        client = httpx.AsyncClient(
-            transport=self._transport,
-            verify=self._ssl_context_for(base_url),
-            headers=_HEADERS,
-            timeout=httpx.Timeout(None),  # it would start anew with each byte: see send
-            limits=httpx.Limits(
-                max_connections=None, keepalive_expiry=_KEEP_ALIVE_SECONDS
-            ),
-            trust_env=False,
-            follow_redirects=False,
-        )
-        async with client:
-            yield Session(client, base_url=base_url.rstrip("/"), now=self._now)
-
-    def _ssl_context_for(self, base_url: str) -> ssl.SSLContext:
-        secure = base_url.lower().startswith("https:")
-        return self._trusting if secure else self._trusting_nobody
+        async with self._transport or Transport(lambda: self._tls) as transport:
+            yield Session(transport, base_url=base_url.rstrip("/"), now=self._now)
 
     @cached_property
-    def _trusting(self) -> ssl.SSLContext:
+    def _tls(self) -> ssl.SSLContext:
         # Loading the authorities takes some 50 ms: once, not for every attempt.
         return httpx.create_ssl_context()
 
-    @cached_property
-    def _trusting_nobody(self) -> ssl.SSLContext:
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
 
 class Session:
-    """One HTTP client at work."""
+    """What one attempt sends, over connections of its own."""
 
     def __init__(
-        self, client: httpx.AsyncClient, *, base_url: str, now: Callable[[], datetime]
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        base_url: str,
+        now: Callable[[], datetime],
     ) -> None:
-        self._client = client
+        self._transport = transport
         self._base_url = base_url
         self._now = now
 
     async def send(self, request: Request, *, seconds: float) -> Answer | Fault:
         """Send a request and return its answer, or what is known of its fate.
 
-        The deadline is over all: a server that drips bytes never meets httpx's own.
-        Raises nothing but its own cancellation.
+        The deadline is over all, from the look-up of a name to the last byte. Raises
+        nothing but its own cancellation.
         """
-        progress = _Progress()
         try:
-            if seconds <= 0:
-                raise TimeoutError
-            async with asyncio.timeout(seconds):
-                return await self._exchange(request, progress)
-        except Exception as error:  # noqa: BLE001 - httpx lets bare SSLErrors through
-            return _fault_of(error, progress)
-
-    async def _exchange(self, request: Request, progress: "_Progress") -> Answer:
-        built = self._client.build_request(
-            request.method,
-            self._base_url + request.path,
-            headers=request.headers,
-            content=request.content,
-            extensions={"trace": progress.note},
-        )
-        progress.built = True
-        response = await self._client.send(built, stream=True)
+            built = _build(request, self._base_url, seconds)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            return _unsent(error)
         try:
-            progress.http_status = response.status_code
+            response = await self._transport.handle_async_request(built)
             body = await _read(response)
-        finally:
-            await response.aclose()
+        except _BEFORE_SENDING as error:
+            return _unsent(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it may be sent
+            return _lost(error, http_status=built.extensions.get("http_status"))
         header = response.headers.get("Retry-After")
         return Answer(
             status=response.status_code,
@@ -128,13 +97,36 @@ class Session:
         )
 
 
+def _build(request: Request, base_url: str, seconds: float) -> httpx.Request:
+    url = _address(base_url + request.path)
+    headers = [("Host", url.netloc.decode("ascii")), *_HEADERS]
+    headers += request.headers.items()
+    if request.content or request.method != "GET":
+        headers.append(("Content-Length", str(len(request.content))))
+    return httpx.Request(
+        request.method,
+        url,
+        headers=headers,
+        stream=httpx.ByteStream(request.content),
+        extensions={
+            "timeout": httpx.Timeout(seconds).as_dict(),
+            "fresh": request.once,
+        },
+    )
+
+
+@lru_cache(maxsize=64)  # an endpoint's address is always the same, and slow to parse
+def _address(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
 async def _read(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise httpx.DecodingError("larger than any answer of TikTok's")
-    return bytes(body)
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise httpx.DecodingError("an encoding that was not asked for")
+    body = await response.aread()
+    if len(body) > MAX_ANSWER_BYTES:
+        raise httpx.DecodingError("larger than any answer of TikTok's")
+    return body
 
 
 _BEFORE_SENDING: Final = (
@@ -147,56 +139,24 @@ _BEFORE_SENDING: Final = (
 )
 
 
-@dataclass(slots=True)
-class _Progress:
-    """How far a request got, as httpcore tells it.
-
-    https://www.encode.io/httpcore/extensions/#trace
-    """
-
-    built: bool = False
-    connecting: bool = False
-    sending: bool = False
-    headers_sent: bool = False
-    http_status: int | None = None
-    _tcp: Any = None  # httpcore's network stream
-
-    async def note(self, event: str, info: dict[str, Any]) -> None:
-        """Take in one of httpcore's trace events."""
-        match event:
-            case "connection.connect_tcp.started":
-                self.connecting = True
-            case "connection.connect_tcp.complete":
-                self._tcp = info["return_value"]
-            case "connection.start_tls.failed":
-                # httpcore leaves the socket open if the handshake is cancelled.
-                await self._tcp.aclose()
-            case "http11.send_request_headers.started":
-                self.sending = True
-            case "http11.send_request_headers.complete":
-                self.headers_sent = True
-            case _:
-                pass
-
-    def proves_unsent(self, error: Exception) -> bool:
-        """Tell whether no byte of the request can have left; in doubt it may have."""
-        if self.sending:
-            # h11 refuses what HTTP cannot carry before it writes the first byte.
-            refused = isinstance(error, httpx.LocalProtocolError)
-            return refused and not self.headers_sent
-        unsent = not self.built or self.connecting
-        return unsent or isinstance(error, _BEFORE_SENDING)
-
-
-def _fault_of(error: Exception, progress: _Progress) -> Fault:
-    unsent = progress.proves_unsent(error)
-    code, message = _describe_unsent(error) if unsent else _describe_lost(error)
+def _unsent(error: Exception) -> Fault:
+    code, message = _describe_unsent(error)
     return Fault(
         error_class=ErrorClass.TRANSIENT,
         code=code,
         message=message,
-        verdict=Verdict.NOT_SENT if unsent else Verdict.UNKNOWN,
-        http_status=progress.http_status,
+        verdict=Verdict.NOT_SENT,
+    )
+
+
+def _lost(error: Exception, *, http_status: int | None) -> Fault:
+    code, message = _describe_lost(error)
+    return Fault(
+        error_class=ErrorClass.TRANSIENT,
+        code=code,
+        message=message,
+        verdict=Verdict.UNKNOWN,
+        http_status=http_status,
     )
 
 
@@ -206,17 +166,15 @@ def _fault_of(error: Exception, progress: _Progress) -> Fault:
 
 def _describe_unsent(error: Exception) -> tuple[str, str]:
     match error:
-        case TimeoutError() | httpx.TimeoutException():
+        case httpx.TimeoutException():
             return "connect_timeout", "no connection to TikTok in time"
-        case httpx.ConnectError():
-            reason = clean(str(error), limit=200) or "refused"
-            return "connect_failed", f"no connection to TikTok: {reason}"
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
             return "request_unsendable", "TikTok's address is not an http(s) URL"
         case httpx.LocalProtocolError() | UnicodeError():
             return "request_unsendable", "the address or a token does not fit HTTP"
         case _:
-            return "connect_failed", f"no connection to TikTok: {type(error).__name__}"
+            reason = clean(str(error), limit=200) or "refused"
+            return "connect_failed", f"no connection to TikTok: {reason}"
 
 
 def _describe_lost(error: Exception) -> tuple[str, str]:

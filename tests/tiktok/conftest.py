@@ -1,8 +1,22 @@
 """What the client's tests share."""
 
+import asyncio
+from collections.abc import Callable, Mapping
+
 import pytest
+import uvloop
 
 from tests.tiktok.certificates import Certificate, make_certificate
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
+    """Run on both loops that ship: the connection is built on what they have in common.
+
+    uvicorn takes uvloop by itself, and a program that embeds the runner takes asyncio's.
+    """
+    return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

@@ -227,7 +227,7 @@ async def test_init_never_meets_an_old_connection() -> None:
     assert isinstance(polled, PublishStatus)
     assert polled.state is PublishState.COMPLETE
     fetch, init = "/v2/post/publish/status/fetch/", "/v2/post/publish/video/init/"
-    assert served == [[fetch, fetch], [init]]
+    assert served == [[fetch], [init, fetch]]
 
 
 async def test_no_call_queues_behind_others() -> None:
