@@ -7,27 +7,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 from uuid import uuid4
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.chores import make_chores
 from app.domain.clock import Clock, SystemClock
 from app.domain.quota import Limits, QuotaCall
 from app.grants.grants import Grants
 from app.metrics import Metrics
-from app.outbound import Outbound
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Pacer
 from app.runner.attempt import PollPolicy
-from app.runner.chores import Chore, Chores
-from app.runner.confirmer import Confirmer
 from app.runner.crew import Rules
 from app.runner.live import Tools
 from app.runner.media import MediaGateway
-from app.runner.readiness import ReadinessChecker
-from app.runner.retention import Pruner
 from app.runner.runner import Capacity, Runner
 from app.service.health import HealthService
 from app.service.metrics import MetricsService
@@ -35,7 +30,6 @@ from app.settings import Settings, SettingsError
 from app.store.accounts import AccountStore
 from app.store.backlog import BacklogStore
 from app.store.claims import ClaimStore
-from app.store.confirmations import ConfirmationStore
 from app.store.engine import Database
 from app.store.health import HealthStore
 from app.store.jobs import JobStore
@@ -43,15 +37,9 @@ from app.store.keys import KeyStore
 from app.store.media import MediaStore
 from app.store.oauth_states import OAuthStateStore
 from app.store.quotas import QuotaStore
-from app.store.readiness import ReadinessStore
-from app.store.retention import RetentionStore
 from app.store.vault import KeysUnusable, Vault
+from app.store.webhooks import WebhookStore
 from app.tiktok import OnCall, TikTok
-
-CONFIRM_EVERY: Final = 10.0
-REFRESH_EVERY: Final = 60.0
-LOOK_AHEAD_EVERY: Final = 15.0
-PRUNE_EVERY: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +52,7 @@ class House:
     jobs: JobStore
     accounts: AccountStore
     oauth_states: OAuthStateStore
+    webhooks: WebhookStore
     keys: KeyStore
     tiktok: TikTok
     grants: Grants
@@ -128,7 +117,7 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
         tools,
         _rules(settings),
         _capacity(settings),
-        _chores(settings, tools, database, metrics),
+        make_chores(settings, tools, database=database, vault=vault, metrics=metrics),
         metrics=metrics,
     )
     return House(
@@ -138,6 +127,7 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
         jobs=JobStore(database, ahead=settings.looks_ahead),
         accounts=accounts,
         oauth_states=OAuthStateStore(database, vault),
+        webhooks=WebhookStore(database, vault),
         keys=KeyStore(database),
         tiktok=tools.tiktok,
         grants=tools.grants,
@@ -190,56 +180,6 @@ def _tiktok(settings: Settings, *, on_call: OnCall) -> TikTok:
         client_secret=secret.get_secret_value() if secret else None,
         timeout=settings.http_timeout_seconds,
         on_call=on_call,
-    )
-
-
-def _chores(
-    settings: Settings, tools: Tools, database: Database, metrics: Metrics
-) -> Chores:
-    confirmer = Confirmer(
-        store=ConfirmationStore(database),
-        links=MediaStore(database),
-        tiktok=tools.tiktok,
-        grants=tools.grants,
-        pacer=tools.pacer,
-        clock=tools.clock,
-        metrics=metrics,
-    )
-    checker = _checker(settings, tools, database)
-    pruner = Pruner(
-        store=RetentionStore(database), clock=tools.clock, keep=settings.retention
-    )
-    return Chores(
-        (
-            Chore(
-                "confirm",
-                CONFIRM_EVERY,
-                lambda: confirmer.run_due(limit=20),
-                prompt=True,
-            ),
-            Chore(
-                "refresh",
-                REFRESH_EVERY,
-                lambda: tools.grants.refresh_expiring(now=tools.clock.now(), limit=50),
-            ),
-            Chore("look ahead", LOOK_AHEAD_EVERY, lambda: checker.run_due(limit=8)),
-            Chore("prune", PRUNE_EVERY, pruner.run_due),
-        ),
-        tools.clock,
-    )
-
-
-def _checker(settings: Settings, tools: Tools, database: Database) -> ReadinessChecker:
-    return ReadinessChecker(
-        store=ReadinessStore(database),
-        tiktok=tools.tiktok,
-        grants=tools.grants,
-        pacer=tools.pacer,
-        creators=tools.creators,
-        outbound=Outbound(allow_private=settings.allow_private_urls),
-        clock=tools.clock,
-        ahead=settings.looks_ahead,
-        inits_per_minute=settings.tiktok_init_per_minute,
     )
 
 

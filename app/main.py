@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from app.api.app import build_app
 from app.api.services import Services
 from app.assembly import House, assembled
+from app.chores import make_courier, render_event
 from app.domain.clock import Clock
 from app.outbound import Outbound
 from app.service.accounts import AccountService
@@ -19,10 +20,12 @@ from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.media import MediaService
 from app.service.tiktok_events import TikTokEventService
+from app.service.webhooks import WebhookService
 from app.settings import RunnerMode, Settings
 from app.store.changes import ChangeStore
 from app.store.media import MediaStore
 from app.store.migrate import upgrade
+from app.store.revision import is_migrated
 from app.store.tiktok_events import TikTokEventStore
 
 
@@ -42,7 +45,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with assembled(settings, clock=clock) as house:
-            if house.database.is_sqlite:
+            if house.database.is_sqlite and not await is_migrated(house.database):
                 url = settings.database_url.get_secret_value()
                 await asyncio.to_thread(upgrade, url)
             services = app.state.services = services_of(house, stop)
@@ -84,6 +87,7 @@ def services_of(house: House, stop: asyncio.Event) -> Services:
         keys=KeyService(store=house.keys, clock=clock),
         tiktok_events=_tiktok_events(house),
         media=_media(house),
+        webhooks=_webhooks(house),
         metrics=house.figures,
         tick=partial(house.runner.tick, budget=settings.tick_budget_seconds, stop=stop),
         health=house.health,
@@ -103,6 +107,17 @@ def _tiktok_events(house: House) -> TikTokEventService:
         client_secret=secret.get_secret_value() if secret else None,
         on_hint=house.runner.look_again,
         metrics=house.metrics,
+    )
+
+
+def _webhooks(house: House) -> WebhookService:
+    return WebhookService(
+        store=house.webhooks,
+        courier=make_courier(house.settings),
+        render=partial(render_event, house.settings),
+        clock=house.clock,
+        on_due=house.runner.tell,
+        allow_private_urls=house.settings.allow_private_urls,
     )
 
 

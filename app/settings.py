@@ -138,6 +138,13 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
 
+    webhook_timeout_seconds: Seconds = 15
+    # Three days in all, as the Standard Webhooks specification suggests.
+    webhook_retry_seconds: Steps = (
+        *(5, 300, 1800, 7200, 18_000),
+        *(36_000, 50_400, 72_000, 86_400),
+    )
+
     cors_origins: Words = ()
     allow_private_urls: bool = False
     log_format: LogFormat = LogFormat.CONSOLE

@@ -20,6 +20,7 @@ from app.api import (
     project_jobs,
     stream,
     tiktok_webhook,
+    webhooks,
 )
 from app.api.auth import ApiKeyWall
 from app.api.middleware import REQUEST_ID, BodyLimit, ErrorWall, RequestContext
@@ -33,6 +34,7 @@ _ROUTERS: Final = (
     accounts.router,
     oauth.router,
     cron.router,
+    webhooks.router,
     tiktok_webhook.router,
     media.router,
     ops.router,

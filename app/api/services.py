@@ -17,6 +17,7 @@ from app.service.keys import KeyService
 from app.service.media import MediaService
 from app.service.metrics import MetricsService
 from app.service.tiktok_events import TikTokEventService
+from app.service.webhooks import WebhookService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Services:
     connect: ConnectService
     keys: KeyService
     tiktok_events: TikTokEventService
+    webhooks: WebhookService
     media: MediaService | None  # None: the gateway is off
     metrics: MetricsService
     tick: Callable[[], Awaitable[TickReport]]

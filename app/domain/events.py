@@ -1,5 +1,6 @@
 """What frontends are told, and which changes of a job are worth telling. Pure."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.account import Account
@@ -28,8 +29,15 @@ class EventStatus(StrEnum):
     FAILED = "failed"  # given up; a replay sends it again
 
 
-Told = Job | Account | None
-"""What an event shows: a job or an account as it stood, nothing for a test."""
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What a test event shows: only whose endpoint it is."""
+
+    project_id: str
+
+
+Told = Job | Account | Tested
+"""What an event shows: a job or an account as it stood when the event was written."""
 
 
 def events_of(job: Job, change: Transition) -> tuple[EventType, ...]:

@@ -10,7 +10,9 @@ from enum import StrEnum
 from hashlib import sha256
 from hmac import digest
 from typing import Final
+from urllib.parse import urlsplit
 
+from app.domain.asset_url import problem_with_url
 from app.domain.events import EventStatus, EventType
 
 PREFIX: Final = "whsec_"
@@ -28,6 +30,7 @@ FORMER_SECRET_SIGNS: Final = timedelta(hours=24)
 DISABLED_AFTER: Final = timedelta(days=5)
 """After so long with nothing but failures an endpoint is left alone."""
 
+HTTPS_PORT: Final = 443
 GONE: Final = 410
 """With this status a receiver asks never to be called again."""
 
@@ -85,6 +88,20 @@ class Sent:
     at: datetime
     status: int | None  # of HTTP; None: there was no answer
     error: str | None  # None: delivered
+
+
+def problem_with_endpoint(url: str, *, allow_private: bool = False) -> str | None:
+    """Say why a URL cannot be called, None if it can.
+
+    ``allow_private`` lets http, addresses and every port pass, for tests and the demo.
+    """
+    if not url.isascii():
+        return "must be ASCII: write the host in punycode and the rest in %-escapes"
+    if problem := problem_with_url(url, allow_private=allow_private):
+        return problem
+    if not allow_private and urlsplit(url).port not in {None, HTTPS_PORT}:
+        return f"must use port {HTTPS_PORT}"
+    return None
 
 
 def problem_with_secret(text: str) -> str | None:

@@ -11,6 +11,7 @@ from app.metrics.duplicates import DuplicateMetrics, Prevented
 from app.metrics.posts import PostMetrics
 from app.metrics.queue import QueueMetrics
 from app.metrics.tiktok import TikTokMetrics
+from app.metrics.webhooks import WebhookMetrics
 from app.store.claims import Claimed
 
 __all__ = ["Metrics", "Prevented"]
@@ -25,6 +26,7 @@ class Metrics:
         self.duplicates = DuplicateMetrics(self.registry)
         self.tiktok = TikTokMetrics(self.registry)
         self.queue = QueueMetrics(self.registry)
+        self.webhooks = WebhookMetrics(self.registry)
         ProcessCollector(registry=self.registry)
 
     def claim(self, claimed: Claimed, ended: Collection[Transition]) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
 
 import structlog
 
@@ -13,6 +15,16 @@ from app.domain.waiting import first
 
 log = structlog.get_logger(__name__)
 
+GATHER_SECONDS: Final = 0.1
+"""How long a hint is left alone, so that a burst of them costs one pass."""
+
+
+class Hint(StrEnum):
+    """Why a chore should begin its next pass at once."""
+
+    TIKTOK = "tiktok"  # TikTok has told of something
+    OUTBOX = "outbox"  # a frontend may have to be told of something
+
 
 @dataclass(frozen=True, slots=True)
 class Chore:
@@ -21,7 +33,9 @@ class Chore:
     name: str
     every: float  # seconds
     run: Callable[[], Awaitable[object]]
-    prompt: bool = False  # whether a hint lets it begin at once
+    prompted_by: Hint | None = None
+    prompt: asyncio.Event = field(default_factory=asyncio.Event)
+    follows_jobs: bool = False  # whether a tick's jobs give it more to do
 
 
 class Chores:
@@ -30,13 +44,12 @@ class Chores:
     def __init__(self, chores: tuple[Chore, ...], clock: Clock) -> None:
         self._chores = chores
         self._clock = clock
-        self._hurried = {chore.name: asyncio.Event() for chore in chores}
 
-    def hurry(self) -> None:
-        """Let the chores that can be prompt begin their next pass now."""
+    def hurry(self, hint: Hint) -> None:
+        """Let the chores that a hint is for begin their next pass now."""
         for chore in self._chores:
-            if chore.prompt:
-                self._hurried[chore.name].set()
+            if chore.prompted_by is hint:
+                chore.prompt.set()
 
     @asynccontextmanager
     async def going(self) -> AsyncIterator[None]:
@@ -50,18 +63,28 @@ class Chores:
 
         What is not done then is broken off; the next tick goes on with it.
         """
-        async with _background(map(_pass, self._chores)) as tasks:
+        jobs_ended = asyncio.Event()
+        passes = (_once(chore, jobs_ended) for chore in self._chores)
+        async with _background(passes) as tasks:
             yield
+            jobs_ended.set()
             if tasks:
                 await asyncio.wait(tasks, timeout=max(0.0, seconds_left()))
 
     async def _repeat(self, chore: Chore) -> None:
         while True:
-            self._hurried[chore.name].clear()
+            chore.prompt.clear()
             await _pass(chore)
-            await first(
-                self._hurried[chore.name].wait(), self._clock.sleep(chore.every)
-            )
+            await first(chore.prompt.wait(), self._clock.sleep(chore.every))
+            if chore.prompt.is_set():
+                await self._clock.sleep(GATHER_SECONDS)
+
+
+async def _once(chore: Chore, jobs_ended: asyncio.Event) -> None:
+    await _pass(chore)
+    if chore.follows_jobs:
+        await jobs_ended.wait()
+        await _pass(chore)
 
 
 async def _pass(chore: Chore) -> None:

@@ -10,6 +10,7 @@ import structlog
 
 from app.domain.clock import Clock
 from app.store.retention import FIRST_ID, Batch, Pruned, RetentionStore
+from app.store.webhooks import WebhookStore
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +22,9 @@ BATCH: Final = 200
 
 PAUSE_SECONDS: Final = 0.1
 """How long others have the database for themselves between two batches."""
+
+EVENTS_KEPT: Final = timedelta(days=30)
+"""How long a frontend can ask for what it was told."""
 
 LEFTOVERS_KEPT: Final = timedelta(days=1)
 """How long something is kept that has lost its meaning."""
@@ -64,4 +68,18 @@ class Pruner:
             count, last_id = count + batch.count, batch.last_id
             if batch.count < BATCH:
                 return count
+            await self.clock.sleep(PAUSE_SECONDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookPruner:
+    """Deletes what frontends were told long ago; whatever else is kept."""
+
+    store: WebhookStore
+    clock: Clock
+
+    async def run_due(self) -> None:
+        """Make one pass, batch by batch; raises StoreUnavailable."""
+        before = self.clock.now() - EVENTS_KEPT
+        while await self.store.prune(before=before, limit=BATCH) == BATCH:
             await self.clock.sleep(PAUSE_SECONDS)

@@ -17,7 +17,7 @@ from app.domain.outcome import Abandoned
 from app.domain.transition import Transition
 from app.domain.waiting import first
 from app.metrics import Metrics
-from app.runner.chores import Chores
+from app.runner.chores import Chores, Hint
 from app.runner.crew import Crew, Rules
 from app.runner.live import Tools
 from app.runner.report import Tally, TickReport
@@ -80,8 +80,12 @@ class Runner:
 
     def look_again(self) -> None:
         """Say that TikTok may have news of jobs, over or not; only a hint."""
-        self._chores.hurry()
+        self._chores.hurry(Hint.TIKTOK)
         self.wake()
+
+    def tell(self) -> None:
+        """Say that a frontend may have to be told of something; only a hint."""
+        self._chores.hurry(Hint.OUTBOX)
 
     async def tick(
         self, *, budget: float, stop: asyncio.Event | None = None
@@ -166,6 +170,8 @@ class Runner:
         )
         tally.claim(claimed)
         self._metrics.claim(claimed, ended.values())
+        if claimed.failed:
+            self.tell()
         for job in claimed.jobs:
             crew.start(job, until=time.until if time else None)
         return bool(claimed.jobs or claimed.failed)
@@ -212,7 +218,8 @@ class Runner:
 
     def _crew(self) -> tuple[Tally, Crew]:
         tally = Tally()
-        crew = Crew(self._tools, self._rules, watch=Books(tally, self._metrics))
+        books = Books(tally, self._metrics, on_news=self.tell)
+        crew = Crew(self._tools, self._rules, watch=books)
         self._crews.add(crew)
         return tally, crew
 

@@ -1,6 +1,6 @@
 """Who is told of attempts and changes nothing about them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -33,11 +33,17 @@ class Watch(Protocol):
 
 
 class Books:
-    """Keeps a run's tally and the process's metrics, and writes the log."""
+    """Keeps a run's tally and the process's metrics, and writes the log.
 
-    def __init__(self, tally: Tally, metrics: Metrics) -> None:
+    ``on_news`` hears of attempts that a frontend may have to be told of.
+    """
+
+    def __init__(
+        self, tally: Tally, metrics: Metrics, *, on_news: Callable[[], None]
+    ) -> None:
         self._tally = tally
         self._metrics = metrics
+        self._on_news = on_news
 
     @contextmanager
     def attempt(self, job: Job) -> Iterator[None]:
@@ -52,6 +58,8 @@ class Books:
         """Count what an attempt came to, and say so."""
         self._tally.end(outcome, change)
         self._metrics.end(job, change)
+        if change.entry is not None:  # being put off is no news
+            self._on_news()
         error = change.last_error if change.entry is not None else None
         log.info(
             "attempt over",

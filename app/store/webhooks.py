@@ -38,6 +38,15 @@ class Replay:
     failed_only: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What putting an endpoint came to."""
+
+    endpoint: Endpoint
+    created: bool
+    uses_fresh: bool  # the secret that was made up for the case
+
+
 class WebhookStore:
     """One endpoint per project; each method is one transaction."""
 
@@ -53,11 +62,11 @@ class WebhookStore:
         secret: str | None,
         fresh: str,
         now: datetime,
-    ) -> tuple[Endpoint, bool]:
+    ) -> Put:
         """Set where a project is told, and call it again if it was disabled.
 
         Without a secret it keeps the one that it has; one that has none, or none that
-        a key opens, gets the ``fresh`` one. True if the fresh one is in use now.
+        a key opens, gets the ``fresh`` one.
         """
         values = {"url": url, **_ENABLED, "updated_at": now}
         async with self._database.write() as connection:
@@ -70,7 +79,9 @@ class WebhookStore:
             created = (await connection.execute(new)).rowcount == 1
             row = await _row(connection, project_id, lock=True)
             if created:
-                return self._rows.read(row, now=now), secret is None
+                return Put(
+                    self._rows.read(row, now=now), created=True, uses_fresh=not secret
+                )
             given = secret or (None if self._rows.is_readable(row) else fresh)
             secrets = {} if given is None else self._rows.rotated(row, given, now=now)
             after = await connection.execute(
@@ -80,7 +91,7 @@ class WebhookStore:
                 .returning(webhook_endpoints)
             )
             read = self._rows.read(after.mappings().one(), now=now)
-            return read, given is fresh
+            return Put(read, created=False, uses_fresh=given is fresh)
 
     async def get(self, project_id: str, *, now: datetime) -> Endpoint:
         """Return a project's endpoint; raises NotFound."""

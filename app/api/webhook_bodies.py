@@ -1,0 +1,82 @@
+"""What frontends are sent: the body of each event."""
+
+from datetime import datetime
+from typing import Literal, assert_never
+
+from pydantic import Field
+
+from app.api.accounts import AccountAnswer
+from app.api.fields import Answer, Timestamp
+from app.api.job_answers import JobAnswer
+from app.domain.account import Account
+from app.domain.events import EventType, Tested, Told
+from app.domain.job import Job
+from app.service.words import notice
+
+
+class JobEvent(Answer):
+    """Something happened to a job."""
+
+    type: Literal[
+        "job.posted", "job.failed", "job.unconfirmed", "job.retrying", "job.at_risk"
+    ]
+    timestamp: Timestamp = Field(description="When it happened")
+    data: JobAnswer = Field(
+        description="The job as `GET /v1/jobs/{id}` showed it at that moment"
+    )
+
+
+class AccountEvent(Answer):
+    """An account has to be connected again."""
+
+    type: Literal["account.reconnect_required"]
+    timestamp: Timestamp = Field(description="When it happened")
+    data: AccountAnswer = Field(description="The account, without its tokens")
+
+
+class TestData(Answer):
+    """Nothing but whose endpoint it is."""
+
+    project_id: str
+    message: str = "This is a test; nothing happened."
+
+
+class TestEvent(Answer):
+    """Sent on request, to see whether the endpoint works."""
+
+    type: Literal["webhook.test"]
+    timestamp: Timestamp
+    data: TestData
+
+
+def body_of(
+    kind: EventType, at: datetime, told: Told, *, run_by_cron: bool = False
+) -> bytes:
+    """Write an event's body; the same event gives the same bytes at every try."""
+    return _event(kind, at, told, run_by_cron).model_dump_json(by_alias=True).encode()
+
+
+def _event(
+    kind: EventType,
+    at: datetime,
+    told: Told,
+    run_by_cron: bool,
+) -> Answer:
+    match told:
+        case Job():
+            text = notice(told, run_by_cron=run_by_cron, now=at)
+            shown = JobAnswer.of(told, notice=text)
+            return JobEvent.model_validate(
+                {"type": str(kind), "timestamp": at, "data": shown}
+            )
+        case Account():
+            return AccountEvent(
+                type="account.reconnect_required",
+                timestamp=at,
+                data=AccountAnswer.of(told),
+            )
+        case Tested(project_id=project_id):
+            data = TestData(project_id=project_id)
+            return TestEvent(type="webhook.test", timestamp=at, data=data)
+        case _:
+            assert_never(told)
