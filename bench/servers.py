@@ -138,16 +138,24 @@ class Program:
 
 @asynccontextmanager
 async def program(
-    *arguments: str, env: Mapping[str, str] | None = None, says: bool = False
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    says: bool = False,
+    quiet: bool = False,
 ) -> AsyncIterator[Program]:
-    """Run this Python with such arguments, away from any .env; SIGTERM ends it."""
+    """Run this Python with such arguments, away from any .env; SIGTERM ends it.
+
+    One that ``says`` something is read; the log of a ``quiet`` one goes nowhere.
+    """
+    nowhere = asyncio.subprocess.DEVNULL
     with TemporaryDirectory() as folder:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
-            stdout=asyncio.subprocess.PIPE if says else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if says else nowhere,
+            stderr=nowhere if quiet else None,
         )
         try:
             yield Program(process)
