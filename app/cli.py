@@ -151,7 +151,7 @@ def keys_revoke(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
 @accounts.command("reencrypt")
 def accounts_reencrypt() -> None:
-    """Encrypt every token with the first key and print the counts as JSON.
+    """Encrypt every token and secret with the first key; print the counts as JSON.
 
     After that the other TOKEN_ENCRYPTION_KEYS can go. An unreadable account has to be
     connected again.

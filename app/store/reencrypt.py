@@ -1,9 +1,10 @@
-"""Key rotation: seal every token anew with the first key."""
+"""Key rotation: seal every token and every webhook secret anew with the first key."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import Column, Table, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import TokenUnreadable
@@ -12,54 +13,77 @@ from app.store.engine import Database
 from app.store.rows import Row
 from app.store.tables import accounts
 from app.store.vault import Vault
+from app.store.webhook_rows import EndpointRows
+from app.store.webhook_tables import webhook_endpoints
 
 _PAGE: Final = 200  # rows whose locks one transaction holds
-_accounts = accounts.c
-_name = tuple_(_accounts.project_id, _accounts.platform)
+
+Reseal = Callable[[Row], dict[str, str]]
+"""Writes a row's secrets anew, if that is needed; raises TokenUnreadable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reencrypted:
-    """What one pass over all tokens came to."""
+    """What one pass over all secrets came to."""
 
     accounts: int = 0  # sealed anew
     unreadable: int = 0  # no key opens them: these have to be connected again
+    webhooks: int = 0  # sealed anew
+    unreadable_webhooks: int = 0  # these have to be put again
 
 
 async def reencrypt(database: Database, vault: Vault) -> Reencrypted:
     """Seal with the first key what another one sealed; the others can go then."""
-    rows_of = AccountRows(vault)
-    done = unreadable = 0
-    after: tuple[str, str] | None = None
+    tokens, lost_tokens = await _reseal_all(
+        database, accounts, AccountRows(vault).resealed
+    )
+    secrets, lost_secrets = await _reseal_all(
+        database, webhook_endpoints, EndpointRows(vault).resealed
+    )
+    return Reencrypted(tokens, lost_tokens, secrets, lost_secrets)
+
+
+async def _reseal_all(
+    database: Database, table: Table, resealed: Reseal
+) -> tuple[int, int]:
+    """Go through a table by its primary key; count what was sealed and what is lost."""
+    key = list(table.primary_key)
+    done = lost = 0
+    after: tuple[str, ...] | None = None
     while True:
         async with database.write() as connection:
-            page = await _page(connection, after)
+            page = await _page(connection, table, key, after=after)
             for row in page:
                 try:
-                    done += await _reseal(connection, row, rows_of.resealed(row))
+                    values = resealed(row)
                 except TokenUnreadable:
-                    unreadable += 1
+                    lost += 1
+                else:
+                    done += await _reseal(connection, table, row, values=values)
         if not page:
-            return Reencrypted(done, unreadable)
-        after = page[-1]["project_id"], page[-1]["platform"]
+            return done, lost
+        after = tuple(page[-1][column.name] for column in key)
 
 
 async def _page(
-    connection: AsyncConnection, after: tuple[str, str] | None
+    connection: AsyncConnection,
+    table: Table,
+    key: list[Column[str]],
+    *,
+    after: tuple[str, ...] | None,
 ) -> list[Row]:
-    order = _accounts.project_id, _accounts.platform
-    statement = select(accounts).order_by(*order).limit(_PAGE).with_for_update()
+    statement = select(table).order_by(*key).limit(_PAGE).with_for_update()
     if after is not None:
-        statement = statement.where(_name > after)
+        statement = statement.where(tuple_(*key) > after)
     return list((await connection.execute(statement)).mappings().all())
 
 
 async def _reseal(
-    connection: AsyncConnection, row: Row, values: dict[str, str]
+    connection: AsyncConnection, table: Table, row: Row, *, values: dict[str, str]
 ) -> bool:
     if not values:
         return False
-    # The page's locks keep a refresh from writing a newer pair in between.
-    named = _name == (row["project_id"], row["platform"])
-    await connection.execute(update(accounts).where(named).values(values))
+    # The page's locks keep a newer secret from being written in between.
+    named = [column == row[column.name] for column in table.primary_key]
+    await connection.execute(update(table).where(*named).values(values))
     return True
