@@ -125,30 +125,27 @@ class _Reader:
     def __init__(self, store: ChangeStore, now: datetime) -> None:
         self._store = store
         self._seen: dict[str, datetime] = {}
-        self._projects: frozenset[str] = frozenset()
         self._looked_at = now
 
     async def look(self, listeners: frozenset[Listener], *, now: datetime) -> None:
         """Tell every listener what is new to it; raises StoreUnavailable."""
-        projects = frozenset(each.project_id for each in listeners)
-        await self._tell(listeners, projects, now)
+        await self._tell(listeners, now)
         for listener in listeners:
             if not listener.greeted:
                 await self._greet(listener, now)
         self._looked_at = now
 
-    async def _tell(
-        self, listeners: frozenset[Listener], projects: frozenset[str], now: datetime
-    ) -> None:
+    async def _tell(self, listeners: frozenset[Listener], now: datetime) -> None:
         floor = min(self._looked_at, now) - OVERLAP
+        projects = {each.project_id for each in listeners}
         found = await self._store.since(floor, projects, limit=MAX_CHANGES)
+        # What changed before a listener came is in the list that it reads.
+        live = [each for each in listeners if each.greeted]
+        watched = {each.project_id for each in live}
         unseen = [each for each in found if self._seen.get(each.job_id) != each.at]
-        # Of a project that nobody watched until now, everything would be unseen.
-        news = [each for each in unseen if each.project_id in self._projects]
-        jobs = await self._store.jobs({each.job_id for each in news})
-        for listener in listeners:
-            if not listener.greeted:
-                continue
+        news = {each.job_id for each in unseen if each.project_id in watched}
+        jobs = await self._store.jobs(news)
+        for listener in live:
             if len(news) == MAX_CHANGES:
                 listener.resync(now=now)
             else:
@@ -156,7 +153,6 @@ class _Reader:
                 listener.tell(mine, now=now)
         self._remember(found, floor)
         self._seen |= {job.id: job.updated_at for job in jobs}
-        self._projects = projects
 
     async def _greet(self, listener: Listener, now: datetime) -> None:
         resumed = await self._catch_up(listener, now)

@@ -27,6 +27,7 @@ from app.service.feed import (
     Ready,
     Resync,
     Told,
+    _Reader,
 )
 from app.store.changes import ChangeStore
 from app.store.engine import Database
@@ -143,7 +144,7 @@ async def test_a_change_that_comes_late_is_told(watched: Watched) -> None:
         await watched.told(listener)
         await watched.change(prompt)
         assert (await watched.told_job(listener)).id == prompt.id
-        await watched.change(job, watched.clock.now() - OVERLAP / 2)
+        await watched.change(job, watched.clock.now() - timedelta(seconds=15))
         assert (await watched.told_job(listener)).id == job.id
 
 
@@ -325,6 +326,20 @@ async def test_a_broken_reader_leaves_nobody_waiting(
         monkeypatch.undo()
     async with watched.listen() as listener:
         assert isinstance(await watched.told(listener), Ready)
+
+
+async def test_what_was_seen_long_ago_is_forgotten(watched: Watched) -> None:
+    """A reader's memory holds what the next looks could see again, and no more."""
+    reader = _Reader(ChangeStore(watched.database), NOW)
+    listener = Listener("proj_1", since=None, until=NOW)
+    await store_job(watched.database, updated_at=NOW)
+    for later, remembered in (
+        (timedelta(0), 1),
+        (OVERLAP + SECOND, 1),
+        (2 * OVERLAP + SECOND, 0),
+    ):
+        await reader.look(frozenset({listener}), now=NOW + later)
+        assert len(reader._seen) == remembered
 
 
 async def test_a_project_has_to_be_named_and_ones_own(watched: Watched) -> None:
