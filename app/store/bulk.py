@@ -43,7 +43,7 @@ class Given:
         """Return the parameters that stand for these rows, of which there is one."""
         if self._is_sqlite:
             return {"given": json.dumps([self._as_stored(row) for row in rows])}
-        lists = zip(*rows, strict=True)
+        lists = map(_dense, zip(*rows, strict=True))
         return dict(zip(map(_parameter, self._types), lists, strict=True))
 
     def _lists(self) -> FromClause:
@@ -66,6 +66,11 @@ class Given:
     def _as_stored(self, row: Sequence[Any]) -> list[Any]:
         pairs = zip(row, self._writers, strict=True)
         return [value if write is None else write(value) for value, write in pairs]
+
+
+def _dense(values: Sequence[Any]) -> Sequence[Any] | None:
+    # unnest() fills up with NULL what is shorter than the rest, or not there at all.
+    return None if all(value is None for value in values) else values
 
 
 def _parameter(name: str) -> str:

@@ -3,10 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import CTE, Update, case, func, literal, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    any_,
+    case,
+    func,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.job import Job, JobStatus
 from app.domain.transition import Transition
@@ -64,12 +75,9 @@ class ClaimStore:
         out; the decision commits together with the claim. ``due_by`` leaves out what
         falls due later than that.
         """
-        statement = _claim(
-            now=now,
-            due_by=due_by or now,
-            lease_until=now + self._lease,
-            limit=limit,
-            worker=worker,
+        due_by = due_by or now
+        statement = self._claim(
+            _due(due_by, limit), now=now, due_by=due_by, worker=worker
         )
         async with self._database.write() as connection:
             rows = (await connection.execute(statement)).mappings().all()
@@ -134,38 +142,39 @@ class ClaimStore:
         """
         return await self._ends.write(job, change, now=now)
 
-
-def _claim(
-    *,
-    now: datetime,
-    due_by: datetime,
-    lease_until: datetime,
-    limit: int,
-    worker: str,
-) -> Update:
-    due = _due(due_by, limit)
-    began = literal(now, UtcDateTime())  # inside CASE no column lends its type
-    was_processing = _jobs.status == JobStatus.PROCESSING
-    return (
-        update(schedule_jobs)
-        .where(_jobs.id.in_(select(due.c.id)), _jobs.next_attempt_at <= due_by)
-        .values(
-            status=JobStatus.PROCESSING,
-            claim_token=uuid4().hex,
-            claimed_by=worker,
-            claimed_at=now,
-            # A processing job without a token was handed on; with one, abandoned.
-            abandoned_by=case((_jobs.claim_token.is_not(None), _jobs.claimed_by)),
-            attempt_started_at=case(
-                (was_processing, func.coalesce(_jobs.attempt_started_at, began)),
-                else_=began,
-            ),
-            # Visibility time-out: the lease's end is when it may be claimed again.
-            next_attempt_at=lease_until,
-            updated_at=now,
+    def _claim(
+        self, due: CTE, *, now: datetime, due_by: datetime, worker: str
+    ) -> ReturningUpdate[Any]:
+        began = literal(now, UtcDateTime())  # inside CASE no column lends its type
+        was_processing = _jobs.status == JobStatus.PROCESSING
+        return (
+            update(schedule_jobs)
+            .where(self._among(due), _jobs.next_attempt_at <= due_by)
+            .values(
+                status=JobStatus.PROCESSING,
+                claim_token=uuid4().hex,
+                claimed_by=worker,
+                claimed_at=now,
+                # Processing without a token was handed on; with one, abandoned.
+                abandoned_by=case((_jobs.claim_token.is_not(None), _jobs.claimed_by)),
+                attempt_started_at=case(
+                    (was_processing, func.coalesce(_jobs.attempt_started_at, began)),
+                    else_=began,
+                ),
+                # Visibility time-out: the lease's end is when it may be claimed again.
+                next_attempt_at=now + self._lease,
+                updated_at=now,
+            )
+            .returning(schedule_jobs)
         )
-        .returning(schedule_jobs)
-    )
+
+    def _among(self, due: CTE) -> ColumnElement[bool]:
+        ids = select(due.c.id)
+        if self._database.is_sqlite:
+            return _jobs.id.in_(ids)
+        # Of an array Postgres looks each id up in the index. A join it plans by the
+        # table's statistics, which a busy queue outruns: it then reads all rows.
+        return _jobs.id == any_(func.array(ids.scalar_subquery()))
 
 
 def _due(due_by: datetime, limit: int) -> CTE:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import FromClause, Insert, Text, insert, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.job import AttemptRecord, Job
 from app.domain.transition import Transition, applied
@@ -106,7 +107,7 @@ def _row(end: _End) -> tuple[Any, ...]:
     return (end.job.id, end.job.claim_token, *changed_values(end.after))
 
 
-def _update(given: FromClause) -> Any:  # noqa: ANN401  ReturningUpdate[…]
+def _update(given: FromClause) -> ReturningUpdate[Any]:
     new = given.c
     return (
         update(schedule_jobs)

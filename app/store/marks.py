@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Boolean, FromClause, Text, and_, or_, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.job import Job
 from app.store.bulk import Given
@@ -97,7 +98,7 @@ def _row(mark: Mark) -> tuple[Any, ...]:
     return (*guards, *_marked(mark.after))
 
 
-def _statement(given: FromClause) -> Any:  # noqa: ANN401  ReturningUpdate[…]
+def _statement(given: FromClause) -> ReturningUpdate[Any]:
     new = given.c
     return (
         update(schedule_jobs)

@@ -1,9 +1,10 @@
 """Between database rows and the domain's values."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from operator import itemgetter
+from typing import Any, Final, TypeVar
 
 from app.domain.job import (
     AttemptRecord,
@@ -21,50 +22,19 @@ from app.domain.readiness import Problem, Readiness
 Row = Mapping[Any, Any]
 E = TypeVar("E")
 
-_PLAIN = (
-    "id",
-    "project_id",
-    "platform",
-    "asset_id",
-    "asset_url",
-    "scheduled_for",
-    "post_now",
-    "idempotency_key",
-    "attempts",
-    "max_attempts",
-    "next_attempt_at",
-    "created_at",
-    "updated_at",
-    "claim_token",
-    "claimed_by",
-    "claimed_at",
-    "attempt_started_at",
-    "attempt_number",
-    "init_sent_at",
-    "publish_id",
-    "publish_started_at",
-    "media_token",
-    "confirm_at",
-    "confirm_tries",
-    "readiness_at",
-    "post_id",
-    "post_url",
-    "posted_at",
-)
+_names = tuple(field.name for field in fields(Job))
+_columns = itemgetter(*_names)
 
 
 def job_from_row(row: Row) -> Job:
     """Read a job."""
-    return Job(
-        **{name: row[name] for name in _PLAIN},
-        post=post_from_json(row["post"]),
-        status=JobStatus(row["status"]),
-        failure_reason=_maybe(FailureReason, row["failure_reason"]),
-        waiting_for=_maybe(WaitingFor, row["waiting_for"]),
-        delivery=_maybe(Delivery, row["delivery"]),
-        last_error=error_from_json(row["last_error"]),
-        readiness=readiness_from_json(row["readiness"]),
-    )
+    values = dict(zip(_names, _columns(row), strict=True))
+    values["post"] = post_from_json(values["post"])
+    values["status"] = JobStatus(values["status"])
+    for name, read in _READ_UNLESS_NULL:
+        if values[name] is not None:
+            values[name] = read(values[name])
+    return Job(**values)
 
 
 def post_to_json(post: Post) -> dict[str, Any]:
@@ -90,10 +60,8 @@ def error_to_json(error: LastError | None) -> dict[str, Any] | None:
     return {**asdict(error), "at": error.at.astimezone(UTC).isoformat()}
 
 
-def error_from_json(data: Mapping[str, Any] | None) -> LastError | None:
+def error_from_json(data: Mapping[str, Any]) -> LastError:
     """Read an error from a JSON column."""
-    if data is None:
-        return None
     return LastError(
         **{
             **data,
@@ -113,14 +81,21 @@ def readiness_to_json(readiness: Readiness | None) -> dict[str, Any] | None:
     }
 
 
-def readiness_from_json(data: Mapping[str, Any] | None) -> Readiness | None:
+def readiness_from_json(data: Mapping[str, Any]) -> Readiness:
     """Read what a look ahead of time found from a JSON column."""
-    if data is None:
-        return None
     return Readiness(
         checked_at=datetime.fromisoformat(data["checked_at"]),
         problems=tuple(Problem(**problem) for problem in data["problems"]),
     )
+
+
+_READ_UNLESS_NULL: Final[tuple[tuple[str, Callable[[Any], Any]], ...]] = (
+    ("failure_reason", FailureReason),
+    ("waiting_for", WaitingFor),
+    ("delivery", Delivery),
+    ("last_error", error_from_json),
+    ("readiness", readiness_from_json),
+)
 
 
 def attempt_from_row(row: Row) -> AttemptRecord:

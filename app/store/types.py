@@ -1,5 +1,6 @@
 """Column types that behave alike on both databases."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +32,16 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("a time without an offset reached the database")
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def result_processor(
+        self,
+        dialect: Dialect,
+        coltype: object,
+    ) -> Callable[[Any], Any] | None:
+        """Take Postgres' times as they are: aware already, and many in a row."""
+        if dialect.name != "sqlite":
+            return None
+        return super().result_processor(dialect, coltype)
 
     def process_result_value(
         self,
