@@ -1,13 +1,13 @@
-"""How a connection comes to stand: look the name up, then race its addresses."""
+"""How a connection comes to stand: a host's addresses, raced."""
 
 import asyncio
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from socket import SOCK_STREAM
 from typing import Final
 
 from app.tiktok.connection import Connection
+from app.tiktok.names import Names
 
 HEAD_START_SECONDS: Final = 0.25
 """What an address gets before the next one is tried beside it.
@@ -25,27 +25,20 @@ class Peer:
     tls: ssl.SSLContext | None  # None: no TLS
 
 
-async def dial(peer: Peer) -> Connection:
+async def dial(peer: Peer, names: Names) -> Connection:
     """Open a connection, its TLS handshake included.
 
     Raises what the resolver, the system or TLS raises, mostly OSErrors. However it
     ends, cancelled too, no socket but the returned one stays open.
     """
-    addresses = await _look_up(peer)
-    if len(addresses) == 1:
-        return await _open(addresses[0], peer)
-    race = _Race(peer)
+    addresses = await names.addresses(peer.host)
     try:
-        return await race.run(addresses)
-    finally:
-        race.end()
-
-
-async def _look_up(peer: Peer) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(
-        peer.host, peer.port, type=SOCK_STREAM
-    )
-    return list(dict.fromkeys(str(address[4][0]) for address in found))
+        if len(addresses) == 1:
+            return await _open(addresses[0], peer)
+        return await _Race(peer).run(addresses)
+    except OSError:
+        names.forget(peer.host)
+        raise
 
 
 async def _open(address: str, peer: Peer) -> Connection:
@@ -65,30 +58,35 @@ class _Race:
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self._running: set[asyncio.Task[Connection]] = set()
+        self._failure: BaseException = OSError("no address")
 
     async def run(self, addresses: Sequence[str]) -> Connection:
         """Return the first connection that stands; raise the last failure if none."""
-        failure: BaseException = OSError("no address")
-        waiting = list(reversed(addresses))
-        while waiting or self._running:
-            if waiting:
-                self._running.add(asyncio.create_task(_open(waiting.pop(), self._peer)))
-            ended, self._running = await asyncio.wait(
-                self._running,
-                timeout=HEAD_START_SECONDS if waiting else None,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            for task in ended:
-                if (error := task.exception()) is not None:
-                    failure = error
-            winners = [task.result() for task in ended if task.exception() is None]
-            if winners:
-                for late in winners[1:]:
-                    late.close()
-                return winners[0]
-        raise failure
+        try:
+            for address in addresses:
+                self._running.add(asyncio.create_task(_open(address, self._peer)))
+                if winner := await self._winner(within=HEAD_START_SECONDS):
+                    return winner
+            while self._running:
+                if winner := await self._winner(within=None):
+                    return winner
+            raise self._failure
+        finally:
+            self._end()
 
-    def end(self) -> None:
+    async def _winner(self, *, within: float | None) -> Connection | None:
+        """Wait until one stands or fails, for so many seconds at most."""
+        ended, _ = await asyncio.wait(
+            self._running, timeout=within, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in ended:
+            self._running.discard(task)
+            if (failure := task.exception()) is None:
+                return task.result()
+            self._failure = failure
+        return None
+
+    def _end(self) -> None:
         """Give up what still runs; what stands in spite of that is hung up."""
         for task in self._running:
             task.add_done_callback(_hang_up)

@@ -17,6 +17,7 @@ from app.domain.clock import SystemClock
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.tiktok.answer import MAX_ANSWER_BYTES
+from app.tiktok.names import Names
 from app.tiktok.retry_after import parse_retry_after
 from app.tiktok.text import clean
 from app.tiktok.transport import Transport
@@ -30,7 +31,7 @@ _HEADERS: Final = (
 
 
 class Http:
-    """Opens sessions that share one SSL context; one per process."""
+    """Opens sessions, which share what is dear to get; one per process."""
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Http:
     ) -> None:
         self._transport = transport
         self._now = now or SystemClock().now
+        self._names = Names()
 
     @asynccontextmanager
     async def connect(self, base_url: str) -> AsyncIterator["Session"]:
@@ -48,8 +50,11 @@ class Http:
         Without httpx's client, which costs more than all the rest of a call and does
         nothing that TikTok asks for.
         """
-        async with self._transport or Transport(lambda: self._tls) as transport:
+        async with self._transport or self._fresh() as transport:
             yield Session(transport, base_url=base_url.rstrip("/"), now=self._now)
+
+    def _fresh(self) -> Transport:
+        return Transport(self._names, lambda: self._tls)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

@@ -17,6 +17,7 @@ import httpx
 from app.tiktok.answer import AnswerReader
 from app.tiktok.connection import Connection
 from app.tiktok.dial import Peer, dial
+from app.tiktok.names import Names
 
 KEEP_ALIVE_SECONDS: Final = 30.0  # outlasts the pause between two polls
 
@@ -31,8 +32,9 @@ class Transport(httpx.AsyncBaseTransport):
     ``fresh`` among a request's extensions it meets no connection that was used before.
     """
 
-    def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
-        """Take what gives the context, which is asked for only where TLS is spoken."""
+    def __init__(self, names: Names, tls: Callable[[], ssl.SSLContext]) -> None:
+        """Take what all share; ``tls`` is called only where TLS is spoken."""
+        self._names = names
         self._tls = tls
         self._kept: Connection | None = None
         self._kept_until = 0.0  # the loop's time
@@ -68,7 +70,7 @@ class Transport(httpx.AsyncBaseTransport):
         if connection is None:
             try:
                 async with asyncio.timeout_at(ends_at):
-                    connection = await dial(peer)
+                    connection = await dial(peer, self._names)
             except TimeoutError as error:
                 raise httpx.ConnectTimeout("no connection in time") from error
             except OSError as error:

@@ -14,7 +14,11 @@ Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def serving(
-    script: Script, *, ssl: SSLContext | None = None
+    script: Script,
+    *,
+    ssl: SSLContext | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
 ) -> AsyncIterator[str]:
     """Run a script for each connection; give the base URL."""
     running: set[asyncio.Task[None]] = set()
@@ -33,10 +37,10 @@ async def serving(
             running.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=ssl)
+    server = await asyncio.start_server(handle, host, port, ssl=ssl)
     port = server.sockets[0].getsockname()[1]
     try:
-        yield f"{'https' if ssl else 'http'}://127.0.0.1:{port}"
+        yield f"{'https' if ssl else 'http'}://{host}:{port}"
     finally:
         server.close()
         for task in tuple(running):

@@ -12,9 +12,9 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
-    """Run on both loops that ship: the connection is built on what they have in common.
+    """Run on both loops: a connection is built on what they have in common.
 
-    uvicorn takes uvloop by itself, and a program that embeds the runner takes asyncio's.
+    The commands take uvloop where there is one; Windows has asyncio's alone.
     """
     return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
 
