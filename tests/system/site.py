@@ -60,7 +60,7 @@ class Site:
 
         Nobody is told of it: a runner finds it in the table.
         """
-        await self._connect(project)
+        await self.connect(project)
         job, _ = await self.house.jobs.add(
             NewJob(
                 project_id=project,
@@ -74,6 +74,24 @@ class Site:
             now=datetime.now(UTC),
         )
         return job
+
+    async def connect(
+        self, project: str, *, lives: timedelta = timedelta(hours=2)
+    ) -> None:
+        """Connect a project to an account of its own; its token lives so long."""
+        pair = add_account(self.tiktok.sandbox, NewPerson(open_id=project))
+        now = datetime.now(UTC)
+        grant = Grant(
+            access_token=str(pair["accessToken"]),
+            refresh_token=str(pair["refreshToken"]),
+            access_token_expires_at=now + lives,
+            refresh_token_expires_at=now + timedelta(days=180),
+            scopes=("user.info.basic", "video.publish", "video.upload"),
+        )
+        account = NewAccount(
+            project_id=project, platform="tiktok", open_id=project, grant=grant
+        )
+        await self.house.accounts.put(account, now=now)
 
     async def ended(self, job: Job) -> Job:
         """Wait until a job is over, and return it."""
@@ -135,21 +153,6 @@ class Site:
                 rows = await connection.execute(text(f"SELECT t::text FROM {table} t"))
                 found[table] = "\n".join(rows.scalars()).encode()
         return found
-
-    async def _connect(self, project: str) -> None:
-        pair = add_account(self.tiktok.sandbox, NewPerson(open_id=project))
-        now = datetime.now(UTC)
-        grant = Grant(
-            access_token=str(pair["accessToken"]),
-            refresh_token=str(pair["refreshToken"]),
-            access_token_expires_at=now + timedelta(hours=2),
-            refresh_token_expires_at=now + timedelta(days=180),
-            scopes=("user.info.basic", "video.publish", "video.upload"),
-        )
-        account = NewAccount(
-            project_id=project, platform="tiktok", open_id=project, grant=grant
-        )
-        await self.house.accounts.put(account, now=now)
 
 
 @asynccontextmanager
