@@ -1,0 +1,59 @@
+"""A sender over real sockets, on a clock that a test sets."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from app.api.webhook_bodies import body_of
+from app.metrics import Metrics
+from app.outbound import Outbound
+from app.outbound.courier import Courier
+from app.runner.deliveries import Deliveries
+from app.store.deliveries import DeliveryStore
+from app.store.engine import Database
+from app.store.vault import Vault
+from tests.support.accounts import VAULT
+
+STEPS: Final = (5.0, 300.0)
+LEASE: Final = timedelta(seconds=30)
+
+
+class Hands:
+    """A clock that a test moves; nobody ever waits for it."""
+
+    def __init__(self) -> None:
+        # The reference library compares with the machine's own clock.
+        self._now = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        """Return where the hands stand."""
+        return self._now
+
+    def forward(self, **by: float) -> None:
+        """Move the hands."""
+        self._now += timedelta(**by)
+
+    async def sleep(self, seconds: float) -> None:
+        """Pass over what is short; what is long never ends."""
+        if seconds >= 1:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+
+
+def sender(
+    database: Database,
+    clock: Hands,
+    *,
+    allow_private: bool = True,
+    vault: Vault = VAULT,
+    seconds: float = 20,
+) -> Deliveries:
+    """Make one process's sender."""
+    return Deliveries(
+        store=DeliveryStore(database, vault, lease=LEASE),
+        courier=Courier(Outbound(allow_private=allow_private), seconds=seconds),
+        render=body_of,
+        clock=clock,
+        metrics=Metrics(),
+        retry_after=STEPS,
+    )
