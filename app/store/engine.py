@@ -93,7 +93,7 @@ class Database:
         Raises StoreUnavailable when the database does not answer.
         """
         async with self._writers_turn():
-            with _unavailable():
+            with unavailable():
                 async with self.engine.begin() as connection:
                     yield connection
 
@@ -103,7 +103,7 @@ class Database:
 
         Raises StoreUnavailable when the database does not answer.
         """
-        with _unavailable():
+        with unavailable():
             async with self._reader.connect() as connection:
                 yield connection
 
@@ -115,7 +115,7 @@ class Database:
         database does not answer.
         """
         async with self._writers_turn():
-            with _unavailable():
+            with unavailable():
                 async with self._single.connect() as connection:
                     yield connection
 
@@ -278,8 +278,8 @@ _GONE_STATES: Final = (
 
 
 @contextmanager
-def _unavailable() -> Iterator[None]:
-    """Tell a database that does not answer from a mistake of ours.
+def unavailable() -> Iterator[None]:
+    """Raise StoreUnavailable where the database does not answer, and mistakes as such.
 
     The driver's text can hold the address and the user, so none of it goes on.
     """

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -15,7 +15,9 @@ from app.domain.errors import DuplicateJob, NotFound, StoreUnavailable
 from app.domain.idempotency import idempotency_key, to_millis
 from app.domain.job import AttemptRecord, Job, JobStatus, NewJob
 from app.domain.readiness import Ahead, next_look
+from app.domain.retention import may_be_pruned
 from app.store.engine import Database
+from app.store.notify import NOTIFY, hint, is_hinted_at
 from app.store.restarts import Failures, Restarted, restart
 from app.store.retention import refuse_if_pruned
 from app.store.rows import (
@@ -30,6 +32,9 @@ from app.store.writes import in_state_of, write_transition
 
 _jobs = schedule_jobs.c
 _ADD_TRIES = 5
+
+# What a new row leaves to the table's defaults.
+_UNSET: Final = {**dict.fromkeys(_jobs.keys()), "confirm_tries": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,11 @@ class JobStore:
         """Take the database, and how long before its time a job is looked at."""
         self._database = database
         self._ahead = ahead
+        # Made once: building and keying a statement costs more than running it.
+        self._insert = database.insert_new(schedule_jobs).returning(_jobs.id)
+        self._insert_due = self._insert
+        if not database.is_sqlite:
+            self._insert_due = self._insert.returning(NOTIFY)
 
     async def add(self, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
         """Store a job, or find the one this request repeats; True if it is new.
@@ -63,10 +73,9 @@ class JobStore:
         """
         values = _values(new, now, self._ahead)
         for _ in range(_ADD_TRIES):
-            async with self._database.write() as connection:
-                if (job := await self._insert(connection, values)) is not None:
-                    await refuse_if_pruned(connection, job.scheduled_for, now=now)
-                    return job, True
+            if await self._put(values, now=now):
+                return job_from_row(_UNSET | values), True
+            async with self._database.read() as connection:
                 if (job := await _find_twin(connection, values)) is not None:
                     return job, False
             # The twin ended or went away between the two statements: try again.
@@ -131,6 +140,8 @@ class JobStore:
                 )
                 if after.scheduled_for != job.scheduled_for:
                     await refuse_if_pruned(connection, after.scheduled_for, now=now)
+                if is_hinted_at(after.next_attempt_at, now=now):
+                    await hint(connection)
                 return after
         except IntegrityError as error:
             raise DuplicateJob from error
@@ -167,6 +178,7 @@ class JobStore:
                     guard=in_state_of(job),
                     now=now,
                 )
+                await hint(connection)
         except IntegrityError as error:
             raise DuplicateJob from error
         if again is None:  # the row's lock is held since it was read
@@ -177,13 +189,18 @@ class JobStore:
         """Start a project's failed jobs again; raises DuplicateJob."""
         return await restart(self._database, which, now=now)
 
-    async def _insert(
-        self, connection: AsyncConnection, values: dict[str, Any]
-    ) -> Job | None:
-        insert = self._database.insert_new(schedule_jobs)
-        statement = insert.values(values).returning(schedule_jobs)
-        row = (await connection.execute(statement)).mappings().one_or_none()
-        return None if row is None else job_from_row(row)
+    async def _put(self, values: dict[str, Any], *, now: datetime) -> bool:
+        """Insert a row unless it has a twin, mostly in one round trip."""
+        at = values["scheduled_for"]
+        insert = self._insert_due if is_hinted_at(at, now=now) else self._insert
+        if not may_be_pruned(at, now=now):
+            async with self._database.single() as connection:
+                return (await connection.execute(insert, values)).first() is not None
+        async with self._database.write() as connection:
+            is_new = (await connection.execute(insert, values)).first() is not None
+            if is_new:
+                await refuse_if_pruned(connection, at, now=now)
+        return is_new
 
 
 async def _find_twin(connection: AsyncConnection, values: dict[str, Any]) -> Job | None:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from app.domain.errors import DuplicateJob
 from app.domain.job import FailureReason, JobStatus, WaitingFor
 from app.store.engine import Database
+from app.store.notify import hint
 from app.store.tables import schedule_jobs
 from app.store.writes import NO_CLAIM
 
@@ -55,6 +56,7 @@ async def restart(database: Database, which: Failures, *, now: datetime) -> Rest
         while True:
             async with database.write() as connection:
                 moved = await connection.execute(_restart(which, now))
+                await hint(connection)
             retried += moved.rowcount
             if moved.rowcount < _PAGE:
                 break

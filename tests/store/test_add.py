@@ -113,7 +113,7 @@ async def test_the_keys_separator_is_refused(
 
 
 async def test_a_twin_that_goes_away_meanwhile_is_replaced(
-    jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+    database: Database, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Deleted between the insert and the look for it: the request makes the job."""
     find_twin = jobs_module._find_twin
@@ -121,7 +121,8 @@ async def test_a_twin_that_goes_away_meanwhile_is_replaced(
     async def find_too_late(
         connection: AsyncConnection, values: dict[str, Any]
     ) -> Job | None:
-        await connection.execute(delete(schedule_jobs))
+        async with database.write() as another:
+            await another.execute(delete(schedule_jobs))
         return await find_twin(connection, values)
 
     asked = new_job()
