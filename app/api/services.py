@@ -41,8 +41,9 @@ class Services:
     cron_secret: str | None = field(repr=False)
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """Return what the app was started with."""
+    # Waits for nothing, yet async: FastAPI would run a plain function in a thread.
     services: Services = request.app.state.services
     return services
 
