@@ -35,6 +35,8 @@ class Seen:
         self._requests = 0
         self._connections = 0
         self._inits: list[float] = []  # time.time() of each
+        self._polled: list[float] = []  # the last time that each was heard of
+        self._longest_gap = 0.0
 
     def connect(self) -> None:
         """Count a connection."""
@@ -49,14 +51,17 @@ class Seen:
             return _STATUS % self._status(body)
         if b"init" in path:
             self._inits.append(time.time())
+            self._polled.append(self._inits[-1])
             number = len(self._inits) - 1
             return f'{{"data":{{"publish_id":"{_PREFIX}{number}"}},"error":{_OK}}}'
         return _CREATOR
 
     def _status(self, body: bytes) -> str:
         publish_id: str = json.loads(body)["publish_id"]
-        taken = self._inits[int(publish_id.removeprefix(_PREFIX))]
-        over = time.time() >= taken + self._processing
+        number, now = int(publish_id.removeprefix(_PREFIX)), time.time()
+        self._longest_gap = max(self._longest_gap, now - self._polled[number])
+        self._polled[number] = now
+        over = now >= self._inits[number] + self._processing
         return "PUBLISH_COMPLETE" if over else "PROCESSING_DOWNLOAD"
 
     def _seen(self) -> str:
@@ -65,6 +70,7 @@ class Seen:
                 "requests": self._requests,
                 "connections": self._connections,
                 "inits": self._inits,
+                "longest_gap": self._longest_gap,
                 "cpu": time.process_time(),
             }
         )

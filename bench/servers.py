@@ -8,7 +8,7 @@ import json
 import os
 import resource
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +78,7 @@ class Seen:
     requests: int
     connections: int
     inits: tuple[float, ...]  # time.time() of each
+    longest_gap: float  # seconds that a publish was not asked about
     cpu: float  # seconds it has used itself
 
 
@@ -172,6 +173,15 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
+
+
+async def until(
+    is_so: Callable[[], Awaitable[bool]], *, within: float, every: float = 0.2
+) -> None:
+    """Wait for what only another process knows; raises TimeoutError. In seconds."""
+    async with asyncio.timeout(within):
+        while not await is_so():  # noqa: ASYNC110
+            await asyncio.sleep(every)
 
 
 def environment(
