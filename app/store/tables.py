@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
     text,
 )
@@ -37,6 +39,12 @@ metadata = MetaData(naming_convention=NAMING_CONVENTION)
 def one_of(column: str, values: Iterable[StrEnum]) -> str:
     """Write the CHECK that a column holds one of an enum's values."""
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+def partly(condition: str | TextClause) -> dict[str, Any]:
+    """Keep an index to the rows that fit, on both databases."""
+    where = text(condition) if isinstance(condition, str) else condition
+    return {"postgresql_where": where, "sqlite_where": where}
 
 
 # A Post Now that failed while its init may still become a post is not over: a new one
@@ -129,25 +137,18 @@ schedule_jobs = Table(
         "ix_schedule_jobs_due",
         "next_attempt_at",
         "id",
-        postgresql_where=text("next_attempt_at IS NOT NULL"),
-        sqlite_where=text("next_attempt_at IS NOT NULL"),
+        **partly("next_attempt_at IS NOT NULL"),
     ),
     CheckConstraint(
         "confirm_at IS NULL OR status IN ('posted', 'failed')",
         name="only_what_is_over_is_confirmed",
     ),
-    Index(
-        "ix_schedule_jobs_confirm",
-        "confirm_at",
-        postgresql_where=text("confirm_at IS NOT NULL"),
-        sqlite_where=text("confirm_at IS NOT NULL"),
-    ),
+    Index("ix_schedule_jobs_confirm", "confirm_at", **partly("confirm_at IS NOT NULL")),
     # Rows that a claim takes leave it by themselves: no claim has to write for it.
     Index(
         "ix_schedule_jobs_readiness",
         "readiness_at",
-        postgresql_where=text("readiness_at IS NOT NULL AND status = 'scheduled'"),
-        sqlite_where=text("readiness_at IS NOT NULL AND status = 'scheduled'"),
+        **partly("readiness_at IS NOT NULL AND status = 'scheduled'"),
     ),
     # A double click on Post Now finds the first click's job.
     Index(
@@ -156,24 +157,15 @@ schedule_jobs = Table(
         "platform",
         "asset_id",
         unique=True,
-        postgresql_where=GUARDING_POST_NOW,
-        sqlite_where=GUARDING_POST_NOW,
+        **partly(GUARDING_POST_NOW),
     ),
     # Holds only what waits for a person, so that counting it costs next to nothing.
-    Index(
-        "ix_schedule_jobs_unconfirmed",
-        "scheduled_for",
-        postgresql_where=UNCONFIRMED,
-        sqlite_where=UNCONFIRMED,
-    ),
+    Index("ix_schedule_jobs_unconfirmed", "scheduled_for", **partly(UNCONFIRMED)),
     Index("ix_schedule_jobs_project", "project_id", "id"),
     # What changed of late in a project, for those who watch it.
     Index("ix_schedule_jobs_changes", "project_id", "updated_at"),
     Index(
-        "ix_schedule_jobs_publish_id",
-        "publish_id",
-        postgresql_where=text("publish_id IS NOT NULL"),
-        sqlite_where=text("publish_id IS NOT NULL"),
+        "ix_schedule_jobs_publish_id", "publish_id", **partly("publish_id IS NOT NULL")
     ),
 )
 
@@ -226,12 +218,7 @@ accounts = Table(
     PrimaryKeyConstraint("project_id", "platform"),
     CheckConstraint(one_of("status", AccountStatus), name="status"),
     Index("ix_accounts_open_id", "open_id"),
-    Index(
-        "ix_accounts_reconnect_required",
-        "project_id",
-        postgresql_where=RECONNECT_REQUIRED,
-        sqlite_where=RECONNECT_REQUIRED,
-    ),
+    Index("ix_accounts_reconnect_required", "project_id", **partly(RECONNECT_REQUIRED)),
 )
 
 api_keys = Table(
