@@ -64,6 +64,10 @@ format: $(INSTALLED) ## Format, and mend what can be mended by itself
 demo: $(INSTALLED) ## Watch every scenario end to end, on SQLite and the simulator
 	$(BIN)/tiktok-scheduler demo
 
+.PHONY: example
+example: $(INSTALLED) ## Run the TypeScript example against the simulator; needs npm
+	$(BIN)/python examples/typescript/run.py
+
 .PHONY: run
 run: $(INSTALLED) ## Serve the API on loopback, with settings from .env
 	$(BIN)/tiktok-scheduler serve
@@ -86,7 +90,9 @@ lock: $(INSTALLED) ## Pin the newest fitting dependencies, with hashes
 .PHONY: clean
 clean: ## Remove .venv, caches and whatever else can be made again
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* *.egg-info .hypothesis \
-		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
+		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis \
+		examples/typescript/dist examples/typescript/node_modules \
+		examples/typescript/src/api.d.ts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED):

@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 # What git ignores, tools leave behind, or git keeps for itself.
-_SKIPPED = {"build", "dist", "htmlcov", "results", "__pycache__"}
+_SKIPPED = {"build", "dist", "htmlcov", "node_modules", "results", "__pycache__"}
 _KEPT = {".ci"}
 
 
