@@ -1,6 +1,7 @@
 """One tick: claim what is due, run it side by side, hand on what is not done."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -101,6 +102,31 @@ async def test_what_a_tick_has_no_time_for_the_next_goes_on_with(
     (entry,) = await worker.ledger(job)
     assert entry.started_at == waiting.attempt_started_at
     assert len(stage.calls(Call.INIT)) == 1
+
+
+async def test_ticks_far_apart_use_no_attempts_up_sooner(
+    stage: Stage, worker: Worker
+) -> None:
+    """An attempt lasts its deadline and the next one waits its turn, as in any tick."""
+    job = await stage.job(worker)
+    stage.stuck(job)
+    for _ in range(2):
+        await stage.ticked(worker, _asked_again(stage))
+        stage.clock.go_on(timedelta(minutes=5))
+        await worker.tick()
+        stage.clock.go_on(timedelta(minutes=5))
+    first, second = await worker.ledger(job)
+    for entry in (first, second):
+        assert entry.error_code == "poll_deadline"
+        assert entry.finished_at - entry.started_at >= timedelta(minutes=5)
+    assert second.started_at - first.finished_at >= timedelta(minutes=5)
+    assert (await worker.job(job)).attempts == 2
+    assert len(stage.calls(Call.INIT)) == 1
+
+
+def _asked_again(stage: Stage) -> Callable[[], bool]:
+    asked = len(stage.calls(Call.STATUS))
+    return lambda: len(stage.calls(Call.STATUS)) > asked
 
 
 @pytest.mark.parametrize("hangs", ["creator_info", "init", "status"])
