@@ -197,11 +197,14 @@ class WebhookStore:
             .with_for_update(skip_locked=True)
             .cte("some")
         )
-        statement = delete(webhook_events).where(
-            _events.position.in_(select(some.c.position))
+        statement = (
+            delete(webhook_events)
+            .where(_events.position.in_(select(some.c.position)))
+            .returning(_events.position)
         )
         async with self._database.write() as connection:
-            return (await connection.execute(statement)).rowcount
+            # Not its rowcount: behind a WITH, SQLite's driver knows none.
+            return len((await connection.execute(statement)).all())
 
 
 def new_event_id() -> str:
