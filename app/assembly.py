@@ -1,5 +1,6 @@
 """Put the house together: the one place besides main that knows every part."""
 
+import asyncio
 import os
 import random
 import socket
@@ -35,6 +36,7 @@ from app.store.health import HealthStore
 from app.store.jobs import JobStore
 from app.store.keys import KeyStore
 from app.store.media import MediaStore
+from app.store.notify import DueHints
 from app.store.oauth_states import OAuthStateStore
 from app.store.quotas import QuotaStore
 from app.store.vault import KeysUnusable, Vault
@@ -82,6 +84,12 @@ async def assembled(
             await house.grants.close()
     finally:
         await database.close()
+
+
+async def run_jobs(house: House, stop: asyncio.Event) -> None:
+    """Run due jobs until ``stop``, woken by whichever process stores them."""
+    async with DueHints(house.database, house.clock).waking(house.runner.wake):
+        await house.runner.run(stop)
 
 
 def open_database(settings: Settings) -> Database:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from app.api.app import build_app
 from app.api.services import Services
-from app.assembly import House, assembled
+from app.assembly import House, assembled, run_jobs
 from app.chores import make_courier, render_event
 from app.domain.clock import Clock
 from app.outbound import Outbound
@@ -149,7 +149,7 @@ async def _runner(house: House, stop: asyncio.Event) -> AsyncIterator[None]:
     if house.settings.runner is not RunnerMode.EMBEDDED:
         yield
         return
-    running = asyncio.create_task(house.runner.run(stop), name="runner")
+    running = asyncio.create_task(run_jobs(house, stop), name="runner")
     try:
         yield
     finally:

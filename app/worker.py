@@ -10,7 +10,7 @@ from dataclasses import asdict
 import structlog
 from pydantic.alias_generators import to_camel
 
-from app.assembly import House, assembled
+from app.assembly import House, assembled, run_jobs
 from app.probes import answering, worker_pages
 from app.settings import Settings
 
@@ -22,7 +22,7 @@ async def work(settings: Settings) -> None:
     stop = _stopped_by_signal()
     async with assembled(settings) as house, _probed(house):
         log.info("worker started")
-        await house.runner.run(stop)
+        await run_jobs(house, stop)
         log.info("worker stopped")
 
 

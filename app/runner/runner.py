@@ -1,6 +1,7 @@
 """Claim what is due and run it: once (a tick) or until told to stop."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -118,10 +119,11 @@ class Runner:
         """
         tally, crew = self._crew()
         async with _stopping(crew, stop), self._chores.going(), self._noted():
+            may_be_due = True
             while not stop.is_set():
                 try:
-                    if not await self._fill(crew, tally):
-                        await self._rest(crew, stop)
+                    if not may_be_due or not await self._fill(crew, tally):
+                        may_be_due = await self._rest(crew, stop)
                 except StoreUnavailable:
                     log.warning("the database does not answer; trying again")
                     await self._pause(OUTAGE_SECONDS, stop)
@@ -186,23 +188,28 @@ class Runner:
             random=self._rules.random,
         )
 
-    async def _rest(self, crew: Crew, stop: asyncio.Event) -> None:
-        """Wait for a free slot, or for the next job to fall due."""
+    async def _rest(self, crew: Crew, stop: asyncio.Event) -> bool:
+        """Wait for a free slot, a hint, or the next job to fall due.
+
+        False if none of these came in time: to look once more costs an idle worker
+        one statement that only reads.
+        """
         if not self._free(crew):
             await first(crew.one_ended(), stop.wait())
-            return
+            return True
         if crew.overdue(self._now()):
             await first(crew.one_ended(), self._pause(OUTAGE_SECONDS, stop))
-            return
+            return True
         self._awake.clear()
         due = await self._tools.claims.next_due()
-        seconds = LONGEST_IDLE_SECONDS
-        if due is not None:
-            seconds = min(seconds, (due - self._now()).total_seconds())
+        seconds = self._seconds_until(due)
         if seconds > 0:
-            await first(
-                self._awake.wait(), stop.wait(), self._tools.clock.sleep(seconds)
-            )
+            pause = self._tools.clock.sleep(min(seconds, LONGEST_IDLE_SECONDS))
+            await first(self._awake.wait(), stop.wait(), pause)
+        return seconds <= LONGEST_IDLE_SECONDS or self._awake.is_set()
+
+    def _seconds_until(self, due: datetime | None) -> float:
+        return math.inf if due is None else (due - self._now()).total_seconds()
 
     async def _pause(self, seconds: float, stop: asyncio.Event) -> None:
         await first(stop.wait(), self._tools.clock.sleep(seconds))

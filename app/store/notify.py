@@ -80,6 +80,8 @@ class DueHints:
                 log.info("the connection for hints ended; opening another")
             except StoreUnavailable:
                 log.info("no hints: the database does not answer", pause=pause)
+            except Exception:
+                log.exception("listening for hints stumbled", pause=pause)
             await self._clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
