@@ -12,10 +12,14 @@ _VERSIONS = "alembic_version"
 
 
 async def is_migrated(database: Database) -> bool:
-    """Tell whether the database has the tables this program was written for."""
+    """Tell whether the database has the tables this program was written for.
+
+    A later revision has them too, since revisions only add: while a new version is
+    rolled out, the old one goes on beside it.
+    """
     async with database.read() as connection:
         found = await connection.run_sync(_revisions)
-    return found == {_newest()}
+    return max(found, default="") >= _newest()
 
 
 @cache  # read from files that do not change while we run

@@ -1,0 +1,94 @@
+"""A database with posts in it comes along, and is there for both versions meanwhile."""
+
+import asyncio
+import re
+from typing import Any
+
+from sqlalchemy import Connection, insert, inspect, text
+
+from app.service.readiness import Readiness, readiness
+from app.store.claims import ClaimStore
+from app.store.engine import Database
+from app.store.jobs import JobStore
+from app.store.migrate import _scripts, upgrade
+from app.store.tables import schedule_jobs
+from tests.store.claiming import claim_one
+from tests.support.factories import LEASE, POSTED, SCHEDULED, job_row
+
+FIRST = "0001"
+
+
+async def columns_of_jobs(database: Database) -> set[str]:
+    """List what the table of jobs has at present."""
+
+    def names(connection: Connection) -> set[str]:
+        return {
+            found["name"] for found in inspect(connection).get_columns("schedule_jobs")
+        }
+
+    async with database.read() as connection:
+        return await connection.run_sync(names)
+
+
+async def store(database: Database, row: dict[str, Any], known: set[str]) -> str:
+    """Store a job as a version does that knows these columns alone."""
+    values = {name: value for name, value in row.items() if name in known}
+    async with database.write() as connection:
+        await connection.execute(insert(schedule_jobs).values(values))
+    return str(row["id"])
+
+
+async def test_jobs_of_the_first_version_go_on_with_the_newest(empty_url: str) -> None:
+    """What was posted stays posted, what is due is claimed."""
+    await asyncio.to_thread(upgrade, empty_url, FIRST)
+    database = Database(empty_url)
+    known = await columns_of_jobs(database)
+    posted = await store(database, job_row(POSTED), known)
+    due = await store(database, job_row(SCHEDULED), known)
+    await asyncio.to_thread(upgrade, empty_url)
+    assert (await JobStore(database).get(posted)).status is POSTED
+    claims = ClaimStore(database, lease=LEASE)
+    assert (await claim_one(claims)).id == due
+    await database.close()
+
+
+async def test_the_first_version_can_store_jobs_in_the_newest_tables(
+    empty_url: str,
+) -> None:
+    """In a rollout both are at work: no revision asks for what the old cannot give."""
+    await asyncio.to_thread(upgrade, empty_url, FIRST)
+    database = Database(empty_url)
+    known = await columns_of_jobs(database)
+    await asyncio.to_thread(upgrade, empty_url)
+    added = await store(database, job_row(SCHEDULED), known)
+    assert (await JobStore(database).get(added)).status is SCHEDULED
+    await database.close()
+
+
+async def test_a_later_revision_is_no_reason_to_stop(database_url: str) -> None:
+    """The old version goes on while the new one is rolled out."""
+    database = Database(database_url)
+    for revision, expected in (
+        ("9999", Readiness.READY),
+        (FIRST, Readiness.DATABASE_NOT_MIGRATED),
+    ):
+        async with database.write() as connection:
+            await connection.execute(
+                text("UPDATE alembic_version SET version_num = :now"), {"now": revision}
+            )
+        assert await readiness(database) is expected
+    await database.close()
+
+
+def test_revisions_are_numbered_in_their_order() -> None:
+    """Which of two is later is told by their names alone."""
+    names = sorted(each.name for each in (_scripts() / "versions").glob("*.py"))
+    texts = [(_scripts() / "versions" / name).read_text() for name in names]
+    numbers = [
+        re.findall(r'^revision = "(\d{4})"$', each, re.MULTILINE) for each in texts
+    ]
+    before = [
+        re.findall(r'^down_revision = "(\d{4})"$', each, re.MULTILINE) for each in texts
+    ]
+    assert [name[:4] for name in names] == [number for (number,) in numbers]
+    assert before == [[], *numbers[:-1]]
