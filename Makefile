@@ -14,6 +14,10 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 INSTALLED := $(VENV)/.installed-$(shell cat requirements/dev.txt pyproject.toml \
 	| cksum | tr ' ' '-')
 
+# The job queues that `make bench` compares with stay out of the way of all else.
+PEERS   := .venv-bench
+COMPARED := $(PEERS)/.installed-$(shell cksum < requirements/bench.txt | tr ' ' '-')
+
 PIP     := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 # --no-header and --no-emit-index-url: no command line, path or host gets into the files.
@@ -77,7 +81,7 @@ chaos: $(INSTALLED) ## Kill processes and databases in the middle of posting; mi
 	$(BIN)/python -m bench.chaos
 
 .PHONY: bench
-bench: $(INSTALLED) ## Measure; figures go to bench/results/
+bench: $(INSTALLED) $(COMPARED) ## Measure; figures go to bench/results/
 	$(BIN)/python -m bench
 
 .PHONY: lock
@@ -86,10 +90,11 @@ lock: $(INSTALLED) ## Pin the newest fitting dependencies, with hashes
 	echo 'hatchling>=1.27' | $(COMPILE) - --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml --output-file requirements/base.txt
 	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.txt
+	$(COMPILE) --group bench --output-file requirements/bench.txt
 
 .PHONY: clean
 clean: ## Remove .venv, caches and whatever else can be made again
-	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* *.egg-info .hypothesis \
+	rm -rf $(VENV) $(PEERS) build dist htmlcov .coverage .coverage.* *.egg-info .hypothesis \
 		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis \
 		examples/typescript/dist examples/typescript/node_modules \
 		examples/typescript/src/api.d.ts
@@ -104,4 +109,11 @@ $(INSTALLED):
 	$(PIP) install --require-hashes --requirement requirements/dev.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+$(COMPARED): $(INSTALLED)
+	@test -x $(PEERS)/bin/python || $(BIN)/python -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip --quiet --disable-pip-version-check install \
+		--require-hashes --requirement requirements/bench.txt
+	@rm -f $(PEERS)/.installed-*
 	@touch $@
