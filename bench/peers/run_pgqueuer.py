@@ -3,7 +3,6 @@
 run_pgqueuer.py DSN JOBS BATCH
 """
 
-import asyncio
 import sys
 import time
 

@@ -3,7 +3,6 @@
 run_procrastinate.py DSN JOBS CONCURRENCY
 """
 
-import asyncio
 import sys
 import time
 
