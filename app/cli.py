@@ -78,7 +78,8 @@ def worker(
 
     chosen = {"metrics_port": metrics_port, "metrics_host": metrics_host}
     given = {name: value for name, value in chosen.items() if value is not None}
-    _run(work(_prepared(waits=True).model_copy(update=given)))
+    settings = _prepared(waits=True).model_copy(update=given)
+    _run(work(settings), loop_factory=_fast_loop())
 
 
 @app.command()
@@ -86,7 +87,7 @@ def tick() -> None:
     """Run what is due once and print the report as JSON."""
     from app.worker import tick as run_tick
 
-    typer.echo(_run(run_tick(_prepared())))
+    typer.echo(_run(run_tick(_prepared()), loop_factory=_fast_loop()))
 
 
 @app.command()
@@ -250,16 +251,25 @@ def _key_service(house: "House") -> "KeyService":
     return KeyService(store=house.keys, clock=house.clock)
 
 
-def _run(program: Coroutine[None, None, Result]) -> Result:
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def _run(
+    program: Coroutine[None, None, Result], *, loop_factory: LoopFactory | None = None
+) -> Result:
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
             return runner.run(program)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Choose the loop that uvicorn chooses for `serve`: a call costs half on it."""
+def _fast_loop() -> LoopFactory | None:
+    """Choose the loop that uvicorn chooses for `serve`: a call costs half on it.
+
+    For what posts; elsewhere there is nothing to gain, and it ends too fast for the
+    thread of a failed SQLite connection to say so.
+    """
     try:
         import uvloop
     except ImportError:  # Windows and PyPy have none
