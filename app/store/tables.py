@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from app.domain.account import AccountStatus
 from app.domain.job import Delivery, FailureReason, JobStatus
+from app.store.tuning import QUEUE, ROOMY
 from app.store.types import Json, UtcDateTime
 
 # Names that do not depend on the database: migrations can then drop what they made.
@@ -167,6 +168,7 @@ schedule_jobs = Table(
     Index(
         "ix_schedule_jobs_publish_id", "publish_id", **partly("publish_id IS NOT NULL")
     ),
+    postgresql_with=QUEUE,
 )
 
 job_attempts = Table(
@@ -291,4 +293,5 @@ account_quotas = Table(
     Column("rest_until", UtcDateTime),
     Column("rest_reason", Text),
     PrimaryKeyConstraint("platform", "open_id"),
+    postgresql_with=ROOMY,
 )

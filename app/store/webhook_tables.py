@@ -15,6 +15,7 @@ from sqlalchemy import (
 from app.domain.events import EventStatus
 from app.domain.webhook import EndpointStatus
 from app.store.tables import metadata, one_of
+from app.store.tuning import QUEUE
 from app.store.types import Json, UtcDateTime
 
 webhook_endpoints = Table(
@@ -87,4 +88,5 @@ webhook_events = Table(
     ),
     Index("ix_webhook_events_project", "project_id", "position"),
     Index("ix_webhook_events_created_at", "created_at"),
+    postgresql_with=QUEUE,
 )

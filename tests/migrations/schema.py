@@ -19,12 +19,16 @@ _POSTGRES = (
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace
     """,
     "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    """
+    SELECT format('%s %s', oid::regclass, unnest(reloptions))
+    FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    """,
 )
 _SQLITE = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
 
 
 async def schema_of(url: str) -> Schema:
-    """Describe every column, constraint and index but alembic's own."""
+    """Describe every column, constraint, index and setting but alembic's own."""
     database = Database(url)
     async with database.write() as connection:
         found = await connection.run_sync(_sqlite if database.is_sqlite else _postgres)

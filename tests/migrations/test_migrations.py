@@ -18,6 +18,8 @@ from app.store.tables import metadata
 from tests.migrations.schema import Schema, schema_of
 from tests.support.factories import store_entry, store_job
 
+FOR_POSTGRES = {"0009"}
+
 
 async def up(url: str, revision: str = "head") -> Schema:
     """Migrate up, off the event loop, and describe what is there."""
@@ -46,7 +48,8 @@ async def test_down_is_the_way_back(empty_url: str) -> None:
     before: Schema = set()
     for revision in revisions:
         after = await up(empty_url, revision)
-        assert after > before
+        # What Postgres alone has to be told leaves SQLite as it is.
+        assert after > before or (after == before and revision in FOR_POSTGRES)
         assert await down(empty_url, "-1") == before
         assert await up(empty_url, revision) == after
         before = after
