@@ -6,11 +6,18 @@ from typing import Annotated, Final, Self
 from fastapi import APIRouter, Body, Path, Response, status
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from app.api import examples
 from app.api.auth import ProjectScope
 from app.api.fields import Answer, Name, Request, Timestamp
 from app.api.problems import declared
 from app.api.services import Wired
 from app.domain.account import Account, AccountStatus
+from app.domain.errors import (
+    PostingNotAllowed,
+    QuotaExhausted,
+    ReconnectRequired,
+    TikTokUnavailable,
+)
 from app.service.accounts import CreatorInfo, GivenAccount
 
 PLATFORM: Final = "tiktok"
@@ -149,16 +156,6 @@ class CreatorInfoAnswer(Answer):
         )
 
 
-_EXAMPLE: Final = {
-    "openId": "sandbox_user",
-    "accessToken": "act.sandbox",
-    "refreshToken": "rft.sandbox",
-    "expiresIn": 7200,
-    "refreshExpiresIn": 15552000,
-    "scope": "user.info.basic,video.publish,video.upload",
-}
-
-
 @router.put(
     "",
     operation_id="putAccount",
@@ -170,9 +167,7 @@ _EXAMPLE: Final = {
 )
 async def put_account(
     project_id: ProjectId,
-    body: Annotated[
-        AccountRequest, Body(openapi_examples={"simulator": {"value": _EXAMPLE}})
-    ],
+    body: Annotated[AccountRequest, Body(openapi_examples=examples.ACCOUNTS)],
     response: Response,
     services: Wired,
     scope: ProjectScope,
@@ -211,7 +206,9 @@ async def delete_account(
     "/creator-info",
     operation_id="getCreatorInfo",
     summary="Ask TikTok what the creator may choose",
-    responses=declared(409, 429, 502),
+    responses=declared(
+        ReconnectRequired, PostingNotAllowed, QuotaExhausted, TikTokUnavailable
+    ),
 )
 async def get_creator_info(
     project_id: ProjectId, services: Wired, scope: ProjectScope

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -15,10 +15,10 @@ from app.api import (
     jobs,
     media,
     oauth,
+    openapi,
     ops,
     problems,
     project_jobs,
-    stream,
     tiktok_webhook,
     webhooks,
 )
@@ -28,7 +28,6 @@ from app.api.middleware import REQUEST_ID, BodyLimit, ErrorWall, RequestContext
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _ROUTERS: Final = (
-    stream.router,  # before the jobs, or "stream" would be taken for an id
     jobs.router,
     project_jobs.router,
     accounts.router,
@@ -40,21 +39,6 @@ _ROUTERS: Final = (
     ops.router,
     docs.router,
 )
-_TAGS: Final = (
-    ("Jobs", "One video that goes to one TikTok account once."),
-    ("Accounts", "One TikTok account per project."),
-    ("Cron", "For where no process may stay: one call runs what is due."),
-    ("Webhooks", "What TikTok tells us, and what we tell you."),
-    ("Operations", "For whoever runs the service."),
-)
-_DESCRIPTION: Final = """
-Posts videos to TikTok at the time their owner chose: never twice, never lost, never
-"posted" when it is not true.
-
-Everything under `/v1` needs `Authorization: Bearer <key>`, with a key from
-`tiktok-scheduler keys create`. Errors are `application/problem+json`; programs look
-at their `code`. Times are RFC 3339 with an offset.
-"""
 
 
 def build_app(*, lifespan: Lifespan, cors_origins: Sequence[str]) -> FastAPI:
@@ -62,8 +46,10 @@ def build_app(*, lifespan: Lifespan, cors_origins: Sequence[str]) -> FastAPI:
     app = FastAPI(
         title="tiktok-scheduler",
         version="0.1.0",
-        description=_DESCRIPTION,
-        openapi_tags=[{"name": name, "description": text} for name, text in _TAGS],
+        description=openapi.DESCRIPTION,
+        openapi_tags=[
+            {"name": name, "description": text} for name, text in openapi.TAGS
+        ],
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -73,7 +59,7 @@ def build_app(*, lifespan: Lifespan, cors_origins: Sequence[str]) -> FastAPI:
     problems.install(app)
     for router in _ROUTERS:
         app.include_router(router)
-    _document_problems(app)
+    openapi.install(app)
     return app
 
 
@@ -93,18 +79,3 @@ def _middleware(cors_origins: Sequence[str]) -> list[Middleware]:
         Middleware(BodyLimit),
         Middleware(ApiKeyWall),
     ]
-
-
-def _document_problems(app: FastAPI) -> None:
-    """Add the schema that every declared problem refers to."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generate()
-        template = "#/components/schemas/{model}"
-        schema = problems.Problem.model_json_schema(ref_template=template)
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas.update(schema.pop("$defs"), Problem=schema)
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own recipe

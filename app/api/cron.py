@@ -11,7 +11,13 @@ from app.api.fields import Answer
 from app.api.problems import ProblemResponse, declared
 from app.api.services import Wired
 
-router = APIRouter(tags=["Cron"], responses=declared(401, 413, 503))
+
+def _disabled() -> ProblemResponse:
+    detail = "CRON_SECRET is not set, so nobody may tick."
+    return ProblemResponse(503, code="cron_disabled", detail=detail)
+
+
+router = APIRouter(tags=["Cron"], responses=declared(401, 413, 503, _disabled()))
 
 _secret = HTTPBearer(
     scheme_name="cronSecret", description="CRON_SECRET", auto_error=False
@@ -50,7 +56,6 @@ async def tick(
 ) -> TickAnswer | ProblemResponse:
     """Run what is due, within TICK_BUDGET_SECONDS; ticks may overlap."""
     if services.cron_secret is None:
-        detail = "CRON_SECRET is not set, so nobody may tick."
-        return ProblemResponse(503, code="cron_disabled", detail=detail)
+        return _disabled()
     check_bearer(request.headers, services.cron_secret)
     return TickAnswer(**asdict(await services.tick()))

@@ -1,10 +1,11 @@
 """Requests to try out on /docs; they work against the simulator."""
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi.openapi.models import Example
 
 _URL: Final = "https://cdn.example.com/v.mp4"
+_SIMULATOR: Final = "http://127.0.0.1:9000/_sandbox/video.mp4"
 
 JOBS: Final[dict[str, Example]] = {
     "scheduled": {
@@ -14,7 +15,7 @@ JOBS: Final[dict[str, Example]] = {
             "platform": "tiktok",
             "assetId": "asset_9",
             "assetUrl": _URL,
-            "scheduledFor": "2026-04-09T12:00:00.000Z",
+            "scheduledFor": "2030-04-09T12:00:00.000Z",
             "post": {
                 "mode": "direct",
                 "title": "Spring is here #garden",
@@ -24,6 +25,16 @@ JOBS: Final[dict[str, Example]] = {
                 "disableStitch": True,
             },
             "maxAttempts": 5,
+        },
+    },
+    "simulator": {
+        "summary": "On the simulator: Post Now, posted within seconds",
+        "description": "Needs `ALLOW_PRIVATE_URLS=true` and the simulator's account.",
+        "value": {
+            "projectId": "proj_1",
+            "assetId": "asset_sandbox",
+            "assetUrl": _SIMULATOR,
+            "post": {"title": "Hello", "privacyLevel": "PUBLIC_TO_EVERYONE"},
         },
     },
     "now": {
@@ -49,7 +60,7 @@ JOBS: Final[dict[str, Example]] = {
 PATCHES: Final[dict[str, Example]] = {
     "later": {
         "summary": "Another time",
-        "value": {"scheduledFor": "2026-04-10T08:30:00.000+02:00"},
+        "value": {"scheduledFor": "2030-04-10T08:30:00.000+02:00"},
     },
     "now": {"summary": "Post Now", "value": {"scheduledFor": None}},
     "caption": {
@@ -58,15 +69,67 @@ PATCHES: Final[dict[str, Example]] = {
     },
 }
 
-STREAM: Final[dict[str, Example]] = {
+RETRIES: Final[dict[str, Example]] = {
+    "plain": {"summary": "Start it again", "value": {}},
+    "risk": {
+        "summary": "TikTok may have it already; post it all the same",
+        "value": {"acceptDuplicateRisk": True},
+    },
+}
+
+RETRY_FAILED: Final[dict[str, Example]] = {
+    "reconnected": {
+        "summary": "After the account was connected again",
+        "value": {"failureReason": "auth"},
+    }
+}
+
+ACCOUNTS: Final[dict[str, Example]] = {
+    "simulator": {
+        "summary": "The simulator's account",
+        "value": {
+            "openId": "sandbox_user",
+            "accessToken": "act.sandbox",
+            "refreshToken": "rft.sandbox",
+            "expiresIn": 7200,
+            "refreshExpiresIn": 15552000,
+            "scope": "user.info.basic,video.publish,video.upload",
+        },
+    }
+}
+
+CONNECTS: Final[dict[str, Example]] = {
+    "plain": {"summary": "Come back to JSON", "value": {}},
+    "page": {
+        "summary": "Come back to a page of the frontend",
+        "description": "Its origin has to be in `CORS_ORIGINS`.",
+        "value": {"redirectTo": "https://app.example.com/settings"},
+    },
+}
+
+TIKTOK_EVENTS: Final[dict[str, Any]] = {
+    "published": {
+        "summary": "A post went live",
+        "value": {
+            "client_key": "sandbox_key",
+            "event": "post.publish.publicly_available",
+            "create_time": 1901966444,
+            "user_openid": "sandbox_user",
+            "content": '{"publish_id":"v_pub_url~v2-1.7491256318402349874",'
+            '"post_id":"7491256397214601514","publish_type":"DIRECT_PUBLISH"}',
+        },
+    }
+}
+
+STREAM: Final[dict[str, Any]] = {
     "ready": {
         "summary": "It begins",
         "value": 'event: ready\ndata: {"resumed": false}\n'
-        "id: 2026-04-09T12:00:00.000000+00:00\nretry: 2000\n\n",
+        "id: 2030-04-09T12:00:00.000000+00:00\nretry: 2000\n\n",
     },
     "job": {
         "summary": "A job changed",
-        "value": 'event: job\ndata: {"id": "…", "status": "processing", …}\n'
-        "id: 2026-04-09T12:00:01.250000+00:00\n\n",
+        "value": 'event: job\ndata: {"id": "0196a1b2-…", "status": "processing", …}\n'
+        "id: 2030-04-09T12:00:01.250000+00:00\n\n",
     },
 }

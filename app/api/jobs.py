@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Response, status
 
-from app.api import examples
+from app.api import examples, stream
 from app.api.auth import ProjectScope
 from app.api.job_answers import (
     AttemptAnswer,
@@ -16,6 +16,14 @@ from app.api.job_answers import (
 from app.api.job_requests import JobPatch, JobQuery, JobRequest, RetryRequest
 from app.api.problems import declared
 from app.api.services import Wired
+from app.domain.errors import (
+    DuplicateJob,
+    JobNotDeletable,
+    JobNotEditable,
+    JobNotRetryable,
+    OutcomeUnknown,
+    TooLongAgo,
+)
 
 router = APIRouter(
     prefix="/v1/jobs", tags=["Jobs"], responses=declared(400, 401, 413, 422, 503)
@@ -34,7 +42,7 @@ router = APIRouter(
             "headers": {"Idempotent-Replayed": {"schema": {"const": "true"}}},
         },
         201: {"headers": {"Location": {"schema": {"type": "string"}}}},
-        **declared(404, 409, 415),
+        **declared(404, 415, TooLongAgo),
     },
 )
 async def create_job(
@@ -65,6 +73,9 @@ async def list_jobs(
     return JobsAnswer(items=items, next_cursor=page.next_cursor)
 
 
+router.include_router(stream.router)  # before /{id}, which would take it for an id
+
+
 @router.get(
     "/{id}", operation_id="getJob", summary="Show a job", responses=declared(404)
 )
@@ -77,7 +88,7 @@ async def get_job(id: str, services: Wired, scope: ProjectScope) -> JobAnswer:
     "/{id}",
     operation_id="editJob",
     summary="Change a job that has not begun",
-    responses=declared(404, 409, 415),
+    responses=declared(404, 415, JobNotEditable, DuplicateJob, TooLongAgo),
 )
 async def edit_job(
     id: str,
@@ -95,7 +106,7 @@ async def edit_job(
     operation_id="deleteJob",
     summary="Remove a job",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=declared(404, 409),
+    responses=declared(404, JobNotDeletable),
 )
 async def delete_job(id: str, services: Wired, scope: ProjectScope) -> None:
     """Remove a job, unless its row guards against a second post."""
@@ -107,13 +118,15 @@ async def delete_job(id: str, services: Wired, scope: ProjectScope) -> None:
     operation_id="retryJob",
     summary="Start a failed job again",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=declared(404, 409, 415),
+    responses=declared(404, 415, JobNotRetryable, OutcomeUnknown, DuplicateJob),
 )
 async def retry_job(
     id: str,
     services: Wired,
     scope: ProjectScope,
-    body: Annotated[RetryRequest | None, Body()] = None,
+    body: Annotated[
+        RetryRequest | None, Body(openapi_examples=examples.RETRIES)
+    ] = None,
 ) -> JobAnswer:
     """Start a failed job again, with all its attempts before it."""
     job = await services.jobs.retry(

@@ -6,11 +6,19 @@ from fastapi import APIRouter, Body, Query, Response, status
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
+from app.api import examples
 from app.api.accounts import PLATFORM, PREFIX, AccountAnswer, ProjectId
 from app.api.auth import ProjectScope
 from app.api.fields import Answer, Request, Text, Timestamp
 from app.api.problems import declared
 from app.api.services import Wired
+from app.domain.errors import (
+    AuthorizationFailed,
+    InvalidState,
+    OAuthNotConfigured,
+    StoreUnavailable,
+    TikTokUnavailable,
+)
 from app.domain.redirect import MAX_URL_LENGTH, with_query
 from app.service.connect import Connected, NotConnected
 
@@ -58,13 +66,17 @@ class ConnectedAnswer(Answer):
     f"{PREFIX}/connect",
     operation_id="connectAccount",
     summary="Begin to connect an account",
-    responses=declared(400, 401, 404, 413, 415, 422, 503),
+    responses=declared(
+        *(400, 401, 404, 413, 415, 422), OAuthNotConfigured, StoreUnavailable
+    ),
 )
 async def connect_account(
     project_id: ProjectId,
     services: Wired,
     scope: ProjectScope,
-    body: Annotated[ConnectRequest | None, Body()] = None,
+    body: Annotated[
+        ConnectRequest | None, Body(openapi_examples=examples.CONNECTS)
+    ] = None,
 ) -> AuthorizationAnswer:
     """Make the address of TikTok's consent page; it is good for ten minutes."""
     asked = body or ConnectRequest()
@@ -89,7 +101,10 @@ async def connect_account(
     response_model=ConnectedAnswer,
     responses={
         303: {"description": "To redirectTo, with ?status=connected or error"},
-        **declared(400, 413, 422, 502, 503),
+        **declared(
+            *(InvalidState, AuthorizationFailed, 413, 422, TikTokUnavailable),
+            *(OAuthNotConfigured, StoreUnavailable),
+        ),
     },
 )
 async def finish_connect(

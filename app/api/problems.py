@@ -53,6 +53,18 @@ _HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
 }
 
 
+_USUAL: Final[Mapping[int, errors.SchedulerError]] = {
+    409: errors.Conflict(),
+    422: errors.InvalidInput(
+        errors.FieldError("/scheduledFor", "must be an RFC 3339 time with an offset")
+    ),
+    429: errors.QuotaExhausted(),
+    502: errors.TikTokUnavailable(),
+    503: errors.StoreUnavailable(),
+}
+"""What is behind a status as a rule, for the OpenAPI document."""
+
+
 class ProblemError(BaseModel):
     """What is wrong with one field."""
 
@@ -139,16 +151,42 @@ def http_problem(
     return ProblemResponse(status, code=code, detail=detail, headers=headers)
 
 
-def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Declare problems for a route's ``responses``."""
+def declared(
+    *kinds: int | type[errors.SchedulerError] | ProblemResponse,
+) -> dict[int | str, dict[str, Any]]:
+    """Declare problems for a route's ``responses``, each with an example.
+
+    A status stands for its usual problem.
+    """
+    found: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        example = json.loads(bytes(_sample(kind).body))
+        status = example["status"]
+        response = found.setdefault(status, _declaration(HTTPStatus(status)))
+        response["content"][MEDIA_TYPE]["examples"][example["code"]] = {
+            "summary": example["code"],
+            "value": example,
+        }
+    return found
+
+
+def _declaration(status: HTTPStatus) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": schema}},
-        }
-        for status in statuses
+        "description": status.phrase,
+        "content": {MEDIA_TYPE: {"schema": schema, "examples": {}}},
     }
+
+
+def _sample(
+    kind: int | type[errors.SchedulerError] | ProblemResponse,
+) -> ProblemResponse:
+    if isinstance(kind, ProblemResponse):
+        return kind
+    if isinstance(kind, int) and kind in _HTTP_CODES:
+        return http_problem(kind)
+    error = _USUAL[kind] if isinstance(kind, int) else kind()
+    return _response(error)
 
 
 async def _handle(request: Request, error: Exception) -> ProblemResponse:
@@ -159,10 +197,15 @@ async def _handle(request: Request, error: Exception) -> ProblemResponse:
 
 
 def _domain_problem(error: errors.SchedulerError) -> ProblemResponse:
-    status = STATUS[next(kind for kind in type(error).__mro__ if kind in STATUS)]
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    response = _response(error)
+    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # The cause's name alone: its text may hold an address or a secret.
         log.warning(error.code, cause=type(error.__cause__).__name__)
+    return response
+
+
+def _response(error: errors.SchedulerError) -> ProblemResponse:
+    status = STATUS[next(kind for kind in type(error).__mro__ if kind in STATUS)]
     return ProblemResponse(
         status,
         code=error.code,

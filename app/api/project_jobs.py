@@ -1,15 +1,17 @@
 """A project's failed jobs: start them again together."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body
 from pydantic import Field
 
+from app.api import examples
 from app.api.accounts import ProjectId
 from app.api.auth import ProjectScope
 from app.api.fields import Answer, Request
 from app.api.problems import declared
 from app.api.services import Wired
+from app.domain.errors import DuplicateJob
 from app.domain.job import FailureReason
 
 router = APIRouter(
@@ -38,23 +40,15 @@ class RetriedAnswer(Answer):
     )
 
 
-_RECONNECTED: Final[dict[str, Any]] = {
-    "summary": "After the account was connected again",
-    "value": {"failureReason": "auth"},
-}
-
-
 @router.post(
     "/retry",
     operation_id="retryFailedJobs",
     summary="Start failed jobs again together",
-    responses=declared(409, 415),
+    responses=declared(415, DuplicateJob),
 )
 async def retry_failed_jobs(
     project_id: ProjectId,
-    body: Annotated[
-        RetryFailedRequest, Body(openapi_examples={"reconnected": _RECONNECTED})
-    ],
+    body: Annotated[RetryFailedRequest, Body(openapi_examples=examples.RETRY_FAILED)],
     services: Wired,
     scope: ProjectScope,
 ) -> RetriedAnswer:

@@ -17,10 +17,11 @@ from app.api.fields import Name, Request
 from app.api.job_answers import shown
 from app.api.problems import declared
 from app.api.services import Services, Wired
+from app.domain.errors import StoreUnavailable, TooManyListeners
 from app.service.feed import Changed, Listener, Ready, Resync, Told
 
 router = APIRouter(
-    prefix="/v1/jobs", tags=["Jobs"], responses=declared(401, 404, 413, 422, 503)
+    responses=declared(401, 404, 413, 422, StoreUnavailable, TooManyListeners)
 )
 
 COME_BACK_AFTER: Final = 2000

@@ -4,12 +4,11 @@ from typing import Final, Literal
 
 from fastapi import APIRouter, Request
 
+from app.api import examples
 from app.api.fields import Answer
 from app.api.problems import ProblemResponse, declared
 from app.api.services import Wired
 from app.service.tiktok_events import Receipt
-
-router = APIRouter(tags=["Webhooks"], responses=declared(401, 413, 503))
 
 SIGNATURE: Final = "TikTok-Signature"
 
@@ -20,11 +19,29 @@ _REFUSALS: Final = {
         "TIKTOK_CLIENT_SECRET is not set, so nothing can be believed.",
     ),
 }
+
+
+def _refusal(receipt: Receipt) -> ProblemResponse:
+    status, detail = _REFUSALS[receipt]
+    challenge = {"WWW-Authenticate": SIGNATURE} if status == 401 else None
+    return ProblemResponse(status, code=receipt, detail=detail, headers=challenge)
+
+
+router = APIRouter(
+    tags=["Webhooks"],
+    responses=declared(413, 503, *(_refusal(each) for each in _REFUSALS)),
+)
+
 _BODY: Final = {
     "requestBody": {
         "required": True,
         "description": "An event, as TikTok wrote and signed it",
-        "content": {"application/json": {"schema": {"type": "object"}}},
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "examples": examples.TIKTOK_EVENTS,
+            }
+        },
     },
     "parameters": [
         {
@@ -62,6 +79,4 @@ async def receive(request: Request, services: Wired) -> Received | ProblemRespon
     receipt = await services.tiktok_events.receive(signature, body)
     if receipt is Receipt.STORED:
         return Received()
-    status, detail = _REFUSALS[receipt]
-    challenge = {"WWW-Authenticate": SIGNATURE} if status == 401 else None
-    return ProblemResponse(status, code=receipt, detail=detail, headers=challenge)
+    return _refusal(receipt)

@@ -4,9 +4,11 @@ import re
 import tomllib
 from typing import Any
 
-from app.api import examples
+from app.api import answer_examples, examples
+from app.api.accounts import AccountAnswer
+from app.api.job_answers import AttemptAnswer, JobAnswer
 from app.api.job_requests import JobPatch, JobRequest
-from tests.api.serving import Api
+from tests.api.serving import Api, serving
 from tests.support.repository import ROOT
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -78,6 +80,48 @@ async def test_every_operation_is_named_tagged_and_explained(edge: Api) -> None:
         assert len(each["tags"]) == 1
 
 
+async def test_every_operation_can_be_read_without_the_code(edge: Api) -> None:
+    """A description of its own, a body to try, and each error with its code."""
+    for each in await operations(edge):
+        name = each["operationId"]
+        assert len(each["description"]) > len("Show a job"), name
+        assert each["description"] != each["summary"]
+        for content in each.get("requestBody", {}).get("content", {}).values():
+            assert content["examples"], name
+        for status, response in each["responses"].items():
+            for content in response.get("content", {}).values():
+                if int(status) >= 400:
+                    examples_of = content["examples"]
+                    assert examples_of, (name, status)
+                    for code, example in examples_of.items():
+                        assert example["value"]["code"] == code
+                        assert example["value"]["status"] == int(status)
+
+
+async def test_the_answers_shown_are_answers(edge: Api) -> None:
+    """Each example says exactly the fields that its answer has."""
+    document = (await edge.client.get("/openapi.json")).json()
+    for name, example in answer_examples.MODELS.items():
+        schema = document["components"]["schemas"][name]
+        assert schema["examples"] == [example]
+        assert list(example) == list(schema["properties"]), name
+    for model, example in (
+        (JobAnswer, answer_examples.JOB),
+        (AttemptAnswer, answer_examples.ATTEMPT),
+        (AccountAnswer, answer_examples.ACCOUNT),
+    ):
+        answer = model.model_validate(example)
+        assert answer.model_dump(mode="json", by_alias=True) == example
+
+
+async def test_no_field_is_titled_after_itself(edge: Api) -> None:
+    """Page and clients show the name; "Scheduledfor" beside it would be noise."""
+    document = (await edge.client.get("/openapi.json")).json()
+    for schema in document["components"]["schemas"].values():
+        for field in schema.get("properties", {}).values():
+            assert "title" not in field
+
+
 async def test_the_job_operations_keep_their_names(edge: Api) -> None:
     """Names that generated clients call stay as they are."""
     names = {each["operationId"] for each in await operations(edge)}
@@ -110,14 +154,15 @@ async def test_everything_under_v1_declares_its_key(edge: Api) -> None:
     assert tick["security"] == by_get["security"] == [{"cronSecret": []}]
 
 
-async def test_the_examples_work(edge: Api) -> None:
+async def test_the_examples_work(sqlite_url: str) -> None:
     """Each request on the docs page is accepted as it stands."""
-    for example in examples.JOBS.values():
-        JobRequest.model_validate(example["value"])
-        response = await edge.client.post("/v1/jobs", json=example["value"])
-        assert response.status_code == 201, response.text
-        for change in examples.PATCHES.values():
-            JobPatch.model_validate(change["value"])
-            path = response.headers["location"]
-            patched = await edge.client.patch(path, json=change["value"])
-            assert patched.status_code == 200, patched.text
+    async with serving(sqlite_url, allow_private_urls=True) as api:
+        for example in examples.JOBS.values():
+            JobRequest.model_validate(example["value"])
+            response = await api.client.post("/v1/jobs", json=example["value"])
+            assert response.status_code == 201, response.text
+            for change in examples.PATCHES.values():
+                JobPatch.model_validate(change["value"])
+                path = response.headers["location"]
+                patched = await api.client.patch(path, json=change["value"])
+                assert patched.status_code == 200, patched.text
