@@ -72,7 +72,7 @@ class PostMetrics:
     def end(self, job: Job, change: Transition) -> None:
         """Count an attempt that was written down, and how late its post was."""
         self._count(change)
-        if change.to is JobStatus.POSTED and job.posted_at is not None:
+        if job.posted_at is not None and not _started_again(job):
             self._posted_lateness.observe(_late(job, job.posted_at))
             if job.publish_started_at is not None:
                 self._init_lateness.observe(_late(job, job.publish_started_at))
@@ -118,5 +118,11 @@ def _lateness(name: str, text: str, registry: CollectorRegistry) -> Histogram:
     )
 
 
+def _started_again(job: Job) -> bool:
+    """Tell whether a person did that, who knows that the time is past."""
+    return job.attempt_number > job.attempts + 1
+
+
 def _late(job: Job, moment: datetime) -> float:
-    return max(timedelta(0), moment - job.scheduled_for).total_seconds()
+    due = max(job.scheduled_for, job.created_at)  # a past time means at once
+    return max(timedelta(0), moment - due).total_seconds()

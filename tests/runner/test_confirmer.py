@@ -168,6 +168,8 @@ async def test_a_lost_answer_is_found_by_its_event(late: Late) -> None:
     assert (after.publish_id, after.post_id) == (post.publish_id, str(post.post_id))
     assert len(late.stage.calls(Call.INIT)) == 1
     assert len(await late.worker.ledger(job)) == 1
+    figure = late.confirmer.metrics.registry.get_sample_value
+    assert figure("scheduler_jobs_corrected_total", {"status": "posted"}) == 1
 
 
 async def test_a_lost_answer_is_found_though_the_event_came_first(late: Late) -> None:

@@ -1,0 +1,32 @@
+"""What waits for its turn is counted, and so is who has to rest."""
+
+from datetime import timedelta
+
+from app.domain.job import WaitingFor
+from app.metrics import Metrics
+from app.pacing.pacer import Pacer
+from app.store.engine import Database
+from app.store.quotas import QuotaStore
+from tests.pacing.desks import INIT, LIMITS, HandClock, asker
+from tests.support.factories import NOW
+
+
+async def test_waits_and_rests_are_counted(database: Database) -> None:
+    """A wait by its call and its reason; a call that got its turn is none."""
+    metrics = Metrics()
+    pacer = Pacer(
+        QuotaStore(database), HandClock(), LIMITS | {INIT: 1}, metrics=metrics
+    )
+    assert await pacer.turn(asker(), INIT) is None
+    assert await pacer.turn(asker(), INIT) is not None
+    until = NOW + timedelta(hours=1)
+    await pacer.rest(asker(), until=until, reason=WaitingFor.ACCOUNT_CAP)
+    assert await pacer.turn(asker(), INIT) is not None
+
+    def figure(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(name, labels)
+
+    waits = "scheduler_quota_waits_total"
+    assert figure(waits, call="init", waiting_for="quota") == 1
+    assert figure(waits, call="init", waiting_for="account_cap") == 1
+    assert figure("scheduler_rests_total", reason="account_cap") == 1
