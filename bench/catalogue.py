@@ -20,7 +20,7 @@ CATALOGUE: Final = (
     Entry("sqlite", "How many no-op jobs a second on an SQLite file?"),
     Entry("http_cost", "What does one call cost, however many are in flight?"),
     Entry("attempt_cost", "What does a whole attempt cost beside a bare loop?"),
-    Entry("pacing", "What does keeping the quotas cost?"),
+    Entry("pacing", "What does keeping the quotas cost?", timeout_seconds=300.0),
     Entry("post_jobs", "How many posts a second does the API take in?"),
     Entry("post_now", "How soon does Post Now reach TikTok?"),
     Entry("start", "How soon does a cold process answer?"),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -90,7 +90,12 @@ class QuotaStore:
         ).returning(_quotas.platform, _quotas.open_id, _quotas.version)
         # In one order everywhere: no two workers wait for each other's rows.
         rows = [
-            {**asdict(owner), "version": 1, **_values(asked[owner][0])}
+            {
+                "platform": owner.platform,
+                "open_id": owner.open_id,
+                "version": 1,
+                **_values(asked[owner][0]),
+            }
             for owner in sorted(asked)
         ]
         async with self._database.single() as connection:
