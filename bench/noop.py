@@ -1,0 +1,100 @@
+"""Claim and finish no-op jobs, and print seconds and CPU: `bench.noop URL BATCH`.
+
+Everything that belongs to a finished attempt is written: what became of the job, its
+ledger row, and the events of whoever wants to be told.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import uvloop
+
+from app.domain.backoff import RetryPolicy
+from app.domain.clock import SystemClock
+from app.domain.job import Job
+from app.domain.lifecycle import decide
+from app.domain.outcome import Abandoned, Published
+from app.domain.transition import Transition
+from app.store.claims import ClaimStore
+from app.store.engine import Database
+from bench.servers import ROOT
+
+BATCHES_AT_ONCE: Final = 3
+_POLICY: Final = RetryPolicy()
+_CLOCK: Final = SystemClock()
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What it took to claim and finish so many jobs."""
+
+    jobs: int
+    seconds: float
+    cpu: float  # seconds of it that the process itself worked
+
+
+async def drained(url: str, *, batch: int) -> Drained:
+    """Drain a queue in a process of its own."""
+    command = (sys.executable, "-m", "bench.noop", url, str(batch))
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    return Drained(*json.loads(said))
+
+
+async def main(url: str, batch: int) -> None:
+    """Drain the queue, every job in a task of its own."""
+    database = Database(url)
+    claims = ClaimStore(database, lease=timedelta(minutes=5))
+    await claims.next_due()  # whoever is measured has a connection
+    began, cpu = time.perf_counter(), time.process_time()
+    done = await drain(claims, batch)
+    spent = (time.perf_counter() - began, time.process_time() - cpu)
+    await database.close()
+    print(json.dumps([done, *spent]))
+
+
+async def drain(claims: ClaimStore, batch: int) -> int:
+    """Claim and finish until nothing is due; return how many were finished."""
+    running: set[asyncio.Task[None]] = set()
+    done = 0
+    while True:
+        claimed = await claims.claim_due(
+            now=_CLOCK.now(), limit=batch, worker="bench", on_abandoned=_taken_over
+        )
+        if not claimed.jobs:
+            break
+        done += len(claimed.jobs)
+        for job in claimed.jobs:
+            task = asyncio.create_task(_attempt(claims, job))
+            running.add(task)
+            task.add_done_callback(running.discard)
+        while len(running) > batch * (BATCHES_AT_ONCE - 1):
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    if running:
+        await asyncio.wait(running)
+    return done
+
+
+async def _attempt(claims: ClaimStore, job: Job) -> None:
+    now = _CLOCK.now()
+    outcome = Published(publish_id="v_pub_url~v2.7602997517160123666")
+    change = decide(job, outcome, now=now, policy=_POLICY, random=lambda: 0.0)
+    if await claims.apply(job, change, now=now) is None:
+        raise AssertionError("a claim was lost")
+
+
+def _taken_over(job: Job, worker: str) -> Transition:
+    outcome = Abandoned(worker=worker)
+    now = _CLOCK.now()
+    return decide(job, outcome, now=now, policy=_POLICY, random=lambda: 0.0)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1], int(sys.argv[2])))
