@@ -40,6 +40,7 @@ def main(
             report.save(results[-1], quick=quick)
     if write and not quick:
         report.write_page(results)
+    report.draw()
     sys.exit(_summary(results))
 
 

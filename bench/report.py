@@ -3,19 +3,23 @@
 import json
 import os
 import platform
-from collections.abc import Iterator, Sequence
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bench.catalogue import Entry
+from bench.catalogue import CATALOGUE, Entry
 from bench.figures import TIMES, Bar, Direction, Figure
 
-RESULTS: Final = Path(__file__).parent / "results"
-PAGE: Final = Path(__file__).parents[1] / "docs" / "performance.md"
+ROOT: Final = Path(__file__).parents[1]
+RESULTS: Final = ROOT / "bench" / "results"
+PAGE: Final = ROOT / "docs" / "performance.md"
+PYTHON: Final = ROOT / ".venv-bench" / "bin" / "python"
 
 _DIGITS: Final = 3
+_MET: Final = {None: "", True: "ok", False: "**missed**"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +74,16 @@ def write_page(results: Sequence[Result]) -> None:
     text = PAGE.read_text()
     now = f"{datetime.now(UTC):%Y-%m-%d}"
     for result in results:
-        if result.failure:
-            continue
-        name = result.entry.name
-        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-        if begin in text and end in text:
-            before, rest = text.split(begin, 1)
-            after = rest.split(end, 1)[1]
-            table = "\n".join(_table(result, now))
-            text = f"{before}{begin}\n{table}\n{end}{after}"
+        if not result.failure:
+            text = _replaced(text, result.entry.name, _table(result, now))
+    text = _replaced(text, "bars", _bars())
     PAGE.write_text(text)
+
+
+def draw() -> None:
+    """Draw what results/ holds, if what it takes is installed."""
+    if PYTHON.exists():
+        subprocess.run([PYTHON, "-m", "bench.plots"], cwd=ROOT, check=False)
 
 
 def number(value: float) -> str:
@@ -108,14 +112,44 @@ def _figure(written: dict[str, Any]) -> Figure:
     )
 
 
+def _replaced(text: str, name: str, lines: Iterable[str]) -> str:
+    """Put lines between the markers of a name, if the page has them."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    before, found, rest = text.partition(begin)
+    if not found:
+        return text
+    after = rest.partition(end)[2]
+    return "\n".join([f"{before}{begin}", *lines, f"{end}{after}"])
+
+
 def _table(result: Result, day: str) -> Iterator[str]:
     yield f"`python -m bench {result.entry.name}`, {day}, {machine()}."
     yield ""
     yield "| figure | | bar | | |"
     yield "|---|--:|--:|---|---|"
     for each in result.figures:
-        unit = each.unit if each.unit == TIMES else f" {each.unit}"
         bar = str(each.bar) if each.bar else ""
-        met = {None: "", True: "ok", False: "**missed**"}[each.is_met]
-        value = f"{number(each.value)}{unit}"
+        value = _with_unit(each.value, each.unit)
+        met = _MET[each.is_met]
         yield f"| {each.name} | {value} | {bar} | {met} | {each.note} |"
+
+
+def _bars() -> Iterator[str]:
+    """List every figure that has a bar, as last written to results/."""
+    yield "| benchmark | figure | | bar | | measured |"
+    yield "|---|---|--:|--:|---|---|"
+    for entry in CATALOGUE:
+        path = RESULTS / f"{entry.name}.json"
+        found = json.loads(path.read_text()) if path.exists() else {}
+        if found.get("quick", True):
+            continue
+        for each in found["figures"]:
+            if each["bar"]:
+                value = _with_unit(each["value"], each["unit"])
+                cells = (each["name"], value, each["bar"], _MET[each["ok"]])
+                row = " | ".join((f"`{entry.name}`", *cells, found["at"][:10]))
+                yield f"| {row} |"
+
+
+def _with_unit(value: float, unit: str) -> str:
+    return f"{number(value)}{unit if unit == TIMES else f' {unit}'}"
