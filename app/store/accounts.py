@@ -133,9 +133,11 @@ class AccountStore:
             )
             .returning(accounts, ACCOUNT_LISTENER)
         )
+        known = select(_accounts.reconnect_reason).where(_named(project_id, platform))
         async with self._database.write() as connection:
+            before = (await connection.execute(known.with_for_update())).scalar()
             row = (await connection.execute(statement)).mappings().one_or_none()
-            if row is not None:
+            if row is not None and reason != before:  # each of its jobs may say so
                 await tell_of_account(connection, row, now=now)
         return row is not None
 

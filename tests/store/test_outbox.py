@@ -266,10 +266,11 @@ async def test_a_failure_that_is_only_looked_at_again_is_no_news(
     assert await told(database) == []
 
 
+@pytest.mark.parametrize("reason", ["invalid_grant", "scope_not_authorized"])
 async def test_a_lost_account_is_told_once_and_without_a_token(
-    database: Database,
+    database: Database, reason: str
 ) -> None:
-    """Only the change to reconnect_required is news, and the event holds no secret."""
+    """However many jobs find out, it is news once; the event holds no secret."""
     await listen(database)
     store = AccountStore(database, VAULT)
     account, _ = await store.put(new_account(), now=NOW)
@@ -277,7 +278,7 @@ async def test_a_lost_account_is_told_once_and_without_a_token(
         await store.mark_reconnect_required(
             account.project_id,
             account.platform,
-            reason="invalid_grant",
+            reason=reason,
             grant_version=account.grant_version,
             now=SOON,
         )
