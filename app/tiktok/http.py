@@ -24,9 +24,9 @@ from app.tiktok.transport import Transport
 from app.tiktok.wire import Answer, Request
 
 _HEADERS: Final = (
-    ("Accept", "application/json"),
-    ("Accept-Encoding", "identity"),  # nothing that unpacks to more than it weighs
-    ("User-Agent", "tiktok-scheduler"),
+    (b"Accept", b"application/json"),
+    (b"Accept-Encoding", b"identity"),  # nothing that unpacks to more than it weighs
+    (b"User-Agent", b"tiktok-scheduler"),
 )
 
 
@@ -104,10 +104,11 @@ class Session:
 
 def _build(request: Request, base_url: str, seconds: float) -> httpx.Request:
     url = _address(base_url + request.path)
-    headers = [("Host", url.netloc.decode("ascii")), *_HEADERS]
-    headers += request.headers.items()
+    headers = [(b"Host", url.netloc), *_HEADERS]
+    for name, value in request.headers.items():
+        headers.append((name.encode("ascii"), value.encode("ascii")))
     if request.content or request.method != "GET":
-        headers.append(("Content-Length", str(len(request.content))))
+        headers.append((b"Content-Length", b"%d" % len(request.content)))
     return httpx.Request(
         request.method,
         url,
@@ -128,10 +129,14 @@ def _address(url: str) -> httpx.URL:
 async def _read(response: httpx.Response) -> bytes:
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise httpx.DecodingError("an encoding that was not asked for")
-    body = await response.aread()
-    if len(body) > MAX_ANSWER_BYTES:
-        raise httpx.DecodingError("larger than any answer of TikTok's")
-    return body
+    if not isinstance(response.stream, httpx.AsyncByteStream):
+        raise TypeError("an answer that cannot be read while others wait")
+    body = bytearray()
+    async for chunk in response.stream:  # there is nothing to unpack
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise httpx.DecodingError("larger than any answer of TikTok's")
+    return bytes(body)
 
 
 _BEFORE_SENDING: Final = (
