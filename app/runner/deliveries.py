@@ -43,6 +43,7 @@ LOOK_EVERY_SECONDS: Final = 2.0
 LEASE_EXTRA: Final = timedelta(seconds=15)
 """How much longer than a send its lease is."""
 
+UNWRITTEN: Final = "the scheduler made a mistake; its log says which"
 NO_ENDPOINT: Final = "there is no endpoint to send it to"
 
 Render = Callable[[EventType, datetime, Told], bytes]
@@ -120,16 +121,22 @@ class Deliveries:
             gone = Sent(at=self.clock.now(), status=None, error=NO_ENDPOINT)
             await self.store.failed(delivery, gone, retry_at=None)
             return
-        body = self.render(event.type, event.created_at, delivery.told)
-        sent = await self.courier.send(
-            endpoint, event_id=event.id, body=body, now=self.clock.now()
-        )
+        sent = await self._send(delivery, endpoint)
         if sent.error is None:
             await self.store.delivered(delivery, sent)
             self.metrics.webhooks.sent(Delivered.DELIVERED)
             log.info("webhook delivered", type=str(event.type), status=sent.status)
         else:
             await self._failed(delivery, endpoint, sent)
+
+    async def _send(self, delivery: Delivery, endpoint: Endpoint) -> Sent:
+        event, now = delivery.event, self.clock.now()
+        try:
+            body = self.render(event.type, event.created_at, delivery.told)
+        except Exception:  # it must not come back for ever, nor block its job
+            log.exception("an event could not be written")
+            return Sent(at=now, status=None, error=UNWRITTEN)
+        return await self.courier.send(endpoint, event_id=event.id, body=body, now=now)
 
     async def _failed(self, delivery: Delivery, endpoint: Endpoint, sent: Sent) -> None:
         now = self.clock.now()

@@ -38,10 +38,15 @@ class Delivery:
     """One event that this worker has to send, for as long as its lease runs."""
 
     event: EventRecord
-    told: Told
     position: int
     claim_token: str = field(repr=False)
     endpoint: Endpoint | None  # None: removed since then
+    row: Row = field(repr=False)
+
+    @property
+    def told(self) -> Told:
+        """Read what the event shows; whatever that raises is this event's matter."""
+        return told_from_row(self.row)
 
 
 class DeliveryStore:
@@ -205,10 +210,10 @@ def _fair(
 def _delivery(row: Row, endpoints: Mapping[str, Endpoint]) -> Delivery:
     return Delivery(
         event=record_from_row(row),
-        told=told_from_row(row),
         position=row["position"],
         claim_token=row["claim_token"],
         endpoint=endpoints.get(row["project_id"]),
+        row=row,
     )
 
 

@@ -10,9 +10,10 @@ from app.domain.errors import WebhookDisabled
 from app.domain.events import EventType
 from app.domain.webhook import DisabledReason, EndpointStatus, secret_text
 from app.outbound.courier import REFUSED, TOO_SLOW, UNREACHABLE, UNSIGNED
-from app.runner.deliveries import AT_ONCE_EACH, NO_ENDPOINT
+from app.runner.deliveries import AT_ONCE_EACH, NO_ENDPOINT, UNWRITTEN
 from app.store.engine import Database
 from app.store.vault import Vault
+from app.store.webhook_tables import webhook_events
 from app.store.webhooks import Replay, WebhookStore
 from tests.runner.delivering import LEASE, STEPS, Hands, sender
 from tests.support.accounts import VAULT
@@ -285,6 +286,22 @@ async def test_an_event_without_its_endpoint_is_given_up(
     await sender(database, clock).run_due()
     (event,) = await told(database)
     assert (event["status"], event["last_error"]) == ("failed", NO_ENDPOINT)
+
+
+async def test_an_event_that_cannot_be_written_holds_nobody_up(
+    database: Database, clock: Hands, receiver: Receiver
+) -> None:
+    """It is tried again like one that did not arrive; all others go."""
+    await listen(database, receiver.url, now=clock.now())
+    for _ in range(2):
+        await happen(database, now=clock.now())
+    first, _ = await told(database)
+    async with database.write() as connection:
+        broken = webhook_events.update().where(webhook_events.c.id == first["id"])
+        await connection.execute(broken.values(data={}))
+    await sender(database, clock).run_due()
+    assert await statuses(database) == ["pending", "delivered"]
+    assert (await told(database))[0]["last_error"] == UNWRITTEN
 
 
 async def test_a_replaced_secret_signs_along_for_a_day(
