@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Insert,
     Table,
     Text,
+    bindparam,
     func,
     insert,
-    literal,
     literal_column,
     select,
 )
@@ -116,8 +117,8 @@ async def tell(
 ) -> None:
     """Write events in their order; nobody to be told, nothing written."""
     if events:
-        rows = [_row(event, now) for event in events]
-        await connection.execute(insert(webhook_events).values(rows))
+        # Row by row in one go: a list of VALUES would be compiled anew for each length.
+        await connection.execute(_INSERT, [_row(event, now) for event in events])
 
 
 def job_events(kinds: Iterable[EventType], row: Row) -> list[NewEvent]:
@@ -160,26 +161,9 @@ def _row(event: NewEvent, now: datetime) -> dict[str, Any]:
         # What happens while the endpoint is disabled can be replayed.
         "status": EventStatus.PENDING if active else EventStatus.FAILED,
         "attempts": 0,
-        "next_attempt_at": _turn(event.job_id, now) if active else None,
+        "at": now if active else None,
+        "behind": event.job_id if active else None,
     }
-
-
-def _turn(job_id: str | None, now: datetime) -> ColumnElement[datetime]:
-    """Let an event wait as long as a former one of its job that is to be tried again.
-
-    Order is kept at the claim in any case; this keeps out of each claim's way what
-    cannot be sent yet.
-    """
-    at = literal(now, UtcDateTime())
-    if job_id is None:
-        return at
-    former = webhook_events.alias("former").c
-    waits = select(func.min(former.next_attempt_at)).where(
-        former.job_id == job_id,
-        former.next_attempt_at.is_not(None),
-        former.claim_token.is_(None),
-    )
-    return func.coalesce(waits.scalar_subquery(), at, type_=UtcDateTime())
 
 
 def _snapshot(row: Row) -> dict[str, Any]:
@@ -188,3 +172,23 @@ def _snapshot(row: Row) -> dict[str, Any]:
         for name, value in row.items()
         if name not in _HIDDEN | {"listener"}
     }
+
+
+def _insert() -> Insert:
+    """Let an event wait as long as a former one of its job that is to be tried again.
+
+    Order is kept at the claim in any case; this keeps out of each claim's way what
+    cannot be sent yet.
+    """
+    former = webhook_events.alias("former").c
+    waits = select(func.min(former.next_attempt_at)).where(
+        former.job_id == bindparam("behind", type_=Text()),
+        former.next_attempt_at.is_not(None),
+        former.claim_token.is_(None),
+    )
+    at = bindparam("at", type_=UtcDateTime())
+    turn = func.coalesce(waits.scalar_subquery(), at, type_=UtcDateTime())
+    return insert(webhook_events).values(next_attempt_at=turn)
+
+
+_INSERT: Final = _insert()
