@@ -16,6 +16,7 @@ from app.domain.account import (
     NewAccount,
 )
 from app.domain.errors import NotFound, StoreUnavailable
+from app.store.account_reads import AccountReader
 from app.store.account_rows import AccountRows
 from app.store.engine import Database
 from app.store.outbox import ACCOUNT_LISTENER, tell_of_account
@@ -42,6 +43,7 @@ class AccountStore:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._rows = AccountRows(vault)
+        self._reader = AccountReader(database, self._rows)
 
     async def put(self, new: NewAccount, *, now: datetime) -> tuple[Account, bool]:
         """Connect an account, or connect it again; True if there was none.
@@ -61,12 +63,7 @@ class AccountStore:
 
     async def get(self, project_id: str, platform: str) -> Account:
         """Return an account; raises NotFound."""
-        statement = select(accounts).where(_named(project_id, platform))
-        async with self._database.read() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
-        if row is None:
-            raise NotFound
-        return self._rows.read(row)
+        return await self._reader.get(project_id, platform)
 
     async def list_by_open_id(self, platform: str, open_id: str) -> tuple[Account, ...]:
         """Return every project's account of one TikTok user."""
