@@ -6,6 +6,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from app.api import answer_examples, problems
+from app.api.webhook_docs import add_webhooks
 
 TAGS: Final = (
     (
@@ -37,7 +38,7 @@ that is not over.
 
 **Times** are RFC 3339 with an offset, and come back as UTC with milliseconds, as
 JavaScript's `toISOString()` writes them. **Ids** of TikTok's are strings: they exceed
-2^53.
+2⁵³.
 
 **Errors** are `application/problem+json`. Programs look at their `code`, which stays as
 it is; `detail` is for people. A 503 and a 429 say in `Retry-After` when to ask again.
@@ -65,10 +66,27 @@ def _complete(document: dict[str, Any]) -> None:
     template = "#/components/schemas/{model}"
     problem = problems.Problem.model_json_schema(ref_template=template)
     schemas.update(problem.pop("$defs"), Problem=problem)
+    add_webhooks(document)
     for name, example in answer_examples.MODELS.items():
         schemas[name]["examples"] = [example]
+    for answer in _answers(document):
+        _say_what_it_is(answer, schemas)
     for field in _fields(document):
         field.pop("title", None)  # "Scheduledfor" says less than the name beside it
+
+
+def _say_what_it_is(answer: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Put the answer's own description where FastAPI says "Successful Response"."""
+    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    name = schema.get("$ref", "").rpartition("/")[2]
+    if name in schemas and answer["description"] == "Successful Response":
+        answer["description"] = schemas[name]["description"]
+
+
+def _answers(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in document["paths"].values():
+        for operation in path.values():
+            yield from operation["responses"].values()
 
 
 def _fields(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
