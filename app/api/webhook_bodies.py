@@ -9,7 +9,7 @@ from app.api.accounts import AccountAnswer
 from app.api.fields import Answer, Timestamp
 from app.api.job_answers import JobAnswer
 from app.domain.account import Account
-from app.domain.events import EventType, Tested, Told
+from app.domain.events import EventType, Probe, Told
 from app.domain.job import Job
 from app.service.words import notice
 
@@ -75,7 +75,7 @@ def _event(
                 timestamp=at,
                 data=AccountAnswer.of(told),
             )
-        case Tested(project_id=project_id):
+        case Probe(project_id=project_id):
             data = TestData(project_id=project_id)
             return TestEvent(type="webhook.test", timestamp=at, data=data)
         case _:

@@ -30,13 +30,13 @@ class EventStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Probe:
     """What a test event shows: only whose endpoint it is."""
 
     project_id: str
 
 
-Told = Job | Account | Tested
+Told = Job | Account | Probe
 """What an event shows: a job or an account as it stood when the event was written."""
 
 

@@ -7,7 +7,7 @@ from secrets import token_bytes
 
 from app.domain.clock import Clock
 from app.domain.errors import FieldError, InvalidInput
-from app.domain.events import EventType, Tested, Told
+from app.domain.events import EventType, Probe, Told
 from app.domain.webhook import (
     SECRET_BYTES,
     Endpoint,
@@ -120,7 +120,7 @@ class WebhookService:
         now = self._clock.now()
         endpoint = await self._store.get(project_id, now=now)
         event_id = new_event_id()
-        body = self._render(EventType.TEST, now, Tested(project_id))
+        body = self._render(EventType.TEST, now, Probe(project_id))
         sent = await self._courier.send(endpoint, event_id=event_id, body=body, now=now)
         await self._store.record_test(project_id, event_id, sent)
         return event_id, sent

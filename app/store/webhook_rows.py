@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from app.domain.account import Account, AccountStatus, Grant
 from app.domain.errors import TokenUnreadable
-from app.domain.events import EventStatus, EventType, Tested, Told
+from app.domain.events import EventStatus, EventType, Probe, Told
 from app.domain.webhook import (
     FORMER_SECRET_SIGNS,
     DisabledReason,
@@ -118,7 +118,7 @@ def told_from_row(row: Row) -> Told:
         return job_of(row["data"])
     if row["type"] == EventType.ACCOUNT_RECONNECT_REQUIRED:
         return _account(row["data"])
-    return Tested(row["project_id"])
+    return Probe(row["project_id"])
 
 
 def _account(data: dict[str, Any]) -> Account:
