@@ -12,6 +12,7 @@ from bench.servers import ROOT, fresh_database, libpq_url
 
 PYTHON: Final = ROOT / ".venv-bench" / "bin" / "python"
 _PROGRAMS: Final = Path(__file__).parent
+AIOHTTP: Final = _PROGRAMS / "run_aiohttp.py"
 
 PGQUEUER_BATCHES: Final = (500, 1000)
 """Where PgQueuer 1.6 is at its best: 10 does a quarter of it, 100 two thirds."""
