@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from app.chores import make_chores
 from app.domain.clock import Clock, SystemClock
+from app.domain.outcome import Fault
 from app.domain.quota import Limits, QuotaCall
 from app.grants.grants import Grants
 from app.metrics import Metrics
@@ -41,7 +42,8 @@ from app.store.oauth_states import OAuthStateStore
 from app.store.quotas import QuotaStore
 from app.store.vault import KeysUnusable, Vault
 from app.store.webhooks import WebhookStore
-from app.tiktok import OnCall, TikTok
+from app.tiktok import Endpoint, TikTok
+from app.tracing import Tracing, open_tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +70,38 @@ class House:
 
 @asynccontextmanager
 async def assembled(
-    settings: Settings, *, clock: Clock | None = None
+    settings: Settings, *, clock: Clock | None = None, tracing: Tracing | None = None
 ) -> AsyncIterator[House]:
     """Make every part, and close what needs closing at the end.
 
     Opens no connection yet. Raises SettingsError.
     """
     clock = clock or SystemClock()
+    tracing = tracing or tracing_of(settings)
     database = open_database(settings)
     try:
-        house = _house(settings, clock, database, open_vault(settings))
+        vault = open_vault(settings)
+        house = _house(settings, clock, database=database, vault=vault, tracing=tracing)
         try:
             yield house
         finally:
             await house.grants.close()
     finally:
         await database.close()
+        if tracing.provider is not None:  # it may wait for its collector
+            await asyncio.to_thread(tracing.close)
 
 
 async def run_jobs(house: House, stop: asyncio.Event) -> None:
     """Run due jobs until ``stop``, woken by whichever process stores them."""
     async with DueHints(house.database, house.clock).waking(house.runner.wake):
         await house.runner.run(stop)
+
+
+def tracing_of(settings: Settings) -> Tracing:
+    """Trace to the collector that is set, or not at all."""
+    endpoint = settings.otel_exporter_otlp_endpoint
+    return open_tracing(None if endpoint is None else str(endpoint))
 
 
 def open_database(settings: Settings) -> Database:
@@ -117,16 +129,27 @@ def open_vault(settings: Settings) -> Vault:
         raise SettingsError(str(error)) from None
 
 
-def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -> House:
-    accounts = AccountStore(database, vault)
+def _house(
+    settings: Settings,
+    clock: Clock,
+    *,
+    database: Database,
+    vault: Vault,
+    tracing: Tracing,
+) -> House:
+    accounts, backlog = AccountStore(database, vault), BacklogStore(database)
     metrics = Metrics()
-    tools = _tools(settings, clock, accounts, database=database, metrics=metrics)
+    tiktok = _tiktok(settings, metrics, tracing)
+    tools = _tools(
+        settings, clock, tiktok, accounts=accounts, database=database, metrics=metrics
+    )
     runner = Runner(
         tools,
         _rules(settings),
         _capacity(settings),
         make_chores(settings, tools, database=database, vault=vault, metrics=metrics),
         metrics=metrics,
+        tracing=tracing,
     )
     return House(
         settings=settings,
@@ -143,28 +166,28 @@ def _house(settings: Settings, clock: Clock, database: Database, vault: Vault) -
         creators=tools.creators,
         runner=runner,
         metrics=metrics,
-        figures=MetricsService(
-            metrics=metrics, backlog=BacklogStore(database), clock=clock
-        ),
-        health=HealthService(
-            database,
-            HealthStore(database, vault),
-            clock=clock,
-            runs=lambda: runner.running,
-        ),
+        figures=MetricsService(metrics=metrics, backlog=backlog, clock=clock),
+        health=_health(database, vault, clock, runner=runner),
     )
+
+
+def _health(
+    database: Database, vault: Vault, clock: Clock, *, runner: Runner
+) -> HealthService:
+    store = HealthStore(database, vault)
+    return HealthService(database, store, clock=clock, runs=lambda: runner.running)
 
 
 def _tools(
     settings: Settings,
     clock: Clock,
-    accounts: AccountStore,
+    tiktok: TikTok,
     *,
+    accounts: AccountStore,
     database: Database,
     metrics: Metrics,
 ) -> Tools:
     seconds = settings.http_timeout_seconds
-    tiktok = _tiktok(settings, on_call=metrics.tiktok.call)
     lease = timedelta(seconds=settings.claim_timeout_seconds)
     return Tools(
         claims=ClaimStore(database, lease=lease),
@@ -180,8 +203,13 @@ def _tools(
     )
 
 
-def _tiktok(settings: Settings, *, on_call: OnCall) -> TikTok:
+def _tiktok(settings: Settings, metrics: Metrics, tracing: Tracing) -> TikTok:
     secret = settings.tiktok_client_secret
+
+    def on_call(endpoint: Endpoint, fault: Fault | None, seconds: float) -> None:
+        metrics.tiktok.call(endpoint, fault, seconds)
+        tracing.call(endpoint, fault, seconds)
+
     return TikTok(
         base_url=str(settings.tiktok_api_base_url),
         client_key=settings.tiktok_client_key,

@@ -95,9 +95,21 @@ def _clean(value: object) -> object:
             return _clean(str(value))
 
 
+def _name_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Name the trace that a line belongs to; only where something is traced."""
+    if (api := sys.modules.get("opentelemetry.trace")) is None:
+        return event
+    context = api.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = api.format_trace_id(context.trace_id)
+        event["span_id"] = api.format_span_id(context.span_id)
+    return event
+
+
 def _shared() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
+        _name_trace,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),

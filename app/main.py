@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from app.api.app import build_app
 from app.api.services import Services
-from app.assembly import House, assembled, run_jobs
+from app.assembly import House, assembled, run_jobs, tracing_of
 from app.chores import make_courier, render_event
 from app.domain.clock import Clock
 from app.outbound import Outbound
@@ -27,6 +27,7 @@ from app.store.media import MediaStore
 from app.store.migrate import upgrade
 from app.store.revision import is_migrated
 from app.store.tiktok_events import TikTokEventStore
+from app.tracing import Tracing
 
 
 def create_app(
@@ -34,6 +35,7 @@ def create_app(
     *,
     stop: asyncio.Event | None = None,
     clock: Clock | None = None,
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """Make the app; nothing is opened before it starts.
 
@@ -41,10 +43,11 @@ def create_app(
     raises SettingsError for settings that do not fit together.
     """
     stop = stop or asyncio.Event()
+    tracing = tracing or tracing_of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with assembled(settings, clock=clock) as house:
+        async with assembled(settings, clock=clock, tracing=tracing) as house:
             if house.database.is_sqlite and not await is_migrated(house.database):
                 url = settings.database_url.get_secret_value()
                 await asyncio.to_thread(upgrade, url)
@@ -53,7 +56,11 @@ def create_app(
                 yield
             await services.feed.close()
 
-    return build_app(lifespan=lifespan, cors_origins=settings.cors_origins)
+    return build_app(
+        lifespan=lifespan,
+        cors_origins=settings.cors_origins,
+        tracer_provider=tracing.provider,
+    )
 
 
 def services_of(house: House, stop: asyncio.Event) -> Services:

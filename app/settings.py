@@ -135,6 +135,8 @@ class Settings(BaseSettings):
 
     retention_days: Annotated[int, Field(ge=LEAST_KEPT.days, le=3650)] | None = None
 
+    otel_exporter_otlp_endpoint: HttpUrl | None = None
+
     metrics_host: str = "127.0.0.1"
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -23,7 +24,10 @@ from app.api import (
     webhooks,
 )
 from app.api.auth import ApiKeyWall
-from app.api.middleware import REQUEST_ID, BodyLimit, ErrorWall, RequestContext
+from app.api.middleware import PROBES, REQUEST_ID, BodyLimit, ErrorWall, RequestContext
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -41,9 +45,15 @@ _ROUTERS: Final = (
 )
 
 
-def build_app(*, lifespan: Lifespan, cors_origins: Sequence[str]) -> FastAPI:
+def build_app(
+    *,
+    lifespan: Lifespan,
+    cors_origins: Sequence[str],
+    tracer_provider: "TracerProvider | None" = None,
+) -> FastAPI:
     """Make the app; ``lifespan`` puts the Services into its state."""
     app = FastAPI(
+        telemetry=_telemetry(tracer_provider),
         title="tiktok-scheduler",
         version="0.1.0",
         description=openapi.DESCRIPTION,
@@ -61,6 +71,19 @@ def build_app(*, lifespan: Lifespan, cors_origins: Sequence[str]) -> FastAPI:
         app.include_router(router)
     openapi.install(app)
     return app
+
+
+def _telemetry(provider: "TracerProvider | None") -> TelemetryConfig:
+    """Trace requests if somebody listens; metrics and logs go ways of their own."""
+    return {
+        "tracing": provider is not None,
+        "tracer_provider": provider,
+        "metrics": False,
+        "logs": False,  # they would quote exceptions
+        "operation_spans": False,
+        "auto_configure": False,
+        "exclude": lambda scope: scope["path"] in PROBES,
+    }
 
 
 def _middleware(cors_origins: Sequence[str]) -> list[Middleware]:

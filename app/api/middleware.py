@@ -18,7 +18,7 @@ MAX_BODY_BYTES: Final = 64 * 1024
 REQUEST_ID: Final = "X-Request-ID"
 
 _DRAINED: Final = 16 * MAX_BODY_BYTES
-_PROBES: Final = {"/healthz", "/readyz", "/metrics"}
+PROBES: Final = {"/healthz", "/readyz", "/metrics"}
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SECURITY: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -61,7 +61,7 @@ class RequestContext:
                 await self._app(scope, receive, stamped)
             finally:
                 # Probes come every few seconds and would drown the rest.
-                write = log.debug if scope["path"] in _PROBES else log.info
+                write = log.debug if scope["path"] in PROBES else log.info
                 write(
                     "request",
                     method=scope["method"],

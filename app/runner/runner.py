@@ -23,6 +23,7 @@ from app.runner.crew import Crew, Rules
 from app.runner.live import Tools
 from app.runner.report import Tally, TickReport
 from app.runner.watch import Books
+from app.tracing import Tracing, Untraced
 
 log = structlog.get_logger(__name__)
 
@@ -64,8 +65,10 @@ class Runner:
         chores: Chores,
         *,
         metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._metrics = metrics or Metrics()
+        self._tracing = tracing or Untraced()
         self._tools = tools
         self._chores = chores
         self._rules = rules
@@ -225,7 +228,7 @@ class Runner:
 
     def _crew(self) -> tuple[Tally, Crew]:
         tally = Tally()
-        books = Books(tally, self._metrics, on_news=self.tell)
+        books = Books(tally, self._metrics, self._tracing, on_news=self.tell)
         crew = Crew(self._tools, self._rules, watch=books)
         self._crews.add(crew)
         return tally, crew

@@ -11,6 +11,7 @@ from app.domain.outcome import Outcome
 from app.domain.transition import Transition
 from app.metrics import Metrics, Prevented
 from app.runner.report import Tally
+from app.tracing import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +40,14 @@ class Books:
     """
 
     def __init__(
-        self, tally: Tally, metrics: Metrics, *, on_news: Callable[[], None]
+        self,
+        tally: Tally,
+        metrics: Metrics,
+        tracing: Tracing,
+        *,
+        on_news: Callable[[], None],
     ) -> None:
+        self._tracing = tracing
         self._tally = tally
         self._metrics = metrics
         self._on_news = on_news
@@ -49,9 +56,10 @@ class Books:
     def attempt(self, job: Job) -> Iterator[None]:
         """Put the job's name on every log line of the attempt."""
         self._metrics.duplicates.begin(job)
-        with structlog.contextvars.bound_contextvars(
+        names = structlog.contextvars.bound_contextvars(
             job_id=job.id, project_id=job.project_id, attempt=job.attempt_number + 1
-        ):
+        )
+        with names, self._tracing.attempt(job):
             yield
 
     def ended(self, job: Job, outcome: Outcome, change: Transition) -> None:
@@ -61,6 +69,7 @@ class Books:
         if change.entry is not None:  # being put off is no news
             self._on_news()
         error = change.last_error if change.entry is not None else None
+        self._tracing.ended(type(outcome).__name__, error.code if error else None)
         log.info(
             "attempt over",
             outcome=type(outcome).__name__,

@@ -27,11 +27,11 @@ def test_a_lock_file_holds_pins_hashes_and_reasons_alone(path: Path) -> None:
     assert strange == []
 
 
-@pytest.mark.parametrize("file", ["base.txt", "dev.txt"])
+@pytest.mark.parametrize("file", ["base.txt", "otel.txt", "dev.txt"])
 def test_a_lock_file_fits_what_the_project_asks_for(file: str) -> None:
     """After a change of pyproject.toml comes `make lock`."""
     pins = _pins(ROOT / "requirements" / file)
-    for wanted in _wanted(dev=file == "dev.txt"):
+    for wanted in _wanted(file):
         assert wanted.name in pins
         assert wanted.specifier.contains(pins[wanted.name])
 
@@ -49,9 +49,11 @@ def _pins(path: Path) -> dict[str, str]:
     return {match[1]: match[3] for match in matches if match}
 
 
-def _wanted(*, dev: bool) -> list[Requirement]:
+def _wanted(file: str) -> list[Requirement]:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
     lines = [*project["project"]["dependencies"]]
-    if dev:
+    if file == "otel.txt":
+        lines += project["project"]["optional-dependencies"]["otel"]
+    if file == "dev.txt":
         lines += project["dependency-groups"]["dev"]
     return [Requirement(line) for line in lines]

@@ -1,0 +1,119 @@
+"""Spans for OpenTelemetry; imported only where they are wanted.
+
+https://opentelemetry.io/docs/languages/python/
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.trace import SpanKind, Status, StatusCode, get_current_span
+
+from app.domain.job import Job
+from app.domain.outcome import Fault
+from app.tiktok import Endpoint
+
+NAME: Final = "tiktok-scheduler"
+REDACTED: Final = "[redacted]"
+
+
+class OpenTelemetry:
+    """Traces with a provider of its own; the process's global one is left alone."""
+
+    def __init__(self, processor: SpanProcessor) -> None:
+        self.provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
+        self.provider.add_span_processor(_Discreet())
+        self.provider.add_span_processor(processor)
+        self._tracer = self.provider.get_tracer(NAME)
+
+    @contextmanager
+    def attempt(self, job: Job) -> Iterator[None]:
+        """Surround an attempt; no exception's text goes into the span."""
+        with self._tracer.start_as_current_span(
+            "attempt",
+            attributes={
+                "scheduler.job_id": job.id,
+                "scheduler.project_id": job.project_id,
+                "scheduler.platform": job.platform,
+                "scheduler.attempt": job.attempt_number + 1,
+            },
+            record_exception=False,
+            set_status_on_exception=False,
+        ):
+            yield
+
+    def ended(self, outcome: str, error_code: str | None) -> None:
+        """Put the outcome on the attempt's span."""
+        span = get_current_span()
+        span.set_attribute("scheduler.outcome", outcome)
+        if error_code is not None:
+            span.set_attribute("error.type", error_code)
+            span.set_status(Status(StatusCode.ERROR))
+
+    def call(self, endpoint: Endpoint, fault: Fault | None, seconds: float) -> None:
+        """Add a span that began so many seconds ago and ends now."""
+        now = time.time_ns()
+        span = self._tracer.start_span(
+            f"tiktok {endpoint}",
+            kind=SpanKind.CLIENT,
+            attributes={"tiktok.endpoint": endpoint.value},
+            start_time=now - round(seconds * 1e9),
+        )
+        if fault is not None:
+            span.set_attribute("error.type", fault.code)
+            span.set_attribute("tiktok.verdict", fault.verdict.value)
+            if fault.http_status is not None:
+                span.set_attribute("http.response.status_code", fault.http_status)
+            if fault.log_id is not None:
+                span.set_attribute("tiktok.log_id", fault.log_id)
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(now)
+
+    def close(self) -> None:
+        """Send what is left."""
+        self.provider.shutdown()
+
+
+class _Discreet(SpanProcessor):
+    """Strikes out what FastAPI puts on a request's span and may be a secret.
+
+    A query can hold an OAuth code, and a pull URL is a secret by itself. FastAPI's own
+    list of what to redact knows neither.
+    """
+
+    def on_start(
+        self,
+        span: Span,
+        parent_context: Context | None = None,  # noqa: ARG002  the SDK's signature
+    ) -> None:
+        """Overwrite: an attribute cannot be taken away."""
+        attributes = span.attributes or {}
+        if "url.query" in attributes:
+            span.set_attribute("url.query", REDACTED)
+        if str(attributes.get("url.path", "")).startswith("/media/"):
+            span.set_attribute("url.path", f"/media/{REDACTED}")
+
+
+def exporting_to(endpoint: str) -> OpenTelemetry:
+    """Send spans to a collector over OTLP/HTTP, in batches from a thread.
+
+    The SDK reads its other variables, such as OTEL_EXPORTER_OTLP_HEADERS, by itself.
+    """
+    exporter: SpanExporter = OTLPSpanExporter(
+        endpoint=f"{endpoint.rstrip('/')}/v1/traces"
+    )
+    return OpenTelemetry(BatchSpanProcessor(exporter))
+
+
+def _resource() -> Resource:
+    """Name the service, unless OTEL_SERVICE_NAME does."""
+    found = Resource.create()
+    if str(found.attributes[SERVICE_NAME]).startswith("unknown_service"):
+        return found.merge(Resource({SERVICE_NAME: NAME}))
+    return found
