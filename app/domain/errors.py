@@ -101,7 +101,7 @@ class JobNotRetryable(Conflict):
 
 
 class OutcomeUnknown(Conflict):
-    """TikTok may have taken this post; check the account before sending it again."""
+    """TikTok may have taken this post; only acceptDuplicateRisk sends it again."""
 
     code = "outcome_unknown"
 

@@ -14,7 +14,7 @@ class Phrase(NamedTuple):
 
 _RECONNECT: Final = "Reconnect the TikTok account, then retry this post."
 _AGAIN: Final = "If it does not pass by itself, retry this post later."
-_TOMORROW: Final = "Wait until tomorrow, then retry this post."
+_TOMORROW: Final = "If it has not gone out by tomorrow, retry this post then."
 _OPERATOR: Final = "Ask whoever runs the service to look into it, then retry this post."
 
 _NO_CONSENT: Final = Phrase(
@@ -46,7 +46,7 @@ _HICCUP: Final = Phrase("Something went wrong between this service and TikTok.",
 UNCONFIRMED: Final = Phrase(
     "Nobody can tell whether TikTok took this post.",
     "Look at the account in TikTok's app. If the video is there, all is well. If not,"
-    " retry and accept the risk of a second post (acceptDuplicateRisk).",
+    " retry and accept the risk of a second post.",
 )
 
 BY_CODE: Final[dict[str, Phrase]] = {
@@ -55,8 +55,16 @@ BY_CODE: Final[dict[str, Phrase]] = {
         "No TikTok account is connected to this project.",
         "Connect one, then retry this post.",
     ),
+    "auth_removed": Phrase(
+        "This service's access was removed in TikTok's app.", _RECONNECT
+    ),
+    "access_denied": _NO_CONSENT,
     "scope_not_authorized": _NO_CONSENT,
     "scope_permission_missed": _NO_CONSENT,
+    "token_not_authorized_for_specified_publish_id": Phrase(
+        "This post began on another TikTok account than the one connected now.",
+        "Connect the account that it was meant for, then retry this post.",
+    ),
     "spam_risk_user_banned_from_posting": Phrase(
         "TikTok does not let this account post at the moment.",
         "Open TikTok's app to see why.",
@@ -112,6 +120,8 @@ BY_CODE: Final[dict[str, Phrase]] = {
     "client_not_configured": _SETUP,
     "invalid_client": _SETUP,
     "unauthorized_client": _SETUP,
+    "unsupported_grant_type": _SETUP,
+    "invalid_request": _SETUP,
     "invalid_scope": _SETUP,
     "app_version_check_failed": Phrase(
         "TikTok's app on the phone is too old for this.",
@@ -120,6 +130,8 @@ BY_CODE: Final[dict[str, Phrase]] = {
     # The way there
     "poll_deadline": _STILL_WORKING,
     "outcome_unknown": UNCONFIRMED,
+    "init_void": Phrase("TikTok never fetched the video; nothing was posted.", _AGAIN),
+    "scheduler_error": Phrase("Something went wrong in this service.", _AGAIN),
     "claim_abandoned": Phrase(
         "The service was interrupted while it worked on this post.", _AGAIN
     ),

@@ -140,7 +140,7 @@ async def test_post_now_after_an_unconfirmed_one_gets_that_one(api: Api) -> None
     assert response.status_code == 200
     assert response.json()["id"] == held.id
     assert response.json()["failureReason"] == FailureReason.UNCONFIRMED
-    assert "acceptDuplicateRisk" in response.json()["notice"]
+    assert "accept the risk" in response.json()["notice"]
 
 
 async def test_the_key_can_be_computed_by_the_caller(edge: Api) -> None:

@@ -144,8 +144,7 @@ async def _tab(profile: Path) -> str:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             written = announced.read_text() if announced.exists() else ""
-            tabs = written and await asyncio.to_thread(_tabs, written.split()[0])
-            if tabs:
+            if written and (tabs := await asyncio.to_thread(_tabs, written.split()[0])):
                 return tabs[0]
             await asyncio.sleep(_LOOK_SECONDS)
 

@@ -23,7 +23,7 @@ from app.tiktok.codes import ERROR_CODES, FAIL_REASONS
 from tests.domain.jobs import NOW, a_job
 
 JARGON: Final = re.compile(
-    r"_|\b(HTTP|URL|API|token|scope|OAuth|null|4\d\d|5\d\d|init|poll|publish_id)\b"
+    r"_|\b[a-z]+[A-Z]|\b(HTTP|URL|API|token|scope|OAuth|null|4\d\d|5\d\d|init|poll|publish_id)\b"
 )
 
 
@@ -62,8 +62,31 @@ def test_every_class_and_every_wait_has_words() -> None:
     assert set(BY_CLASS) == set(ErrorClass)
     assert set(WAITING) == set(WaitingFor)
     for phrase in (*BY_CODE.values(), *BY_CLASS.values()):
+        assert not JARGON.search(" ".join(phrase)), phrase
         assert phrase.what.endswith(".")
         assert phrase.todo.endswith(".")
+
+
+CONFIGURATION: Final = {
+    *("invalid_client", "unauthorized_client", "unsupported_grant_type"),
+    *("invalid_request", "invalid_scope"),
+}
+
+
+@pytest.mark.parametrize("code", sorted(CONFIGURATION))
+def test_a_mistake_of_the_operators_is_not_blamed_on_the_video(code: str) -> None:
+    """Who posts cannot mend the service's own settings, and is told who can."""
+    text = user_message(error(code, ErrorClass.PERMANENT))
+    assert "whoever runs the service" in text
+    assert "video" not in text
+
+
+def test_what_goes_on_by_itself_is_not_asked_for() -> None:
+    """A limit ends by itself: nobody is told to retry what is retried anyway."""
+    for code, kind in ERROR_CODES.items():
+        if kind is ErrorClass.RATE_LIMIT:
+            todo = BY_CODE.get(code, BY_CLASS[kind]).todo
+            assert todo.startswith("If ") or "drafts" in BY_CODE[code].what
 
 
 def test_a_lost_grant_says_reconnect_then_retry() -> None:
@@ -163,13 +186,13 @@ def failed_job(reason: FailureReason, **changes: Any) -> Job:  # noqa: ANN401
 
 
 def test_an_unconfirmed_job_says_look_before_you_send() -> None:
-    """First the account is checked; only then acceptDuplicateRisk sends again."""
+    """First the account is checked; only then is it sent again, at one's own risk."""
     for job in (
         failed_job(FailureReason.UNCONFIRMED),
         failed_job(FailureReason.MAX_ATTEMPTS, init_sent_at=NOW),
         failed_job(FailureReason.AUTH, init_sent_at=NOW),
     ):
-        assert re.search(r"Look at the account.*acceptDuplicateRisk", said(job))
+        assert re.search(r"Look at the account.*accept the risk", said(job))
 
 
 def test_a_job_still_at_tiktok_is_not_sent_a_second_time() -> None:
