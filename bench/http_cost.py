@@ -58,7 +58,10 @@ async def run(rounds: int, quick: bool) -> list[Figure]:
         for _ in range(rounds):
             for way, in_flight in _plan(quick=quick):
                 tiktok = at_once if in_flight == 1 else late
-                found = await _measure(way, in_flight, tiktok, quick=quick)
+                attempts = in_flight * (1 if quick or in_flight > 1000 else 2)
+                found = await measure(
+                    way, tiktok, in_flight=in_flight, attempts=max(200, attempts)
+                )
                 spent = measured.setdefault((way, in_flight), Spent())
                 spent.microseconds.append(found["microseconds"])
                 spent.kilobytes.append(found.get("kilobytes", 0.0))
@@ -71,11 +74,10 @@ def _plan(*, quick: bool) -> list[tuple[str, int]]:
     return [(way, size) for size in sizes for way in there if size in WAYS[way]]
 
 
-async def _measure(
-    way: str, in_flight: int, tiktok: InstantTikTok, *, quick: bool
+async def measure(
+    way: str, tiktok: InstantTikTok, *, in_flight: int, attempts: int
 ) -> dict[str, float]:
     """Run it in a process of its own, on the loop that the worker runs on."""
-    attempts = max(200, in_flight * (1 if quick or in_flight > 1000 else 2))
     size = (str(in_flight), str(attempts))
     program = [sys.executable, "-m", "bench.calls", way]
     if way == "aiohttp":
