@@ -6,17 +6,19 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
+from app.api.accounts import AccountAnswer
 from app.domain.errors import WebhookDisabled
 from app.domain.events import EventType
 from app.domain.webhook import DisabledReason, EndpointStatus, secret_text
 from app.outbound.courier import REFUSED, TOO_SLOW, UNREACHABLE, UNSIGNED
 from app.runner.deliveries import AT_ONCE_EACH, NO_ENDPOINT, UNWRITTEN
+from app.store.accounts import AccountStore
 from app.store.engine import Database
 from app.store.vault import Vault
 from app.store.webhook_tables import webhook_events
 from app.store.webhooks import Replay, WebhookStore
 from tests.runner.delivering import LEASE, STEPS, Hands, sender
-from tests.support.accounts import VAULT
+from tests.support.accounts import VAULT, new_account
 from tests.support.outbox import happen, listen, told
 from tests.support.receiver import SECRET, Receiver, receiving
 
@@ -64,6 +66,32 @@ async def test_what_arrives_is_signed_and_right(
     assert (kept["id"], kept["status"]) == (received.id, "delivered")
     assert (kept["attempts"], kept["last_status"], kept["last_error"]) == (1, 200, None)
     assert kept["next_attempt_at"] is None
+
+
+async def test_a_lost_account_is_shown_without_its_tokens(
+    database: Database, clock: Hands, receiver: Receiver
+) -> None:
+    """As GET shows it, at the moment in which it was lost."""
+    await listen(database, receiver.url, now=clock.now())
+    accounts = AccountStore(database, VAULT)
+    account, _ = await accounts.put(new_account(), now=clock.now())
+    await accounts.mark_reconnect_required(
+        account.project_id,
+        account.platform,
+        reason="invalid_grant",
+        grant_version=account.grant_version,
+        now=clock.now(),
+    )
+    await sender(database, clock).run_due()
+    (received,) = receiver.received
+    event = received.verified()
+    lost = await accounts.get(account.project_id, account.platform)
+    shown = AccountAnswer.of(lost).model_dump(mode="json", by_alias=True)
+    assert event["type"] == "account.reconnect_required"
+    assert event["data"] == shown
+    assert event["data"]["status"] == "reconnect_required"
+    for token in (account.grant.access_token, account.grant.refresh_token):
+        assert token.encode() not in received.body
 
 
 async def test_a_failed_event_is_tried_again_at_its_times(

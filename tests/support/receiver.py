@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from standardwebhooks import Webhook
 
-SECRET: Final = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+SECRET: Final = "whsec_YSB3ZWJob29rIHNlY3JldCBvZiBpdHMgMzIgYnl0ZXM="
 
 
 @dataclass(frozen=True, slots=True)

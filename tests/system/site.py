@@ -21,6 +21,7 @@ from app.sandbox.server import RunningSandbox, running_sandbox
 from app.sandbox.settings import SandboxSettings
 from app.settings import Settings
 from app.store.tables import metadata
+from tests.support.receiver import SECRET as WEBHOOK_SECRET
 from tests.system.programs import Program, Programs, free_port, until
 
 CRON_SECRET: Final = "s3cret-of-the-cron-trigger"
@@ -143,7 +144,8 @@ class Site:
         """Return what must lie open nowhere."""
         accounts = self.tiktok.sandbox.accounts
         tokens = [*accounts.by_access, *accounts.by_refresh]  # dead ones, too
-        fixed = (CRON_SECRET, ENCRYPTION_KEY, CLIENT_SECRET)
+        webhooks = WEBHOOK_SECRET.removeprefix("whsec_")
+        fixed = (CRON_SECRET, ENCRYPTION_KEY, CLIENT_SECRET, webhooks)
         return [*fixed, *tokens, *self.secrets]
 
     async def _tables(self) -> dict[str, bytes]:
