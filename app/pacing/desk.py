@@ -15,6 +15,7 @@ class Line:
     first: datetime
     position: int  # of the next who is new
     front: int = 0  # of the next who had a turn before and lost it
+    crowd_until: datetime | None = None  # for those who are yet to be put off
 
     def stand(self, *, waited: bool) -> int:
         """Give out the next position."""

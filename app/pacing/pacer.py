@@ -110,14 +110,21 @@ class Pacer:
     async def _place(self, asker: Asker, call: QuotaCall) -> PutOff | datetime:
         desk = self._desk(asker.owner)
         async with desk.lock:
-            now = self._clock.now()
-            if asker.posts_with(call) and (
-                resting := await self._app_rest(asker.platform, now)
-            ):
-                return resting
-            if send_by := desk.use_kept(call, now):
-                return send_by
-            return await self._take(desk, asker, call, now)
+            place = await self._place_at(desk, asker, call)
+        await self._put_off_crowd(desk, asker)
+        return place
+
+    async def _place_at(
+        self, desk: Desk, asker: Asker, call: QuotaCall
+    ) -> PutOff | datetime:
+        now = self._clock.now()
+        if asker.posts_with(call) and (
+            resting := await self._app_rest(asker.platform, now)
+        ):
+            return resting
+        if send_by := desk.use_kept(call, now):
+            return send_by
+        return await self._take(desk, asker, call, now)
 
     async def _take(
         self, desk: Desk, asker: Asker, call: QuotaCall, now: datetime
@@ -182,7 +189,7 @@ class Pacer:
             return PutOff(until=first, waiting_for=WaitingFor.QUOTA)
         limit = self._limits[call]
         if desk.line is None or desk.line.first <= now:
-            ahead = await self._store.line_up(
+            lined = await self._store.line_up(
                 asker.project_id,
                 asker.platform,
                 first=first,
@@ -190,10 +197,24 @@ class Pacer:
                 now=now,
                 window=self._window,
             )
-            desk.line = Line(first, ahead)
+            desk.line = Line(first, lined.ahead, crowd_until=lined.crowd_until)
         position = desk.line.stand(waited=asker.waited)
         turn = slot(desk.line.first, position, limit, window=self._window)
         return PutOff(until=turn, waiting_for=WaitingFor.QUOTA)
+
+    async def _put_off_crowd(self, desk: Desk, asker: Asker) -> None:
+        """Put off all whose turn is not near; whoever is at the desk need not wait."""
+        line = desk.line
+        if line is None or line.crowd_until is None:
+            return
+        until, line.crowd_until = line.crowd_until, None
+        await self._store.put_off(
+            asker.project_id,
+            asker.platform,
+            until=until,
+            first=line.first,
+            now=self._clock.now(),
+        )
 
     async def _app_rest(self, platform: str, now: datetime) -> PutOff | None:
         if self._app_seen is None or now - self._app_seen >= APP_REST_SEEN:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.job import JobStatus, WaitingFor
+from app.domain.job import WaitingFor
 from app.domain.quota import (
     IDLE,
     LINE_TURNS,
@@ -21,11 +20,11 @@ from app.domain.quota import (
     slot,
 )
 from app.store.engine import Database
-from app.store.tables import account_quotas, schedule_jobs
+from app.store.lines import Lined, Unsent, line_up, put_off
+from app.store.tables import account_quotas
 from app.store.together import Together
 
 _quotas = account_quotas.c
-_jobs = schedule_jobs.c
 
 WHOLE_APP: Final = "*"
 """Stands for the app where another row names an account."""
@@ -158,72 +157,36 @@ class QuotaStore:
         limit: int,
         now: datetime,
         window: timedelta = WINDOW,
-    ) -> int:
+    ) -> Lined:
         """Give a project's due jobs their turns, ``limit`` a window from ``first``.
 
-        A few statements however many there are. They stand behind those that wait and
-        those being run; return how many wait: there the turns of the latter begin.
+        They stand behind those that wait and those being run; who finds no room before
+        the last turn is left to ``put_off``.
         """
-        mine = and_(
-            _jobs.project_id == project_id,
-            _jobs.platform == platform,
-            _jobs.init_sent_at.is_(None),
-        )
-        due = and_(
-            mine,
-            _jobs.status.in_((JobStatus.SCHEDULED, JobStatus.RETRYING)),
-            _jobs.next_attempt_at < first,
-        )
+        jobs = Unsent(project_id, platform, due_before=first)
         turns = [
             slot(first, number * limit, limit, window=window)
             for number in range(LINE_TURNS)
         ]
         async with self._database.write() as connection:
-            waiting = await _count(
-                connection,
-                mine,
-                _jobs.waiting_for == WaitingFor.QUOTA,
-                _jobs.next_attempt_at.between(first, turns[-1]),
-            )
-            running = await _count(connection, mine, _jobs.claim_token.is_not(None))
-            rooms = _rooms(turns, limit, taken=waiting + running)
-            await _give_turns(connection, due, rooms, now)
-        return waiting
+            return await line_up(connection, jobs, turns, limit=limit, now=now)
 
+    async def put_off(
+        self,
+        project_id: str,
+        platform: str,
+        *,
+        until: datetime,
+        first: datetime,
+        now: datetime,
+    ) -> None:
+        """Put all of a project's jobs off that are due before ``first``.
 
-def _rooms(turns: list[datetime], limit: int, *, taken: int) -> dict[datetime, int]:
-    """Say how many more each turn has room for."""
-    full, part = divmod(taken, limit)
-    left = turns[min(full, len(turns) - 1) :]
-    return dict.fromkeys(left, limit) | {left[0]: limit - part}
-
-
-async def _give_turns(
-    connection: AsyncConnection,
-    due: ColumnElement[bool],
-    rooms: dict[datetime, int],
-    now: datetime,
-) -> None:
-    """Put due jobs off to their turns: so many to each, and the rest to the last."""
-    last = max(rooms)
-    for turn, room in rooms.items():
-        # The next few by their time; what has its turn is due no longer.
-        some = select(_jobs.id).where(due).order_by(_jobs.scheduled_for)
-        if turn != last:
-            some = some.limit(room)
-        moved = await connection.execute(
-            update(schedule_jobs)
-            .where(_jobs.id.in_(some), due)
-            .values(next_attempt_at=turn, waiting_for=WaitingFor.QUOTA, updated_at=now)
-        )
-        if moved.rowcount < room:
-            break
-
-
-async def _count(connection: AsyncConnection, *which: ColumnElement[bool]) -> int:
-    counted = select(func.count()).select_from(schedule_jobs).where(*which)
-    count: int = (await connection.execute(counted)).scalar_one()
-    return count
+        One statement; with a great many it takes its time, and claims pass over them.
+        """
+        jobs = Unsent(project_id, platform, due_before=first)
+        async with self._database.write() as connection:
+            await put_off(connection, jobs, until=until, now=now)
 
 
 def _named(owner: Owner) -> ColumnElement[bool]:

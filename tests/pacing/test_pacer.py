@@ -7,7 +7,7 @@ import pytest
 
 from app.domain.job import WaitingFor
 from app.domain.outcome import PutOff
-from app.domain.quota import ON_ITS_WAY, SKEW, WINDOW, QuotaCall
+from app.domain.quota import LINE_TURNS, ON_ITS_WAY, SKEW, WINDOW, QuotaCall
 from app.pacing.pacer import Pacer
 from app.store.engine import Database
 from app.store.quotas import QuotaStore
@@ -21,7 +21,7 @@ from tests.pacing.desks import (
     most_in_a_window,
     pacer,
 )
-from tests.support.factories import NOW
+from tests.support.factories import NOW, job_row, store_rows
 
 
 async def test_a_lone_post_costs_one_statement(
@@ -169,6 +169,30 @@ async def test_who_is_refused_stands_in_line(
     assert turns[:6] == put_off
     assert [turn.until for turn in turns[6:] if turn] == [second, second]
     assert lost == put_off[0]
+
+
+async def test_who_is_at_the_desk_does_not_wait_for_the_crowd(
+    database: Database, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one puts thousands off, the others that were refused are told at once."""
+    one = pacer(database, clock)
+    rows = [job_row(next_attempt_at=NOW) for _ in range(LINE_TURNS * LIMITS[INIT])]
+    await store_rows(database, rows)
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def put_off(*_: object, **__: object) -> None:
+        begun.set()
+        await over.wait()
+
+    monkeypatch.setattr(one._store, "put_off", put_off)
+    for _ in range(LIMITS[INIT]):
+        assert await one.turn(asker(), INIT) is None
+    slow = asyncio.create_task(one.turn(asker(), INIT))
+    await begun.wait()
+    assert isinstance(await one.turn(asker(), INIT), PutOff)
+    assert not slow.done()
+    over.set()
+    assert isinstance(await slow, PutOff)
 
 
 async def test_a_crowd_of_accounts_is_forgotten_in_time(

@@ -181,11 +181,31 @@ async def test_a_long_line_costs_few_statements(
     assert set(turns.values()) == {LIMIT}
 
 
+async def test_what_another_worker_puts_off_is_left_to_it(postgres_url: str) -> None:
+    """Two workers with one account never wait for each other's rows."""
+    here, there = Database(postgres_url), Database(postgres_url)
+    held, free = [await store_job(here) for _ in range(2)]
+    lock = select(schedule_jobs).where(schedule_jobs.c.id == held.id).with_for_update()
+    async with there.write() as connection, asyncio.timeout(20):
+        await connection.execute(lock)
+        await QuotaStore(here).put_off(
+            "proj_1", "tiktok", until=FIRST, first=FIRST, now=NOW
+        )
+    turns = await _turns(here)
+    assert (turns[held.id], turns[free.id]) == (held.next_attempt_at, FIRST)
+    await asyncio.gather(here.close(), there.close())
+
+
 LIMITS = dict.fromkeys(QuotaCall, 100)
 
 
 async def _line_up(quotas: QuotaStore) -> int:
-    return await quotas.line_up("proj_1", "tiktok", first=FIRST, limit=LIMIT, now=NOW)
+    lined = await quotas.line_up("proj_1", "tiktok", first=FIRST, limit=LIMIT, now=NOW)
+    if lined.crowd_until is not None:
+        await quotas.put_off(
+            "proj_1", "tiktok", until=lined.crowd_until, first=FIRST, now=NOW
+        )
+    return lined.ahead
 
 
 async def _turns(database: Database) -> dict[str, object]:
