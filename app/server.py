@@ -1,6 +1,7 @@
 """Serve the HTTP API until told to stop."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,4 +56,5 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=LONGEST_GOODBYE_SECONDS,
     )
+    gc.freeze()  # what was made by now stays, and need not be searched for garbage
     _Server(config, stop).run()

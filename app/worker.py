@@ -1,6 +1,7 @@
 """The programs without HTTP: a worker, and one tick."""
 
 import asyncio
+import gc
 import json
 import signal
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ async def work(settings: Settings) -> None:
     """Run due jobs until SIGTERM or SIGINT, then give them back and return."""
     stop = _stopped_by_signal()
     async with assembled(settings) as house, _probed(house):
+        gc.freeze()  # what was made by now stays, and need not be searched for garbage
         log.info("worker started")
         await run_jobs(house, stop)
         log.info("worker stopped")
