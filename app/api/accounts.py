@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from app.api import examples
 from app.api.auth import ProjectScope
+from app.api.declared import declared
 from app.api.fields import Answer, Name, Request, Timestamp
-from app.api.problems import declared
 from app.api.services import Wired
 from app.domain.account import Account, AccountStatus
 from app.domain.errors import (

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Query, Response, status
 
 from app.api import examples, stream
 from app.api.auth import ProjectScope
+from app.api.declared import declared
 from app.api.job_answers import (
     AttemptAnswer,
     AttemptsAnswer,
@@ -14,7 +15,6 @@ from app.api.job_answers import (
     shown,
 )
 from app.api.job_requests import JobPatch, JobQuery, JobRequest, RetryRequest
-from app.api.problems import declared
 from app.api.services import Wired
 from app.domain.errors import (
     DuplicateJob,

@@ -9,8 +9,8 @@ from pydantic import Field
 from app.api import examples
 from app.api.accounts import PLATFORM, PREFIX, AccountAnswer, ProjectId
 from app.api.auth import ProjectScope
+from app.api.declared import declared
 from app.api.fields import Answer, Request, Text, Timestamp
-from app.api.problems import declared
 from app.api.services import Wired
 from app.domain.errors import (
     AuthorizationFailed,

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from app.api import answer_examples, problems
+from app.api import answer_examples
+from app.api.declared import Problem
 from app.api.webhook_docs import add_webhooks
 
 TAGS: Final = (
@@ -64,7 +65,7 @@ def install(app: FastAPI) -> None:
 def _complete(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     template = "#/components/schemas/{model}"
-    problem = problems.Problem.model_json_schema(ref_template=template)
+    problem = Problem.model_json_schema(ref_template=template)
     schemas.update(problem.pop("$defs"), Problem=problem)
     add_webhooks(document)
     for name, example in answer_examples.MODELS.items():

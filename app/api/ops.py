@@ -8,8 +8,9 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import Field
 
+from app.api.declared import declared
 from app.api.fields import Answer
-from app.api.problems import ProblemResponse, declared
+from app.api.problems import ProblemResponse
 from app.api.services import Wired
 from app.service.health import Check
 from app.service.readiness import Readiness

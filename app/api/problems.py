@@ -13,7 +13,6 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from app.api.methods import allowed_methods
@@ -42,7 +41,7 @@ STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
 """How each error of the domain looks over HTTP; subclasses follow their parents."""
 
 # What the framework raises by itself, in our words: its own may quote the request.
-_HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
+HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
     400: ("malformed_request", "The request cannot be read."),
     401: ("unauthorized", "A valid key is needed: Authorization: Bearer <key>."),
     404: (errors.NotFound.code, str(errors.NotFound())),
@@ -51,36 +50,6 @@ _HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
     415: ("unsupported_media_type", "Send JSON, with Content-Type: application/json."),
     500: ("internal_error", "Something went wrong on our side; it has been logged."),
 }
-
-
-_USUAL: Final[Mapping[int, errors.SchedulerError]] = {
-    409: errors.Conflict(),
-    422: errors.InvalidInput(
-        errors.FieldError("/scheduledFor", "must be an RFC 3339 time with an offset")
-    ),
-    429: errors.QuotaExhausted(),
-    502: errors.TikTokUnavailable(),
-    503: errors.StoreUnavailable(),
-}
-"""What is behind a status as a rule, for the OpenAPI document."""
-
-
-class ProblemError(BaseModel):
-    """What is wrong with one field."""
-
-    pointer: str = Field(description="JSON pointer into the body, or /parameter")
-    detail: str
-
-
-class Problem(BaseModel):
-    """What every error looks like."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str = Field(description="Stable; this is what programs should look at")
-    errors: list[ProblemError] | None = Field(None, description="With status 422")
 
 
 class ProblemResponse(JSONResponse):
@@ -131,7 +100,7 @@ def problem_of(error: Exception) -> ProblemResponse:
             return _domain_problem(error)
         case RequestValidationError():
             return _validation_problem(error)
-        case HTTPException(status_code=status) if status in _HTTP_CODES:
+        case HTTPException(status_code=status) if status in HTTP_CODES:
             return http_problem(status, headers=error.headers)
         case HTTPException(status_code=status):
             code = HTTPStatus(status).name.lower()
@@ -147,46 +116,20 @@ def http_problem(
     status: int, *, headers: Mapping[str, str] | None = None
 ) -> ProblemResponse:
     """Make the problem of a status that says it all."""
-    code, detail = _HTTP_CODES[status]
+    code, detail = HTTP_CODES[status]
     return ProblemResponse(status, code=code, detail=detail, headers=headers)
 
 
-def declared(
-    *kinds: int | type[errors.SchedulerError] | ProblemResponse,
-) -> dict[int | str, dict[str, Any]]:
-    """Declare problems for a route's ``responses``, each with an example.
-
-    A status stands for its usual problem.
-    """
-    found: dict[int | str, dict[str, Any]] = {}
-    for kind in kinds:
-        example = json.loads(bytes(_sample(kind).body))
-        status = example["status"]
-        response = found.setdefault(status, _declaration(HTTPStatus(status)))
-        response["content"][MEDIA_TYPE]["examples"][example["code"]] = {
-            "summary": example["code"],
-            "value": example,
-        }
-    return found
-
-
-def _declaration(status: HTTPStatus) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {
-        "description": status.phrase,
-        "content": {MEDIA_TYPE: {"schema": schema, "examples": {}}},
-    }
-
-
-def _sample(
-    kind: int | type[errors.SchedulerError] | ProblemResponse,
-) -> ProblemResponse:
-    if isinstance(kind, ProblemResponse):
-        return kind
-    if isinstance(kind, int) and kind in _HTTP_CODES:
-        return http_problem(kind)
-    error = _USUAL[kind] if isinstance(kind, int) else kind()
-    return _response(error)
+def described(error: errors.SchedulerError) -> ProblemResponse:
+    """Put an error of the domain into the form that callers see."""
+    status = STATUS[next(kind for kind in type(error).__mro__ if kind in STATUS)]
+    return ProblemResponse(
+        status,
+        code=error.code,
+        detail=str(error),
+        fields=error.errors if isinstance(error, errors.InvalidInput) else (),
+        headers=_retry_after(error),
+    )
 
 
 async def _handle(request: Request, error: Exception) -> ProblemResponse:
@@ -197,22 +140,11 @@ async def _handle(request: Request, error: Exception) -> ProblemResponse:
 
 
 def _domain_problem(error: errors.SchedulerError) -> ProblemResponse:
-    response = _response(error)
+    response = described(error)
     if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # The cause's name alone: its text may hold an address or a secret.
         log.warning(error.code, cause=type(error.__cause__).__name__)
     return response
-
-
-def _response(error: errors.SchedulerError) -> ProblemResponse:
-    status = STATUS[next(kind for kind in type(error).__mro__ if kind in STATUS)]
-    return ProblemResponse(
-        status,
-        code=error.code,
-        detail=str(error),
-        fields=error.errors if isinstance(error, errors.InvalidInput) else (),
-        headers=_retry_after(error),
-    )
 
 
 def _retry_after(error: errors.SchedulerError) -> Mapping[str, str] | None:

@@ -8,8 +8,8 @@ from pydantic import Field
 from app.api import examples
 from app.api.accounts import ProjectId
 from app.api.auth import ProjectScope
+from app.api.declared import declared
 from app.api.fields import Answer, Request
-from app.api.problems import declared
 from app.api.services import Wired
 from app.domain.errors import DuplicateJob
 from app.domain.job import FailureReason

@@ -13,9 +13,9 @@ from pydantic import ConfigDict
 
 from app.api import examples
 from app.api.auth import ProjectScope
+from app.api.declared import declared
 from app.api.fields import Name, Request
 from app.api.job_answers import shown
-from app.api.problems import declared
 from app.api.services import Services, Wired
 from app.domain.errors import StoreUnavailable, TooManyListeners
 from app.service.feed import Changed, Listener, Ready, Resync, Told

@@ -5,8 +5,9 @@ from typing import Final, Literal
 from fastapi import APIRouter, Request
 
 from app.api import examples
+from app.api.declared import declared
 from app.api.fields import Answer
-from app.api.problems import ProblemResponse, declared
+from app.api.problems import ProblemResponse
 from app.api.services import Wired
 from app.service.tiktok_events import Receipt
 

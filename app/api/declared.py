@@ -1,0 +1,80 @@
+"""The problems that routes declare for the OpenAPI document, each with an example."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+
+from app.api.problems import (
+    HTTP_CODES,
+    MEDIA_TYPE,
+    ProblemResponse,
+    described,
+    http_problem,
+)
+from app.domain import errors
+
+Kind = int | type[errors.SchedulerError] | ProblemResponse
+"""A status stands for its usual problem."""
+
+_USUAL: Final[Mapping[int, errors.SchedulerError]] = {
+    409: errors.Conflict(),
+    422: errors.InvalidInput(
+        errors.FieldError("/scheduledFor", "must be an RFC 3339 time with an offset")
+    ),
+    429: errors.QuotaExhausted(),
+    502: errors.TikTokUnavailable(),
+    503: errors.StoreUnavailable(),
+}
+"""What is behind a status as a rule, for the OpenAPI document."""
+
+
+class ProblemError(BaseModel):
+    """What is wrong with one field."""
+
+    pointer: str = Field(description="JSON pointer into the body, or /parameter")
+    detail: str
+
+
+class Problem(BaseModel):
+    """What every error looks like."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable; this is what programs should look at")
+    errors: list[ProblemError] | None = Field(None, description="With status 422")
+
+
+def declared(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
+    """Declare problems for a route's ``responses``."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        example = json.loads(bytes(_sample(kind).body))
+        status = example["status"]
+        response = found.setdefault(status, _declaration(HTTPStatus(status)))
+        response["content"][MEDIA_TYPE]["examples"][example["code"]] = {
+            "summary": example["code"],
+            "value": example,
+        }
+    return found
+
+
+def _declaration(status: HTTPStatus) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": status.phrase,
+        "content": {MEDIA_TYPE: {"schema": schema, "examples": {}}},
+    }
+
+
+def _sample(kind: Kind) -> ProblemResponse:
+    if isinstance(kind, ProblemResponse):
+        return kind
+    if isinstance(kind, int) and kind in HTTP_CODES:
+        return http_problem(kind)
+    error = _USUAL[kind] if isinstance(kind, int) else kind()
+    return described(error)
