@@ -48,6 +48,11 @@ UNCONFIRMED: Final = Phrase(
     "Look at the account in TikTok's app. If the video is there, all is well. If not,"
     " retry and accept the risk of a second post.",
 )
+LOST_TRACK: Final = Phrase(
+    "TikTok has the video, and does not tell us any more what became of it.",
+    "Reconnect the TikTok account, then retry this post: the video is not sent a"
+    " second time.",
+)
 
 BY_CODE: Final[dict[str, Phrase]] = {
     # The account

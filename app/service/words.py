@@ -12,7 +12,14 @@ from app.domain.job import (
     LastError,
 )
 from app.domain.post import PrivacyLevel
-from app.service.phrases import BY_CLASS, BY_CODE, UNCONFIRMED, WAITING, Phrase
+from app.service.phrases import (
+    BY_CLASS,
+    BY_CODE,
+    LOST_TRACK,
+    UNCONFIRMED,
+    WAITING,
+    Phrase,
+)
 
 CRON_SECONDS: Final = 60
 """How often a cron trigger comes at best; no notice promises more."""
@@ -72,11 +79,16 @@ def _failed(job: Job) -> str:
     if job.failure_reason is FailureReason.UNCONFIRMED or job.ambiguous:
         return " ".join(UNCONFIRMED)
     if job.in_flight:
-        return " ".join(BY_CODE["poll_deadline"])
+        lost = job.failure_reason is FailureReason.AUTH
+        return " ".join(LOST_TRACK if lost else BY_CODE["poll_deadline"])
     if job.failure_reason is FailureReason.MAX_ATTEMPTS:
-        spent = f"All {job.max_attempts} attempts are used up; retry to start anew."
-        return f"{_last_phrase(job).what} {spent}"
+        return f"{_last_phrase(job).what} {_spent(job.max_attempts)}"
     return " ".join(_last_phrase(job))
+
+
+def _spent(attempts: int) -> str:
+    used = "The only attempt is" if attempts == 1 else f"All {attempts} attempts are"
+    return f"{used} used up; retry to start anew."
 
 
 def _next_look(job: Job, now: datetime) -> str:

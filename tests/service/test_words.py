@@ -201,6 +201,19 @@ def test_a_job_still_at_tiktok_is_not_sent_a_second_time() -> None:
     assert "not sent a second time" in said(job)
 
 
+def test_a_lost_grant_in_the_middle_of_a_publish_asks_to_reconnect_first() -> None:
+    """Waiting alone would never tell what became of it."""
+    text = said(failed_job(FailureReason.AUTH, init_sent_at=NOW, publish_id="p"))
+    assert "Reconnect" in text
+    assert "not sent a second time" in text
+
+
+def test_one_attempt_is_spoken_of_as_one() -> None:
+    """Not as "all 1 attempts"."""
+    text = said(failed_job(FailureReason.MAX_ATTEMPTS, attempts=1, max_attempts=1))
+    assert "The only attempt is used up" in text
+
+
 def test_used_up_attempts_can_be_started_anew() -> None:
     """failed(max_attempts) says how many there were and what to do."""
     text = said(failed_job(FailureReason.MAX_ATTEMPTS, max_attempts=5))
