@@ -16,7 +16,11 @@ class Entry:
 
 CATALOGUE: Final = (
     Entry("claim_finish", "How many no-op jobs a second, beside job queues?"),
-    Entry("claim_flat", "Does a claim cost the same with millions of rows behind it?"),
+    Entry(
+        "claim_flat",
+        "Does a claim cost the same with millions of rows behind it?",
+        timeout_seconds=480,
+    ),
     Entry("sqlite", "How many no-op jobs a second on an SQLite file?"),
     Entry("http_cost", "What does one call cost, however many are in flight?"),
     Entry("attempt_cost", "What does a whole attempt cost beside a bare loop?"),

@@ -1,5 +1,6 @@
 """Claiming costs the same, however many jobs are over: by plan, not by the clock."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,13 +10,15 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.outcome import HandedOn
 from app.store.backlog import BacklogStore
 from app.store.changes import ChangeStore
 from app.store.claims import ClaimStore
+from app.store.confirmations import ConfirmationStore
 from app.store.engine import Database
 from app.store.jobs import JobFilter, JobStore
 from app.store.readiness import ReadinessStore
-from tests.store.claiming import claim
+from tests.store.claiming import claim, decided
 from tests.support.factories import (
     FAILED,
     LEASE,
@@ -29,6 +32,7 @@ from tests.support.factories import (
 OVER = 2000
 WAITING = 500
 DUE = 100
+SOME = 5
 JOBS = "schedule_jobs"
 
 Statement = tuple[str, Any]  # with its parameters
@@ -192,3 +196,33 @@ async def test_a_watched_projects_changes_are_one_range(
     plan = await plan_of(busy, sent)
     assert any("ix_schedule_jobs_changes" in step for step in plan)
     assert not any("SCAN schedule_jobs" in step or "Seq Scan" in step for step in plan)
+
+
+async def test_what_attempts_write_finds_its_rows_by_id(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """Marks and ends of some jobs: one look-up each, however many there are."""
+    claims = ClaimStore(busy, lease=LEASE)
+    jobs = (await claim(claims, limit=SOME)).jobs
+    stamps = await asyncio.gather(*(claims.stamp_init(job, now=NOW) for job in jobs))
+    assert reads_all(await plan_of(busy, sent)) == []
+    owned = [job for job in stamps if job is not None]
+    assert len(owned) == SOME
+    ends = (
+        claims.apply(job, decided(job, HandedOn(resume_at=NOW)), now=NOW)
+        for job in owned
+    )
+    await asyncio.gather(*ends)
+    plan = await plan_of(busy, sent)
+    assert any("pk_" in step or "autoindex" in step for step in plan)
+    assert reads_all(plan) == []
+
+
+async def test_a_confirmation_reads_only_what_is_in_doubt(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """One range of an index that holds nothing else."""
+    await ConfirmationStore(busy).claim_due(now=NOW, limit=20)
+    plan = await plan_of(busy, sent)
+    assert any("ix_schedule_jobs_confirm" in step for step in plan)
+    assert reads_all(plan) == []
