@@ -44,6 +44,7 @@ _INIT: Final = """SwaggerUIBundle({
   dom_id: "#swagger-ui",
   validatorUrl: null,
   deepLinking: true,
+  defaultModelsExpandDepth: 0,
   persistAuthorization: false,
 });
 """

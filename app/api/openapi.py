@@ -72,6 +72,8 @@ def _complete(document: dict[str, Any]) -> None:
         schemas[name]["examples"] = [example]
     for answer in _answers(document):
         _say_what_it_is(answer, schemas)
+    for parameter in _parameters(document):
+        parameter["schema"] = _without_null(parameter["schema"])
     for field in _fields(document):
         field.pop("title", None)  # "Scheduledfor" says less than the name beside it
 
@@ -84,6 +86,15 @@ def _say_what_it_is(answer: dict[str, Any], schemas: dict[str, Any]) -> None:
         answer["description"] = schemas[name]["description"]
 
 
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what nobody can send: a parameter is there or it is not."""
+    kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**kinds[0], **rest}
+
+
 def _answers(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for path in document["paths"].values():
         for operation in path.values():
@@ -94,7 +105,11 @@ def _fields(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Find what has a name already: properties and parameters."""
     for schema in document["components"]["schemas"].values():
         yield from schema.get("properties", {}).values()
+    for parameter in _parameters(document):
+        yield parameter["schema"]
+
+
+def _parameters(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for path in document["paths"].values():
         for operation in path.values():
-            for parameter in operation.get("parameters", ()):
-                yield parameter["schema"]
+            yield from operation.get("parameters", ())

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, assert_never
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from app.api import examples
 from app.api.auth import ProjectScope
@@ -38,7 +38,9 @@ class StreamQuery(Request):
 
     model_config = ConfigDict(strict=False)
 
-    project_id: Name | None = None
+    project_id: Name | None = Field(
+        None, description="May be left out with a key that is bound to a project"
+    )
 
 
 async def listening(
@@ -71,8 +73,6 @@ async def stream_jobs(
     listener: Annotated[Listener, Depends(listening)], services: Wired
 ) -> AsyncIterator[ServerSentEvent]:
     """Watch a project's jobs, without asking again and again.
-
-    `projectId` may be left out with a key that is bound to a project. The events:
 
     | event | data | what to do |
     |---|---|---|

@@ -114,6 +114,13 @@ async def test_the_answers_shown_are_answers(edge: Api) -> None:
         assert answer.model_dump(mode="json", by_alias=True) == example
 
 
+async def test_no_parameter_can_be_null(edge: Api) -> None:
+    """It is there or it is not; "string or null" would be a riddle on the page."""
+    for each in await operations(edge):
+        for parameter in each.get("parameters", ()):
+            assert "null" not in str(parameter["schema"]), each["operationId"]
+
+
 async def test_no_field_is_titled_after_itself(edge: Api) -> None:
     """Page and clients show the name; "Scheduledfor" beside it would be noise."""
     document = (await edge.client.get("/openapi.json")).json()
