@@ -119,6 +119,16 @@ async def test_a_failure_puts_its_jobs_next_events_off(database: Database) -> No
     assert (await told(database))[1]["next_attempt_at"] == NOW
 
 
+async def test_what_happens_during_a_send_follows_at_once(database: Database) -> None:
+    """It waits for the send to end, not for the end of its lease."""
+    delivery = await claim_one(database)
+    await happen(database, now=NOW, job_id=delivery.event.job_id)
+    assert await claim(database) == ()
+    await store(database).delivered(delivery, TAKEN)
+    (following,) = await claim(database)
+    assert following.event.job_id == delivery.event.job_id
+
+
 async def test_a_receipt_ends_a_row_of_failures(
     database: Database, webhooks: WebhookStore
 ) -> None:

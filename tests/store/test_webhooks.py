@@ -138,8 +138,9 @@ async def test_a_replay_sends_again_what_it_names(
     """One by its id, a time, or only what failed; nothing of another project's."""
     await put(webhooks)
     for hours in range(4):
-        await happen(database, now=NOW - timedelta(hours=hours))
-    await happen(database, now=NOW, project_id="proj_2")
+        at = NOW - timedelta(hours=hours)
+        await happen(database, now=at)
+        await happen(database, now=at, project_id="proj_2")
     await deliver(database)
     newest, *_ = await told(database)
     since = Replay(since=NOW - timedelta(hours=2), until=NOW)
