@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Table, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
@@ -121,3 +121,5 @@ async def _insert(
 ) -> None:
     if rows:
         await connection.execute(insert(table), rows)
+        # As autovacuum would within a minute: no plan is made for an empty table.
+        await connection.execute(text("ANALYZE"))

@@ -5,7 +5,7 @@ TikTok takes a minute to process each; two workers on one Postgres poll every 5 
 
 import asyncio
 from collections import Counter
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -29,7 +29,7 @@ from bench.servers import (
 
 WORKERS: Final = 2
 HEAD_START: Final = timedelta(seconds=8)
-LONGEST_SECONDS: Final = 240.0
+LONGEST_SECONDS: Final = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,8 @@ async def run(rounds: int, quick: bool) -> list[Figure]:  # noqa: ARG001
             found = await _statuses(made)
             return found[JobStatus.POSTED] + found[JobStatus.FAILED] == posts
 
-        await until(all_over, within=LONGEST_SECONDS, every=1)
+        with suppress(TimeoutError):  # what is not over then is a figure, too
+            await until(all_over, within=LONGEST_SECONDS, every=1)
         cpu += sum(worker.cpu_seconds() for worker in crew)
         return _figures(
             Run(

@@ -35,6 +35,7 @@ class CreatorCache:
 
     def __init__(self) -> None:
         self._slots: dict[tuple[str, int], _Slot] = {}
+        self._prune_at = _PRUNE_AT
 
     async def get(
         self,
@@ -62,10 +63,12 @@ class CreatorCache:
             return answer
 
     def _prune(self, now: datetime) -> None:
-        if len(self._slots) < _PRUNE_AT:
+        if len(self._slots) < self._prune_at:
             return
         self._slots = {
             key: slot
             for key, slot in self._slots.items()
             if slot.lock.locked() or (slot.fresh_until and slot.fresh_until > now)
         }
+        # So many are in use: to look them over for each question would be quadratic.
+        self._prune_at = max(_PRUNE_AT, 2 * len(self._slots))

@@ -71,6 +71,7 @@ class Pacer:
         self._limits = limits
         self._window = window
         self._desks: dict[Owner, Desk] = {}
+        self._prune_at = _PRUNE_AT
         self._app = QuotaRow()
         self._app_seen: datetime | None = None
 
@@ -223,11 +224,13 @@ class Pacer:
         return _rest_of(self._app, now)
 
     def _desk(self, owner: Owner) -> Desk:
-        if len(self._desks) >= _PRUNE_AT and owner not in self._desks:
+        if len(self._desks) >= self._prune_at and owner not in self._desks:
             now = self._clock.now()
             self._desks = {
                 each: desk for each, desk in self._desks.items() if desk.busy(now)
             }
+            # So many are busy: to look them over for each new one would be quadratic.
+            self._prune_at = max(_PRUNE_AT, 2 * len(self._desks))
         return self._desks.setdefault(owner, Desk())
 
 

@@ -1,0 +1,33 @@
+"""A process with posts of thousands of accounts in flight."""
+
+from datetime import datetime
+
+import pytest
+
+from app.domain.outcome import PutOff
+from app.pacing import pacer as module
+from app.pacing.desk import Desk
+from app.store.engine import Database
+from tests.pacing.desks import CREATOR, HandClock, asker, pacer
+
+KEPT = 4
+ACCOUNTS = 64
+
+
+async def test_who_is_new_does_not_look_over_all_who_are_busy(
+    database: Database, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Making room costs each account a few looks, however many are in flight."""
+    monkeypatch.setattr(module, "_PRUNE_AT", KEPT)
+    looks, busy = 0, Desk.busy
+
+    def counted(desk: Desk, now: datetime) -> bool:
+        nonlocal looks
+        looks += 1
+        return busy(desk, now)
+
+    monkeypatch.setattr(Desk, "busy", counted)
+    one = pacer(database, clock)
+    for number in range(ACCOUNTS):
+        assert not isinstance(await one.turn(asker(str(number)), CREATOR), PutOff)
+    assert KEPT <= looks <= 2 * ACCOUNTS
