@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from app.assembly import _checker
+from app.chores import _checker
 from app.domain.job import Job, JobStatus
 from app.domain.post import Post, PostMode, PrivacyLevel
 from app.outbound import Outbound
