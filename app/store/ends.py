@@ -17,7 +17,13 @@ from app.store.engine import Database
 from app.store.outbox import JOB_LISTENER, Changed, tell_of_jobs
 from app.store.tables import job_attempts, schedule_jobs
 from app.store.together import Together
-from app.store.writes import CHANGED, changed_values, links_given_up, revoke_links
+from app.store.writes import (
+    CHANGED,
+    all_owned,
+    changed_values,
+    links_given_up,
+    revoke_links,
+)
 
 _jobs = schedule_jobs.c
 _RECORDED: Final = tuple(field.name for field in fields(AttemptRecord))
@@ -111,10 +117,7 @@ def _update(given: FromClause) -> ReturningUpdate[Any]:
     new = given.c
     return (
         update(schedule_jobs)
-        # Only what is being processed has a token; a missing one matches nothing. That
-        # it is processing is not asked: statistics that know of no such rows would
-        # let Postgres look for each of them through the whole list.
-        .where(_jobs.id == new.id, _jobs.claim_token == new.owned_by)
+        .where(all_owned(given))
         .values({**{name: new[name] for name in CHANGED}, "abandoned_by": null()})
         .returning(_jobs.id, JOB_LISTENER)
     )

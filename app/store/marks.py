@@ -14,6 +14,7 @@ from app.store.engine import Database
 from app.store.tables import media_links, schedule_jobs
 from app.store.together import Together
 from app.store.types import UtcDateTime
+from app.store.writes import all_owned
 
 _jobs = schedule_jobs.c
 
@@ -48,7 +49,7 @@ class MarkWriter:
         self._given = Given(
             {
                 "id": Text(),
-                "claim_token": Text(),
+                "owned_by": Text(),
                 "is_stamp": Boolean(),
                 "seen": UtcDateTime(),
                 **{name: _jobs[name].type for name in _MARKED},
@@ -103,9 +104,7 @@ def _statement(given: FromClause) -> ReturningUpdate[Any]:
     return (
         update(schedule_jobs)
         .where(
-            _jobs.id == new.id,
-            # Only what is being processed has a token; a missing one matches nothing.
-            _jobs.claim_token == new.claim_token,
+            all_owned(given),
             or_(
                 new.is_stamp.is_(False),
                 and_(

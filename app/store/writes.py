@@ -6,7 +6,15 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Text, and_, insert, literal, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Text,
+    and_,
+    insert,
+    literal,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import AttemptRecord, Job, JobStatus
@@ -60,6 +68,17 @@ def owned(job: Job) -> ColumnElement[bool]:
         # As a literal, a missing token is no IS NULL: it matches no row at all.
         columns.claim_token == literal(job.claim_token, Text()),
     )
+
+
+def all_owned(given: FromClause) -> ColumnElement[bool]:
+    """Match the row of each ``id`` only while the claim ``owned_by`` still holds.
+
+    Only what is being processed has a token, and a missing one matches nothing. That
+    it is processing is not asked: statistics that know of no such rows would let
+    Postgres look for each of them through the whole list.
+    """
+    columns = schedule_jobs.c
+    return and_(columns.id == given.c.id, columns.claim_token == given.c.owned_by)
 
 
 def in_state_of(job: Job) -> ColumnElement[bool]:

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, insert, select
+from sqlalchemy import ColumnElement, FromClause, and_, insert, select
 
 from app.domain.job import Job, JobStatus
 from app.domain.outcome import Fault, Outcome, Transient
 from app.runner.attempt import Attempt
 from app.runner.live import LiveEffects
-from app.store import claims
+from app.store import claims, ends, marks
 from app.store.claims import ClaimStore
 from app.store.media import MediaStore
 from app.store.tables import media_links, schedule_jobs
@@ -32,7 +32,13 @@ def _claim_token() -> None:
         columns = schedule_jobs.c
         return and_(columns.id == job.id, columns.status == JobStatus.PROCESSING)
 
+    def all_owned(given: FromClause) -> ColumnElement[bool]:
+        columns = schedule_jobs.c
+        return and_(columns.id == given.c.id, columns.status == JobStatus.PROCESSING)
+
     vars(claims)["owned"] = owned
+    for module in (marks, ends):
+        vars(module)["all_owned"] = all_owned
 
 
 def _stamp() -> None:
