@@ -61,6 +61,7 @@ class Crew:
         self._rules = rules
         self._watch = watch
         self._running: dict[asyncio.Task[None], LiveEffects] = {}
+        self._ended = asyncio.Event()
         self._stopping = False
 
     def __len__(self) -> int:
@@ -73,16 +74,18 @@ class Crew:
             effects.stop()
         task = asyncio.create_task(self._run(job, effects), name=f"attempt {job.id}")
         self._running[task] = effects
-        task.add_done_callback(self._running.pop)
+        task.add_done_callback(self._end)
 
     def overdue(self, now: datetime) -> bool:
         """Tell whether an attempt has outlived its lease and is about to end."""
         return any(effects.overdue(now) for effects in self._running.values())
 
     async def one_ended(self) -> None:
-        """Wait until an attempt ends."""
+        """Wait until an attempt ends, or has ended since somebody waited last."""
         if self._running:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            # Not for the tasks: of thousands, each would be asked and told off anew.
+            await self._ended.wait()
+            self._ended.clear()
 
     def stop(self) -> None:
         """Tell every attempt to give its job back as soon as that is safe."""
@@ -105,6 +108,10 @@ class Crew:
             for task in late:
                 task.cancel()
             await asyncio.wait(late)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        self._ended.set()
 
     async def _run(self, job: Job, effects: LiveEffects) -> None:
         """Run one attempt and write down what it came to."""
