@@ -69,11 +69,13 @@ class Deliveries:
         """
         going: dict[asyncio.Task[None], str] = {}
         try:
-            while await self._begin(going) or going:
-                if len(going) < AT_ONCE:
+            while True:
+                was_idle = not going
+                # What ends during a look may free an event that the look passed over.
+                if not await self._begin(going) and was_idle:
+                    return
+                if going:
                     await self._news(going)
-                else:
-                    await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in going:
                 task.cancel()
@@ -81,11 +83,11 @@ class Deliveries:
 
     async def _news(self, going: dict[asyncio.Task[None], str]) -> None:
         """Wait until there may be something more to begin."""
-        await first(
-            asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED),
-            self.hint.wait(),
-            self.clock.sleep(LOOK_EVERY_SECONDS),
-        )
+        one_ended = asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
+        if len(going) >= AT_ONCE:
+            await one_ended
+            return
+        await first(one_ended, self.hint.wait(), self.clock.sleep(LOOK_EVERY_SECONDS))
         if self.hint.is_set():
             await self.clock.sleep(GATHER_SECONDS)
 
