@@ -27,6 +27,7 @@ OURS: Final = frozenset(
         "scheduler_error",
         "timeout",
         "too_many_requests",
+        "turned_away",
     }
 )
 _KNOWN: Final = OURS | ERROR_CODES.keys() | FAIL_REASONS.keys()

@@ -122,6 +122,7 @@ BY_CODE: Final[dict[str, Phrase]] = {
         "Export it with 360 to 4096 pixels on each side and schedule it again.",
     ),
     # The service
+    "turned_away": Phrase("TikTok turned the request away unread.", _OPERATOR),
     "client_not_configured": _SETUP,
     "invalid_client": _SETUP,
     "unauthorized_client": _SETUP,

@@ -2,7 +2,8 @@
 
 Success is the code ``ok``, not the HTTP status: creator_info refuses with HTTP 200,
 and so does OAuth at times. Without TikTok's envelope nobody knows whether it was TikTok
-that answered, so nobody knows what became of the call.
+that answered, so nobody knows what became of the call; only a page with a 4xx status
+says that the request was turned away.
 https://developers.tiktok.com/doc/tiktok-api-v2-error-handling
 """
 
@@ -19,6 +20,7 @@ from app.tiktok.text import clean, redacted
 from app.tiktok.wire import Answer
 
 OK: Final = "ok"
+_NO_REFUSALS: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 Json = Mapping[str, Any]
 
 _MAX_CODE_LENGTH: Final = 100
@@ -40,13 +42,13 @@ def read_envelope(answer: Answer) -> Envelope | Fault:
     """Read ``{data, error: {code, message, log_id}}``."""
     body = _json_object(answer)
     if body is None:
-        return no_envelope(answer)
+        return _page(answer)
     error = body.get("error") or {}
     if not isinstance(error, dict):
-        return no_envelope(answer)
+        return _page(answer)
     code = _code(answer, error)
     if not code and not answer.is_success:
-        return no_envelope(answer)
+        return _page(answer)
     data = body.get("data")
     return Envelope(
         code=code or OK,
@@ -130,6 +132,31 @@ def no_envelope(answer: Answer) -> Fault:
         message=f"HTTP {answer.status} without TikTok's error envelope",
         verdict=Verdict.UNKNOWN,
         http_status=answer.status,
+    )
+
+
+def _page(answer: Answer) -> Fault:
+    """Say what a page means where the envelope should be."""
+    if not _turned_away(answer):
+        return no_envelope(answer)
+    return Fault(
+        error_class=ErrorClass.PERMANENT,
+        code="turned_away",
+        message=f"HTTP {answer.status} without TikTok's error envelope",
+        http_status=answer.status,
+    )
+
+
+def _turned_away(answer: Answer) -> bool:
+    """Tell whether an edge refused the request for its own sake, unprocessed.
+
+    A time-out is none of the request's faults: the edge gave up on what is behind it.
+    https://www.rfc-editor.org/rfc/rfc9110#name-client-error-4xx
+    """
+    return (
+        400 <= answer.status < 500
+        and answer.status not in _NO_REFUSALS
+        and bool(answer.body.strip())
     )
 
 

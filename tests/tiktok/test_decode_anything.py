@@ -91,13 +91,15 @@ def test_any_answer_is_a_value(
 
 @given(bodies, statuses)
 def test_no_answer_claims_more_than_it_proves(body: bytes, status: int) -> None:
-    """An init counts as refused only on TikTok's word, as taken only with an id."""
+    """An init is refused by TikTok's word or a 4xx page, taken with an id alone."""
     result = decode.init(Answer(status=status, body=body))
     if isinstance(result, InitTaken):
         assert result.publish_id
         return
     assert result.verdict is not Verdict.NOT_SENT
-    if result.verdict is Verdict.ANSWERED and status != 429:
+    if result.code == "turned_away":
+        assert 400 <= status < 500
+    elif result.verdict is Verdict.ANSWERED and status != 429:
         error = json.loads(body)["error"]
         assert isinstance(error["code"], str)
         assert error["code"] != "ok"

@@ -49,8 +49,8 @@ LOST: dict[str, tuple[Script, str]] = {
         "bad_answer",
     ),
     "a page with 502": (answering(response(PAGE, status=502)), "gateway_error"),
-    "a page with 401": (answering(response(PAGE, status=401)), "gateway_error"),
-    "a page with 404": (answering(response(PAGE, status=404)), "gateway_error"),
+    "a page with 408": (answering(response(PAGE, status=408)), "gateway_error"),
+    "empty 404": (answering(response(b"", status=404)), "gateway_error"),
     "empty 503": (answering(response(b"", status=503)), "gateway_error"),
     "a redirect": (
         answering(response(b"", status=307, Location="/elsewhere/")),
@@ -94,6 +94,15 @@ def assert_unknown(fault: Fault, code: str) -> None:
     """Check that the init counts as possibly taken."""
     assert (fault.verdict, fault.code) == (Verdict.UNKNOWN, code)
     assert fault.error_class is ErrorClass.TRANSIENT
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
+async def test_a_page_that_turns_a_request_away(status: int) -> None:
+    """An edge answers 4xx for what it did not pass on: not taken, and not again."""
+    async with chaos.serving(answering(response(PAGE, status=status))) as url:
+        fault = await failed_init(url)
+    assert (fault.verdict, fault.code) == (Verdict.ANSWERED, "turned_away")
+    assert fault.error_class is ErrorClass.PERMANENT
 
 
 @pytest.mark.parametrize(("script", "code"), LOST.values(), ids=LOST.keys())
