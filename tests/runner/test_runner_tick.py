@@ -139,7 +139,8 @@ async def test_a_tick_ends_in_time_whatever_hangs(
     loop = asyncio.get_running_loop()
     began = loop.time()
     report = await worker.tick(budget=1.5)
-    assert loop.time() - began <= 1.5
+    # Far from the call's own time-out; half a second is for a busy machine.
+    assert loop.time() - began <= 1.5 + 0.5
     assert report.claimed == 1
 
 
