@@ -58,7 +58,7 @@ class QuotaStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._idle = Together(self._take_all_idle)
+        self._idle = Together(self._take_all_idle, spawn=database.spawn)
 
     async def take_idle(
         self, owner: Owner, quota: Quota, *, now: datetime
