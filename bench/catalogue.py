@@ -15,7 +15,7 @@ class Entry:
 
 
 CATALOGUE: Final = (
-    Entry("claim_finish", "How many no-op jobs a second, beside job queues?"),
+    Entry("claim_finish", "How many no-op jobs a second, beside job queues?", 5, 240.0),
     Entry(
         "claim_flat",
         "Does a claim cost the same with millions of rows behind it?",
@@ -38,7 +38,7 @@ CATALOGUE: Final = (
     Entry("post_jobs", "How many posts a second does the API take in?"),
     Entry("post_now", "How soon does Post Now reach TikTok?"),
     Entry("start", "How soon does a cold process answer?"),
-    Entry("memory", "How much memory, idle and per post in flight?"),
-    Entry("workers", "What do more workers on one Postgres bring?"),
+    Entry("memory", "How much memory, idle and per post in flight?", 2),
+    Entry("workers", "What do more workers on one Postgres bring?", 2, 240.0),
     Entry("ten_thousand", "Ten thousand posts due in one second?", 1, 270.0),
 )
