@@ -1,177 +1,25 @@
-"""The transport over real sockets: framing, reuse, and nothing left open."""
+"""The transport over real sockets: reuse, and nothing left open."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.domain.outcome import Fault, Verdict
-from app.domain.post import Post, PrivacyLevel
-from app.tiktok import Calls, InitTaken, PublishStatus, TikTok, dial, transport
+from app.tiktok import TikTok, dial, transport
 from app.tiktok.connection import Connection
 from app.tiktok.names import Names
 from tests.tiktok import chaos
+from tests.tiktok.attempts import (
+    BODY,
+    Connections,
+    all_closed,
+    connected,
+    descriptors,
+    init,
+    poll,
+)
 from tests.tiktok.certificates import Certificate
-from tests.tiktok.chaos import answering, envelope, response
-
-POST = Post(title="Hello", privacy_level=PrivacyLevel.SELF_ONLY)
-BODY = envelope({"publish_id": "v_pub_url~v2.1", "status": "PUBLISH_COMPLETE"})
-HEAD = b"HTTP/1.1 200 OK\r\n"
-CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-
-
-@asynccontextmanager
-async def connected(base_url: str) -> AsyncIterator[Calls]:
-    """Give the calls of an attempt."""
-    tiktok = TikTok(base_url=base_url, client_key=None, client_secret=None, timeout=5.0)
-    async with tiktok.connect() as calls:
-        yield calls
-
-
-async def init(base_url: str) -> InitTaken | Fault:
-    """Send one init on connections of its own."""
-    async with connected(base_url) as calls:
-        return await calls.init("act.secret", POST, "https://cdn.example.com/v.mp4")
-
-
-async def poll(calls: Calls) -> None:
-    """Ask for a status and get one."""
-    assert isinstance(await calls.status("act.secret", "v"), PublishStatus)
-
-
-class Connections:
-    """Counts connections and how many requests each served."""
-
-    def __init__(self, *answers: bytes) -> None:
-        self.served: list[int] = []
-        self._answers = answers or (response(BODY),)
-
-    async def script(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        """Answer in turn; hang up after the last answer if there are several."""
-        number = len(self.served)
-        self.served.append(0)
-        while True:
-            await chaos.read_request(reader)
-            self.served[number] += 1
-            writer.write(self._answers[sum(self.served) % len(self._answers) - 1])
-
-
-def in_chunks(body: bytes, size: int) -> bytes:
-    """Return a body in chunks, without the last, empty one."""
-    parts = (body[start : start + size] for start in range(0, len(body), size))
-    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        CHUNKED + in_chunks(BODY, 7) + b"0\r\n\r\n",
-        CHUNKED + in_chunks(BODY, 7) + b"0\r\nX-Trailer: 1\r\n\r\n",
-        HEAD + b"\r\n" + BODY,
-        b"HTTP/1.0 200 OK\r\n\r\n" + BODY,
-        b"HTTP/1.1 100 Continue\r\n\r\n" + response(BODY),
-        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 2 + response(BODY),
-        response(BODY) + b"and more than was announced",
-        response(BODY) + response(envelope(code="internal_error")),
-        response(BODY, Connection="close") + b"more",
-    ],
-    ids=[
-        "chunks",
-        "chunks and trailer",
-        "until the end",
-        "HTTP/1.0",
-        "100",
-        "103",
-        "surplus",
-        "two answers",
-        "surplus after close",
-    ],
-)
-async def test_answers_that_are_whole(raw: bytes) -> None:
-    """However an answer is framed, and whatever comes before or after it, it counts."""
-    async with chaos.serving(answering(raw)) as url:
-        assert isinstance(await init(url), InitTaken)
-    async with chaos.serving(chaos.dripping(raw)) as url:
-        assert isinstance(await init(url), InitTaken)
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        CHUNKED + in_chunks(BODY, 7),
-        CHUNKED + in_chunks(BODY, 7) + b"0\r\n",
-        CHUNKED + b"zz\r\n" + BODY,
-        HEAD + b"Content-Length: 3\r\nContent-Length: 5\r\n\r\n" + BODY,
-        HEAD + b"Content-Length: -1\r\n\r\n" + BODY,
-        HEAD,
-        HEAD + b"Content-Length: 9",
-        b"HTTP/1.1 100 Continue\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n"
-        b"Connection: Upgrade\r\n\r\n" + BODY,
-        b"",
-    ],
-    ids=[
-        "no last chunk",
-        "half the last chunk",
-        "no chunk",
-        "two lengths",
-        "a negative length",
-        "half a head",
-        "half a header",
-        "100 alone",
-        "100 with a length",
-        "101",
-        "nothing",
-    ],
-)
-async def test_answers_that_are_not_whole(raw: bytes) -> None:
-    """An answer that its own framing calls unfinished says nothing of the init."""
-    async with chaos.serving(answering(raw)) as url:
-        fault = await init(url)
-    assert isinstance(fault, Fault)
-    assert (fault.verdict, fault.code) == (Verdict.UNKNOWN, "connection_lost")
-
-
-async def test_status_of_a_broken_answer() -> None:
-    """Of an answer that broke off the status is told."""
-    async with chaos.serving(answering(response(BODY, status=503)[:-9])) as url:
-        fault = await init(url)
-    assert isinstance(fault, Fault)
-    assert fault.http_status == 503
-
-
-async def test_endless_head() -> None:
-    """Headers without end are cut off like a body without end."""
-
-    async def script(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        await chaos.read_request(reader)
-        writer.write(HEAD)
-        while True:
-            writer.write(b"X-Filler: " + b"x" * 1000 + b"\r\n")
-            await writer.drain()
-
-    async with chaos.serving(script) as url:
-        fault = await init(url)
-    assert isinstance(fault, Fault)
-    assert (fault.verdict, fault.code) == (Verdict.UNKNOWN, "bad_answer")
-
-
-async def test_unasked_encoding() -> None:
-    """An answer packed although we forbade it is not unpacked: it may be a bomb."""
-    raw = response(BODY, Content_Encoding="gzip")
-    async with chaos.serving(answering(raw)) as url:
-        fault = await init(url)
-    assert isinstance(fault, Fault)
-    assert (fault.verdict, fault.code) == (Verdict.UNKNOWN, "bad_answer")
+from tests.tiktok.chaos import answering, response
 
 
 async def test_one_connection_for_an_attempts_polls() -> None:
@@ -319,18 +167,6 @@ async def test_nothing_stays_open(
     await all_closed(before)
 
 
-def descriptors() -> int:
-    """Count what this process has open."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-async def all_closed(before: int) -> None:
-    """Wait until no more descriptors are open than before."""
-    async with asyncio.timeout(5):
-        while descriptors() > before:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.01)
-
-
 async def test_certificate_of_another_host(
     certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,63 +177,3 @@ async def test_certificate_of_another_host(
     assert isinstance(fault, Fault)
     assert (fault.verdict, fault.code) == (Verdict.NOT_SENT, "connect_failed")
     assert "certificate verify failed" in fault.message
-
-
-# A name with several addresses.
-
-
-def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    """Let every name have these addresses."""
-
-    async def look_up(*_: object, **__: object) -> list[Any]:
-        kind = socket.SOCK_STREAM
-        return [(socket.AF_INET, kind, 6, "", (each, 0)) for each in addresses]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
-
-
-def named(url: str) -> str:
-    """Return a URL with a name in place of its address."""
-    return url.replace("127.0.0.1", "tiktok.example")
-
-
-async def test_an_address_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where one address refuses, the next is tried at once."""
-    monkeypatch.setattr(dial, "HEAD_START_SECONDS", 60.0)
-    async with chaos.serving(answering(response(BODY))) as url:
-        resolving(monkeypatch, "127.0.0.9", "127.0.0.1")
-        assert isinstance(await init(named(url)), InitTaken)
-
-
-async def test_all_addresses_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where every address refuses, nothing was sent."""
-    with chaos.refusing() as url:
-        resolving(monkeypatch, "127.0.0.1", "127.0.0.9")
-        fault = await init(named(url))
-    assert isinstance(fault, Fault)
-    assert (fault.verdict, fault.code) == (Verdict.NOT_SENT, "connect_failed")
-
-
-async def test_an_address_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where one address keeps silent, the next is tried beside it."""
-    monkeypatch.setattr(dial, "HEAD_START_SECONDS", 0.05)
-    with chaos.never_accepting() as silent:
-        port = int(silent.rpartition(":")[2])
-        answer = answering(response(BODY))
-        async with chaos.serving(answer, host="127.0.0.9", port=port):
-            resolving(monkeypatch, "127.0.0.1", "127.0.0.9")
-            assert isinstance(await init(named(silent)), InitTaken)
-
-
-async def test_the_slower_address_is_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two addresses that answer, one gets the request and the other a goodbye."""
-    monkeypatch.setattr(dial, "HEAD_START_SECONDS", 0.0)
-    seen = Connections()
-    async with chaos.serving(seen.script) as url:
-        port = int(url.rpartition(":")[2])
-        async with chaos.serving(seen.script, host="127.0.0.9", port=port):
-            resolving(monkeypatch, "127.0.0.1", "127.0.0.9")
-            before = descriptors()
-            assert isinstance(await init(named(url)), InitTaken)
-            await all_closed(before)
-    assert sum(seen.served) == 1
