@@ -38,8 +38,8 @@ def main(
             results.append(_run(entry, rounds=rounds, quick=quick))
             report.show(results[-1])
             report.save(results[-1], quick=quick)
-    if write and not quick:
-        report.write_page(results)
+            if write and not quick:
+                report.write_page(results[-1])
     report.draw()
     sys.exit(_summary(results))
 

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,15 +69,13 @@ def save(result: Result, *, quick: bool) -> None:
     (RESULTS / f"{result.entry.name}.json").write_text(text)
 
 
-def write_page(results: Sequence[Result]) -> None:
-    """Put each benchmark's table between its markers in docs/performance.md."""
-    text = PAGE.read_text()
+def write_page(result: Result) -> None:
+    """Put a benchmark's table between its markers in docs/performance.md."""
+    if result.failure:
+        return
     now = f"{datetime.now(UTC):%Y-%m-%d}"
-    for result in results:
-        if not result.failure:
-            text = _replaced(text, result.entry.name, _table(result, now))
-    text = _replaced(text, "bars", _bars())
-    PAGE.write_text(text)
+    text = _replaced(PAGE.read_text(), result.entry.name, _table(result, now))
+    PAGE.write_text(_replaced(text, "bars", _bars()))
 
 
 def draw() -> None:
