@@ -30,8 +30,9 @@ class Worker:
 
     async def gone(self) -> None:
         """Wait for its end."""
-        while await self.reader.readline():
-            pass
+        with suppress(ConnectionResetError):  # it died with an order unread
+            while await self.reader.readline():
+                pass
         self.writer.close()
         if not self._is_gone:
             self._is_gone = True

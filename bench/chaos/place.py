@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Final
 from app.api.app import build_app
 from app.assembly import House, assembled
 from app.domain.account import Grant, NewAccount
+from app.domain.errors import StoreUnavailable
 from app.domain.job import Job, JobStatus, NewJob
 from app.domain.post import Post, PostMode, PrivacyLevel
 from app.main import services_of
@@ -87,9 +88,10 @@ class Place:
         """Wait until every job has ended; False if it takes too long."""
         deadline = time.monotonic() + (patience or self.world.patience)
         while time.monotonic() < deadline:
-            jobs = [await self.house.jobs.get(job.id) for job in self.jobs]
-            if all(job.status in _OVER for job in jobs):
-                return True
+            with suppress(StoreUnavailable):  # it is cut off like the workers
+                jobs = [await self.house.jobs.get(job.id) for job in self.jobs]
+                if all(job.status in _OVER for job in jobs):
+                    return True
             await asyncio.sleep(_LOOK_SECONDS)
         return False
 
