@@ -120,7 +120,7 @@ def _tells(cell: Cell) -> bool:
     row = cell.row
     quiet = not (row.breaks_server or row.breaks_disk or row.crowded)
     touched = not row.group.startswith(("fault at creator_info", "fault at token"))
-    return cell.database is Database.SQLITE and quiet and touched
+    return cell.database is row.databases[0] and quiet and touched
 
 
 def _is_noticed(results: Sequence[Result]) -> bool:

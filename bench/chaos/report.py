@@ -66,7 +66,7 @@ def in_doubt(results: Sequence[Result]) -> Iterator[str]:
 def mutants(found: Mapping[str, Sequence[Result]]) -> Iterator[str]:
     """Draw what each missing mechanism costs."""
     (cells,) = {len(results) for results in found.values()}
-    yield f"{cells} cells on SQLite, each lived through once per mechanism:"
+    yield f"{cells} cells, each lived through once per mechanism:"
     yield ""
     yield "| without | second posts | untrue or lost | another end | for instance |"
     yield "|---|---|---|---|---|"
