@@ -32,6 +32,9 @@ _SECRETS: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+# None of those shapes can do without another character than these.
+_HARMLESS: Final = re.compile(r"[A-Za-z0-9-]*")
+_OUR_OWN: Final = frozenset({"timestamp", "level", "logger"})
 _QUIET: Final = ("httpx", "httpcore", "aiosqlite", "asyncio", "alembic")
 
 
@@ -53,6 +56,7 @@ def configure_logging(log_format: str, log_level: str) -> None:
             foreign_pre_chain=_shared(), processors=_rendering(log_format)
         )
     )
+    _skip_what_no_line_shows()
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -62,6 +66,15 @@ def configure_logging(log_format: str, log_level: str) -> None:
     # They write full URLs at INFO, and a query can hold a secret.
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _skip_what_no_line_shows() -> None:
+    """Look for no caller, thread or process with each line: a fifth of its cost.
+
+    https://docs.python.org/3/howto/logging.html#optimization
+    """
+    logging._srcfile = None  # noqa: SLF001 - documented for this
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def _log_crash(
@@ -76,12 +89,16 @@ def _log_crash(
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Blot out whatever looks like a secret, in texts of any depth."""
-    return {key: _clean(value) for key, value in event.items()}
+    return {
+        key: value if key in _OUR_OWN else _clean(value) for key, value in event.items()
+    }
 
 
 def _clean(value: object) -> object:
     match value:
         case str():
+            if _HARMLESS.fullmatch(value):
+                return value
             return _SECRETS.sub(rf"\g<before>{REDACTED}", value)
         case bytes():
             return _clean(value.decode("utf-8", "replace"))

@@ -21,6 +21,7 @@ _RFC3339: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})",
     re.ASCII | re.IGNORECASE,
 )
+_HALF_A_PAIR: Final = re.compile(r"[\ud800-\udfff]")
 
 
 class Request(BaseModel):
@@ -61,7 +62,7 @@ def _check_name(value: str) -> str:
 def _check_text(value: str) -> str:
     if "\0" in value:  # Postgres stores none
         raise ValueError("must not contain NUL characters")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if _HALF_A_PAIR.search(value):
         raise ValueError("must be Unicode; there is half of a surrogate pair in it")
     return value
 

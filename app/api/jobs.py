@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query, Response, status
+from fastapi import APIRouter, Body, Query, Request, Response, status
 
 from app.api import examples, stream
 from app.api.auth import ProjectScope
@@ -15,6 +15,7 @@ from app.api.job_answers import (
     shown,
 )
 from app.api.job_requests import JobPatch, JobQuery, JobRequest, RetryRequest
+from app.api.middleware import note
 from app.api.services import Wired
 from app.domain.errors import (
     DuplicateJob,
@@ -47,6 +48,7 @@ router = APIRouter(
 )
 async def create_job(
     body: Annotated[JobRequest, Body(openapi_examples=examples.JOBS)],
+    request: Request,
     response: Response,
     services: Wired,
     scope: ProjectScope,
@@ -54,6 +56,7 @@ async def create_job(
     """Schedule a video. The same request again finds the job of the first."""
     new = body.to_domain(default_max_attempts=services.default_max_attempts)
     job, created = await services.jobs.create(new, scope=scope)
+    note(request, job_id=job.id, project_id=job.project_id)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     if not created:
         response.status_code = status.HTTP_200_OK

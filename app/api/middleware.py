@@ -5,11 +5,13 @@ https://asgi.readthedocs.io/en/latest/specs/www.html
 
 import re
 import time
+from collections.abc import Iterable
 from typing import Final
 from uuid import uuid4
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import http_problem
@@ -20,12 +22,16 @@ REQUEST_ID: Final = "X-Request-ID"
 _DRAINED: Final = 16 * MAX_BODY_BYTES
 PROBES: Final = {"/healthz", "/readyz", "/metrics"}
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_STAMP: Final = REQUEST_ID.lower().encode()
+_NOTED: Final = "noted"
 _SECURITY: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
+
+Header = tuple[bytes, bytes]
 
 log = structlog.get_logger(__name__)
 
@@ -45,15 +51,14 @@ class RequestContext:
         request_id = given if _SANE_ID.fullmatch(given) else uuid4().hex
         began = time.monotonic()
         status = 0
+        noted: dict[str, object] = {}
+        scope.setdefault("state", {})[_NOTED] = noted
 
         async def stamped(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID] = request_id
-                for name, value in _SECURITY.items():
-                    headers.setdefault(name, value)
+                message["headers"] = _stamped(message["headers"], request_id)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -70,7 +75,13 @@ class RequestContext:
                     ),  # never the query: it may hold an OAuth code
                     status=status,
                     duration_ms=round((time.monotonic() - began) * 1000, 1),
+                    **noted,
                 )
+
+
+def note(request: Request, **more: object) -> None:
+    """Say more in the line that is written when the request is over."""
+    request.scope["state"][_NOTED].update(more)
 
 
 class ErrorWall:
@@ -127,6 +138,15 @@ class BodyLimit:
             return message or await receive()
 
         await self._app(scope, replay, send)
+
+
+def _stamped(given: Iterable[tuple[bytes, bytes]], request_id: str) -> list[Header]:
+    """Add what every answer carries, unless it says otherwise itself."""
+    headers = [pair for pair in given if pair[0] != _STAMP]
+    said = {name for name, _ in headers}
+    headers.append((_STAMP, request_id.encode()))
+    headers += [pair for pair in _SECURITY.items() if pair[0] not in said]
+    return headers
 
 
 def _content_length(scope: Scope) -> int:

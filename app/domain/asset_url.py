@@ -26,7 +26,7 @@ def problem_with_url(url: str, *, allow_private: bool = False) -> str | None:
     if len(url) > MAX_URL_LENGTH:
         return f"must have at most {MAX_URL_LENGTH} characters"
     # Parsers disagree about a backslash: to browsers it is a slash.
-    if "\\" in url or any(not c.isprintable() or c.isspace() for c in url):
+    if "\\" in url or " " in url or not url.isprintable():
         return "must not contain whitespace, control characters or backslashes"
     try:
         parts = urlsplit(url)

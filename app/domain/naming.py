@@ -1,10 +1,13 @@
 """What a caller may name things: projects, assets."""
 
+import re
 from typing import Final
 
 from app.domain.idempotency import SEPARATOR
 
 MAX_NAME_LENGTH: Final = 200
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def problem_with_name(name: str) -> str | None:
@@ -18,14 +21,6 @@ def problem_with_name(name: str) -> str | None:
         return f"must have 1 to {MAX_NAME_LENGTH} characters"
     if SEPARATOR in name:
         return f"must not contain {SEPARATOR!r}"
-    if any(_is_control(character) for character in name):
+    if _CONTROL.search(name):
         return "must not contain control characters"
     return None
-
-
-def _is_control(character: str) -> bool:
-    return (
-        character < " "
-        or "\x7f" <= character <= "\x9f"
-        or "\ud800" <= character <= "\udfff"
-    )

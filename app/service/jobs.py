@@ -6,8 +6,6 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-import structlog
-
 from app.domain.asset_url import problem_with_url
 from app.domain.clock import Clock
 from app.domain.edit import JobChange
@@ -20,8 +18,6 @@ from app.service.cursor import decode_cursor, encode_cursor
 from app.service.scope import check_scope
 from app.store.jobs import JobFilter, JobStore
 from app.store.restarts import Failures, Restarted
-
-log = structlog.get_logger(__name__)
 
 __all__ = ["JobFilter", "JobPage", "JobService"]
 
@@ -68,7 +64,6 @@ class JobService:
             raise InvalidInput(*problems)
         check_scope(new.project_id, scope)
         job, created = await self._store.add(new, now=self._clock.now())
-        log.info("job accepted", job_id=job.id, project_id=job.project_id, new=created)
         if created:
             self._wake(job)
         else:

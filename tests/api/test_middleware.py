@@ -56,6 +56,20 @@ async def test_each_request_is_one_line_without_its_query(edge: Api) -> None:
     assert "secret-code" not in str(line)
 
 
+async def test_the_line_of_a_job_taken_in_names_it(edge: Api) -> None:
+    """New or found again, and only on the line of its own request."""
+    with capture_logs() as lines:
+        job = await edge.job()
+        await edge.post_job()
+        await edge.client.get("/v1/jobs")
+    *accepted, other = lines
+    assert [line["status"] for line in accepted] == [201, 200]
+    assert [(line["job_id"], line["project_id"]) for line in accepted] == [
+        (job["id"], job["projectId"])
+    ] * 2
+    assert "job_id" not in other
+
+
 async def test_probes_do_not_drown_the_log(edge: Api) -> None:
     """What a load balancer asks every few seconds is for debugging alone."""
     with capture_logs() as lines:
