@@ -42,7 +42,7 @@ class Given:
     def bind(self, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         """Return the parameters that stand for these rows, of which there is one."""
         if self._is_sqlite:
-            return {"given": json.dumps([self._as_stored(row) for row in rows])}
+            return {"given": json.dumps(self._as_stored(rows))}
         lists = map(_dense, zip(*rows, strict=True))
         return dict(zip(map(_parameter, self._types), lists, strict=True))
 
@@ -63,9 +63,10 @@ class Given:
         ]
         return select(*columns).select_from(rows).subquery("given")
 
-    def _as_stored(self, row: Sequence[Any]) -> list[Any]:
-        pairs = zip(row, self._writers, strict=True)
-        return [value if write is None else write(value) for value, write in pairs]
+    def _as_stored(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        pairs = zip(zip(*rows, strict=True), self._writers, strict=True)
+        columns = [each if write is None else map(write, each) for each, write in pairs]
+        return list(zip(*columns, strict=True))
 
 
 def _dense(values: Sequence[Any]) -> Sequence[Any] | None:

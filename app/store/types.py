@@ -13,7 +13,11 @@ Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresq
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Aware UTC in and out; SQLite, which knows no zones, stores it naive."""
+    """Aware UTC in and out; SQLite, which knows no zones, stores it naive.
+
+    A row has many: each is read and written by one plain function, past SQLAlchemy's
+    hooks for one value, of which every value would pass three.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -22,33 +26,33 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Use timestamptz where there is one."""
         return dialect.type_descriptor(DateTime(timezone=dialect.name != "sqlite"))
 
-    def process_bind_param(
-        self, value: datetime | None, dialect: Dialect
-    ) -> datetime | None:
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Refuse naive times; whose noon would it be."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without an offset reached the database")
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+        return _to_text if dialect.name == "sqlite" else _to_utc
 
     def result_processor(
         self,
         dialect: Dialect,
-        coltype: object,
+        coltype: object,  # noqa: ARG002
     ) -> Callable[[Any], Any] | None:
-        """Take Postgres' times as they are: aware already, and many in a row."""
-        if dialect.name != "sqlite":
-            return None
-        return super().result_processor(dialect, coltype)
+        """Give the zone back, and take Postgres' times as they are: aware already."""
+        return _from_text if dialect.name == "sqlite" else None
 
-    def process_result_value(
-        self,
-        value: datetime | None,
-        dialect: Dialect,  # noqa: ARG002
-    ) -> datetime | None:
-        """Give the zone back."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+
+def _to_utc(value: datetime | None) -> datetime | None:
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise ValueError("a time without an offset reached the database")
+    return value.astimezone(UTC)
+
+
+def _to_text(value: datetime | None) -> str | None:
+    if (utc := _to_utc(value)) is None:
+        return None
+    # As SQLAlchemy's own type writes it. All texts are of one length: they compare.
+    return utc.isoformat(" ", "microseconds").removesuffix("+00:00")
+
+
+def _from_text(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(f"{value}+00:00")

@@ -3,7 +3,16 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, insert, select
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Integer,
+    MetaData,
+    Table,
+    insert,
+    literal,
+    select,
+)
 from sqlalchemy.exc import StatementError
 
 from app.store.engine import Database
@@ -64,6 +73,19 @@ async def test_moments_of_any_offset_compare_as_moments(stored: Database) -> Non
         assert ordered.scalars().all() == [2, 1]
         before = select(values.c.id).where(values.c.at < west)
         assert (await connection.execute(before)).scalars().all() == [2]
+
+
+@pytest.mark.parametrize("moment", [NOW, NOW + timedelta(microseconds=1)], ids=str)
+async def test_a_moment_is_stored_as_sqlalchemy_stores_it(
+    stored: Database, moment: datetime
+) -> None:
+    """Files from before compare equal: on SQLite a time is a text."""
+    plain = moment.replace(tzinfo=None) if stored.is_sqlite else moment
+    kind = DateTime(timezone=not stored.is_sqlite)
+    await put(stored, {"id": 1, "at": moment})
+    theirs = select(values.c.id).where(values.c.at == literal(plain, kind))
+    async with stored.read() as connection:
+        assert (await connection.execute(theirs)).scalars().all() == [1]
 
 
 async def test_a_time_without_an_offset_is_refused(stored: Database) -> None:
