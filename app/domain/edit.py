@@ -17,7 +17,7 @@ from app.domain.errors import (
 from app.domain.idempotency import idempotency_key, to_millis
 from app.domain.job import FailureReason, Job, JobStatus
 from app.domain.post import problems_of
-from app.domain.readiness import Ahead, look_after_change, next_look
+from app.domain.readiness import Ahead, first_look, look_after_change
 
 
 class Unset(Enum):
@@ -94,7 +94,7 @@ def _look(job: Job, before: Job, *, now: datetime, ahead: Ahead) -> datetime | N
     if job.post_now or job.status is not JobStatus.SCHEDULED:
         return None
     moved = job.scheduled_for != before.scheduled_for
-    find = next_look if moved else look_after_change
+    find = first_look if moved else look_after_change
     return find(job.scheduled_for, now=now, ahead=ahead)
 
 

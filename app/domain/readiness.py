@@ -8,6 +8,9 @@ from typing import Final
 Ahead = tuple[timedelta, ...]
 """How long before its time a job is looked at; empty: never."""
 
+TIME_TO_ACT: Final = timedelta(minutes=2)
+"""With less than that until its time, a job is not looked at for its own sake."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -62,6 +65,18 @@ def next_look(
     """Return when a job is looked at next, None if no more before its time."""
     moments = (scheduled_for - each for each in ahead)
     return min((moment for moment in moments if moment > now), default=None)
+
+
+def first_look(
+    scheduled_for: datetime, *, now: datetime, ahead: Ahead
+) -> datetime | None:
+    """Return when a job is looked at first that was just given its time.
+
+    At once if a look should have been before, and somebody could still act upon it.
+    """
+    missed = any(scheduled_for - each <= now for each in ahead)
+    in_time = scheduled_for - now >= TIME_TO_ACT
+    return now if missed and in_time else next_look(scheduled_for, now=now, ahead=ahead)
 
 
 def look_after_change(

@@ -14,7 +14,7 @@ from app.domain.edit import JobChange, check_deletable, check_retryable, edited
 from app.domain.errors import DuplicateJob, NotFound, StoreUnavailable
 from app.domain.idempotency import idempotency_key, to_millis
 from app.domain.job import AttemptRecord, Job, JobStatus, NewJob
-from app.domain.readiness import Ahead, next_look
+from app.domain.readiness import Ahead, first_look
 from app.domain.retention import may_be_pruned
 from app.store.engine import Database
 from app.store.notify import NOTIFY, hint, is_hinted_at
@@ -262,7 +262,7 @@ def _values(new: NewJob, now: datetime, ahead: Ahead) -> dict[str, Any]:
         "attempt_number": 0,
         "max_attempts": new.max_attempts,
         "next_attempt_at": at,
-        "readiness_at": next_look(at, now=now, ahead=looks),
+        "readiness_at": first_look(at, now=now, ahead=looks),
         "created_at": now,
         "updated_at": now,
     }

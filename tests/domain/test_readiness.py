@@ -19,6 +19,7 @@ from app.domain.readiness import (
     Problem,
     Readiness,
     asset_problem,
+    first_look,
     next_look,
 )
 from app.domain.readiness_account import (
@@ -61,9 +62,20 @@ def test_only_looks_that_are_still_to_come_are_made(
 
 def test_a_moved_job_is_looked_at_anew() -> None:
     """What was found is dropped, and the looks count from the new time."""
-    at = NOW + timedelta(minutes=30)
+    at = NOW + timedelta(minutes=90)
     moved = edited(waiting(5), JobChange(scheduled_for=at), now=NOW, ahead=AHEAD)
-    assert (moved.readiness, moved.readiness_at) == (None, at - AHEAD[1])
+    assert (moved.readiness, moved.readiness_at) == (None, at - AHEAD[0])
+
+
+@pytest.mark.parametrize(
+    ("minutes", "look_in"), [(90, 30), (60, 0), (30, 0), (5, 0), (2, 0), (1, None)]
+)
+def test_a_late_plan_is_looked_at_at_once(minutes: int, look_in: int | None) -> None:
+    """Who schedules for in five minutes hears of a problem while it can be mended."""
+    at = NOW + timedelta(minutes=minutes)
+    look = None if look_in is None else NOW + timedelta(minutes=look_in)
+    assert first_look(at, now=NOW, ahead=AHEAD) == look
+    assert first_look(at, now=NOW, ahead=()) is None
 
 
 def test_post_now_is_not_looked_at() -> None:
