@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final, TypeVar
 
 from app.domain.job import (
@@ -24,6 +24,8 @@ E = TypeVar("E")
 
 _names = tuple(field.name for field in fields(Job))
 _columns = itemgetter(*_names)
+_post_names = tuple(field.name for field in fields(Post))
+_post_values = attrgetter(*_post_names)
 
 
 def job_from_row(row: Row) -> Job:
@@ -39,7 +41,8 @@ def job_from_row(row: Row) -> Job:
 
 def post_to_json(post: Post) -> dict[str, Any]:
     """Write a post for a JSON column."""
-    return asdict(post)
+    # Not asdict, which copies every one of these plain values.
+    return dict(zip(_post_names, _post_values(post), strict=True))
 
 
 def post_from_json(data: Mapping[str, Any]) -> Post:
