@@ -5,7 +5,8 @@ from hmac import compare_digest
 from typing import Annotated, Final
 
 from fastapi import Request, Security
-from fastapi.security import HTTPBearer
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,12 +18,6 @@ from app.domain.errors import SchedulerError
 
 CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 GUARDED: Final = "/v1"
-
-_api_key = HTTPBearer(
-    scheme_name="apiKey",
-    description="From `tiktok-scheduler keys create`",
-    auto_error=False,
-)
 
 
 class ApiKeyWall:
@@ -48,16 +43,24 @@ class ApiKeyWall:
         await app(scope, receive, send)
 
 
-async def project_scope(
-    request: Request, _documented: Annotated[object, Security(_api_key)]
-) -> str | None:
-    """Return the project that the caller is bound to, None for every project."""
-    # Waits for nothing, yet async: FastAPI would run a plain function in a thread.
-    key: ApiKey = request.state.api_key
-    return key.project_id
+class CallersProject(SecurityBase):
+    """Finds what a caller may see, and says in the OpenAPI document that a key does.
+
+    One dependency for both: FastAPI solves each anew for every request.
+    """
+
+    def __init__(self) -> None:
+        self.model = HTTPBearer(description="From `tiktok-scheduler keys create`")
+        self.scheme_name = "apiKey"
+
+    async def __call__(self, request: Request) -> str | None:
+        """Return the project that the caller is bound to, None for every project."""
+        # Waits for nothing, yet async: FastAPI would run a plain function in a thread.
+        key: ApiKey = request.state.api_key
+        return key.project_id
 
 
-ProjectScope = Annotated[str | None, Security(project_scope)]
+ProjectScope = Annotated[str | None, Security(CallersProject())]
 
 
 def bearer_of(headers: Headers) -> str | None:
