@@ -23,18 +23,17 @@ class DuplicateMetrics:
     """Counts them by what prevented them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._prevented = Counter(
+        prevented = Counter(
             "scheduler_duplicates_prevented",
             "What would have been done twice without the mechanism named",
             ("mechanism",),
             registry=registry,
         )
-        for each in Prevented:
-            self._prevented.labels(each)
+        self._prevented = {each: prevented.labels(each) for each in Prevented}
 
     def prevent(self, mechanism: Prevented) -> None:
         """Count one."""
-        self._prevented.labels(mechanism).inc()
+        self._prevented[mechanism].inc()
 
     def repeat(self, new: NewJob) -> None:
         """Count a request for a job that is there already."""

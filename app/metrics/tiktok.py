@@ -1,5 +1,6 @@
 """The calls to TikTok, what held them back, and what TikTok told us unasked."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -26,13 +27,9 @@ class TikTokMetrics:
             ("endpoint", "code"),
             registry=registry,
         )
-        self._seconds = Histogram(
-            "scheduler_tiktok_call_seconds",
-            "From sending a call to TikTok to its answer, or to giving up",
-            ("endpoint",),
-            buckets=CALL_BUCKETS,
-            registry=registry,
-        )
+        # What nearly every call counts, looked up once.
+        self._well = {each: self._calls.labels(each, OK) for each in Endpoint}
+        self._seconds = _seconds(registry)
         self._waits = Counter(
             "scheduler_quota_waits",
             "Calls that were put off, by what they wait for",
@@ -61,9 +58,11 @@ class TikTokMetrics:
 
     def call(self, endpoint: Endpoint, fault: Fault | None, seconds: float) -> None:
         """Count a call that ended, with the fault it ended in, if it did."""
-        code = OK if fault is None else bounded(fault.code)
-        self._calls.labels(endpoint, code).inc()
-        self._seconds.labels(endpoint).observe(seconds)
+        if fault is None:
+            self._well[endpoint].inc()
+        else:
+            self._calls.labels(endpoint, bounded(fault.code)).inc()
+        self._seconds[endpoint].observe(seconds)
         if endpoint is Endpoint.REFRESH:
             self._refreshes.labels(_result(fault)).inc()
 
@@ -81,15 +80,23 @@ class TikTokMetrics:
 
     def _start_at_zero(self) -> None:
         """Show zeros before anything happened, not gaps."""
-        for endpoint in Endpoint:
-            self._calls.labels(endpoint, OK)
-            self._seconds.labels(endpoint)
         for call in QuotaCall:
             self._waits.labels(call, WaitingFor.QUOTA)
         for reason in (WaitingFor.QUOTA, WaitingFor.ACCOUNT_CAP, WaitingFor.APP_CAP):
             self._rests.labels(reason)
         for result in (OK, "refused", "failed"):
             self._refreshes.labels(result)
+
+
+def _seconds(registry: CollectorRegistry) -> Mapping[Endpoint, Histogram]:
+    seconds = Histogram(
+        "scheduler_tiktok_call_seconds",
+        "From sending a call to TikTok to its answer, or to giving up",
+        ("endpoint",),
+        buckets=CALL_BUCKETS,
+        registry=registry,
+    )
+    return {each: seconds.labels(each) for each in Endpoint}
 
 
 def _result(fault: Fault | None) -> str:
