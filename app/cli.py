@@ -281,8 +281,7 @@ def _run(
 def _fast_loop() -> LoopFactory | None:
     """Choose the loop that uvicorn chooses for `serve`: a call costs half on it.
 
-    For what posts; elsewhere there is nothing to gain, and it ends too fast for the
-    thread of a failed SQLite connection to say so.
+    For what posts; elsewhere there is nothing to gain.
     """
     try:
         import uvloop

@@ -2,7 +2,6 @@
 
 import asyncio
 import select
-import sqlite3
 from asyncio import Transport
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import (
@@ -12,7 +11,6 @@ from contextlib import (
     nullcontext,
 )
 from typing import Any, Final
-from weakref import WeakSet
 
 from sqlalchemy import Insert, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
@@ -29,6 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.domain.errors import StoreUnavailable
+from app.store.sqlite_file import open_file
 
 SQLITE_BUSY_SECONDS: Final = 15
 POSTGRES_CONNECT_SECONDS: Final = 5
@@ -204,48 +203,10 @@ def _sqlite(url: URL, pool_size: int) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         hide_parameters=True,  # an error's text ends up in logs
-        connect_args={"timeout": SQLITE_BUSY_SECONDS, "factory": _SqliteConnection},
+        connect_args={"timeout": SQLITE_BUSY_SECONDS, "async_creator_fn": open_file},
     )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
-
-
-class _SqliteConnection(sqlite3.Connection):
-    """A connection that lets go of its locks when it is closed.
-
-    A task that is cancelled between a statement and its rows leaves the statement open,
-    and SQLite keeps a closed connection with its write lock until that is finished too.
-    https://www.sqlite.org/c3ref/close.html
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(*args, **options)
-        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
-
-    def cursor(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        """Open a cursor and remember it."""
-        cursor = super().cursor(*args, **options)
-        self._cursors.add(cursor)
-        return cursor
-
-    def close(self) -> None:
-        """Finish every statement, then close."""
-        while self._cursors:
-            self._cursors.pop().close()
-        super().close()
-
-
-def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    """Let readers and the one writer go on side by side."""
-    connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    # FULL: a commit is on the disk before the next step relies on it, whatever
-    # happens to the machine. NORMAL could forget a sent init with the power.
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -169,6 +170,33 @@ async def test_a_file_that_cannot_be_used_is_unavailable_until_it_is_back(
     job = await store_job(database, scheduled_for=NOW)
     assert job.scheduled_for == NOW
     await database.close()
+
+
+@pytest.mark.parametrize("spoiled", ["no folder", "folder", "garbage"])
+async def test_a_file_that_cannot_be_opened_leaves_no_thread(
+    tmp_path: Path, spoiled: str
+) -> None:
+    """One that answered after the loop's end would print a traceback of its own."""
+    file = tmp_path / "nowhere" / "scheduler.db"
+    if spoiled != "no folder":
+        file.parent.mkdir()
+        spoil(file, spoiled)
+    before = threading.enumerate()
+    for _ in range(5):
+        with pytest.raises(StoreUnavailable):
+            async with Database(f"sqlite:///{file}").read():
+                pass
+        assert [each for each in started_since(before) if is_drivers(each)] == []
+
+
+def started_since(before: list[threading.Thread]) -> list[threading.Thread]:
+    """Return the threads that run now and did not then."""
+    return [each for each in threading.enumerate() if each not in before]
+
+
+def is_drivers(thread: threading.Thread) -> bool:
+    """Tell whether it is one of the driver's; the loop's own pool keeps its threads."""
+    return "_connection_worker_thread" in thread.name
 
 
 def spoil(file: Path, how: str) -> None:

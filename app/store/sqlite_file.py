@@ -1,0 +1,64 @@
+"""A connection to an SQLite file: how it is opened, and how it ends."""
+
+import asyncio
+import sqlite3
+from typing import Any
+from weakref import WeakSet
+
+import aiosqlite
+
+
+async def open_file(path: str, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401
+    """Open the file, ready to be used; leave nothing behind if that fails.
+
+    Raises sqlite3.Error.
+    """
+    connection = aiosqlite.connect(path, factory=_Connection, **options)
+    thread = connection._thread  # noqa: SLF001
+    thread.daemon = True  # as SQLAlchemy has it: it must not keep a program from ending
+    try:
+        return await connection
+    except BaseException:
+        # aiosqlite only asks its thread to end. The thread answers, and if the loop has
+        # closed meanwhile, with a traceback on standard error.
+        await asyncio.to_thread(thread.join)
+        raise
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that lets go of its locks when it is closed.
+
+    A task that is cancelled between a statement and its rows leaves the statement open,
+    and SQLite keeps a closed connection with its write lock until that is finished too.
+    https://www.sqlite.org/c3ref/close.html
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **options)
+        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+        try:
+            self._prepare()
+        except BaseException:  # no file for a database, or one that cannot be written
+            self.close()
+            raise
+
+    def cursor(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Open a cursor and remember it."""
+        cursor = super().cursor(*args, **options)
+        self._cursors.add(cursor)
+        return cursor
+
+    def close(self) -> None:
+        """Finish every statement, then close."""
+        while self._cursors:
+            self._cursors.pop().close()
+        super().close()
+
+    def _prepare(self) -> None:
+        """Let readers and the one writer go on side by side."""
+        self.isolation_level = None  # BEGIN is the engine's
+        self.execute("PRAGMA journal_mode=WAL")
+        # FULL: a commit is on the disk before the next step relies on it, whatever
+        # happens to the machine. NORMAL could forget a sent init with the power.
+        self.execute("PRAGMA synchronous=FULL")
+        self.execute("PRAGMA foreign_keys=ON")
