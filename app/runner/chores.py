@@ -90,8 +90,10 @@ async def _once(chore: Chore, jobs_ended: asyncio.Event) -> None:
 async def _pass(chore: Chore) -> None:
     try:
         await chore.run()
-    except StoreUnavailable:
-        log.warning("a chore waits for the database", chore=chore.name)
+    except StoreUnavailable as error:
+        log.warning(
+            "a chore waits for the database", chore=chore.name, reason=str(error)
+        )
     except Exception:
         log.exception("a chore stumbled", chore=chore.name)
 

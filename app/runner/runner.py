@@ -127,8 +127,8 @@ class Runner:
                 try:
                     if not may_be_due or not await self._fill(crew, tally):
                         may_be_due = await self._rest(crew, stop)
-                except StoreUnavailable:
-                    log.warning("the database does not answer; trying again")
+                except StoreUnavailable as error:
+                    log.warning("no claim; trying again", reason=str(error))
                     await self._pause(OUTAGE_SECONDS, stop)
                 except Exception:
                     log.exception("the runner stumbled; trying again")
@@ -141,10 +141,10 @@ class Runner:
         while self._now() < time.until and not stop.is_set():
             try:
                 began = await self._fill(crew, tally, time)
-            except StoreUnavailable:
+            except StoreUnavailable as error:
                 if not tally.claimed:
                     raise
-                log.warning("the database does not answer; nothing more is claimed")
+                log.warning("nothing more is claimed", reason=str(error))
                 return  # what was begun has the rest of the time to end
             if not began and not len(crew):
                 return

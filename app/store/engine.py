@@ -221,7 +221,8 @@ def _begin_sqlite(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-_GONE: Final = (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError)
+_GONE: Final = (OSError, TimeoutError, InterfaceError, OperationalError)
+_ALL_IN_USE: Final = "every database connection of this process is in use"
 
 # Postgres says more finely than by exception what only time or an operator can mend:
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -246,6 +247,8 @@ def unavailable() -> Iterator[None]:
     """
     try:
         yield
+    except PoolTimeout as error:  # no outage: there is more to do than we keep up with
+        raise StoreUnavailable(_ALL_IN_USE) from error
     except _GONE as error:
         raise StoreUnavailable from error
     except DBAPIError as error:

@@ -203,9 +203,9 @@ async def test_a_server_that_hangs_is_unavailable(impatient: Database) -> None:
 
 
 async def test_waiting_for_a_connection_ends(impatient: Database) -> None:
-    """If all are in use for long, the caller learns it instead of queueing up."""
+    """If all are in use for long, the caller learns that, and not of an outage."""
     async with impatient.read():
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable, match="in use"):
             await store_job(impatient)
     await store_job(impatient)
 

@@ -112,7 +112,7 @@ async def test_a_worker_waits_for_a_postgres_that_is_away(programs: Programs) ->
     """A restart during an outage must not end what would outlive the outage."""
     env = {"DATABASE_URL": NOBODY.replace(":9/", f":{free_port()}/"), **KEY}
     worker = await programs.start("worker", **env)
-    await worker.says("the database does not answer; trying again")
+    await worker.says("The database does not answer")
     ended, _ = await worker.stop()
     assert ended.code == 0
     assert SECRET not in ended.err
