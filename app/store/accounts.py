@@ -148,11 +148,16 @@ class AccountStore:
         now: datetime,
         until: datetime,
     ) -> bool:
-        """Become the one who refreshes this version of the grant until that time."""
+        """Become the one who refreshes this version of the grant until that time.
+
+        A grant that was just found dead is not tried again by those who waited.
+        """
         statement = (
             update(accounts)
             .where(
-                _at_version(project_id, platform, grant_version), _lease_is_free(now)
+                _at_version(project_id, platform, grant_version),
+                _USABLE,
+                _lease_is_free(now),
             )
             .values(refresh_lease=token, refresh_lease_until=until)
         )

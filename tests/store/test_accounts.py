@@ -198,6 +198,15 @@ async def test_a_missing_scope_gives_way_to_a_lost_grant(
 # Refreshing
 
 
+async def test_a_dead_grant_is_leased_to_nobody(accounts: AccountStore) -> None:
+    """Who waited for the refresh that found it dead does not try it again."""
+    account, _ = await accounts.put(new_account(), now=NOW)
+    assert await _lose(accounts, account.grant_version)
+    assert not await _lease(
+        accounts, account.grant_version, "late", at=timedelta(hours=2)
+    )
+
+
 async def test_one_of_many_gets_the_lease(stores: list[AccountStore]) -> None:
     """However many workers want to refresh one version, one may."""
     account, _ = await stores[0].put(new_account(), now=NOW)

@@ -27,14 +27,19 @@ UNLIMITED: Final = {
 
 async def run_out(site: Site, *, lives: timedelta = ENDED) -> list[Job]:
     """Let all posts fall due while every worker is up; return them as they ended."""
-    await site.connect(NAME, lives=lives)
+    # Longer than an idle worker rests, so that all of them meet in the refresh.
+    site.script("token", times=None, fault={"kind": "slow", "seconds": 1.5})
+    # One process may write SQLite; on Postgres four of them race for the refresh,
+    # none of which can take all posts.
+    workers = 1 if site.house.database.is_sqlite else 4
+    for _ in range(workers):
+        worker = await site.programs.start(
+            "worker", MAX_IN_FLIGHT=str(POSTS // workers), **UNLIMITED
+        )
+        await worker.says("worker started")
+    await site.connect(NAME, lives=lives)  # now: a worker refreshes at its start
     sandbox = site.tiktok.sandbox
     sandbox.accounts.kill_access_token(NAME, now=sandbox.now())
-    site.script("token", times=None, fault={"kind": "slow", "seconds": 0.3})
-    # One process may write SQLite; on Postgres four of them race for the refresh.
-    for _ in range(1 if site.house.database.is_sqlite else 4):
-        worker = await site.programs.start("worker", **UNLIMITED)
-        await worker.says("worker started")
     url = f"{site.tiktok.url}/_sandbox/video.mp4"
     due: dict[str, Any] = {"asset_url": url, "next_attempt_at": datetime.now(UTC)}
     await store_rows(site.house.database, [job_row(**due) for _ in range(POSTS)])
