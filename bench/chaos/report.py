@@ -57,7 +57,9 @@ def in_doubt(results: Sequence[Result]) -> Iterator[str]:
             for result in results
             if result.cell.gateway is without and _in_doubt(result)
         )
-        yield f"{name}:"
+        cells = [result for result in results if result.cell.gateway is without]
+        doubtful = sum(map(_in_doubt, cells))
+        yield f"{name}, {doubtful} of {len(cells)} cells:"
         yield ""
         yield from (f"- {cause}" for cause in causes)
         yield ""
