@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeVar, cast
 
+from app.domain.outcome import Fault, PutOff
+from app.domain.quota import QuotaCall
 from app.grants.grants import Access
-from app.tiktok import CreatorInfo
+from app.pacing.pacer import Asker, Pacer
+from app.tiktok import CreatorInfo, TikTok
 
 REUSE: Final = timedelta(seconds=60)
 """How long an answer may be reused: a creator's choices seldom change sooner."""
@@ -72,3 +75,27 @@ class CreatorCache:
         }
         # So many are in use: to look them over for each question would be quadratic.
         self._prune_at = max(_PRUNE_AT, 2 * len(self._slots))
+
+
+async def ask_for_no_post(
+    access: Access,
+    *,
+    creators: CreatorCache,
+    pacer: Pacer,
+    tiktok: TikTok,
+    now: Callable[[], datetime],
+) -> CreatorInfo | Fault | PutOff:
+    """Ask what the creator may choose, in the account's turn, beside any attempt.
+
+    Raises StoreUnavailable.
+    """
+
+    async def ask() -> CreatorInfo | Fault | PutOff:
+        asker = Asker(access.project_id, access.platform, access.open_id, alone=True)
+        wait = await pacer.turn(asker, QuotaCall.CREATOR_INFO)
+        if wait is not None:
+            return wait
+        async with tiktok.connect() as calls:
+            return await calls.creator_info(access.token)
+
+    return await creators.get(access, ask, now=now)

@@ -13,7 +13,6 @@ from app.domain.errors import StoreUnavailable
 from app.domain.job import Job
 from app.domain.outcome import Fault, PutOff
 from app.domain.post import PostMode
-from app.domain.quota import QuotaCall
 from app.domain.readiness import (
     GOES_OUT_LATE,
     REFUSED,
@@ -32,8 +31,8 @@ from app.domain.readiness_account import (
 )
 from app.grants.grants import Access, Grants
 from app.outbound import Outbound, OutboundError, Refused
-from app.pacing.creators import CreatorCache
-from app.pacing.pacer import Asker, Pacer
+from app.pacing.creators import CreatorCache, ask_for_no_post
+from app.pacing.pacer import Pacer
 from app.store.readiness import ReadinessStore
 from app.tiktok import TOKEN_REFUSED, CreatorInfo, TikTok
 
@@ -122,17 +121,13 @@ class ReadinessChecker:
                 return None  # nothing was learned, which is no verdict
 
     async def _creator_info(self, access: Access) -> CreatorInfo | Fault | PutOff:
-        async def ask() -> CreatorInfo | Fault | PutOff:
-            asker = Asker(
-                access.project_id, access.platform, access.open_id, alone=True
-            )
-            wait = await self.pacer.turn(asker, QuotaCall.CREATOR_INFO)
-            if wait is not None:
-                return wait
-            async with self.tiktok.connect() as calls:
-                return await calls.creator_info(access.token)
-
-        return await self.creators.get(access, ask, now=self.clock.now)
+        return await ask_for_no_post(
+            access,
+            creators=self.creators,
+            pacer=self.pacer,
+            tiktok=self.tiktok,
+            now=self.clock.now,
+        )
 
     async def _asset_problem(self, url: str) -> Problem | None:
         try:

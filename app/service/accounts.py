@@ -18,10 +18,9 @@ from app.domain.errors import (
 )
 from app.domain.job import ErrorClass, WaitingFor
 from app.domain.outcome import Fault, PutOff
-from app.domain.quota import QuotaCall
 from app.grants.grants import NOT_CONNECTED, Access, Grants
-from app.pacing.creators import CreatorCache
-from app.pacing.pacer import Asker, Pacer
+from app.pacing.creators import CreatorCache, ask_for_no_post
+from app.pacing.pacer import Pacer
 from app.service.scope import check_scope
 from app.store.accounts import AccountStore
 from app.tiktok import TOKEN_REFUSED, CreatorInfo, TikTok
@@ -153,17 +152,13 @@ class AccountService:
         raise _error(answer)
 
     async def _ask(self, access: Access) -> CreatorInfo | Fault | PutOff:
-        async def ask() -> CreatorInfo | Fault | PutOff:
-            asker = Asker(
-                access.project_id, access.platform, access.open_id, alone=True
-            )
-            wait = await self._pacer.turn(asker, QuotaCall.CREATOR_INFO)
-            if wait is not None:
-                return wait
-            async with self._tiktok.connect() as calls:
-                return await calls.creator_info(access.token)
-
-        return await self._creators.get(access, ask, now=self._clock.now)
+        return await ask_for_no_post(
+            access,
+            creators=self._creators,
+            pacer=self._pacer,
+            tiktok=self._tiktok,
+            now=self._clock.now,
+        )
 
     def _later(self, wait: PutOff) -> SchedulerError:
         """Say to a person how long to wait for a question to TikTok."""
