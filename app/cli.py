@@ -221,9 +221,9 @@ def _prepared(*, waits: bool = False) -> Settings:
 def _spare_the_collector() -> None:
     """Let the garbage collector look at less: it took a tenth of a busy worker's CPU.
 
-    What is imported stays, and thousands of attempts that wait are no garbage.
+    Thousands of attempts that wait are no garbage. What is made before the work begins
+    is frozen where that is, in app.server and app.worker.
     """
-    gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
 
 
