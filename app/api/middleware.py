@@ -70,9 +70,8 @@ class RequestContext:
                 write(
                     "request",
                     method=scope["method"],
-                    path=_loggable(
-                        scope["path"]
-                    ),  # never the query: it may hold an OAuth code
+                    # Never the query: it may hold an OAuth code.
+                    path=_loggable(scope["path"]),
                     status=status,
                     duration_ms=round((time.monotonic() - began) * 1000, 1),
                     **noted,
