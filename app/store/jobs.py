@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -15,9 +15,9 @@ from app.domain.errors import DuplicateJob, NotFound, StoreUnavailable
 from app.domain.idempotency import idempotency_key, to_millis
 from app.domain.job import AttemptRecord, Job, JobStatus, NewJob
 from app.domain.readiness import Ahead, first_look
-from app.domain.retention import may_be_pruned
 from app.store.engine import Database
-from app.store.notify import NOTIFY, hint, is_hinted_at
+from app.store.inserts import InsertWriter
+from app.store.notify import hint, is_hinted_at
 from app.store.restarts import Failures, Restarted, restart
 from app.store.retention import refuse_if_pruned
 from app.store.rows import (
@@ -32,9 +32,6 @@ from app.store.writes import in_state_of, write_transition
 
 _jobs = schedule_jobs.c
 _ADD_TRIES = 5
-
-# What a new row leaves to the table's defaults.
-_UNSET: Final = {**dict.fromkeys(_jobs.keys()), "confirm_tries": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +56,7 @@ class JobStore:
         """Take the database, and how long before its time a job is looked at."""
         self._database = database
         self._ahead = ahead
-        # Made once: building and keying a statement costs more than running it.
-        self._insert = database.insert_new(schedule_jobs).returning(_jobs.id)
-        self._insert_due = self._insert
-        if not database.is_sqlite:
-            self._insert_due = self._insert.returning(NOTIFY)
+        self._inserts = InsertWriter(database)
 
     async def add(self, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
         """Store a job, or find the one this request repeats; True if it is new.
@@ -71,13 +64,13 @@ class JobStore:
         Never two rows, whatever the concurrency: the database's unique indexes decide.
         Raises TooLongAgo where a former row may have been pruned.
         """
-        values = _values(new, now, self._ahead)
+        job = _new_job(new, now, self._ahead)
         for _ in range(_ADD_TRIES):
-            if await self._put(values, now=now):
-                return job_from_row(_UNSET | values), True
+            if await self._inserts.write(job, now=now):
+                return job, True
             async with self._database.read() as connection:
-                if (job := await _find_twin(connection, values)) is not None:
-                    return job, False
+                if (twin := await _find_twin(connection, job)) is not None:
+                    return twin, False
             # The twin ended or went away between the two statements: try again.
         raise StoreUnavailable("the job could not be stored; try again")
 
@@ -189,27 +182,14 @@ class JobStore:
         """Start a project's failed jobs again; raises DuplicateJob."""
         return await restart(self._database, which, now=now)
 
-    async def _put(self, values: dict[str, Any], *, now: datetime) -> bool:
-        """Insert a row unless it has a twin, mostly in one round trip."""
-        at = values["scheduled_for"]
-        insert = self._insert_due if is_hinted_at(at, now=now) else self._insert
-        if not may_be_pruned(at, now=now):
-            async with self._database.single() as connection:
-                return (await connection.execute(insert, values)).first() is not None
-        async with self._database.write() as connection:
-            is_new = (await connection.execute(insert, values)).first() is not None
-            if is_new:
-                await refuse_if_pruned(connection, at, now=now)
-        return is_new
 
-
-async def _find_twin(connection: AsyncConnection, values: dict[str, Any]) -> Job | None:
-    same_key = _jobs.idempotency_key == values["idempotency_key"]
-    if values["post_now"]:
+async def _find_twin(connection: AsyncConnection, job: Job) -> Job | None:
+    same_key = _jobs.idempotency_key == job.idempotency_key
+    if job.post_now:
         guarding = and_(
-            _jobs.project_id == values["project_id"],
-            _jobs.platform == values["platform"],
-            _jobs.asset_id == values["asset_id"],
+            _jobs.project_id == job.project_id,
+            _jobs.platform == job.platform,
+            _jobs.asset_id == job.asset_id,
             GUARDING_POST_NOW,
         )
         condition = or_(guarding, same_key)
@@ -239,33 +219,32 @@ async def _get(
     return job_from_row(row)
 
 
-def _values(new: NewJob, now: datetime, ahead: Ahead) -> dict[str, Any]:
+def _new_job(new: NewJob, now: datetime, ahead: Ahead) -> Job:
     at = to_millis(new.scheduled_for or now)
     looks = ahead if new.scheduled_for is not None else ()
-    return {
-        "id": str(uuid7()),
-        "project_id": new.project_id,
-        "platform": new.platform,
-        "asset_id": new.asset_id,
-        "asset_url": new.asset_url,
-        "post": post_to_json(new.post),
-        "status": JobStatus.SCHEDULED,
-        "scheduled_for": at,
-        "post_now": new.scheduled_for is None,
-        "idempotency_key": idempotency_key(
+    return Job(
+        id=str(uuid7()),
+        project_id=new.project_id,
+        platform=new.platform,
+        asset_id=new.asset_id,
+        asset_url=new.asset_url,
+        post=new.post,
+        status=JobStatus.SCHEDULED,
+        scheduled_for=at,
+        post_now=new.scheduled_for is None,
+        idempotency_key=idempotency_key(
             project_id=new.project_id,
             platform=new.platform,
             asset_id=new.asset_id,
             scheduled_for=at,
         ),
-        "attempts": 0,
-        "attempt_number": 0,
-        "max_attempts": new.max_attempts,
-        "next_attempt_at": at,
-        "readiness_at": first_look(at, now=now, ahead=looks),
-        "created_at": now,
-        "updated_at": now,
-    }
+        attempts=0,
+        max_attempts=new.max_attempts,
+        next_attempt_at=at,
+        readiness_at=first_look(at, now=now, ahead=looks),
+        created_at=now,
+        updated_at=now,
+    )
 
 
 def _editable(job: Job) -> dict[str, Any]:

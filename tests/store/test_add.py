@@ -118,12 +118,10 @@ async def test_a_twin_that_goes_away_meanwhile_is_replaced(
     """Deleted between the insert and the look for it: the request makes the job."""
     find_twin = jobs_module._find_twin
 
-    async def find_too_late(
-        connection: AsyncConnection, values: dict[str, Any]
-    ) -> Job | None:
+    async def find_too_late(connection: AsyncConnection, job: Job) -> Job | None:
         async with database.write() as another:
             await another.execute(delete(schedule_jobs))
-        return await find_twin(connection, values)
+        return await find_twin(connection, job)
 
     asked = new_job()
     first, _ = await jobs.add(asked, now=NOW)
@@ -138,7 +136,7 @@ async def test_a_twin_that_is_never_found_ends_in_an_error(
 ) -> None:
     """A row that conflicts and cannot be seen is no reason to try for ever."""
 
-    async def find_nothing(_: AsyncConnection, __: dict[str, Any]) -> None:
+    async def find_nothing(_: AsyncConnection, __: Job) -> None:
         return None
 
     asked = new_job()
