@@ -1,6 +1,9 @@
 """What callers get from the job routes."""
 
-from typing import Any, Self
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, Final, Self
 
 from pydantic import Field
 
@@ -15,9 +18,22 @@ from app.domain.job import (
     JobStatus,
     LastError,
 )
-from app.domain.post import PostMode, PrivacyLevel
-from app.domain.readiness import Readiness
+from app.domain.post import Post, PostMode, PrivacyLevel
+from app.domain.readiness import Problem, Readiness
 from app.service.words import notice, user_message
+
+
+def _reader(names: Iterable[str]) -> Callable[[Any], dict[str, Any]]:
+    """Read these attributes of an object, all at once."""
+    keys = tuple(names)
+    values = attrgetter(*keys)
+    return lambda shown: dict(zip(keys, values(shown), strict=True))
+
+
+_of_post = _reader(field.name for field in fields(Post))
+_of_error = _reader(field.name for field in fields(LastError))
+_of_problem = _reader(field.name for field in fields(Problem))
+_of_attempt = _reader(field.name for field in fields(AttemptRecord))
 
 
 class PostAnswer(Answer):
@@ -48,7 +64,7 @@ class ErrorAnswer(Answer):
     @classmethod
     def of(cls, error: LastError) -> Self:
         """Show an error."""
-        return cls(**_fields(error), user_message=user_message(error))
+        return cls(**_of_error(error), user_message=user_message(error))
 
 
 class ProblemAnswer(Answer):
@@ -71,7 +87,9 @@ class ReadinessAnswer(Answer):
         return cls(
             checked_at=readiness.checked_at,
             ok=readiness.ok,
-            problems=[ProblemAnswer(**_fields(each)) for each in readiness.problems],
+            problems=[
+                ProblemAnswer(**_of_problem(each)) for each in readiness.problems
+            ],
         )
 
 
@@ -109,13 +127,17 @@ class JobAnswer(Answer):
     @classmethod
     def of(cls, job: Job, *, notice: str | None) -> Self:
         """Show a job."""
-        shown = _fields(job) | {
-            "post": PostAnswer(**_fields(job.post)),
-            "last_error": ErrorAnswer.of(job.last_error) if job.last_error else None,
-            "notice": notice,
-            "readiness": ReadinessAnswer.of(job.readiness) if job.readiness else None,
-        }
-        return cls(**{name: shown[name] for name in cls.model_fields})
+        return cls(
+            **_of_job(job),
+            post=PostAnswer(**_of_post(job.post)),
+            last_error=ErrorAnswer.of(job.last_error) if job.last_error else None,
+            notice=notice,
+            readiness=ReadinessAnswer.of(job.readiness) if job.readiness else None,
+        )
+
+
+_MADE: Final = {"post", "last_error", "notice", "readiness"}
+_of_job = _reader(name for name in JobAnswer.model_fields if name not in _MADE)
 
 
 class JobsAnswer(Answer):
@@ -145,7 +167,7 @@ class AttemptAnswer(Answer):
     @classmethod
     def of(cls, attempt: AttemptRecord) -> Self:
         """Show an attempt."""
-        return cls(**_fields(attempt))
+        return cls(**_of_attempt(attempt))
 
 
 class AttemptsAnswer(Answer):
@@ -158,7 +180,3 @@ def shown(job: Job, services: Services) -> JobAnswer:
     """Show a job with what its owner should know right now."""
     text = notice(job, run_by_cron=services.run_by_cron, now=services.clock.now())
     return JobAnswer.of(job, notice=text)
-
-
-def _fields(value: Any) -> dict[str, Any]:  # noqa: ANN401  any slotted dataclass
-    return {name: getattr(value, name) for name in value.__slots__}

@@ -16,8 +16,8 @@ def to_millis(moment: datetime) -> datetime:
 
 def iso_millis(moment: datetime) -> str:
     """Write a time as JavaScript's ``toISOString`` does."""
-    utc = to_millis(moment).replace(tzinfo=None)
-    return f"{utc.isoformat(timespec='milliseconds')}Z"
+    utc = moment.astimezone(UTC).isoformat(timespec="milliseconds")  # which cuts
+    return f"{utc.removesuffix('+00:00')}Z"
 
 
 def idempotency_key(
