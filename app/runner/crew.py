@@ -148,7 +148,7 @@ class Crew:
 async def _outcome(attempt: Attempt, effects: LiveEffects) -> Outcome:
     """Return what the attempt came to; a mistake of ours is an outcome too."""
     try:
-        async with effects.connected():
+        async with effects.connected() as effects.calls:
             return await attempt.run()
     except asyncio.CancelledError:
         if not effects.stopping:

@@ -1,8 +1,8 @@
 """The real effects of an attempt: the database, TikTok, the clock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -18,7 +18,7 @@ from app.pacing.pacer import Asker, Pacer
 from app.runner.attempt import ClaimLost
 from app.runner.media import MediaGateway
 from app.store.claims import ClaimStore
-from app.tiktok import CreatorInfo, InitTaken, PublishStatus, TikTok
+from app.tiktok import Calls, CreatorInfo, InitTaken, PublishStatus, TikTok
 
 STORE_RETRY_SECONDS: Final = 0.2
 SHORTEST_CALL_SECONDS: Final = 0.05
@@ -56,33 +56,33 @@ class LiveEffects:
         self._tools = tools
         self._lease_until = job.next_attempt_at
         self._until = min(until or self._lease_until, self._lease_until)
-        self._began = tools.clock.now()
+        self.now = tools.clock.now
+        whole = (self._until - self.now()).total_seconds()
+        self._enough_seconds = min(tools.http_timeout, whole / 2)
         self._asker: Asker | None = None
         self._send_by: datetime | None = None
         self._stop_by: datetime | None = None
         self._waits_for_store = False
+        self.calls: Calls
         self.stopping = False
         self.interruptible = False
 
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[None]:
-        """Open the attempt's own connection to TikTok; calls need one."""
-        async with self._tools.tiktok.connect() as self._calls:
-            yield
+    def connected(self) -> AbstractAsyncContextManager[Calls]:
+        """Open the attempt's own connection to TikTok, for its ``calls``."""
+        return self._tools.tiktok.connect()
 
     def stop(self) -> None:
         """Let nothing new begin, and do not wait long for a database that is away."""
         self.stopping = True
         self._stop_by = self.now() + timedelta(seconds=STOP_PATIENCE_SECONDS)
 
-    def now(self) -> datetime:
-        """Return the current time."""
-        return self._tools.clock.now()
-
     async def pause(self, seconds: float) -> None:
         """Wait, but not past the time the worker has."""
-        with self._interruption():
+        self._allow_interruption()
+        try:
             await self._tools.clock.sleep(min(seconds, self._seconds_left()))
+        finally:
+            self.interruptible = False
 
     def hurried(self) -> bool:
         """Tell whether the time left is too short for another call.
@@ -90,9 +90,7 @@ class LiveEffects:
         A call gets its full time-out, or half of what there was in the beginning where
         that is less.
         """
-        whole = (self._until - self._began).total_seconds()
-        needed = min(self._tools.http_timeout, whole / 2)
-        return self.stopping or self._seconds_left() < needed
+        return self.stopping or self._seconds_left() < self._enough_seconds
 
     async def access(self, job: Job) -> Access | Fault:
         """Return a token that should work."""
@@ -141,16 +139,21 @@ class LiveEffects:
         """Ask what the creator may choose, at most once a minute."""
 
         async def ask() -> CreatorInfo | Fault | PutOff:
-            with self._undisturbed():
-                wait = await self.turn(access, job, QuotaCall.CREATOR_INFO)
+            # A task that is cancelled within a statement can leave the database locked.
+            self.interruptible = False
+            wait = await self.turn(access, job, QuotaCall.CREATOR_INFO)
+            self._allow_interruption()
             if wait is not None:
                 return wait
-            return await self._calls.creator_info(
+            return await self.calls.creator_info(
                 access.token, timeout=self._call_seconds()
             )
 
-        with self._interruption():
+        self._allow_interruption()
+        try:
             return await self._tools.creators.get(access, ask, now=self.now)
+        finally:
+            self.interruptible = False
 
     async def stamp_init(self, job: Job) -> Job | None:
         """Write ahead that an init goes out."""
@@ -184,7 +187,7 @@ class LiveEffects:
         url = job.asset_url
         if job.media_token is not None and self._tools.media is not None:
             url = self._tools.media.url(job.media_token, job.asset_url)
-        return await self._calls.init(
+        return await self.calls.init(
             access.token, job.post, url, timeout=self._call_seconds()
         )
 
@@ -197,10 +200,13 @@ class LiveEffects:
 
     async def status(self, access: Access, publish_id: str) -> PublishStatus | Fault:
         """Ask how far the publish has got."""
-        with self._interruption():
-            return await self._calls.status(
+        self._allow_interruption()
+        try:
+            return await self.calls.status(
                 access.token, publish_id, timeout=self._call_seconds()
             )
+        finally:
+            self.interruptible = False
 
     async def persist(
         self, write: Callable[[], Awaitable[Result]], *, even_late: bool = False
@@ -246,25 +252,8 @@ class LiveEffects:
         left = max(self._seconds_left(), SHORTEST_CALL_SECONDS)
         return min(self._tools.http_timeout, left)
 
-    @contextmanager
-    def _interruption(self) -> Iterator[None]:
+    def _allow_interruption(self) -> None:
         """Mark what a stop may break off: nothing outside changes by it."""
-        if self.stopping:
-            raise asyncio.CancelledError
-        self.interruptible = True
-        try:
-            yield
-        finally:
-            self.interruptible = False
-
-    @contextmanager
-    def _undisturbed(self) -> Iterator[None]:
-        """Keep a stop away for a moment, and give way to it after that.
-
-        A task that is cancelled within a statement can leave the database locked.
-        """
-        self.interruptible = False
-        yield
         if self.stopping:
             raise asyncio.CancelledError
         self.interruptible = True

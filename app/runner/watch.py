@@ -51,16 +51,21 @@ class Books:
         self._tally = tally
         self._metrics = metrics
         self._on_news = on_news
+        self._log = log.bind()  # made once: the module's own is made for each line
 
     @contextmanager
     def attempt(self, job: Job) -> Iterator[None]:
         """Put the job's name on every log line of the attempt."""
         self._metrics.duplicates.begin(job)
-        names = structlog.contextvars.bound_contextvars(
+        # Not bound_contextvars, which reads all that is bound before it binds.
+        names = structlog.contextvars.bind_contextvars(
             job_id=job.id, project_id=job.project_id, attempt=job.attempt_number + 1
         )
-        with names, self._tracing.attempt(job):
-            yield
+        try:
+            with self._tracing.attempt(job):
+                yield
+        finally:
+            structlog.contextvars.reset_contextvars(**names)
 
     def ended(self, job: Job, outcome: Outcome, change: Transition) -> None:
         """Count what an attempt came to, and say so."""
@@ -70,7 +75,7 @@ class Books:
             self._on_news()
         error = change.last_error if change.entry is not None else None
         self._tracing.ended(type(outcome).__name__, error.code if error else None)
-        log.info(
+        self._log.info(
             "attempt over",
             outcome=type(outcome).__name__,
             status=str(job.status),

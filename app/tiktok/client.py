@@ -2,11 +2,11 @@
 # ruff: noqa: ASYNC109 - each call has its own deadline, and `timeout` is its name
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
@@ -61,11 +61,9 @@ class TikTok:
         self._app = _App(base_url, client_key, client_secret, timeout, on_call)
         self._http = http or Http()
 
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator["Calls"]:
+    def connect(self) -> AbstractAsyncContextManager["Calls"]:
         """Open connections of its own for the calls of one attempt."""
-        async with self._http.connect(self._app.base_url) as session:
-            yield Calls(self._app, session)
+        return Calls(self._app, self._http.connect(self._app.base_url))
 
 
 class Calls:
@@ -78,6 +76,15 @@ class Calls:
     def __init__(self, app: _App, session: Session) -> None:
         self._app = app
         self._session = session
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        await self._session.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        """Hang up."""
+        await self._session.__aexit__(*raised)
 
     async def creator_info(
         self, access_token: str, *, timeout: float | None = None

@@ -5,11 +5,10 @@ transport says so by the kind of exception that it raises.
 """
 
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import Final, Self
 
 import httpx
 
@@ -43,15 +42,14 @@ class Http:
         self._now = now or SystemClock().now
         self._names = Names()
 
-    @asynccontextmanager
-    async def connect(self, base_url: str) -> AsyncIterator["Session"]:
+    def connect(self, base_url: str) -> "Session":
         """Open a session with connections of its own: nothing of it outlives its use.
 
         Without httpx's client, which costs more than all the rest of a call and does
         nothing that TikTok asks for.
         """
-        async with self._transport or self._fresh() as transport:
-            yield Session(transport, base_url=base_url.rstrip("/"), now=self._now)
+        transport = self._transport or self._fresh()
+        return Session(transport, base_url=base_url.rstrip("/"), now=self._now)
 
     def _fresh(self) -> Transport:
         return Transport(self._names, lambda: self._tls)
@@ -75,6 +73,15 @@ class Session:
         self._transport = transport
         self._base_url = base_url
         self._now = now
+
+    async def __aenter__(self) -> Self:
+        """Begin; no connection is made before a request."""
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Hang up."""
+        await self._transport.aclose()
 
     async def send(self, request: Request, *, seconds: float) -> Answer | Fault:
         """Send a request and return its answer, or what is known of its fate.

@@ -156,7 +156,7 @@ async def test_no_init_leaves_after_the_lease(stage: Stage, worker: Worker) -> N
     effects = LiveEffects(tools, claimed(job, lease_until), until=None)
     access = await effects.access(job)
     stage.clock.go_to(lease_until)
-    async with effects.connected():
+    async with effects.connected() as effects.calls:
         with pytest.raises(ClaimLost):
             await effects.init(access, job)  # type: ignore[arg-type]
     assert not stage.calls(Call.INIT)
