@@ -5,29 +5,32 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from fastapi import FastAPI
+from app import collector
 
-from app.api.app import build_app
-from app.api.services import Services
-from app.assembly import House, assembled, run_jobs, tracing_of
-from app.chores import make_courier, render_event
-from app.domain.clock import Clock
-from app.outbound import Outbound
-from app.service.accounts import AccountService
-from app.service.connect import ConnectService, OAuthApp
-from app.service.feed import JobFeed
-from app.service.jobs import JobService
-from app.service.keys import KeyService
-from app.service.media import MediaService
-from app.service.tiktok_events import TikTokEventService
-from app.service.webhooks import WebhookService
-from app.settings import RunnerMode, Settings
-from app.store.changes import ChangeStore
-from app.store.media import MediaStore
-from app.store.migrate import upgrade
-from app.store.revision import is_migrated
-from app.store.tiktok_events import TikTokEventStore
-from app.tracing import Tracing
+with collector.paused():
+    from fastapi import FastAPI
+
+    from app.api.app import build_app
+    from app.api.services import Services
+    from app.assembly import House, assembled, run_jobs, tracing_of
+    from app.chores import make_courier, render_event
+    from app.domain.clock import Clock
+    from app.outbound import Outbound
+    from app.service.accounts import AccountService
+    from app.service.connect import ConnectService, OAuthApp
+    from app.service.feed import JobFeed
+    from app.service.jobs import JobService
+    from app.service.keys import KeyService
+    from app.service.media import MediaService
+    from app.service.tiktok_events import TikTokEventService
+    from app.service.webhooks import WebhookService
+    from app.settings import RunnerMode, Settings
+    from app.store.changes import ChangeStore
+    from app.store.media import MediaStore
+    from app.store.migrate import upgrade
+    from app.store.revision import is_migrated
+    from app.store.tiktok_events import TikTokEventStore
+    from app.tracing import Tracing
 
 
 def create_app(

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
-import structlog
-from pydantic.alias_generators import to_camel
+from app import collector
 
-from app.assembly import House, assembled, run_jobs
-from app.probes import answering, worker_pages
-from app.settings import Settings
+with collector.paused():
+    import structlog
+    from pydantic.alias_generators import to_camel
+
+    from app.assembly import House, assembled, run_jobs
+    from app.probes import answering, worker_pages
+    from app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
