@@ -8,7 +8,7 @@ used, plus what a call may take on its way.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -53,6 +53,10 @@ class Places:
         return taken + self.usable + SKEW - ON_ITS_WAY
 
 
+PLACE: Final = Places()
+"""One, to be used at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """Places that are taken until a moment."""
@@ -69,7 +73,7 @@ class Quota:
 
     def taken(self, call: QuotaCall, now: datetime) -> int:
         """Return how many places of a call are taken."""
-        return sum(use.count for use in self._live(call, now))
+        return sum([use.count for use in self._live(call, now)])
 
     def take(
         self,
@@ -80,14 +84,13 @@ class Quota:
         window: timedelta = WINDOW,
     ) -> "Quota | None":
         """Return the quota with the places taken; None if any does not fit."""
+        uses = {call: kept for call in self.uses if (kept := self._live(call, now))}
         for call, places in wish.items():
             if self.taken(call, now) + places.count > limits[call]:
                 return None
-        uses = {call: self._live(call, now) for call in QuotaCall}
-        for call, places in wish.items():
             use = Use(now + places.usable + window + SKEW, places.count)
-            uses[call] = (*uses[call], use)
-        return replace(self, uses={call: kept for call, kept in uses.items() if kept})
+            uses[call] = (*uses.get(call, ()), use)
+        return Quota(uses)
 
     def free_at(self, call: QuotaCall, limits: Limits, now: datetime) -> datetime:
         """Return when the next place of a call is free."""
@@ -102,10 +105,11 @@ class Quota:
     def idle_at(self) -> datetime | None:
         """Return when nothing is taken any more, None if nothing is."""
         ends = [use.until for uses in self.uses.values() for use in uses]
-        return max(ends, default=None)
+        return max(ends) if ends else None
 
     def _live(self, call: QuotaCall, now: datetime) -> tuple[Use, ...]:
-        return tuple(use for use in self.uses.get(call, ()) if use.until > now)
+        uses = self.uses.get(call)
+        return tuple([use for use in uses if use.until > now]) if uses else ()
 
 
 IDLE: Final = Quota({})

@@ -37,7 +37,7 @@ class CreatorCache:
     """
 
     def __init__(self) -> None:
-        self._slots: dict[tuple[str, int], _Slot] = {}
+        self._slots: dict[tuple[str, str, int], _Slot] = {}
         self._prune_at = _PRUNE_AT
 
     async def get(
@@ -48,10 +48,12 @@ class CreatorCache:
         now: Callable[[], datetime],
     ) -> CreatorInfo | Other:
         """Return the kept answer, or ask."""
-        self._prune(now())
         # A new grant may belong to another creator: its version is part of the key.
-        key = (f"{access.platform}|{access.project_id}", access.version)
-        slot = self._slots.setdefault(key, _Slot())
+        key = (access.platform, access.project_id, access.version)
+        slot = self._slots.get(key)
+        if slot is None:
+            self._prune(now)
+            slot = self._slots[key] = _Slot()
         answers = slot.answers
         async with slot.lock:
             if slot.answers != answers:
@@ -65,9 +67,10 @@ class CreatorCache:
                 slot.info, slot.fresh_until = answer, asked_at + REUSE
             return answer
 
-    def _prune(self, now: datetime) -> None:
+    def _prune(self, clock: Callable[[], datetime]) -> None:
         if len(self._slots) < self._prune_at:
             return
+        now = clock()
         self._slots = {
             key: slot
             for key, slot in self._slots.items()

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.domain.quota import Places, QuotaCall, Wish
+from app.domain.quota import PLACE, QuotaCall, Wish
 from app.store.quotas import QuotaRow
 
 
@@ -51,7 +51,7 @@ class Desk:
         if not count or until < now:
             return None
         self._kept[call] = (count - 1, until)
-        return Places().send_by(until)
+        return PLACE.send_by(until)
 
     def drop(self, call: QuotaCall) -> None:
         """Leave the places of a call that were taken ahead unused."""

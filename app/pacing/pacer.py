@@ -9,6 +9,7 @@ from app.domain.job import WaitingFor
 from app.domain.outcome import PutOff
 from app.domain.quota import (
     IDLE,
+    PLACE,
     WINDOW,
     Limits,
     Places,
@@ -74,6 +75,7 @@ class Pacer:
         self._prune_at = _PRUNE_AT
         self._app = QuotaRow()
         self._app_seen: datetime | None = None
+        self._lone = {call: self._lone_wish(call) for call in QuotaCall}
 
     async def turn(self, asker: Asker, call: QuotaCall) -> PutOff | None:
         """Take a place for a call; else say until when to put it off.
@@ -88,7 +90,11 @@ class Pacer:
 
         One that is sent later could be one too many for TikTok.
         """
-        place = await self._place(asker, call)
+        desk = self._desk(asker.owner)
+        async with desk.lock:
+            place = await self._place_at(desk, asker, call)
+        if desk.line is not None:
+            await self._put_off_crowd(desk.line, asker)
         if isinstance(place, PutOff):
             self._metrics.tiktok.wait(call, place.waiting_for)
         return place
@@ -107,13 +113,6 @@ class Pacer:
         desk = self._desk(owner)
         desk.row = None
         desk.drop(QuotaCall.INIT)
-
-    async def _place(self, asker: Asker, call: QuotaCall) -> PutOff | datetime:
-        desk = self._desk(asker.owner)
-        async with desk.lock:
-            place = await self._place_at(desk, asker, call)
-        await self._put_off_crowd(desk, asker)
-        return place
 
     async def _place_at(
         self, desk: Desk, asker: Asker, call: QuotaCall
@@ -174,10 +173,13 @@ class Pacer:
 
     def _wish(self, quota: Quota, asker: Asker, call: QuotaCall, now: datetime) -> Wish:
         """Ask for what a lone post will need, or for this call alone."""
-        if asker.alone or any(quota.taken(each, now) for each in QuotaCall):
-            return {call: Places()}
+        if asker.alone or any(quota.taken(each, now) for each in quota.uses):
+            return {call: PLACE}
+        return self._lone[call]
+
+    def _lone_wish(self, call: QuotaCall) -> Wish:
         polls = max(1, int(self._limits[QuotaCall.STATUS] * POLLS_SHARE))
-        wish = {call: Places(), QuotaCall.STATUS: Places(polls, self._window)}
+        wish = {call: PLACE, QuotaCall.STATUS: Places(polls, self._window)}
         if call is QuotaCall.CREATOR_INFO:
             wish[QuotaCall.INIT] = Places(1, self._window * INIT_SHARE)
         return wish
@@ -203,10 +205,9 @@ class Pacer:
         turn = slot(desk.line.first, position, limit, window=self._window)
         return PutOff(until=turn, waiting_for=WaitingFor.QUOTA)
 
-    async def _put_off_crowd(self, desk: Desk, asker: Asker) -> None:
+    async def _put_off_crowd(self, line: Line, asker: Asker) -> None:
         """Put off all whose turn is not near; whoever is at the desk need not wait."""
-        line = desk.line
-        if line is None or line.crowd_until is None:
+        if line.crowd_until is None:
             return
         until, line.crowd_until = line.crowd_until, None
         await self._store.put_off(
@@ -224,14 +225,17 @@ class Pacer:
         return _rest_of(self._app, now)
 
     def _desk(self, owner: Owner) -> Desk:
-        if len(self._desks) >= self._prune_at and owner not in self._desks:
+        if (desk := self._desks.get(owner)) is not None:
+            return desk
+        if len(self._desks) >= self._prune_at:
             now = self._clock.now()
             self._desks = {
-                each: desk for each, desk in self._desks.items() if desk.busy(now)
+                each: kept for each, kept in self._desks.items() if kept.busy(now)
             }
             # So many are busy: to look them over for each new one would be quadratic.
             self._prune_at = max(_PRUNE_AT, 2 * len(self._desks))
-        return self._desks.setdefault(owner, Desk())
+        desk = self._desks[owner] = Desk()
+        return desk
 
 
 def _rest_of(row: QuotaRow, now: datetime) -> PutOff | None:

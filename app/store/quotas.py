@@ -4,10 +4,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    and_,
+    bindparam,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
 
 from app.domain.job import WaitingFor
 from app.domain.quota import (
@@ -19,16 +30,21 @@ from app.domain.quota import (
     Use,
     slot,
 )
+from app.store.bulk import Given
 from app.store.engine import Database
 from app.store.lines import Lined, Unsent, line_up, put_off
 from app.store.tables import account_quotas
 from app.store.together import Together
+from app.store.types import UtcDateTime
 
 _quotas = account_quotas.c
 
 WHOLE_APP: Final = "*"
 """Stands for the app where another row names an account."""
 
+_TAKEN: Final = ("platform", "open_id", "uses", "idle_at")
+# Made once, where dumps() would make one each time.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -42,8 +58,7 @@ class QuotaRow:
     rest_reason: WaitingFor | None = None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Owner:
+class Owner(NamedTuple):
     """Whose quota: TikTok counts per account of its own, not per project of ours."""
 
     platform: str
@@ -58,6 +73,9 @@ class QuotaStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        columns = [_quotas[name] for name in _TAKEN]
+        self._given = Given.like(columns, is_sqlite=database.is_sqlite)
+        self._take_idle = _taking_idle(self._given.table, is_sqlite=database.is_sqlite)
         self._idle = Together(self._take_all_idle, spawn=database.spawn)
 
     async def take_idle(
@@ -72,34 +90,15 @@ class QuotaStore:
     async def _take_all_idle(
         self, asked: Mapping[Owner, tuple[Quota, datetime]]
     ) -> dict[Owner, int]:
-        earliest = min(now for _, now in asked.values())
-        dialect = sqlite if self._database.is_sqlite else postgresql
-        fresh = dialect.insert(account_quotas)
-        statement = fresh.on_conflict_do_update(
-            index_elements=[_quotas.platform, _quotas.open_id],
-            set_={
-                "uses": fresh.excluded.uses,
-                "idle_at": fresh.excluded.idle_at,
-                "version": _quotas.version + 1,
-            },
-            where=and_(
-                _quotas.idle_at <= earliest,
-                or_(_quotas.rest_until.is_(None), _quotas.rest_until <= earliest),
-            ),
-        ).returning(_quotas.platform, _quotas.open_id, _quotas.version)
         # In one order everywhere: no two workers wait for each other's rows.
-        rows = [
-            {
-                "platform": owner.platform,
-                "open_id": owner.open_id,
-                "version": 1,
-                **_values(asked[owner][0]),
-            }
-            for owner in sorted(asked)
-        ]
+        rows = [(*owner, *_written(asked[owner][0])) for owner in sorted(asked)]
+        earliest = min(now for _, now in asked.values())
+        values = {**self._given.bind(rows), "earliest": earliest}
         async with self._database.single() as connection:
-            written = (await connection.execute(statement, rows)).all()
-        return {Owner(row.platform, row.open_id): row.version for row in written}
+            written = (await connection.execute(self._take_idle, values)).all()
+        return {
+            Owner(platform, open_id): version for platform, open_id, version in written
+        }
 
     async def load(self, owner: Owner) -> QuotaRow:
         """Return the account's quota."""
@@ -193,11 +192,37 @@ def _named(owner: Owner) -> ColumnElement[bool]:
     return and_(_quotas.platform == owner.platform, _quotas.open_id == owner.open_id)
 
 
+def _taking_idle(given: FromClause, *, is_sqlite: bool) -> ReturningInsert[Any]:
+    new = [given.c[name] for name in _TAKEN]
+    rows = select(*new, literal(1)).where(true())  # without it SQLite expects a join
+    fresh = (sqlite if is_sqlite else postgresql).insert(account_quotas)
+    earliest = bindparam("earliest", type_=UtcDateTime())
+    statement: ReturningInsert[Any] = (
+        fresh.from_select((*_TAKEN, "version"), rows)
+        .on_conflict_do_update(
+            index_elements=[_quotas.platform, _quotas.open_id],
+            set_={
+                "uses": fresh.excluded.uses,
+                "idle_at": fresh.excluded.idle_at,
+                "version": _quotas.version + 1,
+            },
+            where=and_(
+                _quotas.idle_at <= earliest,
+                or_(_quotas.rest_until.is_(None), _quotas.rest_until <= earliest),
+            ),
+        )
+        .returning(_quotas.platform, _quotas.open_id, _quotas.version)
+    )
+    return statement
+
+
 def _values(quota: Quota) -> dict[str, Any]:
-    return {
-        "uses": _quota_to_json(quota),
-        "idle_at": quota.idle_at() or _LONG_AGO,
-    }
+    uses, idle_at = _written(quota)
+    return {"uses": uses, "idle_at": idle_at}
+
+
+def _written(quota: Quota) -> tuple[str, datetime]:
+    return _quota_to_json(quota), quota.idle_at() or _LONG_AGO
 
 
 def _quota_to_json(quota: Quota) -> str:
@@ -205,7 +230,7 @@ def _quota_to_json(quota: Quota) -> str:
         call: [[use.until.timestamp(), use.count] for use in uses]
         for call, uses in quota.uses.items()
     }
-    return json.dumps(uses, separators=(",", ":"))
+    return _ENCODER.encode(uses)
 
 
 def _quota_from_json(text: str) -> Quota:

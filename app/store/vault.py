@@ -1,6 +1,7 @@
 """Tokens at rest: AES-256-GCM, each ciphertext bound to the cell it belongs to."""
 
 import base64
+import binascii
 import os
 import secrets
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from app.store.engine import normalise_url
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12  # the size GCM is made for
 _FORM: Final = "v1"
+_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _VARIABLE: Final = "TOKEN_ENCRYPTION_KEYS"
 
 
@@ -65,7 +67,7 @@ class Vault:
         if form != _FORM or cipher is None:
             raise TokenUnreadable
         try:
-            sealed = base64.b64decode(payload, altchars=b"-_", validate=True)
+            sealed = _unwrap(payload)
             nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
             return cipher.decrypt(nonce, ciphertext, bound_to.encode()).decode()
         except (InvalidTag, ValueError):
@@ -75,6 +77,11 @@ class Vault:
     def is_current(self, text: str) -> bool:
         """Tell whether a ciphertext was made with the first key."""
         return text.startswith(f"{_FORM}.{self._first}.")
+
+
+def _unwrap(payload: str) -> bytes:
+    # b64decode's own validation is a regular expression, which costs twice as much.
+    return binascii.a2b_base64(payload.encode().translate(_STANDARD), strict_mode=True)
 
 
 def _key_id(key: bytes) -> str:

@@ -68,7 +68,7 @@ def user_info(access_token: str, *, scopes: Collection[str]) -> Request:
     return Request(
         method="GET",
         path=f"/v2/user/info/?fields={','.join(fields)}",
-        headers=_bearer(access_token),
+        headers={"Authorization": f"Bearer {access_token}"},
         secrets=(access_token,),
     )
 
@@ -164,7 +164,10 @@ def _post(
     return Request(
         method="POST",
         path=path,
-        headers=_bearer(access_token) | {"Content-Type": _JSON_TYPE},
+        headers={
+            "Authorization": f"Bearer {access_token}",
+            "Content-Type": _JSON_TYPE,
+        },
         content=b"" if body is None else json.dumps(body).encode(),
         secrets=(access_token,),
         once=once,
@@ -184,6 +187,3 @@ def _form(
         once=once,
     )
 
-
-def _bearer(access_token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {access_token}"}

@@ -180,7 +180,7 @@ def _log_id(answer: Answer, holder: Json) -> str | None:
 
 
 def _line(answer: Answer, value: object, *, limit: int) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value:
         return ""
     # Struck out before the cut, which could leave half a secret standing.
     return clean(redacted(value, answer.secrets), limit=limit)

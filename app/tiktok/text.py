@@ -15,7 +15,7 @@ def clean(text: str, *, limit: int) -> str:
     # Cut before looking at each character: an answer may be a megabyte.
     head = text[: 2 * limit]
     if head.isprintable():  # as nearly all is: the rest costs ten times as much
-        return " ".join(head.split())[:limit]
+        return " ".join(head.split())[:limit] if " " in head else head[:limit]
     safe = "".join(
         " " if unicodedata.category(character) in _UNSAFE else character
         for character in head
@@ -25,6 +25,8 @@ def clean(text: str, *, limit: int) -> str:
 
 def well_formed(text: str) -> str:
     """Return the text with every unpaired surrogate and NUL replaced."""
+    if text.isascii():  # as nearly all is, and has no surrogates
+        return text.replace("\0", _REPLACEMENT)
     paired = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return paired.replace("\0", _REPLACEMENT)
 
