@@ -10,7 +10,6 @@ from typing import Final
 from uuid import uuid4
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,13 +40,14 @@ class RequestContext:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._log = log.bind()  # made once: the module's own is made for each line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the request with its id in every log line and in the answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID, "")
+        given = _header(scope, _STAMP)
         request_id = given if _SANE_ID.fullmatch(given) else uuid4().hex
         began = time.monotonic()
         status = 0
@@ -61,21 +61,22 @@ class RequestContext:
                 message["headers"] = _stamped(message["headers"], request_id)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, stamped)
-            finally:
-                # Probes come every few seconds and would drown the rest.
-                write = log.debug if scope["path"] in PROBES else log.info
-                write(
-                    "request",
-                    method=scope["method"],
-                    # Never the query: it may hold an OAuth code.
-                    path=_loggable(scope["path"]),
-                    status=status,
-                    duration_ms=round((time.monotonic() - began) * 1000, 1),
-                    **noted,
-                )
+        before = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, stamped)
+        finally:
+            # Probes come every few seconds and would drown the rest.
+            write = self._log.debug if scope["path"] in PROBES else self._log.info
+            write(
+                "request",
+                method=scope["method"],
+                # Never the query: it may hold an OAuth code.
+                path=_loggable(scope["path"]),
+                status=status,
+                duration_ms=round((time.monotonic() - began) * 1000, 1),
+                **noted,
+            )
+            structlog.contextvars.reset_contextvars(**before)
 
 
 def note(request: Request, **more: object) -> None:
@@ -148,8 +149,16 @@ def _stamped(given: Iterable[tuple[bytes, bytes]], request_id: str) -> list[Head
     return headers
 
 
+def _header(scope: Scope, name: bytes) -> str:
+    """Return a header's first value, or nothing; servers write names in lower case."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return ""
+
+
 def _content_length(scope: Scope) -> int:
-    given = Headers(scope=scope).get("content-length", "")
+    given = _header(scope, b"content-length")
     return int(given) if given.isascii() and given.isdigit() else 0
 
 
