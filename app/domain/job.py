@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from app.domain.post import Post
 from app.domain.readiness import Readiness
+from app.domain.record import record
 
 
 class JobStatus(StrEnum):
@@ -64,7 +65,7 @@ class LastError:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Job:
     """One row of ``schedule_jobs``; every time is aware UTC."""
 
@@ -132,7 +133,7 @@ class NewJob:
     max_attempts: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class AttemptRecord:
     """One row of the ledger; never rewritten."""
 

@@ -1,7 +1,6 @@
 """The heart: a job and what its attempt came to give the next state. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
@@ -30,6 +29,7 @@ from app.domain.outcome import (
     Transient,
     Unconfirmed,
 )
+from app.domain.record import record, replace
 from app.domain.transition import Transition
 
 STILL_PROCESSING: Final = Fault(
@@ -49,7 +49,7 @@ OUTCOME_UNKNOWN: Final = Fault(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, kw_only=True)
 class _Context:
     job: Job
     now: datetime
@@ -65,7 +65,7 @@ def decide(
     Total over every outcome. Counts an attempt for every failure, none for success,
     being put off or being handed on.
     """
-    context = _Context(job, now, policy, random)
+    context = _Context(job=job, now=now, policy=policy, random=random)
     match outcome:
         case PutOff(until=until, waiting_for=waiting_for):
             return become.given_back(job, at=until, waiting_for=waiting_for)

@@ -4,11 +4,11 @@ An attempt ends in exactly one of these. ``in_flight`` says whether an init of t
 may still become a post at TikTok; it decides whether a later attempt may send another.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from app.domain.job import ErrorClass, WaitingFor
+from app.domain.record import record
 
 
 class Verdict(StrEnum):
@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"  # it may have been carried out
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Fault:
     """Why a call to TikTok did not do what was asked; holds no secret."""
 
@@ -32,7 +32,7 @@ class Fault:
     retry_after: float | None = None  # seconds, as TikTok asked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Published:
     """TikTok published the video."""
 
@@ -43,7 +43,7 @@ class Published:
     http_status: int | None = None  # of the answer that said so
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class InInbox:
     """TikTok put the draft into the person's inbox."""
 
@@ -52,7 +52,7 @@ class InInbox:
     http_status: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Processing:
     """TikTok took the init and was not done when the poll deadline came."""
 
@@ -60,7 +60,7 @@ class Processing:
     fault: Fault | None = None  # the last error of a status call, if it ended on one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class RateLimited:
     """TikTok took nothing because a limit was reached."""
 
@@ -68,7 +68,7 @@ class RateLimited:
     in_flight: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Transient:
     """Something failed that may work later."""
 
@@ -76,7 +76,7 @@ class Transient:
     in_flight: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Rejected:
     """TikTok will never take this post as it is."""
 
@@ -84,7 +84,7 @@ class Rejected:
     in_flight: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class AuthLost:
     """The account's grant is gone, or lacks a scope."""
 
@@ -92,21 +92,21 @@ class AuthLost:
     in_flight: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Unconfirmed:
     """An init went out and nobody can tell whether TikTok took it."""
 
     fault: Fault
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Abandoned:
     """The claim ran out: its worker died or lost the database."""
 
     worker: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class PutOff:
     """The job waits for its turn; no attempt, no error."""
 
@@ -114,7 +114,7 @@ class PutOff:
     waiting_for: WaitingFor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class HandedOn:
     """The worker ran out of time and gives the job back; no attempt, no error.
 

@@ -1,10 +1,10 @@
 """What the person chose for their post: values and TikTok's limits on them."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from app.domain.errors import FieldError
+from app.domain.record import record
 
 MAX_TITLE_UNITS: Final = 2200
 """Longest caption of a video, in UTF-16 code units, not characters.
@@ -32,7 +32,7 @@ class PrivacyLevel(StrEnum):
     SELF_ONLY = "SELF_ONLY"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Post:
     """The choices that go to TikTok unchanged."""
 

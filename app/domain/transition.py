@@ -1,7 +1,6 @@
 """The only ways a job's row may change, each made by its named constructor."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -16,6 +15,7 @@ from app.domain.job import (
     LastError,
     WaitingFor,
 )
+from app.domain.record import record, replace
 
 _S = JobStatus
 
@@ -34,7 +34,7 @@ TRANSITIONS: Final[Mapping[JobStatus, frozenset[JobStatus]]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Transition:
     """A change of one job, and the ledger row that goes with it."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
+from enum import StrEnum
 from operator import attrgetter, itemgetter
 from typing import Any, Final, TypeVar
 
@@ -20,19 +21,24 @@ from app.domain.post import Post, PostMode, PrivacyLevel
 from app.domain.readiness import Problem, Readiness
 
 Row = Mapping[Any, Any]
-E = TypeVar("E")
+E = TypeVar("E", bound=StrEnum)
+T = TypeVar("T")
 
-_names = tuple(field.name for field in fields(Job))
-_columns = itemgetter(*_names)
+JOB_COLUMNS: Final = tuple(field.name for field in fields(Job))
+_columns = itemgetter(*JOB_COLUMNS)
 _post_names = tuple(field.name for field in fields(Post))
 _post_values = attrgetter(*_post_names)
 
 
 def job_from_row(row: Row) -> Job:
     """Read a job."""
-    values = dict(zip(_names, _columns(row), strict=True))
+    return job_of(dict(zip(JOB_COLUMNS, _columns(row), strict=True)))
+
+
+def job_of(values: dict[str, Any]) -> Job:
+    """Make a job of what its columns hold, by name; changes the dict."""
     values["post"] = post_from_json(values["post"])
-    values["status"] = JobStatus(values["status"])
+    values["status"] = _status(values["status"])
     for name, read in _READ_UNLESS_NULL:
         if values[name] is not None:
             values[name] = read(values[name])
@@ -50,8 +56,8 @@ def post_from_json(data: Mapping[str, Any]) -> Post:
     return Post(
         **{
             **data,
-            "mode": PostMode(data["mode"]),
-            "privacy_level": _maybe(PrivacyLevel, data["privacy_level"]),
+            "mode": _mode(data["mode"]),
+            "privacy_level": _maybe(_privacy_level, data["privacy_level"]),
         }
     )
 
@@ -92,6 +98,15 @@ def readiness_from_json(data: Mapping[str, Any]) -> Readiness:
     )
 
 
+def _members(kind: type[E]) -> Callable[[str], E]:
+    """Find an enum's members by their values, at a tenth of what the enum takes."""
+    return {member.value: member for member in kind}.__getitem__
+
+
+_status = _members(JobStatus)
+_mode = _members(PostMode)
+_privacy_level = _members(PrivacyLevel)
+
 _READ_UNLESS_NULL: Final[tuple[tuple[str, Callable[[Any], Any]], ...]] = (
     ("failure_reason", FailureReason),
     ("waiting_for", WaitingFor),
@@ -111,5 +126,5 @@ def attempt_from_row(row: Row) -> AttemptRecord:
     )
 
 
-def _maybe(kind: Callable[[str], E], value: str | None) -> E | None:
-    return None if value is None else kind(value)
+def _maybe(read: Callable[[str], T], value: str | None) -> T | None:
+    return None if value is None else read(value)
