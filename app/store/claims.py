@@ -1,9 +1,10 @@
 """The worker's side of the jobs table: claim, and write what the claim allows."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -20,16 +21,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.job import Job, JobStatus
+from app.domain.record import replace
 from app.domain.transition import Transition
 from app.store.ends import EndWriter
 from app.store.engine import Database
 from app.store.marks import Mark, MarkWriter
-from app.store.rows import Row, job_from_row
+from app.store.rows import JOB_COLUMNS, job_of
 from app.store.tables import schedule_jobs
 from app.store.types import UtcDateTime
 from app.store.writes import owned, write_transition
 
 _jobs = schedule_jobs.c
+
+_WRITTEN: Final = (
+    "status",
+    "claim_token",
+    "claimed_by",
+    "claimed_at",
+    "next_attempt_at",
+    "updated_at",
+)
+_READ: Final = tuple(name for name in JOB_COLUMNS if name not in _WRITTEN)
+"""What a claim does not know already of the rows that it has written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +89,19 @@ class ClaimStore:
         falls due later than that.
         """
         due_by = due_by or now
-        statement = self._claim(
-            _due(due_by, limit), now=now, due_by=due_by, worker=worker
-        )
+        claim = self._claim(now, worker)
+        statement = self._take(_due(due_by, limit), claim, now=now, due_by=due_by)
         async with self._database.write() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
-            jobs = [job_from_row(row) for row in rows if row["abandoned_by"] is None]
-            lost = [_abandoned(row) for row in rows if row["abandoned_by"] is not None]
+            rows = (await connection.execute(statement)).all()
+            taken = [(_claimed(row, claim), row[-1]) for row in rows]
+            lost = [_Abandoned(job, worker) for job, worker in taken if worker]
             taken_over = [
                 await _take_over(connection, each, on_abandoned, now) for each in lost
             ]
+        jobs = [job for job, former in taken if former is None]
         kept = [job for job in taken_over if job.claim_token is not None]
         return Claimed(
-            jobs=tuple(sorted([*jobs, *kept], key=lambda job: job.scheduled_for)),
+            jobs=tuple(sorted(jobs + kept, key=attrgetter("scheduled_for"))),
             reclaimed=len(lost),
             failed=sum(job.status is JobStatus.FAILED for job in taken_over),
         )
@@ -142,8 +155,19 @@ class ClaimStore:
         """
         return await self._ends.write(job, change, now=now)
 
-    def _claim(
-        self, due: CTE, *, now: datetime, due_by: datetime, worker: str
+    def _claim(self, now: datetime, worker: str) -> dict[str, Any]:
+        return {
+            "status": JobStatus.PROCESSING,
+            "claim_token": uuid4().hex,
+            "claimed_by": worker,
+            "claimed_at": now,
+            # Visibility time-out: the lease's end is when it may be claimed again.
+            "next_attempt_at": now + self._lease,
+            "updated_at": now,
+        }
+
+    def _take(
+        self, due: CTE, claim: dict[str, Any], *, now: datetime, due_by: datetime
     ) -> ReturningUpdate[Any]:
         began = literal(now, UtcDateTime())  # inside CASE no column lends its type
         was_processing = _jobs.status == JobStatus.PROCESSING
@@ -151,21 +175,15 @@ class ClaimStore:
             update(schedule_jobs)
             .where(self._among(due), _jobs.next_attempt_at <= due_by)
             .values(
-                status=JobStatus.PROCESSING,
-                claim_token=uuid4().hex,
-                claimed_by=worker,
-                claimed_at=now,
+                **claim,
                 # Processing without a token was handed on; with one, abandoned.
                 abandoned_by=case((_jobs.claim_token.is_not(None), _jobs.claimed_by)),
                 attempt_started_at=case(
                     (was_processing, func.coalesce(_jobs.attempt_started_at, began)),
                     else_=began,
                 ),
-                # Visibility time-out: the lease's end is when it may be claimed again.
-                next_attempt_at=now + self._lease,
-                updated_at=now,
             )
-            .returning(schedule_jobs)
+            .returning(*[_jobs[name] for name in _READ], _jobs.abandoned_by)
         )
 
     def _among(self, due: CTE) -> ColumnElement[bool]:
@@ -191,8 +209,8 @@ def _due(due_by: datetime, limit: int) -> CTE:
     )
 
 
-def _abandoned(row: Row) -> _Abandoned:
-    return _Abandoned(job_from_row(row), row["abandoned_by"])
+def _claimed(row: Sequence[Any], claim: dict[str, Any]) -> Job:
+    return job_of({**dict(zip(_READ, row[:-1], strict=True)), **claim})
 
 
 async def _take_over(

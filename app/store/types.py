@@ -40,8 +40,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def _to_utc(value: datetime | None) -> datetime | None:
-    if value is None:
-        return None
+    if value is None or value.tzinfo is UTC:
+        return value
     if value.tzinfo is None:
         raise ValueError("a time without an offset reached the database")
     return value.astimezone(UTC)
