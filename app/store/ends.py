@@ -1,12 +1,12 @@
 """What attempts came to: the ends of many, with all that belongs to each, at once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import FromClause, Insert, Text, insert, null, select, update
+from sqlalchemy import FromClause, Insert, Select, Text, insert, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -26,8 +26,16 @@ from app.store.writes import (
 )
 
 _jobs = schedule_jobs.c
-_RECORDED: Final = tuple(field.name for field in fields(AttemptRecord))
-_recorded = attrgetter(*_RECORDED)
+
+# What the ledger says that the job's own columns do not, beside them in ``given``.
+_SAID: Final = tuple(
+    field.name
+    for field in fields(AttemptRecord)
+    if field.name not in {"number", "publish_id"}
+)
+_said = attrgetter(*_SAID)
+_NO_ENTRY: Final = (None,) * len(_SAID)
+_ENTRY: Final = tuple(f"entry_{name}" for name in _SAID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +53,18 @@ class EndWriter:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        types = {name: _jobs[name].type for name in CHANGED}
         self._given = Given(
-            {"id": Text(), "owned_by": Text(), **types}, is_sqlite=database.is_sqlite
+            {
+                "id": Text(),
+                "owned_by": Text(),
+                **{name: _jobs[name].type for name in CHANGED},
+                **{f"entry_{name}": job_attempts.c[name].type for name in _SAID},
+            },
+            is_sqlite=database.is_sqlite,
         )
-        columns = [job_attempts.c[name] for name in ("job_id", *_RECORDED)]
-        self._entries = Given.like(columns, is_sqlite=database.is_sqlite)
         self._update = _update(self._given.table)
-        self._insert = _insert(self._entries.table)
+        self._record = _record(self._given.table)
+        self._update_and_record = _update_and_record(self._given.table)
         self._together = Together(self._write_all, spawn=database.spawn)
 
     async def write(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
@@ -66,28 +78,29 @@ class EndWriter:
     async def _write_all(self, asked: Mapping[str, _End]) -> dict[str, Job]:
         # In one order everywhere: no two workers wait for each other's rows.
         ends = [asked[job_id] for job_id in sorted(asked)]
-        values = self._given.bind([_row(end) for end in ends])
         now = max(end.after.updated_at for end in ends)
         async with self._database.write() as connection:
-            result = await connection.execute(self._update, values)
-            listeners = {row.id: row.listener for row in result}
+            listeners = await self._end(connection, ends)
             written = [end for end in ends if end.job.id in listeners]
-            await self._record(connection, written)
             await _tell(connection, written, listeners, now=now)
             links = links_given_up((end.job, end.change) for end in written)
             await revoke_links(connection, links, now=now)
         return {end.job.id: end.after for end in written}
 
-    async def _record(
-        self, connection: AsyncConnection, written: Iterable[_End]
-    ) -> None:
-        rows = [
-            (end.job.id, *_recorded(end.change.entry))
-            for end in written
-            if end.change.entry is not None
-        ]
-        if rows:
-            await connection.execute(self._insert, self._entries.bind(rows))
+    async def _end(
+        self, connection: AsyncConnection, ends: Sequence[_End]
+    ) -> dict[str, str | None]:
+        """Write ends and ledger; return the listener of each job still owned."""
+        values = self._given.bind([_row(end) for end in ends])
+        if not self._database.is_sqlite:
+            result = await connection.execute(self._update_and_record, values)
+            return {row.id: row.listener for row in result}
+        # SQLite lets no statement that changes rows stand within another.
+        result = await connection.execute(self._update, values)
+        listeners = {row.id: row.listener for row in result}
+        if written := [_row(end) for end in ends if end.job.id in listeners]:
+            await connection.execute(self._record, self._given.bind(written))
+        return listeners
 
 
 async def _tell(
@@ -110,7 +123,9 @@ async def _tell(
 
 
 def _row(end: _End) -> tuple[Any, ...]:
-    return (end.job.id, end.job.claim_token, *changed_values(end.after))
+    entry = end.change.entry
+    said = _NO_ENTRY if entry is None else _said(entry)
+    return (end.job.id, end.job.claim_token, *changed_values(end.after), *said)
 
 
 def _update(given: FromClause) -> ReturningUpdate[Any]:
@@ -123,8 +138,17 @@ def _update(given: FromClause) -> ReturningUpdate[Any]:
     )
 
 
-def _insert(given: FromClause) -> Insert:
-    columns = ("job_id", *_RECORDED)
+def _record(said: FromClause) -> Insert:
+    new = said.c
+    rows = select(new.id, new.attempt_number, new.publish_id, *[new[n] for n in _ENTRY])
     return insert(job_attempts).from_select(
-        columns, select(*[given.c[name] for name in columns])
+        ("job_id", "number", "publish_id", *_SAID),
+        rows.where(new.entry_outcome.is_not(None)),
     )
+
+
+def _update_and_record(given: FromClause) -> Select[Any]:
+    new = given.c
+    said = [new[name] for name in ("attempt_number", "publish_id", *_ENTRY)]
+    ended = _update(given).returning(*said).cte("ended")
+    return select(ended.c.id, ended.c.listener).add_cte(_record(ended).cte("recorded"))

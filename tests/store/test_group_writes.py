@@ -38,7 +38,7 @@ def updates(database: Database) -> Iterator[list[str]]:
     sent: list[str] = []
 
     def note(*call: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
-        if call[2].startswith("UPDATE schedule_jobs"):
+        if "UPDATE schedule_jobs" in call[2]:
             sent.append(call[2])
 
     event.listen(database.engine.sync_engine, "before_cursor_execute", note)

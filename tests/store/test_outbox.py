@@ -177,7 +177,7 @@ async def test_a_transaction_that_breaks_leaves_no_event(
     job = await claim_one(claims)
     change = decided(job, Published(publish_id="pub_1"))
     assert change.entry is not None
-    twice = replace(change, entry=replace(change.entry, outcome=cast("str", None)))
+    twice = replace(change, entry=replace(change.entry, decision=cast("str", None)))
     with pytest.raises(IntegrityError):
         await claims.apply(job, twice, now=SOON)
     assert await told(database) == []
