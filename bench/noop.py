@@ -72,6 +72,12 @@ def spare_the_collector() -> None:
 async def drain(claims: ClaimStore, batch: int) -> int:
     """Claim and finish until nothing is due; return how many were finished."""
     running: set[asyncio.Task[None]] = set()
+    ended = asyncio.Event()
+
+    def end(task: asyncio.Task[None]) -> None:
+        running.discard(task)
+        ended.set()
+
     done = 0
     while True:
         claimed = await claims.claim_due(
@@ -83,9 +89,11 @@ async def drain(claims: ClaimStore, batch: int) -> int:
         for job in claimed.jobs:
             task = asyncio.create_task(_attempt(claims, job))
             running.add(task)
-            task.add_done_callback(running.discard)
+            task.add_done_callback(end)
         while len(running) > batch * (BATCHES_AT_ONCE - 1):
-            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            # Not for the tasks: of hundreds, each would be asked and told off anew.
+            ended.clear()
+            await ended.wait()
     if running:
         await asyncio.wait(running)
     return done
