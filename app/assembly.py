@@ -94,6 +94,7 @@ async def assembled(
 
 async def run_jobs(house: House, stop: asyncio.Event) -> None:
     """Run due jobs until ``stop``, woken by whichever process stores them."""
+    house.tiktok.ready()  # the first post is not to wait for an import
     async with DueHints(house.database, house.clock).waking(house.runner.wake):
         await house.runner.run(stop)
 

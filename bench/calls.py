@@ -22,7 +22,8 @@ import httpx
 import uvloop
 
 from app.domain.post import Post, PrivacyLevel
-from app.tiktok import Http, encode
+from app.tiktok import encode
+from app.tiktok.http import Http
 from app.tiktok.names import Names
 from app.tiktok.transport import Transport
 from app.tiktok.wire import Answer, Request

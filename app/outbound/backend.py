@@ -5,26 +5,17 @@ twice would let a name change its address in between (DNS rebinding).
 """
 
 import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import httpcore
 
 from app.outbound.errors import Refused
+from app.outbound.resolver import Resolve, resolve
 from app.outbound.vetting import is_public
-
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 PORTS: Final = frozenset({80, 443})
 """What is called outside of tests: no mail server understands our bodies by mistake."""
-
-
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """Ask the system's resolver; raises OSError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class VettedBackend(httpcore.AsyncNetworkBackend):

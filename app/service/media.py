@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.domain.clock import Clock
 from app.domain.errors import AssetUnavailable, NotFound
-from app.outbound import Outbound, OutboundError, Response
+from app.outbound import Outbound, OutboundError
 from app.store.media import MediaStore
+
+if TYPE_CHECKING:
+    from app.outbound.exchange import Response
 
 ANSWER_SECONDS: Final = 30.0
 """How long the asset's server has for the head of its answer."""
@@ -25,7 +28,7 @@ class AssetBroken(Exception):
 class Asset:
     """A video, or a part of one, on its way."""
 
-    _answer: Response
+    _answer: "Response"
 
     @property
     def status(self) -> int:

@@ -3,7 +3,6 @@
 from app.tiktok.client import NOT_CONFIGURED, Calls, TikTok
 from app.tiktok.codes import TOKEN_REFUSED, fault_of_fail_reason
 from app.tiktok.endpoint import Endpoint, OnCall
-from app.tiktok.http import Http
 from app.tiktok.oauth import authorize_url, code_challenge
 from app.tiktok.values import (
     CreatorInfo,
@@ -22,7 +21,6 @@ __all__ = [
     "Calls",
     "CreatorInfo",
     "Endpoint",
-    "Http",
     "InitTaken",
     "OnCall",
     "PublishState",

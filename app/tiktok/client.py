@@ -6,14 +6,13 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.domain.post import Post, PostMode
 from app.tiktok import decode, encode
 from app.tiktok.endpoint import Endpoint, OnCall, nobody_listens
-from app.tiktok.http import Http, Session
 from app.tiktok.values import (
     CreatorInfo,
     InitTaken,
@@ -23,6 +22,9 @@ from app.tiktok.values import (
     VideoPage,
 )
 from app.tiktok.wire import Answer, Request
+
+if TYPE_CHECKING:
+    from app.tiktok.http import Http, Session
 
 T = TypeVar("T")
 
@@ -54,16 +56,25 @@ class TikTok:
         base_url: str,
         client_key: str | None,
         client_secret: str | None,
-        http: Http | None = None,
+        http: "Http | None" = None,
         timeout: float = 10.0,
         on_call: OnCall = nobody_listens,
     ) -> None:
         self._app = _App(base_url, client_key, client_secret, timeout, on_call)
-        self._http = http or Http()
+        self._http = http
 
     def connect(self) -> AbstractAsyncContextManager["Calls"]:
         """Open connections of its own for the calls of one attempt."""
-        return Calls(self._app, self._http.connect(self._app.base_url))
+        return Calls(self._app, self.ready().connect(self._app.base_url))
+
+    def ready(self) -> "Http":
+        """Import what the first call needs, if that is still to be done."""
+        if self._http is None:
+            # httpx takes 30 ms to import, and many a process never calls TikTok.
+            from app.tiktok.http import Http
+
+            self._http = Http()
+        return self._http
 
 
 class Calls:
@@ -73,7 +84,7 @@ class Calls:
     seconds it may take from beginning to end.
     """
 
-    def __init__(self, app: _App, session: Session) -> None:
+    def __init__(self, app: _App, session: "Session") -> None:
         self._app = app
         self._session = session
 

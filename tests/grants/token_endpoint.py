@@ -6,7 +6,8 @@ from urllib.parse import parse_qs
 
 import httpx
 
-from app.tiktok import Http, TikTok
+from app.tiktok import TikTok
+from app.tiktok.http import Http
 
 Reply = httpx.Response | Exception
 

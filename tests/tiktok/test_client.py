@@ -13,7 +13,8 @@ import pytest
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.domain.post import Post, PostMode, PrivacyLevel
-from app.tiktok import Calls, Http, InitTaken, PublishState, PublishStatus, TikTok
+from app.tiktok import Calls, InitTaken, PublishState, PublishStatus, TikTok
+from app.tiktok.http import Http
 from tests.tiktok import chaos
 from tests.tiktok.chaos import envelope, response
 
