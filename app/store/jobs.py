@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
@@ -28,7 +28,7 @@ from app.store.rows import (
 )
 from app.store.tables import GUARDING_POST_NOW, job_attempts, schedule_jobs
 from app.store.tombstones import bury
-from app.store.writes import in_state_of, write_transition
+from app.store.writes import delete_jobs, in_state_of, write_transition
 
 _jobs = schedule_jobs.c
 _ADD_TRIES = 5
@@ -145,7 +145,7 @@ class JobStore:
             job = await _get(connection, job_id, project_id, lock=True)
             check_deletable(job)
             await bury(self._database, connection, [job.id])
-            await connection.execute(delete(schedule_jobs).where(_jobs.id == job.id))
+            await delete_jobs(connection, [job.id])
 
     async def retry(
         self,

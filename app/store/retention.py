@@ -27,6 +27,7 @@ from app.store.tables import (
     tiktok_events,
 )
 from app.store.tombstones import bury, remember
+from app.store.writes import delete_jobs
 
 _jobs = schedule_jobs.c
 _events = tiktok_events.c
@@ -89,7 +90,7 @@ class RetentionStore:
         async with self._database.write() as connection:
             ids = list((await connection.execute(some)).scalars())
             await bury(self._database, connection, ids)
-            await _delete(connection, schedule_jobs, _jobs.id.in_(ids))
+            await delete_jobs(connection, ids)
         return Batch(len(ids), max(ids, default=after_id))
 
     async def prune_events(

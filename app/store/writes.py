@@ -1,6 +1,6 @@
 """The statements that change a job, shared by the stores."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from operator import attrgetter
@@ -11,6 +11,7 @@ from sqlalchemy import (
     FromClause,
     Text,
     and_,
+    delete,
     insert,
     literal,
     update,
@@ -118,6 +119,12 @@ async def write_transition(
         await connection.execute(insert(job_attempts), _entry(job, change.entry))
     await revoke_links(connection, links_given_up([(job, change)]), now=now)
     return job_from_row(row)
+
+
+async def delete_jobs(connection: AsyncConnection, ids: Sequence[str]) -> None:
+    """Delete jobs with their ledgers; their links go by themselves."""
+    await connection.execute(delete(job_attempts).where(job_attempts.c.job_id.in_(ids)))
+    await connection.execute(delete(schedule_jobs).where(schedule_jobs.c.id.in_(ids)))
 
 
 def changed_values(after: Job) -> tuple[Any, ...]:

@@ -48,6 +48,7 @@ def _sqlite(connection: Connection) -> Schema:
     return {
         f"{name}: {line.strip().rstrip(',')}"
         for name, sql in connection.execute(text(_SQLITE))
-        for line in re.split(r"\n|, ", sql)
+        # A table that was copied has its name in quotation marks.
+        for line in re.split(r"\n|, ", sql.replace(f'"{name}"', name))
         if line.strip(" \t)(,")
     }

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.errors import StoreUnavailable
 from app.store import engine
 from app.store.engine import Database
-from app.store.tables import schedule_jobs
-from tests.support.factories import NOW, store_entry, store_job
+from app.store.tables import media_links, schedule_jobs
+from tests.support.factories import NOW, store_job
 
 WRITERS = 20
 
@@ -124,15 +124,12 @@ async def test_every_connection_is_prepared(
             assert found.scalar_one() == value
 
 
-async def test_a_ledger_entry_belongs_to_a_job(files: list[Database]) -> None:
+async def test_a_link_belongs_to_a_job(files: list[Database]) -> None:
     """Foreign keys hold on SQLite too, where they are off by default."""
-    job = await store_job(files[0], id="job_1")
-    async with files[0].write() as connection:
-        await connection.execute(
-            schedule_jobs.delete().where(schedule_jobs.c.id == job.id)
-        )
+    link = {"token": "t", "job_id": "nobody", "asset_url": "u", "created_at": NOW}
     with pytest.raises(IntegrityError):
-        await store_entry(files[0], job, number=1)
+        async with files[0].write() as connection:
+            await connection.execute(media_links.insert(), link)
 
 
 async def test_a_file_that_stays_locked_is_unavailable(
