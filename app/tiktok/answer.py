@@ -3,13 +3,14 @@
 llhttp reads it, which Node.js and aiohttp trust, too.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import httptools
 import httpx
 
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 _FIRST_FINAL_STATUS: Final = 200
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class AnswerReader:
@@ -20,11 +21,11 @@ class AnswerReader:
 
     def __init__(self) -> None:
         self.status: int | None = None  # known once the head of an answer is whole
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: dict[bytes, bytes] = {}  # names in small letters
         self.body = bytearray()
         self.whole = False
         self.keeps_alive = False
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._received = 0
         self._framed = False
 
@@ -52,6 +53,15 @@ class AnswerReader:
             raise httpx.RemoteProtocolError("closed before the answer was whole")
         self.whole = True
 
+    def header(self, name: bytes) -> str | None:
+        """Return a header of the answer, by its name in small letters."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def close(self) -> None:
+        """Read no more; lets go of the parser, which knows this reader."""
+        self._parser = None
+
     def on_message_begin(self) -> None:
         """Note an answer to nothing, which spoils the connection for what follows."""
         if self.whole:
@@ -61,8 +71,11 @@ class AnswerReader:
         """Take in a header."""
         if self.whole:
             return
-        self.headers.append((name, value))
-        if name.lower() in (b"content-length", b"transfer-encoding"):
+        name = name.lower()
+        if name in self.headers:  # what is said twice is a list
+            value = self.headers[name] + b", " + value
+        self.headers[name] = value
+        if name in _FRAMING:
             self._framed = True
 
     def on_headers_complete(self) -> None:

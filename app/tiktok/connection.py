@@ -30,16 +30,22 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         return self.is_open and not (transport and transport.get_write_buffer_size())
 
-    async def exchange(self, request: bytes, reader: AnswerReader) -> None:
+    async def exchange(
+        self, request: bytes, reader: AnswerReader, *, ends_at: float
+    ) -> None:
         """Write a request at once, then read until its answer is whole.
 
-        Raises httpx.ReadError, RemoteProtocolError or DecodingError; after any
-        exception, cancellation too, the connection is closed.
+        Raises httpx.ReadError, RemoteProtocolError or DecodingError, and TimeoutError
+        if the loop's time gets to ``ends_at`` before; after any exception, cancellation
+        too, the connection is closed.
         """
         if self._transport is None:
             raise AssertionError("nothing can be written before a connection stands")
         self._reader = reader
-        self._arrived = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._arrived = loop.create_future()
+        # A timer of its own: asyncio.timeout() costs several times as much.
+        deadline = loop.call_at(ends_at, self._expire)
         try:
             self._transport.write(request)
             await self._arrived
@@ -47,6 +53,8 @@ class Connection(asyncio.Protocol):
             self.close()
             raise
         finally:
+            deadline.cancel()
+            reader.close()
             self._reader = self._arrived = None
 
     def close(self) -> None:
@@ -93,6 +101,9 @@ class Connection(asyncio.Protocol):
             self._fail(error)
         else:
             self._succeed()
+
+    def _expire(self) -> None:
+        self._fail(TimeoutError())
 
     def _succeed(self) -> None:
         if self._arrived is not None and not self._arrived.done():

@@ -186,4 +186,3 @@ def _form(
         secrets=(*secrets, *(quote_plus(each, errors="replace") for each in secrets)),
         once=once,
     )
-

@@ -8,6 +8,7 @@ import httpx
 
 from app.tiktok import TikTok
 from app.tiktok.http import Http
+from tests.tiktok.handled import HandledBy
 
 Reply = httpx.Response | Exception
 
@@ -33,7 +34,7 @@ class TokenEndpoint:
             base_url="https://tiktok.test",
             client_key=client_key,
             client_secret="secret",
-            http=Http(transport=httpx.MockTransport(self.answer)),
+            http=Http(transport=HandledBy(self.answer)),
         )
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
