@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -31,13 +32,15 @@ class PostMetrics:
             ("outcome", "decision"),
             registry=registry,
         )
+        # Its values are few, and labels() looks each up under a lock.
+        self._attempt = cache(self._attempts.labels)
         self._failures = Counter(
             "scheduler_attempt_failures",
             "Attempts that failed, by the class and the code of the error",
             ("error_class", "code"),
             registry=registry,
         )
-        self._ends = _ends(registry)
+        self._ends = cache(_ends(registry).labels)
         self._corrected = Counter(
             "scheduler_jobs_corrected",
             "Jobs whose end a late word from TikTok changed, by their new status",
@@ -85,13 +88,13 @@ class PostMetrics:
         entry = change.entry
         if entry is None:  # put off or handed on: no attempt came to an end
             return
-        self._attempts.labels(entry.outcome, entry.decision).inc()
+        self._attempt(entry.outcome, entry.decision).inc()
         if entry.error_class is not None:
             code = bounded(entry.error_code)
             self._failures.labels(entry.error_class, code).inc()
         reason = change.delivery or change.failure_reason
         if reason is not None:
-            self._ends.labels(change.to, reason).inc()
+            self._ends(change.to, reason).inc()
 
 
 def _ends(registry: CollectorRegistry) -> Counter:

@@ -90,6 +90,8 @@ class Pacer:
 
         One that is sent later could be one too many for TikTok.
         """
+        if (kept := self.kept_place(asker, call)) is not None:
+            return kept
         desk = self._desk(asker.owner)
         async with desk.lock:
             place = await self._place_at(desk, asker, call)
@@ -98,6 +100,21 @@ class Pacer:
         if isinstance(place, PutOff):
             self._metrics.tiktok.wait(call, place.waiting_for)
         return place
+
+    def kept_place(self, asker: Asker, call: QuotaCall) -> datetime | None:
+        """Use a place that was taken ahead, if nothing has to be waited for.
+
+        Return when the call has to be on its way, as ``place`` does.
+        """
+        desk = self._desks.get(asker.owner)
+        if desk is None or desk.line is not None or desk.lock.locked():
+            return None
+        now = self._clock.now()
+        if asker.posts_with(call) and (
+            not self._knows_app(now) or _rest_of(self._app, now)
+        ):
+            return None
+        return desk.use_kept(call, now)
 
     async def rest(self, asker: Asker, *, until: datetime, reason: WaitingFor) -> None:
         """Let the account, or for the app's cap the whole app, rest until a time.
@@ -219,10 +236,13 @@ class Pacer:
         )
 
     async def _app_rest(self, platform: str, now: datetime) -> PutOff | None:
-        if self._app_seen is None or now - self._app_seen >= APP_REST_SEEN:
+        if not self._knows_app(now):
             self._app_seen = now
             self._app = await self._store.load(Owner(platform, WHOLE_APP))
         return _rest_of(self._app, now)
+
+    def _knows_app(self, now: datetime) -> bool:
+        return self._app_seen is not None and now - self._app_seen < APP_REST_SEEN
 
     def _desk(self, owner: Owner) -> Desk:
         if (desk := self._desks.get(owner)) is not None:

@@ -115,7 +115,10 @@ class LiveEffects:
             waited=job.waiting_for is WaitingFor.QUOTA,
         )
         self._asker = asker
-        place = await self.persist(lambda: self._tools.pacer.place(asker, call))
+        pacer = self._tools.pacer
+        place: PutOff | datetime | None = pacer.kept_place(asker, call)
+        if place is None:
+            place = await self.persist(lambda: pacer.place(asker, call))
         if isinstance(place, PutOff):
             return place
         self._send_by = place

@@ -9,9 +9,8 @@ https://developers.tiktok.com/doc/tiktok-api-v2-error-handling
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
@@ -28,8 +27,7 @@ _MAX_MESSAGE_LENGTH: Final = 500
 _MAX_LOG_ID_LENGTH: Final = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What TikTok said: its verdict and, if that is ``ok``, the data."""
 
     code: str
