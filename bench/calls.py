@@ -8,6 +8,7 @@ the CPU of this process per request and the memory that an attempt in flight hol
 
 import argparse
 import asyncio
+import gc
 import json
 import resource
 import ssl
@@ -21,6 +22,7 @@ import httpcore
 import httpx
 import uvloop
 
+from app.cli import GARBAGE_THRESHOLD
 from app.domain.post import Post, PrivacyLevel
 from app.tiktok import encode
 from app.tiktok.answer import AnswerReader
@@ -223,6 +225,9 @@ if __name__ == "__main__":
     parser.add_argument("attempts", type=int)
     parser.add_argument("--asyncio", action="store_true", help="not on uvloop")
     chosen = parser.parse_args()
+    # As the worker does, which imports first.
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
     run = asyncio.run if chosen.asyncio else uvloop.run
     measuring = measure(
         chosen.way, chosen.url, in_flight=chosen.in_flight, attempts=chosen.attempts

@@ -25,7 +25,7 @@ class AnswerReader:
         self.body = bytearray()
         self.whole = False
         self.keeps_alive = False
-        self._parser: Any = httptools.HttpResponseParser(self)
+        self._parser: Any = None
         self._received = 0
         self._framed = False
 
@@ -37,6 +37,8 @@ class AnswerReader:
         self._received += len(data)
         if self._received > MAX_ANSWER_BYTES:
             raise httpx.DecodingError("larger than any answer of TikTok's")
+        if self._parser is None:  # not before: thousands may wait for an answer
+            self._parser = httptools.HttpResponseParser(self)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
