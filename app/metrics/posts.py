@@ -26,14 +26,14 @@ class PostMetrics:
         self._posted_lateness = _lateness(
             "posted", "From a post's time to TikTok having posted it", registry
         )
-        self._attempts = Counter(
+        attempts = Counter(
             "scheduler_attempts",
             "Attempts that ended, by what they came to and what was decided",
             ("outcome", "decision"),
             registry=registry,
         )
-        # Its values are few, and labels() looks each up under a lock.
-        self._attempt = cache(self._attempts.labels)
+        # Values are few, and labels() looks them up under a lock each time.
+        self._attempts = cache(attempts.labels)
         self._failures = Counter(
             "scheduler_attempt_failures",
             "Attempts that failed, by the class and the code of the error",
@@ -58,8 +58,7 @@ class PostMetrics:
             "Attempts that this process has going",
             registry=registry,
         )
-        for status in (JobStatus.POSTED, JobStatus.FAILED):
-            self._corrected.labels(status)
+        self._start_at_zero()
 
     def count_running(self, running: Callable[[], int]) -> None:
         """Ask this for the attempts under way whenever somebody wants to know."""
@@ -84,11 +83,16 @@ class PostMetrics:
         """Count a job that a late word from TikTok gave another end."""
         self._corrected.labels(status).inc()
 
+    def _start_at_zero(self) -> None:
+        """Show zeros before anything happened, not gaps."""
+        for status in (JobStatus.POSTED, JobStatus.FAILED):
+            self._corrected.labels(status)
+
     def _count(self, change: Transition) -> None:
         entry = change.entry
         if entry is None:  # put off or handed on: no attempt came to an end
             return
-        self._attempt(entry.outcome, entry.decision).inc()
+        self._attempts(entry.outcome, entry.decision).inc()
         if entry.error_class is not None:
             code = bounded(entry.error_code)
             self._failures.labels(entry.error_class, code).inc()
