@@ -25,10 +25,9 @@ import uvloop
 from app.cli import GARBAGE_THRESHOLD
 from app.domain.post import Post, PrivacyLevel
 from app.tiktok import encode
-from app.tiktok.answer import AnswerReader
 from app.tiktok.http import Http
 from app.tiktok.names import Names
-from app.tiktok.transport import Address, Transport
+from app.tiktok.transport import Transport
 from app.tiktok.wire import Answer, Request
 
 POST: Final = Post(title="Hello", privacy_level=PrivacyLevel.SELF_ONLY)
@@ -86,41 +85,12 @@ def httpx_client_over_ours() -> Attempt:
     names = Names()
 
     async def attempt(url: str) -> None:
-        transport = _ForHttpx(Transport(names, _tls))
+        transport = Transport(names, _tls)
         async with httpx.AsyncClient(transport=transport, verify=_tls()) as client:
             for call in CALLS:
                 await _request(client, url, call, fresh=call.once)
 
     return attempt
-
-
-class _ForHttpx(httpx.AsyncBaseTransport):
-    """Our transport in httpx's form."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and return its whole answer."""
-        url = request.url
-        address = Address(url.host, url.port or 80, is_tls=url.scheme == "https")
-        lines = [b"%b %b HTTP/1.1\r\n" % (request.method.encode(), url.raw_path)]
-        lines += [b"%b: %b\r\n" % header for header in request.headers.raw]
-        content = b"".join(lines) + b"\r\n" + await request.aread()
-        reader, fresh = AnswerReader(), request.extensions["fresh"]
-        await self._transport.exchange(
-            address, content, reader, seconds=SECONDS, fresh=fresh
-        )
-        return httpx.Response(
-            reader.status or 0,
-            headers=list(reader.headers.items()),
-            stream=httpx.ByteStream(bytes(reader.body)),
-            request=request,
-        )
-
-    async def aclose(self) -> None:
-        """Hang up."""
-        await self._transport.aclose()
 
 
 def httpx_one_client() -> Attempt:

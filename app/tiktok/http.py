@@ -4,12 +4,10 @@ What matters most is told here: after a call that failed, can TikTok have seen i
 transport says so by the kind of exception that it raises.
 """
 
-import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, Self
 
 import httpx
@@ -17,22 +15,19 @@ import httpx
 from app.domain.clock import SystemClock
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
-from app.tiktok.answer import AnswerReader
+from app.tiktok.answer import MAX_ANSWER_BYTES
 from app.tiktok.names import Names
 from app.tiktok.retry_after import parse_retry_after
 from app.tiktok.text import clean
-from app.tiktok.transport import Address, Transport
+from app.tiktok.transport import Transport
 from app.tiktok.wire import Answer, Request
 
-# Nothing that unpacks to more than it weighs.
-_ALWAYS: Final = (
-    b"Accept: application/json\r\n"
-    b"Accept-Encoding: identity\r\n"
-    b"User-Agent: tiktok-scheduler\r\n"
+_HEADERS: Final = (
+    (b"Accept", b"application/json"),
+    (b"Accept-Encoding", b"identity"),  # nothing that unpacks to more than it weighs
+    (b"User-Agent", b"tiktok-scheduler"),
 )
-_PORTS: Final = {"http": 80, "https": 443}
-# RFC 9110, section 5.5, as far as it is ASCII.
-_FIELD_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+_TIMEOUTS: Final = ("connect", "read", "write", "pool")  # as httpx names them
 
 
 class Http:
@@ -41,38 +36,40 @@ class Http:
     def __init__(
         self,
         *,
-        transport: Transport | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
         now: Callable[[], datetime] | None = None,
     ) -> None:
         self._transport = transport
         self._now = now or SystemClock().now
         self._names = Names()
-        self._context: ssl.SSLContext | None = None
 
     def connect(self, base_url: str) -> "Session":
         """Open a session with connections of its own: nothing of it outlives its use.
 
-        Without httpx's client and its requests, which cost more than all the rest of a
-        call and do nothing that TikTok asks for.
+        Without httpx's client, which costs more than all the rest of a call and does
+        nothing that TikTok asks for.
         """
         transport = self._transport or self._fresh()
         return Session(transport, base_url=base_url.rstrip("/"), now=self._now)
 
     def _fresh(self) -> Transport:
-        return Transport(self._names, self._tls)
+        return Transport(self._names, lambda: self._tls)
 
+    @cached_property
     def _tls(self) -> ssl.SSLContext:
         # Loading the authorities takes some 50 ms: once, not for every attempt.
-        if self._context is None:
-            self._context = httpx.create_ssl_context()
-        return self._context
+        return httpx.create_ssl_context()
 
 
 class Session:
     """What one attempt sends, over connections of its own."""
 
     def __init__(
-        self, transport: Transport, *, base_url: str, now: Callable[[], datetime]
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        base_url: str,
+        now: Callable[[], datetime],
     ) -> None:
         self._transport = transport
         self._base_url = base_url
@@ -93,73 +90,60 @@ class Session:
         nothing but its own cancellation.
         """
         try:
-            target = _target(self._base_url + request.path)
-            content = _written(request, target)
-        except (*_BEFORE_SENDING, UnicodeError) as error:
+            built = _build(request, self._base_url, seconds)
+        except (httpx.InvalidURL, UnicodeError) as error:
             return _unsent(error)
-        reader = AnswerReader()
         try:
-            await self._transport.exchange(
-                target.address, content, reader, seconds=seconds, fresh=request.once
-            )
-            return self._answer(reader, request)
+            response = await self._transport.handle_async_request(built)
+            body = await _read(response)
         except _BEFORE_SENDING as error:
             return _unsent(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, it may be sent
-            return _lost(error, http_status=reader.status)
-
-    def _answer(self, reader: AnswerReader, request: Request) -> Answer:
-        if reader.status is None:
-            raise AssertionError("a whole answer has a status")
-        if reader.header(b"content-encoding") not in {None, "identity"}:
-            raise httpx.DecodingError("an encoding that was not asked for")
-        wait = reader.header(b"retry-after")
+            return _lost(error, http_status=built.extensions.get("http_status"))
+        wait = response.headers.get("Retry-After")
         return Answer(
-            status=reader.status,
-            body=bytes(reader.body),
+            status=response.status_code,
+            body=body,
             retry_after=parse_retry_after(wait, now=self._now()) if wait else None,
             secrets=request.secrets,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where requests to one URL go, and how they begin."""
-
-    address: Address
-    path: bytes  # with its query
-    fields: bytes  # that all of them have
-
-
-@lru_cache(maxsize=64)  # an endpoint's address is always the same, and slow to parse
-def _target(text: str) -> _Target:
-    url = httpx.URL(text)
-    port = _PORTS.get(url.scheme)
-    if port is None or not url.raw_host:
-        raise httpx.UnsupportedProtocol("not an http(s) URL")
-    return _Target(
-        Address(
-            host=url.raw_host.decode("ascii"),
-            port=url.port or port,
-            is_tls=url.scheme == "https",
-        ),
-        path=url.raw_path,
-        fields=b"Host: %b\r\n%b" % (url.netloc, _ALWAYS),
+def _build(request: Request, base_url: str, seconds: float) -> httpx.Request:
+    url = _address(base_url + request.path)
+    headers = [(b"Host", url.netloc), *_HEADERS]
+    for name, value in request.headers.items():
+        headers.append((name.encode("ascii"), value.encode("ascii")))
+    if request.content or request.method != "GET":
+        headers.append((b"Content-Length", b"%d" % len(request.content)))
+    return httpx.Request(
+        request.method,
+        url,
+        headers=headers,
+        stream=httpx.ByteStream(request.content),
+        extensions={
+            "timeout": dict.fromkeys(_TIMEOUTS, seconds),
+            "fresh": request.once,
+        },
     )
 
 
-def _written(request: Request, target: _Target) -> bytes:
-    """Write a request down; a header that would end its line could begin another."""
-    lines = [b"%b %b HTTP/1.1\r\n" % (request.method.encode(), target.path)]
-    lines.append(target.fields)
-    for name, value in request.headers.items():
-        if not _FIELD_VALUE.fullmatch(value):
-            raise httpx.LocalProtocolError("a header that HTTP cannot carry")
-        lines.append(f"{name}: {value}\r\n".encode())
-    if request.content or request.method != "GET":
-        lines.append(b"Content-Length: %d\r\n" % len(request.content))
-    lines += (b"\r\n", request.content)
-    return b"".join(lines)
+@lru_cache(maxsize=64)  # an endpoint's address is always the same, and slow to parse
+def _address(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
+async def _read(response: httpx.Response) -> bytes:
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise httpx.DecodingError("an encoding that was not asked for")
+    if not isinstance(response.stream, httpx.AsyncByteStream):
+        raise TypeError("an answer that cannot be read while others wait")
+    body = bytearray()
+    async for chunk in response.stream:  # there is nothing to unpack
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise httpx.DecodingError("larger than any answer of TikTok's")
+    return bytes(body)
 
 
 _BEFORE_SENDING: Final = (

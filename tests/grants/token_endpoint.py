@@ -8,7 +8,6 @@ import httpx
 
 from app.tiktok import TikTok
 from app.tiktok.http import Http
-from tests.tiktok.handled import HandledBy
 
 Reply = httpx.Response | Exception
 
@@ -34,7 +33,7 @@ class TokenEndpoint:
             base_url="https://tiktok.test",
             client_key=client_key,
             client_secret="secret",
-            http=Http(transport=HandledBy(self.answer)),
+            http=Http(transport=httpx.MockTransport(self.answer)),
         )
 
     async def answer(self, request: httpx.Request) -> httpx.Response:

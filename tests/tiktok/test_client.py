@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -17,12 +17,12 @@ from app.tiktok import Calls, InitTaken, PublishState, PublishStatus, TikTok
 from app.tiktok.http import Http
 from tests.tiktok import chaos
 from tests.tiktok.chaos import envelope, response
-from tests.tiktok.handled import HandledBy, Handler
 
 POST = Post(title="Hello", privacy_level=PrivacyLevel.SELF_ONLY)
 DRAFT = Post(mode=PostMode.INBOX)
 VIDEO = "https://cdn.example.com/v.mp4"
 NOW = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)
+Handler = Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
 Call = Callable[[Calls, str], Awaitable[object]]
 
 CALLS: dict[str, Call] = {
@@ -46,7 +46,7 @@ async def connected(
     base_url: str = "https://tiktok.example", *, handler: Handler | None = None
 ) -> AsyncIterator[Calls]:
     """Give the calls of an attempt, over a handler or over real sockets."""
-    transport = HandledBy(handler) if handler else None
+    transport = httpx.MockTransport(handler) if handler else None
     tiktok = TikTok(
         base_url=base_url,
         client_key="client-key",
