@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Table, func, insert, select, text
+from sqlalchemy import Table, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
@@ -62,9 +62,14 @@ async def add_jobs(
 ) -> None:
     """Add posts that fall due at the same time, one or more for each project."""
     now = house.clock.now()
-    job, _ = await house.jobs.add(post(0, asset=0, due=due), now=now)
-    one = select(schedule_jobs).where(schedule_jobs.c.id == job.id)
+    # Not due before it is copied: a worker that runs would have claimed it by then.
+    later = max(due, now) + timedelta(days=1)
+    job, _ = await house.jobs.add(post(0, asset=0, due=later), now=now)
+    is_first = schedule_jobs.c.id == job.id
+    at = {"scheduled_for": due, "next_attempt_at": due, "readiness_at": None}
     async with house.database.write() as connection:
+        await connection.execute(update(schedule_jobs).where(is_first).values(at))
+        one = select(schedule_jobs).where(is_first)
         first = (await connection.execute(one)).mappings().one()
         others = [
             {
