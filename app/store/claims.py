@@ -94,7 +94,7 @@ class ClaimStore:
         async with self._database.write() as connection:
             rows = (await connection.execute(statement)).all()
             taken = [(_claimed(row, claim), row[-1]) for row in rows]
-            lost = [_Abandoned(job, worker) for job, worker in taken if worker]
+            lost = [_Abandoned(*each) for each in taken if each[1] is not None]
             taken_over = [
                 await _take_over(connection, each, on_abandoned, now) for each in lost
             ]
