@@ -55,11 +55,6 @@ class AnswerReader:
             raise httpx.RemoteProtocolError("closed before the answer was whole")
         self.whole = True
 
-    def header(self, name: bytes) -> str | None:
-        """Return a header of the answer, by its name in small letters."""
-        value = self.headers.get(name)
-        return None if value is None else value.decode("latin-1")
-
     def close(self) -> None:
         """Read no more; lets go of the parser, which knows this reader."""
         self._parser = None
