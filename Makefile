@@ -78,7 +78,7 @@ run: $(INSTALLED) ## Serve the API on loopback, with settings from .env
 
 .PHONY: chaos
 chaos: $(INSTALLED) ## Kill processes and databases in the middle of posting; minutes
-	$(BIN)/python -m bench.chaos
+	$(BIN)/python -m chaos
 
 .PHONY: bench
 bench: $(INSTALLED) $(COMPARED) ## Measure; figures go to bench/results/

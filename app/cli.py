@@ -13,9 +13,9 @@ import typer
 from app.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
-    from app.assembly import House
+    from app.container import Container
     from app.service.keys import KeyService
-    from app.service.readiness import Readiness
+    from app.service.readiness import DatabaseState
 
 app = typer.Typer(
     name="tiktok-scheduler",
@@ -97,10 +97,10 @@ def tick() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest revision."""
-    from app.service.readiness import Readiness
+    from app.service.readiness import DatabaseState
 
     settings = _settings()
-    if _look_at_database(settings) is Readiness.DATABASE_UNAVAILABLE:
+    if _look_at_database(settings) is DatabaseState.DATABASE_UNAVAILABLE:
         raise SettingsError(UNREACHABLE)
     _upgrade(settings)
 
@@ -114,19 +114,19 @@ def keys_create(
 ) -> None:
     """Make a key and print it, this once."""
 
-    async def create(house: "House") -> str:
-        _, secret = await _key_service(house).create(name, project)
+    async def create(container: "Container") -> str:
+        _, secret = await _key_service(container).create(name, project)
         return secret
 
-    typer.echo(_with_house(create))
+    typer.echo(_with_container(create))
 
 
 @keys.command("list")
 def keys_list() -> None:
     """List the keys; no secret is ever printed again."""
 
-    async def listed(house: "House") -> list[str]:
-        found = await _key_service(house).list()
+    async def listed(container: "Container") -> list[str]:
+        found = await _key_service(container).list()
         return [
             "\t".join(
                 (
@@ -140,7 +140,7 @@ def keys_list() -> None:
             for key in found
         ]
 
-    for line in _with_house(listed):
+    for line in _with_container(listed):
         typer.echo(line)
 
 
@@ -148,10 +148,10 @@ def keys_list() -> None:
 def keys_revoke(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Make a key worthless, everywhere within seconds."""
 
-    async def revoke(house: "House") -> None:
-        await _key_service(house).revoke(key_id)
+    async def revoke(container: "Container") -> None:
+        await _key_service(container).revoke(key_id)
 
-    _with_house(revoke)
+    _with_container(revoke)
 
 
 @accounts.command("reencrypt")
@@ -161,11 +161,11 @@ def accounts_reencrypt() -> None:
     After that the other TOKEN_ENCRYPTION_KEYS can go. An unreadable account has to be
     connected again.
     """
-    from app.assembly import open_vault
+    from app.container import open_vault
     from app.store.reencrypt import reencrypt
 
-    done = _with_house(
-        lambda house: reencrypt(house.database, open_vault(house.settings))
+    done = _with_container(
+        lambda container: reencrypt(container.database, open_vault(container.settings))
     )
     typer.echo(json.dumps(asdict(done)))
 
@@ -199,19 +199,19 @@ def _prepared(*, waits: bool = False) -> Settings:
 
     A program that ``waits`` starts without its Postgres too, as it outlives an outage.
     """
-    from app.assembly import open_database, open_vault
-    from app.service.readiness import Readiness
+    from app.container import open_database, open_vault
+    from app.service.readiness import DatabaseState
 
     settings = _settings()
     on_sqlite = open_database(settings).is_sqlite
     if not on_sqlite:
         open_vault(settings)
     state = _look_at_database(settings)
-    if state is Readiness.DATABASE_UNAVAILABLE and (on_sqlite or not waits):
+    if state is DatabaseState.DATABASE_UNAVAILABLE and (on_sqlite or not waits):
         raise SettingsError(UNREACHABLE)
-    if state is Readiness.DATABASE_NOT_MIGRATED and on_sqlite:
+    if state is DatabaseState.DATABASE_NOT_MIGRATED and on_sqlite:
         _upgrade(settings)
-    elif state is Readiness.DATABASE_NOT_MIGRATED and not waits:
+    elif state is DatabaseState.DATABASE_NOT_MIGRATED and not waits:
         raise SettingsError(NOT_MIGRATED)
     open_vault(settings)  # makes a key beside an SQLite file, now known to be in reach
     _spare_the_collector()
@@ -227,11 +227,11 @@ def _spare_the_collector() -> None:
     gc.set_threshold(GARBAGE_THRESHOLD)
 
 
-def _look_at_database(settings: Settings) -> "Readiness":
-    from app.assembly import open_database
+def _look_at_database(settings: Settings) -> "DatabaseState":
+    from app.container import open_database
     from app.service.readiness import readiness
 
-    async def look() -> "Readiness":
+    async def look() -> "DatabaseState":
         database = open_database(settings)
         try:
             return await readiness(database, patience=DATABASE_PATIENCE_SECONDS)
@@ -242,27 +242,29 @@ def _look_at_database(settings: Settings) -> "Readiness":
 
 
 def _upgrade(settings: Settings) -> None:
-    from app.store.migrate import upgrade
+    from app.store.db.migrate import upgrade
 
     upgrade(settings.database_url.get_secret_value())
 
 
-def _with_house(use: "Callable[[House], Coroutine[None, None, Result]]") -> Result:
-    from app.assembly import assembled
+def _with_container(
+    use: "Callable[[Container], Coroutine[None, None, Result]]",
+) -> Result:
+    from app.container import open_container
 
     settings = _prepared()
 
     async def run() -> Result:
-        async with assembled(settings) as house:
-            return await use(house)
+        async with open_container(settings) as container:
+            return await use(container)
 
     return _run(run())
 
 
-def _key_service(house: "House") -> "KeyService":
+def _key_service(container: "Container") -> "KeyService":
     from app.service.keys import KeyService
 
-    return KeyService(store=house.keys, clock=house.clock)
+    return KeyService(store=container.keys, clock=container.clock)
 
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]

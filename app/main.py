@@ -12,8 +12,8 @@ with collector.paused():
 
     from app.api.app import build_app
     from app.api.services import Services
-    from app.assembly import House, assembled, run_jobs, tracing_of
-    from app.chores import make_courier, render_event
+    from app.background import make_webhook_sender, render_event
+    from app.container import Container, open_container, run_jobs, tracing_of
     from app.domain.clock import Clock
     from app.outbound import Outbound
     from app.service.accounts import AccountService
@@ -23,13 +23,13 @@ with collector.paused():
     from app.service.keys import KeyService
     from app.service.media import MediaService
     from app.service.tiktok_events import TikTokEventService
-    from app.service.webhooks import WebhookService
+    from app.service.webhook_endpoints import WebhookService
     from app.settings import RunnerMode, Settings
-    from app.store.changes import ChangeStore
-    from app.store.media import MediaStore
-    from app.store.migrate import upgrade
-    from app.store.revision import is_migrated
-    from app.store.tiktok_events import TikTokEventStore
+    from app.store.db.migrate import upgrade
+    from app.store.db.revision import is_migrated
+    from app.store.jobs.changes import ChangeStore
+    from app.store.jobs.media_links import MediaStore
+    from app.store.jobs.tiktok_events import TikTokEventStore
     from app.tracing import Tracing
 
 
@@ -50,12 +50,14 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with assembled(settings, clock=clock, tracing=tracing) as house:
-            if house.database.is_sqlite and not await is_migrated(house.database):
+        async with open_container(settings, clock=clock, tracing=tracing) as container:
+            if container.database.is_sqlite and not await is_migrated(
+                container.database
+            ):
                 url = settings.database_url.get_secret_value()
                 await asyncio.to_thread(upgrade, url)
-            services = app.state.services = services_of(house, stop)
-            async with _runner(house, stop):
+            services = app.state.services = services_of(container, stop)
+            async with _runner(container, stop):
                 yield
             await services.feed.close()
 
@@ -66,41 +68,37 @@ def create_app(
     )
 
 
-def services_of(house: House, stop: asyncio.Event) -> Services:
+def services_of(container: Container, stop: asyncio.Event) -> Services:
     """Build the use cases on the parts of the house."""
-    settings, clock = house.settings, house.clock
+    settings, clock = container.settings, container.clock
     secret = settings.cron_secret
     return Services(
         jobs=JobService(
-            store=house.jobs,
+            store=container.jobs,
             clock=clock,
-            on_due=house.runner.wake,
+            on_due=container.runner.wake,
             allow_private_urls=settings.allow_private_urls,
-            metrics=house.metrics,
+            metrics=container.metrics,
         ),
-        feed=JobFeed(store=ChangeStore(house.database), clock=clock, stop=stop),
+        feed=JobFeed(store=ChangeStore(container.database), clock=clock, stop=stop),
         accounts=AccountService(
-            store=house.accounts,
-            grants=house.grants,
-            tiktok=house.tiktok,
-            pacer=house.pacer,
-            creators=house.creators,
+            store=container.accounts,
+            grants=container.grants,
+            tiktok=container.tiktok,
+            pacer=container.pacer,
+            creators=container.creators,
             clock=clock,
         ),
-        connect=ConnectService(
-            _oauth_app(settings),
-            accounts=house.accounts,
-            states=house.oauth_states,
-            tiktok=house.tiktok,
-            clock=clock,
+        connect=_connect(container),
+        keys=KeyService(store=container.keys, clock=clock),
+        tiktok_events=_tiktok_events(container),
+        media=_media(container),
+        webhooks=_webhooks(container),
+        metrics=container.figures,
+        tick=partial(
+            container.runner.tick, budget=settings.tick_budget_seconds, stop=stop
         ),
-        keys=KeyService(store=house.keys, clock=clock),
-        tiktok_events=_tiktok_events(house),
-        media=_media(house),
-        webhooks=_webhooks(house),
-        metrics=house.figures,
-        tick=partial(house.runner.tick, budget=settings.tick_budget_seconds, stop=stop),
-        health=house.health,
+        health=container.health,
         clock=clock,
         run_by_cron=settings.runner is RunnerMode.CRON,
         default_max_attempts=settings.max_attempts,
@@ -108,36 +106,46 @@ def services_of(house: House, stop: asyncio.Event) -> Services:
     )
 
 
-def _tiktok_events(house: House) -> TikTokEventService:
-    secret = house.settings.tiktok_client_secret
+def _connect(container: Container) -> ConnectService:
+    return ConnectService(
+        _oauth_app(container.settings),
+        accounts=container.accounts,
+        states=container.oauth_states,
+        tiktok=container.tiktok,
+        clock=container.clock,
+    )
+
+
+def _tiktok_events(container: Container) -> TikTokEventService:
+    secret = container.settings.tiktok_client_secret
     return TikTokEventService(
-        store=TikTokEventStore(house.database),
-        clock=house.clock,
-        client_key=house.settings.tiktok_client_key,
+        store=TikTokEventStore(container.database),
+        clock=container.clock,
+        client_key=container.settings.tiktok_client_key,
         client_secret=secret.get_secret_value() if secret else None,
-        on_hint=house.runner.look_again,
-        metrics=house.metrics,
+        on_hint=container.runner.look_again,
+        metrics=container.metrics,
     )
 
 
-def _webhooks(house: House) -> WebhookService:
+def _webhooks(container: Container) -> WebhookService:
     return WebhookService(
-        store=house.webhooks,
-        courier=make_courier(house.settings),
-        render=partial(render_event, house.settings),
-        clock=house.clock,
-        on_due=house.runner.tell,
-        allow_private_urls=house.settings.allow_private_urls,
+        store=container.webhooks,
+        sender=make_webhook_sender(container.settings),
+        render=partial(render_event, container.settings),
+        clock=container.clock,
+        on_due=container.runner.tell,
+        allow_private_urls=container.settings.allow_private_urls,
     )
 
 
-def _media(house: House) -> MediaService | None:
-    if house.settings.media_base_url is None:
+def _media(container: Container) -> MediaService | None:
+    if container.settings.media_base_url is None:
         return None
     return MediaService(
-        store=MediaStore(house.database),
-        outbound=Outbound(allow_private=house.settings.allow_private_urls),
-        clock=house.clock,
+        store=MediaStore(container.database),
+        outbound=Outbound(allow_private=container.settings.allow_private_urls),
+        clock=container.clock,
     )
 
 
@@ -154,12 +162,12 @@ def _oauth_app(settings: Settings) -> OAuthApp:
 
 
 @asynccontextmanager
-async def _runner(house: House, stop: asyncio.Event) -> AsyncIterator[None]:
+async def _runner(container: Container, stop: asyncio.Event) -> AsyncIterator[None]:
     """Run due jobs beside the API, and hand them back at its end."""
-    if house.settings.runner is not RunnerMode.EMBEDDED:
+    if container.settings.runner is not RunnerMode.EMBEDDED:
         yield
         return
-    running = asyncio.create_task(run_jobs(house, stop), name="runner")
+    running = asyncio.create_task(run_jobs(container, stop), name="runner")
     try:
         yield
     finally:

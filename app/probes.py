@@ -14,8 +14,8 @@ from typing import Final
 import structlog
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from app.assembly import House
-from app.service.readiness import Readiness
+from app.container import Container
+from app.service.readiness import DatabaseState
 
 LONGEST_HEAD_BYTES: Final = 8192
 PATIENCE_SECONDS: Final = 10.0
@@ -36,19 +36,19 @@ class Reply:
 Pages = Mapping[str, Callable[[], Awaitable[Reply]]]
 
 
-def worker_pages(house: House) -> Pages:
+def worker_pages(container: Container) -> Pages:
     """Name what a worker tells of itself; the API's own pages say the same."""
 
     async def metrics() -> Reply:
-        text = await house.figures.render()
+        text = await container.figures.render()
         return Reply(HTTPStatus.OK, text, CONTENT_TYPE_PLAIN_0_0_4)
 
     async def healthz() -> Reply:
         return _json(HTTPStatus.OK, {"status": "ok"})
 
     async def readyz() -> Reply:
-        health = await house.health.check()
-        ready = health.readiness is Readiness.READY
+        health = await container.health.check()
+        ready = health.readiness is DatabaseState.READY
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         word = "ok" if ready else health.readiness
         return _json(status, {"status": word, "checks": asdict(health.checks)})

@@ -162,7 +162,7 @@ class Settings(BaseSettings):
         return self
 
     @cached_property
-    def looks_ahead(self) -> tuple[timedelta, ...]:
+    def preflight_times(self) -> tuple[timedelta, ...]:
         """Return how long before its time a job is looked at."""
         return tuple(timedelta(minutes=each) for each in self.readiness_minutes)
 

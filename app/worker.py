@@ -14,7 +14,7 @@ with collector.paused():
     import structlog
     from pydantic.alias_generators import to_camel
 
-    from app.assembly import House, assembled, run_jobs
+    from app.container import Container, open_container, run_jobs
     from app.probes import answering, worker_pages
     from app.settings import Settings
 
@@ -24,29 +24,31 @@ log = structlog.get_logger(__name__)
 async def work(settings: Settings) -> None:
     """Run due jobs until SIGTERM or SIGINT, then give them back and return."""
     stop = _stopped_by_signal()
-    async with assembled(settings) as house, _probed(house):
+    async with open_container(settings) as container, _probed(container):
         gc.freeze()  # what was made by now stays, and need not be searched for garbage
         log.info("worker started")
-        await run_jobs(house, stop)
+        await run_jobs(container, stop)
         log.info("worker stopped")
 
 
 async def tick(settings: Settings) -> str:
     """Run one tick and return its report as JSON; raises StoreUnavailable."""
     stop = _stopped_by_signal()
-    async with assembled(settings) as house:
-        report = await house.runner.tick(budget=settings.tick_budget_seconds, stop=stop)
+    async with open_container(settings) as container:
+        report = await container.runner.tick(
+            budget=settings.tick_budget_seconds, stop=stop
+        )
     return json.dumps({to_camel(key): value for key, value in asdict(report).items()})
 
 
 @asynccontextmanager
-async def _probed(house: House) -> AsyncIterator[None]:
+async def _probed(container: Container) -> AsyncIterator[None]:
     """Let metrics and health be read, if a port was given."""
-    host, port = house.settings.metrics_host, house.settings.metrics_port
+    host, port = container.settings.metrics_host, container.settings.metrics_port
     if port is None:
         yield
         return
-    async with answering(worker_pages(house), host=host, port=port) as bound:
+    async with answering(worker_pages(container), host=host, port=port) as bound:
         log.info("metrics served", host=host, port=bound)
         yield
 

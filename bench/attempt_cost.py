@@ -16,7 +16,7 @@ from bench import peers
 from bench.calls import CALLS
 from bench.figures import Figure, at_most, median, ratio
 from bench.http_cost import LABELS, measure
-from bench.seeds import add_accounts, add_jobs, count_jobs, house
+from bench.seeds import add_accounts, add_jobs, bench_container, count_jobs
 from bench.servers import (
     InstantTikTok,
     environment,
@@ -91,7 +91,7 @@ async def _worker(
         claim_batch_size=min(in_flight, 500),
         poll_interval_seconds=POLL_SECONDS,
     )
-    async with house(url, tiktok) as made:
+    async with bench_container(url, tiktok) as made:
 
         async def all_posted() -> bool:
             return await count_jobs(made, JobStatus.POSTED) == posts

@@ -25,9 +25,9 @@ import uvloop
 from app.cli import GARBAGE_THRESHOLD
 from app.domain.post import Post, PrivacyLevel
 from app.tiktok import encode
-from app.tiktok.http import Http
-from app.tiktok.names import Names
-from app.tiktok.transport import Transport
+from app.tiktok.transport.httpx_transport import Transport
+from app.tiktok.transport.names import Names
+from app.tiktok.transport.session import Http
 from app.tiktok.wire import Answer, Request
 
 POST: Final = Post(title="Hello", privacy_level=PrivacyLevel.SELF_ONLY)

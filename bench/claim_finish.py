@@ -13,7 +13,7 @@ from bench import peers
 from bench.figures import Figure, at_least, median, ratio
 from bench.noop import drained
 from bench.replay import copy_of, recorded, replayed
-from bench.seeds import add_jobs, house
+from bench.seeds import add_jobs, bench_container
 from bench.servers import execute, fresh_database, postgres
 
 JOBS: Final = 10_000
@@ -57,7 +57,7 @@ async def run(rounds: int, quick: bool) -> list[Figure]:
 
 async def _full(server: str, jobs: int) -> str:
     url = await fresh_database(server)
-    async with house(url) as made:
+    async with bench_container(url) as made:
         due = made.clock.now() - timedelta(seconds=1)
         await add_jobs(made, jobs, due=due)
     await execute(url, "VACUUM ANALYZE")

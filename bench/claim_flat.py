@@ -15,10 +15,10 @@ from sqlalchemy import make_url
 from app.domain.clock import SystemClock
 from app.domain.job import Job
 from app.domain.transition import Transition
-from app.store.claims import ClaimStore
-from app.store.engine import Database
+from app.store.db.engine import Database
+from app.store.jobs.claims import ClaimStore
 from bench.figures import Figure, at_most, median, ratio
-from bench.seeds import add_jobs, house
+from bench.seeds import add_jobs, bench_container
 from bench.servers import execute, fresh_database, postgres
 
 FEW: Final = 1_000
@@ -75,7 +75,7 @@ async def _queue(
     name = make_url(url).database
     await execute(url, _OVER.format(count=over))
     due = (rounds + 1) * CLAIMS * LIMIT
-    async with house(url) as made:
+    async with bench_container(url) as made:
         await add_jobs(made, due, due=made.clock.now() - timedelta(seconds=1))
     await execute(url, "VACUUM ANALYZE")
     # Else the disk's wait for each commit would hide what a claim reads.

@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from app.domain.job import JobStatus
-from app.store.migrate import upgrade
+from app.store.db.migrate import upgrade
 from bench.figures import Figure, at_most, median
-from bench.seeds import add_accounts, add_jobs, house, post
+from bench.seeds import add_accounts, add_jobs, bench_container, post
 from bench.servers import (
     InstantTikTok,
     environment,
@@ -64,7 +64,7 @@ async def _database(name: str, server: str, directory: Path) -> str:
 
 
 async def _round(url: str, tiktok: InstantTikTok, workers: int, crowd: int) -> float:
-    async with house(url, tiktok) as made, AsyncExitStack() as stack:
+    async with bench_container(url, tiktok) as made, AsyncExitStack() as stack:
         await add_accounts(made, OTHERS + 1)
         due = made.clock.now() + timedelta(seconds=HEAD_START_SECONDS)
         await add_jobs(made, crowd, due=due, projects=1)

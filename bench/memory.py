@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from bench.figures import Figure, at_most, median
-from bench.seeds import add_accounts, add_jobs, house
+from bench.seeds import add_accounts, add_jobs, bench_container
 from bench.servers import (
     InstantTikTok,
     environment,
@@ -54,7 +54,7 @@ async def _worker(url: str, tiktok: InstantTikTok, posts: int) -> tuple[float, f
         return len((await tiktok.seen()).inits) >= before + posts
 
     env = environment(url, tiktok, max_in_flight=posts)
-    async with house(url, tiktok) as made:
+    async with bench_container(url, tiktok) as made:
         await add_accounts(made, posts)
         async with program("-m", "app", "worker", env=env) as running:
             await asyncio.sleep(SETTLED_SECONDS + 3)

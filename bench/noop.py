@@ -22,8 +22,8 @@ from app.domain.job import Job
 from app.domain.lifecycle import decide
 from app.domain.outcome import Abandoned, Published
 from app.domain.transition import Transition
-from app.store.claims import ClaimStore
-from app.store.engine import Database
+from app.store.db.engine import Database
+from app.store.jobs.claims import ClaimStore
 from bench.servers import ROOT
 
 BATCHES_AT_ONCE: Final = 3

@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from app.assembly import House
+from app.container import Container
 from app.domain.job import JobStatus
 from app.domain.outcome import PutOff
 from app.domain.quota import QuotaCall
 from app.pacing.pacer import Asker
-from app.store.migrate import upgrade
+from app.store.db.migrate import upgrade
 from bench import report
 from bench.catalogue import CATALOGUE
 from bench.figures import Figure, at_most, median, ratio
 from bench.report import Result
-from bench.seeds import add_accounts, add_jobs, count_jobs, house
+from bench.seeds import add_accounts, add_jobs, bench_container, count_jobs
 from bench.servers import InstantTikTok, instant_tiktok
 
 ACCOUNTS: Final = 2000
@@ -63,15 +63,15 @@ async def _at_once(asker: Asker, call: QuotaCall) -> PutOff | datetime:  # noqa:
 
 
 @asynccontextmanager
-async def _fresh(tiktok: InstantTikTok) -> AsyncIterator[House]:
+async def _fresh(tiktok: InstantTikTok) -> AsyncIterator[Container]:
     with TemporaryDirectory() as folder:
         url = f"sqlite+aiosqlite:///{folder}/scheduler.db"
         await asyncio.to_thread(upgrade, url)
-        async with house(url, tiktok, poll_interval_seconds=0.2) as made:
+        async with bench_container(url, tiktok, poll_interval_seconds=0.2) as made:
             yield made
 
 
-async def _run_until_posted(made: House, count: int) -> None:
+async def _run_until_posted(made: Container, count: int) -> None:
     stop = asyncio.Event()
     running = asyncio.create_task(made.runner.run(stop))
     while await count_jobs(made, JobStatus.POSTED) < count:  # noqa: ASYNC110

@@ -19,7 +19,7 @@ import httpx
 
 from app.service.keys import KeyService
 from bench.figures import Figure, at_most, median, ratio
-from bench.seeds import add_accounts, house
+from bench.seeds import add_accounts, bench_container
 from bench.servers import (
     InstantTikTok,
     Program,
@@ -76,7 +76,7 @@ async def _place(server: str, accounts: int) -> AsyncIterator[Place]:
     url = await fresh_database(server)
     async with AsyncExitStack() as stack:
         tiktok = await stack.enter_async_context(instant_tiktok())
-        async with house(url, tiktok) as made:
+        async with bench_container(url, tiktok) as made:
             await add_accounts(made, accounts)
             keys = KeyService(store=made.keys, clock=made.clock)
             _, key = await keys.create("bench", None)

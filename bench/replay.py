@@ -16,8 +16,8 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import event, make_url
 
-from app.store.claims import ClaimStore
-from app.store.engine import Database
+from app.store.db.engine import Database
+from app.store.jobs.claims import ClaimStore
 from bench.noop import drain
 from bench.servers import execute, libpq_url
 

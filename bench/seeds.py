@@ -10,21 +10,21 @@ from sqlalchemy import Table, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from app.assembly import House, assembled, open_vault
+from app.container import Container, open_container, open_vault
 from app.domain.account import Grant, NewAccount
 from app.domain.job import JobStatus, NewJob
 from app.domain.post import Post, PrivacyLevel
 from app.logs import configure_logging
 from app.settings import LogFormat, load
-from app.store.account_rows import AccountRows
-from app.store.tables import accounts, schedule_jobs
+from app.store.accounts.rows import AccountRows
+from app.store.db.tables import accounts, schedule_jobs
 from bench.servers import KEY, InstantTikTok
 
 
 @asynccontextmanager
-async def house(
+async def bench_container(
     database_url: str, tiktok: InstantTikTok | None = None, **settings: object
-) -> AsyncIterator[House]:
+) -> AsyncIterator[Container]:
     """Put the service together in this process, on a database that is migrated."""
     configure_logging(LogFormat.CONSOLE, "warning")
     chosen: dict[str, object] = {
@@ -37,16 +37,16 @@ async def house(
     }
     if tiktok is not None:
         chosen["tiktok_api_base_url"] = tiktok.url
-    async with assembled(load(**{**chosen, **settings})) as made:
+    async with open_container(load(**{**chosen, **settings})) as made:
         yield made
 
 
-async def add_accounts(house: House, count: int) -> None:
+async def add_accounts(container: Container, count: int) -> None:
     """Connect the projects proj_0, proj_1, … to a TikTok user each."""
-    now = house.clock.now()
-    rows = AccountRows(open_vault(house.settings))
-    await house.accounts.put(account(0, now), now=now)
-    async with house.database.write() as connection:
+    now = container.clock.now()
+    rows = AccountRows(open_vault(container.settings))
+    await container.accounts.put(account(0, now), now=now)
+    async with container.database.write() as connection:
         first = (await connection.execute(select(accounts))).mappings().one()
         others = []
         for number in range(1, count):
@@ -58,16 +58,16 @@ async def add_accounts(house: House, count: int) -> None:
 
 
 async def add_jobs(
-    house: House, count: int, *, due: datetime, projects: int | None = None
+    container: Container, count: int, *, due: datetime, projects: int | None = None
 ) -> None:
     """Add posts that fall due at the same time, one or more for each project."""
-    now = house.clock.now()
+    now = container.clock.now()
     # Not due before it is copied: a worker that runs would have claimed it by then.
     later = max(due, now) + timedelta(days=1)
-    job, _ = await house.jobs.add(post(0, asset=0, due=later), now=now)
+    job, _ = await container.jobs.add(post(0, asset=0, due=later), now=now)
     is_first = schedule_jobs.c.id == job.id
     at = {"scheduled_for": due, "next_attempt_at": due, "readiness_at": None}
-    async with house.database.write() as connection:
+    async with container.database.write() as connection:
         await connection.execute(update(schedule_jobs).where(is_first).values(at))
         one = select(schedule_jobs).where(is_first)
         first = (await connection.execute(one)).mappings().one()
@@ -84,10 +84,10 @@ async def add_jobs(
         await _insert(connection, schedule_jobs, others)
 
 
-async def count_jobs(house: House, status: JobStatus) -> int:
+async def count_jobs(container: Container, status: JobStatus) -> int:
     """Count the jobs in a state."""
     statement = select(func.count()).where(schedule_jobs.c.status == status)
-    async with house.database.read() as connection:
+    async with container.database.read() as connection:
         return (await connection.execute(statement)).scalar_one()
 
 

@@ -20,7 +20,7 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import make_url
 
-from app.store.migrate import upgrade
+from app.store.db.migrate import upgrade
 from tests.support.postgres import PostgresServer
 
 ROOT: Final = Path(__file__).parents[1]

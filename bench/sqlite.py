@@ -17,12 +17,12 @@ from typing import Any, Final
 
 from sqlalchemy import event
 
-from app.store.claims import ClaimStore
-from app.store.engine import Database
-from app.store.migrate import upgrade
+from app.store.db.engine import Database
+from app.store.db.migrate import upgrade
+from app.store.jobs.claims import ClaimStore
 from bench.figures import Figure, at_least, median, ratio
 from bench.noop import drain, drained, spare_the_collector
-from bench.seeds import add_jobs, house
+from bench.seeds import add_jobs, bench_container
 
 JOBS: Final = 5_000
 BATCH: Final = 500
@@ -57,7 +57,7 @@ async def run(rounds: int, quick: bool) -> list[Figure]:
 
 async def _fill(path: Path, jobs: int) -> None:
     await asyncio.to_thread(upgrade, _url(path))
-    async with house(_url(path)) as made:
+    async with bench_container(_url(path)) as made:
         await add_jobs(made, jobs, due=made.clock.now() - timedelta(seconds=1))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from app.store.migrate import upgrade
+from app.store.db.migrate import upgrade
 from bench.figures import Figure, at_most, median, ratio
 from bench.servers import ROOT, InstantTikTok, environment, instant_tiktok, program
 

@@ -12,11 +12,11 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from app.assembly import House
+from app.container import Container
 from app.domain.job import JobStatus
-from app.store.tables import job_attempts, schedule_jobs
+from app.store.db.tables import job_attempts, schedule_jobs
 from bench.figures import Figure, at_most
-from bench.seeds import add_accounts, add_jobs, house
+from bench.seeds import add_accounts, add_jobs, bench_container
 from bench.servers import (
     Seen,
     environment,
@@ -52,18 +52,18 @@ async def run(rounds: int, quick: bool) -> list[Figure]:  # noqa: ARG001
         server = await stack.enter_async_context(postgres())
         url = await fresh_database(server)
         tiktok = await stack.enter_async_context(instant_tiktok(processing=processing))
-        made = await stack.enter_async_context(house(url, tiktok))
+        made = await stack.enter_async_context(bench_container(url, tiktok))
         await add_accounts(made, posts)
         due = made.clock.now() + HEAD_START
         await add_jobs(made, posts, due=due)
         env = environment(url, tiktok, max_in_flight=posts)
-        crew = [
+        pool = [
             await stack.enter_async_context(program("-m", "app", "worker", env=env))
             for _ in range(WORKERS)
         ]
         left = (due - made.clock.now()).total_seconds()
         await asyncio.sleep(max(left - 0.2, 0))  # started, and idle until it begins
-        cpu = -sum(worker.cpu_seconds() for worker in crew)
+        cpu = -sum(worker.cpu_seconds() for worker in pool)
 
         async def all_over() -> bool:
             found = await _statuses(made)
@@ -71,7 +71,7 @@ async def run(rounds: int, quick: bool) -> list[Figure]:  # noqa: ARG001
 
         with suppress(TimeoutError):  # what is not over then is a figure, too
             await until(all_over, within=LONGEST_SECONDS, every=1)
-        cpu += sum(worker.cpu_seconds() for worker in crew)
+        cpu += sum(worker.cpu_seconds() for worker in pool)
         return _figures(
             Run(
                 posts=posts,
@@ -109,13 +109,13 @@ def _figures(done: Run) -> list[Figure]:
     ]
 
 
-async def _statuses(made: House) -> Counter[str]:
+async def _statuses(made: Container) -> Counter[str]:
     statement = select(schedule_jobs.c.status, func.count()).group_by("status")
     async with made.database.read() as connection:
         return Counter(dict((await connection.execute(statement)).tuples().all()))
 
 
-async def _attempts(made: House) -> int:
+async def _attempts(made: Container) -> int:
     async with made.database.read() as connection:
         statement = select(func.count()).select_from(job_attempts)
         return (await connection.execute(statement)).scalar_one()

@@ -20,12 +20,12 @@ from typing import Annotated, Any, Final
 import httpx
 import typer
 
-from app.assembly import House
+from app.container import Container
 from app.domain.account import Grant, NewAccount
 from app.domain.job import Job, JobStatus
 from app.domain.quota import LINE_TURNS, SKEW, WINDOW
-from app.store.jobs import JobFilter
-from bench.seeds import add_jobs, house
+from app.store.jobs.job_store import JobFilter
+from bench.seeds import add_jobs, bench_container
 from bench.servers import (
     InstantTikTok,
     environment,
@@ -82,7 +82,7 @@ async def _run(workers: int, posts: int) -> Found:
             "TIKTOK_CLIENT_KEY": "sandbox_key",
             "TIKTOK_CLIENT_SECRET": "sandbox_secret",
         }
-        made = await stack.enter_async_context(house(url))
+        made = await stack.enter_async_context(bench_container(url))
         await _connect(made, tiktok)
         for _ in range(workers):
             await stack.enter_async_context(program("-m", "app", "worker", env=env))
@@ -123,7 +123,7 @@ def _fullest(moments: list[float]) -> int:
     )
 
 
-async def _over(made: House, posts: int) -> list[Job]:
+async def _over(made: Container, posts: int) -> list[Job]:
     """Wait until all have ended; raises TimeoutError if a turn never comes."""
     async with asyncio.timeout(posts // 6 * 60 + PATIENCE.total_seconds()):
         while True:
@@ -146,7 +146,7 @@ async def _simulator() -> AsyncIterator[httpx.AsyncClient]:
             yield client
 
 
-async def _connect(made: House, tiktok: httpx.AsyncClient) -> None:
+async def _connect(made: Container, tiktok: httpx.AsyncClient) -> None:
     person = (await tiktok.post("/_sandbox/accounts", json={})).json()
     now = made.clock.now()
     grant = Grant(

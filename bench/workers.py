@@ -14,7 +14,7 @@ from typing import Final
 
 from app.domain.job import JobStatus
 from bench.figures import TIMES, Figure, median
-from bench.seeds import add_accounts, add_jobs, count_jobs, house
+from bench.seeds import add_accounts, add_jobs, bench_container, count_jobs
 from bench.servers import (
     InstantTikTok,
     Program,
@@ -76,7 +76,7 @@ def _figures(done: list[Round], counts: tuple[int, ...]) -> list[Figure]:
 
 
 async def _round(url: str, tiktok: InstantTikTok, workers: int, posts: int) -> Round:
-    async with house(url, tiktok) as made, AsyncExitStack() as stack:
+    async with bench_container(url, tiktok) as made, AsyncExitStack() as stack:
 
         async def all_posted() -> bool:
             return await count_jobs(made, JobStatus.POSTED) == posts
@@ -86,18 +86,18 @@ async def _round(url: str, tiktok: InstantTikTok, workers: int, posts: int) -> R
         await add_jobs(made, posts, due=due)
         # A post waits for its poll that long: with 5 s the waiting would be measured.
         env = environment(url, tiktok, poll_interval_seconds=0.1, max_in_flight=200)
-        crew = [
+        pool = [
             await stack.enter_async_context(program("-m", "app", "worker", env=env))
             for _ in range(workers)
         ]
         left = (due - made.clock.now()).total_seconds()
         await asyncio.sleep(max(left - 0.2, 0))  # started, and idle until it begins
-        before = _cpu(crew)
+        before = _cpu(pool)
         began = time.monotonic() + max((due - made.clock.now()).total_seconds(), 0)
         await until(all_posted, within=LONGEST_SECONDS)
         took = time.monotonic() - began
-        return Round(workers, posts / took, (_cpu(crew) - before) / posts * 1e3)
+        return Round(workers, posts / took, (_cpu(pool) - before) / posts * 1e3)
 
 
-def _cpu(crew: list[Program]) -> float:
-    return sum(worker.cpu_seconds() for worker in crew)
+def _cpu(pool: list[Program]) -> float:
+    return sum(worker.cpu_seconds() for worker in pool)

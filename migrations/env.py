@@ -10,11 +10,12 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from app.store.db.engine import normalise_url
+from app.store.db.tables import metadata
+from app.store.db.types import UtcDateTime
+
 # These add their tables to the metadata.
-from app.store import retention_tables, webhook_tables  # noqa: F401
-from app.store.engine import normalise_url
-from app.store.tables import metadata
-from app.store.types import UtcDateTime
+from app.store.webhooks import tables as webhook_tables  # noqa: F401
 
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(7041776)"
 """Several workers may start at once; a number that no other program here locks."""
@@ -42,7 +43,7 @@ def render_item(
     names = {UtcDateTime: "UtcDateTime", JSON: "Json"}
     if kind == "type" and type(item) in names:
         name = names[type(item)]
-        autogen_context.imports.add(f"from app.store.types import {name}")
+        autogen_context.imports.add(f"from app.store.db.types import {name}")
         return name if name == "Json" else f"{name}()"
     return False
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from app.store.migrate import upgrade
+from app.store.db.migrate import upgrade
 from tests.support.databases import PostgresDatabases, SqliteDatabases
 from tests.support.postgres import PostgresServer
 from tests.support.scratch import use_memory

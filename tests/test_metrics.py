@@ -19,7 +19,7 @@ from app.domain.outcome import (
 )
 from app.metrics import Metrics
 from app.metrics.codes import bounded
-from app.store.claims import Claimed
+from app.store.jobs.claims import Claimed
 from app.tiktok import Endpoint
 from tests.domain.jobs import A_FAULT, NOW, a_job, applied, decided
 from tests.support.repository import ROOT, source_files

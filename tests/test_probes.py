@@ -7,7 +7,7 @@ from http import HTTPStatus
 import httpx
 import pytest
 
-from app.assembly import assembled
+from app.container import open_container
 from app.probes import LONGEST_HEAD_BYTES, Reply, answering, worker_pages
 from tests.api.serving import settings_of
 
@@ -45,8 +45,8 @@ async def said(port: int, request: bytes) -> bytes:
 async def test_a_worker_tells_its_metrics_and_its_health(database_url: str) -> None:
     """The same as the API tells, without the API."""
     async with (
-        assembled(settings_of(database_url)) as house,
-        answering(worker_pages(house), host=HOST, port=0) as port,
+        open_container(settings_of(database_url)) as container,
+        answering(worker_pages(container), host=HOST, port=0) as port,
         httpx.AsyncClient(base_url=f"http://{HOST}:{port}") as client,
     ):
         metrics = await client.get("/metrics")
@@ -64,8 +64,8 @@ async def test_a_worker_without_its_database_is_alive_and_not_ready(
     """503 says why; what the process counted is told all the same."""
     gone = f"postgresql://u:p@{HOST}:{unused_tcp_port}/x"
     async with (
-        assembled(settings_of(gone)) as house,
-        answering(worker_pages(house), host=HOST, port=0) as port,
+        open_container(settings_of(gone)) as container,
+        answering(worker_pages(container), host=HOST, port=0) as port,
         httpx.AsyncClient(base_url=f"http://{HOST}:{port}") as client,
     ):
         ready, metrics = await client.get("/readyz"), await client.get("/metrics")

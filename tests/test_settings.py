@@ -7,22 +7,28 @@ import pytest
 from app.settings import Settings, SettingsError, load
 
 
-def looks_ahead(text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[timedelta, ...]:
+def preflight_times(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> tuple[timedelta, ...]:
     """Read READINESS_MINUTES from the environment."""
     monkeypatch.setenv("READINESS_MINUTES", text)
-    return load(_env_file=None).looks_ahead
+    return load(_env_file=None).preflight_times
 
 
 def test_looks_ahead_are_a_list_of_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as the operator wants."""
     minutes = (timedelta(minutes=120), timedelta(minutes=5))
-    assert looks_ahead("120, 5", monkeypatch) == minutes
+    assert preflight_times("120, 5", monkeypatch) == minutes
 
 
 def test_looks_ahead_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a word: an empty variable counts as unset, and means the default."""
-    assert looks_ahead("off", monkeypatch) == ()
-    assert looks_ahead("", monkeypatch) == Settings(_env_file=None).looks_ahead != ()
+    assert preflight_times("off", monkeypatch) == ()
+    assert (
+        preflight_times("", monkeypatch)
+        == Settings(_env_file=None).preflight_times
+        != ()
+    )
 
 
 @pytest.mark.parametrize("text", ["0", "-5", "1.5", "soon", "60,never", "10081"])
@@ -31,7 +37,7 @@ def test_what_is_no_minute_is_refused(
 ) -> None:
     """By its name; a look within a minute would come too late to be of use."""
     with pytest.raises(SettingsError, match="READINESS_MINUTES"):
-        looks_ahead(text, monkeypatch)
+        preflight_times(text, monkeypatch)
 
 
 @pytest.mark.parametrize("text", ["a,b", "-1,soon,1"])

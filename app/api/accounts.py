@@ -6,9 +6,9 @@ from typing import Annotated, Final, Self
 from fastapi import APIRouter, Body, Path, Response, status
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from app.api import examples
 from app.api.auth import ProjectScope
-from app.api.declared import declared
+from app.api.docs import examples
+from app.api.docs.declared import declared
 from app.api.fields import Answer, Name, Request, Timestamp
 from app.api.services import Wired
 from app.domain.account import Account, AccountStatus

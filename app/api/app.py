@@ -12,11 +12,9 @@ from starlette.middleware.cors import CORSMiddleware
 from app.api import (
     accounts,
     cron,
-    docs,
     jobs,
     media,
     oauth,
-    openapi,
     ops,
     problems,
     project_jobs,
@@ -24,6 +22,8 @@ from app.api import (
     webhooks,
 )
 from app.api.auth import ApiKeyWall
+from app.api.docs import openapi
+from app.api.docs import page as docs
 from app.api.middleware import PROBES, REQUEST_ID, BodyLimit, ErrorWall, RequestContext
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Security
 from fastapi.security import HTTPBearer
 
 from app.api.auth import check_bearer
-from app.api.declared import declared
+from app.api.docs.declared import declared
 from app.api.fields import Answer
 from app.api.problems import ProblemResponse
 from app.api.services import Wired

@@ -19,7 +19,7 @@ from app.domain.job import (
     LastError,
 )
 from app.domain.post import Post, PostMode, PrivacyLevel
-from app.domain.readiness import Problem, Readiness
+from app.domain.readiness import Readiness, ReadinessProblem
 from app.service.words import notice, user_message
 
 
@@ -32,7 +32,7 @@ def _reader(names: Iterable[str]) -> Callable[[Any], dict[str, Any]]:
 
 _of_post = _reader(field.name for field in fields(Post))
 _of_error = _reader(field.name for field in fields(LastError))
-_of_problem = _reader(field.name for field in fields(Problem))
+_of_problem = _reader(field.name for field in fields(ReadinessProblem))
 _of_attempt = _reader(field.name for field in fields(AttemptRecord))
 
 

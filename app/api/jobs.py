@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response, status
 
-from app.api import examples, stream
+from app.api import stream
 from app.api.auth import ProjectScope
-from app.api.declared import declared
+from app.api.docs import examples
+from app.api.docs.declared import declared
 from app.api.job_answers import (
     AttemptAnswer,
     AttemptsAnswer,

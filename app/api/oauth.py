@@ -6,10 +6,10 @@ from fastapi import APIRouter, Body, Query, Response, status
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
-from app.api import examples
 from app.api.accounts import PLATFORM, PREFIX, AccountAnswer, ProjectId
 from app.api.auth import ProjectScope
-from app.api.declared import declared
+from app.api.docs import examples
+from app.api.docs.declared import declared
 from app.api.fields import Answer, Request, Text, Timestamp
 from app.api.services import Wired
 from app.domain.errors import (

@@ -8,18 +8,18 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import Field
 
-from app.api.declared import declared
+from app.api.docs.declared import declared
 from app.api.fields import Answer
 from app.api.problems import ProblemResponse
 from app.api.services import Wired
 from app.service.health import Check
-from app.service.readiness import Readiness
+from app.service.readiness import DatabaseState
 
 router = APIRouter(tags=["Operations"])
 
 _DETAILS: Final = {
-    Readiness.DATABASE_UNAVAILABLE: "The database does not answer.",
-    Readiness.DATABASE_NOT_MIGRATED: (
+    DatabaseState.DATABASE_UNAVAILABLE: "The database does not answer.",
+    DatabaseState.DATABASE_NOT_MIGRATED: (
         "The database is not at this program's revision: run `tiktok-scheduler migrate`"
     ),
 }
@@ -74,7 +74,7 @@ async def readyz(services: Wired) -> Ready | ProblemResponse:
     health = await services.health.check()
     checks = asdict(health.checks)
     found = health.readiness
-    if found is Readiness.READY:
+    if found is DatabaseState.READY:
         return Ready(checks=PartsFound(**checks))
     return ProblemResponse(
         503, code=found, detail=_DETAILS[found], more={"checks": checks}

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Body
 from pydantic import Field
 
-from app.api import examples
 from app.api.accounts import ProjectId
 from app.api.auth import ProjectScope
-from app.api.declared import declared
+from app.api.docs import examples
+from app.api.docs.declared import declared
 from app.api.fields import Answer, Request
 from app.api.services import Wired
 from app.domain.errors import DuplicateJob

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.domain.clock import Clock
-from app.runner.report import TickReport
+from app.runner.tick_report import TickReport
 from app.service.accounts import AccountService
 from app.service.connect import ConnectService
 from app.service.feed import JobFeed
@@ -17,7 +17,7 @@ from app.service.keys import KeyService
 from app.service.media import MediaService
 from app.service.metrics import MetricsService
 from app.service.tiktok_events import TikTokEventService
-from app.service.webhooks import WebhookService
+from app.service.webhook_endpoints import WebhookService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,14 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import ConfigDict, Field
 
-from app.api import examples
 from app.api.auth import ProjectScope
-from app.api.declared import declared
+from app.api.docs import examples
+from app.api.docs.declared import declared
 from app.api.fields import Name, Request
 from app.api.job_answers import shown
 from app.api.services import Services, Wired
 from app.domain.errors import StoreUnavailable, TooManyListeners
-from app.service.feed import Changed, Listener, Ready, Resync, Told
+from app.service.feed import JobChanged, Listener, Resync, StreamMessage, StreamReady
 
 router = APIRouter(
     responses=declared(401, 404, 413, 422, StoreUnavailable, TooManyListeners)
@@ -94,14 +94,14 @@ async def stream_jobs(
         yield _event(told, services)
 
 
-def _event(told: Told, services: Services) -> ServerSentEvent:
+def _event(told: StreamMessage, services: Services) -> ServerSentEvent:
     at = told.at.isoformat(timespec="microseconds")
     match told:
-        case Ready(resumed=resumed):
+        case StreamReady(resumed=resumed):
             return ServerSentEvent(
                 event="ready", id=at, retry=COME_BACK_AFTER, data={"resumed": resumed}
             )
-        case Changed(job=job):
+        case JobChanged(job=job):
             data = shown(job, services)
             return ServerSentEvent(
                 event="job", id=at, raw_data=data.model_dump_json(by_alias=True)

@@ -4,8 +4,8 @@ from typing import Final, Literal
 
 from fastapi import APIRouter, Request
 
-from app.api import examples
-from app.api.declared import declared
+from app.api.docs import examples
+from app.api.docs.declared import declared
 from app.api.fields import Answer
 from app.api.problems import ProblemResponse
 from app.api.services import Wired

@@ -7,14 +7,14 @@ from pydantic import Field, model_validator
 from app.api.fields import Answer, Moment, Request, Text, Timestamp
 from app.domain.asset_url import MAX_URL_LENGTH
 from app.domain.events import EventStatus, EventType
-from app.domain.webhook import (
+from app.domain.webhook_endpoint import (
+    DeliveryResult,
     DisabledReason,
-    Endpoint,
     EndpointStatus,
     EventRecord,
-    Sent,
+    WebhookEndpoint,
 )
-from app.service.webhooks import PutWebhook, Replay
+from app.service.webhook_endpoints import PutWebhook, ReplayFilter
 
 
 class WebhookRequest(Request):
@@ -77,7 +77,7 @@ class WebhookAnswer(Answer):
     updated_at: Timestamp
 
     @classmethod
-    def fields_of(cls, endpoint: Endpoint) -> dict[str, Any]:
+    def fields_of(cls, endpoint: WebhookEndpoint) -> dict[str, Any]:
         """Take what is shown of an endpoint."""
         names = WebhookAnswer.model_fields
         return {name: getattr(endpoint, name) for name in names}
@@ -111,7 +111,7 @@ class TestAnswer(Answer):
     error: str | None
 
     @classmethod
-    def of(cls, event_id: str, sent: Sent) -> Self:
+    def of(cls, event_id: str, sent: DeliveryResult) -> Self:
         """Show how a test went."""
         return cls(
             event_id=event_id,
@@ -164,9 +164,9 @@ class ReplayRequest(Request):
             raise ValueError("until goes with since")
         return self
 
-    def to_domain(self) -> Replay:
+    def to_domain(self) -> ReplayFilter:
         """Return the choice as the service takes it."""
-        return Replay(
+        return ReplayFilter(
             event_id=self.event_id,
             since=self.since,
             until=self.until,

@@ -9,7 +9,7 @@ from app.api.accounts import AccountAnswer
 from app.api.fields import Answer, Timestamp
 from app.api.job_answers import JobAnswer
 from app.domain.account import Account
-from app.domain.events import EventType, Probe, Told
+from app.domain.events import EventPayload, EventType, Probe
 from app.domain.job import Job
 from app.service.words import notice
 
@@ -50,7 +50,7 @@ class TestEvent(Answer):
 
 
 def body_of(
-    kind: EventType, at: datetime, told: Told, *, run_by_cron: bool = False
+    kind: EventType, at: datetime, told: EventPayload, *, run_by_cron: bool = False
 ) -> bytes:
     """Write an event's body; the same event gives the same bytes at every try."""
     return _event(kind, at, told, run_by_cron).model_dump_json(by_alias=True).encode()
@@ -59,7 +59,7 @@ def body_of(
 def _event(
     kind: EventType,
     at: datetime,
-    told: Told,
+    told: EventPayload,
     run_by_cron: bool,
 ) -> Answer:
     match told:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Query, Response, status
 
 from app.api.accounts import ProjectId
 from app.api.auth import ProjectScope
-from app.api.declared import declared
+from app.api.docs.declared import declared
 from app.api.services import Wired
 from app.api.webhook_answers import (
     EventAnswer,

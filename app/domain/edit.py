@@ -17,7 +17,7 @@ from app.domain.errors import (
 from app.domain.idempotency import idempotency_key, to_millis
 from app.domain.job import FailureReason, Job, JobStatus
 from app.domain.post import problems_of
-from app.domain.readiness import Ahead, first_look, look_after_change
+from app.domain.readiness import PreflightTimes, first_preflight, preflight_after_change
 
 
 class Unset(Enum):
@@ -39,7 +39,9 @@ class JobChange:
     max_attempts: int | Unset = UNSET
 
 
-def edited(job: Job, change: JobChange, *, now: datetime, ahead: Ahead = ()) -> Job:
+def edited(
+    job: Job, change: JobChange, *, now: datetime, preflights: PreflightTimes = ()
+) -> Job:
     """Return the job as it is after the change, to be looked at anew ``ahead``.
 
     Raises JobNotEditable once TikTok may have it, InvalidInput for a post that TikTok
@@ -61,7 +63,7 @@ def edited(job: Job, change: JobChange, *, now: datetime, ahead: Ahead = ()) -> 
     if change.scheduled_for is not UNSET:
         job = _moved(job, change.scheduled_for, now=now)
     if _looks_different(job, before):
-        look = _look(job, before, now=now, ahead=ahead)
+        look = _look(job, before, now=now, preflights=preflights)
         job = replace(job, readiness=None, readiness_at=look)
     return replace(job, updated_at=now)
 
@@ -90,12 +92,14 @@ def _looks_different(job: Job, before: Job) -> bool:
     return moved or (job.asset_url, job.post) != (before.asset_url, before.post)
 
 
-def _look(job: Job, before: Job, *, now: datetime, ahead: Ahead) -> datetime | None:
+def _look(
+    job: Job, before: Job, *, now: datetime, preflights: PreflightTimes
+) -> datetime | None:
     if job.post_now or job.status is not JobStatus.SCHEDULED:
         return None
     moved = job.scheduled_for != before.scheduled_for
-    find = first_look if moved else look_after_change
-    return find(job.scheduled_for, now=now, ahead=ahead)
+    find = first_preflight if moved else preflight_after_change
+    return find(job.scheduled_for, now=now, preflights=preflights)
 
 
 def _with_max_attempts(job: Job, max_attempts: int) -> Job:

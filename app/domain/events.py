@@ -36,7 +36,7 @@ class Probe:
     project_id: str
 
 
-Told = Job | Account | Probe
+EventPayload = Job | Account | Probe
 """What an event shows: a job or an account as it stood when the event was written."""
 
 

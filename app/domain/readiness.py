@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-Ahead = tuple[timedelta, ...]
+PreflightTimes = tuple[timedelta, ...]
 """How long before its time a job is looked at; empty: never."""
 
 TIME_TO_ACT: Final = timedelta(minutes=2)
@@ -13,7 +13,7 @@ TIME_TO_ACT: Final = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ReadinessProblem:
     """What would keep a job from being posted as things stand."""
 
     code: str  # stable, for programs
@@ -25,7 +25,7 @@ class Readiness:
     """What a look ahead of time came to; nothing is done about it."""
 
     checked_at: datetime
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[ReadinessProblem, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -36,61 +36,67 @@ class Readiness:
 MAX_VIDEO_BYTES: Final = 4 * 1024**3
 """https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide"""
 
-REDIRECTS: Final = Problem(
+REDIRECTS: Final = ReadinessProblem(
     "asset_redirects",
     "The video's link leads on to another address, which TikTok does not follow.",
 )
-UNREACHABLE: Final = Problem(
+UNREACHABLE: Final = ReadinessProblem(
     "asset_unreachable", "The video cannot be downloaded from its link at the moment."
 )
-REFUSED: Final = Problem(
+REFUSED: Final = ReadinessProblem(
     "asset_refused", "The video's link leads to an address that is not public."
 )
-NOT_A_VIDEO: Final = Problem(
+NOT_A_VIDEO: Final = ReadinessProblem(
     "asset_not_a_video", "What lies behind the video's link is not a video."
 )
-TOO_LARGE: Final = Problem(
+TOO_LARGE: Final = ReadinessProblem(
     "asset_too_large", "The video is larger than the 4 GB that TikTok takes."
 )
-GOES_OUT_LATE: Final = Problem(
+GOES_OUT_LATE: Final = ReadinessProblem(
     "goes_out_late",
     "More posts are due in the same minute than TikTok takes: this one may go out"
     " some minutes late.",
 )
 
 
-def next_look(
-    scheduled_for: datetime, *, now: datetime, ahead: Ahead
+def next_preflight(
+    scheduled_for: datetime, *, now: datetime, preflights: PreflightTimes
 ) -> datetime | None:
     """Return when a job is looked at next, None if no more before its time."""
-    moments = (scheduled_for - each for each in ahead)
+    moments = (scheduled_for - each for each in preflights)
     return min((moment for moment in moments if moment > now), default=None)
 
 
-def first_look(
-    scheduled_for: datetime, *, now: datetime, ahead: Ahead
+def first_preflight(
+    scheduled_for: datetime, *, now: datetime, preflights: PreflightTimes
 ) -> datetime | None:
     """Return when a job is looked at first that was just given its time.
 
     At once if a look should have been before, and somebody could still act upon it.
     """
-    missed = any(scheduled_for - each <= now for each in ahead)
+    missed = any(scheduled_for - each <= now for each in preflights)
     in_time = scheduled_for - now >= TIME_TO_ACT
-    return now if missed and in_time else next_look(scheduled_for, now=now, ahead=ahead)
+    return (
+        now
+        if missed and in_time
+        else next_preflight(scheduled_for, now=now, preflights=preflights)
+    )
 
 
-def look_after_change(
-    scheduled_for: datetime, *, now: datetime, ahead: Ahead
+def preflight_after_change(
+    scheduled_for: datetime, *, now: datetime, preflights: PreflightTimes
 ) -> datetime | None:
     """Return when a job is looked at again whose content changed, not its time.
 
     At once if a look has been due before: its verdict was on what is no more.
     """
-    looked = any(scheduled_for - each <= now < scheduled_for for each in ahead)
-    return now if looked else next_look(scheduled_for, now=now, ahead=ahead)
+    looked = any(scheduled_for - each <= now < scheduled_for for each in preflights)
+    return (
+        now if looked else next_preflight(scheduled_for, now=now, preflights=preflights)
+    )
 
 
-def asset_problem(status: int, headers: Mapping[str, str]) -> Problem | None:
+def asset_problem(status: int, headers: Mapping[str, str]) -> ReadinessProblem | None:
     """Judge what a video's address answered; header names are in lower case.
 
     https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide

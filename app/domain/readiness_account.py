@@ -6,26 +6,26 @@ from typing import Final
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault
 from app.domain.post import Post, PostMode
-from app.domain.readiness import Problem
+from app.domain.readiness import ReadinessProblem
 
-NOT_CONNECTED: Final = Problem(
+NOT_CONNECTED: Final = ReadinessProblem(
     "account_not_connected", "No TikTok account is connected to this project."
 )
-RECONNECT: Final = Problem(
+RECONNECT: Final = ReadinessProblem(
     "reconnect_required",
     "TikTok does not accept our access any more: the account has to be connected"
     " again.",
 )
-NOT_REFRESHED: Final = Problem(
+NOT_REFRESHED: Final = ReadinessProblem(
     "tokens_not_refreshed",
     "The access to the TikTok account could not be refreshed just now.",
 )
-SCOPE_MISSING: Final = Problem(
+SCOPE_MISSING: Final = ReadinessProblem(
     "scope_missing",
     "The TikTok account did not allow posts of this kind: it has to be connected again"
     " with that permission.",
 )
-PRIVACY_NOT_OFFERED: Final = Problem(
+PRIVACY_NOT_OFFERED: Final = ReadinessProblem(
     "privacy_level_not_offered",
     "This TikTok account does not offer the chosen audience.",
 )
@@ -53,28 +53,28 @@ _NEEDED_SCOPE: Final = {
 }
 
 
-def grant_problem(fault: Fault) -> Problem:
+def grant_problem(fault: Fault) -> ReadinessProblem:
     """Say why there is no access token."""
     if fault.code == NOT_CONNECTED.code:
         return NOT_CONNECTED
     return RECONNECT if fault.error_class is ErrorClass.AUTH else NOT_REFRESHED
 
 
-def scope_problem(post: Post, scopes: Collection[str]) -> Problem | None:
+def scope_problem(post: Post, scopes: Collection[str]) -> ReadinessProblem | None:
     """Compare the post with what the account allowed, if that is known."""
     missing = scopes and _NEEDED_SCOPE[post.mode] not in scopes
     return SCOPE_MISSING if missing else None
 
 
-def privacy_problem(post: Post, offered: Collection[str]) -> Problem | None:
+def privacy_problem(post: Post, offered: Collection[str]) -> ReadinessProblem | None:
     """Compare the person's choice with what TikTok offers the creator."""
     return None if post.privacy_level in offered else PRIVACY_NOT_OFFERED
 
 
-def creator_problem(fault: Fault) -> Problem | None:
+def creator_problem(fault: Fault) -> ReadinessProblem | None:
     """Say what an error of creator_info means for the job; None if nothing."""
     if (message := _MAY_NOT_POST.get(fault.code)) is not None:
-        return Problem(fault.code, message)
+        return ReadinessProblem(fault.code, message)
     if fault.code in _SCOPE_CODES:
         return SCOPE_MISSING
     return RECONNECT if fault.error_class is ErrorClass.AUTH else None

@@ -11,7 +11,7 @@ from app.domain.errors import NotFound, StoreUnavailable
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.grants.refresh import Refresher
-from app.store.accounts import AccountStore
+from app.store.accounts.account_store import AccountStore
 from app.tiktok import TikTok
 
 NOT_CONNECTED: Final = "account_not_connected"

@@ -18,7 +18,7 @@ from app.domain.clock import Clock
 from app.domain.errors import NotFound, StoreUnavailable
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
-from app.store.accounts import AccountStore
+from app.store.accounts.account_store import AccountStore
 from app.tiktok import TikTok, TokenGrant
 
 LEASE: Final = timedelta(seconds=30)

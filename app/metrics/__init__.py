@@ -12,7 +12,7 @@ from app.metrics.posts import PostMetrics
 from app.metrics.queue import QueueMetrics
 from app.metrics.tiktok import TikTokMetrics
 from app.metrics.webhooks import WebhookMetrics
-from app.store.claims import Claimed
+from app.store.jobs.claims import Claimed
 
 __all__ = ["Metrics", "Prevented"]
 

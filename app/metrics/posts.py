@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from app.domain.job import Delivery, FailureReason, Job, JobStatus
 from app.domain.transition import Transition
 from app.metrics.codes import bounded
-from app.store.claims import Claimed
+from app.store.jobs.claims import Claimed
 
 LATENESS_BUCKETS: Final = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 21_600)
 """Seconds; a cron trigger alone brings up to 60."""
@@ -40,7 +40,7 @@ class PostMetrics:
             ("error_class", "code"),
             registry=registry,
         )
-        self._ends = cache(_ends(registry).labels)
+        self._transition_writer = cache(_transition_writer(registry).labels)
         self._corrected = Counter(
             "scheduler_jobs_corrected",
             "Jobs whose end a late word from TikTok changed, by their new status",
@@ -98,10 +98,10 @@ class PostMetrics:
             self._failures.labels(entry.error_class, code).inc()
         reason = change.delivery or change.failure_reason
         if reason is not None:
-            self._ends(change.to, reason).inc()
+            self._transition_writer(change.to, reason).inc()
 
 
-def _ends(registry: CollectorRegistry) -> Counter:
+def _transition_writer(registry: CollectorRegistry) -> Counter:
     """Make the counter of ends, each at zero: a dashboard shows zeros, not gaps."""
     ends = Counter(
         "scheduler_jobs_ended",

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter
 
-from app.domain.webhook import DisabledReason
+from app.domain.webhook_endpoint import DisabledReason
 
 
 class Delivered(StrEnum):

@@ -19,8 +19,8 @@ from app.domain.quota import (
     slot,
 )
 from app.metrics import Metrics
-from app.pacing.desk import Desk, Line
-from app.store.quotas import WHOLE_APP, Owner, QuotaRow, QuotaStore
+from app.pacing.account_quota import AccountQuota, TurnQueue
+from app.store.accounts.quotas import WHOLE_APP, Owner, QuotaRow, QuotaStore
 
 INIT_SHARE: Final = 0.25
 """How long, in windows, an init's place is kept that came with creator_info's."""
@@ -71,7 +71,7 @@ class Pacer:
         self._clock = clock
         self._limits = limits
         self._window = window
-        self._desks: dict[Owner, Desk] = {}
+        self._account_quotas: dict[Owner, AccountQuota] = {}
         self._prune_at = _PRUNE_AT
         self._app = QuotaRow()
         self._app_seen: datetime | None = None
@@ -92,11 +92,11 @@ class Pacer:
         """
         if (kept := self.kept_place(asker, call)) is not None:
             return kept
-        desk = self._desk(asker.owner)
-        async with desk.lock:
-            place = await self._place_at(desk, asker, call)
-        if desk.line is not None:
-            await self._put_off_crowd(desk.line, asker)
+        account_quota = self._account_quota(asker.owner)
+        async with account_quota.lock:
+            place = await self._place_at(account_quota, asker, call)
+        if account_quota.line is not None:
+            await self._put_off_crowd(account_quota.line, asker)
         if isinstance(place, PutOff):
             self._metrics.tiktok.wait(call, place.waiting_for)
         return place
@@ -106,15 +106,19 @@ class Pacer:
 
         Return when the call has to be on its way, as ``place`` does.
         """
-        desk = self._desks.get(asker.owner)
-        if desk is None or desk.line is not None or desk.lock.locked():
+        account_quota = self._account_quotas.get(asker.owner)
+        if (
+            account_quota is None
+            or account_quota.line is not None
+            or account_quota.lock.locked()
+        ):
             return None
         now = self._clock.now()
         if asker.posts_with(call) and (
             not self._knows_app(now) or _rest_of(self._app, now)
         ):
             return None
-        return desk.use_kept(call, now)
+        return account_quota.use_kept(call, now)
 
     async def rest(self, asker: Asker, *, until: datetime, reason: WaitingFor) -> None:
         """Let the account, or for the app's cap the whole app, rest until a time.
@@ -127,43 +131,45 @@ class Pacer:
             self._app_seen = None
         await self._store.rest(owner, until=until, reason=reason)
         self._metrics.tiktok.rest(reason)
-        desk = self._desk(owner)
-        desk.row = None
-        desk.drop(QuotaCall.INIT)
+        account_quota = self._account_quota(owner)
+        account_quota.row = None
+        account_quota.drop(QuotaCall.INIT)
 
     async def _place_at(
-        self, desk: Desk, asker: Asker, call: QuotaCall
+        self, account_quota: AccountQuota, asker: Asker, call: QuotaCall
     ) -> PutOff | datetime:
         now = self._clock.now()
         if asker.posts_with(call) and (
             resting := await self._app_rest(asker.platform, now)
         ):
             return resting
-        if send_by := desk.use_kept(call, now):
+        if send_by := account_quota.use_kept(call, now):
             return send_by
-        return await self._take(desk, asker, call, now)
+        return await self._take(account_quota, asker, call, now)
 
     async def _take(
-        self, desk: Desk, asker: Asker, call: QuotaCall, now: datetime
+        self, account_quota: AccountQuota, asker: Asker, call: QuotaCall, now: datetime
     ) -> PutOff | datetime:
-        if desk.row is None and (
-            send_by := await self._take_unseen(desk, asker, call, now)
+        if account_quota.row is None and (
+            send_by := await self._take_unseen(account_quota, asker, call, now)
         ):
             return send_by
         while True:
-            row = desk.row = desk.row or await self._store.load(asker.owner)
+            row = account_quota.row = account_quota.row or await self._store.load(
+                asker.owner
+            )
             if asker.posts_with(call) and (resting := _rest_of(row, now)):
                 return resting
             wish = self._wish(row.quota, asker, call, now)
             quota = row.quota.take(wish, self._limits, now, window=self._window)
             if quota is None:
-                return await self._refuse(desk, asker, call, row, now)
+                return await self._refuse(account_quota, asker, call, row, now)
             version = await self._write(asker.owner, quota, seen=row, now=now)
             if version is not None:
-                desk.row = replace(row, version=version, quota=quota)
-                desk.keep(wish, call, now)
+                account_quota.row = replace(row, version=version, quota=quota)
+                account_quota.keep(wish, call, now)
                 return wish[call].send_by(now)
-            desk.row = None  # another worker was faster
+            account_quota.row = None  # another worker was faster
 
     async def _write(
         self, owner: Owner, quota: Quota, *, seen: QuotaRow, now: datetime
@@ -174,7 +180,7 @@ class Pacer:
         return seen.version + 1 if written else None
 
     async def _take_unseen(
-        self, desk: Desk, asker: Asker, call: QuotaCall, now: datetime
+        self, account_quota: AccountQuota, asker: Asker, call: QuotaCall, now: datetime
     ) -> datetime | None:
         """Bet that the account is idle, as most are when their post is due."""
         wish = self._wish(IDLE, asker, call, now)
@@ -184,8 +190,8 @@ class Pacer:
         version = await self._store.take_idle(asker.owner, quota, now=now)
         if version is None:
             return None
-        desk.row = QuotaRow(version, quota)
-        desk.keep(wish, call, now)
+        account_quota.row = QuotaRow(version, quota)
+        account_quota.keep(wish, call, now)
         return wish[call].send_by(now)
 
     def _wish(self, quota: Quota, asker: Asker, call: QuotaCall, now: datetime) -> Wish:
@@ -202,13 +208,18 @@ class Pacer:
         return wish
 
     async def _refuse(
-        self, desk: Desk, asker: Asker, call: QuotaCall, row: QuotaRow, now: datetime
+        self,
+        account_quota: AccountQuota,
+        asker: Asker,
+        call: QuotaCall,
+        row: QuotaRow,
+        now: datetime,
     ) -> PutOff:
         first = row.quota.free_at(call, self._limits, now)
         if call is not QuotaCall.INIT:
             return PutOff(until=first, waiting_for=WaitingFor.QUOTA)
         limit = self._limits[call]
-        if desk.line is None or desk.line.first <= now:
+        if account_quota.line is None or account_quota.line.first <= now:
             lined = await self._store.line_up(
                 asker.project_id,
                 asker.platform,
@@ -217,12 +228,14 @@ class Pacer:
                 now=now,
                 window=self._window,
             )
-            desk.line = Line(first, lined.ahead, crowd_until=lined.crowd_until)
-        position = desk.line.stand(waited=asker.waited)
-        turn = slot(desk.line.first, position, limit, window=self._window)
+            account_quota.line = TurnQueue(
+                first, lined.preflights, crowd_until=lined.crowd_until
+            )
+        position = account_quota.line.stand(waited=asker.waited)
+        turn = slot(account_quota.line.first, position, limit, window=self._window)
         return PutOff(until=turn, waiting_for=WaitingFor.QUOTA)
 
-    async def _put_off_crowd(self, line: Line, asker: Asker) -> None:
+    async def _put_off_crowd(self, line: TurnQueue, asker: Asker) -> None:
         """Put off all whose turn is not near; whoever is at the desk need not wait."""
         if line.crowd_until is None:
             return
@@ -244,18 +257,20 @@ class Pacer:
     def _knows_app(self, now: datetime) -> bool:
         return self._app_seen is not None and now - self._app_seen < APP_REST_SEEN
 
-    def _desk(self, owner: Owner) -> Desk:
-        if (desk := self._desks.get(owner)) is not None:
-            return desk
-        if len(self._desks) >= self._prune_at:
+    def _account_quota(self, owner: Owner) -> AccountQuota:
+        if (account_quota := self._account_quotas.get(owner)) is not None:
+            return account_quota
+        if len(self._account_quotas) >= self._prune_at:
             now = self._clock.now()
-            self._desks = {
-                each: kept for each, kept in self._desks.items() if kept.busy(now)
+            self._account_quotas = {
+                each: kept
+                for each, kept in self._account_quotas.items()
+                if kept.busy(now)
             }
             # So many are busy: to look them over for each new one would be quadratic.
-            self._prune_at = max(_PRUNE_AT, 2 * len(self._desks))
-        desk = self._desks[owner] = Desk()
-        return desk
+            self._prune_at = max(_PRUNE_AT, 2 * len(self._account_quotas))
+        account_quota = self._account_quotas[owner] = AccountQuota()
+        return account_quota
 
 
 def _rest_of(row: QuotaRow, now: datetime) -> PutOff | None:

@@ -11,18 +11,18 @@ from weakref import WeakSet
 
 import structlog
 
+from app.domain.concurrency import first
 from app.domain.errors import StoreUnavailable
 from app.domain.job import Job
 from app.domain.lifecycle import decide
 from app.domain.outcome import Abandoned
 from app.domain.transition import Transition
-from app.domain.waiting import first
 from app.metrics import Metrics
-from app.runner.chores import Chores, Hint
-from app.runner.crew import Crew, Rules
-from app.runner.live import Tools
-from app.runner.report import Tally, TickReport
-from app.runner.watch import Books
+from app.runner.attempts.attempt_pool import AttemptPolicy, AttemptPool
+from app.runner.attempts.live_effects import Dependencies
+from app.runner.attempts.recorder import Recorder
+from app.runner.background.background_jobs import BackgroundJobs, Hint
+from app.runner.tick_report import Tally, TickReport
 from app.tracing import Tracing, Untraced
 
 log = structlog.get_logger(__name__)
@@ -59,23 +59,23 @@ class Runner:
 
     def __init__(
         self,
-        tools: Tools,
-        rules: Rules,
+        deps: Dependencies,
+        rules: AttemptPolicy,
         capacity: Capacity,
-        chores: Chores,
+        background_jobs: BackgroundJobs,
         *,
         metrics: Metrics | None = None,
         tracing: Tracing | None = None,
     ) -> None:
         self._metrics = metrics or Metrics()
         self._tracing = tracing or Untraced()
-        self._tools = tools
-        self._chores = chores
+        self._deps = deps
+        self._background_jobs = background_jobs
         self._rules = rules
         self._capacity = capacity
         self._awake = asyncio.Event()
         self.running: bool | None = None  # None: only ticks, or nothing yet
-        self._crews: WeakSet[Crew] = WeakSet()  # ticks may overlap
+        self._pools: WeakSet[AttemptPool] = WeakSet()  # ticks may overlap
         self._metrics.posts.count_running(self._running)
 
     def wake(self) -> None:
@@ -84,12 +84,12 @@ class Runner:
 
     def look_again(self) -> None:
         """Say that TikTok may have news of jobs, over or not; only a hint."""
-        self._chores.hurry(Hint.TIKTOK)
+        self._background_jobs.hurry(Hint.TIKTOK)
         self.wake()
 
     def tell(self) -> None:
         """Say that a frontend may have to be told of something; only a hint."""
-        self._chores.hurry(Hint.OUTBOX)
+        self._background_jobs.hurry(Hint.OUTBOX)
 
     async def tick(
         self, *, budget: float, stop: asyncio.Event | None = None
@@ -100,7 +100,7 @@ class Runner:
         """
         began = self._now()
         time = _Time(began, began + timedelta(seconds=_working_seconds(budget)))
-        tally, crew = self._crew()
+        tally, pool = self._pool()
         stop = stop or asyncio.Event()
 
         def seconds_left() -> float:
@@ -110,9 +110,9 @@ class Runner:
             spare = (time.until - self._now()).total_seconds()
             return 0.0 if stop.is_set() else spare
 
-        async with _stopping(crew, stop), self._chores.once(for_chores):
-            await self._work_through(crew, tally, time, stop)
-            await crew.drain(seconds_left())
+        async with _stopping(pool, stop), self._background_jobs.once(for_chores):
+            await self._work_through(pool, tally, time, stop)
+            await pool.drain(seconds_left())
         return tally.report(self._now() - began)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -120,13 +120,13 @@ class Runner:
 
         Outlives a database that goes away, and its own mistakes.
         """
-        tally, crew = self._crew()
-        async with _stopping(crew, stop), self._chores.going(), self._noted():
+        tally, pool = self._pool()
+        async with _stopping(pool, stop), self._background_jobs.going(), self._noted():
             may_be_due = True
             while not stop.is_set():
                 try:
-                    if not may_be_due or not await self._fill(crew, tally):
-                        may_be_due = await self._rest(crew, stop)
+                    if not may_be_due or not await self._fill(pool, tally):
+                        may_be_due = await self._rest(pool, stop)
                 except StoreUnavailable as error:
                     log.warning("no claim; trying again", reason=str(error))
                     await self._pause(OUTAGE_SECONDS, stop)
@@ -135,29 +135,31 @@ class Runner:
                     await self._pause(OUTAGE_SECONDS, stop)
 
     async def _work_through(
-        self, crew: Crew, tally: Tally, time: _Time, stop: asyncio.Event
+        self, pool: AttemptPool, tally: Tally, time: _Time, stop: asyncio.Event
     ) -> None:
         """Claim and run until nothing is left, or no time to begin anything."""
         while self._now() < time.until and not stop.is_set():
             try:
-                began = await self._fill(crew, tally, time)
+                began = await self._fill(pool, tally, time)
             except StoreUnavailable as error:
                 if not tally.claimed:
                     raise
                 log.warning("nothing more is claimed", reason=str(error))
                 return  # what was begun has the rest of the time to end
-            if not began and not len(crew):
+            if not began and not len(pool):
                 return
-            if not began or not self._free(crew):
+            if not began or not self._free(pool):
                 left = (time.until - self._now()).total_seconds()
-                await first(crew.one_ended(), self._tools.clock.sleep(left))
+                await first(pool.one_ended(), self._deps.clock.sleep(left))
 
-    async def _fill(self, crew: Crew, tally: Tally, time: _Time | None = None) -> bool:
+    async def _fill(
+        self, pool: AttemptPool, tally: Tally, time: _Time | None = None
+    ) -> bool:
         """Claim for the free slots; False if nothing was due or may be begun now."""
-        limit = min(self._capacity.batch, self._free(crew))
+        limit = min(self._capacity.batch, self._free(pool))
         now = self._now()
         # A claim now would take the job from our own attempt, and what it knows.
-        if not limit or crew.overdue(now):
+        if not limit or pool.overdue(now):
             return False
         ended: dict[str, Transition] = {}  # by job: a claim may be tried twice
 
@@ -165,7 +167,7 @@ class Runner:
             ended[job.id] = self._take_over(job, worker, now)
             return ended[job.id]
 
-        claimed = await self._tools.claims.claim_due(
+        claimed = await self._deps.claims.claim_due(
             now=now,
             # What a tick's own attempts put off is for the next tick.
             due_by=time.began if time else None,
@@ -178,7 +180,7 @@ class Runner:
         if claimed.failed:
             self.tell()
         for job in claimed.jobs:
-            crew.start(job, until=time.until if time else None)
+            pool.start(job, until=time.until if time else None)
         return bool(claimed.jobs or claimed.failed)
 
     def _take_over(self, job: Job, worker: str, now: datetime) -> Transition:
@@ -191,23 +193,23 @@ class Runner:
             random=self._rules.random,
         )
 
-    async def _rest(self, crew: Crew, stop: asyncio.Event) -> bool:
+    async def _rest(self, pool: AttemptPool, stop: asyncio.Event) -> bool:
         """Wait for a free slot, a hint, or the next job to fall due.
 
         False if none of these came in time: to look once more costs an idle worker
         one statement that only reads.
         """
-        if not self._free(crew):
-            await first(crew.one_ended(), stop.wait())
+        if not self._free(pool):
+            await first(pool.one_ended(), stop.wait())
             return True
-        if crew.overdue(self._now()):
-            await first(crew.one_ended(), self._pause(OUTAGE_SECONDS, stop))
+        if pool.overdue(self._now()):
+            await first(pool.one_ended(), self._pause(OUTAGE_SECONDS, stop))
             return True
         self._awake.clear()
-        due = await self._tools.claims.next_due()
+        due = await self._deps.claims.next_due()
         seconds = self._seconds_until(due)
         if seconds > 0:
-            pause = self._tools.clock.sleep(min(seconds, LONGEST_IDLE_SECONDS))
+            pause = self._deps.clock.sleep(min(seconds, LONGEST_IDLE_SECONDS))
             await first(self._awake.wait(), stop.wait(), pause)
         return seconds <= LONGEST_IDLE_SECONDS or self._awake.is_set()
 
@@ -215,7 +217,7 @@ class Runner:
         return math.inf if due is None else (due - self._now()).total_seconds()
 
     async def _pause(self, seconds: float, stop: asyncio.Event) -> None:
-        await first(stop.wait(), self._tools.clock.sleep(seconds))
+        await first(stop.wait(), self._deps.clock.sleep(seconds))
 
     @asynccontextmanager
     async def _noted(self) -> AsyncIterator[None]:
@@ -226,21 +228,21 @@ class Runner:
         finally:
             self.running = False
 
-    def _crew(self) -> tuple[Tally, Crew]:
+    def _pool(self) -> tuple[Tally, AttemptPool]:
         tally = Tally()
-        books = Books(tally, self._metrics, self._tracing, on_news=self.tell)
-        crew = Crew(self._tools, self._rules, watch=books)
-        self._crews.add(crew)
-        return tally, crew
+        recorder = Recorder(tally, self._metrics, self._tracing, on_news=self.tell)
+        pool = AttemptPool(self._deps, self._rules, watch=recorder)
+        self._pools.add(pool)
+        return tally, pool
 
     def _running(self) -> int:
-        return sum(map(len, self._crews))
+        return sum(map(len, self._pools))
 
-    def _free(self, crew: Crew) -> int:
-        return self._capacity.in_flight - len(crew)
+    def _free(self, pool: AttemptPool) -> int:
+        return self._capacity.in_flight - len(pool)
 
     def _now(self) -> datetime:
-        return self._tools.clock.now()
+        return self._deps.clock.now()
 
 
 def _working_seconds(budget: float) -> float:
@@ -248,17 +250,17 @@ def _working_seconds(budget: float) -> float:
 
 
 @asynccontextmanager
-async def _stopping(crew: Crew, stop: asyncio.Event) -> AsyncIterator[None]:
+async def _stopping(pool: AttemptPool, stop: asyncio.Event) -> AsyncIterator[None]:
     """Pass a stop on to the crew at once, and leave no attempt behind."""
 
     async def pass_on() -> None:
         await stop.wait()
-        crew.stop()
+        pool.stop()
 
     watcher = asyncio.create_task(pass_on())
     try:
         yield
     finally:
         watcher.cancel()
-        crew.stop()
-        await crew.drain()
+        pool.stop()
+        await pool.drain()

@@ -22,7 +22,7 @@ from app.grants.grants import NOT_CONNECTED, Access, Grants
 from app.pacing.creators import CreatorCache, ask_for_no_post
 from app.pacing.pacer import Pacer
 from app.service.scope import check_scope
-from app.store.accounts import AccountStore
+from app.store.accounts.account_store import AccountStore
 from app.tiktok import TOKEN_REFUSED, CreatorInfo, TikTok
 
 __all__ = ["AccountService", "CreatorInfo", "GivenAccount"]

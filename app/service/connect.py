@@ -26,8 +26,8 @@ from app.domain.job import ErrorClass
 from app.domain.outcome import Fault
 from app.domain.redirect import problem_with_redirect
 from app.service.scope import check_scope
-from app.store.accounts import AccountStore
-from app.store.oauth_states import OAuthStateStore, PendingConnect
+from app.store.accounts.account_store import AccountStore
+from app.store.accounts.oauth_states import OAuthStateStore, PendingConnect
 from app.tiktok import TikTok, TokenGrant, UserInfo, authorize_url, code_challenge
 
 STATE_LIVES: Final = timedelta(minutes=10)

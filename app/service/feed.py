@@ -14,18 +14,31 @@ from typing import Final
 import structlog
 
 from app.domain.clock import Clock
+from app.domain.concurrency import first
 from app.domain.errors import (
     FieldError,
     InvalidInput,
     StoreUnavailable,
     TooManyListeners,
 )
-from app.domain.waiting import first
-from app.service.listener import Changed, Listener, Ready, Resync, Told
+from app.service.listener import (
+    JobChanged,
+    Listener,
+    Resync,
+    StreamMessage,
+    StreamReady,
+)
 from app.service.scope import check_scope
-from app.store.changes import Change, ChangeStore
+from app.store.jobs.changes import Change, ChangeStore
 
-__all__ = ["Changed", "JobFeed", "Listener", "Ready", "Resync", "Told"]
+__all__ = [
+    "JobChanged",
+    "JobFeed",
+    "Listener",
+    "Resync",
+    "StreamMessage",
+    "StreamReady",
+]
 
 log = structlog.get_logger(__name__)
 

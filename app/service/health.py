@@ -9,9 +9,9 @@ from typing import Final
 
 from app.domain.clock import Clock
 from app.domain.errors import StoreUnavailable
-from app.service.readiness import PATIENCE_SECONDS, Readiness, readiness
-from app.store.engine import Database
-from app.store.health import HealthStore
+from app.service.readiness import PATIENCE_SECONDS, DatabaseState, readiness
+from app.store.db.engine import Database
+from app.store.db.health import HealthStore
 
 CLOCKS_MAY_DIFFER: Final = timedelta(seconds=5)
 """Beyond that a worker may take a job for abandoned that another one still has."""
@@ -45,7 +45,7 @@ class Checks:
 class Health:
     """The verdict, and what it was made of; only the database decides."""
 
-    readiness: Readiness
+    readiness: DatabaseState
     checks: Checks
 
 
@@ -70,7 +70,7 @@ class HealthService:
         """Look at everything, in seconds at most."""
         found = await readiness(self._database)
         keys = clock = Check.UNKNOWN
-        if found is Readiness.READY:
+        if found is DatabaseState.READY:
             keys, clock = await self._vitals()
         checks = Checks(
             database=_database(found),
@@ -100,16 +100,16 @@ class HealthService:
         return Check.OK if runs else Check.STOPPED
 
 
-def _database(found: Readiness) -> Check:
-    gone = found is Readiness.DATABASE_UNAVAILABLE
+def _database(found: DatabaseState) -> Check:
+    gone = found is DatabaseState.DATABASE_UNAVAILABLE
     return Check.UNAVAILABLE if gone else Check.OK
 
 
-def _migrations(found: Readiness) -> Check:
+def _migrations(found: DatabaseState) -> Check:
     match found:
-        case Readiness.READY:
+        case DatabaseState.READY:
             return Check.OK
-        case Readiness.DATABASE_NOT_MIGRATED:
+        case DatabaseState.DATABASE_NOT_MIGRATED:
             return Check.NOT_MIGRATED
-        case Readiness.DATABASE_UNAVAILABLE:
+        case DatabaseState.DATABASE_UNAVAILABLE:
             return Check.UNKNOWN

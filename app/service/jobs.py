@@ -16,8 +16,8 @@ from app.domain.post import problems_of
 from app.metrics import Metrics
 from app.service.cursor import decode_cursor, encode_cursor
 from app.service.scope import check_scope
-from app.store.jobs import JobFilter, JobStore
-from app.store.restarts import Failures, Restarted
+from app.store.jobs.bulk_retry import RetryFilter, RetryPage
+from app.store.jobs.job_store import JobFilter, JobStore
 
 __all__ = ["JobFilter", "JobPage", "JobService"]
 
@@ -139,7 +139,7 @@ class JobService:
         *,
         include_overdue: bool,
         scope: str | None,
-    ) -> Restarted:
+    ) -> RetryPage:
         """Start again what failed for one reason, and may without taking a risk.
 
         What should have gone live more than a day ago starts only if that is asked
@@ -147,7 +147,7 @@ class JobService:
         """
         check_scope(project_id, scope)
         now = self._clock.now()
-        which = Failures(
+        which = RetryFilter(
             project_id=project_id,
             reason=reason,
             scheduled_from=None if include_overdue else now - OVERDUE,

@@ -10,7 +10,7 @@ from app.domain.api_key import ApiKey
 from app.domain.clock import Clock
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.naming import MAX_NAME_LENGTH, problem_with_name
-from app.store.keys import KeyStore
+from app.store.api_keys import KeyStore
 
 PREFIX: Final = "tts_"
 """What every secret starts with, so that a leaked one can be recognised."""

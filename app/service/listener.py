@@ -15,7 +15,7 @@ _MARK: Final = ""  # sorts among the jobs' ids, and is none
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class StreamReady:
     """All up to a time has been told; from here on it is live."""
 
     at: datetime
@@ -23,7 +23,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class JobChanged:
     """A job as it stands."""
 
     at: datetime
@@ -37,7 +37,7 @@ class Resync:
     at: datetime
 
 
-Told = Ready | Changed | Resync
+StreamMessage = StreamReady | JobChanged | Resync
 
 
 class Listener:
@@ -54,7 +54,7 @@ class Listener:
         self.since = since  # None: from now on
         self.until = until  # when it has to come anew
         self.greeted = False
-        self._pending: dict[str, Told] = {}
+        self._pending: dict[str, StreamMessage] = {}
         self._news = asyncio.Event()
         self._ended = False
 
@@ -62,7 +62,7 @@ class Listener:
         """Give everything until the end."""
         return self
 
-    async def __anext__(self) -> Told:
+    async def __anext__(self) -> StreamMessage:
         """Wait for the next thing to tell."""
         while not self._pending:
             if self._ended:
@@ -76,7 +76,7 @@ class Listener:
         for job in jobs:
             self._pending.pop(job.id, None)
             # A worker's clock may be fast, and nobody may resume in the future.
-            self._pending[job.id] = Changed(min(job.updated_at, now), job)
+            self._pending[job.id] = JobChanged(min(job.updated_at, now), job)
         if len(self._pending) > MAX_PENDING:
             self.resync(now=now)
         self._news.set()
@@ -84,7 +84,7 @@ class Listener:
     def greet(self, *, now: datetime, resumed: bool) -> None:
         """Say that from here on everything is told."""
         self.greeted = True
-        self._pending[_MARK] = Ready(now, resumed)
+        self._pending[_MARK] = StreamReady(now, resumed)
         self._news.set()
 
     def resync(self, *, now: datetime) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from app.domain.clock import Clock
 from app.domain.errors import AssetUnavailable, NotFound
 from app.outbound import Outbound, OutboundError
-from app.store.media import MediaStore
+from app.store.jobs.media_links import MediaStore
 
 if TYPE_CHECKING:
     from app.outbound.exchange import Response

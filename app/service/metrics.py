@@ -5,7 +5,7 @@ from prometheus_client import generate_latest
 from app.domain.clock import Clock
 from app.domain.errors import StoreUnavailable
 from app.metrics import Metrics
-from app.store.backlog import BacklogStore
+from app.store.jobs.backlog import BacklogStore
 
 
 class MetricsService:

@@ -5,14 +5,14 @@ from enum import StrEnum
 from typing import Final
 
 from app.domain.errors import StoreUnavailable
-from app.store.engine import Database
-from app.store.revision import is_migrated
+from app.store.db.engine import Database
+from app.store.db.revision import is_migrated
 
 PATIENCE_SECONDS: Final = 3.0
 """The longest that a health check waits for the database."""
 
 
-class Readiness(StrEnum):
+class DatabaseState(StrEnum):
     """What stands between the service and its work."""
 
     READY = "ready"
@@ -22,11 +22,11 @@ class Readiness(StrEnum):
 
 async def readiness(
     database: Database, *, patience: float = PATIENCE_SECONDS
-) -> Readiness:
+) -> DatabaseState:
     """Look at the database."""
     try:
         async with asyncio.timeout(patience):
             migrated = await is_migrated(database)
     except (StoreUnavailable, TimeoutError):
-        return Readiness.DATABASE_UNAVAILABLE
-    return Readiness.READY if migrated else Readiness.DATABASE_NOT_MIGRATED
+        return DatabaseState.DATABASE_UNAVAILABLE
+    return DatabaseState.READY if migrated else DatabaseState.DATABASE_NOT_MIGRATED

@@ -10,8 +10,8 @@ import structlog
 from app.domain.clock import Clock
 from app.domain.tiktok_event import EventKind, TikTokEvent
 from app.metrics import Metrics, Prevented
-from app.store.tiktok_events import Heard, TikTokEventStore
-from app.tiktok.webhook import read_event, signed_at
+from app.store.jobs.tiktok_events import HintResult, TikTokEventStore
+from app.tiktok.signed_events import read_event, signed_at
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +90,7 @@ class TikTokEventService:
             self._on_hint()
 
 
-def _report(event: TikTokEvent, heard: Heard, *, stale: bool) -> None:
+def _report(event: TikTokEvent, heard: HintResult, *, stale: bool) -> None:
     about = log.bind(
         tiktok_event=event.name,
         publish_id=event.publish_id,

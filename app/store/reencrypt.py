@@ -8,13 +8,13 @@ from sqlalchemy import Column, Table, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import TokenUnreadable
-from app.store.account_rows import AccountRows
-from app.store.engine import Database
-from app.store.rows import Row
-from app.store.tables import accounts
-from app.store.vault import Vault
-from app.store.webhook_rows import EndpointRows
-from app.store.webhook_tables import webhook_endpoints
+from app.store.accounts.rows import AccountRows
+from app.store.db.engine import Database
+from app.store.db.tables import accounts
+from app.store.db.vault import Vault
+from app.store.jobs.rows import Row
+from app.store.webhooks.rows import EndpointRows
+from app.store.webhooks.tables import webhook_endpoints
 
 _PAGE: Final = 200  # rows whose locks one transaction holds
 

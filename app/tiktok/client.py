@@ -24,7 +24,7 @@ from app.tiktok.values import (
 from app.tiktok.wire import Answer, Request
 
 if TYPE_CHECKING:
-    from app.tiktok.http import Http, Session
+    from app.tiktok.transport.session import Http, Session
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class TikTok:
         """Import what the first call needs, if that is still to be done."""
         if self._http is None:
             # httpx takes 30 ms to import, and many a process never calls TikTok.
-            from app.tiktok.http import Http
+            from app.tiktok.transport.session import Http
 
             self._http = Http()
         return self._http

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from app.store.types import Json, UtcDateTime
+from app.store.db.types import Json, UtcDateTime
 
 GUARDING_POST_NOW = sa.text(
     "post_now AND status <> 'posted'"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from app.store.types import Json, UtcDateTime
+from app.store.db.types import Json, UtcDateTime
 
 LOOKED_AT = sa.text("readiness_at IS NOT NULL AND status = 'scheduled'")
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from app.store.types import UtcDateTime
+from app.store.db.types import UtcDateTime
 
 revision = "0004"
 down_revision = "0003"

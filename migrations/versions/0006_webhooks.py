@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from app.store.types import Json, UtcDateTime
+from app.store.db.types import Json, UtcDateTime
 
 PENDING = sa.text("next_attempt_at IS NOT NULL")
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from app.api.services import Services
 from app.main import create_app
 from app.settings import RunnerMode, Settings
-from app.store.engine import Database
+from app.store.db.engine import Database
 from tests.support.factories import NOW
 
 CRON_SECRET: Final = "s3cret-of-the-cron-trigger"

@@ -81,8 +81,8 @@ async def test_a_key_revoked_here_is_worthless_at_once(api: Api) -> None:
 
 async def revoke_elsewhere(database_url: str, key: ApiKey) -> None:
     """Revoke a key as another process would."""
-    from app.store.engine import Database
-    from app.store.keys import KeyStore
+    from app.store.api_keys import KeyStore
+    from app.store.db.engine import Database
     from tests.support.factories import NOW
 
     database = Database(database_url)

@@ -11,8 +11,8 @@ import pytest
 from app.domain.edit import JobChange
 from app.domain.job import ErrorClass, FailureReason, JobStatus
 from app.domain.outcome import Fault, Transient
-from app.store.claims import ClaimStore
-from app.store.engine import Database
+from app.store.db.engine import Database
+from app.store.jobs.claims import ClaimStore
 from tests.api.serving import Api
 from tests.store.claiming import claim_one, decided
 from tests.support.factories import (

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from app.main import create_app
-from app.store.engine import Database
-from app.store.migrate import upgrade
+from app.store.db.engine import Database
+from app.store.db.migrate import upgrade
 from tests.api.serving import Api, client_of, serving, settings_of
 from tests.support.postgres import PostgresServer
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from app.domain.readiness import UNREACHABLE, Readiness
-from app.store.rows import readiness_to_json
+from app.store.jobs.rows import readiness_to_json
 from tests.api.serving import Api
 from tests.support.factories import NOW, store_job
 

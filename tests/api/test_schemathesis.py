@@ -22,8 +22,8 @@ from app.domain.clock import SystemClock
 from app.main import create_app
 from app.sandbox.server import running_sandbox
 from app.service.keys import KeyService
-from app.store.engine import Database
-from app.store.keys import KeyStore
+from app.store.api_keys import KeyStore
+from app.store.db.engine import Database
 from tests.api.serving import CRON_SECRET, settings_of
 from tests.support.databases import SqliteDatabases
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.api.webhook_bodies import body_of
-from app.domain.events import EventType, Probe, Told
+from app.domain.events import EventPayload, EventType, Probe
 from tests.api.serving import Api
 from tests.domain.jobs import NOW, a_job
 
@@ -40,7 +40,7 @@ async def test_every_event_is_described(edge: Api) -> None:
     [(EventType.JOB_POSTED, a_job()), (EventType.TEST, Probe("proj_1"))],
 )
 async def test_what_is_sent_is_what_is_described(
-    edge: Api, kind: EventType, told: Told
+    edge: Api, kind: EventType, told: EventPayload
 ) -> None:
     """Field by field, as the API's own answers."""
     document = edge.app.openapi()

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.webhook import DisabledReason, secret_text
-from app.store.deliveries import DeliveryStore
+from app.domain.webhook_endpoint import DisabledReason, secret_text
+from app.store.webhooks.deliveries import DeliveryStore
 from tests.api.serving import Api, serving
 from tests.support.accounts import VAULT
 from tests.support.outbox import happen, told

@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.events import EventType, events_of, puts_at_risk
 from app.domain.job import Delivery, FailureReason, Job, JobStatus
-from app.domain.readiness import REFUSED, UNREACHABLE, Problem, Readiness
+from app.domain.readiness import REFUSED, UNREACHABLE, Readiness, ReadinessProblem
 from app.domain.transition import (
     Transition,
     confirmed_late,
@@ -64,7 +64,10 @@ def test_a_late_word_is_news_if_it_changes_the_verdict(
     ],
 )
 def test_a_look_ahead_is_news_if_it_finds_something_new(
-    before: tuple[Problem, ...] | None, found: tuple[Problem, ...], *, news: bool
+    before: tuple[ReadinessProblem, ...] | None,
+    found: tuple[ReadinessProblem, ...],
+    *,
+    news: bool,
 ) -> None:
     """What was told once is not told again, and what got better neither."""
     last = None if before is None else Readiness(NOW, before)

@@ -18,10 +18,10 @@ from hypothesis.stateful import (
 )
 
 from app.domain.backoff import RetryPolicy, UnconfirmedInit
+from app.domain.corrections import FailedForGood, NoWord, Truth, decide_late
 from app.domain.edit import check_deletable, check_retryable
 from app.domain.errors import Conflict
 from app.domain.job import Job, JobStatus, WaitingFor
-from app.domain.late import FailedForGood, NoWord, Truth, decide_late
 from app.domain.outcome import (
     Abandoned,
     HandedOn,

@@ -16,11 +16,11 @@ from app.domain.readiness import (
     REDIRECTS,
     TOO_LARGE,
     UNREACHABLE,
-    Problem,
     Readiness,
+    ReadinessProblem,
     asset_problem,
-    first_look,
-    next_look,
+    first_preflight,
+    next_preflight,
 )
 from app.domain.readiness_account import (
     NOT_CONNECTED,
@@ -56,14 +56,14 @@ def test_only_looks_that_are_still_to_come_are_made(
     """The earliest of them is next; who is scheduled too late for one has none."""
     at = NOW + timedelta(minutes=minutes)
     look = None if look_in is None else NOW + timedelta(minutes=look_in)
-    assert next_look(at, now=NOW, ahead=AHEAD) == look
-    assert next_look(at, now=NOW, ahead=()) is None
+    assert next_preflight(at, now=NOW, preflights=AHEAD) == look
+    assert next_preflight(at, now=NOW, preflights=()) is None
 
 
 def test_a_moved_job_is_looked_at_anew() -> None:
     """What was found is dropped, and the looks count from the new time."""
     at = NOW + timedelta(minutes=90)
-    moved = edited(waiting(5), JobChange(scheduled_for=at), now=NOW, ahead=AHEAD)
+    moved = edited(waiting(5), JobChange(scheduled_for=at), now=NOW, preflights=AHEAD)
     assert (moved.readiness, moved.readiness_at) == (None, at - AHEAD[0])
 
 
@@ -74,15 +74,15 @@ def test_a_late_plan_is_looked_at_at_once(minutes: int, look_in: int | None) -> 
     """Who schedules for in five minutes hears of a problem while it can be mended."""
     at = NOW + timedelta(minutes=minutes)
     look = None if look_in is None else NOW + timedelta(minutes=look_in)
-    assert first_look(at, now=NOW, ahead=AHEAD) == look
-    assert first_look(at, now=NOW, ahead=()) is None
+    assert first_preflight(at, now=NOW, preflights=AHEAD) == look
+    assert first_preflight(at, now=NOW, preflights=()) is None
 
 
 def test_post_now_is_not_looked_at() -> None:
     """There is no time ahead of it."""
     change = JobChange(scheduled_for=None)
     job = waiting(90, readiness_at=NOW + timedelta(minutes=30))
-    now = edited(job, change, now=NOW, ahead=AHEAD)
+    now = edited(job, change, now=NOW, preflights=AHEAD)
     assert (now.readiness, now.readiness_at) == (None, None)
 
 
@@ -99,7 +99,7 @@ def test_what_was_put_right_is_looked_at_at_once(
     change: JobChange, minutes: int, look_in: int
 ) -> None:
     """Once a look has been due; before, the first one is early enough."""
-    after = edited(waiting(minutes), change, now=NOW, ahead=AHEAD)
+    after = edited(waiting(minutes), change, now=NOW, preflights=AHEAD)
     look = NOW + timedelta(minutes=look_in)
     assert (after.readiness, after.readiness_at) == (None, look)
 
@@ -107,7 +107,7 @@ def test_what_was_put_right_is_looked_at_at_once(
 def test_more_attempts_change_nothing_about_a_look() -> None:
     """What was found still holds."""
     job = waiting(30, readiness_at=NOW + timedelta(minutes=20))
-    after = edited(job, JobChange(max_attempts=9), now=NOW, ahead=AHEAD)
+    after = edited(job, JobChange(max_attempts=9), now=NOW, preflights=AHEAD)
     assert (after.readiness, after.readiness_at) == (FOUND, job.readiness_at)
 
 
@@ -116,7 +116,7 @@ def test_a_job_between_its_attempts_is_not_looked_at() -> None:
     job = waiting(30, readiness_at=NOW)
     at = NOW + timedelta(minutes=90)
     retrying = replace(job, status=JobStatus.RETRYING)
-    after = edited(retrying, JobChange(scheduled_for=at), now=NOW, ahead=AHEAD)
+    after = edited(retrying, JobChange(scheduled_for=at), now=NOW, preflights=AHEAD)
     assert after.readiness_at is None
 
 
@@ -152,7 +152,7 @@ def test_a_job_between_its_attempts_is_not_looked_at() -> None:
     ],
 )
 def test_what_a_videos_address_answers_is_judged_as_tiktok_would(
-    status: int, headers: dict[str, str], problem: Problem | None
+    status: int, headers: dict[str, str], problem: ReadinessProblem | None
 ) -> None:
     """No redirect, a video as far as it says, and not too large."""
     assert asset_problem(status, headers) == problem
@@ -169,7 +169,7 @@ def test_what_a_videos_address_answers_is_judged_as_tiktok_would(
     ],
 )
 def test_a_grant_that_gives_no_token_is_a_problem(
-    error_class: ErrorClass, code: str, problem: Problem
+    error_class: ErrorClass, code: str, problem: ReadinessProblem
 ) -> None:
     """And it says whether the person has to do something."""
     fault = Fault(error_class=error_class, code=code, message="")
@@ -187,7 +187,7 @@ def test_a_grant_that_gives_no_token_is_a_problem(
     ],
 )
 def test_each_way_to_post_needs_its_own_permission(
-    mode: PostMode, scopes: tuple[str, ...], problem: Problem | None
+    mode: PostMode, scopes: tuple[str, ...], problem: ReadinessProblem | None
 ) -> None:
     """Where it is not known what was allowed, nothing is claimed."""
     assert scope_problem(Post(mode=mode), scopes) == problem

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.grants.grants import Grants
-from app.store.accounts import AccountStore
-from app.store.engine import Database
+from app.store.accounts.account_store import AccountStore
+from app.store.db.engine import Database
 from tests.grants.token_endpoint import TokenEndpoint
 from tests.support.accounts import NOW, VAULT
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 
 from app.grants.grants import Grants
-from app.store.accounts import AccountStore
+from app.store.accounts.account_store import AccountStore
 from tests.grants.conftest import StepClock
 from tests.grants.token_endpoint import TokenEndpoint, refused
 from tests.support.accounts import NOW, new_account, new_grant

@@ -9,9 +9,9 @@ from app.domain.account import SCOPE_REASONS, Account, AccountStatus
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.grants.grants import Access, Grants
-from app.store.accounts import AccountStore
-from app.store.engine import Database
-from app.store.vault import Vault
+from app.store.accounts.account_store import AccountStore
+from app.store.db.engine import Database
+from app.store.db.vault import Vault
 from tests.grants.conftest import StepClock
 from tests.grants.token_endpoint import Reply, TokenEndpoint, refused
 from tests.support.accounts import NAME, NOW, new_account, new_grant

@@ -11,7 +11,7 @@ from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.grants.grants import Access, Grants
 from app.sandbox.server import RunningSandbox, running_sandbox
-from app.store.accounts import AccountStore
+from app.store.accounts.account_store import AccountStore
 from app.tiktok import TikTok
 from tests.grants.conftest import StepClock
 from tests.support.accounts import NAME, new_account, new_grant

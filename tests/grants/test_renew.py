@@ -13,9 +13,9 @@ from app.domain.clock import SystemClock
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault
 from app.grants.grants import Access, Grants
-from app.store.accounts import AccountStore
-from app.store.engine import Database
-from app.store.migrate import upgrade
+from app.store.accounts.account_store import AccountStore
+from app.store.db.engine import Database
+from app.store.db.migrate import upgrade
 from tests.grants.conftest import StepClock
 from tests.grants.token_endpoint import TokenEndpoint, refused
 from tests.support.accounts import NAME, NOW, VAULT, new_account, new_grant

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import httpx
 
 from app.tiktok import TikTok
-from app.tiktok.http import Http
+from app.tiktok.transport.session import Http
 
 Reply = httpx.Response | Exception
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.events import EventType
-from app.domain.webhook import signatures
+from app.domain.webhook_endpoint import signatures
 from tests.support.receiver import SECRET
 from tests.support.repository import ROOT
 

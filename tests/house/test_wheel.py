@@ -9,7 +9,7 @@ from tests.support.repository import ROOT
 
 
 def test_an_installed_wheel_can_migrate(tmp_path: Path) -> None:
-    """Every migration of the checkout lies where app.store.migrate looks for it."""
+    """Every migration of the checkout lies where app.store.db.migrate looks for it."""
     build = [
         sys.executable,
         "-m",

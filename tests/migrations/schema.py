@@ -4,7 +4,7 @@ import re
 
 from sqlalchemy import Connection, text
 
-from app.store.engine import Database
+from app.store.db.engine import Database
 
 Schema = set[str]
 

@@ -10,11 +10,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.store import migrate
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.migrate import alembic_config, downgrade, newest_revision, upgrade
-from app.store.tables import metadata
+from app.store.db import migrate
+from app.store.db.engine import Database
+from app.store.db.migrate import alembic_config, downgrade, newest_revision, upgrade
+from app.store.db.tables import metadata
+from app.store.jobs.job_store import JobStore
 from tests.migrations.schema import Schema, schema_of
 from tests.support.factories import store_entry, store_job
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from alembic import command
 
-from app.store.migrate import alembic_config
+from app.store.db.migrate import alembic_config
 
 PROCESSES = 3
 WAIT_SECONDS = 50
@@ -16,7 +16,7 @@ WAIT_SECONDS = 50
 # Says that it is ready, and waits for the word.
 MIGRATE = """
 import sys
-from app.store.migrate import upgrade
+from app.store.db.migrate import upgrade
 print(flush=True)
 sys.stdin.readline()
 upgrade(sys.argv[1])

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, inspect, text
 
-from app.service.readiness import Readiness, readiness
-from app.store.claims import ClaimStore
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.migrate import _scripts, upgrade
-from app.store.tables import schedule_jobs
+from app.service.readiness import DatabaseState, readiness
+from app.store.db.engine import Database
+from app.store.db.migrate import _scripts, upgrade
+from app.store.db.tables import schedule_jobs
+from app.store.jobs.claims import ClaimStore
+from app.store.jobs.job_store import JobStore
 from tests.store.claiming import claim_one
 from tests.support.factories import LEASE, POSTED, SCHEDULED, job_row
 
@@ -69,8 +69,8 @@ async def test_a_later_revision_is_no_reason_to_stop(database_url: str) -> None:
     """The old version goes on while the new one is rolled out."""
     database = Database(database_url)
     for revision, expected in (
-        ("9999", Readiness.READY),
-        (FIRST, Readiness.DATABASE_NOT_MIGRATED),
+        ("9999", DatabaseState.READY),
+        (FIRST, DatabaseState.DATABASE_NOT_MIGRATED),
     ):
         async with database.write() as connection:
             await connection.execute(

@@ -7,8 +7,8 @@ from typing import Final
 
 from app.domain.quota import WINDOW, Limits, QuotaCall
 from app.pacing.pacer import Asker, Pacer
-from app.store.engine import Database
-from app.store.quotas import QuotaStore
+from app.store.accounts.quotas import QuotaStore
+from app.store.db.engine import Database
 from tests.support.factories import NOW
 
 LIMITS: Final = {QuotaCall.CREATOR_INFO: 20, QuotaCall.INIT: 6, QuotaCall.STATUS: 30}

@@ -12,7 +12,7 @@ from app.domain.quota import WINDOW
 from app.pacing.pacer import Pacer
 from app.sandbox.recording import Call
 from app.sandbox.settings import Quotas
-from app.store.quotas import QuotaStore
+from app.store.accounts.quotas import QuotaStore
 from tests.pacing.desks import CREATOR, INIT, LIMITS, STATUS, most_in_a_window
 from tests.runner.stage import Stage, Worker, utc
 
@@ -37,11 +37,11 @@ def keep_quotas(stage: Stage, *, window: timedelta = WINDOW) -> None:
 async def paced_worker(stage: Stage, *, window: timedelta = WINDOW) -> Worker:
     """Start a process that keeps TikTok's quotas in windows of this length."""
     worker = await stage.worker(**PER_MINUTE, poll_interval_seconds=0.25)
-    store = QuotaStore(worker.house.database)
+    store = QuotaStore(worker.container.database)
     pacer = Pacer(store, stage.clock, LIMITS, window=window)
     runner = worker.runner
-    tools = replace(runner._tools, pacer=pacer)
-    worker.runner = stage.runner(tools, runner._rules, runner._capacity)
+    deps = replace(runner._deps, pacer=pacer)
+    worker.runner = stage.runner(deps, runner._rules, runner._capacity)
     return worker
 
 

@@ -2,7 +2,7 @@
 
 from app.domain.quota import QuotaCall
 from app.service.accounts import AccountService
-from app.store.quotas import Owner, QuotaStore
+from app.store.accounts.quotas import Owner, QuotaStore
 from tests.pacing.desks import CREATOR, INIT, STATUS
 from tests.runner.stage import Stage
 
@@ -11,17 +11,17 @@ async def test_the_compose_page_takes_one_place(stage: Stage) -> None:
     """The posts that follow may be another process's: they take their own places."""
     worker = await stage.worker()
     await stage.connect(worker, "proj_1")
-    house = worker.house
+    container = worker.container
     service = AccountService(
-        store=house.accounts,
-        grants=house.grants,
-        tiktok=house.tiktok,
-        pacer=house.pacer,
-        creators=house.creators,
+        store=container.accounts,
+        grants=container.grants,
+        tiktok=container.tiktok,
+        pacer=container.pacer,
+        creators=container.creators,
         clock=stage.clock,
     )
     await service.creator_info("proj_1", "tiktok", scope=None)
     owner = Owner("tiktok", "user of proj_1")
-    quota = (await QuotaStore(house.database).load(owner)).quota
+    quota = (await QuotaStore(container.database).load(owner)).quota
     taken = {call: quota.taken(call, stage.clock.now()) for call in QuotaCall}
     assert taken == {CREATOR: 1, INIT: 0, STATUS: 0}

@@ -6,8 +6,8 @@ import pytest
 
 from app.domain.outcome import PutOff
 from app.pacing import pacer as module
-from app.pacing.desk import Desk
-from app.store.engine import Database
+from app.pacing.account_quota import AccountQuota
+from app.store.db.engine import Database
 from tests.pacing.desks import CREATOR, HandClock, asker, pacer
 
 KEPT = 4
@@ -19,14 +19,14 @@ async def test_who_is_new_does_not_look_over_all_who_are_busy(
 ) -> None:
     """Making room costs each account a few looks, however many are in flight."""
     monkeypatch.setattr(module, "_PRUNE_AT", KEPT)
-    looks, busy = 0, Desk.busy
+    looks, busy = 0, AccountQuota.busy
 
-    def counted(desk: Desk, now: datetime) -> bool:
+    def counted(account_quota: AccountQuota, now: datetime) -> bool:
         nonlocal looks
         looks += 1
-        return busy(desk, now)
+        return busy(account_quota, now)
 
-    monkeypatch.setattr(Desk, "busy", counted)
+    monkeypatch.setattr(AccountQuota, "busy", counted)
     one = pacer(database, clock)
     for number in range(ACCOUNTS):
         assert not isinstance(await one.turn(asker(str(number)), CREATOR), PutOff)

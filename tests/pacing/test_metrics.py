@@ -5,8 +5,8 @@ from datetime import timedelta
 from app.domain.job import WaitingFor
 from app.metrics import Metrics
 from app.pacing.pacer import Pacer
-from app.store.engine import Database
-from app.store.quotas import QuotaStore
+from app.store.accounts.quotas import QuotaStore
+from app.store.db.engine import Database
 from tests.pacing.desks import INIT, LIMITS, HandClock, asker
 from tests.support.factories import NOW
 

@@ -9,8 +9,8 @@ from app.domain.job import WaitingFor
 from app.domain.outcome import PutOff
 from app.domain.quota import LINE_TURNS, ON_ITS_WAY, SKEW, WINDOW, QuotaCall
 from app.pacing.pacer import Pacer
-from app.store.engine import Database
-from app.store.quotas import QuotaStore
+from app.store.accounts.quotas import QuotaStore
+from app.store.db.engine import Database
 from tests.pacing.desks import (
     CREATOR,
     INIT,
@@ -202,12 +202,12 @@ async def test_a_crowd_of_accounts_is_forgotten_in_time(
     one = pacer(database, clock)
     for number in range(5):
         await one.turn(asker(str(number)), STATUS)
-    one._desks |= {
-        asker(f"idle {number}").owner: type(one._desk(asker("0").owner))()
+    one._account_quotas |= {
+        asker(f"idle {number}").owner: type(one._account_quota(asker("0").owner))()
         for number in range(5000)
     }
     await one.turn(asker("new"), STATUS)
-    assert len(one._desks) == 6
+    assert len(one._account_quotas) == 6
 
 
 async def test_a_rest_holds_back_posts_alone(

@@ -52,13 +52,13 @@ async def test_an_account_with_thousands_of_due_posts_holds_up_no_other(
         job_row(project_id="busy", asset_url=url, next_attempt_at=since)
         for _ in range(3_000)
     ]
-    await store_rows(worker.house.database, rows)
+    await store_rows(worker.container.database, rows)
     others = [
         await stage.job(worker, project_id=project) for project in ("proj_1", "proj_2")
     ]
     async with all_running(stage, [worker]):
         await until_posted(stage, worker, others)
     written = Counter(worker.claims.done)["apply"]
-    assert written < 2 * worker.house.settings.max_in_flight
+    assert written < 2 * worker.container.settings.max_in_flight
     busy = [call for call in stage.calls(Call.INIT) if call.open_id == "user of busy"]
     assert len(busy) == 6

@@ -7,11 +7,11 @@ from typing import Final
 from app.api.webhook_bodies import body_of
 from app.metrics import Metrics
 from app.outbound import Outbound
-from app.outbound.courier import Courier
-from app.runner.deliveries import Deliveries
-from app.store.deliveries import DeliveryStore
-from app.store.engine import Database
-from app.store.vault import Vault
+from app.outbound.webhook_sender import WebhookSender
+from app.runner.background.webhook_deliveries import Deliveries
+from app.store.db.engine import Database
+from app.store.db.vault import Vault
+from app.store.webhooks.deliveries import DeliveryStore
 from tests.support.accounts import VAULT
 
 STEPS: Final = (5.0, 300.0)
@@ -51,7 +51,7 @@ def sender(
     """Make one process's sender."""
     return Deliveries(
         store=DeliveryStore(database, vault, lease=LEASE),
-        courier=Courier(Outbound(allow_private=allow_private), seconds=seconds),
+        sender=WebhookSender(Outbound(allow_private=allow_private), seconds=seconds),
         render=body_of,
         clock=clock,
         metrics=Metrics(),

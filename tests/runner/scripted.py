@@ -19,7 +19,7 @@ from app.domain.outcome import (
 from app.domain.post import PostMode
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access
-from app.runner.attempt import Attempt, PollPolicy
+from app.runner.attempts.attempt import Attempt, PollPolicy
 from app.tiktok import CreatorInfo, InitTaken, PublishState, PublishStatus
 from tests.domain.jobs import NOW, a_job, in_flight
 

@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Final, cast
 
-from app.assembly import House, assembled
+from app.container import Container, open_container
 from app.domain.account import Grant, NewAccount
 from app.domain.clock import SystemClock
 from app.domain.job import AttemptRecord, Job, NewJob
 from app.domain.post import Post, PostMode, PrivacyLevel
-from app.runner.chores import Chores
-from app.runner.crew import Rules
-from app.runner.live import Tools
-from app.runner.report import TickReport
+from app.runner.attempts.attempt_pool import AttemptPolicy
+from app.runner.attempts.live_effects import Dependencies
+from app.runner.background.background_jobs import BackgroundJobs
 from app.runner.runner import LONGEST_RESERVE_SECONDS, Capacity, Runner
+from app.runner.tick_report import TickReport
 from app.sandbox import people
 from app.sandbox.posts import PostStatus
 from app.sandbox.recording import Call, Record
@@ -38,27 +38,27 @@ class Clock(SystemClock):
     """The machine's clock, which a test may put forward."""
 
     def __init__(self) -> None:
-        self.ahead = timedelta(0)
+        self.preflights = timedelta(0)
 
     def now(self) -> datetime:
         """Return the current time, put forward."""
-        return super().now() + self.ahead
+        return super().now() + self.preflights
 
     def go_to(self, moment: datetime | None) -> None:
         """Put the clock forward to a moment, if that is still to come."""
         assert moment is not None
-        self.ahead += max(moment - self.now(), timedelta(0))
+        self.preflights += max(moment - self.now(), timedelta(0))
 
     def go_on(self, span: timedelta) -> None:
         """Put the clock forward."""
-        self.ahead += span
+        self.preflights += span
 
 
 @dataclass
 class Worker:
     """One process: its own connections, its own runner."""
 
-    house: House
+    container: Container
     runner: Runner
     claims: Claims
     tiktok: Meddled
@@ -71,11 +71,11 @@ class Worker:
 
     async def job(self, job: Job) -> Job:
         """Read a job as it is now."""
-        return await self.house.jobs.get(job.id)
+        return await self.container.jobs.get(job.id)
 
     async def ledger(self, job: Job) -> tuple[AttemptRecord, ...]:
         """Read a job's attempts."""
-        return await self.house.jobs.attempts(job.id)
+        return await self.container.jobs.attempts(job.id)
 
 
 @dataclass
@@ -90,24 +90,26 @@ class Stage:
 
     async def worker(self, **settings: object) -> Worker:
         """Start a process."""
-        house = await self.stack.enter_async_context(
-            assembled(self._settings(**settings), clock=self.clock)
+        container = await self.stack.enter_async_context(
+            open_container(self._settings(**settings), clock=self.clock)
         )
         claims = Claims(
-            house.database,
-            lease=timedelta(seconds=house.settings.claim_timeout_seconds),
+            container.database,
+            lease=timedelta(seconds=container.settings.claim_timeout_seconds),
         )
         claims.watch(self.signals)
-        tiktok = Meddled(house.tiktok)
-        tools = replace(
-            house.runner._tools, claims=claims, tiktok=cast("TikTok", tiktok)
+        tiktok = Meddled(container.tiktok)
+        deps = replace(
+            container.runner._deps, claims=claims, tiktok=cast("TikTok", tiktok)
         )
-        rules, capacity = house.runner._rules, house.runner._capacity
-        return Worker(house, self.runner(tools, rules, capacity), claims, tiktok)
+        rules, capacity = container.runner._rules, container.runner._capacity
+        return Worker(container, self.runner(deps, rules, capacity), claims, tiktok)
 
-    def runner(self, tools: Tools, rules: Rules, capacity: Capacity) -> Runner:
+    def runner(
+        self, deps: Dependencies, rules: AttemptPolicy, capacity: Capacity
+    ) -> Runner:
         """Make a runner that does nothing beside running jobs."""
-        return Runner(tools, rules, capacity, Chores((), self.clock))
+        return Runner(deps, rules, capacity, BackgroundJobs((), self.clock))
 
     @asynccontextmanager
     async def running(self, worker: Worker) -> AsyncIterator[asyncio.Event]:
@@ -147,7 +149,7 @@ class Stage:
         account = NewAccount(
             project_id=project_id, platform="tiktok", open_id=user.open_id, grant=grant
         )
-        await worker.house.accounts.put(account, now=self.clock.now())
+        await worker.container.accounts.put(account, now=self.clock.now())
 
     async def job(
         self,
@@ -167,7 +169,7 @@ class Stage:
             scheduled_for=self.clock.now() - timedelta(seconds=1),
             max_attempts=5,
         )
-        job, _ = await worker.house.jobs.add(
+        job, _ = await worker.container.jobs.add(
             replace(new, **changes), now=self.clock.now()
         )
         return job

@@ -7,8 +7,8 @@ import pytest
 
 from app.domain.job import Job
 from app.domain.transition import Transition
-from app.runner.attempt import ClaimLost
-from app.runner.live import LiveEffects
+from app.runner.attempts.attempt import ClaimLost
+from app.runner.attempts.live_effects import LiveEffects
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
 from tests.store.claiming import RETRY, claim
@@ -23,7 +23,7 @@ async def left_behind(stage: Stage, worker: Worker, **columns: object) -> Job:
     now = stage.clock.now()
     began = {"claimed_at": now - LEASE, "attempt_started_at": now - LEASE}
     row = abandoned(**began, next_attempt_at=now - timedelta(seconds=1), **columns)
-    return await store_row(worker.house.database, row)
+    return await store_row(worker.container.database, row)
 
 
 async def test_an_abandoned_job_is_taken_over_and_counted(
@@ -150,10 +150,10 @@ async def test_a_worker_that_stood_still_after_its_stamp_sends_nothing(
 
 async def test_no_init_leaves_after_the_lease(stage: Stage, worker: Worker) -> None:
     """The last look at the clock is right before the call."""
-    tools = worker.runner._tools
+    deps = worker.runner._deps
     job = await stage.job(worker)
     lease_until = stage.clock.now() + timedelta(seconds=10)
-    effects = LiveEffects(tools, claimed(job, lease_until), until=None)
+    effects = LiveEffects(deps, claimed(job, lease_until), until=None)
     access = await effects.access(job)
     stage.clock.go_to(lease_until)
     async with effects.connected() as effects.calls:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from app.sandbox.recording import Call
-from app.store.notify import DueHints
+from app.store.db.notify import DueHints
 from tests.runner.stage import Clock, Stage, Worker, staged
 
 LOOKS = 5
@@ -46,10 +46,10 @@ async def test_a_post_now_of_another_process_starts_without_a_look_at_the_clock(
     api, worker = await shared.worker(), await shared.worker()
     await shared.connect(api, "proj_1")
     clock = Sleepless()
-    tools = replace(worker.runner._tools, clock=clock)
-    runner = shared.runner(tools, worker.runner._rules, worker.runner._capacity)
+    deps = replace(worker.runner._deps, clock=clock)
+    runner = shared.runner(deps, worker.runner._rules, worker.runner._capacity)
     stop = asyncio.Event()
-    hints = DueHints(worker.house.database, clock)
+    hints = DueHints(worker.container.database, clock)
     async with hints.waking(runner.wake):
         running = asyncio.create_task(runner.run(stop))
         await clock.asleep.wait()
@@ -64,14 +64,14 @@ async def test_an_idle_look_is_one_statement_that_reads(
 ) -> None:
     """Nothing is claimed, so nothing is written, until something can be due."""
     clock = Sleepless(short_sleeps=LOOKS)
-    tools = replace(worker.runner._tools, clock=clock)
-    runner = stage.runner(tools, worker.runner._rules, worker.runner._capacity)
+    deps = replace(worker.runner._deps, clock=clock)
+    runner = stage.runner(deps, worker.runner._rules, worker.runner._capacity)
     sent: list[str] = []
 
     def note(*call: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
         sent.append(call[2].split()[0])
 
-    engine = worker.house.database.engine.sync_engine
+    engine = worker.container.database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", note)
     stop = asyncio.Event()
     running = asyncio.create_task(runner.run(stop))

@@ -50,7 +50,7 @@ async def test_calls_to_tiktok_are_counted(stage: Stage, worker: Worker) -> None
     calls = "scheduler_tiktok_calls_total"
     counts = {
         (endpoint, code): counted(
-            worker.house.metrics, calls, endpoint=endpoint, code=code
+            worker.container.metrics, calls, endpoint=endpoint, code=code
         )
         for endpoint, code in (("creator_info", "internal_error"), ("init", "ok"))
     }

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.errors import StoreUnavailable
 from app.sandbox.recording import Call
-from app.store.migrate import upgrade
+from app.store.db.migrate import upgrade
 from tests.runner.stage import Stage, Worker, of, staged
 from tests.support.postgres import PostgresServer
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.runner.live import LONGEST_OVERDUE
+from app.runner.attempts.live_effects import LONGEST_OVERDUE
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
 

@@ -126,7 +126,7 @@ async def test_a_refusal_ends_by_its_class(
     assert (after.attempts, after.in_flight) == (1, False)
     assert after.last_error is not None
     assert after.last_error.code == code
-    account = await worker.house.accounts.get("proj_1", "tiktok")
+    account = await worker.container.accounts.get("proj_1", "tiktok")
     assert (account.status is AccountStatus.ACTIVE) == (reason != "auth")
 
 
@@ -197,7 +197,7 @@ async def test_a_token_that_dies_while_polling_costs_nothing(
     assert (done.status, done.attempts) == ("posted", 0)
     assert len(stage.calls(Call.TOKEN)) == 1
     assert len(stage.calls(Call.INIT)) == 1
-    account = await worker.house.accounts.get("proj_1", "tiktok")
+    account = await worker.container.accounts.get("proj_1", "tiktok")
     assert account.grant_version
 
 
@@ -211,10 +211,10 @@ async def test_a_grant_that_dies_while_polling_keeps_the_id(
     lost = await tried(stage, worker, job)
     assert (lost.status, lost.failure_reason) == ("failed", "auth")
     assert (lost.attempts, lost.in_flight) == (1, True)
-    account = await worker.house.accounts.get("proj_1", "tiktok")
+    account = await worker.container.accounts.get("proj_1", "tiktok")
     assert account.status is AccountStatus.RECONNECT_REQUIRED
     await stage.connect(worker, "proj_1")
-    await worker.house.jobs.retry(job.id, now=stage.clock.now())
+    await worker.container.jobs.retry(job.id, now=stage.clock.now())
     done = await tried(stage, worker, job)
     assert (done.status, done.publish_id) == ("posted", lost.publish_id)
     assert len(stage.calls(Call.INIT)) == 1

@@ -57,8 +57,8 @@ async def test_an_idle_worker_sleeps_no_longer_than_until_the_next_job(
 ) -> None:
     """Its time is known, so nothing is left to the next look."""
     clock = Measured()
-    tools = replace(worker.runner._tools, clock=clock)
-    runner = stage.runner(tools, worker.runner._rules, worker.runner._capacity)
+    deps = replace(worker.runner._deps, clock=clock)
+    runner = stage.runner(deps, worker.runner._rules, worker.runner._capacity)
     await stage.job(worker, scheduled_for=clock.now() + timedelta(seconds=0.6))
     stop = asyncio.Event()
     running = asyncio.create_task(runner.run(stop))
@@ -78,8 +78,8 @@ class Sleepless(Clock):
 
 async def test_a_hint_starts_it_at_once(stage: Stage, worker: Worker) -> None:
     """Whoever stores a job in this process wakes the runner."""
-    tools = replace(worker.runner._tools, clock=Sleepless())
-    runner = stage.runner(tools, worker.runner._rules, worker.runner._capacity)
+    deps = replace(worker.runner._deps, clock=Sleepless())
+    runner = stage.runner(deps, worker.runner._rules, worker.runner._capacity)
     stop = asyncio.Event()
     running = asyncio.create_task(runner.run(stop))
     await stage.signals.until(lambda: "next_due" in worker.claims.done)
@@ -94,8 +94,8 @@ async def test_a_hint_between_two_looks_is_not_lost(
     stage: Stage, worker: Worker
 ) -> None:
     """It may come while the worker asks the database when the next one is due."""
-    tools = replace(worker.runner._tools, clock=Sleepless())
-    runner = stage.runner(tools, worker.runner._rules, worker.runner._capacity)
+    deps = replace(worker.runner._deps, clock=Sleepless())
+    runner = stage.runner(deps, worker.runner._rules, worker.runner._capacity)
     hints = [runner.wake]
 
     def hint() -> None:

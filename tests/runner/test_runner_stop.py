@@ -87,7 +87,7 @@ async def test_stopped_while_it_writes_the_quota(
     stage: Stage, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No statement is broken off, since that can lock SQLite; no call follows it."""
-    pacer, stop = worker.runner._tools.pacer, asyncio.Event()
+    pacer, stop = worker.runner._deps.pacer, asyncio.Event()
     written = list[PutOff | datetime]()
 
     async def place(*args: Any) -> PutOff | datetime:  # noqa: ANN401

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.errors import StoreUnavailable
 from app.domain.job import JobStatus
-from app.runner.report import TickReport
+from app.runner.tick_report import TickReport
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker, of
 from tests.support.factories import abandoned, store_row
@@ -78,7 +78,7 @@ async def left_behind(stage: Stage, worker: Worker, **columns: object) -> None:
         next_attempt_at=now - timedelta(seconds=1),
         **columns,
     )
-    await store_row(worker.house.database, row)
+    await store_row(worker.container.database, row)
 
 
 async def test_what_a_tick_has_no_time_for_the_next_goes_on_with(

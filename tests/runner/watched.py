@@ -11,7 +11,7 @@ from app.domain.errors import StoreUnavailable
 from app.domain.job import Job
 from app.domain.transition import Transition
 from app.sandbox.recording import CallLog, Record
-from app.store.claims import Claimed, ClaimStore
+from app.store.jobs.claims import Claimed, ClaimStore
 from app.tiktok import Calls, TikTok
 
 T = TypeVar("T")

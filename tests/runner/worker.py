@@ -12,8 +12,8 @@ from app.domain.job import Job, WaitingFor
 from app.domain.outcome import Fault, HandedOn, Outcome, PutOff, Verdict
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access
-from app.runner import crew
-from app.runner.attempt import Attempt, ClaimLost, PollPolicy
+from app.runner.attempts import attempt_pool
+from app.runner.attempts.attempt import Attempt, ClaimLost, PollPolicy
 from app.tiktok import CreatorInfo, InitTaken, PublishStatus
 from tests.domain.jobs import NOW
 from tests.runner.fates import Fate
@@ -125,13 +125,13 @@ class Worker:
             await step("after the end")
 
     async def _outcome(self) -> Outcome:
-        """Judge as the crew does."""
+        """Judge as the pool does."""
         try:
             return await self._attempt.run()
         except asyncio.CancelledError:
             return HandedOn(resume_at=self.now())
         except RuntimeError:
-            return crew._broken(self._attempt.job)
+            return attempt_pool._broken(self._attempt.job)
 
     # The effects: each may be interrupted before it is done, and after.
 

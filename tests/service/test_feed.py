@@ -21,17 +21,17 @@ from app.service.feed import (
     LONGEST_GAP,
     LONGEST_LISTENING,
     OVERLAP,
-    Changed,
+    JobChanged,
     JobFeed,
     Listener,
-    Ready,
     Resync,
-    Told,
+    StreamMessage,
+    StreamReady,
     _Reader,
 )
-from app.store.changes import ChangeStore
-from app.store.engine import Database
-from app.store.tables import schedule_jobs
+from app.store.db.engine import Database
+from app.store.db.tables import schedule_jobs
+from app.store.jobs.changes import ChangeStore
 from tests.domain.jobs import a_job
 from tests.support.factories import NOW, store_job
 
@@ -87,7 +87,7 @@ class Watched:
         async with self.database.write() as connection:
             await connection.execute(statement)
 
-    async def told(self, listener: Listener) -> Told:
+    async def told(self, listener: Listener) -> StreamMessage:
         """Move time on until something is told."""
         waiting = asyncio.ensure_future(anext(listener))
         async with asyncio.timeout(20):
@@ -99,7 +99,7 @@ class Watched:
     async def told_job(self, listener: Listener) -> Job:
         """Move time on until a job is told."""
         told = await self.told(listener)
-        assert isinstance(told, Changed), told
+        assert isinstance(told, JobChanged), told
         return told.job
 
 
@@ -118,7 +118,7 @@ async def test_a_newcomer_is_told_what_changes_from_then_on(watched: Watched) ->
     before = await store_job(watched.database, updated_at=NOW - SECOND)
     async with watched.listen() as listener:
         ready = await watched.told(listener)
-        assert ready == Ready(ready.at, resumed=False)
+        assert ready == StreamReady(ready.at, resumed=False)
         later = await store_job(watched.database, updated_at=watched.clock.now())
         assert await watched.told_job(listener) == later
         await watched.change(before)
@@ -171,7 +171,7 @@ async def test_who_comes_back_is_told_what_changed_meanwhile(watched: Watched) -
     async with watched.listen(since=NOW) as listener:
         assert [await watched.told_job(listener) for _ in jobs] == jobs
         ready = await watched.told(listener)
-        assert ready == Ready(ready.at, resumed=True)
+        assert ready == StreamReady(ready.at, resumed=True)
 
 
 async def test_who_was_away_too_long_reads_the_list(watched: Watched) -> None:
@@ -180,7 +180,7 @@ async def test_who_was_away_too_long_reads_the_list(watched: Watched) -> None:
     watched.clock.forward(LONGEST_GAP + 2 * SECOND)
     async with watched.listen(since=NOW) as listener:
         ready = await watched.told(listener)
-        assert ready == Ready(ready.at, resumed=False)
+        assert ready == StreamReady(ready.at, resumed=False)
 
 
 async def test_who_missed_too_much_reads_the_list(
@@ -192,7 +192,7 @@ async def test_who_missed_too_much_reads_the_list(
         await store_job(watched.database, updated_at=NOW)
     async with watched.listen(since=NOW) as listener:
         ready = await watched.told(listener)
-        assert ready == Ready(ready.at, resumed=False)
+        assert ready == StreamReady(ready.at, resumed=False)
 
 
 async def test_more_changes_than_a_look_can_see_are_not_passed_over(
@@ -282,7 +282,7 @@ async def test_nothing_is_read_while_nobody_listens(watched: Watched) -> None:
     async with asyncio.timeout(20):
         await reading
     async with watched.listen() as listener:
-        assert isinstance(await watched.told(listener), Ready)
+        assert isinstance(await watched.told(listener), StreamReady)
 
 
 async def test_listeners_outlive_a_database_that_goes_away(
@@ -325,7 +325,7 @@ async def test_a_broken_reader_leaves_nobody_waiting(
             await watched.told(listener)
         monkeypatch.undo()
     async with watched.listen() as listener:
-        assert isinstance(await watched.told(listener), Ready)
+        assert isinstance(await watched.told(listener), StreamReady)
 
 
 async def test_what_was_seen_long_ago_is_forgotten(watched: Watched) -> None:

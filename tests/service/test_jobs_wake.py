@@ -9,8 +9,8 @@ import pytest
 from app.domain.edit import JobChange
 from app.domain.errors import InvalidInput, NotFound
 from app.service.jobs import JobService
-from app.store.engine import Database
-from app.store.jobs import JobStore
+from app.store.db.engine import Database
+from app.store.jobs.job_store import JobStore
 from tests.api.serving import StandingClock
 from tests.support.factories import FAILED, NOW, new_job, store_job
 

@@ -7,8 +7,8 @@ from sqlalchemy import text
 
 from app.domain.errors import InvalidInput, NotFound
 from app.service.keys import TRUST, KeyService
-from app.store.engine import Database
-from app.store.keys import KeyStore
+from app.store.api_keys import KeyStore
+from app.store.db.engine import Database
 from tests.api.serving import StandingClock
 
 

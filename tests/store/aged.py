@@ -8,9 +8,9 @@ from sqlalchemy import Table, func, insert, select
 
 from app.domain.errors import NotFound
 from app.domain.job import Job
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.retention import FIRST_ID, Pruned, RetentionStore
+from app.store.db.engine import Database
+from app.store.jobs.job_store import JobStore
+from app.store.retention.pruning import FIRST_ID, Pruned, RetentionStore
 from tests.support.factories import NOW, POSTED, job_row
 
 DAY: Final = timedelta(days=1)

@@ -8,7 +8,7 @@ from app.domain.job import Job
 from app.domain.lifecycle import decide
 from app.domain.outcome import Abandoned, Outcome
 from app.domain.transition import Transition
-from app.store.claims import Claimed, ClaimStore
+from app.store.jobs.claims import Claimed, ClaimStore
 from tests.support.factories import NOW
 
 HOLD = RetryPolicy(unconfirmed=UnconfirmedInit.HOLD)

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.store.claims import ClaimStore
-from app.store.engine import Database
-from app.store.jobs import JobStore
+from app.store.db.engine import Database
+from app.store.jobs.claims import ClaimStore
+from app.store.jobs.job_store import JobStore
 from tests.support.factories import LEASE
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from app.domain.account import Grant, NewAccount
-from app.store.vault import Vault
+from app.store.db.vault import Vault
 
 NOW = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)
 KEY = b"k" * 32

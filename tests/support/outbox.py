@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from app.domain.events import EventType
-from app.domain.webhook import EndpointStatus
-from app.store.engine import Database
-from app.store.outbox import job_events, tell
-from app.store.tables import schedule_jobs
-from app.store.webhook_tables import webhook_events
-from app.store.webhooks import WebhookStore
+from app.domain.webhook_endpoint import EndpointStatus
+from app.store.db.engine import Database
+from app.store.db.tables import schedule_jobs
+from app.store.webhooks.endpoints import WebhookStore
+from app.store.webhooks.outbox import job_events, tell
+from app.store.webhooks.tables import webhook_events
 from tests.support.accounts import VAULT
 from tests.support.factories import job_row
 from tests.support.receiver import SECRET

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import make_url, text
 
-from app.assembly import House, assembled
+from app.container import Container, open_container
 from app.domain.account import Grant, NewAccount
 from app.domain.job import Job, JobStatus, NewJob
 from app.domain.post import Post, PrivacyLevel
@@ -20,7 +20,7 @@ from app.sandbox.script import FaultRule
 from app.sandbox.server import RunningSandbox, running_sandbox
 from app.sandbox.settings import SandboxSettings
 from app.settings import Settings
-from app.store.tables import metadata
+from app.store.db.tables import metadata
 from tests.support.receiver import SECRET as WEBHOOK_SECRET
 from tests.system.programs import Program, Programs, free_port, until
 
@@ -44,7 +44,7 @@ class Site:
     """What a test of whole programs works with."""
 
     tiktok: RunningSandbox
-    house: House  # the same database, seen from the test
+    container: Container  # the same database, seen from the test
     programs: Programs
     secrets: list[str] = field(default_factory=list)  # besides those it makes itself
 
@@ -63,7 +63,7 @@ class Site:
         Nobody is told of it: a runner finds it in the table.
         """
         await self.connect(project)
-        job, _ = await self.house.jobs.add(
+        job, _ = await self.container.jobs.add(
             NewJob(
                 project_id=project,
                 platform="tiktok",
@@ -93,7 +93,7 @@ class Site:
         account = NewAccount(
             project_id=project, platform="tiktok", open_id=project, grant=grant
         )
-        await self.house.accounts.put(account, now=now)
+        await self.container.accounts.put(account, now=now)
 
     async def ended(self, job: Job) -> Job:
         """Wait until a job is over, and return it."""
@@ -101,7 +101,7 @@ class Site:
 
         async def over() -> bool:
             nonlocal found
-            found = await self.house.jobs.get(job.id)
+            found = await self.container.jobs.get(job.id)
             return found.status in {JobStatus.POSTED, JobStatus.FAILED}
 
         await until(over, what="the job's end")
@@ -149,10 +149,10 @@ class Site:
         return [*fixed, *tokens, *self.secrets]
 
     async def _tables(self) -> dict[str, bytes]:
-        if self.house.database.is_sqlite:
+        if self.container.database.is_sqlite:
             return {}  # its file lies among the others
         found = {}
-        async with self.house.database.read() as connection:
+        async with self.container.database.read() as connection:
             for table in metadata.tables:
                 rows = await connection.execute(text(f"SELECT t::text FROM {table} t"))
                 found[table] = "\n".join(rows.scalars()).encode()
@@ -168,8 +168,8 @@ async def new_site(database_url: str, directory: Path) -> AsyncIterator[Site]:
         values: dict[str, Any] = {name.lower(): value for name, value in env.items()}
         settings = Settings(**values, _env_file=None)
         programs = Programs(directory, env)
-        async with assembled(settings) as house:
-            site = Site(tiktok, house, programs)
+        async with open_container(settings) as container:
+            site = Site(tiktok, container, programs)
             try:
                 yield site
             finally:

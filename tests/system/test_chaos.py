@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.chaos import matrix
-from bench.chaos.run import run_cells
-from bench.chaos.world import World, new_world
+from chaos import matrix
+from chaos.run import run_cells
+from chaos.world import World, new_world
 
 
 @pytest.fixture

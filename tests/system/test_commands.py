@@ -12,9 +12,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.assembly import open_database
+from app.container import open_database
 from app.domain.job import JobStatus
-from app.service.readiness import Readiness, readiness
+from app.service.readiness import DatabaseState, readiness
 from app.settings import Settings
 from tests.system.programs import Programs
 from tests.system.site import Site
@@ -80,7 +80,7 @@ async def test_tick_prints_its_report(site: Site) -> None:
         "inFlight": 0,
         "reclaimed": 0,
     }
-    assert (await site.house.jobs.get(job.id)).status is JobStatus.POSTED
+    assert (await site.container.jobs.get(job.id)).status is JobStatus.POSTED
 
 
 async def test_migrate_brings_a_database_up_to_date(
@@ -91,7 +91,7 @@ async def test_migrate_brings_a_database_up_to_date(
         assert (await programs.run("migrate", DATABASE_URL=empty_url)).code == 0
     opened = open_database(Settings(database_url=SecretStr(empty_url), _env_file=None))
     try:
-        assert await readiness(opened) is Readiness.READY
+        assert await readiness(opened) is DatabaseState.READY
     finally:
         await opened.close()
 

@@ -58,7 +58,7 @@ async def test_no_secret_of_the_whole_way_lies_open(site: Site) -> None:
 
 async def _caller(site: Site, url: str) -> httpx.AsyncClient:
     """Make a client with a key that nobody printed anywhere."""
-    keys = KeyService(store=site.house.keys, clock=site.house.clock)
+    keys = KeyService(store=site.container.keys, clock=site.container.clock)
     _, key = await keys.create("test", None)
     site.secrets.append(key)
     headers = {"Authorization": f"Bearer {key}"}
@@ -86,7 +86,7 @@ def _end_token(site: Site) -> None:
 
 async def _dump(site: Site) -> bytes:
     """Return what a backup holds."""
-    database = site.house.database
+    database = site.container.database
     if database.is_sqlite:
         files = site.programs.directory.glob("*.db*")
         return b"".join([path.read_bytes() for path in files])

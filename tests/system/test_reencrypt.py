@@ -2,11 +2,11 @@
 
 import json
 
-from app.domain.webhook import secret_text
-from app.store.accounts import AccountStore
-from app.store.engine import Database
-from app.store.vault import Vault
-from app.store.webhooks import WebhookStore
+from app.domain.webhook_endpoint import secret_text
+from app.store.accounts.account_store import AccountStore
+from app.store.db.engine import Database
+from app.store.db.vault import Vault
+from app.store.webhooks.endpoints import WebhookStore
 from tests.support.accounts import NAME, NOW, new_account, new_grant
 from tests.system.programs import Programs
 

@@ -9,7 +9,7 @@ import pytest
 from app.domain.account import AccountStatus
 from app.domain.job import FailureReason, Job, JobStatus
 from app.sandbox.recording import Call
-from app.store.jobs import JobFilter
+from app.store.jobs.job_store import JobFilter
 from tests.support.factories import job_row, store_rows
 from tests.system.programs import until
 from tests.system.site import Site
@@ -31,7 +31,7 @@ async def run_out(site: Site, *, lives: timedelta = ENDED) -> list[Job]:
     site.script("token", times=None, fault={"kind": "slow", "seconds": 1.5})
     # One process may write SQLite; on Postgres four of them race for the refresh,
     # none of which can take all posts.
-    workers = 1 if site.house.database.is_sqlite else 4
+    workers = 1 if site.container.database.is_sqlite else 4
     for _ in range(workers):
         worker = await site.programs.start(
             "worker", MAX_IN_FLIGHT=str(POSTS // workers), **UNLIMITED
@@ -42,12 +42,12 @@ async def run_out(site: Site, *, lives: timedelta = ENDED) -> list[Job]:
     sandbox.accounts.kill_access_token(NAME, now=sandbox.now())
     url = f"{site.tiktok.url}/_sandbox/video.mp4"
     due: dict[str, Any] = {"asset_url": url, "next_attempt_at": datetime.now(UTC)}
-    await store_rows(site.house.database, [job_row(**due) for _ in range(POSTS)])
+    await store_rows(site.container.database, [job_row(**due) for _ in range(POSTS)])
     found: tuple[Job, ...] = ()
 
     async def over() -> bool:
         nonlocal found
-        found = tuple(await site.house.jobs.list(JobFilter(), limit=POSTS))
+        found = tuple(await site.container.jobs.list(JobFilter(), limit=POSTS))
         return all(job.status in OVER for job in found)
 
     await until(over, what="the end of all")
@@ -82,7 +82,7 @@ async def test_a_lost_answer_costs_no_account_whose_old_pair_still_works(
     assert {job.status for job in jobs} == {JobStatus.POSTED}
     assert len(site.calls(Call.TOKEN)) == 2
     assert site.published == POSTS
-    account = await site.house.accounts.get(NAME, "tiktok")
+    account = await site.container.accounts.get(NAME, "tiktok")
     assert account.status is AccountStatus.ACTIVE
 
 
@@ -97,6 +97,6 @@ async def test_a_lost_answer_whose_old_pair_is_dead_asks_for_a_new_consent(
     }
     assert len(site.calls(Call.TOKEN)) == 2
     assert not site.calls(Call.INIT)
-    account = await site.house.accounts.get(NAME, "tiktok")
+    account = await site.container.accounts.get(NAME, "tiktok")
     assert account.status is AccountStatus.RECONNECT_REQUIRED
     assert account.reconnect_reason == "invalid_grant"

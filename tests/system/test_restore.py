@@ -13,8 +13,8 @@ from app.domain.edit import check_retryable
 from app.domain.errors import OutcomeUnknown
 from app.domain.job import FailureReason, Job
 from app.sandbox.recording import Call
-from app.store.engine import Database
-from app.store.jobs import JobStore
+from app.store.db.engine import Database
+from app.store.jobs.job_store import JobStore
 from tests.support.factories import (
     FAILED,
     POSTED,

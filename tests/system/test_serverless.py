@@ -43,4 +43,4 @@ async def test_a_cron_call_posts_what_is_due(site: Site) -> None:
     refused, status, report = json.loads(out)
     assert (refused, status) == (401, 200)
     assert (report["claimed"], report["posted"]) == (1, 1)
-    assert (await site.house.jobs.get(job.id)).status is JobStatus.POSTED
+    assert (await site.container.jobs.get(job.id)).status is JobStatus.POSTED

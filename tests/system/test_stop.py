@@ -29,11 +29,11 @@ def let_tiktok_finish(site: Site) -> None:
 
 async def assert_posted_once(site: Site, job_id: str) -> None:
     """Look at the job, its ledger, and what TikTok has of it."""
-    job = await site.ended(await site.house.jobs.get(job_id))
+    job = await site.ended(await site.container.jobs.get(job_id))
     assert (job.status, job.attempts) == (JobStatus.POSTED, 0)
     assert len(site.calls(Call.INIT)) == 1
     assert site.published == 1
-    assert len(await site.house.jobs.attempts(job_id)) == 1
+    assert len(await site.container.jobs.attempts(job_id)) == 1
 
 
 async def test_sigterm_in_mid_poll_hands_the_job_to_another_worker(site: Site) -> None:
@@ -46,7 +46,7 @@ async def test_sigterm_in_mid_poll_hands_the_job_to_another_worker(site: Site) -
     ended, seconds = await first.stop()
     assert (ended.code, ended.out) == (0, "")
     assert seconds < QUICKLY
-    given_back = await site.house.jobs.get(job.id)
+    given_back = await site.container.jobs.get(job.id)
     assert given_back.attempts == 0
     asked = len(site.calls(Call.STATUS))
     await site.called(Call.STATUS, times=asked + 1)
@@ -65,7 +65,7 @@ async def test_sigterm_in_mid_init_waits_for_the_answer(site: Site) -> None:
     ended, seconds = await first.stop()
     assert ended.code == 0
     assert seconds < QUICKLY
-    given_back = await site.house.jobs.get(job.id)
+    given_back = await site.container.jobs.get(job.id)
     assert given_back.claim_token is None
     assert given_back.publish_id is not None
     assert (await site.programs.run("tick")).code == 0
@@ -81,12 +81,12 @@ async def test_sigkill_in_mid_poll_is_made_good_after_the_lease(site: Site) -> N
     await site.called(Call.STATUS)
     await first.kill()
     let_tiktok_finish(site)
-    assert (await site.house.jobs.get(job.id)).claim_token is not None
+    assert (await site.container.jobs.get(job.id)).claim_token is not None
     await site.programs.start("worker", **lease)
     ended = await site.ended(job)
     assert (ended.status, ended.attempts) == (JobStatus.POSTED, 1)
     assert (len(site.calls(Call.INIT)), site.published) == (1, 1)
-    ledger = await site.house.jobs.attempts(job.id)
+    ledger = await site.container.jobs.attempts(job.id)
     assert [entry.outcome for entry in ledger] == ["abandoned", "published"]
 
 
@@ -126,7 +126,7 @@ async def test_sigterm_ends_the_embedded_runner_too(sqlite_site: Site) -> None:
     ended, seconds = await server.stop()
     assert ended.code == 0
     assert seconds < QUICKLY
-    given_back = await site.house.jobs.get(job.id)
+    given_back = await site.container.jobs.get(job.id)
     assert (given_back.claim_token, given_back.attempts) == (None, 0)
 
 
@@ -140,5 +140,5 @@ async def test_many_jobs_are_handed_back_together(sqlite_site: Site) -> None:
     ended, seconds = await first.stop()
     assert ended.code == 0
     assert seconds < QUICKLY
-    kept = [await site.house.jobs.get(job.id) for job in jobs]
+    kept = [await site.container.jobs.get(job.id) for job in jobs]
     assert {(job.claim_token, job.attempts) for job in kept} == {(None, 0)}

@@ -14,7 +14,7 @@ from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.domain.post import Post, PostMode, PrivacyLevel
 from app.tiktok import Calls, InitTaken, PublishState, PublishStatus, TikTok
-from app.tiktok.http import Http
+from app.tiktok.transport.session import Http
 from tests.tiktok import chaos
 from tests.tiktok.chaos import envelope, response
 

@@ -11,7 +11,7 @@ from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.domain.post import Post, PrivacyLevel
 from app.tiktok import InitTaken, TikTok
-from app.tiktok.answer import MAX_ANSWER_BYTES
+from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES
 from tests.tiktok import chaos
 from tests.tiktok.certificates import Certificate
 from tests.tiktok.chaos import Script, answering, envelope, response

@@ -1,0 +1,1 @@
+"""The docs page and the texts of the OpenAPI document."""

@@ -1,0 +1,115 @@
+"""The OpenAPI document: what people read on /docs and generators read for clients."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from app.api.docs import answer_examples
+from app.api.docs.declared import Problem
+from app.api.docs.events import add_webhooks
+
+TAGS: Final = (
+    (
+        "Jobs",
+        "One video that goes to one TikTok account once: schedule, watch, edit.",
+    ),
+    ("Accounts", "One TikTok account per project: connect it, and ask what it may do."),
+    ("Cron", "For where no process may stay: one call runs what is due."),
+    ("Webhooks", "What TikTok tells us, and what we tell you."),
+    ("Operations", "For whoever runs the service."),
+)
+DESCRIPTION: Final = """\
+Posts videos to TikTok at the time their owner chose: **never twice, never lost, and
+never "posted" when it is not true.**
+
+**Try it here.** Press *Authorize* and give a key from `tiktok-scheduler keys create`.
+With the simulator running (`tiktok-scheduler sandbox`) and `ALLOW_PRIVATE_URLS=true`,
+store its account under *Accounts*, then post its video with the example *On the
+simulator*.
+
+**What a job goes through.** `scheduled` until its time, `processing` while an attempt
+runs or TikTok has the video, `retrying` between attempts; it ends `posted`, or `failed`
+with a `failureReason`. `notice` and `lastError.userMessage` are written for the person
+whose post it is; `lastError.code` and `logId` are for support.
+
+**Sending twice is safe.** The same project, asset and time is the same job: 200 and
+`Idempotent-Replayed: true` in place of 201. A second Post Now finds the first while
+that is not over.
+
+**Times** are RFC 3339 with an offset, and come back as UTC with milliseconds, as
+JavaScript's `toISOString()` writes them. **Ids** of TikTok's are strings: they exceed
+2⁵³.
+
+**Errors** are `application/problem+json`. Programs look at their `code`, which stays as
+it is; `detail` is for people. A 503 and a 429 say in `Retry-After` when to ask again.
+`X-Request-ID` is in every answer and in every log line of its request.
+
+**A key** is good for one project or for all. What belongs to another project is not
+found, as if it did not exist.
+"""
+
+
+def install(app: FastAPI) -> None:
+    """Complete the document that FastAPI makes."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _complete(generate())
+        return generate()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own recipe
+
+
+def _complete(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    template = "#/components/schemas/{model}"
+    problem = Problem.model_json_schema(ref_template=template)
+    schemas.update(problem.pop("$defs"), Problem=problem)
+    add_webhooks(document)
+    for name, example in answer_examples.MODELS.items():
+        schemas[name]["examples"] = [example]
+    for answer in _answers(document):
+        _say_what_it_is(answer, schemas)
+    for parameter in _parameters(document):
+        parameter["schema"] = _without_null(parameter["schema"])
+    for field in _fields(document):
+        field.pop("title", None)  # "Scheduledfor" says less than the name beside it
+
+
+def _say_what_it_is(answer: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Put the answer's own description where FastAPI says "Successful Response"."""
+    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    name = schema.get("$ref", "").rpartition("/")[2]
+    if name in schemas and answer["description"] == "Successful Response":
+        answer["description"] = schemas[name]["description"]
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what nobody can send: a parameter is there or it is not."""
+    kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**kinds[0], **rest}
+
+
+def _answers(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in document["paths"].values():
+        for operation in path.values():
+            yield from operation["responses"].values()
+
+
+def _fields(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Find what has a name already: properties and parameters."""
+    for schema in document["components"]["schemas"].values():
+        yield from schema.get("properties", {}).values()
+    for parameter in _parameters(document):
+        yield parameter["schema"]
+
+
+def _parameters(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in document["paths"].values():
+        for operation in path.values():
+            yield from operation.get("parameters", ())

@@ -1,0 +1,72 @@
+"""Bring a signed event to a frontend's endpoint.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from app.domain.webhook_endpoint import DeliveryResult, WebhookEndpoint, signatures
+from app.outbound.client import Outbound
+from app.outbound.errors import OutboundError, Refused, TooSlow
+
+REFUSED: Final = "the address is not one that is called"
+TOO_SLOW: Final = "the receiver took too long"
+UNREACHABLE: Final = "the receiver could not be reached"
+UNSIGNED: Final = "no encryption key opens the secret; put the endpoint anew"
+
+
+class WebhookSender:
+    """Sends one event once. Only the status counts: no receiver's text is read."""
+
+    def __init__(self, outbound: Outbound, *, seconds: float) -> None:
+        """Take how long a receiver may keep us waiting, from connect to status."""
+        self._outbound = outbound
+        self._seconds = seconds
+
+    async def send(
+        self, endpoint: WebhookEndpoint, *, event_id: str, body: bytes, now: datetime
+    ) -> DeliveryResult:
+        """Send an event; any 2xx is a receipt."""
+        if not endpoint.secrets:
+            return DeliveryResult(at=now, status=None, error=UNSIGNED)
+        headers = _headers(endpoint, event_id=event_id, body=body, now=now)
+        try:
+            async with self._outbound.open(
+                "POST", endpoint.url, headers=headers, body=body, seconds=self._seconds
+            ) as answer:
+                status = answer.status
+        except OutboundError as error:
+            return DeliveryResult(at=now, status=None, error=_reason(error))
+        taken = 200 <= status < 300
+        return DeliveryResult(
+            at=now, status=status, error=None if taken else f"it answered {status}"
+        )
+
+
+def _headers(
+    endpoint: WebhookEndpoint, *, event_id: str, body: bytes, now: datetime
+) -> Mapping[str, str]:
+    # The time of this try, not of the event: receivers refuse what seems too old.
+    timestamp = int(now.timestamp())
+    signed = signatures(
+        body, event_id=event_id, timestamp=timestamp, secrets=endpoint.secrets
+    )
+    return {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "webhook-id": event_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": signed,
+    }
+
+
+def _reason(error: OutboundError) -> str:
+    match error:
+        case Refused():
+            return REFUSED
+        case TooSlow():
+            return TOO_SLOW
+        case _:
+            return UNREACHABLE

@@ -1,0 +1,1 @@
+"""One attempt of a job, and the pool of all that run at a time."""

@@ -1,0 +1,281 @@
+"""One attempt: check, init, follow, as small steps whose effects are handed in.
+
+https://developers.tiktok.com/doc/content-posting-api-get-started
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar, assert_never
+
+from app.domain.job import ErrorClass, Job
+from app.domain.lifecycle import OUTCOME_UNKNOWN
+from app.domain.outcome import (
+    Fault,
+    HandedOn,
+    Outcome,
+    Processing,
+    PutOff,
+    Rejected,
+    Transient,
+    Unconfirmed,
+    Verdict,
+)
+from app.domain.post import PostMode
+from app.domain.quota import QuotaCall
+from app.grants.grants import Access
+from app.runner.attempts.effects import Effects
+from app.runner.attempts.verdicts import (
+    in_inbox,
+    is_refused,
+    not_offered,
+    outcome_of,
+    published,
+)
+from app.tiktok import (
+    NOT_CONFIGURED,
+    InitTaken,
+    PublishState,
+    PublishStatus,
+    fault_of_fail_reason,
+)
+
+SHORTEST_WAIT: Final = timedelta(seconds=0.1)
+"""Between two asks for a turn, whatever the answer was."""
+
+Answer = TypeVar("Answer")
+
+
+class ClaimLost(Exception):
+    """Another worker owns the job now; whatever this attempt knows is dropped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPolicy:
+    """How a publish is followed."""
+
+    interval: timedelta = timedelta(seconds=5)
+    deadline: timedelta = timedelta(seconds=90)
+
+
+class Attempt:
+    """One claimed job on its way; ``run`` returns what it came to.
+
+    ``job`` is the row as last written by this attempt.
+    """
+
+    def __init__(self, job: Job, effects: Effects, poll: PollPolicy) -> None:
+        self.job = job
+        self._effects = effects
+        self._poll = poll
+        self._username: str | None = None
+
+    async def run(self) -> Outcome:
+        """Carry the job as far as it goes; raises ClaimLost."""
+        if self.job.ambiguous:
+            ended = await self._void_init()
+            if ended is not None:
+                return ended
+        access = await self._effects.access(self.job)
+        if isinstance(access, Fault):
+            return outcome_of(access, in_flight=self.job.in_flight)
+        self._access = access
+        self._username = access.username
+        resumes = self.job.in_flight
+        if not resumes:
+            ended = await self._check() or await self._init()
+            if ended is not None:
+                return ended
+        return await self._follow(at_once=resumes)
+
+    # Before the init: nothing here reaches the account.
+
+    async def _check(self) -> Outcome | None:
+        """Ask TikTok whether this creator may post this now."""
+        post = self.job.post
+        if post.mode is PostMode.INBOX:
+            return None
+        answer = await self._authorised(
+            lambda access: self._effects.creator_info(access, self.job)
+        )
+        if isinstance(answer, PutOff):
+            return answer
+        if isinstance(answer, Fault):
+            return await self._give_up(answer)
+        self._username = answer.username or self._username
+        if post.privacy_level in answer.privacy_options:
+            return None
+        return Rejected(fault=not_offered(answer, str(post.privacy_level)))
+
+    # The init: written ahead, sent once, and its answer written before anything else.
+
+    async def _init(self) -> Outcome | None:
+        answer = await self._send_init()
+        if is_refused(answer):
+            # Known not to be taken: say so before a refresh that may take long.
+            self._own(await self._effects.clear_init(self.job))
+            renewed = await self._renew(answer)
+            if isinstance(renewed, Fault):
+                return await self._give_up(renewed)
+            answer = await self._send_init()
+        match answer:
+            case InitTaken():
+                self._own(
+                    await self._effects.save_publish_id(self.job, answer.publish_id)
+                )
+                return None
+            case Fault(verdict=Verdict.UNKNOWN):
+                return await self._unknown(answer)
+            case Fault():
+                return await self._give_up(answer)
+            case _:
+                return answer
+
+    async def _unknown(self, fault: Fault) -> Outcome:
+        """Judge an init whose answer never came.
+
+        Without its video no post can come of it: where the media gateway had not been
+        asked for that yet, and now never gives it out, a retry is safe.
+        """
+        if await self._effects.revoke_media(self.job):
+            return Transient(fault=fault)
+        return Unconfirmed(fault=fault)
+
+    async def _void_init(self) -> Outcome | None:
+        """Make sure that nothing comes of an init that another worker may have sent."""
+        if not await self._effects.revoke_media(self.job):
+            return Unconfirmed(fault=OUTCOME_UNKNOWN)
+        self._own(await self._effects.clear_init(self.job))
+        return None
+
+    async def _send_init(self) -> InitTaken | Fault | PutOff | HandedOn:
+        wait = await self._effects.turn(self._access, self.job, QuotaCall.INIT)
+        if wait is not None:
+            return wait
+        if self._effects.hurried():
+            return HandedOn(resume_at=self._effects.now())
+        self._own(await self._effects.stamp_init(self.job))
+        ended = await self._still_time()
+        if ended is not None:
+            self._own(await self._effects.clear_init(self.job))
+            return ended
+        return await self._effects.init(self._access, self.job)
+
+    async def _still_time(self) -> PutOff | HandedOn | None:
+        """Look whether the init may go out, however long its stamp took to write."""
+        if not self._effects.in_time():
+            # Once: were each place too old, one call too many is better than no post.
+            wait = await self._effects.turn(self._access, self.job, QuotaCall.INIT)
+            if wait is not None:
+                return wait
+        if self._effects.hurried():
+            # An init cut short would leave its fate open.
+            return HandedOn(resume_at=self._effects.now())
+        return None
+
+    # After the init: TikTok has it, and only TikTok's word ends it.
+
+    async def _follow(self, *, at_once: bool) -> Outcome:
+        """Poll until TikTok is done or the deadline comes."""
+        publish_id = self.job.publish_id
+        if publish_id is None:
+            raise AssertionError("a publish is followed only once its id is written")
+        poll_at = self._effects.now()
+        deadline = self._deadline()
+        if at_once:  # however late a publish is resumed, TikTok gets time to answer
+            deadline = max(deadline, poll_at + self._poll.interval)
+        else:
+            poll_at += self._poll.interval
+        trouble: Fault | None = None
+        while poll_at <= deadline:
+            if not await self._wait(poll_at):
+                return self._hand_on(poll_at, deadline)
+            wait = await self._effects.turn(self._access, self.job, QuotaCall.STATUS)
+            if wait is not None:
+                # To wait for one's turn is no attempt, so it uses none of its time.
+                turn = max(wait.until, poll_at + SHORTEST_WAIT)
+                deadline, poll_at = deadline + (turn - poll_at), turn
+                continue
+            answer = await self._authorised(
+                lambda access: self._effects.status(access, publish_id)
+            )
+            ended = await self._ending(answer, publish_id)
+            if ended is not None:
+                return ended
+            trouble = answer if isinstance(answer, Fault) else None
+            poll_at = self._effects.now() + self._poll.interval
+        if not await self._wait(deadline):
+            return self._hand_on(deadline, deadline)
+        return Processing(publish_id=publish_id, fault=trouble)
+
+    def _hand_on(self, resume_at: datetime, deadline: datetime) -> HandedOn:
+        """Let another worker go on with what is left of the time until the deadline."""
+        return HandedOn(
+            resume_at=resume_at, polling_since=deadline - self._poll.deadline
+        )
+
+    def _deadline(self) -> datetime:
+        """Count from the init, or from the beginning of an attempt that resumes it."""
+        moments = (self.job.publish_started_at, self.job.attempt_started_at)
+        began = max(moment for moment in moments if moment is not None)
+        return began + self._poll.deadline
+
+    async def _wait(self, until: datetime) -> bool:
+        """Wait; False if the worker has to hand the job on instead."""
+        seconds = (until - self._effects.now()).total_seconds()
+        if seconds > 0:
+            await self._effects.pause(seconds)
+        return not self._effects.hurried()
+
+    async def _ending(
+        self, answer: PublishStatus | Fault, publish_id: str
+    ) -> Outcome | None:
+        """Return what a status answer ends the attempt with, None to poll on."""
+        if isinstance(answer, Fault):
+            if answer.error_class is not ErrorClass.AUTH:
+                return None  # an error on a status call says nothing of the post
+            return await self._give_up(answer, in_flight=True)
+        match answer.state:
+            case PublishState.COMPLETE:
+                return published(answer, publish_id, self._username)
+            case PublishState.IN_INBOX:
+                return in_inbox(answer, publish_id)
+            case PublishState.FAILED:
+                fault = fault_of_fail_reason(answer.fail_reason, answer.log_id)
+                return await self._give_up(fault)
+            case PublishState.PROCESSING:
+                return None
+            case _:
+                assert_never(answer.state)
+
+    # What every call shares.
+
+    async def _authorised(
+        self, call: Callable[[Access], Awaitable[Answer]]
+    ) -> Answer | Fault:
+        """Make a call that may be repeated; once more if only the token was stale."""
+        answer = await call(self._access)
+        if not is_refused(answer):
+            return answer
+        renewed = await self._renew(answer)
+        return renewed if isinstance(renewed, Fault) else await call(renewed)
+
+    async def _renew(self, refusal: Fault) -> Access | Fault:
+        """Get a newer token; where we cannot refresh, the refusal itself stands."""
+        renewed = await self._effects.renew(self._access)
+        if not isinstance(renewed, Fault):
+            self._access = renewed
+        elif renewed.code == NOT_CONFIGURED.code:
+            return refusal  # only the person can bring a new token
+        return renewed
+
+    async def _give_up(self, fault: Fault, *, in_flight: bool = False) -> Outcome:
+        """End the attempt; what is wrong with the account is recorded there too."""
+        if fault.error_class is ErrorClass.AUTH:
+            await self._effects.lost(self._access, fault)
+        return outcome_of(fault, in_flight=in_flight)
+
+    def _own(self, written: Job | None) -> None:
+        if written is None:
+            raise ClaimLost
+        self.job = written

@@ -1,0 +1,178 @@
+"""The attempts a runner has going at one time."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from app.domain.backoff import Random, RetryPolicy
+from app.domain.job import ErrorClass, Job
+from app.domain.lifecycle import OUTCOME_UNKNOWN, decide
+from app.domain.outcome import (
+    Fault,
+    HandedOn,
+    Outcome,
+    RateLimited,
+    Transient,
+    Unconfirmed,
+)
+from app.domain.transition import Transition
+from app.runner.attempts.attempt import Attempt, ClaimLost, PollPolicy
+from app.runner.attempts.live_effects import Dependencies, LiveEffects
+from app.runner.attempts.recorder import Watch
+
+log = structlog.get_logger(__name__)
+
+INTERNAL: Final = Fault(
+    error_class=ErrorClass.TRANSIENT,
+    code="scheduler_error",
+    message="the scheduler made a mistake; its log says which",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptPolicy:
+    """How attempts are run and judged."""
+
+    poll: PollPolicy
+    retry: RetryPolicy
+    random: Random
+
+    def rest_until(
+        self, job: Job, change: Transition, fault: Fault, now: datetime
+    ) -> datetime:
+        """Say until when an account is spared that was refused for a limit.
+
+        Until the refused job tries again, or would have if it had attempts left: that
+        one call tells whether the limit is still there.
+        """
+        return change.next_attempt_at or now + self.retry.delay(
+            job.attempts, random=self.random, retry_after=fault.retry_after
+        )
+
+
+class AttemptPool:
+    """Runs attempts side by side, each in a task of its own."""
+
+    def __init__(
+        self, deps: Dependencies, rules: AttemptPolicy, *, watch: Watch
+    ) -> None:
+        self._deps = deps
+        self._rules = rules
+        self._watch = watch
+        self._running: dict[asyncio.Task[None], LiveEffects] = {}
+        self._ended = asyncio.Event()
+        self._stopping = False
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, job: Job, *, until: datetime | None = None) -> None:
+        """Begin an attempt that has to be handed on at ``until`` at the latest."""
+        effects = LiveEffects(self._deps, job, until=until)
+        if self._stopping:  # a claim may end after the stop
+            effects.stop()
+        task = asyncio.create_task(self._run(job, effects), name=f"attempt {job.id}")
+        self._running[task] = effects
+        task.add_done_callback(self._end)
+
+    def overdue(self, now: datetime) -> bool:
+        """Tell whether an attempt has outlived its lease and is about to end."""
+        return any(effects.overdue(now) for effects in self._running.values())
+
+    async def one_ended(self) -> None:
+        """Wait until an attempt ends, or has ended since somebody waited last."""
+        if self._running:
+            # Not for the tasks: of thousands, each would be asked and told off anew.
+            await self._ended.wait()
+            self._ended.clear()
+
+    def stop(self) -> None:
+        """Tell every attempt to give its job back as soon as that is safe."""
+        self._stopping = True
+        for task, effects in self._running.items():
+            effects.stop()
+            if effects.interruptible:
+                task.cancel()
+
+    async def drain(self, seconds: float | None = None) -> None:
+        """Wait for all; break off what is left after that many seconds.
+
+        What is broken off is not lost: its lease runs out and it is claimed again.
+        """
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=seconds)
+        if late:
+            log.warning("attempts broken off", count=len(late))
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        self._ended.set()
+
+    async def _run(self, job: Job, effects: LiveEffects) -> None:
+        """Run one attempt and write down what it came to."""
+        attempt = Attempt(job, effects, self._rules.poll)
+        with self._watch.attempt(job):
+            try:
+                outcome = await _outcome(attempt, effects)
+                await self._record(attempt.job, outcome, effects)
+            except ClaimLost:
+                self._watch.lost()
+            except Exception:
+                # Not lost: the lease runs out, and the job is claimed again.
+                log.exception("an outcome could not be written")
+
+    async def _record(self, job: Job, outcome: Outcome, effects: LiveEffects) -> None:
+        now = effects.now()
+        change = decide(
+            job, outcome, now=now, policy=self._rules.retry, random=self._rules.random
+        )
+        written = await effects.persist(
+            # Who watches for changes looks back less far than an outage may last.
+            lambda: self._deps.claims.apply(job, change, now=effects.now()),
+            even_late=True,
+        )
+        if written is None:
+            raise ClaimLost
+        self._watch.ended(written, outcome, change)
+        if isinstance(outcome, RateLimited):
+            # The next job of this account would be refused like this one.
+            until = self._rules.rest_until(job, change, outcome.fault, now)
+            await effects.rest(outcome.fault, until=until)
+
+
+async def _outcome(attempt: Attempt, effects: LiveEffects) -> Outcome:
+    """Return what the attempt came to; a mistake of ours is an outcome too."""
+    try:
+        async with effects.connected() as effects.calls:
+            return await attempt.run()
+    except asyncio.CancelledError:
+        if not effects.stopping:
+            raise
+        _uncancel()
+        return HandedOn(resume_at=effects.now())
+    except ClaimLost:
+        raise
+    except Exception:
+        log.exception("an attempt broke")
+        return _broken(attempt.job)
+
+
+def _uncancel() -> None:
+    """Go on after a cancellation that only broke off a wait."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
+def _broken(job: Job) -> Outcome:
+    """Judge an attempt that raised: what it may have sent decides."""
+    if job.ambiguous:
+        return Unconfirmed(fault=OUTCOME_UNKNOWN)
+    return Transient(fault=INTERNAL, in_flight=job.in_flight)

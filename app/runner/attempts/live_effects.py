@@ -1,0 +1,262 @@
+"""The real effects of an attempt: the database, TikTok, the clock."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from app.domain.clock import Clock
+from app.domain.errors import StoreUnavailable
+from app.domain.job import Job, WaitingFor
+from app.domain.outcome import Fault, PutOff
+from app.domain.quota import QuotaCall, cap_of
+from app.grants.grants import Access, Grants
+from app.pacing.creators import CreatorCache
+from app.pacing.pacer import Asker, Pacer
+from app.runner.attempts.attempt import ClaimLost
+from app.runner.attempts.media_gateway import MediaGateway
+from app.store.jobs.claims import ClaimStore
+from app.tiktok import Calls, CreatorInfo, InitTaken, PublishStatus, TikTok
+
+STORE_RETRY_SECONDS: Final = 0.2
+SHORTEST_CALL_SECONDS: Final = 0.05
+STOP_PATIENCE_SECONDS: Final = 5.0
+LONGEST_OVERDUE: Final = timedelta(seconds=30)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependencies:
+    """What every attempt of a runner shares."""
+
+    claims: ClaimStore
+    tiktok: TikTok
+    grants: Grants
+    clock: Clock
+    creators: CreatorCache
+    pacer: Pacer
+    http_timeout: float  # seconds a call to TikTok may take
+    media: MediaGateway | None = None  # None: TikTok pulls from the asset's own URL
+
+
+class LiveEffects:
+    """One attempt's hands on the world.
+
+    Told to stop, it lets nothing new begin; what may be broken off safely (waiting,
+    reading) is ``interruptible`` meanwhile, what may not (an init, a refresh, a write)
+    is not.
+    """
+
+    def __init__(self, deps: Dependencies, job: Job, *, until: datetime | None) -> None:
+        if job.next_attempt_at is None:
+            raise AssertionError("a claimed job has a lease")
+        self._deps = deps
+        self._lease_until = job.next_attempt_at
+        self._until = min(until or self._lease_until, self._lease_until)
+        self.now = deps.clock.now
+        whole = (self._until - self.now()).total_seconds()
+        self._enough_seconds = min(deps.http_timeout, whole / 2)
+        self._asker: Asker | None = None
+        self._send_by: datetime | None = None
+        self._stop_by: datetime | None = None
+        self._waits_for_store = False
+        self.calls: Calls
+        self.stopping = False
+        self.interruptible = False
+
+    def connected(self) -> AbstractAsyncContextManager[Calls]:
+        """Open the attempt's own connection to TikTok, for its ``calls``."""
+        return self._deps.tiktok.connect()
+
+    def stop(self) -> None:
+        """Let nothing new begin, and do not wait long for a database that is away."""
+        self.stopping = True
+        self._stop_by = self.now() + timedelta(seconds=STOP_PATIENCE_SECONDS)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but not past the time the worker has."""
+        self._allow_interruption()
+        try:
+            await self._deps.clock.sleep(min(seconds, self._seconds_left()))
+        finally:
+            self.interruptible = False
+
+    def hurried(self) -> bool:
+        """Tell whether the time left is too short for another call.
+
+        A call gets its full time-out, or half of what there was in the beginning where
+        that is less.
+        """
+        return self.stopping or self._seconds_left() < self._enough_seconds
+
+    async def access(self, job: Job) -> Access | Fault:
+        """Return a token that should work."""
+        return await self.persist(
+            lambda: self._deps.grants.current(job.project_id, job.platform)
+        )
+
+    async def renew(self, refused: Access) -> Access | Fault:
+        """Return a newer token than the refused one."""
+        return await self.persist(lambda: self._deps.grants.renew(refused))
+
+    async def lost(self, access: Access, fault: Fault) -> None:
+        """Record that the account has to be connected again."""
+        await self.persist(lambda: self._deps.grants.lost(access, fault))
+
+    async def turn(self, access: Access, job: Job, call: QuotaCall) -> PutOff | None:
+        """Take a place in the account's quota."""
+        asker = Asker(
+            project_id=job.project_id,
+            platform=job.platform,
+            open_id=access.open_id,
+            waited=job.waiting_for is WaitingFor.QUOTA,
+        )
+        self._asker = asker
+        pacer = self._deps.pacer
+        place: PutOff | datetime | None = pacer.kept_place(asker, call)
+        if place is None:
+            place = await self.persist(lambda: pacer.place(asker, call))
+        if isinstance(place, PutOff):
+            return place
+        self._send_by = place
+        return None
+
+    def in_time(self) -> bool:
+        """Tell whether the place taken last holds for a call that is sent now."""
+        return self._send_by is None or self.now() <= self._send_by
+
+    async def rest(self, fault: Fault, *, until: datetime) -> None:
+        """Spare the account, or the app, calls that would be refused like this one."""
+        if (asker := self._asker) is not None:
+            reason = cap_of(fault.code) or WaitingFor.QUOTA
+            await self.persist(
+                lambda: self._deps.pacer.rest(asker, until=until, reason=reason)
+            )
+
+    async def creator_info(
+        self, access: Access, job: Job
+    ) -> CreatorInfo | Fault | PutOff:
+        """Ask what the creator may choose, at most once a minute."""
+
+        async def ask() -> CreatorInfo | Fault | PutOff:
+            # A task that is cancelled within a statement can leave the database locked.
+            self.interruptible = False
+            wait = await self.turn(access, job, QuotaCall.CREATOR_INFO)
+            self._allow_interruption()
+            if wait is not None:
+                return wait
+            return await self.calls.creator_info(
+                access.token, timeout=self._call_seconds()
+            )
+
+        self._allow_interruption()
+        try:
+            return await self._deps.creators.get(access, ask, now=self.now)
+        finally:
+            self.interruptible = False
+
+    async def stamp_init(self, job: Job) -> Job | None:
+        """Write ahead that an init goes out."""
+        stamp = self.now()
+        link = self._deps.media.new_link() if self._deps.media else None
+        return await self.persist(
+            lambda: self._deps.claims.stamp_init(job, now=stamp, media_token=link)
+        )
+
+    async def clear_init(self, job: Job) -> Job | None:
+        """Write that TikTok did not take the init."""
+        return await self.persist(
+            lambda: self._deps.claims.clear_init(job, now=self.now()), even_late=True
+        )
+
+    async def revoke_media(self, job: Job) -> bool:
+        """Withdraw the init's video; True if TikTok never had it and never will."""
+        token, media = job.media_token, self._deps.media
+        if token is None or media is None:
+            return False
+        return await self.persist(lambda: media.links.revoke(token, now=self.now()))
+
+    async def init(self, access: Access, job: Job) -> InitTaken | Fault:
+        """Send the init; raises ClaimLost if the lease ran out since the stamp.
+
+        A worker that was stopped in between (SIGSTOP, a laptop's lid) must not send
+        what another worker may have judged by now.
+        """
+        if self.now() >= self._lease_until:
+            raise ClaimLost
+        url = job.asset_url
+        if job.media_token is not None and self._deps.media is not None:
+            url = self._deps.media.url(job.media_token, job.asset_url)
+        return await self.calls.init(
+            access.token, job.post, url, timeout=self._call_seconds()
+        )
+
+    async def save_publish_id(self, job: Job, publish_id: str) -> Job | None:
+        """Write TikTok's id down."""
+        return await self.persist(
+            lambda: self._deps.claims.save_publish_id(job, publish_id, now=self.now()),
+            even_late=True,
+        )
+
+    async def status(self, access: Access, publish_id: str) -> PublishStatus | Fault:
+        """Ask how far the publish has got."""
+        self._allow_interruption()
+        try:
+            return await self.calls.status(
+                access.token, publish_id, timeout=self._call_seconds()
+            )
+        finally:
+            self.interruptible = False
+
+    async def persist(
+        self, write: Callable[[], Awaitable[Result]], *, even_late: bool = False
+    ) -> Result:
+        """Write, however long the database is away, while the lease lasts.
+
+        Raises ClaimLost after that. ``even_late`` goes on: while the database is away
+        nobody else takes the job over, and if somebody did, the write finds the claim
+        token changed.
+        """
+        try:
+            while True:
+                try:
+                    return await write()
+                except StoreUnavailable:
+                    if self._gives_up(even_late=even_late):
+                        raise ClaimLost from None
+                    self._waits_for_store = True
+                    await self._deps.clock.sleep(STORE_RETRY_SECONDS)
+        finally:
+            self._waits_for_store = False
+
+    def overdue(self, now: datetime) -> bool:
+        """Tell whether the lease is over and the attempt still about to write.
+
+        It knows more than the table does, perhaps TikTok's id.
+        """
+        late = now - self._lease_until
+        if self._waits_for_store:
+            return late >= timedelta(0)
+        return timedelta(0) <= late < LONGEST_OVERDUE
+
+    def _gives_up(self, *, even_late: bool) -> bool:
+        now = self.now()
+        if self._stop_by is not None and now >= self._stop_by:
+            return True
+        return not even_late and now >= self._lease_until
+
+    def _seconds_left(self) -> float:
+        return max(0.0, (self._until - self.now()).total_seconds())
+
+    def _call_seconds(self) -> float:
+        left = max(self._seconds_left(), SHORTEST_CALL_SECONDS)
+        return min(self._deps.http_timeout, left)
+
+    def _allow_interruption(self) -> None:
+        """Mark what a stop may break off: nothing outside changes by it."""
+        if self.stopping:
+            raise asyncio.CancelledError
+        self.interruptible = True

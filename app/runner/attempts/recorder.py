@@ -1,0 +1,90 @@
+"""Who is told of attempts and changes nothing about them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import structlog
+
+from app.domain.job import Job
+from app.domain.outcome import Outcome
+from app.domain.transition import Transition
+from app.metrics import Metrics, Prevented
+from app.runner.tick_report import Tally
+from app.tracing import Tracing
+
+log = structlog.get_logger(__name__)
+
+
+class Watch(Protocol):
+    """What a crew tells of its attempts."""
+
+    @contextmanager
+    def attempt(self, job: Job) -> Iterator[None]:
+        """Surround an attempt from its claim to its end."""
+        ...
+
+    def ended(self, job: Job, outcome: Outcome, change: Transition) -> None:
+        """Hear what an attempt came to, once that is written."""
+        ...
+
+    def lost(self) -> None:
+        """Hear that another worker owns the job by now."""
+        ...
+
+
+class Recorder:
+    """Keeps a run's tally and the process's metrics, and writes the log.
+
+    ``on_news`` hears of attempts that a frontend may have to be told of.
+    """
+
+    def __init__(
+        self,
+        tally: Tally,
+        metrics: Metrics,
+        tracing: Tracing,
+        *,
+        on_news: Callable[[], None],
+    ) -> None:
+        self._tracing = tracing
+        self._tally = tally
+        self._metrics = metrics
+        self._on_news = on_news
+        self._log = log.bind()  # made once: the module's own is made for each line
+
+    @contextmanager
+    def attempt(self, job: Job) -> Iterator[None]:
+        """Put the job's name on every log line of the attempt."""
+        self._metrics.duplicates.begin(job)
+        # Not bound_contextvars, which reads all that is bound before it binds.
+        names = structlog.contextvars.bind_contextvars(
+            job_id=job.id, project_id=job.project_id, attempt=job.attempt_number + 1
+        )
+        try:
+            with self._tracing.attempt(job):
+                yield
+        finally:
+            structlog.contextvars.reset_contextvars(**names)
+
+    def ended(self, job: Job, outcome: Outcome, change: Transition) -> None:
+        """Count what an attempt came to, and say so."""
+        self._tally.end(outcome, change)
+        self._metrics.end(job, change)
+        if change.entry is not None:  # being put off is no news
+            self._on_news()
+        error = change.last_error if change.entry is not None else None
+        self._tracing.ended(type(outcome).__name__, error.code if error else None)
+        self._log.info(
+            "attempt over",
+            outcome=type(outcome).__name__,
+            status=str(job.status),
+            publish_id=job.publish_id,
+            next_attempt_at=job.next_attempt_at and job.next_attempt_at.isoformat(),
+            **({"code": error.code, "log_id": error.log_id} if error else {}),
+        )
+
+    def lost(self) -> None:
+        """Count an attempt whose job another worker has taken over."""
+        self._metrics.duplicates.prevent(Prevented.LOST_CLAIM)
+        log.warning("claim lost; the outcome is dropped")

@@ -1,0 +1,1 @@
+"""What a worker does beside attempts: small, repeated, never urgent."""

@@ -1,0 +1,189 @@
+"""Ask TikTok again about jobs that ended in doubt, and correct their record."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from app.domain.clock import Clock
+from app.domain.corrections import FailedForGood, NotAsked, NoWord, Truth, decide_late
+from app.domain.errors import StoreUnavailable
+from app.domain.job import ErrorClass, Job
+from app.domain.outcome import Fault, Published
+from app.domain.quota import QuotaCall
+from app.grants.grants import Access, Grants
+from app.metrics import Metrics
+from app.pacing.pacer import Asker, Pacer
+from app.runner.attempts.verdicts import in_inbox, published
+from app.runner.background.videos import can_be_found, shows, videos_since
+from app.store.jobs.confirmations import ConfirmationStore
+from app.store.jobs.media_links import MediaStore
+from app.tiktok import (
+    TOKEN_REFUSED,
+    Calls,
+    PublishState,
+    PublishStatus,
+    TikTok,
+    Video,
+    fault_of_fail_reason,
+)
+
+log = structlog.get_logger(__name__)
+
+CLOCK_SKEW: Final = timedelta(minutes=1)
+"""How far TikTok's clock and ours may be apart."""
+
+LONGEST_DELAY: Final = timedelta(hours=24)
+"""How long after its init a video may come out."""
+
+NEVER_FETCHED: Final = Fault(
+    error_class=ErrorClass.TRANSIENT,
+    code="init_void",
+    message="TikTok never fetched the video, and it is withdrawn: nothing was posted",
+)
+
+VIDEO_LIST_SCOPE: Final = "video.list"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmer:
+    """Finds out, from the cheapest proof on, what became of a publish."""
+
+    store: ConfirmationStore
+    links: MediaStore
+    tiktok: TikTok
+    grants: Grants
+    pacer: Pacer
+    clock: Clock
+    metrics: Metrics = field(default_factory=Metrics)
+
+    async def run_due(self, *, limit: int) -> int:
+        """Look at all jobs that are due for it, so many at a time; return how many.
+
+        Raises StoreUnavailable.
+        """
+        looked = 0
+        while jobs := await self.store.claim_due(now=self.clock.now(), limit=limit):
+            for job in jobs:
+                await self._look_at(job)
+            looked += len(jobs)
+        return looked
+
+    async def _look_at(self, job: Job) -> None:
+        with bound_contextvars(job_id=job.id, project_id=job.project_id):
+            try:
+                await self._confirm(job)
+            except StoreUnavailable:
+                raise
+            except Exception:  # its lease runs out; the others must not wait for it
+                log.exception("a confirmation broke")
+
+    async def _confirm(self, job: Job) -> None:
+        truth = await self._find_out(job)
+        now = self.clock.now()
+        change = decide_late(job, truth, now=now)
+        written = await self.store.apply(job, change, now=now)
+        if written is None:
+            log.info("the job changed meanwhile; what TikTok said is dropped")
+        elif written.status is not job.status:
+            self.metrics.posts.correct(written.status)
+            # Its ledger has one row per attempt, and this was none: the log has it.
+            log.info(
+                "record corrected",
+                was=str(job.status),
+                status=str(written.status),
+                publish_id=written.publish_id,
+                post_id=written.post_id,
+            )
+
+    async def _find_out(self, job: Job) -> Truth:
+        access = await self.grants.current(job.project_id, job.platform)
+        if isinstance(access, Fault):
+            return NoWord()
+        async with self.tiktok.connect() as calls:
+            if job.publish_id is not None:
+                return await self._ask(calls, access, job, job.publish_id)
+            if job.init_sent_at is None:
+                return NoWord()
+            return await self._search(calls, access, job, job.init_sent_at)
+
+    async def _ask(
+        self, calls: Calls, access: Access, job: Job, publish_id: str
+    ) -> Truth:
+        """Ask for the status; only TikTok's own word counts, never an error."""
+        asker = Asker(job.project_id, job.platform, access.open_id, alone=True)
+        wait = await self.pacer.turn(asker, QuotaCall.STATUS)
+        if wait is not None:
+            return NotAsked(until=wait.until)
+        answer = await calls.status(access.token, publish_id)
+        if isinstance(answer, Fault) and answer.code == TOKEN_REFUSED:
+            renewed = await self.grants.renew(access)
+            if isinstance(renewed, Access):
+                answer = await calls.status(renewed.token, publish_id)
+        return _truth(answer, publish_id, access.username)
+
+    async def _search(
+        self, calls: Calls, access: Access, job: Job, init_sent_at: datetime
+    ) -> Truth:
+        """Find what an unanswered init became; rather nothing than another's post."""
+        if job.media_token is not None and await self.links.revoke(
+            job.media_token, now=self.clock.now()
+        ):
+            return FailedForGood(fault=NEVER_FETCHED)
+        since = init_sent_at - CLOCK_SKEW
+        publish_id = await self.store.orphan(job, access.open_id, since=since)
+        if publish_id is not None:
+            truth = await self._ask(calls, access, job, publish_id)
+            if not isinstance(truth, NoWord):
+                return truth
+        if VIDEO_LIST_SCOPE not in access.scopes or not can_be_found(job):
+            return NoWord()
+        return await self._look_for_video(calls, access, job, since)
+
+    async def _look_for_video(
+        self, calls: Calls, access: Access, job: Job, since: datetime
+    ) -> Truth:
+        """Look for the one public video with this caption since the init."""
+        videos = await videos_since(calls, access, since)
+        found = [
+            video
+            for video in videos or ()
+            if shows(video, job.post.title)
+            and since <= video.create_time <= since + LONGEST_DELAY
+            and not await self.store.is_known(job.platform, video.id)
+        ]
+        if len(found) != 1 or await self._is_contested(job, access, found[0], since):
+            return NoWord()
+        return Published(
+            publish_id="", post_id=found[0].id, post_url=found[0].share_url
+        )
+
+    async def _is_contested(
+        self, job: Job, access: Access, video: Video, since: datetime
+    ) -> bool:
+        """Tell whether the video could be that of another job."""
+        others = await self.store.without_post_id(
+            job, access.open_id, since=since - LONGEST_DELAY
+        )
+        return any(
+            can_be_found(other) and shows(video, other.post.title) for other in others
+        )
+
+
+def _truth(
+    answer: PublishStatus | Fault, publish_id: str, username: str | None
+) -> Truth:
+    if isinstance(answer, Fault):
+        return NoWord()
+    match answer.state:
+        case PublishState.COMPLETE:
+            return published(answer, publish_id, username)
+        case PublishState.IN_INBOX:
+            return in_inbox(answer, publish_id)
+        case PublishState.FAILED:
+            fault = fault_of_fail_reason(answer.fail_reason, answer.log_id)
+            return FailedForGood(fault=fault)
+        case PublishState.PROCESSING:
+            return NoWord()

@@ -1,0 +1,85 @@
+"""Prune what is old, a little at a time, so that nobody has to wait for it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+
+from app.domain.clock import Clock
+from app.store.retention.pruning import FIRST_ID, Batch, Pruned, RetentionStore
+from app.store.webhooks.endpoints import WebhookStore
+
+log = structlog.get_logger(__name__)
+
+STEP: Final = timedelta(minutes=50)
+"""How long after one pass the next may begin, over all workers together."""
+
+BATCH: Final = 200
+"""How many rows one transaction deletes: some milliseconds on either database."""
+
+PAUSE_SECONDS: Final = 0.1
+"""How long others have the database for themselves between two batches."""
+
+EVENTS_KEPT: Final = timedelta(days=30)
+"""How long a frontend can ask for what it was told."""
+
+LEFTOVERS_KEPT: Final = timedelta(days=1)
+"""How long something is kept that has lost its meaning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruner:
+    """Deletes by age; with ``keep`` None, records are kept for ever."""
+
+    store: RetentionStore
+    clock: Clock
+    keep: timedelta | None
+
+    async def run_due(self) -> None:
+        """Make one pass, unless a worker made one lately; raises StoreUnavailable.
+
+        What is left of a pass that is broken off is done by the next one.
+        """
+        await self._prune_leftovers()
+        if self.keep is not None:
+            await self._prune_records(self.keep)
+
+    async def _prune_leftovers(self) -> None:
+        before = self.clock.now() - LEFTOVERS_KEPT
+        if await self.store.begin(Pruned.LEFTOVERS, before=before, step=STEP):
+            await self.store.prune_leftovers(before=before)
+
+    async def _prune_records(self, keep: timedelta) -> None:
+        before = self.clock.now() - keep
+        if not await self.store.begin(Pruned.RECORDS, before=before, step=STEP):
+            return
+        jobs = await self._prune_all(partial(self.store.prune_jobs, before=before))
+        events = await self._prune_all(partial(self.store.prune_events, before=before))
+        log.info("pruned", jobs=jobs, tiktok_events=events, before=before.isoformat())
+
+    async def _prune_all(self, prune: Callable[..., Awaitable[Batch]]) -> int:
+        """Delete batch by batch, with room for others in between; return how many."""
+        count, last_id = 0, FIRST_ID
+        while True:
+            batch = await prune(after_id=last_id, limit=BATCH)
+            count, last_id = count + batch.count, batch.last_id
+            if batch.count < BATCH:
+                return count
+            await self.clock.sleep(PAUSE_SECONDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookPruner:
+    """Deletes what frontends were told long ago; whatever else is kept."""
+
+    store: WebhookStore
+    clock: Clock
+
+    async def run_due(self) -> None:
+        """Make one pass, batch by batch; raises StoreUnavailable."""
+        before = self.clock.now() - EVENTS_KEPT
+        while await self.store.prune(before=before, limit=BATCH) == BATCH:
+            await self.clock.sleep(PAUSE_SECONDS)

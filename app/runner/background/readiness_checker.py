@@ -1,0 +1,156 @@
+"""Look at jobs ahead of their time, so that people can still put things right."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from app.domain.clock import Clock
+from app.domain.errors import StoreUnavailable
+from app.domain.job import Job
+from app.domain.outcome import Fault, PutOff
+from app.domain.post import PostMode
+from app.domain.readiness import (
+    GOES_OUT_LATE,
+    REFUSED,
+    UNREACHABLE,
+    PreflightTimes,
+    Readiness,
+    ReadinessProblem,
+    asset_problem,
+    next_preflight,
+)
+from app.domain.readiness_account import (
+    creator_problem,
+    grant_problem,
+    privacy_problem,
+    scope_problem,
+)
+from app.grants.grants import Access, Grants
+from app.outbound import Outbound, OutboundError, Refused
+from app.pacing.creators import CreatorCache, ask_for_no_post
+from app.pacing.pacer import Pacer
+from app.store.jobs.readiness import ReadinessStore
+from app.tiktok import TOKEN_REFUSED, CreatorInfo, TikTok
+
+log = structlog.get_logger(__name__)
+
+ASSET_SECONDS: Final = 10.0
+"""How long a video's server may take to begin its answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadinessChecker:
+    """Finds out what would keep a job back; it never fails, delays or claims one."""
+
+    store: ReadinessStore
+    tiktok: TikTok
+    grants: Grants
+    pacer: Pacer
+    creators: CreatorCache
+    outbound: Outbound
+    clock: Clock
+    preflights: PreflightTimes
+    inits_per_minute: int
+
+    async def run_due(self, *, limit: int) -> int:
+        """Look at all jobs that are due for it, so many at a time; return how many.
+
+        Raises StoreUnavailable.
+        """
+        looked = 0
+        while jobs := await self.store.claim_due(now=self.clock.now(), limit=limit):
+            async with asyncio.TaskGroup() as looks:
+                for job in jobs:
+                    looks.create_task(self._look_at(job))
+            looked += len(jobs)
+        return looked
+
+    async def _look_at(self, job: Job) -> None:
+        with bound_contextvars(job_id=job.id, project_id=job.project_id):
+            try:
+                await self._look(job)
+            except StoreUnavailable:
+                log.warning("a look ahead waits for the database")
+            except Exception:  # its lease runs out; the others must not suffer
+                log.exception("a look ahead broke")
+
+    async def _look(self, job: Job) -> None:
+        problems = tuple([problem async for problem in self._problems(job)])
+        now = self.clock.now()
+        again = next_preflight(job.scheduled_for, now=now, preflights=self.preflights)
+        if not await self.store.save(job, Readiness(now, problems), next_look=again):
+            log.info("the job changed meanwhile; what was found is dropped")
+        elif problems:
+            codes = [problem.code for problem in problems]
+            log.warning("job not ready", problems=codes)
+
+    async def _problems(self, job: Job) -> AsyncIterator[ReadinessProblem]:
+        access = await self.grants.current(job.project_id, job.platform)
+        if isinstance(access, Fault):
+            yield grant_problem(access)
+        else:
+            account = scope_problem(job.post, access.scopes)
+            account = account or await self._creator_problem(job, access)
+            if account is not None:
+                yield account
+        asset = await self._asset_problem(job.asset_url)
+        if asset is not None:
+            yield asset
+        if await self._is_crowded(job):
+            yield GOES_OUT_LATE
+
+    async def _creator_problem(
+        self, job: Job, access: Access
+    ) -> ReadinessProblem | None:
+        if job.post.mode is PostMode.INBOX:
+            return None  # a draft's audience is chosen in TikTok's app
+        answer = await self._creator_info(access)
+        if isinstance(answer, Fault) and answer.code == TOKEN_REFUSED:
+            renewed = await self.grants.renew(access)
+            if isinstance(renewed, Fault):
+                return grant_problem(renewed)
+            answer = await self._creator_info(renewed)
+        match answer:
+            case CreatorInfo():
+                return privacy_problem(job.post, answer.privacy_options)
+            case Fault():
+                return creator_problem(answer)
+            case PutOff():
+                return None  # nothing was learned, which is no verdict
+
+    async def _creator_info(self, access: Access) -> CreatorInfo | Fault | PutOff:
+        return await ask_for_no_post(
+            access,
+            creators=self.creators,
+            pacer=self.pacer,
+            tiktok=self.tiktok,
+            now=self.clock.now,
+        )
+
+    async def _asset_problem(self, url: str) -> ReadinessProblem | None:
+        try:
+            problem = await self._asked("HEAD", url)
+            if problem is UNREACHABLE:
+                # Not every server knows HEAD, and a URL signed for GET refuses it.
+                problem = await self._asked("GET", url)
+        except Refused:
+            return REFUSED
+        except OutboundError:
+            return UNREACHABLE
+        return problem
+
+    async def _asked(self, method: str, url: str) -> ReadinessProblem | None:
+        part = {"Range": "bytes=0-0"} if method == "GET" else None
+        async with self.outbound.open(
+            method, url, headers=part, seconds=ASSET_SECONDS
+        ) as answer:
+            return asset_problem(answer.status, answer.headers)
+
+    async def _is_crowded(self, job: Job) -> bool:
+        limit = self.inits_per_minute
+        count = await self.store.due_in_minute_of(job, at_most=limit + 1)
+        return count > limit

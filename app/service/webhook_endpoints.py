@@ -1,0 +1,165 @@
+"""What people do with their webhooks: set them up, test them, look, replay."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from secrets import token_bytes
+
+from app.domain.clock import Clock
+from app.domain.errors import FieldError, InvalidInput
+from app.domain.events import EventPayload, EventType, Probe
+from app.domain.webhook_endpoint import (
+    SECRET_BYTES,
+    DeliveryResult,
+    EventRecord,
+    WebhookEndpoint,
+    plain_secret,
+    problem_with_endpoint,
+    problem_with_secret,
+    secret_text,
+)
+from app.outbound.webhook_sender import WebhookSender
+from app.service.cursor import decode_cursor, encode_cursor
+from app.service.scope import check_scope
+from app.store.webhooks.endpoints import ReplayFilter, WebhookStore, new_event_id
+
+__all__ = ["EventPage", "PutWebhook", "ReplayFilter", "WebhookService"]
+
+
+@dataclass(frozen=True, slots=True)
+class PutWebhook:
+    """An endpoint that was put."""
+
+    endpoint: WebhookEndpoint
+    created: bool
+    secret: str | None = field(repr=False)  # only if it was made up just now
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events, and where the next ones are."""
+
+    events: tuple[EventRecord, ...]
+    next_cursor: str | None  # None: these were the last
+
+
+class WebhookService:
+    """One endpoint per project.
+
+    ``scope`` is the project a caller is bound to, None for one who may see all. What
+    lies outside it raises NotFound, as if it did not exist.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: WebhookStore,
+        sender: WebhookSender,
+        render: Callable[[EventType, datetime, EventPayload], bytes],
+        clock: Clock,
+        on_due: Callable[[], None],
+        allow_private_urls: bool = False,
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._render = render
+        self._clock = clock
+        self._on_due = on_due  # wakes the sender; only a hint
+        self._allow_private_urls = allow_private_urls
+
+    async def put(
+        self, project_id: str, *, url: str, secret: str | None, scope: str | None
+    ) -> PutWebhook:
+        """Set where a project is told; a disabled endpoint is called again.
+
+        Without a secret the present one stays, or one is made up. Raises InvalidInput
+        or NotFound.
+        """
+        check_scope(project_id, scope)
+        self._check(url, secret)
+        fresh = secret_text(token_bytes(SECRET_BYTES))
+        done = await self._store.put(
+            project_id,
+            url=url,
+            secret=None if secret is None else plain_secret(secret),
+            fresh=fresh,
+            now=self._clock.now(),
+        )
+        shown = fresh if done.uses_fresh else None
+        return PutWebhook(done.endpoint, done.created, shown)
+
+    async def get(
+        self, project_id: str, *, scope: str | None
+    ) -> tuple[WebhookEndpoint, EventRecord | None]:
+        """Return an endpoint and the newest event it was sent; raises NotFound."""
+        check_scope(project_id, scope)
+        endpoint = await self._store.get(project_id, now=self._clock.now())
+        return endpoint, await self._store.last_try(project_id)
+
+    async def delete(self, project_id: str, *, scope: str | None) -> None:
+        """Forget an endpoint and its events; raises NotFound."""
+        check_scope(project_id, scope)
+        await self._store.delete(project_id)
+
+    async def rotate(self, project_id: str, *, scope: str | None) -> PutWebhook:
+        """Make a new secret up; the present one signs along for a day.
+
+        Raises NotFound.
+        """
+        endpoint, _ = await self.get(project_id, scope=scope)
+        secret = secret_text(token_bytes(SECRET_BYTES))
+        done = await self.put(project_id, url=endpoint.url, secret=secret, scope=scope)
+        return PutWebhook(done.endpoint, done.created, secret)
+
+    async def test(
+        self, project_id: str, *, scope: str | None
+    ) -> tuple[str, DeliveryResult]:
+        """Send a test event now, even to a disabled endpoint, and return how it went.
+
+        Raises NotFound.
+        """
+        check_scope(project_id, scope)
+        now = self._clock.now()
+        endpoint = await self._store.get(project_id, now=now)
+        event_id = new_event_id()
+        body = self._render(EventType.TEST, now, Probe(project_id))
+        sent = await self._sender.send(endpoint, event_id=event_id, body=body, now=now)
+        await self._store.record_test(project_id, event_id, sent)
+        return event_id, sent
+
+    async def events(
+        self, project_id: str, *, limit: int, cursor: str | None, scope: str | None
+    ) -> EventPage:
+        """Return a page of events, newest first.
+
+        Raises InvalidInput for a made-up cursor, NotFound.
+        """
+        check_scope(project_id, scope)
+        after_id = None if cursor is None else decode_cursor(cursor)
+        await self._store.get(project_id, now=self._clock.now())
+        found = await self._store.events(project_id, limit=limit + 1, after_id=after_id)
+        page = found[:limit]
+        more = len(found) > limit
+        return EventPage(page, encode_cursor(page[-1].id) if more else None)
+
+    async def replay(
+        self, project_id: str, which: ReplayFilter, *, scope: str | None
+    ) -> int:
+        """Send events again, each under its own id; return how many.
+
+        Raises NotFound or WebhookDisabled.
+        """
+        check_scope(project_id, scope)
+        count = await self._store.replay(project_id, which, now=self._clock.now())
+        if count:
+            self._on_due()
+        return count
+
+    def _check(self, url: str, secret: str | None) -> None:
+        allow = self._allow_private_urls
+        problems = {
+            "/url": problem_with_endpoint(url, allow_private=allow),
+            "/secret": None if secret is None else problem_with_secret(secret),
+        }
+        if wrong := [FieldError(at, text) for at, text in problems.items() if text]:
+            raise InvalidInput(*wrong)

@@ -1,0 +1,1 @@
+"""Connected accounts, pending sign-ins and what each account used of its quota."""

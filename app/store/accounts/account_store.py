@@ -1,0 +1,281 @@
+"""Connected accounts; a pair of tokens is only ever replaced by a newer one."""
+
+import secrets
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, case, delete, literal, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.account import (
+    SCOPE_REASONS,
+    Account,
+    AccountStatus,
+    Grant,
+    NewAccount,
+)
+from app.domain.errors import NotFound, StoreUnavailable
+from app.store.accounts.account_reader import AccountReader
+from app.store.accounts.rows import AccountRows
+from app.store.db.engine import Database
+from app.store.db.tables import accounts
+from app.store.db.vault import Vault
+from app.store.jobs.rows import Row
+from app.store.webhooks.outbox import ACCOUNT_LISTENER, tell_of_account
+
+_accounts = accounts.c
+_PUT_TRIES: Final = 5
+# A version never seen before, so that a worker which still holds the grant of an
+# account that was removed and connected anew cannot take the new one for its own.
+_VERSION_RANGE: Final = 2**30
+
+_USABLE = or_(
+    _accounts.status == AccountStatus.ACTIVE,
+    _accounts.reconnect_reason.in_(SCOPE_REASONS),
+)
+_NO_LEASE: dict[str, Any] = {"refresh_lease": None, "refresh_lease_until": None}
+
+
+class AccountStore:
+    """The accounts, with their tokens readable; each method is one transaction."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._rows = AccountRows(vault)
+        self._reader = AccountReader(database, self._rows)
+
+    async def put(self, new: NewAccount, *, now: datetime) -> tuple[Account, bool]:
+        """Connect an account, or connect it again; True if there was none.
+
+        Raises ValueError for an empty token.
+        """
+        values = self._rows.grant(new.project_id, new.platform, new.grant)
+        values |= _connected(new, now)
+        for _ in range(_PUT_TRIES):
+            async with self._database.write() as connection:
+                if (row := await self._insert(connection, new, values)) is not None:
+                    return self._rows.read(row), True
+                if (row := await _replace(connection, new, values)) is not None:
+                    return self._rows.read(row), False
+            # It was removed between the two statements: try again.
+        raise StoreUnavailable("the account could not be stored; try again")
+
+    async def get(self, project_id: str, platform: str) -> Account:
+        """Return an account; raises NotFound."""
+        return await self._reader.get(project_id, platform)
+
+    async def list_by_open_id(self, platform: str, open_id: str) -> tuple[Account, ...]:
+        """Return every project's account of one TikTok user."""
+        statement = select(accounts).where(
+            _accounts.platform == platform, _accounts.open_id == open_id
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return tuple(self._rows.read(row) for row in rows)
+
+    async def list_expiring(
+        self, *, now: datetime, before: datetime, saved_before: datetime, limit: int
+    ) -> tuple[Account, ...]:
+        """Return usable accounts whose access token ends soon or whose pair is old.
+
+        Leaves out those that somebody is refreshing already.
+        """
+        statement = (
+            select(accounts)
+            .where(
+                _USABLE,
+                _lease_is_free(now),
+                or_(
+                    _accounts.access_token_expires_at <= before,
+                    _accounts.updated_at <= saved_before,
+                ),
+            )
+            .order_by(_accounts.access_token_expires_at)
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        found = (self._rows.read(row) for row in rows)
+        return tuple(account for account in found if account.usable)
+
+    async def delete(self, project_id: str, platform: str) -> Account:
+        """Remove an account and return what it was; raises NotFound."""
+        statement = (
+            delete(accounts).where(_named(project_id, platform)).returning(accounts)
+        )
+        async with self._database.write() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        if row is None:
+            raise NotFound
+        return self._rows.read(row)
+
+    async def mark_reconnect_required(
+        self,
+        project_id: str,
+        platform: str,
+        *,
+        reason: str,
+        grant_version: int,
+        now: datetime,
+    ) -> bool:
+        """Ask for a new consent; False if a newer pair or a graver reason is stored."""
+        statement = (
+            update(accounts)
+            .where(_at_version(project_id, platform, grant_version), _USABLE)
+            .values(
+                status=AccountStatus.RECONNECT_REQUIRED,
+                reconnect_reason=reason,
+                updated_at=now,
+            )
+            .returning(accounts, ACCOUNT_LISTENER)
+        )
+        known = select(_accounts.reconnect_reason).where(_named(project_id, platform))
+        async with self._database.write() as connection:
+            before = (await connection.execute(known.with_for_update())).scalar()
+            row = (await connection.execute(statement)).mappings().one_or_none()
+            if row is not None and reason != before:  # each of its jobs may say so
+                await tell_of_account(connection, row, now=now)
+        return row is not None
+
+    async def acquire_refresh_lease(
+        self,
+        project_id: str,
+        platform: str,
+        *,
+        grant_version: int,
+        token: str,
+        now: datetime,
+        until: datetime,
+    ) -> bool:
+        """Become the one who refreshes this version of the grant until that time.
+
+        A grant that was just found dead is not tried again by those who waited.
+        """
+        statement = (
+            update(accounts)
+            .where(
+                _at_version(project_id, platform, grant_version),
+                _USABLE,
+                _lease_is_free(now),
+            )
+            .values(refresh_lease=token, refresh_lease_until=until)
+        )
+        async with self._database.write() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def save_refreshed(
+        self, refreshed: Account, grant: Grant, *, now: datetime
+    ) -> Account | None:
+        """Replace the pair that was traded for this one; None if it is not there.
+
+        Guarded by the version alone, not by the lease: TikTok has ended the stored
+        pair, so even a late answer is the account's only living one. For the same
+        reason it lifts the verdict of somebody who tried the dead pair meanwhile.
+        """
+        where = refreshed.project_id, refreshed.platform
+        lacks_scope = _accounts.reconnect_reason.in_(SCOPE_REASONS)
+        statement = (
+            update(accounts)
+            .where(_at_version(*where, refreshed.grant_version))
+            .values(
+                **self._rows.grant(*where, grant),
+                **_NO_LEASE,
+                status=case(
+                    (lacks_scope, _accounts.status), else_=AccountStatus.ACTIVE
+                ),
+                reconnect_reason=case((lacks_scope, _accounts.reconnect_reason)),
+                grant_version=_accounts.grant_version + 1,
+                updated_at=now,
+            )
+            .returning(accounts)
+        )
+        async with self._database.write() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        return None if row is None else self._rows.read(row)
+
+    async def release_refresh_lease(
+        self, project_id: str, platform: str, *, token: str
+    ) -> None:
+        """Give the lease back, if it is still this one."""
+        statement = (
+            update(accounts)
+            .where(_named(project_id, platform), _accounts.refresh_lease == token)
+            .values(**_NO_LEASE)
+        )
+        async with self._database.write() as connection:
+            await connection.execute(statement)
+
+    async def _insert(
+        self, connection: AsyncConnection, new: NewAccount, values: dict[str, Any]
+    ) -> Row | None:
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        statement = (
+            dialect.insert(accounts)
+            .values(
+                **values,
+                project_id=new.project_id,
+                platform=new.platform,
+                display_name=new.display_name,
+                username=new.username,
+                grant_version=1 + secrets.randbelow(_VERSION_RANGE),
+            )
+            .on_conflict_do_nothing()
+            .returning(accounts)
+        )
+        return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def _replace(
+    connection: AsyncConnection, new: NewAccount, values: dict[str, Any]
+) -> Row | None:
+    same_person = _accounts.open_id == new.open_id
+    statement = (
+        update(accounts)
+        .where(_named(new.project_id, new.platform))
+        .values(
+            **values,
+            display_name=_or_kept(
+                new.display_name, _accounts.display_name, same_person
+            ),
+            username=_or_kept(new.username, _accounts.username, same_person),
+            grant_version=_accounts.grant_version + 1,
+        )
+        .returning(accounts)
+    )
+    row: Row | None = (await connection.execute(statement)).mappings().one_or_none()
+    return row
+
+
+def _connected(new: NewAccount, now: datetime) -> dict[str, Any]:
+    return {
+        **_NO_LEASE,
+        "open_id": new.open_id,
+        "status": AccountStatus.ACTIVE,
+        "reconnect_reason": None,
+        "connected_at": now,
+        "updated_at": now,
+    }
+
+
+def _or_kept(
+    value: str | None, column: ColumnElement[Any], same_person: ColumnElement[bool]
+) -> ColumnElement[Any]:
+    return case((same_person, column)) if value is None else literal(value)
+
+
+def _named(project_id: str, platform: str) -> ColumnElement[bool]:
+    return and_(_accounts.project_id == project_id, _accounts.platform == platform)
+
+
+def _at_version(
+    project_id: str, platform: str, grant_version: int
+) -> ColumnElement[bool]:
+    named = _named(project_id, platform)
+    return and_(named, _accounts.grant_version == grant_version)
+
+
+def _lease_is_free(now: datetime) -> ColumnElement[bool]:
+    return or_(
+        _accounts.refresh_lease_until.is_(None), _accounts.refresh_lease_until <= now
+    )

@@ -1,0 +1,89 @@
+"""Connects that wait for TikTok's answer; each state works once."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final
+
+from sqlalchemy import delete, insert
+
+from app.domain.errors import TokenUnreadable
+from app.store.db.engine import Database
+from app.store.db.tables import oauth_states
+from app.store.db.vault import Vault
+from app.store.jobs.rows import Row
+
+_KEPT: Final = timedelta(hours=1)
+"""How long one that is out of date is known, to lead its person back at least."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingConnect:
+    """What a person's way to TikTok and back was begun with."""
+
+    project_id: str
+    platform: str
+    redirect_to: str | None
+    code_verifier: str | None = field(repr=False)
+    expires_at: datetime
+
+
+class OAuthStateStore:
+    """Keeps each state as a hash, with what it was issued for."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def add(self, state: str, pending: PendingConnect, *, now: datetime) -> None:
+        """Store a state; whatever is long out of date goes."""
+        digest, verifier = _digest(state), pending.code_verifier
+        if verifier is not None:
+            verifier = self._vault.encrypt(verifier, bound_to=_cell(digest))
+        old = delete(oauth_states).where(oauth_states.c.expires_at < now - _KEPT)
+        new = insert(oauth_states).values(
+            state_sha256=digest,
+            project_id=pending.project_id,
+            platform=pending.platform,
+            redirect_to=pending.redirect_to,
+            code_verifier=verifier,
+            expires_at=pending.expires_at,
+        )
+        async with self._database.write() as connection:
+            await connection.execute(old)
+            await connection.execute(new)
+
+    async def take(self, state: str) -> PendingConnect | None:
+        """Use a state up; None if it is unknown, used, or no key opens it."""
+        statement = (
+            delete(oauth_states)
+            .where(oauth_states.c.state_sha256 == _digest(state))
+            .returning(oauth_states)
+        )
+        async with self._database.write() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        try:
+            return None if row is None else self._pending(row)
+        except TokenUnreadable:
+            return None
+
+    def _pending(self, row: Row) -> PendingConnect:
+        verifier = row["code_verifier"]
+        if verifier is not None:
+            cell = _cell(row["state_sha256"])
+            verifier = self._vault.decrypt(verifier, bound_to=cell)
+        return PendingConnect(
+            project_id=row["project_id"],
+            platform=row["platform"],
+            redirect_to=row["redirect_to"],
+            code_verifier=verifier,
+            expires_at=row["expires_at"],
+        )
+
+
+def _digest(state: str) -> str:
+    return sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _cell(digest: str) -> str:
+    return f"{digest}|code_verifier"

@@ -1,0 +1,244 @@
+"""What each account has taken of TikTok's limits, shared by all workers."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    and_,
+    bindparam,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
+
+from app.domain.job import WaitingFor
+from app.domain.quota import (
+    IDLE,
+    LINE_TURNS,
+    WINDOW,
+    Quota,
+    QuotaCall,
+    Use,
+    slot,
+)
+from app.store.accounts.turn_queue import Turns, UnsentJobs, line_up, put_off
+from app.store.db.batcher import Batcher
+from app.store.db.bulk_values import BulkValues
+from app.store.db.engine import Database
+from app.store.db.tables import account_quotas
+from app.store.db.types import UtcDateTime
+
+_quotas = account_quotas.c
+
+WHOLE_APP: Final = "*"
+"""Stands for the app where another row names an account."""
+
+_TAKEN: Final = ("platform", "open_id", "uses", "idle_at")
+# Made once, where dumps() would make one each time.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+_LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRow:
+    """An account's quota as it was read; ``version`` 0 if there is no row yet."""
+
+    version: int = 0
+    quota: Quota = IDLE
+    rest_until: datetime | None = None
+    rest_reason: WaitingFor | None = None
+
+
+class Owner(NamedTuple):
+    """Whose quota: TikTok counts per account of its own, not per project of ours."""
+
+    platform: str
+    open_id: str
+
+
+class QuotaStore:
+    """Takes places by compare and swap: one statement where nobody interferes.
+
+    Of the accounts that fall due together, most are idle and share that statement.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        columns = [_quotas[name] for name in _TAKEN]
+        self._given = BulkValues.like(columns, is_sqlite=database.is_sqlite)
+        self._take_idle = _taking_idle(self._given.table, is_sqlite=database.is_sqlite)
+        self._idle = Batcher(self._take_all_idle, spawn=database.spawn)
+
+    async def take_idle(
+        self, owner: Owner, quota: Quota, *, now: datetime
+    ) -> int | None:
+        """Write a quota over one that is idle or missing, unread.
+
+        Return the new version, None if the account is not idle.
+        """
+        return await self._idle.ask(owner, (quota, now))
+
+    async def _take_all_idle(
+        self, asked: Mapping[Owner, tuple[Quota, datetime]]
+    ) -> dict[Owner, int]:
+        # In one order everywhere: no two workers wait for each other's rows.
+        rows = [(*owner, *_written(asked[owner][0])) for owner in sorted(asked)]
+        earliest = min(now for _, now in asked.values())
+        values = {**self._given.bind(rows), "earliest": earliest}
+        async with self._database.single() as connection:
+            written = (await connection.execute(self._take_idle, values)).all()
+        return {
+            Owner(platform, open_id): version for platform, open_id, version in written
+        }
+
+    async def load(self, owner: Owner) -> QuotaRow:
+        """Return the account's quota."""
+        statement = select(account_quotas).where(_named(owner))
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        if row is None:
+            return QuotaRow()
+        return QuotaRow(
+            version=row["version"],
+            quota=_quota_from_json(row["uses"]),
+            rest_until=row["rest_until"],
+            rest_reason=row["rest_reason"] and WaitingFor(row["rest_reason"]),
+        )
+
+    async def swap(self, owner: Owner, quota: Quota, *, seen: int) -> bool:
+        """Write a quota if nobody wrote one since ``seen``."""
+        statement = (
+            update(account_quotas)
+            .where(_named(owner), _quotas.version == seen)
+            .values(**_values(quota), version=seen + 1)
+            .returning(_quotas.version)
+        )
+        async with self._database.single() as connection:
+            return (await connection.execute(statement)).scalar() is not None
+
+    async def rest(self, owner: Owner, *, until: datetime, reason: WaitingFor) -> None:
+        """Let an account, or the whole app, rest until a time; a longer rest stays."""
+        rest = {"rest_until": until, "rest_reason": reason}
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        statement = (
+            dialect.insert(account_quotas)
+            .values(
+                platform=owner.platform,
+                open_id=owner.open_id,
+                version=1,
+                **_values(IDLE),
+                **rest,
+            )
+            .on_conflict_do_update(
+                index_elements=[_quotas.platform, _quotas.open_id],
+                set_={**rest, "version": _quotas.version + 1},
+                where=or_(_quotas.rest_until.is_(None), _quotas.rest_until < until),
+            )
+        )
+        async with self._database.single() as connection:
+            await connection.execute(statement)
+
+    async def line_up(
+        self,
+        project_id: str,
+        platform: str,
+        *,
+        first: datetime,
+        limit: int,
+        now: datetime,
+        window: timedelta = WINDOW,
+    ) -> Turns:
+        """Give a project's due jobs their turns, ``limit`` a window from ``first``.
+
+        They stand behind those that wait and those being run; who finds no room before
+        the last turn is left to ``put_off``.
+        """
+        jobs = UnsentJobs(project_id, platform, due_before=first)
+        turns = [
+            slot(first, number * limit, limit, window=window)
+            for number in range(LINE_TURNS)
+        ]
+        async with self._database.write() as connection:
+            return await line_up(connection, jobs, turns, limit=limit, now=now)
+
+    async def put_off(
+        self,
+        project_id: str,
+        platform: str,
+        *,
+        until: datetime,
+        first: datetime,
+        now: datetime,
+    ) -> None:
+        """Put all of a project's jobs off that are due before ``first``.
+
+        One statement; with a great many it takes its time, and claims pass over them.
+        """
+        jobs = UnsentJobs(project_id, platform, due_before=first)
+        async with self._database.write() as connection:
+            await put_off(connection, jobs, until=until, now=now)
+
+
+def _named(owner: Owner) -> ColumnElement[bool]:
+    return and_(_quotas.platform == owner.platform, _quotas.open_id == owner.open_id)
+
+
+def _taking_idle(given: FromClause, *, is_sqlite: bool) -> ReturningInsert[Any]:
+    new = [given.c[name] for name in _TAKEN]
+    rows = select(*new, literal(1)).where(true())  # without it SQLite expects a join
+    fresh = (sqlite if is_sqlite else postgresql).insert(account_quotas)
+    earliest = bindparam("earliest", type_=UtcDateTime())
+    statement: ReturningInsert[Any] = (
+        fresh.from_select((*_TAKEN, "version"), rows)
+        .on_conflict_do_update(
+            index_elements=[_quotas.platform, _quotas.open_id],
+            set_={
+                "uses": fresh.excluded.uses,
+                "idle_at": fresh.excluded.idle_at,
+                "version": _quotas.version + 1,
+            },
+            where=and_(
+                _quotas.idle_at <= earliest,
+                or_(_quotas.rest_until.is_(None), _quotas.rest_until <= earliest),
+            ),
+        )
+        .returning(_quotas.platform, _quotas.open_id, _quotas.version)
+    )
+    return statement
+
+
+def _values(quota: Quota) -> dict[str, Any]:
+    uses, idle_at = _written(quota)
+    return {"uses": uses, "idle_at": idle_at}
+
+
+def _written(quota: Quota) -> tuple[str, datetime]:
+    return _quota_to_json(quota), quota.idle_at() or _LONG_AGO
+
+
+def _quota_to_json(quota: Quota) -> str:
+    uses = {
+        call: [[use.until.timestamp(), use.count] for use in uses]
+        for call, uses in quota.uses.items()
+    }
+    return _ENCODER.encode(uses)
+
+
+def _quota_from_json(text: str) -> Quota:
+    return Quota(
+        {
+            QuotaCall(call): tuple(
+                Use(datetime.fromtimestamp(until, UTC), count) for until, count in uses
+            )
+            for call, uses in json.loads(text).items()
+        }
+    )

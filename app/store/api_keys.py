@@ -1,0 +1,75 @@
+"""API keys: their hashes, never their secrets."""
+
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+from uuid_utils.compat import uuid7
+
+from app.domain.api_key import ApiKey
+from app.domain.errors import NotFound
+from app.store.db.engine import Database
+from app.store.db.tables import api_keys
+from app.store.jobs.rows import Row
+
+_keys = api_keys.c
+
+
+class KeyStore:
+    """The keys that callers prove themselves with."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(
+        self, *, name: str, project_id: str | None, secret_sha256: str, now: datetime
+    ) -> ApiKey:
+        """Store a new key."""
+        statement = (
+            insert(api_keys)
+            .values(
+                id=str(uuid7()),
+                name=name,
+                project_id=project_id,
+                secret_sha256=secret_sha256,
+                created_at=now,
+            )
+            .returning(api_keys)
+        )
+        async with self._database.write() as connection:
+            row = (await connection.execute(statement)).mappings().one()
+        return _key_from_row(row)
+
+    async def list(self) -> tuple[ApiKey, ...]:
+        """Return every key, oldest first, revoked ones too."""
+        statement = select(api_keys).order_by(_keys.created_at, _keys.id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return tuple(_key_from_row(row) for row in rows)
+
+    async def revoke(self, key_id: str, *, now: datetime) -> ApiKey:
+        """Make a key worthless; the first revocation's time stays. Raises NotFound."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(api_keys)
+                .where(_keys.id == key_id, _keys.revoked_at.is_(None))
+                .values(revoked_at=now)
+            )
+            statement = select(api_keys).where(_keys.id == key_id)
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        if row is None:
+            raise NotFound
+        return _key_from_row(row)
+
+    async def find(self, secret_sha256: str) -> ApiKey | None:
+        """Return the key with this hash unless it is revoked."""
+        statement = select(api_keys).where(
+            _keys.secret_sha256 == secret_sha256, _keys.revoked_at.is_(None)
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        return None if row is None else _key_from_row(row)
+
+
+def _key_from_row(row: Row) -> ApiKey:
+    names = ("id", "name", "project_id", "created_at", "revoked_at")
+    return ApiKey(**{name: row[name] for name in names})

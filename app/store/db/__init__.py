@@ -1,0 +1,1 @@
+"""The database itself: engine, column types, grouped writes, encryption, migrations."""

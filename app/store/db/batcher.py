@@ -1,0 +1,97 @@
+"""Many small writes of one process that are asked for at once, in one statement."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
+from typing import Final, Generic, TypeVar
+
+from app.domain.errors import StoreUnavailable
+
+Key = TypeVar("Key", bound=Hashable)
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+Spawn = Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
+
+_MOST: Final = 500  # rows whose locks one statement holds
+
+
+class Batcher(Generic[Key, Asked, Answer]):
+    """Writes what comes at once, and what comes meanwhile together right after.
+
+    Who comes alone waits for nobody. ``write`` gets one entry per key, and answers for
+    those that it could write, once that is durable. ``spawn`` starts it in a task of
+    its own: who asked may be cancelled, and that breaks off no statement.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Mapping[Key, Asked]], Awaitable[Mapping[Key, Answer]]],
+        *,
+        spawn: Spawn = asyncio.create_task,
+    ) -> None:
+        self._write = write
+        self._spawn = spawn
+        self._waiting: list[tuple[Key, Asked, asyncio.Future[Answer | None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def ask(self, key: Key, asked: Asked) -> Answer | None:
+        """Return the answer for a key, None if there is none.
+
+        Raises what ``write`` raises.
+        """
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting.append((key, asked, answer))
+        if self._writing is None or self._writing.done():
+            self._writing = self._spawn(self._work())
+        result: Answer | None = await answer
+        return result
+
+    async def _work(self) -> None:
+        while self._waiting:
+            asked, answers = self._next()
+            if not await self._answer(asked, answers):
+                # One of them cannot be written: that must not be the others' loss.
+                for key, wish in asked.items():
+                    await self._answer({key: wish}, {key: answers[key]})
+
+    async def _answer(
+        self,
+        asked: dict[Key, Asked],
+        answers: dict[Key, asyncio.Future[Answer | None]],
+    ) -> bool:
+        """Write what was asked; False if it failed for a reason that may be one's."""
+        try:
+            written = await self._write(asked)
+        except Exception as error:  # noqa: BLE001  it is for those who asked
+            if len(asked) > 1 and not isinstance(error, StoreUnavailable):
+                return False
+            for answer in answers.values():
+                _fail(answer, error)
+        else:
+            for key, answer in answers.items():
+                if not answer.done():  # who asked may be gone
+                    answer.set_result(written.get(key))
+        return True
+
+    def _next(
+        self,
+    ) -> tuple[dict[Key, Asked], dict[Key, asyncio.Future[Answer | None]]]:
+        asked, answers = dict[Key, Asked](), dict[Key, asyncio.Future[Answer | None]]()
+        later = []
+        for each in self._waiting:
+            key, wish, answer = each
+            if key in asked or len(asked) == _MOST:
+                later.append(each)
+            else:
+                asked[key], answers[key] = wish, answer
+        self._waiting = later
+        return asked, answers
+
+
+def _fail(answer: asyncio.Future[Answer], error: Exception) -> None:
+    if answer.done():
+        return
+    if isinstance(error, StoreUnavailable):  # each needs a traceback of its own
+        own = StoreUnavailable(str(error))
+        own.__cause__ = error
+        error = own
+    answer.set_exception(error)

@@ -1,0 +1,78 @@
+"""Many rows of values in one statement, whose text stays the same however many.
+
+One bound list per column on Postgres, one JSON text on SQLite: a VALUES list would be
+another statement for every number of rows, to be compiled and planned anew.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Self
+
+from sqlalchemy import Column, FromClause, Text, bindparam, column, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+from sqlalchemy.sql.type_api import TypeEngine
+
+_SQLITE: Final = sqlite_dialect()
+
+
+class BulkValues:
+    """A table in a statement that is made of bound values.
+
+    ``table`` is named ``given``, has the columns that ``types`` names, and joins like
+    any other; ``bind`` makes the parameters of one execution.
+    """
+
+    def __init__(
+        self, types: Mapping[str, TypeEngine[Any]], *, is_sqlite: bool
+    ) -> None:
+        self._types = dict(types)
+        self._is_sqlite = is_sqlite
+        self.table = self._one_text() if is_sqlite else self._lists()
+        self._writers = [
+            kind.dialect_impl(_SQLITE).bind_processor(_SQLITE)
+            for kind in self._types.values()
+        ]
+
+    @classmethod
+    def like(cls, columns: Iterable[Column[Any]], *, is_sqlite: bool) -> Self:
+        """Make one with the names and types of a table's columns."""
+        return cls({each.name: each.type for each in columns}, is_sqlite=is_sqlite)
+
+    def bind(self, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+        """Return the parameters that stand for these rows, of which there is one."""
+        if self._is_sqlite:
+            return {"given": json.dumps(self._as_stored(rows))}
+        lists = map(_dense, zip(*rows, strict=True))
+        return dict(zip(map(_parameter, self._types), lists, strict=True))
+
+    def _lists(self) -> FromClause:
+        lists = [
+            bindparam(_parameter(name), type_=ARRAY(kind, dimensions=1))
+            for name, kind in self._types.items()
+        ]
+        columns = [column(name, kind) for name, kind in self._types.items()]
+        made = func.unnest(*lists).table_valued(*columns)
+        return made.render_derived(name="given")
+
+    def _one_text(self) -> FromClause:
+        rows = func.json_each(bindparam("given", type_=Text())).table_valued("value")
+        columns = [
+            func.json_extract(rows.c.value, f"$[{place}]", type_=kind).label(name)
+            for place, (name, kind) in enumerate(self._types.items())
+        ]
+        return select(*columns).select_from(rows).subquery("given")
+
+    def _as_stored(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        pairs = zip(zip(*rows, strict=True), self._writers, strict=True)
+        columns = [each if write is None else map(write, each) for each, write in pairs]
+        return list(zip(*columns, strict=True))
+
+
+def _dense(values: Sequence[Any]) -> Sequence[Any] | None:
+    # unnest() fills up with NULL what is shorter than the rest, or not there at all.
+    return None if all(value is None for value in values) else values
+
+
+def _parameter(name: str) -> str:
+    return f"given_{name}"

@@ -1,0 +1,49 @@
+"""What a health check asks the database."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import TIMESTAMP, func, select
+
+from app.store.accounts.rows import UNREADABLE, AccountRows
+from app.store.db.engine import Database
+from app.store.db.tables import accounts
+from app.store.db.vault import Vault
+
+SAMPLE: Final = 5
+"""So many accounts tell whether the keys are those that tokens were encrypted with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """What was found."""
+
+    keys_fit: bool
+    clock_ahead: timedelta  # of ours before the database's; claims go by ours
+
+
+class HealthStore:
+    """Looks at what makes work impossible although the database answers."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._rows = AccountRows(vault)
+
+    async def look(self, *, now: datetime) -> Vitals:
+        """Open a few accounts' tokens and compare clocks; raises StoreUnavailable."""
+        async with self._database.read() as connection:
+            found = await connection.execute(select(accounts).limit(SAMPLE))
+            rows = found.mappings().all()
+            # SQLite has no clock but the machine's.
+            clock = select(func.clock_timestamp(type_=TIMESTAMP(timezone=True)))
+            theirs = (
+                now
+                if self._database.is_sqlite
+                else (await connection.execute(clock)).scalar_one()
+            )
+        read = (self._rows.read(row) for row in rows)
+        return Vitals(
+            keys_fit=all(account.reconnect_reason != UNREADABLE for account in read),
+            clock_ahead=now - theirs,
+        )

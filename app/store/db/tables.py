@@ -1,0 +1,294 @@
+"""The tables, as SQLAlchemy Core sees them; migrations/ creates them."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    TextClause,
+    UniqueConstraint,
+    text,
+)
+
+from app.domain.account import AccountStatus
+from app.domain.job import Delivery, FailureReason, JobStatus
+from app.store.db.tuning import QUEUE, ROOMY
+from app.store.db.types import Json, UtcDateTime
+
+# Names that do not depend on the database: migrations can then drop what they made.
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+def one_of(column: str, values: Iterable[StrEnum]) -> str:
+    """Write the CHECK that a column holds one of an enum's values."""
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+def partly(condition: str | TextClause) -> dict[str, Any]:
+    """Keep an index to the rows that fit, on both databases."""
+    where = text(condition) if isinstance(condition, str) else condition
+    return {"postgresql_where": where, "sqlite_where": where}
+
+
+# A Post Now that failed while its init may still become a post is not over: a new one
+# could be the second post.
+GUARDING_POST_NOW = text(
+    "post_now AND status <> 'posted'"
+    " AND (status <> 'failed' OR init_sent_at IS NOT NULL)"
+)
+
+# What waits for a person; written out, so that a plan finds the index of each.
+UNCONFIRMED = text("failure_reason = 'unconfirmed'")
+RECONNECT_REQUIRED = text("status = 'reconnect_required'")
+
+schedule_jobs = Table(
+    "schedule_jobs",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7: sorts by time of creation
+    Column("project_id", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("asset_id", Text, nullable=False),
+    Column("asset_url", Text, nullable=False),
+    Column("post", Json, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("scheduled_for", UtcDateTime, nullable=False),
+    Column("post_now", Boolean, nullable=False),
+    Column("idempotency_key", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    # When it may be claimed: its time, its retry, its next poll, its lease's end.
+    Column("next_attempt_at", UtcDateTime),
+    Column("claim_token", Text),
+    Column("claimed_by", Text),
+    Column("claimed_at", UtcDateTime),
+    Column("abandoned_by", Text),  # whom the present claim was taken from
+    Column("attempt_started_at", UtcDateTime),
+    Column("attempt_number", Integer, nullable=False),
+    Column("init_sent_at", UtcDateTime),
+    Column("publish_id", Text),
+    Column("publish_started_at", UtcDateTime),
+    Column("media_token", Text),  # the pull URL of the present init, if it is ours
+    # When TikTok is asked again about a job that is over but may be in flight.
+    Column("confirm_at", UtcDateTime),
+    Column("confirm_tries", Integer, nullable=False, server_default="0"),
+    # When it is looked at ahead of its time, and what the last look found.
+    Column("readiness_at", UtcDateTime),
+    Column("readiness", Json),
+    Column("failure_reason", Text),
+    Column("last_error", Json),
+    Column("waiting_for", Text),
+    Column("delivery", Text),
+    Column("post_id", Text),
+    Column("post_url", Text),
+    Column("posted_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("idempotency_key"),
+    CheckConstraint(one_of("status", JobStatus), name="status"),
+    CheckConstraint(one_of("failure_reason", FailureReason), name="failure_reason"),
+    CheckConstraint(one_of("delivery", Delivery), name="delivery"),
+    CheckConstraint(
+        "attempts >= 0 AND attempts <= max_attempts AND max_attempts >= 1",
+        name="attempts",
+    ),
+    CheckConstraint(
+        "(status IN ('posted', 'failed')) = (next_attempt_at IS NULL)",
+        name="over_is_never_due",
+    ),
+    CheckConstraint(
+        "(claim_token IS NULL) = (claimed_at IS NULL)", name="claim_is_whole"
+    ),
+    CheckConstraint(
+        "claim_token IS NULL OR status = 'processing'", name="claimed_is_processing"
+    ),
+    CheckConstraint(
+        "status <> 'processing' OR claim_token IS NOT NULL OR init_sent_at IS NOT NULL",
+        name="processing_is_claimed_or_in_flight",
+    ),
+    CheckConstraint(
+        "(status = 'posted') = (posted_at IS NOT NULL)", name="posted_has_a_time"
+    ),
+    CheckConstraint(
+        "(status = 'posted') = (delivery IS NOT NULL)", name="posted_has_a_delivery"
+    ),
+    CheckConstraint(
+        "(status = 'failed') = (failure_reason IS NOT NULL)", name="failed_has_a_reason"
+    ),
+    # The one hot index: due, retry, resumed poll and abandoned claim are one range
+    # of it, and rows that are over leave it.
+    Index(
+        "ix_schedule_jobs_due",
+        "next_attempt_at",
+        "id",
+        **partly("next_attempt_at IS NOT NULL"),
+    ),
+    CheckConstraint(
+        "confirm_at IS NULL OR status IN ('posted', 'failed')",
+        name="only_what_is_over_is_confirmed",
+    ),
+    Index("ix_schedule_jobs_confirm", "confirm_at", **partly("confirm_at IS NOT NULL")),
+    # Rows that a claim takes leave it by themselves: no claim has to write for it.
+    Index(
+        "ix_schedule_jobs_readiness",
+        "readiness_at",
+        **partly("readiness_at IS NOT NULL AND status = 'scheduled'"),
+    ),
+    # A double click on Post Now finds the first click's job.
+    Index(
+        "uq_schedule_jobs_guarding_post_now",
+        "project_id",
+        "platform",
+        "asset_id",
+        unique=True,
+        **partly(GUARDING_POST_NOW),
+    ),
+    # Holds only what waits for a person, so that counting it costs next to nothing.
+    Index("ix_schedule_jobs_unconfirmed", "scheduled_for", **partly(UNCONFIRMED)),
+    Index("ix_schedule_jobs_project", "project_id", "id"),
+    # What changed of late in a project, for those who watch it.
+    Index("ix_schedule_jobs_changes", "project_id", "updated_at"),
+    Index(
+        "ix_schedule_jobs_publish_id", "publish_id", **partly("publish_id IS NOT NULL")
+    ),
+    postgresql_with=QUEUE,
+)
+
+job_attempts = Table(
+    "job_attempts",
+    metadata,
+    # No foreign key: a row is written together with its job's, so looking that up again
+    # was a fifth of what Postgres does for an end. Who deletes jobs deletes these.
+    Column("job_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("error_class", Text),
+    Column("error_code", Text),
+    Column("message", Text),
+    Column("http_status", Integer),
+    Column("log_id", Text),
+    Column("publish_id", Text),
+    Column("next_attempt_at", UtcDateTime),
+    Column("worker", Text),
+    PrimaryKeyConstraint("job_id", "number"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("project_id", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("open_id", Text, nullable=False),
+    Column("display_name", Text),
+    Column("username", Text),
+    Column("scopes", Text, nullable=False),  # comma list, as TikTok writes it
+    Column("status", Text, nullable=False),
+    Column("reconnect_reason", Text),
+    Column("access_token", Text, nullable=False),  # encrypted, bound to this row
+    Column("refresh_token", Text, nullable=False),  # likewise
+    Column("access_token_expires_at", UtcDateTime, nullable=False),
+    Column("refresh_token_expires_at", UtcDateTime, nullable=False),
+    Column("grant_version", Integer, nullable=False),
+    # One refresh at a time over all workers: a lease, never a lock held over a call.
+    Column("refresh_lease", Text),
+    Column("refresh_lease_until", UtcDateTime),
+    Column("connected_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("project_id", "platform"),
+    CheckConstraint(one_of("status", AccountStatus), name="status"),
+    Index("ix_accounts_open_id", "open_id"),
+    Index("ix_accounts_reconnect_required", "project_id", **partly(RECONNECT_REQUIRED)),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("project_id", Text),  # NULL: every project
+    Column("secret_sha256", Text, nullable=False),  # 256 random bits need no salt
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    UniqueConstraint("secret_sha256"),
+)
+
+oauth_states = Table(
+    "oauth_states",
+    metadata,
+    # Whoever reads the table cannot finish somebody's connect.
+    Column("state_sha256", Text, primary_key=True),
+    Column("project_id", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("redirect_to", Text),
+    Column("code_verifier", Text),  # encrypted, bound to this row
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index("ix_oauth_states_expires_at", "expires_at"),
+)
+
+media_links = Table(
+    "media_links",
+    metadata,
+    Column("token", Text, primary_key=True),  # 256 random bits: the URL is the secret
+    Column(
+        "job_id",
+        Text,
+        ForeignKey("schedule_jobs.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("asset_url", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("fetched_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Index("ix_media_links_job_id", "job_id"),
+)
+
+tiktok_events = Table(
+    "tiktok_events",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("dedup_key", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("open_id", Text, nullable=False),
+    Column("publish_id", Text),
+    Column("created_at", UtcDateTime, nullable=False),  # TikTok's time
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("handled_at", UtcDateTime),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("dedup_key"),
+    Index("ix_tiktok_events_publish_id", "publish_id"),
+    Index("ix_tiktok_events_open_id", "open_id", "received_at"),
+)
+
+account_quotas = Table(
+    "account_quotas",
+    metadata,
+    Column("platform", Text, nullable=False),
+    Column("open_id", Text, nullable=False),  # "*": the app as a whole
+    Column("version", Integer, nullable=False),  # compare and swap
+    Column("uses", Text, nullable=False),  # domain.quota.Quota as JSON
+    Column("idle_at", UtcDateTime, nullable=False),  # then the row may be overwritten
+    Column("rest_until", UtcDateTime),
+    Column("rest_reason", Text),
+    PrimaryKeyConstraint("platform", "open_id"),
+    postgresql_with=ROOMY,
+)

@@ -1,0 +1,1 @@
+"""What belongs to a job: its row, claims, attempts, init writes, confirmations."""

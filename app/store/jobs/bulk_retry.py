@@ -1,0 +1,146 @@
+"""Many failed jobs of a project start again: one statement per page."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    case,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from app.domain.errors import DuplicateJob
+from app.domain.job import FailureReason, JobStatus, WaitingFor
+from app.store.db.engine import Database
+from app.store.db.notify import hint
+from app.store.db.tables import schedule_jobs
+from app.store.jobs.statements import NO_CLAIM
+
+_PAGE: Final = 500  # rows whose locks one transaction holds
+_jobs = schedule_jobs.c
+_others = schedule_jobs.alias("others").c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryFilter:
+    """Which failed jobs are meant."""
+
+    project_id: str
+    reason: FailureReason
+    scheduled_from: datetime | None = None  # inclusive; None: however long ago
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPage:
+    """What became of a project's failed jobs."""
+
+    retried: int
+    skipped: int  # they failed for the same reason and stay as they are
+
+
+async def restart(
+    database: Database, which: RetryFilter, *, now: datetime
+) -> RetryPage:
+    """Start failed jobs again as ``JobStore.retry`` does each, without accepting risks.
+
+    Raises DuplicateJob if Post Nows of the same assets came in between.
+    """
+    retried = 0
+    try:
+        while True:
+            async with database.write() as connection:
+                moved = await connection.execute(_restart(which, now))
+                await hint(connection)
+            retried += moved.rowcount
+            if moved.rowcount < _PAGE:
+                break
+    except IntegrityError as error:
+        raise DuplicateJob from error
+    left = select(func.count()).select_from(schedule_jobs).where(_failed(which))
+    async with database.read() as connection:
+        skipped: int = (await connection.execute(left)).scalar_one()
+    return RetryPage(retried, skipped)
+
+
+def _restart(which: RetryFilter, now: datetime) -> Any:  # noqa: ANN401  Update[…]
+    some = (
+        select(_jobs.id)
+        .where(_failed(which), _safe(which.reason))
+        # What fails anew meanwhile is for another call, or this one would never end.
+        .where(_jobs.updated_at <= now)
+        .order_by(_jobs.id)
+        .limit(_PAGE)
+        .with_for_update(skip_locked=True)
+    )
+    if which.scheduled_from is not None:
+        some = some.where(_jobs.scheduled_for >= which.scheduled_from)
+    return (
+        update(schedule_jobs)
+        .where(_jobs.id.in_(some), _failed(which))
+        .values(**_anew(now))
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _failed(which: RetryFilter) -> ColumnElement[bool]:
+    return and_(
+        _jobs.project_id == which.project_id,
+        _jobs.status == JobStatus.FAILED,
+        _jobs.failure_reason == which.reason,
+    )
+
+
+def _safe(reason: FailureReason) -> ColumnElement[bool]:
+    """Match what a person need not think about: no init's fate is unknown."""
+    known = or_(_jobs.init_sent_at.is_(None), _jobs.publish_id.is_not(None))
+    guarding = and_(
+        _others.status != JobStatus.POSTED,
+        or_(_others.status != JobStatus.FAILED, _others.init_sent_at.is_not(None)),
+    )
+    # Of several Post Nows of an asset, the newest alone.
+    newer = and_(
+        _others.status == JobStatus.FAILED,
+        _others.failure_reason == reason,
+        _others.id > _jobs.id,
+    )
+    rival = (
+        select(literal_column("1"))
+        .where(
+            _others.project_id == _jobs.project_id,
+            _others.platform == _jobs.platform,
+            _others.asset_id == _jobs.asset_id,
+            _others.post_now,
+            _others.id != _jobs.id,
+            or_(guarding, newer),
+        )
+        .exists()
+    )
+    return and_(known, or_(_jobs.post_now.is_(False), ~rival))
+
+
+def _anew(now: datetime) -> dict[str, Any]:
+    """Write what ``domain.transition.rescheduled`` says of a job that is safe."""
+    fresh = _jobs.init_sent_at.is_(None)
+    return {
+        "status": JobStatus.SCHEDULED,
+        "attempts": 0,
+        "next_attempt_at": now,
+        "attempt_started_at": None,
+        "publish_id": case((fresh, null()), else_=_jobs.publish_id),
+        "failure_reason": None,
+        "last_error": null(),
+        "waiting_for": case((fresh, null()), else_=WaitingFor.TIKTOK),
+        "confirm_at": None,
+        "confirm_tries": 0,
+        "abandoned_by": None,
+        "updated_at": now,
+        **NO_CLAIM,
+    }

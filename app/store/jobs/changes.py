@@ -1,0 +1,64 @@
+"""Which jobs changed of late, for those who watch."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import select
+
+from app.domain.job import Job
+from app.store.db.engine import Database
+from app.store.db.tables import schedule_jobs
+from app.store.jobs.rows import job_from_row
+
+_AT_ONCE: Final = 500  # SQLite and Postgres limit the parameters of a statement
+_jobs = schedule_jobs.c
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """That a job was written at a time, and nothing more."""
+
+    project_id: str
+    job_id: str
+    at: datetime
+
+
+class ChangeStore:
+    """Looks for changes without touching them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def since(
+        self, moment: datetime, project_ids: Collection[str], *, limit: int
+    ) -> list[Change]:
+        """Return the newest changes of some projects, the newest first."""
+        found: list[Change] = []
+        async with self._database.read() as connection:
+            for some in _parts(sorted(project_ids)):
+                statement = (
+                    select(_jobs.project_id, _jobs.id, _jobs.updated_at)
+                    .where(_jobs.project_id.in_(some), _jobs.updated_at >= moment)
+                    .order_by(_jobs.updated_at.desc())
+                    .limit(limit)
+                )
+                rows = await connection.execute(statement)
+                found += [Change(*row) for row in rows]
+        return sorted(found, key=lambda change: change.at, reverse=True)[:limit]
+
+    async def jobs(self, job_ids: Collection[str]) -> list[Job]:
+        """Return the jobs that are still there, the longest unchanged first."""
+        found: list[Job] = []
+        async with self._database.read() as connection:
+            for some in _parts(sorted(job_ids)):
+                statement = select(schedule_jobs).where(_jobs.id.in_(some))
+                rows = await connection.execute(statement)
+                found += [job_from_row(row) for row in rows.mappings()]
+        return sorted(found, key=lambda job: job.updated_at)
+
+
+def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), _AT_ONCE):
+        yield values[start : start + _AT_ONCE]

@@ -1,0 +1,227 @@
+"""The worker's side of the jobs table: claim, and write what the claim allows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any, Final
+from uuid import uuid4
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    any_,
+    case,
+    func,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from app.domain.job import Job, JobStatus
+from app.domain.record import replace
+from app.domain.transition import Transition
+from app.store.db.engine import Database
+from app.store.db.tables import schedule_jobs
+from app.store.db.types import UtcDateTime
+from app.store.jobs.init_writes import InitWrite, InitWriter
+from app.store.jobs.rows import JOB_COLUMNS, job_of
+from app.store.jobs.statements import owned, write_transition
+from app.store.jobs.transition_writer import TransitionWriter
+
+_jobs = schedule_jobs.c
+
+_WRITTEN: Final = (
+    "status",
+    "claim_token",
+    "claimed_by",
+    "claimed_at",
+    "next_attempt_at",
+    "updated_at",
+)
+_READ: Final = tuple(name for name in JOB_COLUMNS if name not in _WRITTEN)
+"""What a claim does not know already of the rows that it has written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What one claim brought."""
+
+    jobs: tuple[Job, ...]  # owned now, the longest scheduled first
+    reclaimed: int = 0  # claims taken over from workers that went away
+    failed: int = 0  # of those, jobs whose last attempt that was
+
+
+@dataclass(frozen=True, slots=True)
+class _Abandoned:
+    job: Job
+    worker: str
+
+
+class ClaimStore:
+    """Claims due jobs and writes under their claim tokens.
+
+    What several attempts write at one time goes out together, each under its own
+    token: many rows cost the database little more than one.
+    """
+
+    def __init__(self, database: Database, *, lease: timedelta) -> None:
+        self._database = database
+        self._lease = lease
+        self._init_writer = InitWriter(database)
+        self._transition_writer = TransitionWriter(database)
+
+    async def claim_due(
+        self,
+        *,
+        now: datetime,
+        limit: int,
+        worker: str,
+        on_abandoned: Callable[[Job, str], Transition],
+        due_by: datetime | None = None,
+    ) -> Claimed:
+        """Take up to ``limit`` jobs that are due, each for this worker alone.
+
+        ``on_abandoned`` decides on a job whose former worker (named) let its lease run
+        out; the decision commits together with the claim. ``due_by`` leaves out what
+        falls due later than that.
+        """
+        due_by = due_by or now
+        claim = self._claim(now, worker)
+        statement = self._take(_due(due_by, limit), claim, now=now, due_by=due_by)
+        async with self._database.write() as connection:
+            rows = (await connection.execute(statement)).all()
+            taken = [(_claimed(row, claim), row[-1]) for row in rows]
+            lost = [_Abandoned(*each) for each in taken if each[1] is not None]
+            taken_over = [
+                await _take_over(connection, each, on_abandoned, now) for each in lost
+            ]
+        jobs = [job for job, former in taken if former is None]
+        kept = [job for job in taken_over if job.claim_token is not None]
+        return Claimed(
+            jobs=tuple(sorted(jobs + kept, key=attrgetter("scheduled_for"))),
+            reclaimed=len(lost),
+            failed=sum(job.status is JobStatus.FAILED for job in taken_over),
+        )
+
+    async def next_due(self) -> datetime | None:
+        """Return when the next job falls due, None if none is waiting."""
+        statement = select(func.min(_jobs.next_attempt_at)).where(
+            _jobs.next_attempt_at.is_not(None)
+        )
+        async with self._database.read() as connection:
+            due: datetime | None = (await connection.execute(statement)).scalar()
+        return due
+
+    async def stamp_init(
+        self, job: Job, *, now: datetime, media_token: str | None = None
+    ) -> Job | None:
+        """Write that an init is about to go out, before it does.
+
+        With a media token, the pull URL made of it is good from then on. None if the
+        claim is lost or its lease over: the init must not be sent.
+        """
+        after = replace(
+            job,
+            init_sent_at=now,
+            media_token=media_token,
+            waiting_for=None,
+            publish_id=None,
+            publish_started_at=None,
+            updated_at=now,
+        )
+        return await self._init_writer.write(InitWrite(job, after, is_stamp=True))
+
+    async def clear_init(self, job: Job, *, now: datetime) -> Job | None:
+        """Write that TikTok did not take the init; None if the claim is lost."""
+        after = replace(job, init_sent_at=None, updated_at=now)
+        return await self._init_writer.write(InitWrite(job, after))
+
+    async def save_publish_id(
+        self, job: Job, publish_id: str, *, now: datetime
+    ) -> Job | None:
+        """Write TikTok's id before the first poll; None if the claim is lost."""
+        after = replace(
+            job, publish_id=publish_id, publish_started_at=now, updated_at=now
+        )
+        return await self._init_writer.write(InitWrite(job, after))
+
+    async def apply(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
+        """Write what became of an attempt, with its ledger row, or nothing at all.
+
+        None if the claim is lost: someone else owns the job and its outcome.
+        """
+        return await self._transition_writer.write(job, change, now=now)
+
+    def _claim(self, now: datetime, worker: str) -> dict[str, Any]:
+        return {
+            "status": JobStatus.PROCESSING,
+            "claim_token": uuid4().hex,
+            "claimed_by": worker,
+            "claimed_at": now,
+            # Visibility time-out: the lease's end is when it may be claimed again.
+            "next_attempt_at": now + self._lease,
+            "updated_at": now,
+        }
+
+    def _take(
+        self, due: CTE, claim: dict[str, Any], *, now: datetime, due_by: datetime
+    ) -> ReturningUpdate[Any]:
+        began = literal(now, UtcDateTime())  # inside CASE no column lends its type
+        was_processing = _jobs.status == JobStatus.PROCESSING
+        return (
+            update(schedule_jobs)
+            .where(self._among(due), _jobs.next_attempt_at <= due_by)
+            .values(
+                **claim,
+                # Processing without a token was handed on; with one, abandoned.
+                abandoned_by=case((_jobs.claim_token.is_not(None), _jobs.claimed_by)),
+                attempt_started_at=case(
+                    (was_processing, func.coalesce(_jobs.attempt_started_at, began)),
+                    else_=began,
+                ),
+            )
+            .returning(*[_jobs[name] for name in _READ], _jobs.abandoned_by)
+        )
+
+    def _among(self, due: CTE) -> ColumnElement[bool]:
+        ids = select(due.c.id)
+        if self._database.is_sqlite:
+            return _jobs.id.in_(ids)
+        # Of an array Postgres looks each id up in the index. A join it plans by the
+        # table's statistics, which a busy queue outruns: it then reads all rows.
+        return _jobs.id == any_(func.array(ids.scalar_subquery()))
+
+
+def _due(due_by: datetime, limit: int) -> CTE:
+    # The candidates stand in a CTE: Postgres may run a LIMIT subquery again inside the
+    # UPDATE's join, and would then claim more than asked (Oban, engines/basic.ex).
+    # SQLite's compiler drops FOR UPDATE; its one writer needs no row locks.
+    return (
+        select(_jobs.id)
+        .where(_jobs.next_attempt_at <= due_by)
+        .order_by(_jobs.next_attempt_at, _jobs.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+
+
+def _claimed(row: Sequence[Any], claim: dict[str, Any]) -> Job:
+    return job_of({**dict(zip(_READ, row[:-1], strict=True)), **claim})
+
+
+async def _take_over(
+    connection: AsyncConnection,
+    abandoned: _Abandoned,
+    on_abandoned: Callable[[Job, str], Transition],
+    now: datetime,
+) -> Job:
+    job = abandoned.job
+    change = on_abandoned(job, abandoned.worker)
+    taken = await write_transition(connection, job, change, guard=owned(job), now=now)
+    if taken is None:  # the claim above holds the row's lock
+        raise AssertionError(f"job {job.id} was claimed and lost in one transaction")
+    return taken

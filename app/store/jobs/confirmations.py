@@ -1,0 +1,183 @@
+"""Jobs that are over and in doubt, and what could tell what became of them."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
+
+from app.domain.job import Job
+from app.domain.transition import Transition
+from app.store.db.engine import Database
+from app.store.db.tables import accounts, job_attempts, schedule_jobs, tiktok_events
+from app.store.jobs.rows import job_from_row
+from app.store.jobs.statements import in_state_of, write_transition
+from app.store.jobs.tiktok_events import INIT_TOLD_WITHIN
+from app.store.retention.tables import lost_inits, past_publishes
+from app.store.retention.tombstones import left_an_init, was_followed
+
+_jobs = schedule_jobs.c
+_attempts = job_attempts.c
+_events = tiktok_events.c
+
+LEASE: Final = timedelta(minutes=2)
+"""How long one worker has for a confirmation before another may try."""
+
+
+class ConfirmationStore:
+    """Claims doubtful jobs and corrects their record."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim_due(self, *, now: datetime, limit: int) -> tuple[Job, ...]:
+        """Take jobs that are to be looked at again, for this worker alone."""
+        due = (
+            select(_jobs.id)
+            .where(_jobs.confirm_at <= now)
+            .order_by(_jobs.confirm_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("due")
+        )
+        statement = (
+            update(schedule_jobs)
+            .where(_jobs.id.in_(select(due.c.id)), _jobs.confirm_at <= now)
+            .values(confirm_at=now + LEASE, updated_at=now)
+            .returning(schedule_jobs)
+        )
+        async with self._database.write() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return tuple(job_from_row(row) for row in rows)
+
+    async def apply(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
+        """Correct a job's record; None if it changed since it was claimed."""
+        async with self._database.write() as connection:
+            return await write_transition(
+                connection, job, change, guard=in_state_of(job), now=now
+            )
+
+    async def orphan(self, job: Job, open_id: str, *, since: datetime) -> str | None:
+        """Return the publish that only this job's unanswered init can have become.
+
+        None if TikTok told of none that no job has, of several, or if another init of
+        the account could be the one. One statement, so that all of it is seen at one
+        moment: an init that is answered meanwhile must not look like nobody's.
+        """
+        told = _told(job, open_id, since).subquery()
+        statement = select(func.count(), func.min(told.c.publish_id)).where(
+            ~exists(_rivals(job, open_id, since)),
+            ~exists(_left_open(job, open_id, since)),
+            ~exists(_lost(job, open_id, since)),
+        )
+        async with self._database.read() as connection:
+            count, publish_id = (
+                await connection.execute(statement.select_from(told))
+            ).one()
+        return publish_id if count == 1 else None
+
+    async def without_post_id(
+        self, job: Job, open_id: str, *, since: datetime
+    ) -> tuple[Job, ...]:
+        """Return the account's other jobs that a video made since then could be of."""
+        statement = select(schedule_jobs).where(
+            _of_account(job, open_id),
+            _jobs.id != job.id,
+            _jobs.init_sent_at >= since,
+            _jobs.post_id.is_(None),
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return tuple(job_from_row(row) for row in rows)
+
+    async def is_known(self, platform: str, post_id: str) -> bool:
+        """Tell whether a job has this TikTok video already."""
+        statement = select(
+            exists().where(and_(_jobs.platform == platform, _jobs.post_id == post_id))
+        )
+        async with self._database.read() as connection:
+            known: bool = (await connection.execute(statement)).scalar_one()
+        return known
+
+
+def _told(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
+    """Find the publishes that TikTok first told of since then, and that are nobody's.
+
+    A job's own row knows the newest publish alone; the ledger knows the former ones.
+    """
+    earlier = tiktok_events.alias("earlier")
+    newest = exists().where(_jobs.publish_id == _events.publish_id)
+    former = exists().where(
+        _attempts.publish_id == _events.publish_id,
+        _attempts.job_id == _jobs.id,
+        _of_account(job, open_id),
+    )
+    told_before = exists().where(
+        earlier.c.publish_id == _events.publish_id, earlier.c.received_at < since
+    )
+    pruned = exists().where(past_publishes.c.publish_id == _events.publish_id)
+    return (
+        select(_events.publish_id)
+        .where(
+            _events.open_id == open_id,
+            _events.received_at >= since,
+            _events.publish_id.is_not(None),
+            ~newest,
+            ~former,
+            ~told_before,
+            ~pruned,
+        )
+        .distinct()
+    )
+
+
+def _rivals(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
+    """Find other inits of the account whose publish_id is not known."""
+    return select(_jobs.id).where(
+        _of_account(job, open_id),
+        _jobs.id != job.id,
+        _jobs.init_sent_at >= since - INIT_TOLD_WITHIN,
+        _jobs.publish_id.is_(None),
+    )
+
+
+def _left_open(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
+    """Find attempts that left an unanswered init behind and were followed by another.
+
+    A person accepted the risk, or the operator did: what became of that init may still
+    be told, and is not this job's present one.
+    """
+    own = _jobs.id == job.id
+    present = job.init_sent_at
+    return select(_attempts.job_id).where(
+        left_an_init(),
+        _of_account(job, open_id),
+        _attempts.finished_at >= since - INIT_TOLD_WITHIN,
+        or_(
+            and_(own, _attempts.finished_at < present),
+            and_(~own, was_followed()),
+        ),
+    )
+
+
+def _lost(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
+    """Find such inits of jobs that were removed."""
+    columns = lost_inits.c
+    return select(columns.job_id).where(
+        columns.platform == job.platform,
+        columns.project_id.in_(_projects(job, open_id)),
+        columns.left_at >= since - INIT_TOLD_WITHIN,
+    )
+
+
+def _of_account(job: Job, open_id: str) -> ColumnElement[bool]:
+    return and_(
+        _jobs.platform == job.platform,
+        _jobs.project_id.in_(_projects(job, open_id)),
+    )
+
+
+def _projects(job: Job, open_id: str) -> Select[tuple[str]]:
+    columns = accounts.c
+    return select(columns.project_id).where(
+        columns.platform == job.platform, columns.open_id == open_id
+    )

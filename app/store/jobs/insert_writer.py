@@ -1,0 +1,108 @@
+"""New jobs into their table, unless they are there already."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, Final
+
+from sqlalchemy import FromClause, Integer, Text, literal, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
+
+from app.domain.job import Job, JobStatus
+from app.domain.retention import may_be_pruned
+from app.store.db.batcher import Batcher
+from app.store.db.bulk_values import BulkValues
+from app.store.db.engine import Database
+from app.store.db.notify import NOTIFY, is_hinted_at
+from app.store.db.tables import schedule_jobs
+from app.store.jobs.rows import post_to_json
+from app.store.retention.pruning import refuse_if_pruned
+
+_jobs = schedule_jobs.c
+
+# All else about a new job is the same for each, or follows from these.
+_GIVEN: Final = (
+    "post",
+    "id",
+    "project_id",
+    "platform",
+    "asset_id",
+    "asset_url",
+    "scheduled_for",
+    "post_now",
+    "idempotency_key",
+    "max_attempts",
+    "readiness_at",
+    "created_at",
+)
+_all_but_post = attrgetter(*_GIVEN[1:])
+
+
+class InsertWriter:
+    """Inserts new jobs: what comes at one time, in one statement.
+
+    The database's unique indexes decide which of them are new.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        columns = [_jobs[name] for name in _GIVEN]
+        self._given = BulkValues.like(columns, is_sqlite=database.is_sqlite)
+        # Made once: building and keying a statement costs more than running it.
+        self._insert = _insert(database, self._given.table)
+        self._insert_due = self._insert
+        if not database.is_sqlite:
+            self._insert_due = self._insert.returning(NOTIFY)
+        self._batcher = Batcher(self._write_all, spawn=database.spawn)
+
+    async def write(self, job: Job, *, now: datetime) -> bool:
+        """Insert a row, and return only once it is durable; False if it has a twin.
+
+        Raises TooLongAgo where a former row may have been pruned.
+        """
+        if may_be_pruned(job.scheduled_for, now=now):
+            async with self._database.write() as connection:
+                if is_new := await self._is_new(connection, job):
+                    await refuse_if_pruned(connection, job.scheduled_for, now=now)
+            return is_new
+        if is_hinted_at(job.scheduled_for, now=now):
+            # Alone: it waits for no others, and a group holds no Post Now, so that
+            # the order of their keys keeps any two groups from a deadlock.
+            async with self._database.single() as connection:
+                return await self._is_new(connection, job)
+        return await self._batcher.ask(job.id, job) is not None
+
+    async def _is_new(self, connection: AsyncConnection, job: Job) -> bool:
+        result = await connection.execute(self._insert_due, self._bind([job]))
+        return result.first() is not None
+
+    async def _write_all(self, asked: Mapping[str, Job]) -> dict[str, bool]:
+        jobs = sorted(asked.values(), key=attrgetter("idempotency_key"))
+        async with self._database.single() as connection:
+            result = await connection.execute(self._insert, self._bind(jobs))
+            return dict.fromkeys(result.scalars(), True)
+
+    def _bind(self, jobs: Sequence[Job]) -> dict[str, Any]:
+        rows = [(post_to_json(job.post), *_all_but_post(job)) for job in jobs]
+        return self._given.bind(rows)
+
+
+def _insert(database: Database, given: FromClause) -> ReturningInsert[Any]:
+    new = given.c
+    values = {
+        **{name: new[name] for name in _GIVEN},
+        "status": literal(JobStatus.SCHEDULED, Text()),
+        "attempts": literal(0, Integer()),
+        "attempt_number": literal(0, Integer()),
+        "next_attempt_at": new.scheduled_for,
+        "updated_at": new.created_at,
+    }
+    # Without a WHERE, SQLite would take ON CONFLICT for the condition of a join.
+    # https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
+    rows = select(*values.values()).select_from(given).where(true())
+    return (
+        database.insert_new(schedule_jobs)
+        .from_select(list(values), rows)
+        .returning(_jobs.id)
+    )

@@ -1,0 +1,278 @@
+"""People's side of the jobs table: add, look, change, remove, start again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from app.domain import transition as become
+from app.domain.edit import JobChange, check_deletable, check_retryable, edited
+from app.domain.errors import DuplicateJob, NotFound, StoreUnavailable
+from app.domain.idempotency import idempotency_key, to_millis
+from app.domain.job import AttemptRecord, Job, JobStatus, NewJob
+from app.domain.readiness import PreflightTimes, first_preflight
+from app.store.db.engine import Database
+from app.store.db.notify import hint, is_hinted_at
+from app.store.db.tables import GUARDING_POST_NOW, job_attempts, schedule_jobs
+from app.store.jobs.bulk_retry import RetryFilter, RetryPage, restart
+from app.store.jobs.insert_writer import InsertWriter
+from app.store.jobs.rows import (
+    attempt_from_row,
+    job_from_row,
+    post_to_json,
+    readiness_to_json,
+)
+from app.store.jobs.statements import delete_jobs, in_state_of, write_transition
+from app.store.retention.pruning import refuse_if_pruned
+from app.store.retention.tombstones import bury
+
+_jobs = schedule_jobs.c
+_ADD_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs a list shows; None leaves a field open."""
+
+    project_id: str | None = None
+    status: JobStatus | None = None
+    platform: str | None = None
+    asset_id: str | None = None
+    scheduled_from: datetime | None = None  # inclusive
+    scheduled_to: datetime | None = None  # exclusive
+
+
+class JobStore:
+    """The jobs as their owners see them.
+
+    ``project_id`` limits what a caller can reach; None reaches every project.
+    """
+
+    def __init__(self, database: Database, *, preflights: PreflightTimes = ()) -> None:
+        """Take the database, and how long before its time a job is looked at."""
+        self._database = database
+        self._preflights = preflights
+        self._inserts = InsertWriter(database)
+
+    async def add(self, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
+        """Store a job, or find the one this request repeats; True if it is new.
+
+        Never two rows, whatever the concurrency: the database's unique indexes decide.
+        Raises TooLongAgo where a former row may have been pruned.
+        """
+        job = _new_job(new, now, self._preflights)
+        for _ in range(_ADD_TRIES):
+            if await self._inserts.write(job, now=now):
+                return job, True
+            async with self._database.read() as connection:
+                if (twin := await _find_twin(connection, job)) is not None:
+                    return twin, False
+            # The twin ended or went away between the two statements: try again.
+        raise StoreUnavailable("the job could not be stored; try again")
+
+    async def get(self, job_id: str, *, project_id: str | None = None) -> Job:
+        """Return a job; raises NotFound."""
+        async with self._database.read() as connection:
+            return await _get(connection, job_id, project_id)
+
+    async def list(
+        self, which: JobFilter, *, limit: int, after_id: str | None = None
+    ) -> tuple[Job, ...]:
+        """Return jobs, newest first, that come after the one named."""
+        statement = (
+            select(schedule_jobs)
+            .where(*_conditions(which))
+            .order_by(_jobs.id.desc())
+            .limit(limit)
+        )
+        if after_id is not None:
+            statement = statement.where(_jobs.id < after_id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return tuple(job_from_row(row) for row in rows)
+
+    async def attempts(
+        self, job_id: str, *, project_id: str | None = None
+    ) -> tuple[AttemptRecord, ...]:
+        """Return a job's ledger, oldest first; raises NotFound."""
+        statement = (
+            select(job_attempts)
+            .where(job_attempts.c.job_id == job_id)
+            .order_by(job_attempts.c.number)
+        )
+        async with self._database.read() as connection:
+            await _get(connection, job_id, project_id)
+            rows = (await connection.execute(statement)).mappings().all()
+        return tuple(attempt_from_row(row) for row in rows)
+
+    async def edit(
+        self,
+        job_id: str,
+        change: JobChange,
+        *,
+        now: datetime,
+        project_id: str | None = None,
+    ) -> Job:
+        """Change a job that has not begun.
+
+        Raises NotFound, JobNotEditable, InvalidInput, DuplicateJob when the new time
+        makes it another job's twin, and TooLongAgo when it may make it a pruned one's.
+        """
+        try:
+            async with self._database.write() as connection:
+                job = await _get(connection, job_id, project_id, lock=True)
+                after = edited(job, change, now=now, preflights=self._preflights)
+                await connection.execute(
+                    update(schedule_jobs)
+                    .where(_jobs.id == job.id)
+                    .values(_editable(after))
+                )
+                if after.scheduled_for != job.scheduled_for:
+                    await refuse_if_pruned(connection, after.scheduled_for, now=now)
+                if is_hinted_at(after.next_attempt_at, now=now):
+                    await hint(connection)
+                return after
+        except IntegrityError as error:
+            raise DuplicateJob from error
+
+    async def delete(self, job_id: str, *, project_id: str | None = None) -> None:
+        """Remove a job; raises NotFound or JobNotDeletable."""
+        async with self._database.write() as connection:
+            job = await _get(connection, job_id, project_id, lock=True)
+            check_deletable(job)
+            await bury(self._database, connection, [job.id])
+            await delete_jobs(connection, [job.id])
+
+    async def retry(
+        self,
+        job_id: str,
+        *,
+        now: datetime,
+        accept_duplicate_risk: bool = False,
+        project_id: str | None = None,
+    ) -> Job:
+        """Start a failed job again.
+
+        Raises NotFound, JobNotRetryable, OutcomeUnknown, and DuplicateJob when a newer
+        Post Now of the same asset is waiting.
+        """
+        try:
+            async with self._database.write() as connection:
+                job = await _get(connection, job_id, project_id, lock=True)
+                check_retryable(job, accept_duplicate_risk=accept_duplicate_risk)
+                again = await write_transition(
+                    connection,
+                    job,
+                    become.rescheduled(job, now=now),
+                    guard=in_state_of(job),
+                    now=now,
+                )
+                await hint(connection)
+        except IntegrityError as error:
+            raise DuplicateJob from error
+        if again is None:  # the row's lock is held since it was read
+            raise AssertionError(f"job {job_id} changed under its lock")
+        return again
+
+    async def restart(self, which: RetryFilter, *, now: datetime) -> RetryPage:
+        """Start a project's failed jobs again; raises DuplicateJob."""
+        return await restart(self._database, which, now=now)
+
+
+async def _find_twin(connection: AsyncConnection, job: Job) -> Job | None:
+    same_key = _jobs.idempotency_key == job.idempotency_key
+    if job.post_now:
+        guarding = and_(
+            _jobs.project_id == job.project_id,
+            _jobs.platform == job.platform,
+            _jobs.asset_id == job.asset_id,
+            GUARDING_POST_NOW,
+        )
+        condition = or_(guarding, same_key)
+    else:
+        condition = same_key
+    # At most two rows match: a Post Now that still guards goes before an old twin.
+    statement = select(schedule_jobs).where(condition).order_by(same_key).limit(1)
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    return None if row is None else job_from_row(row)
+
+
+async def _get(
+    connection: AsyncConnection,
+    job_id: str,
+    project_id: str | None,
+    *,
+    lock: bool = False,
+) -> Job:
+    statement = select(schedule_jobs).where(_jobs.id == job_id)
+    if project_id is not None:
+        statement = statement.where(_jobs.project_id == project_id)
+    if lock:
+        statement = statement.with_for_update()
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    if row is None:
+        raise NotFound
+    return job_from_row(row)
+
+
+def _new_job(new: NewJob, now: datetime, preflights: PreflightTimes) -> Job:
+    at = to_millis(new.scheduled_for or now)
+    looks = preflights if new.scheduled_for is not None else ()
+    return Job(
+        id=str(uuid7()),
+        project_id=new.project_id,
+        platform=new.platform,
+        asset_id=new.asset_id,
+        asset_url=new.asset_url,
+        post=new.post,
+        status=JobStatus.SCHEDULED,
+        scheduled_for=at,
+        post_now=new.scheduled_for is None,
+        idempotency_key=idempotency_key(
+            project_id=new.project_id,
+            platform=new.platform,
+            asset_id=new.asset_id,
+            scheduled_for=at,
+        ),
+        attempts=0,
+        max_attempts=new.max_attempts,
+        next_attempt_at=at,
+        readiness_at=first_preflight(at, now=now, preflights=looks),
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _editable(job: Job) -> dict[str, Any]:
+    return {
+        "asset_url": job.asset_url,
+        "post": post_to_json(job.post),
+        "scheduled_for": job.scheduled_for,
+        "post_now": job.post_now,
+        "idempotency_key": job.idempotency_key,
+        "max_attempts": job.max_attempts,
+        "next_attempt_at": job.next_attempt_at,
+        "waiting_for": job.waiting_for,
+        "readiness_at": job.readiness_at,
+        "readiness": readiness_to_json(job.readiness),
+        "updated_at": job.updated_at,
+    }
+
+
+def _conditions(which: JobFilter) -> list[ColumnElement[bool]]:
+    pairs = (
+        (_jobs.project_id, which.project_id),
+        (_jobs.status, which.status),
+        (_jobs.platform, which.platform),
+        (_jobs.asset_id, which.asset_id),
+    )
+    found = [column == value for column, value in pairs if value is not None]
+    if which.scheduled_from is not None:
+        found.append(_jobs.scheduled_for >= which.scheduled_from)
+    if which.scheduled_to is not None:
+        found.append(_jobs.scheduled_for < which.scheduled_to)
+    return found

@@ -1,0 +1,65 @@
+"""The pull URLs of the media gateway: one per init, fetched or revoked, never both."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+
+from app.store.db.engine import Database
+from app.store.db.tables import media_links
+
+_links = media_links.c
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLink:
+    """A pull URL that may be answered."""
+
+    job_id: str
+    asset_url: str
+
+
+class MediaStore:
+    """Who fetched what, and what must not be fetched any more."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, token: str) -> MediaLink | None:
+        """Return a link that is not revoked, without counting it as fetched."""
+        statement = select(media_links).where(
+            _links.token == token, _links.revoked_at.is_(None)
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        return None if row is None else MediaLink(row["job_id"], row["asset_url"])
+
+    async def fetch(self, token: str, *, now: datetime) -> MediaLink | None:
+        """Record that the video is about to be given out; None if it must not be.
+
+        Committed before the first byte: what is not recorded was not fetched.
+        """
+        statement = (
+            update(media_links)
+            .where(_links.token == token, _links.revoked_at.is_(None))
+            .values(fetched_at=func.coalesce(_links.fetched_at, now))
+            .returning(media_links)
+        )
+        async with self._database.single() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        return None if row is None else MediaLink(row["job_id"], row["asset_url"])
+
+    async def revoke(self, token: str, *, now: datetime) -> bool:
+        """Withdraw a link nobody fetched; False if somebody did.
+
+        The two statements meet on one row: either the fetch sees the revocation or
+        the revocation sees the fetch.
+        """
+        statement = (
+            update(media_links)
+            .where(_links.token == token, _links.fetched_at.is_(None))
+            .values(revoked_at=func.coalesce(_links.revoked_at, now))
+            .returning(_links.token)
+        )
+        async with self._database.single() as connection:
+            return (await connection.execute(statement)).scalar() is not None

@@ -1,0 +1,95 @@
+"""Jobs that are looked at ahead of their time, and what was found."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import func, literal_column, select, update
+
+from app.domain.events import EventType, puts_at_risk
+from app.domain.job import Job
+from app.domain.readiness import Readiness
+from app.store.db.engine import Database
+from app.store.db.tables import schedule_jobs
+from app.store.jobs.rows import job_from_row, readiness_to_json
+from app.store.webhooks.outbox import JOB_LISTENER, job_events, tell
+
+LEASE: Final = timedelta(minutes=2)
+"""How long one worker has for a look before another may try."""
+
+_MINUTE: Final = timedelta(minutes=1)
+_jobs = schedule_jobs.c
+# In the statement's text, or the partial index would not be seen to fit.
+_SCHEDULED = _jobs.status == literal_column("'scheduled'")
+
+
+class ReadinessStore:
+    """Claims looks, never jobs: no status and no lease is written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim_due(self, *, now: datetime, limit: int) -> tuple[Job, ...]:
+        """Take jobs that are to be looked at now, for this worker alone."""
+        due = (
+            select(_jobs.id)
+            .where(_SCHEDULED, _jobs.readiness_at <= now, _jobs.scheduled_for > now)
+            .order_by(_jobs.readiness_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("due")
+        )
+        statement = (
+            update(schedule_jobs)
+            .where(
+                _jobs.id.in_(select(due.c.id)), _SCHEDULED, _jobs.readiness_at <= now
+            )
+            .values(readiness_at=now + LEASE)
+            .returning(schedule_jobs)
+        )
+        async with self._database.write() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return tuple(job_from_row(row) for row in rows)
+
+    async def save(
+        self, job: Job, found: Readiness, *, next_look: datetime | None
+    ) -> bool:
+        """Write what a look found; False if the job went on or changed meanwhile."""
+        statement = (
+            update(schedule_jobs)
+            .where(
+                _jobs.id == job.id,
+                _SCHEDULED,
+                _jobs.readiness_at == job.readiness_at,
+            )
+            .values(
+                readiness=readiness_to_json(found),
+                readiness_at=next_look,
+                updated_at=found.checked_at,
+            )
+            .returning(schedule_jobs, JOB_LISTENER)
+        )
+        async with self._database.write() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+            if row is not None and puts_at_risk(found, job.readiness):
+                events = job_events([EventType.JOB_AT_RISK], row)
+                await tell(connection, events, now=found.checked_at)
+        return row is not None
+
+    async def due_in_minute_of(self, job: Job, *, at_most: int) -> int:
+        """Count the jobs of the project due in the job's minute, up to a number."""
+        minute = job.scheduled_for.replace(second=0, microsecond=0)
+        found = (
+            select(_jobs.id)
+            .where(
+                _jobs.next_attempt_at >= minute,
+                _jobs.next_attempt_at < minute + _MINUTE,
+                _jobs.project_id == job.project_id,
+                _jobs.platform == job.platform,
+            )
+            .limit(at_most)
+            .subquery()
+        )
+        statement = select(func.count()).select_from(found)
+        async with self._database.read() as connection:
+            count: int = (await connection.execute(statement)).scalar_one()
+        return count

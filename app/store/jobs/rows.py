@@ -1,0 +1,130 @@
+"""Between database rows and the domain's values."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from operator import attrgetter, itemgetter
+from typing import Any, Final, TypeVar
+
+from app.domain.job import (
+    AttemptRecord,
+    Delivery,
+    ErrorClass,
+    FailureReason,
+    Job,
+    JobStatus,
+    LastError,
+    WaitingFor,
+)
+from app.domain.post import Post, PostMode, PrivacyLevel
+from app.domain.readiness import Readiness, ReadinessProblem
+
+Row = Mapping[Any, Any]
+E = TypeVar("E", bound=StrEnum)
+T = TypeVar("T")
+
+JOB_COLUMNS: Final = tuple(field.name for field in fields(Job))
+_columns = itemgetter(*JOB_COLUMNS)
+_post_names = tuple(field.name for field in fields(Post))
+_post_values = attrgetter(*_post_names)
+
+
+def job_from_row(row: Row) -> Job:
+    """Read a job."""
+    return job_of(dict(zip(JOB_COLUMNS, _columns(row), strict=True)))
+
+
+def job_of(values: dict[str, Any]) -> Job:
+    """Make a job of what its columns hold, by name; changes the dict."""
+    values["post"] = post_from_json(values["post"])
+    values["status"] = _status(values["status"])
+    for name, read in _READ_UNLESS_NULL:
+        if values[name] is not None:
+            values[name] = read(values[name])
+    return Job(**values)
+
+
+def post_to_json(post: Post) -> dict[str, Any]:
+    """Write a post for a JSON column."""
+    # Not asdict, which copies every one of these plain values.
+    return dict(zip(_post_names, _post_values(post), strict=True))
+
+
+def post_from_json(data: Mapping[str, Any]) -> Post:
+    """Read a post from a JSON column."""
+    return Post(
+        **{
+            **data,
+            "mode": _mode(data["mode"]),
+            "privacy_level": _maybe(_privacy_level, data["privacy_level"]),
+        }
+    )
+
+
+def error_to_json(error: LastError | None) -> dict[str, Any] | None:
+    """Write an error for a JSON column."""
+    if error is None:
+        return None
+    return {**asdict(error), "at": error.at.astimezone(UTC).isoformat()}
+
+
+def error_from_json(data: Mapping[str, Any]) -> LastError:
+    """Read an error from a JSON column."""
+    return LastError(
+        **{
+            **data,
+            "error_class": ErrorClass(data["error_class"]),
+            "at": datetime.fromisoformat(data["at"]),
+        }
+    )
+
+
+def readiness_to_json(readiness: Readiness | None) -> dict[str, Any] | None:
+    """Write what a look ahead of time found for a JSON column."""
+    if readiness is None:
+        return None
+    return {
+        "checked_at": readiness.checked_at.astimezone(UTC).isoformat(),
+        "problems": [asdict(problem) for problem in readiness.problems],
+    }
+
+
+def readiness_from_json(data: Mapping[str, Any]) -> Readiness:
+    """Read what a look ahead of time found from a JSON column."""
+    return Readiness(
+        checked_at=datetime.fromisoformat(data["checked_at"]),
+        problems=tuple(ReadinessProblem(**problem) for problem in data["problems"]),
+    )
+
+
+def _members(kind: type[E]) -> Callable[[str], E]:
+    """Find an enum's members by their values, at a tenth of what the enum takes."""
+    return {member.value: member for member in kind}.__getitem__
+
+
+_status = _members(JobStatus)
+_mode = _members(PostMode)
+_privacy_level = _members(PrivacyLevel)
+
+_READ_UNLESS_NULL: Final[tuple[tuple[str, Callable[[Any], Any]], ...]] = (
+    ("failure_reason", FailureReason),
+    ("waiting_for", WaitingFor),
+    ("delivery", Delivery),
+    ("last_error", error_from_json),
+    ("readiness", readiness_from_json),
+)
+
+
+def attempt_from_row(row: Row) -> AttemptRecord:
+    """Read a row of the ledger."""
+    return AttemptRecord(
+        **{
+            **{key: value for key, value in row.items() if key != "job_id"},
+            "error_class": _maybe(ErrorClass, row["error_class"]),
+        }
+    )
+
+
+def _maybe(read: Callable[[str], T], value: str | None) -> T | None:
+    return None if value is None else read(value)

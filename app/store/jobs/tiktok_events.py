@@ -1,0 +1,159 @@
+"""TikTok's events: kept once each, together with what they give reason to look at."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, Update, and_, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from app.domain.account import SCOPE_REASONS, AccountStatus
+from app.domain.job import JobStatus
+from app.domain.tiktok_event import EventKind, TikTokEvent
+from app.store.db.engine import Database
+from app.store.db.tables import accounts, schedule_jobs, tiktok_events
+
+AUTH_REMOVED: Final = "auth_removed"
+PLATFORM: Final = "tiktok"
+
+INIT_TOLD_WITHIN: Final = timedelta(days=4)
+"""How long after an init TikTok may tell of it: it delivers for 72 hours.
+
+https://developers.tiktok.com/doc/webhooks-overview
+"""
+
+_jobs = schedule_jobs.c
+_accounts = accounts.c
+
+_OPEN: Final = _jobs.init_sent_at.is_not(None)
+_UNCLAIMED: Final = and_(
+    _jobs.claim_token.is_(None),
+    _jobs.status.not_in([JobStatus.POSTED, JobStatus.FAILED]),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HintResult:
+    """What an event gave reason to."""
+
+    repeated: bool = False
+    jobs: int = 0  # to be looked at now
+    accounts: int = 0  # that have to be connected again
+
+
+class TikTokEventStore:
+    """Keeps events and passes their hints on, both in one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(
+        self, event: TikTokEvent, *, created_at: datetime, now: datetime
+    ) -> HintResult:
+        """Keep an event and bring forward the looks it asks for.
+
+        A claimed job is left alone: its worker asks TikTok anyway.
+        """
+        values = {
+            "id": str(uuid7()),
+            "dedup_key": event.dedup_key,
+            "event": event.name,
+            "open_id": event.open_id,
+            "publish_id": event.publish_id,
+            "created_at": created_at,
+            "received_at": now,
+            "handled_at": None if event.kind is None else now,
+            "body": event.body,
+        }
+        insert = self._database.insert_new(tiktok_events).values(values)
+        async with self._database.write() as connection:
+            new = await connection.execute(insert.returning(tiktok_events.c.id))
+            if new.scalar_one_or_none() is None:
+                return HintResult(repeated=True)
+            if event.kind is EventKind.ACCESS_REMOVED:
+                return await _access_removed(connection, event, created_at, now)
+            if event.kind is None or event.publish_id is None:
+                return HintResult()
+            return HintResult(
+                jobs=await _look(connection, event, event.publish_id, now)
+            )
+
+
+async def _access_removed(
+    connection: AsyncConnection, event: TikTokEvent, created_at: datetime, now: datetime
+) -> HintResult:
+    """Ask for a new consent, unless there was one since TikTok's word."""
+    statement = (
+        update(accounts)
+        .where(
+            _accounts.platform == PLATFORM,
+            _accounts.open_id == event.open_id,
+            or_(
+                _accounts.status == AccountStatus.ACTIVE,
+                _accounts.reconnect_reason.in_(SCOPE_REASONS),
+            ),
+            # TikTok's times are whole seconds, cut off.
+            _accounts.updated_at < created_at + timedelta(seconds=1),
+        )
+        .values(
+            status=AccountStatus.RECONNECT_REQUIRED,
+            reconnect_reason=AUTH_REMOVED,
+            updated_at=now,
+        )
+    )
+    return HintResult(accounts=(await connection.execute(statement)).rowcount)
+
+
+async def _look(
+    connection: AsyncConnection, event: TikTokEvent, publish_id: str, now: datetime
+) -> int:
+    """Bring forward the look at the job of a publish, or at those it could be of."""
+    named = _jobs.publish_id == publish_id
+    owner = select(_jobs.id).where(named).limit(1)
+    if (await connection.execute(owner)).scalar() is None:
+        named = _unanswered(event.open_id, now)
+    waiting = _next_attempt(now).where(named, _OPEN, _UNCLAIMED)
+    over = _next_confirmation(now).where(named, _is_news(event))
+    return sum([(await connection.execute(each)).rowcount for each in (waiting, over)])
+
+
+def _unanswered(open_id: str, now: datetime) -> ColumnElement[bool]:
+    """Match the account's inits of which nobody knows what became."""
+    projects = select(_accounts.project_id).where(
+        _accounts.platform == PLATFORM, _accounts.open_id == open_id
+    )
+    return and_(
+        _jobs.project_id.in_(projects),
+        _jobs.platform == PLATFORM,
+        _jobs.init_sent_at >= now - INIT_TOLD_WITHIN,
+        _jobs.publish_id.is_(None),
+    )
+
+
+def _is_news(event: TikTokEvent) -> ColumnElement[bool]:
+    """Match the jobs that are over and whose record the event may correct."""
+    failed = _jobs.status == JobStatus.FAILED
+    posted = _jobs.status == JobStatus.POSTED
+    match event.kind:
+        case EventKind.FAILED:
+            # Every failed publish is told of; most jobs know it from the status.
+            return or_(and_(failed, _OPEN), and_(posted, _jobs.post_id.is_(None)))
+        case EventKind.PUBLIC:
+            return or_(failed, and_(posted, _jobs.post_id.is_(None)))
+        case _:
+            return failed
+
+
+def _next_attempt(now: datetime) -> Update:
+    return (
+        update(schedule_jobs)
+        .where(_jobs.next_attempt_at > now)
+        .values(next_attempt_at=now, updated_at=now)
+    )
+
+
+def _next_confirmation(now: datetime) -> Update:
+    # The new time of change lets a look that is under way come to nothing: what it
+    # saw may be older than the event.
+    return update(schedule_jobs).values(confirm_at=now, updated_at=now)

@@ -1,0 +1,180 @@
+"""What goes by age, in batches small enough to keep nobody waiting.
+
+How far the pruning of jobs went is written down before the first of them goes, and
+stays true for ever: whether an older time was posted can no longer be told, so no job
+is accepted for one. That is what keeps a repeated request from posting again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Table, and_, delete, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.errors import TooLongAgo
+from app.domain.job import FailureReason, JobStatus
+from app.domain.retention import LEAST_KEPT, may_be_pruned
+from app.store.db.engine import Database
+from app.store.db.tables import (
+    account_quotas,
+    oauth_states,
+    schedule_jobs,
+    tiktok_events,
+)
+from app.store.jobs.statements import delete_jobs
+from app.store.retention.tables import lost_inits, pruned
+from app.store.retention.tombstones import bury, remember
+
+_jobs = schedule_jobs.c
+_events = tiktok_events.c
+_quotas = account_quotas.c
+
+FIRST_ID: Final = ""
+"""Sorts before every id."""
+
+
+class Pruned(StrEnum):
+    """What is pruned together, up to one time."""
+
+    RECORDS = "records"  # jobs with all that hangs on them, and TikTok's events
+    LEFTOVERS = "leftovers"  # what has lost its meaning, whatever is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one statement deleted."""
+
+    count: int
+    last_id: str  # the next batch begins behind it
+
+
+class RetentionStore:
+    """Deletes what is old; several workers may do so at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, what: Pruned, *, before: datetime, step: timedelta) -> bool:
+        """Write down that all before a time may go from now on.
+
+        False if that was written up to less than a ``step`` ago: then another worker
+        is at it, or was.
+        """
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        fresh = dialect.insert(pruned).values(what=what, before=before)
+        statement = fresh.on_conflict_do_update(
+            index_elements=[pruned.c.what],
+            set_={"before": before},
+            where=pruned.c.before <= before - step,
+        ).returning(pruned.c.what)
+        async with self._database.single() as connection:
+            return (await connection.execute(statement)).scalar() is not None
+
+    async def prune_jobs(self, *, before: datetime, after_id: str, limit: int) -> Batch:
+        """Delete some jobs that are over for good, with their ledgers and links.
+
+        Rows that another worker deletes just now are passed over.
+        """
+        some = (
+            select(_jobs.id)
+            .where(_jobs.id > after_id, _jobs.id < _first_id_at(before))
+            .where(_over_for_good(before))
+            .order_by(_jobs.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        async with self._database.write() as connection:
+            ids = list((await connection.execute(some)).scalars())
+            await bury(self._database, connection, ids)
+            await delete_jobs(connection, ids)
+        return Batch(len(ids), max(ids, default=after_id))
+
+    async def prune_events(
+        self, *, before: datetime, after_id: str, limit: int
+    ) -> Batch:
+        """Delete some of TikTok's events that were received before a time."""
+        some = (
+            select(_events.id, _events.publish_id)
+            .where(_events.id > after_id, _events.id < _first_id_at(before))
+            .where(_events.received_at < before)
+            .order_by(_events.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        async with self._database.write() as connection:
+            rows = (await connection.execute(some)).all()
+            ids = [row.id for row in rows]
+            publishes = {row.publish_id for row in rows}
+            await remember(self._database, connection, publishes)
+            await _delete(connection, tiktok_events, _events.id.in_(ids))
+        return Batch(len(ids), max(ids, default=after_id))
+
+    async def prune_leftovers(self, *, before: datetime) -> int:
+        """Delete what nobody will ask for.
+
+        Connects that were never finished, quotas that are not in use, and lost inits
+        that TikTok will tell of no more.
+        """
+        idle = and_(
+            _quotas.idle_at < before,
+            or_(_quotas.rest_until.is_(None), _quotas.rest_until < before),
+        )
+        useless = (
+            (oauth_states, oauth_states.c.expires_at < before),
+            (account_quotas, idle),
+            (lost_inits, lost_inits.c.left_at < before - LEAST_KEPT),
+        )
+        async with self._database.write() as connection:
+            return sum([await _delete(connection, *each) for each in useless])
+
+
+async def refuse_if_pruned(
+    connection: AsyncConnection, scheduled_for: datetime, *, now: datetime
+) -> None:
+    """Raise TooLongAgo for a time whose records may be gone.
+
+    Has to run behind the statement that writes the time, in the same transaction: if a
+    record had to go for that to succeed, how far the pruning went is seen here.
+    """
+    if not may_be_pruned(scheduled_for, now=now):
+        return
+    statement = select(pruned.c.before).where(pruned.c.what == Pruned.RECORDS)
+    before = (await connection.execute(statement)).scalar()
+    if before is not None and scheduled_for < before:
+        raise TooLongAgo
+
+
+def _over_for_good(before: datetime) -> ColumnElement[bool]:
+    """Match what is over since before a time and guards against no second post."""
+    return and_(
+        _jobs.scheduled_for < before,
+        _jobs.updated_at < before,
+        _jobs.confirm_at.is_(None),
+        or_(
+            _jobs.status == JobStatus.POSTED,
+            and_(
+                _jobs.status == JobStatus.FAILED,
+                _jobs.init_sent_at.is_(None),
+                _jobs.failure_reason != FailureReason.UNCONFIRMED,
+            ),
+        ),
+    )
+
+
+def _first_id_at(moment: datetime) -> str:
+    """Return what sorts before every UUIDv7 made from a moment on.
+
+    https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
+    """
+    milliseconds = int(moment.timestamp() * 1000)
+    return str(UUID(int=milliseconds << 80))
+
+
+async def _delete(
+    connection: AsyncConnection, table: Table, which: ColumnElement[bool]
+) -> int:
+    return (await connection.execute(delete(table).where(which))).rowcount

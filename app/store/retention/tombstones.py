@@ -1,0 +1,71 @@
+"""What is kept of a job that goes: TikTok may yet tell of what it was sent for it.
+
+Without that, what became of one job's init could be taken for another job's.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, union
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.job import JobStatus
+from app.store.db.engine import Database
+from app.store.db.tables import job_attempts, schedule_jobs
+from app.store.retention.tables import lost_inits, past_publishes
+
+_jobs = schedule_jobs.c
+_attempts = job_attempts.c
+
+# How attempts end in the ledger that may have left an init behind, open for ever.
+_LEFT_OPEN: Final = ("unconfirmed", "abandoned")
+
+
+def left_an_init() -> ColumnElement[bool]:
+    """Match an attempt whose init was never answered and may still be told of."""
+    return and_(
+        _attempts.job_id == _jobs.id,
+        _attempts.outcome.in_(_LEFT_OPEN),
+        _attempts.publish_id.is_(None),
+    )
+
+
+def was_followed() -> ColumnElement[bool]:
+    """Match an attempt after which another init was sent, or may be."""
+    return or_(
+        _attempts.number < _jobs.attempt_number,
+        _jobs.status.not_in([JobStatus.FAILED, JobStatus.POSTED]),
+    )
+
+
+async def bury(
+    database: Database, connection: AsyncConnection, job_ids: Sequence[str]
+) -> None:
+    """Write down what to remember of jobs, in the transaction that deletes them."""
+    await remember(database, connection, await _publishes(connection, job_ids))
+    left_at = func.max(_attempts.finished_at)
+    left = (
+        select(_jobs.id, _jobs.project_id, _jobs.platform, left_at)
+        .where(_jobs.id.in_(job_ids), left_an_init(), was_followed())
+        .group_by(_jobs.id, _jobs.project_id, _jobs.platform)
+    )
+    columns = ["job_id", "project_id", "platform", "left_at"]
+    await connection.execute(database.insert_new(lost_inits).from_select(columns, left))
+
+
+async def remember(
+    database: Database, connection: AsyncConnection, publish_ids: Iterable[str | None]
+) -> None:
+    """Keep the ids alone, so that none is ever taken for another job's."""
+    rows = [{"publish_id": each} for each in sorted(filter(None, publish_ids))]
+    if rows:
+        await connection.execute(database.insert_new(past_publishes), rows)
+
+
+async def _publishes(
+    connection: AsyncConnection, job_ids: Sequence[str]
+) -> Iterable[str | None]:
+    """Return what the jobs, and their earlier attempts, were to TikTok."""
+    newest = select(_jobs.publish_id).where(_jobs.id.in_(job_ids))
+    former = select(_attempts.publish_id).where(_attempts.job_id.in_(job_ids))
+    return (await connection.execute(union(newest, former))).scalars().all()

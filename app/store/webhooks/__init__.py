@@ -1,0 +1,1 @@
+"""Webhooks to frontends: endpoints, the outbox, deliveries."""

@@ -1,0 +1,277 @@
+"""The sender's side of the outbox: claim what is due, and write how it went."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, and_, exists, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.events import EventPayload, EventStatus
+from app.domain.webhook_endpoint import (
+    DeliveryResult,
+    DisabledReason,
+    EndpointStatus,
+    EventRecord,
+    WebhookEndpoint,
+)
+from app.store.db.engine import Database
+from app.store.db.types import UtcDateTime
+from app.store.db.vault import Vault
+from app.store.jobs.rows import Row
+from app.store.webhooks.rows import EndpointRows, record_from_row, told_from_row
+from app.store.webhooks.tables import webhook_endpoints, webhook_events
+
+_WINDOW: Final = 200
+"""How many due events one look considers: more would hold up those who write."""
+
+_endpoints = webhook_endpoints.c
+_events = webhook_events.c
+_former = webhook_events.alias("former").c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxDelivery:
+    """One event that this worker has to send, for as long as its lease runs."""
+
+    event: EventRecord
+    position: int
+    claim_token: str = field(repr=False)
+    endpoint: WebhookEndpoint | None  # None: removed since then
+    row: Row = field(repr=False)
+
+    @property
+    def told(self) -> EventPayload:
+        """Read what the event shows; whatever that raises is this event's matter."""
+        return told_from_row(self.row)
+
+
+class DeliveryStore:
+    """Claims due events; an event of a job waits for the former ones of that job."""
+
+    def __init__(self, database: Database, vault: Vault, *, lease: timedelta) -> None:
+        self._database = database
+        self._rows = EndpointRows(vault)
+        self._lease = lease
+
+    async def claim_due(
+        self, *, now: datetime, limit: int, each: int, busy: Mapping[str, int]
+    ) -> tuple[OutboxDelivery, ...]:
+        """Take up to ``limit`` events to send, each for this worker alone.
+
+        No project gets more than ``each`` at a time, those counted in ``busy`` among
+        them: an endpoint that is slow holds up nobody else's.
+        """
+        full = [project for project, count in busy.items() if count >= each]
+        async with self._database.read() as connection:
+            rows = (await connection.execute(_due(now, full))).all()
+        picked = _fair([tuple(row) for row in rows], limit, each, Counter(busy))
+        if not picked:
+            return ()
+        async with self._database.write() as connection:
+            claimed = await self._claim(connection, picked, now)
+            endpoints = await self._endpoints_of(connection, claimed, now)
+        ordered = sorted(claimed, key=lambda row: row["position"])
+        return tuple(_delivery(row, endpoints) for row in ordered)
+
+    async def delivered(self, delivery: OutboxDelivery, sent: DeliveryResult) -> None:
+        """Write that the receiver has an event; the next of its job may go."""
+        async with self._database.write() as connection:
+            if not await _write(connection, delivery, sent, retry_at=None):
+                return
+            endpoint = delivery.endpoint
+            if endpoint is not None and endpoint.failing_since is not None:
+                await connection.execute(
+                    update(webhook_endpoints)
+                    .where(_endpoints.project_id == endpoint.project_id)
+                    .values(failing_since=None)
+                )
+
+    async def failed(
+        self,
+        delivery: OutboxDelivery,
+        sent: DeliveryResult,
+        *,
+        retry_at: datetime | None,
+    ) -> None:
+        """Write that a try failed, and when the next one is; None: it is given up."""
+        async with self._database.write() as connection:
+            if not await _write(connection, delivery, sent, retry_at=retry_at):
+                return
+            if delivery.endpoint is not None:
+                await connection.execute(
+                    update(webhook_endpoints)
+                    .where(
+                        _endpoints.project_id == delivery.endpoint.project_id,
+                        _endpoints.failing_since.is_(None),
+                    )
+                    .values(failing_since=sent.at)
+                )
+
+    async def heard(self, endpoint: WebhookEndpoint, *, since: datetime) -> bool:
+        """Tell whether an endpoint took anything since a time."""
+        statement = select(
+            exists().where(
+                _events.project_id == endpoint.project_id,
+                _events.status == EventStatus.DELIVERED,
+                _events.last_attempt_at >= since,
+            )
+        )
+        async with self._database.read() as connection:
+            heard: bool = (await connection.execute(statement)).scalar_one()
+        return heard
+
+    async def disable(
+        self, endpoint: WebhookEndpoint, reason: DisabledReason, *, now: datetime
+    ) -> bool:
+        """Call an endpoint no more; False if it was put anew meanwhile."""
+        statement = (
+            update(webhook_endpoints)
+            .where(
+                _endpoints.project_id == endpoint.project_id,
+                _endpoints.status == EndpointStatus.ACTIVE,
+                _endpoints.updated_at == endpoint.updated_at,
+            )
+            .values(
+                status=EndpointStatus.DISABLED, disabled_reason=reason, disabled_at=now
+            )
+        )
+        async with self._database.write() as connection:
+            if not (await connection.execute(statement)).rowcount:
+                return False
+            await connection.execute(
+                update(webhook_events)
+                .where(
+                    _events.project_id == endpoint.project_id,
+                    _events.next_attempt_at.is_not(None),
+                )
+                .values(**_over(EventStatus.FAILED))
+            )
+        return True
+
+    async def _claim(
+        self, connection: AsyncConnection, positions: Sequence[int], now: datetime
+    ) -> Sequence[Row]:
+        free = (
+            select(_events.position)
+            .where(_events.position.in_(positions), _events.next_attempt_at <= now)
+            .with_for_update(skip_locked=True)
+            .cte("free")
+        )
+        statement = (
+            update(webhook_events)
+            .where(
+                _events.position.in_(select(free.c.position)),
+                _events.next_attempt_at <= now,
+            )
+            # The lease's end is when another worker may send it again.
+            .values(claim_token=uuid4().hex, next_attempt_at=now + self._lease)
+            .returning(webhook_events)
+        )
+        rows: Sequence[Row] = (await connection.execute(statement)).mappings().all()
+        return rows
+
+    async def _endpoints_of(
+        self, connection: AsyncConnection, claimed: Sequence[Row], now: datetime
+    ) -> dict[str, WebhookEndpoint]:
+        projects = {row["project_id"] for row in claimed}
+        statement = select(webhook_endpoints).where(
+            _endpoints.project_id.in_(sorted(projects))
+        )
+        rows = (await connection.execute(statement)).mappings().all()
+        return {row["project_id"]: self._rows.read(row, now=now) for row in rows}
+
+
+def _due(now: datetime, full: Sequence[str]) -> Any:  # noqa: ANN401  Select[…]
+    waits = exists().where(
+        _former.job_id == _events.job_id,
+        _former.position < _events.position,
+        _former.next_attempt_at.is_not(None),
+    )
+    return (
+        select(_events.position, _events.project_id)
+        .where(_events.next_attempt_at <= now, _events.project_id.not_in(full), ~waits)
+        .order_by(_events.next_attempt_at, _events.position)
+        .limit(_WINDOW)
+    )
+
+
+def _fair(
+    due: Sequence[tuple[int, str]], limit: int, each: int, busy: Counter[str]
+) -> list[int]:
+    """Pick in order, passing over projects that have their share."""
+    picked: list[int] = []
+    for position, project_id in due:
+        if len(picked) < limit and busy[project_id] < each:
+            busy[project_id] += 1
+            picked.append(position)
+    return picked
+
+
+def _delivery(row: Row, endpoints: Mapping[str, WebhookEndpoint]) -> OutboxDelivery:
+    return OutboxDelivery(
+        event=record_from_row(row),
+        position=row["position"],
+        claim_token=row["claim_token"],
+        endpoint=endpoints.get(row["project_id"]),
+        row=row,
+    )
+
+
+async def _write(
+    connection: AsyncConnection,
+    delivery: OutboxDelivery,
+    sent: DeliveryResult,
+    *,
+    retry_at: datetime | None,
+) -> bool:
+    """Write what became of a try, and when the job's next events fall due."""
+    state = {"next_attempt_at": retry_at, "claim_token": None}
+    if retry_at is None:
+        ended = EventStatus.DELIVERED if sent.error is None else EventStatus.FAILED
+        state = _over(ended)
+    statement = (
+        update(webhook_events)
+        .where(_owned(delivery))
+        .values(
+            **state,
+            attempts=_events.attempts + 1,
+            last_attempt_at=sent.at,
+            last_status=sent.status,
+            last_error=sent.error,
+        )
+    )
+    if not (await connection.execute(statement)).rowcount:
+        return False  # its lease ran out, or the endpoint is gone
+    if delivery.event.job_id is not None:
+        await connection.execute(_following(delivery, retry_at or sent.at))
+    return True
+
+
+def _owned(delivery: OutboxDelivery) -> ColumnElement[bool]:
+    return and_(
+        _events.position == delivery.position,
+        _events.claim_token == literal(delivery.claim_token),
+    )
+
+
+def _following(delivery: OutboxDelivery, at: datetime) -> Any:  # noqa: ANN401  Update
+    """Let the job's later events wait as long as this one does."""
+    return (
+        update(webhook_events)
+        .where(
+            _events.job_id == delivery.event.job_id,
+            _events.position > delivery.position,
+            _events.next_attempt_at.is_not(None),
+            _events.next_attempt_at != at,
+            _events.claim_token.is_(None),  # a lease is its sender's
+        )
+        .values(next_attempt_at=literal(at, UtcDateTime()))
+    )
+
+
+def _over(status: EventStatus) -> dict[str, Any]:
+    return {"status": status, "next_attempt_at": None, "claim_token": None}

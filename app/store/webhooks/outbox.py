@@ -1,0 +1,194 @@
+"""Events for frontends, written in the transaction that makes them true.
+
+A project without an endpoint costs nothing but one look at an index, within the
+statement that changes the job.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from app.domain.events import EventStatus, EventType, events_of
+from app.domain.job import Job
+from app.domain.transition import Transition
+from app.domain.webhook_endpoint import EndpointStatus
+from app.store.db.tables import accounts, schedule_jobs
+from app.store.db.types import UtcDateTime
+from app.store.jobs.rows import Row, job_from_row
+from app.store.webhooks.tables import webhook_endpoints, webhook_events
+
+_endpoints = webhook_endpoints.c
+_events = webhook_events.c
+
+# None of them leaves its table: who has one can write as a worker, download the video
+# or post as the person.
+_HIDDEN: Final = frozenset(
+    {"claim_token", "media_token", "access_token", "refresh_token", "refresh_lease"}
+)
+_TIMES: Final = tuple(
+    column.name
+    for column in schedule_jobs.columns
+    if isinstance(column.type, UtcDateTime)
+)
+
+
+def _listener_of(table: Table) -> ColumnElement[str | None]:
+    # As text: for SQLite, SQLAlchemy takes table names out of RETURNING, and
+    # project_id = project_id would match every endpoint.
+    project_id = literal_column(f"{table.name}.project_id", Text())
+    return (
+        select(_endpoints.status)
+        .where(_endpoints.project_id == project_id)
+        .scalar_subquery()
+        .label("listener")
+    )
+
+
+JOB_LISTENER: Final = _listener_of(schedule_jobs)
+"""For RETURNING beside a job's columns: its endpoint's status, NULL without one."""
+
+ACCOUNT_LISTENER: Final = _listener_of(accounts)
+"""The same beside an account's columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedJob:
+    """A job that a transition was applied to, and its row after that."""
+
+    job: Job  # as it was before
+    change: Transition
+    row: Row  # RETURNING schedule_jobs, JOB_LISTENER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """Something to tell a project's endpoint."""
+
+    type: EventType
+    project_id: str
+    data: dict[str, Any]  # for a job: its row, see job_of
+    listener: EndpointStatus
+    job_id: str | None = None  # None: in no order with other events
+
+
+async def tell_of_jobs(
+    connection: AsyncConnection, changes: Iterable[ChangedJob], *, now: datetime
+) -> None:
+    """Write the events of many transitions, in one statement or none."""
+    events = [
+        event
+        for each in changes
+        for event in job_events(events_of(each.job, each.change), each.row)
+    ]
+    await tell(connection, events, now=now)
+
+
+async def tell_of_account(
+    connection: AsyncConnection, row: Row, *, now: datetime
+) -> None:
+    """Write that an account has to be connected again."""
+    if row["listener"] is not None:
+        event = NewEvent(
+            type=EventType.ACCOUNT_RECONNECT_REQUIRED,
+            project_id=row["project_id"],
+            data=_snapshot(row),
+            listener=EndpointStatus(row["listener"]),
+        )
+        await tell(connection, [event], now=now)
+
+
+async def tell(
+    connection: AsyncConnection, events: Sequence[NewEvent], *, now: datetime
+) -> None:
+    """Write events in their order; nobody to be told, nothing written."""
+    if events:
+        # Row by row in one go: a list of VALUES would be compiled anew for each length.
+        await connection.execute(_INSERT, [_row(event, now) for event in events])
+
+
+def job_events(kinds: Iterable[EventType], row: Row) -> list[NewEvent]:
+    """Make events that show a job as it stands, from a row with its listener."""
+    if row["listener"] is None:
+        return []
+    return [
+        NewEvent(
+            type=kind,
+            project_id=row["project_id"],
+            job_id=row["id"],
+            data=_snapshot(row),
+            listener=EndpointStatus(row["listener"]),
+        )
+        for kind in kinds
+    ]
+
+
+def job_of_snapshot(data: dict[str, Any]) -> Job:
+    """Read the job that an event shows; columns added since then are empty."""
+    empty: dict[str, Any] = dict.fromkeys(schedule_jobs.columns.keys())
+    row = empty | data
+    times = {
+        name: datetime.fromisoformat(row[name])
+        for name in _TIMES
+        if row[name] is not None
+    }
+    return job_from_row({**row, **times})
+
+
+def _row(event: NewEvent, now: datetime) -> dict[str, Any]:
+    active = event.listener is EndpointStatus.ACTIVE
+    return {
+        "id": str(uuid7()),
+        "project_id": event.project_id,
+        "job_id": event.job_id,
+        "type": event.type,
+        "data": event.data,
+        "created_at": now,
+        # What happens while the endpoint is disabled can be replayed.
+        "status": EventStatus.PENDING if active else EventStatus.FAILED,
+        "attempts": 0,
+        "at": now if active else None,
+        "behind": event.job_id if active else None,
+    }
+
+
+def _snapshot(row: Row) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in row.items()
+        if name not in _HIDDEN | {"listener"}
+    }
+
+
+def _insert() -> Insert:
+    """Let an event wait as long as a former one of its job that is to be tried again.
+
+    Order is kept at the claim in any case; this keeps out of each claim's way what
+    cannot be sent yet.
+    """
+    former = webhook_events.alias("former").c
+    waits = select(func.min(former.next_attempt_at)).where(
+        former.job_id == bindparam("behind", type_=Text()),
+        former.next_attempt_at.is_not(None),
+        former.claim_token.is_(None),
+    )
+    at = bindparam("at", type_=UtcDateTime())
+    turn = func.coalesce(waits.scalar_subquery(), at, type_=UtcDateTime())
+    return insert(webhook_events).values(next_attempt_at=turn)
+
+
+_INSERT: Final = _insert()

@@ -1,0 +1,150 @@
+"""Between the webhooks' rows and the domain's values; the one place with secrets."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from app.domain.account import Account, AccountStatus, Grant
+from app.domain.errors import TokenUnreadable
+from app.domain.events import EventPayload, EventStatus, EventType, Probe
+from app.domain.webhook_endpoint import (
+    FORMER_SECRET_SIGNS,
+    DisabledReason,
+    EndpointStatus,
+    EventRecord,
+    WebhookEndpoint,
+)
+from app.store.db.vault import Vault
+from app.store.jobs.rows import Row
+from app.store.webhooks.outbox import job_of_snapshot
+
+SECRETS: Final = ("secret", "former_secret")
+
+
+class EndpointRows:
+    """Reads and writes an endpoint's columns, secrets sealed for their cell."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def read(self, row: Row, *, now: datetime) -> WebhookEndpoint:
+        """Read an endpoint; a secret that no key opens is left out."""
+        until = row["former_secret_until"]
+        columns = SECRETS if until is not None and now < until else SECRETS[:1]
+        reason = row["disabled_reason"]
+        return WebhookEndpoint(
+            project_id=row["project_id"],
+            url=row["url"],
+            secrets=tuple(self._opened(row, columns)),
+            status=EndpointStatus(row["status"]),
+            disabled_reason=None if reason is None else DisabledReason(reason),
+            disabled_at=row["disabled_at"],
+            failing_since=row["failing_since"],
+            created_at=row["created_at"],
+            updated_at=row["updated_at"],
+        )
+
+    def sealed(self, project_id: str, column: str, secret: str) -> str:
+        """Encrypt a secret for its cell."""
+        return self._vault.encrypt(secret, bound_to=_cell(project_id, column))
+
+    def is_readable(self, row: Row) -> bool:
+        """Tell whether a key opens the present secret."""
+        return bool(self._opened(row, SECRETS[:1]))
+
+    def rotated(
+        self, row: Row, secret: str, *, now: datetime
+    ) -> dict[str, str | datetime | None]:
+        """Write a new secret; the present one signs along for a while."""
+        project_id, former = row["project_id"], self._opened(row, SECRETS[:1])
+        if former == [secret]:
+            return {}
+        return {
+            "secret": self.sealed(project_id, "secret", secret),
+            "former_secret": (
+                self.sealed(project_id, "former_secret", former[0]) if former else None
+            ),
+            "former_secret_until": now + FORMER_SECRET_SIGNS if former else None,
+        }
+
+    def resealed(self, row: Row) -> dict[str, str]:
+        """Write the secrets anew with the first key; empty if they are already.
+
+        Raises TokenUnreadable.
+        """
+        old = [
+            column
+            for column in SECRETS
+            if row[column] is not None and not self._vault.is_current(row[column])
+        ]
+        return {
+            column: self.sealed(row["project_id"], column, self._open(row, column))
+            for column in old
+        }
+
+    def _open(self, row: Row, column: str) -> str:
+        cell = _cell(row["project_id"], column)
+        return self._vault.decrypt(row[column], bound_to=cell)
+
+    def _opened(self, row: Row, columns: tuple[str, ...]) -> list[str]:
+        found: list[str] = []
+        for column in columns:
+            try:
+                found.append(self._open(row, column))
+            except TokenUnreadable:
+                continue
+        return found
+
+
+def record_from_row(row: Row) -> EventRecord:
+    """Read an event without what it carries."""
+    return EventRecord(
+        id=row["id"],
+        project_id=row["project_id"],
+        job_id=row["job_id"],
+        type=EventType(row["type"]),
+        created_at=row["created_at"],
+        status=EventStatus(row["status"]),
+        attempts=row["attempts"],
+        next_attempt_at=row["next_attempt_at"],
+        last_attempt_at=row["last_attempt_at"],
+        last_status=row["last_status"],
+        last_error=row["last_error"],
+    )
+
+
+def told_from_row(row: Row) -> EventPayload:
+    """Read what an event carries."""
+    if row["job_id"] is not None:
+        return job_of_snapshot(row["data"])
+    if row["type"] == EventType.ACCOUNT_RECONNECT_REQUIRED:
+        return _account(row["data"])
+    return Probe(row["project_id"])
+
+
+def _account(data: dict[str, Any]) -> Account:
+    def time(name: str) -> datetime:
+        return datetime.fromisoformat(data[name])
+
+    return Account(
+        project_id=data["project_id"],
+        platform=data["platform"],
+        open_id=data["open_id"],
+        display_name=data["display_name"],
+        username=data["username"],
+        status=AccountStatus(data["status"]),
+        reconnect_reason=data["reconnect_reason"],
+        grant=Grant(
+            access_token="",
+            refresh_token="",
+            access_token_expires_at=time("access_token_expires_at"),
+            refresh_token_expires_at=time("refresh_token_expires_at"),
+            scopes=tuple(scope for scope in data["scopes"].split(",") if scope),
+        ),
+        grant_version=data["grant_version"],
+        connected_at=time("connected_at"),
+        updated_at=time("updated_at"),
+    )
+
+
+def _cell(project_id: str, column: str) -> str:
+    return f"{project_id}|webhook|{column}"  # ids hold no |

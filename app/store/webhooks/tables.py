@@ -1,0 +1,92 @@
+"""Where frontends want to be told, and what they are told: the outbox."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from app.domain.events import EventStatus
+from app.domain.webhook_endpoint import EndpointStatus
+from app.store.db.tables import metadata, one_of
+from app.store.db.tuning import QUEUE
+from app.store.db.types import Json, UtcDateTime
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("project_id", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),  # encrypted, bound to this row
+    Column("former_secret", Text),  # likewise; signs along for a while
+    Column("former_secret_until", UtcDateTime),
+    Column("status", Text, nullable=False),
+    Column("disabled_reason", Text),
+    Column("disabled_at", UtcDateTime),
+    Column("failing_since", UtcDateTime),  # nothing but failures since then
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    CheckConstraint(one_of("status", EndpointStatus), name="status"),
+    CheckConstraint(
+        "(status = 'disabled') = (disabled_reason IS NOT NULL)",
+        name="disabled_has_a_reason",
+    ),
+)
+
+# No foreign keys: what becomes of a job must never depend on an endpoint that is
+# removed meanwhile, and an event outlives its job.
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    # The order in which a job's events happened: they are written one after the other
+    # under the job's row lock, while the clocks of two workers may differ.
+    Column(
+        "position",
+        BigInteger().with_variant(Integer(), "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    Column("id", Text, nullable=False),  # UUIDv7; the same at every try
+    Column("project_id", Text, nullable=False),
+    Column("job_id", Text),  # NULL: in no order with others
+    Column("type", Text, nullable=False),
+    Column("data", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime),  # or when the lease of its sender ends
+    Column("claim_token", Text),
+    Column("last_attempt_at", UtcDateTime),
+    Column("last_status", Integer),  # of HTTP, if there was an answer
+    Column("last_error", Text),
+    UniqueConstraint("id"),
+    CheckConstraint(one_of("status", EventStatus), name="status"),
+    CheckConstraint(
+        "(status = 'pending') = (next_attempt_at IS NOT NULL)",
+        name="pending_has_a_time",
+    ),
+    Index(
+        "ix_webhook_events_due",
+        "next_attempt_at",
+        "position",
+        postgresql_where=text("next_attempt_at IS NOT NULL"),
+        sqlite_where=text("next_attempt_at IS NOT NULL"),
+    ),
+    # Whether a job has an earlier event that is still on its way.
+    Index(
+        "ix_webhook_events_pending",
+        "job_id",
+        "position",
+        postgresql_where=text("next_attempt_at IS NOT NULL"),
+        sqlite_where=text("next_attempt_at IS NOT NULL"),
+    ),
+    Index("ix_webhook_events_project", "project_id", "position"),
+    Index("ix_webhook_events_created_at", "created_at"),
+    postgresql_with=QUEUE,
+)

@@ -1,0 +1,1 @@
+"""HTTP to TikTok: connections, answers, and whether a request was sent."""

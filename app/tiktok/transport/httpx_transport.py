@@ -1,0 +1,143 @@
+"""A transport for httpx that says truly whether a request was sent.
+
+ConnectError, ConnectTimeout, LocalProtocolError and UnsupportedProtocol are raised only
+while no byte of it has been handed to the system; everything else means that the other
+side may have it. httpx's own transport does not draw this line, and its cost per
+request grows with the number in flight.
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import httpx
+
+from app.tiktok.transport.answer_reader import AnswerReader
+from app.tiktok.transport.connection import Connection
+from app.tiktok.transport.dial import Peer, dial
+from app.tiktok.transport.names import Names
+
+KEEP_ALIVE_SECONDS: Final = 30.0  # outlasts the pause between two polls
+
+_SCHEMES: Final = {"http": 80, "https": 443}
+_FIELD_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Sends one attempt's requests, and keeps at most one connection between them.
+
+    The time-out is for a whole call: httpx's own begin anew with each byte. With
+    ``fresh`` among a request's extensions it meets no connection that was used before.
+    """
+
+    def __init__(self, names: Names, tls: Callable[[], ssl.SSLContext]) -> None:
+        """Take what all share; ``tls`` is called only where TLS is spoken."""
+        self._names = names
+        self._tls = tls
+        self._kept: Connection | None = None
+        self._kept_until = 0.0  # the loop's time
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request once and return its whole answer."""
+        peer = self._peer(request.url)
+        content = _head(request) + await request.aread()
+        ends_at = _now() + request.extensions["timeout"]["connect"]
+        connection = await self._connected(request, peer, ends_at)
+        return await self._exchanged(request, content, connection, ends_at)
+
+    async def aclose(self) -> None:
+        """Hang up."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _peer(self, url: httpx.URL) -> Peer:
+        port = _SCHEMES.get(url.scheme)
+        if port is None or not url.raw_host:
+            raise httpx.UnsupportedProtocol("not an http(s) URL")
+        tls = self._tls() if url.scheme == "https" else None
+        return Peer(url.raw_host.decode("ascii"), url.port or port, tls)
+
+    async def _connected(
+        self, request: httpx.Request, peer: Peer, ends_at: float
+    ) -> Connection:
+        """Return a connection to write to at once; nothing is sent in here."""
+        if ends_at <= _now():
+            raise httpx.ConnectTimeout("no time left")
+        connection = self._take_kept(fresh=request.extensions.get("fresh", False))
+        if connection is None:
+            try:
+                async with asyncio.timeout_at(ends_at):
+                    connection = await dial(peer, self._names)
+            except TimeoutError as error:
+                raise httpx.ConnectTimeout("no connection in time") from error
+            except OSError as error:
+                raise httpx.ConnectError(str(error)) from error
+            except Exception as error:
+                raise httpx.ConnectError(type(error).__name__) from error
+        if not connection.is_open:
+            raise httpx.ConnectError("closed before the request")
+        return connection
+
+    def _take_kept(self, *, fresh: bool) -> Connection | None:
+        """Hand out the kept connection, unless it may be about to close."""
+        connection, self._kept = self._kept, None
+        if connection is None:
+            return None
+        if fresh or _now() >= self._kept_until or not connection.is_open:
+            connection.close()
+            return None
+        return connection
+
+    async def _exchanged(
+        self,
+        request: httpx.Request,
+        content: bytes,
+        connection: Connection,
+        ends_at: float,
+    ) -> httpx.Response:
+        """Send; from here on the other side may have it."""
+        reader = AnswerReader()
+        try:
+            await connection.exchange(content, reader, ends_at=ends_at)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("no whole answer in time") from error
+        finally:
+            request.extensions["http_status"] = reader.status
+        if reader.status is None:
+            raise AssertionError("a whole answer has a status")
+        self._keep(connection, reader)
+        return httpx.Response(
+            reader.status,
+            headers=list(reader.headers.items()),
+            stream=httpx.ByteStream(bytes(reader.body)),
+            request=request,
+        )
+
+    def _keep(self, connection: Connection, reader: AnswerReader) -> None:
+        if self._kept is None and reader.keeps_alive and connection.is_clean:
+            self._kept = connection
+            self._kept_until = _now() + KEEP_ALIVE_SECONDS
+        else:
+            connection.close()
+
+
+def _head(request: httpx.Request) -> bytes:
+    method = request.method.encode("ascii")
+    lines = [b"%b %b HTTP/1.1\r\n" % (method, request.url.raw_path)]
+    lines += [b"%b: %b\r\n" % header for header in _checked(request.headers)]
+    return b"".join(lines) + b"\r\n"
+
+
+def _checked(headers: httpx.Headers) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the headers; one that would end its line could begin another."""
+    for name, value in headers.raw:
+        if not _FIELD_VALUE.fullmatch(value):
+            raise httpx.LocalProtocolError("a header that HTTP cannot carry")
+        yield name, value
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

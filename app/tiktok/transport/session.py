@@ -1,0 +1,204 @@
+"""TikTok's answers over HTTP, or what is known of a call that got none.
+
+What matters most is told here: after a call that failed, can TikTok have seen it? The
+transport says so by the kind of exception that it raises.
+"""
+
+import ssl
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property, lru_cache
+from typing import Final, Self
+
+import httpx
+
+from app.domain.clock import SystemClock
+from app.domain.job import ErrorClass
+from app.domain.outcome import Fault, Verdict
+from app.tiktok.text import clean
+from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES
+from app.tiktok.transport.httpx_transport import Transport
+from app.tiktok.transport.names import Names
+from app.tiktok.transport.retry_after import parse_retry_after
+from app.tiktok.wire import Answer, Request
+
+_HEADERS: Final = (
+    (b"Accept", b"application/json"),
+    (b"Accept-Encoding", b"identity"),  # nothing that unpacks to more than it weighs
+    (b"User-Agent", b"tiktok-scheduler"),
+)
+_TIMEOUTS: Final = ("connect", "read", "write", "pool")  # as httpx names them
+
+
+class Http:
+    """Opens sessions, which share what is dear to get; one per process."""
+
+    def __init__(
+        self,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
+        self._transport = transport
+        self._now = now or SystemClock().now
+        self._names = Names()
+
+    def connect(self, base_url: str) -> "Session":
+        """Open a session with connections of its own: nothing of it outlives its use.
+
+        Without httpx's client, which costs more than all the rest of a call and does
+        nothing that TikTok asks for.
+        """
+        transport = self._transport or self._fresh()
+        return Session(transport, base_url=base_url.rstrip("/"), now=self._now)
+
+    def _fresh(self) -> Transport:
+        return Transport(self._names, lambda: self._tls)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        # Loading the authorities takes some 50 ms: once, not for every attempt.
+        return httpx.create_ssl_context()
+
+
+class Session:
+    """What one attempt sends, over connections of its own."""
+
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        base_url: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._transport = transport
+        self._base_url = base_url
+        self._now = now
+
+    async def __aenter__(self) -> Self:
+        """Begin; no connection is made before a request."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Hang up."""
+        await self._transport.aclose()
+
+    async def send(self, request: Request, *, seconds: float) -> Answer | Fault:
+        """Send a request and return its answer, or what is known of its fate.
+
+        The deadline is over all, from the look-up of a name to the last byte. Raises
+        nothing but its own cancellation.
+        """
+        try:
+            built = _build(request, self._base_url, seconds)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            return _unsent(error)
+        try:
+            response = await self._transport.handle_async_request(built)
+            body = await _read(response)
+        except _BEFORE_SENDING as error:
+            return _unsent(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it may be sent
+            return _lost(error, http_status=built.extensions.get("http_status"))
+        wait = response.headers.get("Retry-After")
+        return Answer(
+            status=response.status_code,
+            body=body,
+            retry_after=parse_retry_after(wait, now=self._now()) if wait else None,
+            secrets=request.secrets,
+        )
+
+
+def _build(request: Request, base_url: str, seconds: float) -> httpx.Request:
+    url = _address(base_url + request.path)
+    headers = [(b"Host", url.netloc), *_HEADERS]
+    for name, value in request.headers.items():
+        headers.append((name.encode("ascii"), value.encode("ascii")))
+    if request.content or request.method != "GET":
+        headers.append((b"Content-Length", b"%d" % len(request.content)))
+    return httpx.Request(
+        request.method,
+        url,
+        headers=headers,
+        stream=httpx.ByteStream(request.content),
+        extensions={
+            "timeout": dict.fromkeys(_TIMEOUTS, seconds),
+            "fresh": request.once,
+        },
+    )
+
+
+@lru_cache(maxsize=64)  # an endpoint's address is always the same, and slow to parse
+def _address(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
+async def _read(response: httpx.Response) -> bytes:
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise httpx.DecodingError("an encoding that was not asked for")
+    if not isinstance(response.stream, httpx.AsyncByteStream):
+        raise TypeError("an answer that cannot be read while others wait")
+    body = bytearray()
+    async for chunk in response.stream:  # there is nothing to unpack
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise httpx.DecodingError("larger than any answer of TikTok's")
+    return bytes(body)
+
+
+_BEFORE_SENDING: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.InvalidURL,
+    httpx.LocalProtocolError,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+)
+
+
+def _unsent(error: Exception) -> Fault:
+    code, message = _describe_unsent(error)
+    return Fault(
+        error_class=ErrorClass.TRANSIENT,
+        code=code,
+        message=message,
+        verdict=Verdict.NOT_SENT,
+    )
+
+
+def _lost(error: Exception, *, http_status: int | None) -> Fault:
+    code, message = _describe_lost(error)
+    return Fault(
+        error_class=ErrorClass.TRANSIENT,
+        code=code,
+        message=message,
+        verdict=Verdict.UNKNOWN,
+        http_status=http_status,
+    )
+
+
+# An exception's own text may quote the request, so only that of a failed connection,
+# which knows nothing but the address and the certificate, is passed on.
+
+
+def _describe_unsent(error: Exception) -> tuple[str, str]:
+    match error:
+        case httpx.TimeoutException():
+            return "connect_timeout", "no connection to TikTok in time"
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return "request_unsendable", "TikTok's address is not an http(s) URL"
+        case httpx.LocalProtocolError() | UnicodeError():
+            return "request_unsendable", "the address or a token does not fit HTTP"
+        case _:
+            reason = clean(str(error), limit=200) or "refused"
+            return "connect_failed", f"no connection to TikTok: {reason}"
+
+
+def _describe_lost(error: Exception) -> tuple[str, str]:
+    match error:
+        case TimeoutError() | httpx.TimeoutException():
+            return "timeout", "TikTok did not answer in time"
+        case httpx.DecodingError():
+            return "bad_answer", "TikTok's answer cannot be read"
+        case _:
+            return "connection_lost", "the connection broke before TikTok's answer"

@@ -1,0 +1,141 @@
+"""Mechanisms that can be taken out of a worker, to see which cells notice."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, FromClause, and_, insert, select
+
+from app.domain.job import Job, JobStatus
+from app.domain.outcome import Fault, Outcome, Transient
+from app.runner.attempts.attempt import Attempt
+from app.runner.attempts.live_effects import LiveEffects
+from app.store.db.tables import media_links, schedule_jobs
+from app.store.jobs import claims
+from app.store.jobs import init_writes as marks
+from app.store.jobs import transition_writer as ends
+from app.store.jobs.claims import ClaimStore
+from app.store.jobs.media_links import MediaStore
+from app.tiktok import InitTaken
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One mechanism, and how to take it out of this process."""
+
+    without: str
+    install: Callable[[], None]
+
+
+def _claim_token() -> None:
+    def owned(job: Job) -> ColumnElement[bool]:
+        columns = schedule_jobs.c
+        return and_(columns.id == job.id, columns.status == JobStatus.PROCESSING)
+
+    def all_owned(given: FromClause) -> ColumnElement[bool]:
+        columns = schedule_jobs.c
+        return and_(columns.id == given.c.id, columns.status == JobStatus.PROCESSING)
+
+    vars(claims)["owned"] = owned
+    for module in (marks, ends):
+        vars(module)["all_owned"] = all_owned
+
+
+def _stamp() -> None:
+    stamp, save = ClaimStore.stamp_init, ClaimStore.save_publish_id
+
+    async def stamp_init(
+        self: ClaimStore, job: Job, *, now: datetime, media_token: str | None = None
+    ) -> Job:
+        link = {"token": media_token, "job_id": job.id, "asset_url": job.asset_url}
+        if media_token is not None:
+            async with self._database.write() as connection:
+                await connection.execute(
+                    insert(media_links), link | {"created_at": now}
+                )
+        return replace(job, init_sent_at=now, publish_id=None, media_token=media_token)
+
+    async def save_publish_id(
+        self: ClaimStore, job: Job, publish_id: str, *, now: datetime
+    ) -> Job | None:
+        await stamp(self, replace(job, init_sent_at=None), now=now)
+        return await save(self, job, publish_id, now=now)
+
+    _replace(ClaimStore, stamp_init, save_publish_id)
+
+
+def _publish_id() -> None:
+    async def save_publish_id(
+        _: ClaimStore, job: Job, publish_id: str, *, now: datetime
+    ) -> Job:
+        return replace(job, publish_id=publish_id, publish_started_at=now)
+
+    _replace(ClaimStore, save_publish_id)
+
+
+def _resume() -> None:
+    original = Attempt.run
+
+    async def run(self: Attempt) -> Outcome:
+        if self.job.publish_id is not None and self.job.in_flight:
+            self._own(await self._effects.clear_init(self.job))
+        return await original(self)
+
+    _replace(Attempt, run)
+
+
+def _unknown() -> None:
+    async def _unknown(_: Attempt, fault: Fault) -> Outcome:
+        return Transient(fault=fault)
+
+    _replace(Attempt, _unknown)
+
+
+def _lease_check() -> None:
+    original = LiveEffects.init
+
+    async def init(self: LiveEffects, *args: Any) -> InitTaken | Fault:  # noqa: ANN401
+        self._lease_until = datetime.max.replace(tzinfo=UTC)
+        return await original(self, *args)
+
+    _replace(LiveEffects, init)
+
+
+def _fetched() -> None:
+    original = MediaStore.revoke
+
+    async def revoke(self: MediaStore, token: str, *, now: datetime) -> bool:
+        await original(self, token, now=now)
+        return True
+
+    _replace(MediaStore, revoke)
+
+
+def _revocation() -> None:
+    async def revoke(self: MediaStore, token: str, *, now: datetime) -> bool:  # noqa: ARG001
+        fetched = select(media_links.c.fetched_at).where(media_links.c.token == token)
+        async with self._database.read() as connection:
+            return (await connection.execute(fetched)).scalar() is None
+
+    _replace(MediaStore, revoke)
+
+
+def _replace(owner: type, *methods: Callable[..., Any]) -> None:
+    for method in methods:
+        setattr(owner, method.__name__, method)
+
+
+MUTANTS: Final[Mapping[str, Mutant]] = MappingProxyType(
+    {
+        "stamp": Mutant("the note, written ahead, that an init goes out", _stamp),
+        "publish_id": Mutant("writing TikTok's id before the first poll", _publish_id),
+        "resume": Mutant("resuming a publish_id: every attempt sends an init", _resume),
+        "unknown": Mutant("telling an unknown init from a failed one", _unknown),
+        "claim_token": Mutant("the claim token in every write", _claim_token),
+        "lease_check": Mutant("the look at the lease before an init", _lease_check),
+        "fetched": Mutant("the record that TikTok fetched the video", _fetched),
+        "revocation": Mutant("withdrawing the video of an unknown init", _revocation),
+    }
+)

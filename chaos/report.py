@@ -1,0 +1,111 @@
+"""Write docs/crash-matrix.md: each part by the command that found it out."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+from chaos.cells import Cell, Database, Row
+from chaos.mutants import MUTANTS
+from chaos.run import Result
+
+PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "crash-matrix.md"
+COLUMNS: Final = tuple(
+    (database, gateway) for gateway in (False, True) for database in Database
+)
+_Found = Mapping[tuple[object, ...], Result]
+
+SHOWN: Final = 3
+"""How many of the cells that notice a mutant are named."""
+
+
+def write_part(part: str, lines: Iterable[str]) -> None:
+    """Put a part in the place of the former one."""
+    begin, end = f"<!-- {part} -->\n", f"<!-- end of {part} -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    text = "".join(f"{line}\n" for line in lines)
+    page = PAGE.read_text()
+    if not pattern.search(page):
+        raise SystemExit(f"{PAGE.name} has no place for {part}")
+    PAGE.write_text(pattern.sub(lambda _: f"{begin}{text}{end}", page))
+
+
+def matrix(results: Sequence[Result], *, seed: int) -> Iterator[str]:
+    """Draw the matrix."""
+    wrong = sum(bool(result.wrong) for result in results)
+    posted = sum(not _in_doubt(result) for result in results)
+    yield f"`python -m chaos --seed {seed}`: {len(results)} cells, {wrong} wrong."
+    yield f"In {len(results) - posted} of them nobody can know, and the job says so."
+    found = {_place(result.cell): result for result in results}
+    rows = dict.fromkeys(id(result.cell.row) for result in results)
+    by_id = {id(result.cell.row): result.cell.row for result in results}
+    ordered = [by_id[each] for each in rows]
+    for group, members in groupby(ordered, key=lambda row: row.group):
+        yield ""
+        yield f"### {group}"
+        yield ""
+        yield from _table(list(members), found)
+
+
+def in_doubt(results: Sequence[Result]) -> Iterator[str]:
+    """List the cells in which ``unconfirmed`` is the honest end."""
+    for without, name in ((False, "Without the gateway"), (True, "With the gateway")):
+        causes = dict.fromkeys(
+            f"{result.cell.row.group}: {result.cell.row.cause}"
+            for result in results
+            if result.cell.gateway is without and _in_doubt(result)
+        )
+        cells = [result for result in results if result.cell.gateway is without]
+        doubtful = sum(map(_in_doubt, cells))
+        yield f"{name}, {doubtful} of {len(cells)} cells:"
+        yield ""
+        yield from (f"- {cause}" for cause in causes)
+        yield ""
+
+
+def mutants(found: Mapping[str, Sequence[Result]]) -> Iterator[str]:
+    """Draw what each missing mechanism costs."""
+    (cells,) = {len(results) for results in found.values()}
+    yield f"{cells} cells, each lived through once per mechanism:"
+    yield ""
+    yield "| without | second posts | untrue or lost | another end | for instance |"
+    yield "|---|---|---|---|---|"
+    for name, results in found.items():
+        noticed = sorted((each for each in results if each.wrong), key=_gravity)
+        counts = Counter(map(_gravity, noticed))
+        named = "; ".join(map(_noticed, noticed[:SHOWN]))
+        shown = " | ".join(str(counts[gravity]) for gravity in range(3))
+        yield f"| {MUTANTS[name].without} | {shown} | {named} |"
+
+
+def _table(rows: Sequence[Row], found: _Found) -> Iterator[str]:
+    used = [
+        column for column in COLUMNS if any((id(row), *column) in found for row in rows)
+    ]
+    heads = [f"{database}{' + gateway' * gateway}" for database, gateway in used]
+    yield f"| cause | {' | '.join(heads)} |"
+    yield "|---" * (len(used) + 1) + "|"
+    for row in rows:
+        shown = [str(found.get((id(row), *column), "")) for column in used]
+        yield f"| {row.cause} | {' | '.join(shown)} |"
+
+
+def _place(cell: Cell) -> tuple[object, ...]:
+    return id(cell.row), cell.database, cell.gateway
+
+
+def _in_doubt(result: Result) -> bool:
+    return any(end.fate == "unconfirmed" for end in result.ends)
+
+
+def _gravity(result: Result) -> int:
+    if any(end.posts > 1 for end in result.ends):
+        return 0
+    return 1 if result.broken else 2
+
+
+def _noticed(result: Result) -> str:
+    row, gateway = result.cell.row, " + gateway" * result.cell.gateway
+    return f"{row.group}: {row.cause}{gateway} ({result.wrong[0]})"

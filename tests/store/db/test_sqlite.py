@@ -1,0 +1,204 @@
+"""SQLite: one writer at a time, and none whose work is lost."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.errors import StoreUnavailable
+from app.store.db import engine
+from app.store.db.engine import Database
+from app.store.db.tables import media_links, schedule_jobs
+from tests.support.factories import NOW, store_job
+
+WRITERS = 20
+
+counter = schedule_jobs.c.max_attempts
+
+
+@pytest.fixture
+async def files(sqlite_url: str) -> AsyncIterator[list[Database]]:
+    """Give two processes' connections to one file that holds a counter."""
+    databases = [Database(sqlite_url), Database(sqlite_url)]
+    await store_job(databases[0], max_attempts=1)
+    yield databases
+    for each in databases:
+        await each.close()
+
+
+async def read(connection: AsyncConnection) -> int:
+    """Read the counter."""
+    value: int = (await connection.execute(select(counter))).scalar_one()
+    return value
+
+
+async def write(connection: AsyncConnection, value: int) -> None:
+    """Write the counter."""
+    await connection.execute(update(schedule_jobs).values(max_attempts=value))
+
+
+async def count_up(database: Database) -> None:
+    """Read, think, and write, in one transaction."""
+    async with database.write() as connection:
+        value = await read(connection)
+        await asyncio.sleep(0)
+        await write(connection, value + 1)
+
+
+async def break_off(database: Database) -> None:
+    """Write, and fail before the commit."""
+    async with database.write() as connection:
+        await write(connection, 7)
+        raise RuntimeError
+
+
+async def test_no_update_is_lost(files: list[Database]) -> None:
+    """Who reads in order to write has the lock already, and others wait for it."""
+    await asyncio.gather(*(count_up(files[n % 2]) for n in range(WRITERS)))
+    async with files[0].read() as connection:
+        assert await read(connection) == 1 + WRITERS
+
+
+async def test_with_a_plain_begin_the_second_writer_fails(
+    files: list[Database],
+) -> None:
+    """Why it is BEGIN IMMEDIATE: a snapshot that was read cannot be written later."""
+    one, other = files
+    async with one.read() as late:  # the plain BEGIN
+        value = await read(late)
+        await count_up(other)
+        with pytest.raises(OperationalError, match="database is locked"):
+            await write(late, value + 1)
+
+
+def test_with_the_drivers_own_transactions_an_update_is_lost(tmp_path: Path) -> None:
+    """Why BEGIN is ours: Python's driver begins at the write, after the read."""
+    one, other = (sqlite3.connect(tmp_path / "lost.db") for _ in range(2))
+    with one:
+        one.execute("CREATE TABLE counter AS SELECT 0 AS n")
+    seen = [
+        each.execute("SELECT n FROM counter").fetchone()[0] for each in (one, other)
+    ]
+    for each, value in zip((one, other), seen, strict=True):
+        with each:
+            each.execute("UPDATE counter SET n = ?", (value + 1,))
+    assert one.execute("SELECT n FROM counter").fetchone() == (1,)  # of two
+    one.close()
+    other.close()
+
+
+async def test_reading_waits_for_no_writer(files: list[Database]) -> None:
+    """A reader sees what was committed last, while a writer is at work."""
+    async with files[0].write() as writer:
+        await write(writer, 7)
+        async with files[1].read() as reader:
+            assert await read(reader) == 1
+
+
+async def test_a_failed_transaction_leaves_nothing(files: list[Database]) -> None:
+    """All of it or none of it, and the connection is good for the next."""
+    with pytest.raises(RuntimeError):
+        await break_off(files[0])
+    await count_up(files[0])
+    async with files[1].read() as reader:
+        assert await read(reader) == 2
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)],
+)
+async def test_every_connection_is_prepared(
+    files: list[Database], pragma: str, value: str | int
+) -> None:
+    """Reader beside writer, commits on the disk, references kept."""
+    async with files[0].read() as one, files[0].write() as other:
+        for connection in (one, other):
+            found = await connection.execute(text(f"PRAGMA {pragma}"))
+            assert found.scalar_one() == value
+
+
+async def test_a_link_belongs_to_a_job(files: list[Database]) -> None:
+    """Foreign keys hold on SQLite too, where they are off by default."""
+    link = {"token": "t", "job_id": "nobody", "asset_url": "u", "created_at": NOW}
+    with pytest.raises(IntegrityError):
+        async with files[0].write() as connection:
+            await connection.execute(media_links.insert(), link)
+
+
+async def test_a_file_that_stays_locked_is_unavailable(
+    sqlite_url: str, files: list[Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that does not let go: an error after a time, no hang; reads go on."""
+    monkeypatch.setattr(engine, "SQLITE_BUSY_SECONDS", 0.01)
+    impatient = Database(sqlite_url)
+    async with files[0].write() as connection:
+        await write(connection, 7)
+        with pytest.raises(StoreUnavailable):
+            await store_job(impatient)
+        async with impatient.read() as reader:
+            assert await read(reader) == 1
+    await store_job(impatient)
+    await impatient.close()
+
+
+@pytest.mark.parametrize("spoiled", ["missing", "folder", "garbage"])
+async def test_a_file_that_cannot_be_used_is_unavailable_until_it_is_back(
+    sqlite_url: str, tmp_path: Path, spoiled: str
+) -> None:
+    """Gone, in the way or damaged: a clear error, and all is well afterwards."""
+    file, kept = tmp_path / "scheduler.db", tmp_path / "kept.db"
+    database = Database(sqlite_url)
+    file.rename(kept)
+    spoil(file, spoiled)
+    with pytest.raises(StoreUnavailable) as raised:
+        await store_job(database)
+    assert "scheduler.db" not in str(raised.value)
+    await database.close()
+    if file.is_dir():
+        file.rmdir()
+    kept.replace(file)
+    job = await store_job(database, scheduled_for=NOW)
+    assert job.scheduled_for == NOW
+    await database.close()
+
+
+@pytest.mark.parametrize("spoiled", ["no folder", "folder", "garbage"])
+async def test_a_file_that_cannot_be_opened_leaves_no_thread(
+    tmp_path: Path, spoiled: str
+) -> None:
+    """One that answered after the loop's end would print a traceback of its own."""
+    file = tmp_path / "nowhere" / "scheduler.db"
+    if spoiled != "no folder":
+        file.parent.mkdir()
+        spoil(file, spoiled)
+    before = threading.enumerate()
+    for _ in range(5):
+        with pytest.raises(StoreUnavailable):
+            async with Database(f"sqlite:///{file}").read():
+                pass
+        assert [each for each in started_since(before) if is_drivers(each)] == []
+
+
+def started_since(before: list[threading.Thread]) -> list[threading.Thread]:
+    """Return the threads that run now and did not then."""
+    return [each for each in threading.enumerate() if each not in before]
+
+
+def is_drivers(thread: threading.Thread) -> bool:
+    """Tell whether it is one of the driver's; the loop's own pool keeps its threads."""
+    return "_connection_worker_thread" in thread.name
+
+
+def spoil(file: Path, how: str) -> None:
+    """Put something in a database's place, or nothing."""
+    if how == "folder":
+        file.mkdir()
+    elif how == "garbage":
+        file.write_text("this is no database, but it is long enough to be read as one")

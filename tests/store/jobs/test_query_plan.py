@@ -1,0 +1,228 @@
+"""Claiming costs the same, however many jobs are over: by plan, not by the clock."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.outcome import HandedOn
+from app.store.db.engine import Database
+from app.store.jobs.backlog import BacklogStore
+from app.store.jobs.changes import ChangeStore
+from app.store.jobs.claims import ClaimStore
+from app.store.jobs.confirmations import ConfirmationStore
+from app.store.jobs.job_store import JobFilter, JobStore
+from app.store.jobs.readiness import ReadinessStore
+from tests.store.claiming import claim, decided
+from tests.support.factories import (
+    FAILED,
+    LEASE,
+    NOW,
+    POSTED,
+    job_row,
+    new_job,
+    store_rows,
+)
+
+OVER = 2000
+WAITING = 500
+DUE = 100
+SOME = 5
+JOBS = "schedule_jobs"
+
+Statement = tuple[str, Any]  # with its parameters
+
+
+@pytest.fixture
+async def busy(database: Database) -> Database:
+    """Give a table of finished jobs, with some due and more for later."""
+    over = [
+        job_row((POSTED, FAILED)[n % 2], project_id=f"p_{n % 20}") for n in range(OVER)
+    ]
+    times = [NOW + timedelta(minutes=n - DUE) for n in range(WAITING)]
+    for rows in (over, [job_row(next_attempt_at=at) for at in times]):
+        await store_rows(database, rows)
+    async with database.write() as connection:
+        await connection.execute(text("ANALYZE"))
+    return database
+
+
+@pytest.fixture
+def sent(busy: Database) -> Iterator[list[Statement]]:
+    """Collect the statements on jobs as they go to the database."""
+    found: list[Statement] = []
+
+    def note(*call: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
+        if " schedule_jobs" in call[2] and not call[2].startswith("EXPLAIN"):
+            found.append((call[2], call[3]))
+
+    event.listen(busy.engine.sync_engine, "before_cursor_execute", note)
+    yield found
+    event.remove(busy.engine.sync_engine, "before_cursor_execute", note)
+
+
+async def plan_of(database: Database, sent: list[Statement]) -> list[str]:
+    """Ask the database how it reads jobs for the newest statement, step by step."""
+    async with database.write() as connection:
+        if database.is_sqlite:
+            return await _sqlite_plan(connection, sent[-1])
+        # A prepared statement is soon planned without its values: both must be good.
+        first = await _postgres_plan(connection, sent[-1])
+        await connection.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
+        return first + await _postgres_plan(connection, sent[-1])
+
+
+async def _sqlite_plan(connection: AsyncConnection, statement: Statement) -> list[str]:
+    sql, parameters = statement
+    explained = await connection.exec_driver_sql(
+        f"EXPLAIN QUERY PLAN {sql}", parameters
+    )
+    rows = explained.all()
+    words = ("schedule_jobs", "TEMP B-TREE")
+    return [row.detail for row in rows if any(word in row.detail for word in words)]
+
+
+async def _postgres_plan(
+    connection: AsyncConnection, statement: Statement
+) -> list[str]:
+    sql, parameters = statement
+    explain = f"EXPLAIN (FORMAT JSON) {sql}"
+    found = (await connection.exec_driver_sql(explain, parameters)).scalar_one()
+    plan = json.loads(found) if isinstance(found, str) else found
+    return list(_steps(plan[0]["Plan"]))
+
+
+def _steps(node: dict[str, Any]) -> Iterator[str]:
+    if node.get("Relation Name", JOBS) == JOBS:
+        yield f"{node['Node Type']} {node.get('Index Name', '')}"
+    for child in node.get("Plans", []):
+        yield from _steps(child)
+
+
+def reads_all(plan: list[str]) -> list[str]:
+    """Find the steps whose cost grows with the table."""
+    costly = ("SCAN schedule_jobs", "Seq Scan", "TEMP B-TREE", "Sort")
+    return [step for step in plan if any(word in step for word in costly)]
+
+
+async def test_a_claim_reads_only_what_is_due(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """One range of the due index, in its order; the rows by their ids."""
+    await claim(ClaimStore(busy, lease=LEASE))
+    plan = await plan_of(busy, sent)
+    assert any("ix_schedule_jobs_due" in step for step in plan)
+    assert reads_all(plan) == []
+
+
+async def test_counting_what_waits_reads_indexes_alone(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """Whoever scrapes metrics costs the same, however many jobs are over."""
+    found = await BacklogStore(busy).look(now=NOW)
+    assert found.due == DUE + 1  # the last of them falls due just now
+    plan = await plan_of(busy, sent)
+    assert any("ix_schedule_jobs_due" in step for step in plan)
+    assert any("ix_schedule_jobs_unconfirmed" in step for step in plan)
+    # Scanning an index of what waits for a person alone is no scan of the table.
+    few = {step for step in plan if "ix_schedule_jobs_unconfirmed" in step}
+    assert set(reads_all(plan)) <= few
+    assert not [step for step in plan if step.startswith(("Index Scan", "Bitmap"))]
+
+
+async def test_the_next_due_time_is_the_indexs_first(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """An idle runner's question costs nothing."""
+    await ClaimStore(busy, lease=LEASE).next_due()
+    plan = await plan_of(busy, sent)
+    assert any("ix_schedule_jobs_due" in step for step in plan)
+    assert reads_all(plan) == []
+
+
+async def test_without_its_index_a_claim_would_read_all(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """The two tests above would notice."""
+    await claim(ClaimStore(busy, lease=LEASE))
+    async with busy.write() as connection:
+        await connection.execute(text("DROP INDEX ix_schedule_jobs_due"))
+    assert reads_all(await plan_of(busy, sent)) != []
+
+
+async def test_a_repeated_request_finds_its_job_by_index(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """A double click costs two look-ups, not a walk through the table."""
+    jobs = JobStore(busy)
+    asked = new_job(scheduled_for=None)
+    for _ in range(2):
+        await jobs.add(asked, now=NOW)
+    plan = await plan_of(busy, sent)
+    found_few = {step for step in plan if "Sort" in step or "TEMP B-TREE" in step}
+    assert set(reads_all(plan)) == found_few  # at most two rows to be put in order
+
+
+async def test_a_projects_page_is_one_range_of_its_index(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """A page costs the same wherever it lies."""
+    await JobStore(busy).list(JobFilter(project_id="p_3"), limit=5, after_id="f")
+    plan = await plan_of(busy, sent)
+    assert any("ix_schedule_jobs_project" in step for step in plan)
+    assert reads_all(plan) == []
+
+
+async def test_a_look_ahead_reads_only_what_is_to_be_looked_at(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """One range of an index that holds nothing else."""
+    await ReadinessStore(busy).claim_due(now=NOW, limit=8)
+    plan = await plan_of(busy, sent)
+    assert any("ix_schedule_jobs_readiness" in step for step in plan)
+    assert reads_all(plan) == []
+
+
+async def test_a_watched_projects_changes_are_one_range(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """A look each second costs what changed of late, not what there is."""
+    await ChangeStore(busy).since(NOW, {"p_3"}, limit=5)
+    plan = await plan_of(busy, sent)
+    assert any("ix_schedule_jobs_changes" in step for step in plan)
+    assert not any("SCAN schedule_jobs" in step or "Seq Scan" in step for step in plan)
+
+
+async def test_what_attempts_write_finds_its_rows_by_id(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """Marks and ends of some jobs: one look-up each, however many there are."""
+    claims = ClaimStore(busy, lease=LEASE)
+    jobs = (await claim(claims, limit=SOME)).jobs
+    stamps = await asyncio.gather(*(claims.stamp_init(job, now=NOW) for job in jobs))
+    assert reads_all(await plan_of(busy, sent)) == []
+    owned = [job for job in stamps if job is not None]
+    assert len(owned) == SOME
+    ends = (
+        claims.apply(job, decided(job, HandedOn(resume_at=NOW)), now=NOW)
+        for job in owned
+    )
+    await asyncio.gather(*ends)
+    plan = await plan_of(busy, sent)
+    assert any("pk_" in step or "autoindex" in step for step in plan)
+    assert reads_all(plan) == []
+
+
+async def test_a_confirmation_reads_only_what_is_in_doubt(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """One range of an index that holds nothing else."""
+    await ConfirmationStore(busy).claim_due(now=NOW, limit=20)
+    plan = await plan_of(busy, sent)
+    assert any("ix_schedule_jobs_confirm" in step for step in plan)
+    assert reads_all(plan) == []

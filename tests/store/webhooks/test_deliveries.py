@@ -1,0 +1,169 @@
+"""Claiming events to send, and writing how that went."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from app.domain.events import EventType
+from app.domain.webhook_endpoint import DeliveryResult, DisabledReason, EndpointStatus
+from app.store.db.engine import Database
+from app.store.webhooks.deliveries import DeliveryStore, OutboxDelivery
+from app.store.webhooks.endpoints import WebhookStore
+from tests.support.accounts import VAULT
+from tests.support.factories import NOW
+from tests.support.outbox import happen, listen, told
+
+URL = "https://app.example.com/hook"
+LEASE = timedelta(seconds=30)
+LATER = NOW + timedelta(minutes=5)
+TAKEN = DeliveryResult(at=NOW, status=200, error=None)
+REFUSED = DeliveryResult(at=NOW, status=500, error="it answered 500")
+
+
+def store(database: Database) -> DeliveryStore:
+    """Give one worker's side of the outbox."""
+    return DeliveryStore(database, VAULT, lease=LEASE)
+
+
+async def claim(
+    database: Database, *, limit: int = 100, each: int = 100, **busy: int
+) -> tuple[OutboxDelivery, ...]:
+    """Claim what is due."""
+    return await store(database).claim_due(now=NOW, limit=limit, each=each, busy=busy)
+
+
+async def claim_one(database: Database) -> OutboxDelivery:
+    """Claim the one event that is due."""
+    await listen(database, URL, now=NOW)
+    await happen(database, now=NOW)
+    (delivery,) = await claim(database)
+    return delivery
+
+
+@pytest.fixture
+def webhooks(database: Database) -> WebhookStore:
+    """Give people's side."""
+    return WebhookStore(database, VAULT)
+
+
+async def test_each_event_is_claimed_once(processes: list[Database]) -> None:
+    """However many workers look at the same time."""
+    await listen(processes[0], URL, now=NOW)
+    for _ in range(20):
+        await happen(processes[0], now=NOW)
+    claims = [claim(each, limit=7) for each in processes * 2]
+    found = [each.event.id for some in await asyncio.gather(*claims) for each in some]
+    while more := await claim(processes[0]):
+        found += [each.event.id for each in more]
+    assert len(found) == len(set(found)) == 20
+
+
+async def test_no_project_gets_more_than_its_share(database: Database) -> None:
+    """What is under way counts; the others go on behind a long line."""
+    for project in ("proj_1", "proj_2"):
+        await listen(database, URL, now=NOW, project_id=project)
+        for _ in range(5):
+            await happen(database, now=NOW, project_id=project)
+    claimed = await claim(database, each=3, proj_1=2)
+    shares = Counter(each.event.project_id for each in claimed)
+    assert shares == {"proj_1": 1, "proj_2": 3}
+    claimed = await claim(database, each=3, proj_1=3, proj_2=2)
+    assert [each.event.project_id for each in claimed] == ["proj_2"]
+
+
+async def test_a_line_longer_than_a_look_hides_nobody(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has a full share is left out of the look altogether."""
+    monkeypatch.setattr("app.store.webhooks.deliveries._WINDOW", 2)
+    for project in ("proj_1", "proj_2"):
+        await listen(database, URL, now=NOW, project_id=project)
+    for _ in range(4):
+        await happen(database, now=NOW, project_id="proj_1")
+    await happen(database, now=NOW, project_id="proj_2")
+    assert len(await claim(database, each=1)) == 1
+    (delivery,) = await claim(database, each=1, proj_1=1)
+    assert delivery.event.project_id == "proj_2"
+
+
+async def test_a_worker_whose_lease_ended_writes_nothing(database: Database) -> None:
+    """The event is another one's by then, and so is its outcome."""
+    late = await claim_one(database)
+    (present,) = await store(database).claim_due(
+        now=NOW + LEASE, limit=1, each=1, busy={}
+    )
+    before = await told(database)
+    await store(database).delivered(late, TAKEN)
+    await store(database).failed(late, REFUSED, retry_at=None)
+    assert await told(database) == before
+    await store(database).delivered(present, TAKEN)
+    assert (await told(database))[0]["status"] == "delivered"
+
+
+async def test_a_failure_puts_its_jobs_next_events_off(database: Database) -> None:
+    """They would only stand in the way of every look; a receipt frees them."""
+    first = await claim_one(database)
+    job_id = first.event.job_id
+    await happen(database, EventType.JOB_FAILED, now=NOW, job_id=job_id)
+    other = await happen(database, now=NOW)
+    assert [each.event.job_id for each in await claim(database)] == [other]
+    await store(database).failed(first, REFUSED, retry_at=LATER)
+    assert [each["next_attempt_at"] for each in (await told(database))[:2]] == [
+        LATER
+    ] * 2
+    claimed = await store(database).claim_due(now=LATER, limit=9, each=9, busy={})
+    (again,) = (each for each in claimed if each.event.id == first.event.id)
+    await store(database).delivered(again, TAKEN)
+    assert (await told(database))[1]["next_attempt_at"] == NOW
+
+
+async def test_what_happens_during_a_send_follows_at_once(database: Database) -> None:
+    """It waits for the send to end, not for the end of its lease."""
+    delivery = await claim_one(database)
+    await happen(database, now=NOW, job_id=delivery.event.job_id)
+    assert await claim(database) == ()
+    await store(database).delivered(delivery, TAKEN)
+    (following,) = await claim(database)
+    assert following.event.job_id == delivery.event.job_id
+
+
+async def test_a_receipt_ends_a_row_of_failures(
+    database: Database, webhooks: WebhookStore
+) -> None:
+    """Only what has failed without a break can disable an endpoint."""
+    await listen(database, URL, now=NOW)
+    for sent, since in ((REFUSED, NOW), (TAKEN, None), (REFUSED, NOW)):
+        await happen(database, now=NOW)
+        (delivery,) = await claim(database)
+        if sent is TAKEN:
+            await store(database).delivered(delivery, sent)
+        else:
+            await store(database).failed(delivery, sent, retry_at=None)
+        endpoint = await webhooks.get("proj_1", now=NOW)
+        assert endpoint.failing_since == since
+
+
+async def test_an_endpoint_that_was_put_anew_is_not_disabled(
+    database: Database, webhooks: WebhookStore
+) -> None:
+    """What the former one answered says nothing of the new one."""
+    delivery = await claim_one(database)
+    assert delivery.endpoint is not None
+    await listen(database, URL, now=LATER)
+    gone = DisabledReason.GONE
+    assert not await store(database).disable(delivery.endpoint, gone, now=LATER)
+    endpoint = await webhooks.get("proj_1", now=LATER)
+    assert endpoint.status is EndpointStatus.ACTIVE
+    assert await store(database).disable(endpoint, gone, now=LATER)
+    assert not await store(database).disable(endpoint, gone, now=LATER)
+
+
+async def test_what_was_heard_since_a_time_is_known(database: Database) -> None:
+    """A receipt at or after it counts, an earlier one does not."""
+    delivery = await claim_one(database)
+    assert delivery.endpoint is not None
+    await store(database).delivered(delivery, TAKEN)
+    assert await store(database).heard(delivery.endpoint, since=NOW)
+    assert not await store(database).heard(delivery.endpoint, since=LATER)

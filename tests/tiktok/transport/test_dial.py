@@ -1,0 +1,87 @@
+"""A name with several addresses, over real sockets."""
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from app.domain.outcome import Fault, Verdict
+from app.tiktok import InitTaken
+from app.tiktok.transport import dial
+from app.tiktok.transport.connection import Connection
+from tests.tiktok import chaos
+from tests.tiktok.attempts import BODY, Connections, all_closed, descriptors, init
+from tests.tiktok.chaos import answering, response
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let every name have these addresses."""
+
+    async def look_up(*_: object, **__: object) -> list[Any]:
+        kind = socket.SOCK_STREAM
+        return [(socket.AF_INET, kind, 6, "", (each, 0)) for each in addresses]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+
+
+def named(url: str) -> str:
+    """Return a URL with a name in place of its address."""
+    return url.replace("127.0.0.1", "tiktok.example")
+
+
+async def test_an_address_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one address refuses, the next is tried at once."""
+    monkeypatch.setattr(dial, "HEAD_START_SECONDS", 60.0)
+    async with chaos.serving(answering(response(BODY))) as url:
+        resolving(monkeypatch, "127.0.0.9", "127.0.0.1")
+        assert isinstance(await init(named(url)), InitTaken)
+
+
+async def test_all_addresses_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every address refuses, nothing was sent."""
+    with chaos.refusing() as url:
+        resolving(monkeypatch, "127.0.0.1", "127.0.0.9")
+        fault = await init(named(url))
+    assert isinstance(fault, Fault)
+    assert (fault.verdict, fault.code) == (Verdict.NOT_SENT, "connect_failed")
+
+
+async def test_an_address_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one address keeps silent, the next is tried beside it and it is left."""
+    monkeypatch.setattr(dial, "HEAD_START_SECONDS", 0.05)
+    with chaos.never_accepting() as silent:
+        port = int(silent.rpartition(":")[2])
+        answer = answering(response(BODY))
+        async with chaos.serving(answer, host="127.0.0.9", port=port):
+            resolving(monkeypatch, "127.0.0.1", "127.0.0.9")
+            before = descriptors()
+            assert isinstance(await init(named(silent)), InitTaken)
+            await all_closed(before)
+
+
+async def test_the_slower_address_is_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that comes to stand although it was given up is hung up."""
+    monkeypatch.setattr(dial, "HEAD_START_SECONDS", 0.0)
+    real = dial._open
+
+    async def hardly_stopped(address: str, peer: dial.Peer) -> Connection:
+        if address == "127.0.0.9":
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return await real(address, peer)
+
+    monkeypatch.setattr(dial, "_open", hardly_stopped)
+    seen = Connections()
+    async with chaos.serving(seen.script) as url:
+        port = int(url.rpartition(":")[2])
+        async with chaos.serving(seen.script, host="127.0.0.9", port=port):
+            resolving(monkeypatch, "127.0.0.9", "127.0.0.1")
+            before = descriptors()
+            assert isinstance(await init(named(url)), InitTaken)
+            async with asyncio.timeout(5):
+                while len(seen.served) < 2:  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(0.01)
+            await all_closed(before)
+    assert sum(seen.served) == 1
