@@ -20,9 +20,11 @@ COMPARED := $(PEERS)/.installed-$(shell cksum < requirements/bench.txt | tr ' ' 
 
 PIP     := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
+# --no-strip-extras: pip before 23.3 takes `coverage` and `coverage[toml]` for two things, and
+# wants each of them pinned.
 # --no-header and --no-emit-index-url: no command line, path or host gets into the files.
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-	--generate-hashes --no-header --no-emit-index-url
+	--generate-hashes --no-strip-extras --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
 
@@ -89,6 +91,7 @@ lock: $(INSTALLED) ## Pin the newest fitting dependencies, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	echo 'hatchling>=1.27' | $(COMPILE) - --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml --output-file requirements/base.txt
+	$(COMPILE) pyproject.toml --extra media --output-file requirements/media.txt
 	$(COMPILE) pyproject.toml --extra otel --output-file requirements/otel.txt
 	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.txt
 	$(COMPILE) --group bench --output-file requirements/bench.txt
