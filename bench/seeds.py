@@ -17,7 +17,8 @@ from app.domain.post import Post, PrivacyLevel
 from app.logs import configure_logging
 from app.settings import LogFormat, load
 from app.store.accounts.rows import AccountRows
-from app.store.db.tables import accounts, schedule_jobs
+from app.store.accounts.tables import accounts
+from app.store.jobs.tables import schedule_jobs
 from bench.servers import KEY, InstantTikTok
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from app.container import Container
 from app.domain.job import JobStatus
-from app.store.db.tables import job_attempts, schedule_jobs
+from app.store.jobs.tables import job_attempts, schedule_jobs
 from bench.figures import Figure, at_most
 from bench.seeds import add_accounts, add_jobs, bench_container
 from bench.servers import (

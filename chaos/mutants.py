@@ -12,12 +12,12 @@ from app.domain.job import Job, JobStatus
 from app.domain.outcome import Fault, Outcome, Transient
 from app.runner.attempts.attempt import Attempt
 from app.runner.attempts.live_effects import LiveEffects
-from app.store.db.tables import media_links, schedule_jobs
 from app.store.jobs import claims
 from app.store.jobs import init_writes as marks
 from app.store.jobs import transition_writer as ends
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.media_links import MediaStore
+from app.store.jobs.tables import media_links, schedule_jobs
 from app.tiktok import InitTaken
 
 

@@ -21,7 +21,7 @@ from app.sandbox.posts import Post as Taken
 from app.sandbox.script import FaultRule
 from app.sandbox.settings import merged
 from app.settings import Settings
-from app.store.db.tables import schedule_jobs
+from app.store.jobs.tables import schedule_jobs
 from chaos.audit import Found, complaints, noted_changes
 from chaos.cells import Database
 from chaos.place import COMPRESSED, gateway_of, new_account

@@ -11,11 +11,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.store.db.engine import normalise_url
-from app.store.db.tables import metadata
 from app.store.db.types import UtcDateTime
-
-# These add their tables to the metadata.
-from app.store.webhooks import tables as webhook_tables  # noqa: F401
+from app.store.tables import metadata
 
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(7041776)"
 """Several workers may start at once; a number that no other program here locks."""

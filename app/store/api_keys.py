@@ -2,14 +2,27 @@
 
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Column, Table, Text, UniqueConstraint, insert, select, update
 from uuid_utils.compat import uuid7
 
 from app.domain.api_key import ApiKey
 from app.domain.errors import NotFound
 from app.store.db.engine import Database
-from app.store.db.tables import api_keys
+from app.store.db.metadata import metadata
+from app.store.db.types import UtcDateTime
 from app.store.jobs.rows import Row
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("project_id", Text),  # NULL: every project
+    Column("secret_sha256", Text, nullable=False),  # 256 random bits need no salt
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    UniqueConstraint("secret_sha256"),
+)
 
 _keys = api_keys.c
 

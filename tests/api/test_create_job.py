@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.domain.job import FailureReason
-from app.store.db.tables import schedule_jobs
+from app.store.jobs.tables import schedule_jobs
 from tests.api.serving import Api, job_body, serving
 from tests.support.factories import FAILED, NOW, POSTED, store_job, store_row
 from tests.support.factories import unconfirmed as unconfirmed_row

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.store.db.tables import media_links
 from app.store.jobs.media_links import MediaStore
+from app.store.jobs.tables import media_links
 from tests.api.serving import Api, serving
 from tests.support.factories import NOW
 from tests.tiktok import chaos

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.sandbox.webhooks import sign
-from app.store.db.tables import tiktok_events
+from app.store.jobs.tables import tiktok_events
 from tests.api.serving import Api, serving
 from tests.support.factories import NOW
 

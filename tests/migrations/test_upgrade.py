@@ -9,9 +9,9 @@ from sqlalchemy import Connection, insert, inspect, text
 from app.service.readiness import DatabaseState, readiness
 from app.store.db.engine import Database
 from app.store.db.migrate import _scripts, upgrade
-from app.store.db.tables import schedule_jobs
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore
+from app.store.jobs.tables import schedule_jobs
 from tests.store.claiming import claim_one
 from tests.support.factories import LEASE, POSTED, SCHEDULED, job_row
 

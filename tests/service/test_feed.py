@@ -30,8 +30,8 @@ from app.service.feed import (
     _Reader,
 )
 from app.store.db.engine import Database
-from app.store.db.tables import schedule_jobs
 from app.store.jobs.changes import ChangeStore
+from app.store.jobs.tables import schedule_jobs
 from tests.domain.jobs import a_job
 from tests.support.factories import NOW, store_job
 

@@ -18,9 +18,9 @@ from app.domain.post import Post, PostMode, PrivacyLevel
 from app.service.tiktok_events import Receipt, TikTokEventService
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
-from app.store.db.tables import tiktok_events
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.rows import post_to_json
+from app.store.jobs.tables import tiktok_events
 from app.store.jobs.tiktok_events import TikTokEventStore
 from tests.support.accounts import VAULT, new_account, new_grant
 from tests.support.factories import (

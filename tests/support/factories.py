@@ -25,8 +25,8 @@ from app.domain.job import (
 )
 from app.domain.post import Post, PrivacyLevel
 from app.store.db.engine import Database
-from app.store.db.tables import job_attempts, schedule_jobs
 from app.store.jobs.rows import error_to_json, job_from_row, post_to_json
+from app.store.jobs.tables import job_attempts, schedule_jobs
 
 NOW: Final = datetime(2026, 4, 9, 12, tzinfo=UTC)
 LEASE: Final = timedelta(seconds=300)

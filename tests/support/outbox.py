@@ -8,7 +8,7 @@ from sqlalchemy import insert, select
 from app.domain.events import EventType
 from app.domain.webhook_endpoint import EndpointStatus
 from app.store.db.engine import Database
-from app.store.db.tables import schedule_jobs
+from app.store.jobs.tables import schedule_jobs
 from app.store.webhooks.endpoints import WebhookStore
 from app.store.webhooks.outbox import job_events, tell
 from app.store.webhooks.tables import webhook_events

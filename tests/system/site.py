@@ -20,7 +20,7 @@ from app.sandbox.script import FaultRule
 from app.sandbox.server import RunningSandbox, running_sandbox
 from app.sandbox.settings import SandboxSettings
 from app.settings import Settings
-from app.store.db.tables import metadata
+from app.store.tables import metadata
 from tests.support.receiver import SECRET as WEBHOOK_SECRET
 from tests.system.programs import Program, Programs, free_port, until
 

@@ -7,10 +7,10 @@ from sqlalchemy import FromClause, Select, Text, and_, select
 from app.domain.account import Account
 from app.domain.errors import NotFound
 from app.store.accounts.rows import AccountRows
+from app.store.accounts.tables import accounts
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
-from app.store.db.tables import accounts
 
 _accounts = accounts.c
 _Name = tuple[str, str]  # project and platform

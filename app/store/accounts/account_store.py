@@ -18,8 +18,8 @@ from app.domain.account import (
 from app.domain.errors import NotFound, StoreUnavailable
 from app.store.accounts.account_reader import AccountReader
 from app.store.accounts.rows import AccountRows
+from app.store.accounts.tables import accounts
 from app.store.db.engine import Database
-from app.store.db.tables import accounts
 from app.store.db.vault import Vault
 from app.store.jobs.rows import Row
 from app.store.webhooks.outbox import ACCOUNT_LISTENER, tell_of_account

@@ -8,8 +8,8 @@ from typing import Final
 from sqlalchemy import delete, insert
 
 from app.domain.errors import TokenUnreadable
+from app.store.accounts.tables import oauth_states
 from app.store.db.engine import Database
-from app.store.db.tables import oauth_states
 from app.store.db.vault import Vault
 from app.store.jobs.rows import Row
 

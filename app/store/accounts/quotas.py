@@ -30,11 +30,11 @@ from app.domain.quota import (
     Use,
     slot,
 )
+from app.store.accounts.tables import account_quotas
 from app.store.accounts.turn_queue import Turns, UnsentJobs, line_up, put_off
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
-from app.store.db.tables import account_quotas
 from app.store.db.types import UtcDateTime
 
 _quotas = account_quotas.c

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Update, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import JobStatus, WaitingFor
-from app.store.db.tables import schedule_jobs
+from app.store.jobs.tables import schedule_jobs
 
 _jobs = schedule_jobs.c
 

@@ -7,8 +7,8 @@ from typing import Final
 from sqlalchemy import TIMESTAMP, func, select
 
 from app.store.accounts.rows import UNREADABLE, AccountRows
+from app.store.accounts.tables import accounts
 from app.store.db.engine import Database
-from app.store.db.tables import accounts
 from app.store.db.vault import Vault
 
 SAMPLE: Final = 5

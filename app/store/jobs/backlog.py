@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, ScalarSelect, func, literal_column, select
 
+from app.store.accounts.tables import RECONNECT_REQUIRED, accounts
 from app.store.db.engine import Database
-from app.store.db.tables import RECONNECT_REQUIRED, UNCONFIRMED, accounts, schedule_jobs
+from app.store.jobs.tables import UNCONFIRMED, schedule_jobs
 
 COUNTED_AT_MOST: Final = 100_000
 """Where counting stops: beyond it a figure says no more than that it is too many."""

@@ -21,8 +21,8 @@ from app.domain.errors import DuplicateJob
 from app.domain.job import FailureReason, JobStatus, WaitingFor
 from app.store.db.engine import Database
 from app.store.db.notify import hint
-from app.store.db.tables import schedule_jobs
 from app.store.jobs.statements import NO_CLAIM
+from app.store.jobs.tables import schedule_jobs
 
 _PAGE: Final = 500  # rows whose locks one transaction holds
 _jobs = schedule_jobs.c

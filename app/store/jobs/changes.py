@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from app.domain.job import Job
 from app.store.db.engine import Database
-from app.store.db.tables import schedule_jobs
 from app.store.jobs.rows import job_from_row
+from app.store.jobs.tables import schedule_jobs
 
 _AT_ONCE: Final = 500  # SQLite and Postgres limit the parameters of a statement
 _jobs = schedule_jobs.c

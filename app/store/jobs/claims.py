@@ -24,11 +24,11 @@ from app.domain.job import Job, JobStatus
 from app.domain.record import replace
 from app.domain.transition import Transition
 from app.store.db.engine import Database
-from app.store.db.tables import schedule_jobs
 from app.store.db.types import UtcDateTime
 from app.store.jobs.init_writes import InitWrite, InitWriter
 from app.store.jobs.rows import JOB_COLUMNS, job_of
 from app.store.jobs.statements import owned, write_transition
+from app.store.jobs.tables import schedule_jobs
 from app.store.jobs.transition_writer import TransitionWriter
 
 _jobs = schedule_jobs.c

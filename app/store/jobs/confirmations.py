@@ -7,13 +7,18 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, u
 
 from app.domain.job import Job
 from app.domain.transition import Transition
+from app.store.accounts.tables import accounts
 from app.store.db.engine import Database
-from app.store.db.tables import accounts, job_attempts, schedule_jobs, tiktok_events
 from app.store.jobs.rows import job_from_row
 from app.store.jobs.statements import in_state_of, write_transition
+from app.store.jobs.tables import job_attempts, schedule_jobs, tiktok_events
 from app.store.jobs.tiktok_events import INIT_TOLD_WITHIN
-from app.store.retention.tables import lost_inits, past_publishes
-from app.store.retention.tombstones import left_an_init, was_followed
+from app.store.retention.tombstones import (
+    left_an_init,
+    lost_inits,
+    past_publishes,
+    was_followed,
+)
 
 _jobs = schedule_jobs.c
 _attempts = job_attempts.c

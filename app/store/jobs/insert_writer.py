@@ -15,8 +15,8 @@ from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.notify import NOTIFY, is_hinted_at
-from app.store.db.tables import schedule_jobs
 from app.store.jobs.rows import post_to_json
+from app.store.jobs.tables import schedule_jobs
 from app.store.retention.pruning import refuse_if_pruned
 
 _jobs = schedule_jobs.c

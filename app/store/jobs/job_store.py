@@ -17,7 +17,6 @@ from app.domain.job import AttemptRecord, Job, JobStatus, NewJob
 from app.domain.readiness import PreflightTimes, first_preflight
 from app.store.db.engine import Database
 from app.store.db.notify import hint, is_hinted_at
-from app.store.db.tables import GUARDING_POST_NOW, job_attempts, schedule_jobs
 from app.store.jobs.bulk_retry import RetryFilter, RetryPage, restart
 from app.store.jobs.insert_writer import InsertWriter
 from app.store.jobs.rows import (
@@ -27,6 +26,7 @@ from app.store.jobs.rows import (
     readiness_to_json,
 )
 from app.store.jobs.statements import delete_jobs, in_state_of, write_transition
+from app.store.jobs.tables import GUARDING_POST_NOW, job_attempts, schedule_jobs
 from app.store.retention.pruning import refuse_if_pruned
 from app.store.retention.tombstones import bury
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 
 from app.store.db.engine import Database
-from app.store.db.tables import media_links
+from app.store.jobs.tables import media_links
 
 _links = media_links.c
 

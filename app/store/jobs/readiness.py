@@ -9,8 +9,8 @@ from app.domain.events import EventType, puts_at_risk
 from app.domain.job import Job
 from app.domain.readiness import Readiness
 from app.store.db.engine import Database
-from app.store.db.tables import schedule_jobs
 from app.store.jobs.rows import job_from_row, readiness_to_json
+from app.store.jobs.tables import schedule_jobs
 from app.store.webhooks.outbox import JOB_LISTENER, job_events, tell
 
 LEASE: Final = timedelta(minutes=2)

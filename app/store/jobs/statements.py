@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import AttemptRecord, Job, JobStatus
 from app.domain.transition import Transition, applied
-from app.store.db.tables import job_attempts, media_links, schedule_jobs
 from app.store.jobs.rows import error_to_json, job_from_row
+from app.store.jobs.tables import job_attempts, media_links, schedule_jobs
 from app.store.webhooks.outbox import JOB_LISTENER, ChangedJob, tell_of_jobs
 
 CHANGED: Final = (

@@ -11,8 +11,9 @@ from uuid_utils.compat import uuid7
 from app.domain.account import SCOPE_REASONS, AccountStatus
 from app.domain.job import JobStatus
 from app.domain.tiktok_event import EventKind, TikTokEvent
+from app.store.accounts.tables import accounts
 from app.store.db.engine import Database
-from app.store.db.tables import accounts, schedule_jobs, tiktok_events
+from app.store.jobs.tables import schedule_jobs, tiktok_events
 
 AUTH_REMOVED: Final = "auth_removed"
 PLATFORM: Final = "tiktok"

@@ -15,7 +15,6 @@ from app.domain.transition import Transition, applied
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
-from app.store.db.tables import job_attempts, schedule_jobs
 from app.store.jobs.statements import (
     CHANGED,
     all_owned,
@@ -23,6 +22,7 @@ from app.store.jobs.statements import (
     links_given_up,
     revoke_links,
 )
+from app.store.jobs.tables import job_attempts, schedule_jobs
 from app.store.webhooks.outbox import JOB_LISTENER, ChangedJob, tell_of_jobs
 
 _jobs = schedule_jobs.c

@@ -11,23 +11,28 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, and_, delete, or_, select
+from sqlalchemy import Column, ColumnElement, Table, Text, and_, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import TooLongAgo
 from app.domain.job import FailureReason, JobStatus
 from app.domain.retention import LEAST_KEPT, may_be_pruned
+from app.store.accounts.tables import account_quotas, oauth_states
 from app.store.db.engine import Database
-from app.store.db.tables import (
-    account_quotas,
-    oauth_states,
-    schedule_jobs,
-    tiktok_events,
-)
+from app.store.db.metadata import metadata
+from app.store.db.types import UtcDateTime
 from app.store.jobs.statements import delete_jobs
-from app.store.retention.tables import lost_inits, pruned
-from app.store.retention.tombstones import bury, remember
+from app.store.jobs.tables import schedule_jobs, tiktok_events
+from app.store.retention.tombstones import bury, lost_inits, remember
+
+# Up to when records may be gone, one row for each kind of them.
+pruned = Table(
+    "pruned",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("before", UtcDateTime, nullable=False),
+)
 
 _jobs = schedule_jobs.c
 _events = tiktok_events.c

@@ -6,13 +6,45 @@ Without that, what became of one job's init could be taken for another job's.
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, union
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Index,
+    Table,
+    Text,
+    and_,
+    func,
+    or_,
+    select,
+    union,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import JobStatus
 from app.store.db.engine import Database
-from app.store.db.tables import job_attempts, schedule_jobs
-from app.store.retention.tables import lost_inits, past_publishes
+from app.store.db.metadata import metadata
+from app.store.db.types import UtcDateTime
+from app.store.jobs.tables import job_attempts, schedule_jobs
+
+# TikTok may tell of a publish long after its job is gone, for instance when a draft is
+# posted at last: it must not be taken for that of a job that looks for its own.
+past_publishes = Table(
+    "past_publishes",
+    metadata,
+    Column("publish_id", Text, primary_key=True),
+)
+
+# Inits that were never answered, of jobs that a person removed since. TikTok may tell
+# of such a one for some days, and it must not be taken for another job's.
+lost_inits = Table(
+    "lost_inits",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("project_id", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("left_at", UtcDateTime, nullable=False),
+    Index("ix_lost_inits_project", "project_id", "left_at"),
+)
 
 _jobs = schedule_jobs.c
 _attempts = job_attempts.c

@@ -27,9 +27,10 @@ from app.domain.events import EventStatus, EventType, events_of
 from app.domain.job import Job
 from app.domain.transition import Transition
 from app.domain.webhook_endpoint import EndpointStatus
-from app.store.db.tables import accounts, schedule_jobs
+from app.store.accounts.tables import accounts
 from app.store.db.types import UtcDateTime
 from app.store.jobs.rows import Row, job_from_row
+from app.store.jobs.tables import schedule_jobs
 from app.store.webhooks.tables import webhook_endpoints, webhook_events
 
 _endpoints = webhook_endpoints.c

@@ -14,8 +14,7 @@ from sqlalchemy import (
 
 from app.domain.events import EventStatus
 from app.domain.webhook_endpoint import EndpointStatus
-from app.store.db.tables import metadata, one_of
-from app.store.db.tuning import QUEUE
+from app.store.db.metadata import QUEUE, metadata, one_of
 from app.store.db.types import Json, UtcDateTime
 
 webhook_endpoints = Table(

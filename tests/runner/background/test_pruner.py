@@ -14,8 +14,9 @@ from app.runner.background.pruner import (
     STEP,
     Pruner,
 )
+from app.store.accounts.tables import oauth_states
 from app.store.db.engine import Database
-from app.store.db.tables import oauth_states, tiktok_events
+from app.store.jobs.tables import tiktok_events
 from app.store.retention.pruning import RetentionStore
 from tests.store.aged import DAY, LONG_AGO, add, over, size, told
 from tests.support.factories import NOW, count_jobs, store_row, store_rows

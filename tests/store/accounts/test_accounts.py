@@ -12,8 +12,8 @@ from sqlalchemy import String, cast, select, update
 from app.domain.account import SCOPE_REASONS, AccountStatus
 from app.domain.errors import NotFound
 from app.store.accounts.account_store import AccountStore
+from app.store.accounts.tables import accounts as table
 from app.store.db.engine import Database
-from app.store.db.tables import accounts as table
 from app.store.db.vault import Vault
 from app.store.reencrypt import Reencrypted, reencrypt
 from tests.support.accounts import NAME, NOW, VAULT, new_account, new_grant

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import String, cast, func, select, update
 
 from app.store.accounts.oauth_states import OAuthStateStore, PendingConnect
+from app.store.accounts.tables import oauth_states
 from app.store.db.engine import Database
-from app.store.db.tables import oauth_states
 from app.store.db.vault import Vault
 from tests.support.accounts import NOW, VAULT
 

@@ -11,8 +11,8 @@ from app.domain.job import JobStatus, WaitingFor
 from app.domain.quota import IDLE, LINE_TURNS, Places, Quota, QuotaCall, slot
 from app.store.accounts.quotas import Owner, QuotaRow, QuotaStore
 from app.store.db.engine import Database
-from app.store.db.tables import schedule_jobs
 from app.store.jobs.changes import ChangeStore
+from app.store.jobs.tables import schedule_jobs
 from tests.support.factories import (
     NOW,
     PROCESSING,

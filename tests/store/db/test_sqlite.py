@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.errors import StoreUnavailable
 from app.store.db import engine
 from app.store.db.engine import Database
-from app.store.db.tables import media_links, schedule_jobs
+from app.store.jobs.tables import media_links, schedule_jobs
 from tests.support.factories import NOW, store_job
 
 WRITERS = 20

@@ -13,9 +13,9 @@ from app.domain.errors import StoreUnavailable
 from app.domain.idempotency import idempotency_key
 from app.domain.job import Job
 from app.store.db.engine import Database
-from app.store.db.tables import schedule_jobs
 from app.store.jobs import job_store as jobs_module
 from app.store.jobs.job_store import JobStore
+from app.store.jobs.tables import schedule_jobs
 from tests.support.factories import NOW, SCHEDULED, count_jobs, new_job
 
 REQUESTS = 50

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from app.store.db.engine import Database
-from app.store.db.tables import schedule_jobs
+from app.store.jobs.tables import schedule_jobs
 from tests.support.factories import (
     FAILED,
     NOW,

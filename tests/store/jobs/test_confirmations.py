@@ -11,9 +11,9 @@ from app.domain.job import Delivery, FailureReason, Job
 from app.domain.transition import confirmed_late, still_unknown
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
-from app.store.db.tables import job_attempts, tiktok_events
 from app.store.jobs.confirmations import LEASE, ConfirmationStore
 from app.store.jobs.job_store import JobStore
+from app.store.jobs.tables import job_attempts, tiktok_events
 from tests.support.accounts import VAULT, new_account
 from tests.support.factories import (
     FAILED,

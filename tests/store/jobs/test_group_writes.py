@@ -14,9 +14,9 @@ from app.domain.job import Job
 from app.domain.outcome import HandedOn, Published
 from app.domain.transition import applied
 from app.store.db.engine import Database
-from app.store.db.tables import media_links
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore
+from app.store.jobs.tables import media_links
 from tests.store.claiming import claim, decided
 from tests.support.factories import LEASE, NOW, POSTED, store_entry, store_job
 

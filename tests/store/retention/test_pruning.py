@@ -8,17 +8,16 @@ import pytest
 from sqlalchemy import select
 
 from app.domain.job import FailureReason
+from app.store.accounts.tables import account_quotas, oauth_states
 from app.store.db.engine import Database
-from app.store.db.tables import (
-    account_quotas,
+from app.store.jobs.tables import (
     job_attempts,
     media_links,
-    oauth_states,
     schedule_jobs,
     tiktok_events,
 )
 from app.store.retention.pruning import FIRST_ID, RetentionStore
-from app.store.retention.tables import lost_inits
+from app.store.retention.tombstones import lost_inits
 from tests.store.aged import (
     BEFORE,
     LONG_AGO,

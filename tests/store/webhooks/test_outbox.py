@@ -27,9 +27,9 @@ from app.domain.readiness import REFUSED, UNREACHABLE, Readiness
 from app.domain.webhook_endpoint import DisabledReason, EndpointStatus
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
-from app.store.db.tables import schedule_jobs
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.readiness import ReadinessStore
+from app.store.jobs.tables import schedule_jobs
 from app.store.webhooks.outbox import ChangedJob, job_of_snapshot, tell_of_jobs
 from app.store.webhooks.rows import told_from_row
 from app.store.webhooks.tables import webhook_endpoints, webhook_events

@@ -1,8 +1,4 @@
-"""The tables, as SQLAlchemy Core sees them; migrations/ creates them."""
-
-from collections.abc import Iterable
-from enum import StrEnum
-from typing import Any
+"""Jobs, the ledger of their attempts, their pull URLs, and TikTok's events."""
 
 from sqlalchemy import (
     Boolean,
@@ -11,42 +7,16 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
-    TextClause,
     UniqueConstraint,
     text,
 )
 
-from app.domain.account import AccountStatus
 from app.domain.job import Delivery, FailureReason, JobStatus
-from app.store.db.tuning import QUEUE, ROOMY
+from app.store.db.metadata import QUEUE, metadata, one_of, partly
 from app.store.db.types import Json, UtcDateTime
-
-# Names that do not depend on the database: migrations can then drop what they made.
-NAMING_CONVENTION = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-metadata = MetaData(naming_convention=NAMING_CONVENTION)
-
-
-def one_of(column: str, values: Iterable[StrEnum]) -> str:
-    """Write the CHECK that a column holds one of an enum's values."""
-    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
-
-
-def partly(condition: str | TextClause) -> dict[str, Any]:
-    """Keep an index to the rows that fit, on both databases."""
-    where = text(condition) if isinstance(condition, str) else condition
-    return {"postgresql_where": where, "sqlite_where": where}
-
 
 # A Post Now that failed while its init may still become a post is not over: a new one
 # could be the second post.
@@ -55,9 +25,8 @@ GUARDING_POST_NOW = text(
     " AND (status <> 'failed' OR init_sent_at IS NOT NULL)"
 )
 
-# What waits for a person; written out, so that a plan finds the index of each.
+# Written out, so that a plan finds the index of what waits for a person.
 UNCONFIRMED = text("failure_reason = 'unconfirmed'")
-RECONNECT_REQUIRED = text("status = 'reconnect_required'")
 
 schedule_jobs = Table(
     "schedule_jobs",
@@ -193,58 +162,6 @@ job_attempts = Table(
     PrimaryKeyConstraint("job_id", "number"),
 )
 
-accounts = Table(
-    "accounts",
-    metadata,
-    Column("project_id", Text, nullable=False),
-    Column("platform", Text, nullable=False),
-    Column("open_id", Text, nullable=False),
-    Column("display_name", Text),
-    Column("username", Text),
-    Column("scopes", Text, nullable=False),  # comma list, as TikTok writes it
-    Column("status", Text, nullable=False),
-    Column("reconnect_reason", Text),
-    Column("access_token", Text, nullable=False),  # encrypted, bound to this row
-    Column("refresh_token", Text, nullable=False),  # likewise
-    Column("access_token_expires_at", UtcDateTime, nullable=False),
-    Column("refresh_token_expires_at", UtcDateTime, nullable=False),
-    Column("grant_version", Integer, nullable=False),
-    # One refresh at a time over all workers: a lease, never a lock held over a call.
-    Column("refresh_lease", Text),
-    Column("refresh_lease_until", UtcDateTime),
-    Column("connected_at", UtcDateTime, nullable=False),
-    Column("updated_at", UtcDateTime, nullable=False),
-    PrimaryKeyConstraint("project_id", "platform"),
-    CheckConstraint(one_of("status", AccountStatus), name="status"),
-    Index("ix_accounts_open_id", "open_id"),
-    Index("ix_accounts_reconnect_required", "project_id", **partly(RECONNECT_REQUIRED)),
-)
-
-api_keys = Table(
-    "api_keys",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("project_id", Text),  # NULL: every project
-    Column("secret_sha256", Text, nullable=False),  # 256 random bits need no salt
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("revoked_at", UtcDateTime),
-    UniqueConstraint("secret_sha256"),
-)
-
-oauth_states = Table(
-    "oauth_states",
-    metadata,
-    # Whoever reads the table cannot finish somebody's connect.
-    Column("state_sha256", Text, primary_key=True),
-    Column("project_id", Text, nullable=False),
-    Column("platform", Text, nullable=False),
-    Column("redirect_to", Text),
-    Column("code_verifier", Text),  # encrypted, bound to this row
-    Column("expires_at", UtcDateTime, nullable=False),
-    Index("ix_oauth_states_expires_at", "expires_at"),
-)
-
 media_links = Table(
     "media_links",
     metadata,
@@ -277,18 +194,4 @@ tiktok_events = Table(
     UniqueConstraint("dedup_key"),
     Index("ix_tiktok_events_publish_id", "publish_id"),
     Index("ix_tiktok_events_open_id", "open_id", "received_at"),
-)
-
-account_quotas = Table(
-    "account_quotas",
-    metadata,
-    Column("platform", Text, nullable=False),
-    Column("open_id", Text, nullable=False),  # "*": the app as a whole
-    Column("version", Integer, nullable=False),  # compare and swap
-    Column("uses", Text, nullable=False),  # domain.quota.Quota as JSON
-    Column("idle_at", UtcDateTime, nullable=False),  # then the row may be overwritten
-    Column("rest_until", UtcDateTime),
-    Column("rest_reason", Text),
-    PrimaryKeyConstraint("platform", "open_id"),
-    postgresql_with=ROOMY,
 )

@@ -1,0 +1,73 @@
+"""Connected accounts, sign-ins under way, and what each account used of its quota."""
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+
+from app.domain.account import AccountStatus
+from app.store.db.metadata import ROOMY, metadata, one_of, partly
+from app.store.db.types import UtcDateTime
+
+# Written out, so that a plan finds the index of what waits for a person.
+RECONNECT_REQUIRED = text("status = 'reconnect_required'")
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("project_id", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("open_id", Text, nullable=False),
+    Column("display_name", Text),
+    Column("username", Text),
+    Column("scopes", Text, nullable=False),  # comma list, as TikTok writes it
+    Column("status", Text, nullable=False),
+    Column("reconnect_reason", Text),
+    Column("access_token", Text, nullable=False),  # encrypted, bound to this row
+    Column("refresh_token", Text, nullable=False),  # likewise
+    Column("access_token_expires_at", UtcDateTime, nullable=False),
+    Column("refresh_token_expires_at", UtcDateTime, nullable=False),
+    Column("grant_version", Integer, nullable=False),
+    # One refresh at a time over all workers: a lease, never a lock held over a call.
+    Column("refresh_lease", Text),
+    Column("refresh_lease_until", UtcDateTime),
+    Column("connected_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("project_id", "platform"),
+    CheckConstraint(one_of("status", AccountStatus), name="status"),
+    Index("ix_accounts_open_id", "open_id"),
+    Index("ix_accounts_reconnect_required", "project_id", **partly(RECONNECT_REQUIRED)),
+)
+
+oauth_states = Table(
+    "oauth_states",
+    metadata,
+    # Whoever reads the table cannot finish somebody's connect.
+    Column("state_sha256", Text, primary_key=True),
+    Column("project_id", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("redirect_to", Text),
+    Column("code_verifier", Text),  # encrypted, bound to this row
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index("ix_oauth_states_expires_at", "expires_at"),
+)
+
+account_quotas = Table(
+    "account_quotas",
+    metadata,
+    Column("platform", Text, nullable=False),
+    Column("open_id", Text, nullable=False),  # "*": the app as a whole
+    Column("version", Integer, nullable=False),  # compare and swap
+    Column("uses", Text, nullable=False),  # domain.quota.Quota as JSON
+    Column("idle_at", UtcDateTime, nullable=False),  # then the row may be overwritten
+    Column("rest_until", UtcDateTime),
+    Column("rest_reason", Text),
+    PrimaryKeyConstraint("platform", "open_id"),
+    postgresql_with=ROOMY,
+)
