@@ -34,6 +34,12 @@ CATALOGUE: Final = (
         rounds=2,
         timeout_seconds=900.0,
     ),
+    Entry(
+        "race",
+        "Posts by a job queue plus an HTTP client, and by the service?",
+        rounds=3,
+        timeout_seconds=900.0,
+    ),
     Entry("pacing", "What does keeping the quotas cost?", 3, 300.0),
     Entry("fair", "Does one account's crowd keep others waiting?", 3, 300.0),
     Entry("post_jobs", "How many posts a second does the API take in?"),
