@@ -75,7 +75,7 @@ def write_page(result: Result) -> None:
         return
     now = f"{datetime.now(UTC):%Y-%m-%d}"
     text = _replaced(PAGE.read_text(), result.entry.name, _table(result, now))
-    PAGE.write_text(_replaced(text, "bars", _bars()))
+    PAGE.write_text(_replaced(text, "bars", _bars(_written(text, "bars"))))
 
 
 def draw() -> None:
@@ -120,6 +120,12 @@ def _replaced(text: str, name: str, lines: Iterable[str]) -> str:
     return "\n".join([f"{before}{begin}", *lines, f"{end}{after}"])
 
 
+def _written(text: str, name: str) -> list[str]:
+    """Return the lines between the markers of a name."""
+    after = text.partition(f"<!-- begin {name} -->")[2]
+    return after.partition(f"<!-- end {name} -->")[0].splitlines()
+
+
 def _table(result: Result, day: str) -> Iterator[str]:
     yield f"`python -m bench {result.entry.name}`, {day}, {machine()}."
     yield ""
@@ -132,21 +138,27 @@ def _table(result: Result, day: str) -> Iterator[str]:
         yield f"| {each.name} | {value} | {bar} | {met} | {each.note} |"
 
 
-def _bars() -> Iterator[str]:
-    """List every figure that has a bar, as last written to results/."""
+def _bars(before: Iterable[str]) -> Iterator[str]:
+    """List every figure that has a bar: of this run, else as the page had it."""
+    rows = list(before)
     yield "| benchmark | figure | | bar | | measured |"
     yield "|---|---|--:|--:|---|---|"
     for entry in CATALOGUE:
         path = RESULTS / f"{entry.name}.json"
         found = json.loads(path.read_text()) if path.exists() else {}
         if found.get("quick", True):
-            continue
-        for each in found["figures"]:
-            if each["bar"]:
-                value = _with_unit(each["value"], each["unit"])
-                cells = (each["name"], value, each["bar"], _MET[each["ok"]])
-                row = " | ".join((f"`{entry.name}`", *cells, found["at"][:10]))
-                yield f"| {row} |"
+            yield from (row for row in rows if row.startswith(f"| `{entry.name}` |"))
+        else:
+            yield from _bar_rows(entry, found)
+
+
+def _bar_rows(entry: Entry, found: dict[str, Any]) -> Iterator[str]:
+    for each in found["figures"]:
+        if each["bar"]:
+            value = _with_unit(each["value"], each["unit"])
+            cells = (each["name"], value, each["bar"], _MET[each["ok"]])
+            row = " | ".join((f"`{entry.name}`", *cells, found["at"][:10]))
+            yield f"| {row} |"
 
 
 def _with_unit(value: float, unit: str) -> str:
