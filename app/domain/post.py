@@ -1,5 +1,6 @@
 """What the person chose for their post: values and TikTok's limits on them."""
 
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -12,12 +13,24 @@ MAX_TITLE_UNITS: Final = 2200
 https://developers.tiktok.com/doc/content-posting-api-reference-direct-post
 """
 
+MAX_PHOTO_TITLE_UNITS: Final = 90
+MAX_DESCRIPTION_UNITS: Final = 4000
+MAX_PHOTOS: Final = 35
+"""https://developers.tiktok.com/doc/content-posting-api-reference-photo-post"""
+
 
 class PostMode(StrEnum):
     """How the video reaches TikTok."""
 
     DIRECT = "direct"  # published on the account
     INBOX = "inbox"  # a draft in the person's inbox, finished in TikTok's app
+
+
+class MediaType(StrEnum):
+    """What is posted."""
+
+    VIDEO = "video"
+    PHOTO = "photo"  # one to 35 of them
 
 
 class PrivacyLevel(StrEnum):
@@ -46,6 +59,11 @@ class Post:
     brand_content_toggle: bool = False
     brand_organic_toggle: bool = False
     is_aigc: bool = False
+    media_type: MediaType = MediaType.VIDEO
+    # Of photos alone.
+    description: str = ""
+    photo_cover_index: int = 0  # of the address that is shown first
+    auto_add_music: bool = False
 
 
 def utf16_units(text: str) -> int:
@@ -58,25 +76,104 @@ def problems_of(post: Post) -> tuple[FieldError, ...]:
 
     https://developers.tiktok.com/doc/content-sharing-guidelines
     """
-    found = []
-    if utf16_units(post.title) > MAX_TITLE_UNITS:
-        found.append(
-            FieldError(
-                "/post/title",
-                f"TikTok takes at most {MAX_TITLE_UNITS} UTF-16 code units",
+    return (*_too_long(post), *_unchosen(post), *_not_carried(post))
+
+
+def problems_with_photos(post: Post, count: int) -> tuple[FieldError, ...]:
+    """List what is wrong with how many addresses a post has, and with its cover.
+
+    ``count`` is how many there are in ``assetUrls``.
+    """
+    if post.media_type is MediaType.VIDEO:
+        wrong = "a video has one address, assetUrl"
+        return (FieldError("/assetUrls", wrong),) if count else ()
+    if not 1 <= count <= MAX_PHOTOS:
+        return (FieldError("/assetUrls", f"TikTok takes 1 to {MAX_PHOTOS} photos"),)
+    if not 0 <= post.photo_cover_index < count:
+        wrong = f"there are {count} photos, counted from 0"
+        return (FieldError("/post/photoCoverIndex", wrong),)
+    return ()
+
+
+def _too_long(post: Post) -> Iterator[FieldError]:
+    photo = post.media_type is MediaType.PHOTO
+    limits = {
+        "title": MAX_PHOTO_TITLE_UNITS if photo else MAX_TITLE_UNITS,
+        "description": MAX_DESCRIPTION_UNITS,
+    }
+    for name in limits.keys() & _carried(post):
+        if utf16_units(getattr(post, name)) > limits[name]:
+            yield FieldError(
+                f"/post/{name}",
+                f"TikTok takes at most {limits[name]} UTF-16 code units",
             )
-        )
+
+
+def _unchosen(post: Post) -> Iterator[FieldError]:
     if post.mode is PostMode.DIRECT and post.privacy_level is None:
-        found.append(
-            FieldError(
-                "/post/privacyLevel",
-                "a direct post needs a privacy level; it is never chosen for you",
-            )
+        yield FieldError(
+            "/post/privacyLevel",
+            "a direct post needs a privacy level; it is never chosen for you",
         )
-    if post.brand_content_toggle and post.privacy_level is PrivacyLevel.SELF_ONLY:
-        found.append(
-            FieldError(
-                "/post/brandContentToggle", "branded content cannot be SELF_ONLY"
-            )
+    secret = post.privacy_level is PrivacyLevel.SELF_ONLY
+    if post.mode is PostMode.DIRECT and post.brand_content_toggle and secret:
+        yield FieldError(
+            "/post/brandContentToggle", "branded content cannot be SELF_ONLY"
         )
-    return tuple(found)
+
+
+_DIRECT: Final = (
+    "privacy_level",
+    "disable_comment",
+    "brand_content_toggle",
+    "brand_organic_toggle",
+    "is_aigc",
+)
+_OF_VIDEOS: Final = ("disable_duet", "disable_stitch", "video_cover_timestamp_ms")
+_OF_PHOTOS: Final = ("description", "photo_cover_index", "auto_add_music")
+
+CARRIED: Final[Mapping[tuple[MediaType, PostMode], frozenset[str]]] = {
+    (MediaType.VIDEO, PostMode.DIRECT): frozenset({"title", *_DIRECT, *_OF_VIDEOS}),
+    (MediaType.VIDEO, PostMode.INBOX): frozenset(),
+    (MediaType.PHOTO, PostMode.DIRECT): frozenset({"title", *_DIRECT, *_OF_PHOTOS}),
+    (MediaType.PHOTO, PostMode.INBOX): frozenset(
+        {"title", "description", "photo_cover_index"}
+    ),
+}
+"""The choices that TikTok's endpoint for each kind of post takes.
+
+https://developers.tiktok.com/doc/content-posting-api-reference-upload-video
+https://developers.tiktok.com/doc/content-posting-api-reference-photo-post
+"""
+
+_NAMES: Final = {
+    (MediaType.VIDEO, PostMode.DIRECT): "a video",
+    (MediaType.VIDEO, PostMode.INBOX): "a video draft",
+    (MediaType.PHOTO, PostMode.DIRECT): "photos",
+    (MediaType.PHOTO, PostMode.INBOX): "a photo draft",
+}
+
+
+def _carried(post: Post) -> frozenset[str]:
+    return CARRIED[post.media_type, post.mode]
+
+
+def _not_carried(post: Post) -> Iterator[FieldError]:
+    """List the choices that would be dropped on the way, for that would be untrue."""
+    kind = _NAMES[post.media_type, post.mode]
+    for name, unset in _DEFAULTS.items():
+        if name not in _carried(post) and getattr(post, name) != unset:
+            yield FieldError(
+                f"/post/{_camel(name)}", f"TikTok takes no such choice with {kind}"
+            )
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+_DEFAULTS: Final = {
+    name: getattr(Post(), name)
+    for name in ("title", *_DIRECT, *_OF_VIDEOS, *_OF_PHOTOS)
+}

@@ -1,4 +1,4 @@
-"""Which hosts a video may be uploaded to: an answer alone must not choose them. Pure."""
+"""Which hosts bytes may be sent to: an answer alone must not choose them. Pure."""
 
 from collections.abc import Sequence
 from typing import Final

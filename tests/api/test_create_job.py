@@ -253,10 +253,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"post": {"privacyLevel": "EVERYBODY"}}, "/post/privacyLevel"),
     ({"post": {"mode": "story"}}, "/post/mode"),
     ({"post": {"mode": "inbox", "surprise": 1}}, "/post/surprise"),
-    ({"post": {"mode": "inbox", "title": LONGEST + "a"}}, "/post/title"),
-    ({"post": {"mode": "inbox", "title": "🌷" * 1101}}, "/post/title"),
-    ({"post": {"mode": "inbox", "title": "a" * 10_000}}, "/post/title"),
-    ({"post": {"mode": "inbox", "title": "🌻" * 10_000}}, "/post/title"),
+    ({"post": {"privacyLevel": "SELF_ONLY", "title": LONGEST + "a"}}, "/post/title"),
+    ({"post": {"privacyLevel": "SELF_ONLY", "title": "🌷" * 1101}}, "/post/title"),
+    ({"post": {"privacyLevel": "SELF_ONLY", "title": "a" * 10_000}}, "/post/title"),
+    ({"post": {"privacyLevel": "SELF_ONLY", "title": "🌻" * 10_000}}, "/post/title"),
+    ({"post": {"mode": "inbox", "title": "a"}}, "/post/title"),
+    ({"post": {"mode": "inbox", "isAigc": True}}, "/post/isAigc"),
+    ({"post": {"mode": "inbox", "privacyLevel": "SELF_ONLY"}}, "/post/privacyLevel"),
     ({"post": {"mode": "inbox", "title": "a\0b"}}, "/post/title"),
     ({"post": {"mode": "inbox", "title": None}}, "/post/title"),
     ({"post": {"mode": "inbox", "disableDuet": 0}}, "/post/disableDuet"),
@@ -295,7 +298,7 @@ async def test_what_cannot_be_a_job_is_refused_field_by_field(edge: Api) -> None
 @pytest.mark.parametrize("title", [LONGEST, "🌷" * 1100, ""])
 async def test_a_title_counts_utf16_units(edge: Api, title: str) -> None:
     """TikTok counts 2,200 UTF-16 units: 1,100 astral letters still fit."""
-    job = await edge.job(post={"mode": "inbox", "title": title})
+    job = await edge.job(post={"privacyLevel": "SELF_ONLY", "title": title})
     assert job["post"]["title"] == title
 
 

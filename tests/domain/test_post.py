@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from app.domain.post import (
     MAX_TITLE_UNITS,
+    MediaType,
     Post,
     PostMode,
     PrivacyLevel,
     problems_of,
+    problems_with_photos,
     utf16_units,
 )
 
@@ -85,3 +87,66 @@ def test_the_refusal_of_a_caption_names_the_limit() -> None:
     """Who wrote too much learns how much is allowed, and in which unit."""
     (problem,) = problems_of(replace(PRIVATE, title="x" * 2201))
     assert problem.message == "TikTok takes at most 2200 UTF-16 code units"
+
+
+PHOTOS = Post(media_type=MediaType.PHOTO, privacy_level=PrivacyLevel.SELF_ONLY)
+PHOTO_DRAFT = Post(media_type=MediaType.PHOTO, mode=PostMode.INBOX)
+DRAFT = Post(mode=PostMode.INBOX)
+
+
+@pytest.mark.parametrize(
+    ("post", "pointers"),
+    [
+        (replace(PHOTOS, title="x" * 90, description="🎬" * 2000), []),
+        (replace(PHOTOS, title="x" * 91), ["/post/title"]),
+        (replace(PHOTOS, description="🎬" * 2001), ["/post/description"]),
+        (replace(PHOTOS, disable_comment=True, auto_add_music=True, is_aigc=True), []),
+        (replace(PHOTOS, disable_duet=True), ["/post/disableDuet"]),
+        (replace(PHOTOS, disable_stitch=True), ["/post/disableStitch"]),
+        (
+            replace(PHOTOS, video_cover_timestamp_ms=0),
+            ["/post/videoCoverTimestampMs"],
+        ),
+        (replace(PHOTOS, privacy_level=None), ["/post/privacyLevel"]),
+        (replace(PHOTO_DRAFT, title="a", description="b", photo_cover_index=1), []),
+        (replace(PHOTO_DRAFT, title="x" * 91), ["/post/title"]),
+        (replace(PHOTO_DRAFT, auto_add_music=True), ["/post/autoAddMusic"]),
+        (
+            replace(PHOTO_DRAFT, privacy_level=PrivacyLevel.SELF_ONLY),
+            ["/post/privacyLevel"],
+        ),
+        (replace(PRIVATE, description="a"), ["/post/description"]),
+        (replace(PRIVATE, photo_cover_index=1), ["/post/photoCoverIndex"]),
+        (replace(PRIVATE, auto_add_music=True), ["/post/autoAddMusic"]),
+        (
+            replace(DRAFT, title="a", is_aigc=True, disable_comment=True),
+            ["/post/title", "/post/disableComment", "/post/isAigc"],
+        ),
+        (replace(DRAFT, brand_content_toggle=True), ["/post/brandContentToggle"]),
+    ],
+)
+def test_a_choice_that_cannot_be_carried_is_refused(
+    post: Post, pointers: list[str]
+) -> None:
+    """Dropped on the way, it would make the answer untrue."""
+    assert [problem.pointer for problem in problems_of(post)] == pointers
+
+
+@pytest.mark.parametrize(
+    ("post", "count", "pointers"),
+    [
+        (PHOTOS, 1, []),
+        (PHOTOS, 35, []),
+        (PHOTOS, 0, ["/assetUrls"]),
+        (PHOTOS, 36, ["/assetUrls"]),
+        (replace(PHOTOS, photo_cover_index=34), 35, []),
+        (replace(PHOTOS, photo_cover_index=3), 3, ["/post/photoCoverIndex"]),
+        (replace(PHOTOS, photo_cover_index=-1), 3, ["/post/photoCoverIndex"]),
+        (PRIVATE, 0, []),
+        (PRIVATE, 1, ["/assetUrls"]),
+    ],
+)
+def test_photos_are_counted(post: Post, count: int, pointers: list[str]) -> None:
+    """TikTok takes 1 to 35, and a cover that is one of them."""
+    problems = problems_with_photos(post, count)
+    assert [problem.pointer for problem in problems] == pointers

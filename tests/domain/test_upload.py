@@ -37,7 +37,7 @@ GIGABYTE = 1024**3
 def test_a_video_is_cut_as_tiktok_asks(
     size: int, chunk: int, count: int, last: int
 ) -> None:
-    """Whole up to 64,000,000 bytes, else chunks of 10,000,000; the last takes the rest."""
+    """Whole up to 64,000,000 bytes, else 10,000,000 each; the last takes the rest."""
     plan = plan_chunks(size, SIZES)
     assert (plan.chunk_size, plan.count) == (chunk, count)
     assert plan.span_from((count - 1) * chunk).length == last

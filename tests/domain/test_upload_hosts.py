@@ -59,7 +59,8 @@ def test_plain_http_is_for_tests() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", ["", "https://up.example", "up.example/x", "a@b", "h:0", "h:x", "*", "*.*.c"]
+    "rule",
+    ["", "https://up.example", "up.example/x", "a@b", "h:0", "h:x", "*", "*.*.c"],
 )
 def test_a_rule_that_cannot_fit_is_refused(rule: str) -> None:
     """It would stop every upload, so the start says so."""

@@ -17,7 +17,7 @@ from app.domain.job import (
     LastError,
     WaitingFor,
 )
-from app.domain.post import Post, PostMode, PrivacyLevel
+from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
 from app.domain.readiness import Readiness, ReadinessProblem
 
 Row = Mapping[Any, Any]
@@ -58,6 +58,8 @@ def post_from_json(data: Mapping[str, Any]) -> Post:
             **data,
             "mode": _mode(data["mode"]),
             "privacy_level": _maybe(_privacy_level, data["privacy_level"]),
+            # Posts that were stored before there were photos are videos.
+            "media_type": _media_type(data.get("media_type", MediaType.VIDEO)),
         }
     )
 
@@ -106,6 +108,7 @@ def _members(kind: type[E]) -> Callable[[str], E]:
 _status = _members(JobStatus)
 _mode = _members(PostMode)
 _privacy_level = _members(PrivacyLevel)
+_media_type = _members(MediaType)
 
 _READ_UNLESS_NULL: Final[tuple[tuple[str, Callable[[Any], Any]], ...]] = (
     ("failure_reason", FailureReason),
