@@ -14,8 +14,8 @@ from app.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
     from app.container import Container
+    from app.service.health import DatabaseState
     from app.service.keys import KeyService
-    from app.service.readiness import DatabaseState
 
 app = typer.Typer(
     name="tiktok-scheduler",
@@ -97,7 +97,7 @@ def tick() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest revision."""
-    from app.service.readiness import DatabaseState
+    from app.service.health import DatabaseState
 
     settings = _settings()
     if _look_at_database(settings) is DatabaseState.DATABASE_UNAVAILABLE:
@@ -161,11 +161,10 @@ def accounts_reencrypt() -> None:
     After that the other TOKEN_ENCRYPTION_KEYS can go. An unreadable account has to be
     connected again.
     """
-    from app.container import open_vault
     from app.store.reencrypt import reencrypt
 
     done = _with_container(
-        lambda container: reencrypt(container.database, open_vault(container.settings))
+        lambda container: reencrypt(container.database, container.vault)
     )
     typer.echo(json.dumps(asdict(done)))
 
@@ -200,7 +199,7 @@ def _prepared(*, waits: bool = False) -> Settings:
     A program that ``waits`` starts without its Postgres too, as it outlives an outage.
     """
     from app.container import open_database, open_vault
-    from app.service.readiness import DatabaseState
+    from app.service.health import DatabaseState
 
     settings = _settings()
     on_sqlite = open_database(settings).is_sqlite
@@ -229,12 +228,12 @@ def _spare_the_collector() -> None:
 
 def _look_at_database(settings: Settings) -> "DatabaseState":
     from app.container import open_database
-    from app.service.readiness import readiness
+    from app.service.health import state_of
 
     async def look() -> "DatabaseState":
         database = open_database(settings)
         try:
-            return await readiness(database, patience=DATABASE_PATIENCE_SECONDS)
+            return await state_of(database, patience=DATABASE_PATIENCE_SECONDS)
         finally:
             await database.close()
 
@@ -262,9 +261,9 @@ def _with_container(
 
 
 def _key_service(container: "Container") -> "KeyService":
-    from app.service.keys import KeyService
+    from app.use_cases import UseCases
 
-    return KeyService(store=container.keys, clock=container.clock)
+    return UseCases(container).keys
 
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]

@@ -1,4 +1,7 @@
-"""Put the house together: the one place besides main that knows every part."""
+"""Every long-lived part of a process, made when it is first asked for.
+
+Besides main, the one place that knows every part.
+"""
 
 import asyncio
 import os
@@ -6,29 +9,41 @@ import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Final
 from uuid import uuid4
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from app.background import make_background_jobs
 from app.domain.clock import Clock, SystemClock
+from app.domain.events import EventPayload, EventType
 from app.domain.outcome import Fault
-from app.domain.quota import Limits, QuotaCall
+from app.domain.quota import QuotaCall
 from app.grants.grants import Grants
 from app.metrics import Metrics
+from app.outbound import Outbound
+from app.outbound.webhook_sender import WebhookSender
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Pacer
 from app.runner.attempts.attempt import PollPolicy
 from app.runner.attempts.attempt_pool import AttemptPolicy
 from app.runner.attempts.live_effects import Dependencies
 from app.runner.attempts.media_gateway import MediaGateway
+from app.runner.background.background_jobs import BackgroundJob, BackgroundJobs, Hint
+from app.runner.background.confirmer import Confirmer
+from app.runner.background.pruner import Pruner, WebhookPruner
+from app.runner.background.readiness_checker import ReadinessChecker
+from app.runner.background.webhook_deliveries import (
+    LEASE_EXTRA,
+    LOOK_EVERY_SECONDS,
+    Deliveries,
+)
 from app.runner.runner import Capacity, Runner
 from app.service.health import HealthService
 from app.service.metrics import MetricsService
-from app.settings import Settings, SettingsError
+from app.settings import RunnerMode, Settings, SettingsError
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.oauth_states import OAuthStateStore
 from app.store.accounts.quotas import QuotaStore
@@ -39,68 +54,331 @@ from app.store.db.notify import DueHints
 from app.store.db.vault import KeysUnusable, Vault
 from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.claims import ClaimStore
+from app.store.jobs.confirmations import ConfirmationStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.media_links import MediaStore
+from app.store.jobs.readiness import ReadinessStore
+from app.store.retention.pruning import RetentionStore
+from app.store.webhooks.deliveries import DeliveryStore
 from app.store.webhooks.endpoints import WebhookStore
 from app.tiktok import Endpoint, TikTok
 from app.tracing import Tracing, open_tracing
 
+CONFIRM_EVERY: Final = 10.0
+REFRESH_EVERY: Final = 60.0
+PREFLIGHT_EVERY: Final = 15.0
+PRUNE_EVERY: Final = 3600.0
 
-@dataclass(frozen=True, slots=True)
+
 class Container:
-    """Every long-lived part of a running process."""
+    """The parts of a running process; each is made once, when first asked for.
 
-    settings: Settings
-    clock: Clock
-    database: Database
-    jobs: JobStore
-    accounts: AccountStore
-    oauth_states: OAuthStateStore
-    webhooks: WebhookStore
-    keys: KeyStore
-    tiktok: TikTok
-    grants: Grants
-    pacer: Pacer
-    creators: CreatorCache
-    runner: Runner
-    metrics: Metrics
-    figures: MetricsService
-    health: HealthService
+    Making one opens no connection. ``stop`` ends the runner, ticks and streams.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database: Database,
+        clock: Clock,
+        tracing: Tracing,
+        stop: asyncio.Event,
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.clock = clock
+        self.tracing = tracing
+        self.stop = stop
+
+    @property
+    def run_by_cron(self) -> bool:
+        """Tell whether nothing but /cron/tick runs due jobs."""
+        return self.settings.runner is RunnerMode.CRON
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Return what encrypts tokens; raises SettingsError."""
+        return open_vault(self.settings)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Return what this process counts."""
+        return Metrics()
+
+    @cached_property
+    def figures(self) -> MetricsService:
+        """Return what renders the metrics."""
+        backlog = BacklogStore(self.database)
+        return MetricsService(metrics=self.metrics, backlog=backlog, clock=self.clock)
+
+    @cached_property
+    def health(self) -> HealthService:
+        """Return what tells whether the process can work."""
+        store = HealthStore(self.database, self.vault)
+        return HealthService(
+            self.database, store, clock=self.clock, runs=lambda: self.runner.running
+        )
+
+    @cached_property
+    def outbound(self) -> Outbound:
+        """Return what calls URLs that others chose."""
+        return Outbound(allow_private=self.settings.allow_private_urls)
+
+    @cached_property
+    def tiktok(self) -> TikTok:
+        """Return the client of TikTok's API."""
+        settings, secret = self.settings, self.settings.tiktok_client_secret
+        return TikTok(
+            base_url=str(settings.tiktok_api_base_url),
+            client_key=settings.tiktok_client_key,
+            client_secret=secret.get_secret_value() if secret else None,
+            timeout=settings.http_timeout_seconds,
+            on_call=self._count_call,
+        )
+
+    @cached_property
+    def jobs(self) -> JobStore:
+        """Return the jobs as their owners see them."""
+        return JobStore(self.database, preflights=self.settings.preflight_times)
+
+    @cached_property
+    def media_links(self) -> MediaStore:
+        """Return the pull URLs that the media gateway gives out."""
+        return MediaStore(self.database)
+
+    @cached_property
+    def accounts(self) -> AccountStore:
+        """Return the connected accounts."""
+        return AccountStore(self.database, self.vault)
+
+    @cached_property
+    def oauth_states(self) -> OAuthStateStore:
+        """Return the connects that have begun."""
+        return OAuthStateStore(self.database, self.vault)
+
+    @cached_property
+    def keys(self) -> KeyStore:
+        """Return the API keys."""
+        return KeyStore(self.database)
+
+    @cached_property
+    def webhooks(self) -> WebhookStore:
+        """Return the endpoints of frontends and what they were told."""
+        return WebhookStore(self.database, self.vault)
+
+    @cached_property
+    def webhook_sender(self) -> WebhookSender:
+        """Return what brings events to frontends."""
+        return WebhookSender(
+            self.outbound, seconds=self.settings.webhook_timeout_seconds
+        )
+
+    @cached_property
+    def grants(self) -> Grants:
+        """Return what keeps access tokens fresh."""
+        return Grants(
+            accounts=self.accounts,
+            tiktok=self.tiktok,
+            clock=self.clock,
+            call_timeout=self.settings.http_timeout_seconds,
+        )
+
+    @cached_property
+    def creators(self) -> CreatorCache:
+        """Return what TikTok said of creators of late."""
+        return CreatorCache()
+
+    @cached_property
+    def pacer(self) -> Pacer:
+        """Return what keeps calls within TikTok's quotas."""
+        settings = self.settings
+        limits = {
+            QuotaCall.CREATOR_INFO: settings.tiktok_creator_info_per_minute,
+            QuotaCall.INIT: settings.tiktok_init_per_minute,
+            QuotaCall.STATUS: settings.tiktok_status_per_minute,
+        }
+        store = QuotaStore(self.database)
+        return Pacer(store, self.clock, limits, metrics=self.metrics)
+
+    @cached_property
+    def deps(self) -> Dependencies:
+        """Return what attempts work with."""
+        lease = timedelta(seconds=self.settings.claim_timeout_seconds)
+        return Dependencies(
+            claims=ClaimStore(self.database, lease=lease),
+            tiktok=self.tiktok,
+            grants=self.grants,
+            clock=self.clock,
+            creators=self.creators,
+            pacer=self.pacer,
+            http_timeout=self.settings.http_timeout_seconds,
+            media=self._media_gateway(),
+        )
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Return what runs due jobs."""
+        return Runner(
+            self.deps,
+            self._attempt_policy(),
+            self._capacity(),
+            self.background_jobs,
+            metrics=self.metrics,
+            tracing=self.tracing,
+        )
+
+    @cached_property
+    def background_jobs(self) -> BackgroundJobs:
+        """Return what a runner does beside running jobs."""
+        now = self.clock.now
+        records = Pruner(
+            store=RetentionStore(self.database),
+            clock=self.clock,
+            keep=self.settings.retention,
+        )
+        events = WebhookPruner(store=self.webhooks, clock=self.clock)
+        jobs = (
+            BackgroundJob(
+                "confirm",
+                CONFIRM_EVERY,
+                lambda: self.confirmer.run_due(limit=20),
+                prompted_by=Hint.TIKTOK,
+            ),
+            BackgroundJob(
+                "refresh",
+                REFRESH_EVERY,
+                lambda: self.grants.refresh_expiring(now=now(), limit=50),
+            ),
+            BackgroundJob(
+                "preflight",
+                PREFLIGHT_EVERY,
+                lambda: self.readiness_checker.run_due(limit=8),
+            ),
+            BackgroundJob("prune", PRUNE_EVERY, records.run_due),
+            BackgroundJob("prune webhooks", PRUNE_EVERY, events.run_due),
+            BackgroundJob(
+                "deliver",
+                LOOK_EVERY_SECONDS,
+                self.deliveries.run_due,
+                prompted_by=Hint.OUTBOX,
+                prompt=self.deliveries.hint,
+                follows_jobs=True,
+            ),
+        )
+        return BackgroundJobs(jobs, self.clock)
+
+    @cached_property
+    def confirmer(self) -> Confirmer:
+        """Return what asks TikTok again about jobs that are over."""
+        return Confirmer(
+            store=ConfirmationStore(self.database),
+            links=self.media_links,
+            tiktok=self.tiktok,
+            grants=self.grants,
+            pacer=self.pacer,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+
+    @cached_property
+    def readiness_checker(self) -> ReadinessChecker:
+        """Return what looks at jobs before their time."""
+        return ReadinessChecker(
+            store=ReadinessStore(self.database),
+            tiktok=self.tiktok,
+            grants=self.grants,
+            pacer=self.pacer,
+            creators=self.creators,
+            outbound=self.outbound,
+            clock=self.clock,
+            preflights=self.settings.preflight_times,
+            inits_per_minute=self.settings.tiktok_init_per_minute,
+        )
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """Return what sends frontends their events."""
+        lease = timedelta(seconds=self.settings.webhook_timeout_seconds) + LEASE_EXTRA
+        return Deliveries(
+            store=DeliveryStore(self.database, self.vault, lease=lease),
+            sender=self.webhook_sender,
+            render=self.render_event,
+            clock=self.clock,
+            metrics=self.metrics,
+            retry_after=self.settings.webhook_retry_seconds,
+        )
+
+    def render_event(self, kind: EventType, at: datetime, told: EventPayload) -> bytes:
+        """Write an event's body, which shows what the API shows."""
+        from app.schemas.events import body_of
+
+        return body_of(kind, at, told, run_by_cron=self.run_by_cron)
+
+    async def run_jobs(self) -> None:
+        """Run due jobs until ``stop``, woken by whichever process stores them."""
+        self.tiktok.ready()  # the first post is not to wait for an import
+        async with DueHints(self.database, self.clock).waking(self.runner.wake):
+            await self.runner.run(self.stop)
+
+    def _count_call(
+        self, endpoint: Endpoint, fault: Fault | None, seconds: float
+    ) -> None:
+        self.metrics.tiktok.call(endpoint, fault, seconds)
+        self.tracing.call(endpoint, fault, seconds)
+
+    def _media_gateway(self) -> MediaGateway | None:
+        base_url = self.settings.media_base_url
+        return None if base_url is None else MediaGateway(base_url, self.media_links)
+
+    def _attempt_policy(self) -> AttemptPolicy:
+        settings = self.settings
+        return AttemptPolicy(
+            poll=PollPolicy(
+                interval=timedelta(seconds=settings.poll_interval_seconds),
+                deadline=timedelta(seconds=settings.poll_deadline_seconds),
+            ),
+            retry=settings.retry_policy,
+            random=random.random,
+        )
+
+    def _capacity(self) -> Capacity:
+        return Capacity(
+            worker=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}",
+            batch=self.settings.claim_batch_size,
+            in_flight=self.settings.max_in_flight,
+        )
 
 
 @asynccontextmanager
 async def open_container(
-    settings: Settings, *, clock: Clock | None = None, tracing: Tracing | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    tracing: Tracing | None = None,
+    stop: asyncio.Event | None = None,
 ) -> AsyncIterator[Container]:
-    """Make every part, and close what needs closing at the end.
+    """Hand out a container, and close what needs closing at the end.
 
     Opens no connection yet. Raises SettingsError.
     """
-    clock = clock or SystemClock()
-    tracing = tracing or tracing_of(settings)
-    database = open_database(settings)
+    container = Container(
+        settings,
+        database=open_database(settings),
+        clock=clock or SystemClock(),
+        tracing=tracing or tracing_of(settings),
+        stop=stop or asyncio.Event(),
+    )
     try:
-        vault = open_vault(settings)
-        container = _container(
-            settings, clock, database=database, vault=vault, tracing=tracing
-        )
+        _ = container.vault  # keys that do not work stop a start, not a post
         try:
             yield container
         finally:
             await container.grants.close()
     finally:
-        await database.close()
-        if tracing.provider is not None:  # it may wait for its collector
-            await asyncio.to_thread(tracing.close)
-
-
-async def run_jobs(container: Container, stop: asyncio.Event) -> None:
-    """Run due jobs until ``stop``, woken by whichever process stores them."""
-    container.tiktok.ready()  # the first post is not to wait for an import
-    async with DueHints(container.database, container.clock).waking(
-        container.runner.wake
-    ):
-        await container.runner.run(stop)
+        await container.database.close()
+        if container.tracing.provider is not None:  # it may wait for its collector
+            await asyncio.to_thread(container.tracing.close)
 
 
 def tracing_of(settings: Settings) -> Tracing:
@@ -132,128 +410,3 @@ def open_vault(settings: Settings) -> Vault:
         )
     except KeysUnusable as error:
         raise SettingsError(str(error)) from None
-
-
-def _container(
-    settings: Settings,
-    clock: Clock,
-    *,
-    database: Database,
-    vault: Vault,
-    tracing: Tracing,
-) -> Container:
-    accounts, backlog = AccountStore(database, vault), BacklogStore(database)
-    metrics = Metrics()
-    tiktok = _tiktok(settings, metrics, tracing)
-    deps = _deps(
-        settings, clock, tiktok, accounts=accounts, database=database, metrics=metrics
-    )
-    runner = Runner(
-        deps,
-        _rules(settings),
-        _capacity(settings),
-        make_background_jobs(
-            settings, deps, database=database, vault=vault, metrics=metrics
-        ),
-        metrics=metrics,
-        tracing=tracing,
-    )
-    return Container(
-        settings=settings,
-        clock=clock,
-        database=database,
-        jobs=JobStore(database, preflights=settings.preflight_times),
-        accounts=accounts,
-        oauth_states=OAuthStateStore(database, vault),
-        webhooks=WebhookStore(database, vault),
-        keys=KeyStore(database),
-        tiktok=deps.tiktok,
-        grants=deps.grants,
-        pacer=deps.pacer,
-        creators=deps.creators,
-        runner=runner,
-        metrics=metrics,
-        figures=MetricsService(metrics=metrics, backlog=backlog, clock=clock),
-        health=_health(database, vault, clock, runner=runner),
-    )
-
-
-def _health(
-    database: Database, vault: Vault, clock: Clock, *, runner: Runner
-) -> HealthService:
-    store = HealthStore(database, vault)
-    return HealthService(database, store, clock=clock, runs=lambda: runner.running)
-
-
-def _deps(
-    settings: Settings,
-    clock: Clock,
-    tiktok: TikTok,
-    *,
-    accounts: AccountStore,
-    database: Database,
-    metrics: Metrics,
-) -> Dependencies:
-    seconds = settings.http_timeout_seconds
-    lease = timedelta(seconds=settings.claim_timeout_seconds)
-    return Dependencies(
-        claims=ClaimStore(database, lease=lease),
-        tiktok=tiktok,
-        grants=Grants(
-            accounts=accounts, tiktok=tiktok, clock=clock, call_timeout=seconds
-        ),
-        clock=clock,
-        creators=CreatorCache(),
-        pacer=Pacer(QuotaStore(database), clock, _limits(settings), metrics=metrics),
-        http_timeout=seconds,
-        media=_gateway(settings, database),
-    )
-
-
-def _tiktok(settings: Settings, metrics: Metrics, tracing: Tracing) -> TikTok:
-    secret = settings.tiktok_client_secret
-
-    def on_call(endpoint: Endpoint, fault: Fault | None, seconds: float) -> None:
-        metrics.tiktok.call(endpoint, fault, seconds)
-        tracing.call(endpoint, fault, seconds)
-
-    return TikTok(
-        base_url=str(settings.tiktok_api_base_url),
-        client_key=settings.tiktok_client_key,
-        client_secret=secret.get_secret_value() if secret else None,
-        timeout=settings.http_timeout_seconds,
-        on_call=on_call,
-    )
-
-
-def _rules(settings: Settings) -> AttemptPolicy:
-    return AttemptPolicy(
-        poll=PollPolicy(
-            interval=timedelta(seconds=settings.poll_interval_seconds),
-            deadline=timedelta(seconds=settings.poll_deadline_seconds),
-        ),
-        retry=settings.retry_policy,
-        random=random.random,
-    )
-
-
-def _gateway(settings: Settings, database: Database) -> MediaGateway | None:
-    if settings.media_base_url is None:
-        return None
-    return MediaGateway(settings.media_base_url, MediaStore(database))
-
-
-def _limits(settings: Settings) -> Limits:
-    return {
-        QuotaCall.CREATOR_INFO: settings.tiktok_creator_info_per_minute,
-        QuotaCall.INIT: settings.tiktok_init_per_minute,
-        QuotaCall.STATUS: settings.tiktok_status_per_minute,
-    }
-
-
-def _capacity(settings: Settings) -> Capacity:
-    return Capacity(
-        worker=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}",
-        batch=settings.claim_batch_size,
-        in_flight=settings.max_in_flight,
-    )

@@ -15,7 +15,7 @@ import structlog
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.container import Container
-from app.service.readiness import DatabaseState
+from app.service.health import DatabaseState
 
 LONGEST_HEAD_BYTES: Final = 8192
 PATIENCE_SECONDS: Final = 10.0
@@ -48,9 +48,9 @@ def worker_pages(container: Container) -> Pages:
 
     async def readyz() -> Reply:
         health = await container.health.check()
-        ready = health.readiness is DatabaseState.READY
+        ready = health.state is DatabaseState.READY
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-        word = "ok" if ready else health.readiness
+        word = "ok" if ready else health.state
         return _json(status, {"status": word, "checks": asdict(health.checks)})
 
     return {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}

@@ -14,7 +14,7 @@ with collector.paused():
     import structlog
     from pydantic.alias_generators import to_camel
 
-    from app.container import Container, open_container, run_jobs
+    from app.container import Container, open_container
     from app.probes import answering, worker_pages
     from app.settings import Settings
 
@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 async def work(settings: Settings) -> None:
     """Run due jobs until SIGTERM or SIGINT, then give them back and return."""
     stop = _stopped_by_signal()
-    async with open_container(settings) as container, _probed(container):
+    async with open_container(settings, stop=stop) as container, _probed(container):
         gc.freeze()  # what was made by now stays, and need not be searched for garbage
         log.info("worker started")
-        await run_jobs(container, stop)
+        await container.run_jobs()
         log.info("worker stopped")
 
 

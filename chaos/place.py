@@ -15,12 +15,12 @@ from app.domain.account import Grant, NewAccount
 from app.domain.errors import StoreUnavailable
 from app.domain.job import Job, JobStatus, NewJob
 from app.domain.post import Post, PostMode, PrivacyLevel
-from app.main import services_of
 from app.sandbox.people import NewAccount as NewPerson
 from app.sandbox.people import add_account
 from app.sandbox.posts import PostStatus
 from app.sandbox.script import FaultRule
 from app.settings import Settings
+from app.use_cases import UseCases
 from chaos.cells import Cell, Database
 from chaos.disk import small_disk
 from chaos.gate import Stop
@@ -204,7 +204,7 @@ def gateway_of(container: Container) -> Any:  # noqa: ANN401 - an ASGI applicati
         yield
 
     app = build_app(lifespan=lifespan, cors_origins=())
-    app.state.services = services_of(container, asyncio.Event())
+    app.state.services = UseCases(container)
     return app
 
 

@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import http_problem, problem_of
-from app.api.services import Services
 from app.domain.api_key import ApiKey
 from app.domain.errors import SchedulerError
+from app.use_cases import UseCases
 
 CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 GUARDED: Final = "/v1"
@@ -78,7 +78,7 @@ def check_bearer(headers: Headers, expected: str) -> None:
 
 
 async def _key_of(scope: Scope) -> ApiKey | None:
-    services: Services = scope["app"].state.services
+    services: UseCases = scope["app"].state.services
     secret = bearer_of(Headers(scope=scope))
     return await services.keys.authenticate(secret) if secret else None
 

@@ -8,9 +8,9 @@ from fastapi.security import HTTPBearer
 
 from app.api.auth import check_bearer
 from app.api.docs.declared import declared
-from app.api.fields import Answer
 from app.api.problems import ProblemResponse
 from app.api.services import Wired
+from app.schemas.fields import Answer
 
 
 def _disabled() -> ProblemResponse:

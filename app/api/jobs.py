@@ -8,14 +8,6 @@ from app.api import stream
 from app.api.auth import ProjectScope
 from app.api.docs import examples
 from app.api.docs.declared import declared
-from app.api.job_answers import (
-    AttemptAnswer,
-    AttemptsAnswer,
-    JobAnswer,
-    JobsAnswer,
-    shown,
-)
-from app.api.job_requests import JobPatch, JobQuery, JobRequest, RetryRequest
 from app.api.middleware import note
 from app.api.services import Wired
 from app.domain.errors import (
@@ -26,6 +18,13 @@ from app.domain.errors import (
     OutcomeUnknown,
     TooLongAgo,
 )
+from app.schemas.job_answers import (
+    AttemptAnswer,
+    AttemptsAnswer,
+    JobAnswer,
+    JobsAnswer,
+)
+from app.schemas.job_requests import JobPatch, JobQuery, JobRequest, RetryRequest
 
 router = APIRouter(
     prefix="/v1/jobs", tags=["Jobs"], responses=declared(400, 401, 413, 422, 503)
@@ -62,7 +61,7 @@ async def create_job(
     if not created:
         response.status_code = status.HTTP_200_OK
         response.headers["Idempotent-Replayed"] = "true"
-    return shown(job, services)
+    return services.show(job)
 
 
 @router.get("", operation_id="listJobs", summary="List jobs", responses=declared(404))
@@ -73,7 +72,7 @@ async def list_jobs(
     page = await services.jobs.list(
         query.to_domain(), limit=query.limit, cursor=query.cursor, scope=scope
     )
-    items = [shown(job, services) for job in page.jobs]
+    items = [services.show(job) for job in page.jobs]
     return JobsAnswer(items=items, next_cursor=page.next_cursor)
 
 
@@ -85,7 +84,7 @@ router.include_router(stream.router)  # before /{id}, which would take it for an
 )
 async def get_job(id: str, services: Wired, scope: ProjectScope) -> JobAnswer:
     """Show a job as it stands."""
-    return shown(await services.jobs.get(id, scope=scope), services)
+    return services.show(await services.jobs.get(id, scope=scope))
 
 
 @router.patch(
@@ -102,7 +101,7 @@ async def edit_job(
 ) -> JobAnswer:
     """Change a job while nothing of it is at TikTok; `post` is merged by field."""
     job = await services.jobs.edit(id, body.to_domain(), scope=scope)
-    return shown(job, services)
+    return services.show(job)
 
 
 @router.delete(
@@ -138,7 +137,7 @@ async def retry_job(
         accept_duplicate_risk=body is not None and body.accept_duplicate_risk,
         scope=scope,
     )
-    return shown(job, services)
+    return services.show(job)
 
 
 @router.get(

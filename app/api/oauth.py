@@ -6,11 +6,10 @@ from fastapi import APIRouter, Body, Query, Response, status
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
-from app.api.accounts import PLATFORM, PREFIX, AccountAnswer, ProjectId
+from app.api.accounts import PLATFORM, PREFIX, ProjectId
 from app.api.auth import ProjectScope
 from app.api.docs import examples
 from app.api.docs.declared import declared
-from app.api.fields import Answer, Request, Text, Timestamp
 from app.api.services import Wired
 from app.domain.errors import (
     AuthorizationFailed,
@@ -20,6 +19,8 @@ from app.domain.errors import (
     TikTokUnavailable,
 )
 from app.domain.redirect import MAX_URL_LENGTH, with_query
+from app.schemas.accounts import AccountAnswer
+from app.schemas.fields import Answer, Request, Text, Timestamp
 from app.service.connect import Connected, NotConnected
 
 router = APIRouter(tags=["Accounts"])

@@ -9,11 +9,10 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import Field
 
 from app.api.docs.declared import declared
-from app.api.fields import Answer
 from app.api.problems import ProblemResponse
 from app.api.services import Wired
-from app.service.health import Check
-from app.service.readiness import DatabaseState
+from app.schemas.fields import Answer
+from app.service.health import Check, DatabaseState
 
 router = APIRouter(tags=["Operations"])
 
@@ -73,7 +72,7 @@ async def readyz(services: Wired) -> Ready | ProblemResponse:
     """
     health = await services.health.check()
     checks = asdict(health.checks)
-    found = health.readiness
+    found = health.state
     if found is DatabaseState.READY:
         return Ready(checks=PartsFound(**checks))
     return ProblemResponse(

@@ -9,10 +9,10 @@ from app.api.accounts import ProjectId
 from app.api.auth import ProjectScope
 from app.api.docs import examples
 from app.api.docs.declared import declared
-from app.api.fields import Answer, Request
 from app.api.services import Wired
 from app.domain.errors import DuplicateJob
 from app.domain.job import FailureReason
+from app.schemas.fields import Answer, Request
 
 router = APIRouter(
     prefix="/v1/projects/{projectId}/jobs",

@@ -14,11 +14,11 @@ from pydantic import ConfigDict, Field
 from app.api.auth import ProjectScope
 from app.api.docs import examples
 from app.api.docs.declared import declared
-from app.api.fields import Name, Request
-from app.api.job_answers import shown
-from app.api.services import Services, Wired
+from app.api.services import Wired
 from app.domain.errors import StoreUnavailable, TooManyListeners
+from app.schemas.fields import Name, Request
 from app.service.feed import JobChanged, Listener, Resync, StreamMessage, StreamReady
+from app.use_cases import UseCases
 
 router = APIRouter(
     responses=declared(401, 404, 413, 422, StoreUnavailable, TooManyListeners)
@@ -94,7 +94,7 @@ async def stream_jobs(
         yield _event(told, services)
 
 
-def _event(told: StreamMessage, services: Services) -> ServerSentEvent:
+def _event(told: StreamMessage, services: UseCases) -> ServerSentEvent:
     at = told.at.isoformat(timespec="microseconds")
     match told:
         case StreamReady(resumed=resumed):
@@ -102,7 +102,7 @@ def _event(told: StreamMessage, services: Services) -> ServerSentEvent:
                 event="ready", id=at, retry=COME_BACK_AFTER, data={"resumed": resumed}
             )
         case JobChanged(job=job):
-            data = shown(job, services)
+            data = services.show(job)
             return ServerSentEvent(
                 event="job", id=at, raw_data=data.model_dump_json(by_alias=True)
             )

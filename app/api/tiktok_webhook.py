@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request
 
 from app.api.docs import examples
 from app.api.docs.declared import declared
-from app.api.fields import Answer
 from app.api.problems import ProblemResponse
 from app.api.services import Wired
+from app.schemas.fields import Answer
 from app.service.tiktok_events import Receipt
 
 SIGNATURE: Final = "TikTok-Signature"

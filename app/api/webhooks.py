@@ -8,7 +8,7 @@ from app.api.accounts import ProjectId
 from app.api.auth import ProjectScope
 from app.api.docs.declared import declared
 from app.api.services import Wired
-from app.api.webhook_answers import (
+from app.schemas.webhooks import (
     EventAnswer,
     EventsAnswer,
     LastDelivery,

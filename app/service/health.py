@@ -9,12 +9,23 @@ from typing import Final
 
 from app.domain.clock import Clock
 from app.domain.errors import StoreUnavailable
-from app.service.readiness import PATIENCE_SECONDS, DatabaseState, readiness
 from app.store.db.engine import Database
 from app.store.db.health import HealthStore
+from app.store.db.revision import is_migrated
+
+PATIENCE_SECONDS: Final = 3.0
+"""The longest that a health check waits for the database."""
 
 CLOCKS_MAY_DIFFER: Final = timedelta(seconds=5)
 """Beyond that a worker may take a job for abandoned that another one still has."""
+
+
+class DatabaseState(StrEnum):
+    """What stands between the service and its work."""
+
+    READY = "ready"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    DATABASE_NOT_MIGRATED = "database_not_migrated"
 
 
 class Check(StrEnum):
@@ -45,7 +56,7 @@ class Checks:
 class Health:
     """The verdict, and what it was made of; only the database decides."""
 
-    readiness: DatabaseState
+    state: DatabaseState
     checks: Checks
 
 
@@ -68,7 +79,7 @@ class HealthService:
 
     async def check(self) -> Health:
         """Look at everything, in seconds at most."""
-        found = await readiness(self._database)
+        found = await state_of(self._database)
         keys = clock = Check.UNKNOWN
         if found is DatabaseState.READY:
             keys, clock = await self._vitals()
@@ -98,6 +109,18 @@ class HealthService:
         if runs is None:
             return Check.ELSEWHERE
         return Check.OK if runs else Check.STOPPED
+
+
+async def state_of(
+    database: Database, *, patience: float = PATIENCE_SECONDS
+) -> DatabaseState:
+    """Look at the database, for ``patience`` seconds at most."""
+    try:
+        async with asyncio.timeout(patience):
+            migrated = await is_migrated(database)
+    except (StoreUnavailable, TimeoutError):
+        return DatabaseState.DATABASE_UNAVAILABLE
+    return DatabaseState.READY if migrated else DatabaseState.DATABASE_NOT_MIGRATED
 
 
 def _database(found: DatabaseState) -> Check:

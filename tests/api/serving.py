@@ -9,10 +9,10 @@ from typing import Any, Final
 import httpx
 from fastapi import FastAPI
 
-from app.api.services import Services
 from app.main import create_app
 from app.settings import RunnerMode, Settings
 from app.store.db.engine import Database
+from app.use_cases import UseCases
 from tests.support.factories import NOW
 
 CRON_SECRET: Final = "s3cret-of-the-cron-trigger"
@@ -48,9 +48,9 @@ class Api:
     client: httpx.AsyncClient  # with a key for every project
 
     @property
-    def services(self) -> Services:
+    def services(self) -> UseCases:
         """Return what the routes work with."""
-        services: Services = self.app.state.services
+        services: UseCases = self.app.state.services
         return services
 
     async def caller(self, project_id: str | None) -> httpx.AsyncClient:

@@ -428,7 +428,7 @@ async def test_an_id_has_one_spelling(edge: Api) -> None:
 
 def test_a_change_leaves_alone_what_it_does_not_name() -> None:
     """The patch of one field says nothing about the others."""
-    from app.api.job_requests import JobPatch
+    from app.schemas.job_requests import JobPatch
 
     patch = JobPatch.model_validate({"maxAttempts": 3})
     assert patch.to_domain() == JobChange(max_attempts=3)

@@ -4,10 +4,10 @@ import re
 import tomllib
 from typing import Any
 
-from app.api.accounts import AccountAnswer
 from app.api.docs import answer_examples, examples
-from app.api.job_answers import AttemptAnswer, JobAnswer
-from app.api.job_requests import JobPatch, JobRequest
+from app.schemas.accounts import AccountAnswer
+from app.schemas.job_answers import AttemptAnswer, JobAnswer
+from app.schemas.job_requests import JobPatch, JobRequest
 from tests.api.serving import Api, serving
 from tests.support.repository import ROOT
 

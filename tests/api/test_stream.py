@@ -11,9 +11,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.api.services import Services
 from app.main import create_app
 from app.service import feed as feed_module
+from app.use_cases import UseCases
 from tests.api.serving import client_of, job_body, settings_of
 from tests.support.loopback import on_loopback
 
@@ -34,7 +34,7 @@ class Served:
 
     async def key(self, project_id: str | None = None) -> str:
         """Make a key."""
-        services: Services = self.app.state.services
+        services: UseCases = self.app.state.services
         _, secret = await services.keys.create("test", project_id)
         return secret
 
@@ -176,7 +176,7 @@ async def test_a_full_house_says_when_to_come_back(
 
 async def test_a_client_that_goes_leaves_nothing_behind(served: Served) -> None:
     """Its listener goes with its connection."""
-    services: Services = served.app.state.services
+    services: UseCases = served.app.state.services
     async with served.client() as client:
         async with watching(client) as (_, told):
             await anext(told)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.api.webhook_bodies import body_of
 from app.domain.events import EventPayload, EventType, Probe
+from app.schemas.events import body_of
 from tests.api.serving import Api
 from tests.domain.jobs import NOW, a_job
 

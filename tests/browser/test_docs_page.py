@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app.api.services import Services
 from app.main import create_app
+from app.use_cases import UseCases
 from tests.api.serving import settings_of
 from tests.browser.chromium import BINARY, Page, chromium
 from tests.support.loopback import on_loopback
@@ -35,7 +35,7 @@ async def docs(sqlite_url: str, tmp_path: Path) -> AsyncIterator[tuple[Page, str
     """Open the docs page of a running service; give it and a key."""
     app = create_app(settings_of(sqlite_url))
     async with on_loopback(app) as address, chromium(tmp_path / "profile") as page:
-        services: Services = app.state.services
+        services: UseCases = app.state.services
         _, key = await services.keys.create("browser", None)
         await page.open(f"{address}/docs")
         yield page, key

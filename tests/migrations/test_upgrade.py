@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, inspect, text
 
-from app.service.readiness import DatabaseState, readiness
+from app.service.health import DatabaseState, state_of
 from app.store.db.engine import Database
 from app.store.db.migrate import _scripts, upgrade
 from app.store.jobs.claims import ClaimStore
@@ -76,7 +76,7 @@ async def test_a_later_revision_is_no_reason_to_stop(database_url: str) -> None:
             await connection.execute(
                 text("UPDATE alembic_version SET version_num = :now"), {"now": revision}
             )
-        assert await readiness(database) is expected
+        assert await state_of(database) is expected
     await database.close()
 
 

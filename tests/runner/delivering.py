@@ -4,11 +4,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from app.api.webhook_bodies import body_of
 from app.metrics import Metrics
 from app.outbound import Outbound
 from app.outbound.webhook_sender import WebhookSender
 from app.runner.background.webhook_deliveries import Deliveries
+from app.schemas.events import body_of
 from app.store.db.engine import Database
 from app.store.db.vault import Vault
 from app.store.webhooks.deliveries import DeliveryStore

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.service.readiness import PATIENCE_SECONDS, DatabaseState, readiness
+from app.service.health import PATIENCE_SECONDS, DatabaseState, state_of
 from app.store.db.engine import Database
 
 
@@ -21,7 +21,7 @@ async def test_a_database_that_hangs_is_not_waited_for(unused_tcp_port: int) -> 
     server = await asyncio.start_server(say_nothing, "127.0.0.1", unused_tcp_port)
     database = Database(f"postgresql://u:p@127.0.0.1:{unused_tcp_port}/x")
     async with server:
-        found = await readiness(database, patience=0.2)
+        found = await state_of(database, patience=0.2)
         over.set()
     await database.close()
 
@@ -33,5 +33,5 @@ async def test_a_database_that_hangs_is_not_waited_for(unused_tcp_port: int) -> 
 async def test_a_migrated_database_is_ready(database_url: str) -> None:
     """At this program's revision there is nothing in the way."""
     database = Database(database_url)
-    assert await readiness(database) is DatabaseState.READY
+    assert await state_of(database) is DatabaseState.READY
     await database.close()

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from app.container import open_database
 from app.domain.job import JobStatus
-from app.service.readiness import DatabaseState, readiness
+from app.service.health import DatabaseState, state_of
 from app.settings import Settings
 from tests.system.programs import Programs
 from tests.system.site import Site
@@ -91,7 +91,7 @@ async def test_migrate_brings_a_database_up_to_date(
         assert (await programs.run("migrate", DATABASE_URL=empty_url)).code == 0
     opened = open_database(Settings(database_url=SecretStr(empty_url), _env_file=None))
     try:
-        assert await readiness(opened) is DatabaseState.READY
+        assert await state_of(opened) is DatabaseState.READY
     finally:
         await opened.close()
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
-from app.api.webhook_bodies import AccountEvent, JobEvent, TestEvent
 from app.domain.events import EventType
+from app.schemas.events import AccountEvent, JobEvent, TestEvent
 
 _JOB_NEWS: Final = {
     EventType.JOB_POSTED: "TikTok has published the post, or put it into the inbox",

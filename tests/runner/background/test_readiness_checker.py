@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import pytest
 
-from app.background import _checker
 from app.domain.job import Job, JobStatus
 from app.domain.post import Post, PostMode, PrivacyLevel
 from app.outbound import Outbound
@@ -59,8 +58,7 @@ async def lookout(stage: Stage) -> Lookout:
 
 def checker_of(worker: Worker) -> ReadinessChecker:
     """Make the checker as the house does."""
-    container = worker.container
-    return _checker(container.settings, container.runner._deps, container.database)
+    return worker.container.readiness_checker
 
 
 async def allow(lookout: Lookout, *scopes: str) -> None:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
-from app.api.accounts import AccountAnswer
 from app.domain.errors import WebhookDisabled
 from app.domain.events import EventType
 from app.domain.webhook_endpoint import DisabledReason, EndpointStatus, secret_text
@@ -16,6 +15,7 @@ from app.runner.background.webhook_deliveries import (
     NO_ENDPOINT,
     UNWRITTEN,
 )
+from app.schemas.accounts import AccountAnswer
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.db.vault import Vault

@@ -5,13 +5,12 @@ from typing import Literal, assert_never
 
 from pydantic import Field
 
-from app.api.accounts import AccountAnswer
-from app.api.fields import Answer, Timestamp
-from app.api.job_answers import JobAnswer
 from app.domain.account import Account
 from app.domain.events import EventPayload, EventType, Probe
 from app.domain.job import Job
-from app.service.words import notice
+from app.schemas.accounts import AccountAnswer
+from app.schemas.fields import Answer, Timestamp
+from app.schemas.job_answers import JobAnswer
 
 
 class JobEvent(Answer):
@@ -64,8 +63,7 @@ def _event(
 ) -> Answer:
     match told:
         case Job():
-            text = notice(told, run_by_cron=run_by_cron, now=at)
-            shown = JobAnswer.of(told, notice=text)
+            shown = JobAnswer.of(told, run_by_cron=run_by_cron, now=at)
             return JobEvent.model_validate(
                 {"type": str(kind), "timestamp": at, "data": shown}
             )

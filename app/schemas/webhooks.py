@@ -4,7 +4,6 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from app.api.fields import Answer, Moment, Request, Text, Timestamp
 from app.domain.asset_url import MAX_URL_LENGTH
 from app.domain.events import EventStatus, EventType
 from app.domain.webhook_endpoint import (
@@ -14,6 +13,7 @@ from app.domain.webhook_endpoint import (
     EventRecord,
     WebhookEndpoint,
 )
+from app.schemas.fields import Answer, Moment, Request, Text, Timestamp
 from app.service.webhook_endpoints import PutWebhook, ReplayFilter
 
 

@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import MISSING, ConfigDict, Field
 
-from app.api.fields import Moment, Name, Request, Text
 from app.domain.asset_url import MAX_URL_LENGTH
 from app.domain.edit import JobChange
 from app.domain.job import JobStatus, NewJob
 from app.domain.post import MAX_TITLE_UNITS, Post, PostMode, PrivacyLevel
+from app.schemas.fields import Moment, Name, Request, Text
 from app.service.jobs import JobFilter
 
 Title = Annotated[

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, Self
 
 from pydantic import Field
 
-from app.api.fields import Answer, Timestamp
-from app.api.services import Services
 from app.domain.job import (
     AttemptRecord,
     Delivery,
@@ -20,6 +19,7 @@ from app.domain.job import (
 )
 from app.domain.post import Post, PostMode, PrivacyLevel
 from app.domain.readiness import Readiness, ReadinessProblem
+from app.schemas.fields import Answer, Timestamp
 from app.service.words import notice, user_message
 
 
@@ -125,13 +125,13 @@ class JobAnswer(Answer):
     )
 
     @classmethod
-    def of(cls, job: Job, *, notice: str | None) -> Self:
-        """Show a job."""
+    def of(cls, job: Job, *, run_by_cron: bool, now: datetime) -> Self:
+        """Show a job with what its owner should know right now."""
         return cls(
             **_of_job(job),
             post=PostAnswer(**_of_post(job.post)),
             last_error=ErrorAnswer.of(job.last_error) if job.last_error else None,
-            notice=notice,
+            notice=notice(job, run_by_cron=run_by_cron, now=now),
             readiness=ReadinessAnswer.of(job.readiness) if job.readiness else None,
         )
 
@@ -174,9 +174,3 @@ class AttemptsAnswer(Answer):
     """A job's ledger, oldest first."""
 
     items: list[AttemptAnswer]
-
-
-def shown(job: Job, services: Services) -> JobAnswer:
-    """Show a job with what its owner should know right now."""
-    text = notice(job, run_by_cron=services.run_by_cron, now=services.clock.now())
-    return JobAnswer.of(job, notice=text)

@@ -1,0 +1,137 @@
+"""Accounts as they come in and go out; tokens only ever come in."""
+
+import re
+from typing import Annotated, Final, Self
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from app.domain.account import Account, AccountStatus
+from app.schemas.fields import Answer, Request, Timestamp
+from app.service.accounts import CreatorInfo, GivenAccount
+
+_TEN_YEARS: Final = 10 * 365 * 24 * 3600
+_MAX_SCOPES: Final = 100
+_SCOPE: Final = re.compile(r"[A-Za-z0-9._]{1,100}", re.ASCII)
+
+
+def _scope_names(value: object) -> object:
+    """Take apart what TikTok writes with commas, and others with spaces."""
+    if isinstance(value, str):
+        value = value.replace(",", " ").split()
+    if not isinstance(value, list):
+        return value
+    if len(value) > _MAX_SCOPES or not all(map(_is_scope, value)):
+        raise ValueError("must be scopes of TikTok's, such as video.publish")
+    return tuple(dict.fromkeys(value))
+
+
+def _is_scope(value: object) -> bool:
+    return isinstance(value, str) and _SCOPE.fullmatch(value) is not None
+
+
+# Visible ASCII, as it goes into headers: a line break could add one of its own.
+Token = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[!-~]+$")]
+OpenId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
+Seconds = Annotated[int, Field(ge=1, le=_TEN_YEARS)]
+Scopes = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_scope_names),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^([A-Za-z0-9._]{1,100}[, ]*){0,50}$"},
+                {
+                    "type": "array",
+                    "maxItems": _MAX_SCOPES,
+                    "items": {"type": "string", "pattern": r"^[A-Za-z0-9._]{1,100}$"},
+                },
+            ]
+        }
+    ),
+]
+
+
+class AccountRequest(Request):
+    """A grant that was obtained elsewhere, in TikTok's terms."""
+
+    open_id: OpenId
+    access_token: Token = Field(repr=False)
+    refresh_token: Token = Field(repr=False)
+    expires_in: Seconds = Field(description="Seconds the access token lives")
+    refresh_expires_in: Seconds = Field(description="Seconds the refresh token lives")
+    scope: Scopes = Field(description="A comma or space list, or an array")
+
+    def to_domain(self, project_id: str, platform: str) -> GivenAccount:
+        """Return the account as the service takes it."""
+        return GivenAccount(
+            project_id=project_id,
+            platform=platform,
+            open_id=self.open_id,
+            access_token=self.access_token,
+            refresh_token=self.refresh_token,
+            expires_in=self.expires_in,
+            refresh_expires_in=self.refresh_expires_in,
+            scopes=self.scope,
+        )
+
+
+class AccountAnswer(Answer):
+    """An account; its tokens never come back."""
+
+    project_id: str
+    platform: str
+    open_id: str
+    display_name: str | None
+    scopes: list[str]
+    status: AccountStatus
+    reconnect_reason: str | None = Field(
+        description="TikTok's own word where it has one"
+    )
+    access_token_expires_at: Timestamp
+    refresh_token_expires_at: Timestamp
+    connected_at: Timestamp
+
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        """Show an account."""
+        return cls(
+            project_id=account.project_id,
+            platform=account.platform,
+            open_id=account.open_id,
+            display_name=account.display_name,
+            scopes=list(account.grant.scopes),
+            status=account.status,
+            reconnect_reason=account.reconnect_reason,
+            access_token_expires_at=account.grant.access_token_expires_at,
+            refresh_token_expires_at=account.grant.refresh_token_expires_at,
+            connected_at=account.connected_at,
+        )
+
+
+class CreatorInfoAnswer(Answer):
+    """What the compose page has to offer, in TikTok's words."""
+
+    creator_username: str
+    creator_nickname: str
+    creator_avatar_url: str = Field(description="Lives for two hours")
+    privacy_level_options: list[str] = Field(
+        description="Exactly these; no one of them may be chosen beforehand"
+    )
+    comment_disabled: bool
+    duet_disabled: bool
+    stitch_disabled: bool
+    max_video_post_duration_sec: int | None
+
+    @classmethod
+    def of(cls, info: CreatorInfo) -> Self:
+        """Show what a creator may choose."""
+        return cls(
+            creator_username=info.username,
+            creator_nickname=info.nickname,
+            creator_avatar_url=info.avatar_url,
+            privacy_level_options=list(info.privacy_options),
+            comment_disabled=info.comment_disabled,
+            duet_disabled=info.duet_disabled,
+            stitch_disabled=info.stitch_disabled,
+            max_video_post_duration_sec=info.max_video_seconds,
+        )

@@ -1,0 +1,163 @@
+"""What people and their programs can do, on the parts of a process."""
+
+from functools import cached_property
+
+from app.container import Container
+from app.domain.clock import Clock
+from app.domain.job import Job
+from app.runner.tick_report import TickReport
+from app.schemas.job_answers import JobAnswer
+from app.service.accounts import AccountService
+from app.service.connect import ConnectService, OAuthApp
+from app.service.feed import JobFeed
+from app.service.health import HealthService
+from app.service.jobs import JobService
+from app.service.keys import KeyService
+from app.service.media import MediaService
+from app.service.metrics import MetricsService
+from app.service.tiktok_events import TikTokEventService
+from app.service.webhook_endpoints import WebhookService
+from app.store.jobs.changes import ChangeStore
+from app.store.jobs.tiktok_events import TikTokEventStore
+
+
+class UseCases:
+    """The use cases; each is made once, when first asked for.
+
+    Routes and commands see these and not the parts behind them.
+    """
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+
+    @cached_property
+    def jobs(self) -> JobService:
+        """Return what people do with their jobs."""
+        parts = self._container
+        return JobService(
+            store=parts.jobs,
+            clock=parts.clock,
+            on_due=parts.runner.wake,
+            allow_private_urls=parts.settings.allow_private_urls,
+            metrics=parts.metrics,
+        )
+
+    @cached_property
+    def feed(self) -> JobFeed:
+        """Return what tells of jobs as they change."""
+        parts = self._container
+        store = ChangeStore(parts.database)
+        return JobFeed(store=store, clock=parts.clock, stop=parts.stop)
+
+    @cached_property
+    def accounts(self) -> AccountService:
+        """Return what people do with their TikTok accounts."""
+        parts = self._container
+        return AccountService(
+            store=parts.accounts,
+            grants=parts.grants,
+            tiktok=parts.tiktok,
+            pacer=parts.pacer,
+            creators=parts.creators,
+            clock=parts.clock,
+        )
+
+    @cached_property
+    def connect(self) -> ConnectService:
+        """Return a person's way to TikTok's consent page and back."""
+        parts, settings = self._container, self._container.settings
+        app = OAuthApp(
+            authorize_url=str(settings.tiktok_authorize_url),
+            client_key=settings.tiktok_client_key,
+            client_secret_is_set=settings.tiktok_client_secret is not None,
+            redirect_uri=settings.tiktok_redirect_uri,
+            scopes=settings.tiktok_scopes,
+            pkce=settings.tiktok_pkce,
+            frontend_origins=settings.cors_origins,
+        )
+        return ConnectService(
+            app,
+            accounts=parts.accounts,
+            states=parts.oauth_states,
+            tiktok=parts.tiktok,
+            clock=parts.clock,
+        )
+
+    @cached_property
+    def keys(self) -> KeyService:
+        """Return what makes, lists, revokes and recognises API keys."""
+        return KeyService(store=self._container.keys, clock=self.clock)
+
+    @cached_property
+    def tiktok_events(self) -> TikTokEventService:
+        """Return what receives TikTok's events."""
+        parts, secret = self._container, self._container.settings.tiktok_client_secret
+        return TikTokEventService(
+            store=TikTokEventStore(parts.database),
+            clock=parts.clock,
+            client_key=parts.settings.tiktok_client_key,
+            client_secret=secret.get_secret_value() if secret else None,
+            on_hint=parts.runner.look_again,
+            metrics=parts.metrics,
+        )
+
+    @cached_property
+    def webhooks(self) -> WebhookService:
+        """Return what people do with their webhooks."""
+        parts = self._container
+        return WebhookService(
+            store=parts.webhooks,
+            sender=parts.webhook_sender,
+            render=parts.render_event,
+            clock=parts.clock,
+            on_due=parts.runner.tell,
+            allow_private_urls=parts.settings.allow_private_urls,
+        )
+
+    @cached_property
+    def media(self) -> MediaService | None:
+        """Return the media gateway, None if it is off."""
+        parts = self._container
+        if parts.settings.media_base_url is None:
+            return None
+        return MediaService(
+            store=parts.media_links, outbound=parts.outbound, clock=parts.clock
+        )
+
+    @property
+    def metrics(self) -> MetricsService:
+        """Return what renders the metrics."""
+        return self._container.figures
+
+    @property
+    def health(self) -> HealthService:
+        """Return what tells whether the process can work."""
+        return self._container.health
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock."""
+        return self._container.clock
+
+    @property
+    def default_max_attempts(self) -> int:
+        """Return how many attempts a job has that names no number."""
+        return self._container.settings.max_attempts
+
+    @property
+    def cron_secret(self) -> str | None:
+        """Return what lets somebody tick, None if nobody may."""
+        secret = self._container.settings.cron_secret
+        return secret.get_secret_value() if secret else None
+
+    async def tick(self) -> TickReport:
+        """Run what is due, within TICK_BUDGET_SECONDS."""
+        parts = self._container
+        return await parts.runner.tick(
+            budget=parts.settings.tick_budget_seconds, stop=parts.stop
+        )
+
+    def show(self, job: Job) -> JobAnswer:
+        """Show a job with what its owner should know right now."""
+        parts = self._container
+        return JobAnswer.of(job, run_by_cron=parts.run_by_cron, now=parts.clock.now())
