@@ -1,7 +1,7 @@
 """What a person may change about a job, and when."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any, Final
@@ -37,6 +37,18 @@ class JobChange:
     asset_url: str | Unset = UNSET
     post: Mapping[str, Any] | Unset = UNSET  # the changed fields of Post alone
     max_attempts: int | Unset = UNSET
+    publish_by: datetime | Unset | None = UNSET  # None: however late
+    external_id: str | Unset | None = UNSET
+    metadata: Mapping[str, str] | Unset | None = UNSET
+
+    @property
+    def is_label(self) -> bool:
+        """Tell whether the caller's own words change, and nothing else."""
+        labels = {"external_id", "metadata"}
+        changed = {
+            each.name for each in fields(self) if getattr(self, each.name) is not UNSET
+        }
+        return bool(changed) and changed <= labels
 
 
 def edited(
@@ -47,21 +59,16 @@ def edited(
     Raises JobNotEditable once TikTok may have it, InvalidInput for a post that TikTok
     would refuse.
     """
-    if job.status not in {JobStatus.SCHEDULED, JobStatus.RETRYING}:
-        raise JobNotEditable(f"the job is {job.status}; it can no longer be changed")
-    if job.in_flight:
-        raise JobNotEditable("TikTok may have this post already")
+    job = _labelled(job, change)
+    if change.is_label:  # which no worker reads: any time will do
+        return replace(job, updated_at=now)
+    _check_editable(job)
     before = job
-    if change.max_attempts is not UNSET:
-        job = _with_max_attempts(job, change.max_attempts)
-    if change.asset_url is not UNSET:
-        job = replace(job, asset_url=change.asset_url)
-    if change.post is not UNSET:
-        job = replace(job, post=replace(job.post, **change.post))
-        if problems := problems_of(job.post):
-            raise InvalidInput(*problems)
-    if change.scheduled_for is not UNSET:
-        job = _moved(job, change.scheduled_for, now=now)
+    job = _changed(job, change, now=now)
+    if change.post is not UNSET and (problems := problems_of(job.post)):
+        raise InvalidInput(*problems)
+    if problem := problem_with_deadline(job.publish_by, job.scheduled_for):
+        raise InvalidInput(problem)
     if _looks_different(job, before):
         look = _look(job, before, now=now, preflights=preflights)
         job = replace(job, readiness=None, readiness_at=look)
@@ -84,6 +91,45 @@ def check_retryable(job: Job, *, accept_duplicate_risk: bool) -> None:
     unknown = job.ambiguous or job.failure_reason is FailureReason.UNCONFIRMED
     if unknown and not accept_duplicate_risk:
         raise OutcomeUnknown
+
+
+def problem_with_deadline(
+    publish_by: datetime | None, scheduled_for: datetime
+) -> FieldError | None:
+    """Say what is wrong with a ``publishBy``, None if nothing is."""
+    if publish_by is None or publish_by > scheduled_for:
+        return None
+    return FieldError("/publishBy", "must be later than scheduledFor")
+
+
+def _check_editable(job: Job) -> None:
+    if job.status not in {JobStatus.SCHEDULED, JobStatus.RETRYING}:
+        raise JobNotEditable(f"the job is {job.status}; it can no longer be changed")
+    if job.in_flight:
+        raise JobNotEditable("TikTok may have this post already")
+
+
+def _changed(job: Job, change: JobChange, *, now: datetime) -> Job:
+    if change.max_attempts is not UNSET:
+        job = _with_max_attempts(job, change.max_attempts)
+    if change.asset_url is not UNSET:
+        job = replace(job, asset_url=change.asset_url)
+    if change.post is not UNSET:
+        job = replace(job, post=replace(job.post, **change.post))
+    if change.scheduled_for is not UNSET:
+        job = _moved(job, change.scheduled_for, now=now)
+    if change.publish_by is not UNSET:
+        by = change.publish_by
+        job = replace(job, publish_by=None if by is None else to_millis(by))
+    return job
+
+
+def _labelled(job: Job, change: JobChange) -> Job:
+    if change.external_id is not UNSET:
+        job = replace(job, external_id=change.external_id)
+    if change.metadata is not UNSET:
+        job = replace(job, metadata=change.metadata)
+    return job
 
 
 def _looks_different(job: Job, before: Job) -> bool:

@@ -1,5 +1,6 @@
 """A job: one video that goes to one TikTok account once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -26,6 +27,8 @@ class FailureReason(StrEnum):
     PERMANENT = "permanent"  # the same post would fail again
     MAX_ATTEMPTS = "max_attempts"  # every attempt was used up
     UNCONFIRMED = "unconfirmed"  # nobody knows whether TikTok took the init
+    MISSED = "missed"  # it had not begun by its publish_by
+    CANCELLED = "cancelled"  # a person did not want it any more
 
 
 class ErrorClass(StrEnum):
@@ -42,6 +45,21 @@ class Delivery(StrEnum):
 
     PUBLISHED = "published"
     INBOX = "inbox"
+
+
+class Transfer(StrEnum):
+    """How a video gets to TikTok."""
+
+    PULL = "pull"  # TikTok fetches it
+    PUSH = "push"  # we fetch it and upload it
+
+
+class Availability(StrEnum):
+    """Whether everybody can see a post, as far as TikTok has told."""
+
+    UNKNOWN = "unknown"  # it is meant for everybody and has no id yet
+    PUBLIC = "public"
+    WITHDRAWN = "withdrawn"  # taken down, or made private
 
 
 class WaitingFor(StrEnum):
@@ -84,6 +102,13 @@ class Job:
     next_attempt_at: datetime | None  # None once the job is over
     created_at: datetime
     updated_at: datetime
+    asset_urls: tuple[str, ...] = ()  # of a set of photos
+    transfer: Transfer = Transfer.PULL
+    open_id: str | None = None  # the TikTok person whose post it is
+    publish_by: datetime | None = None  # not begun by then, it is not sent any more
+    # The caller's own words; they mean nothing to us.
+    external_id: str | None = None
+    metadata: Mapping[str, str] | None = None
     # The claim: all four are set while a worker owns the job.
     claim_token: str | None = None  # fences every write of the attempt
     claimed_by: str | None = None
@@ -95,6 +120,13 @@ class Job:
     publish_id: str | None = None
     publish_started_at: datetime | None = None
     media_token: str | None = None  # of the pull URL, if the media gateway gave one
+    creator_username: str | None = None  # as creator_info told it before the init
+    # The upload of the present init, if we send the bytes ourselves.
+    upload_url: str | None = None  # encrypted
+    upload_issued_at: datetime | None = None
+    uploaded_bytes: int | None = None
+    source_size: int | None = None
+    source_etag: str | None = None
     confirm_at: datetime | None = None  # when TikTok is asked again about what is over
     confirm_tries: int = 0
     # The look ahead of its time.
@@ -106,8 +138,11 @@ class Job:
     waiting_for: WaitingFor | None = None
     delivery: Delivery | None = None
     post_id: str | None = None
+    post_ids: tuple[str, ...] = ()  # all that TikTok told
     post_url: str | None = None
+    availability: Availability | None = None
     posted_at: datetime | None = None
+    discarded_at: datetime | None = None  # when its person threw the draft away
 
     @property
     def in_flight(self) -> bool:
@@ -131,6 +166,9 @@ class NewJob:
     post: Post
     scheduled_for: datetime | None  # None: Post Now
     max_attempts: int
+    publish_by: datetime | None = None
+    external_id: str | None = None
+    metadata: Mapping[str, str] | None = None
 
 
 @record(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What a caller may name things: projects, assets."""
+"""What a caller may name things: projects, assets, and posts in their own words."""
 
 import re
 from typing import Final
@@ -6,6 +6,10 @@ from typing import Final
 from app.domain.idempotency import SEPARATOR
 
 MAX_NAME_LENGTH: Final = 200
+MAX_EXTERNAL_ID: Final = 255
+MAX_METADATA_KEYS: Final = 16
+MAX_METADATA_KEY: Final = 64
+MAX_METADATA_VALUE: Final = 512
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 

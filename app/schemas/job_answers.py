@@ -10,12 +10,14 @@ from pydantic import Field
 
 from app.domain.job import (
     AttemptRecord,
+    Availability,
     Delivery,
     ErrorClass,
     FailureReason,
     Job,
     JobStatus,
     LastError,
+    Transfer,
 )
 from app.domain.post import Post, PostMode, PrivacyLevel
 from app.domain.readiness import Readiness, ReadinessProblem
@@ -101,7 +103,16 @@ class JobAnswer(Answer):
     platform: str
     asset_id: str
     asset_url: str
+    asset_urls: list[str] = Field(description="Of a set of photos; else empty")
     post: PostAnswer
+    transfer: Transfer = Field(
+        description="pull: TikTok fetches the video. push: we upload it"
+    )
+    external_id: str | None = Field(description="What its caller calls it")
+    metadata: dict[str, str] = Field(description="Its caller's own words")
+    publish_by: Timestamp | None = Field(
+        description="Not begun by then, it ends failed for the reason missed"
+    )
     status: JobStatus
     scheduled_for: Timestamp
     post_now: bool
@@ -112,14 +123,23 @@ class JobAnswer(Answer):
     claimed_at: Timestamp | None
     failure_reason: FailureReason | None
     last_error: ErrorAnswer | None
+    open_id: str | None = Field(
+        description="The TikTok account it is for; null until one is connected"
+    )
     publish_id: str | None
+    uploaded_bytes: int | None
     delivery: Delivery | None
     post_id: str | None
+    post_ids: list[str] = Field(description="All of them: a draft may become several")
     post_url: str | None
     posted_at: Timestamp | None
+    availability: Availability | None = Field(
+        description="Whether everybody can see it, as far as TikTok has told"
+    )
     created_at: Timestamp
     updated_at: Timestamp
     notice: str | None = Field(description="What the person should know right now")
+    notice_code: str | None = Field(description="A stable word for the notice")
     readiness: ReadinessAnswer | None = Field(
         description="null until a job that waits is looked at ahead of its time"
     )
@@ -131,12 +151,21 @@ class JobAnswer(Answer):
             **_of_job(job),
             post=PostAnswer(**_of_post(job.post)),
             last_error=ErrorAnswer.of(job.last_error) if job.last_error else None,
+            metadata=dict(job.metadata or {}),
             notice=notice(job, run_by_cron=run_by_cron, now=now),
+            notice_code=None,
             readiness=ReadinessAnswer.of(job.readiness) if job.readiness else None,
         )
 
 
-_MADE: Final = {"post", "last_error", "notice", "readiness"}
+_MADE: Final = {
+    "post",
+    "last_error",
+    "metadata",
+    "notice",
+    "notice_code",
+    "readiness",
+}
 _of_job = _reader(name for name in JobAnswer.model_fields if name not in _MADE)
 
 

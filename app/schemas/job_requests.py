@@ -7,6 +7,12 @@ from pydantic import MISSING, ConfigDict, Field
 from app.domain.asset_url import MAX_URL_LENGTH
 from app.domain.edit import JobChange
 from app.domain.job import JobStatus, NewJob
+from app.domain.naming import (
+    MAX_EXTERNAL_ID,
+    MAX_METADATA_KEY,
+    MAX_METADATA_KEYS,
+    MAX_METADATA_VALUE,
+)
 from app.domain.post import MAX_TITLE_UNITS, Post, PostMode, PrivacyLevel
 from app.schemas.fields import Moment, Name, Request, Text
 from app.service.jobs import JobFilter
@@ -31,6 +37,16 @@ Mode = Annotated[PostMode, Field(strict=False)]
 Privacy = Annotated[PrivacyLevel, Field(strict=False)]
 Milliseconds = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Attempts = Annotated[int, Field(ge=1, le=100)]
+
+
+ExternalId = Annotated[Text, Field(min_length=1, max_length=MAX_EXTERNAL_ID)]
+Metadata = Annotated[
+    dict[
+        Annotated[Text, Field(min_length=1, max_length=MAX_METADATA_KEY)],
+        Annotated[Text, Field(max_length=MAX_METADATA_VALUE)],
+    ],
+    Field(max_length=MAX_METADATA_KEYS),
+]
 
 
 class PostRequest(Request):
@@ -67,6 +83,13 @@ class JobRequest(Request):
     max_attempts: Attempts | None = Field(
         None, description="Left out or null: the service's default"
     )
+    publish_by: Moment | None = Field(
+        None, description="Not begun by then, it is not posted; after scheduledFor"
+    )
+    external_id: ExternalId | None = Field(None, description="What you call this post")
+    metadata: Metadata | None = Field(
+        None, description="Your own words: stored, shown, in every event"
+    )
 
     def to_domain(self, *, default_max_attempts: int) -> NewJob:
         """Return the job as the service takes it."""
@@ -78,6 +101,9 @@ class JobRequest(Request):
             post=Post(**dict(self.post)),
             scheduled_for=self.scheduled_for,
             max_attempts=self.max_attempts or default_max_attempts,
+            publish_by=self.publish_by,
+            external_id=self.external_id,
+            metadata=self.metadata,
         )
 
 
@@ -105,6 +131,15 @@ class JobPatch(Request):
     asset_url: AssetUrl | MISSING = MISSING
     post: PostPatch | MISSING = MISSING
     max_attempts: Attempts | MISSING = MISSING
+    publish_by: Moment | MISSING | None = Field(
+        MISSING, description="null: however late"
+    )
+    external_id: ExternalId | MISSING | None = Field(
+        MISSING, description="May be changed in every state"
+    )
+    metadata: Metadata | MISSING | None = Field(
+        MISSING, description="Takes the place of all there is; in every state"
+    )
 
     def to_domain(self) -> JobChange:
         """Return the change as the service takes it."""

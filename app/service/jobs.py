@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.domain.asset_url import problem_with_url
 from app.domain.clock import Clock
-from app.domain.edit import JobChange
+from app.domain.edit import JobChange, problem_with_deadline
 from app.domain.errors import FieldError, InvalidInput, NotFound
 from app.domain.job import AttemptRecord, FailureReason, Job, NewJob
 from app.domain.naming import problem_with_name
@@ -174,6 +174,9 @@ class JobService:
         if url_problem := self._url_problem(new.asset_url):
             yield url_problem
         yield from problems_of(new.post)
+        due = new.scheduled_for or self._clock.now()
+        if deadline := problem_with_deadline(new.publish_by, due):
+            yield deadline
 
     def _url_problem(self, url: str) -> FieldError | None:
         problem = problem_with_url(url, allow_private=self._allow_private_urls)

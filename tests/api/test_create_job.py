@@ -19,7 +19,8 @@ JOB_FIELDS = {
     *("scheduledFor", "postNow", "idempotencyKey", "attempts", "maxAttempts"),
     *("nextAttemptAt", "claimedAt", "failureReason", "lastError", "publishId"),
     *("delivery", "postId", "postUrl", "postedAt", "createdAt", "updatedAt"),
-    *("notice", "readiness"),
+    *("notice", "noticeCode", "readiness", "assetUrls", "transfer", "externalId"),
+    *("metadata", "publishBy", "openId", "uploadedBytes", "postIds", "availability"),
 }
 
 

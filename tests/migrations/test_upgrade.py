@@ -4,16 +4,25 @@ import asyncio
 import re
 from typing import Any
 
-from sqlalchemy import Connection, insert, inspect, text
+from sqlalchemy import Connection, bindparam, insert, inspect, text
 
 from app.service.health import DatabaseState, state_of
 from app.store.db.engine import Database
 from app.store.db.migrate import _scripts, upgrade
+from app.store.db.types import UtcDateTime
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.tables import schedule_jobs
 from tests.store.claiming import claim_one
-from tests.support.factories import LEASE, POSTED, SCHEDULED, job_row
+from tests.support.factories import (
+    FAILED,
+    LEASE,
+    NOW,
+    POSTED,
+    SCHEDULED,
+    handed_on,
+    job_row,
+)
 
 FIRST = "0001"
 
@@ -63,6 +72,38 @@ async def test_the_first_version_can_store_jobs_in_the_newest_tables(
     added = await store(database, job_row(SCHEDULED), known)
     assert (await JobStore(database).get(added)).status is SCHEDULED
     await database.close()
+
+
+async def test_what_waits_belongs_to_the_account_there_is(empty_url: str) -> None:
+    """Rows of before are bound: due, in flight, failed; what is over stays as it is."""
+    await asyncio.to_thread(upgrade, empty_url, "0010")
+    database = Database(empty_url)
+    known = await columns_of_jobs(database)
+    rows = {
+        "due": job_row(SCHEDULED),
+        "in flight": handed_on(),
+        "failed": job_row(FAILED),
+        "in doubt": job_row(POSTED, confirm_at=NOW),
+        "over": job_row(POSTED),
+        "not connected": job_row(SCHEDULED, project_id="proj_2"),
+    }
+    ids = {name: await store(database, row, known) for name, row in rows.items()}
+    async with database.write() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO accounts (project_id, platform, open_id, scopes, status,"
+                " access_token, refresh_token, access_token_expires_at,"
+                " refresh_token_expires_at, grant_version, connected_at, updated_at)"
+                " VALUES ('proj_1', 'tiktok', 'open_A', '', 'active', 'x', 'x',"
+                " :now, :now, 1, :now, :now)"
+            ).bindparams(bindparam("now", NOW, UtcDateTime()))
+        )
+    await asyncio.to_thread(upgrade, empty_url)
+    jobs = JobStore(database)
+    owners = {name: (await jobs.get(job_id)).open_id for name, job_id in ids.items()}
+    await database.close()
+    bound = dict.fromkeys(("due", "in flight", "failed", "in doubt"), "open_A")
+    assert owners == {**bound, "over": None, "not connected": None}
 
 
 async def test_a_later_revision_is_no_reason_to_stop(database_url: str) -> None:

@@ -22,6 +22,7 @@ from app.domain.job import (
     JobStatus,
     LastError,
     NewJob,
+    Transfer,
 )
 from app.domain.post import Post, PrivacyLevel
 from app.store.db.engine import Database
@@ -159,7 +160,7 @@ def _with_key(row: dict[str, Any]) -> dict[str, Any]:
 # What a job has not met yet: counts are zero, all else is open.
 _EMPTY: Final = {
     column.name: None if column.nullable else 0 for column in schedule_jobs.c
-}
+} | {"transfer": Transfer.PULL}
 _UNCLAIMED: Final[dict[str, Any]] = {
     "claim_token": None,
     "claimed_by": None,

@@ -38,6 +38,8 @@ accounts = Table(
     Column("refresh_lease", Text),
     Column("refresh_lease_until", UtcDateTime),
     Column("connected_at", UtcDateTime, nullable=False),
+    # When TikTok itself said whose tokens these are; NULL: a caller claims it.
+    Column("verified_at", UtcDateTime),
     Column("updated_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("project_id", "platform"),
     CheckConstraint(one_of("status", AccountStatus), name="status"),

@@ -5,12 +5,22 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import FromClause, Integer, Text, literal, select, true
+from sqlalchemy import (
+    FromClause,
+    Integer,
+    ScalarSelect,
+    Text,
+    literal,
+    select,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
 from app.domain.job import Job, JobStatus
+from app.domain.record import replace
 from app.domain.retention import may_be_pruned
+from app.store.accounts.tables import accounts
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
@@ -20,6 +30,7 @@ from app.store.jobs.tables import schedule_jobs
 from app.store.retention.pruning import refuse_if_pruned
 
 _jobs = schedule_jobs.c
+_accounts = accounts.c
 
 # All else about a new job is the same for each, or follows from these.
 _GIVEN: Final = (
@@ -33,6 +44,9 @@ _GIVEN: Final = (
     "post_now",
     "idempotency_key",
     "max_attempts",
+    "publish_by",
+    "external_id",
+    "metadata",
     "readiness_at",
     "created_at",
 )
@@ -56,32 +70,36 @@ class InsertWriter:
             self._insert_due = self._insert.returning(NOTIFY)
         self._batcher = Batcher(self._write_all, spawn=database.spawn)
 
-    async def write(self, job: Job, *, now: datetime) -> bool:
-        """Insert a row, and return only once it is durable; False if it has a twin.
+    async def write(self, job: Job, *, now: datetime) -> Job | None:
+        """Insert a row, and return it once it is durable; None if it has a twin.
 
-        Raises TooLongAgo where a former row may have been pruned.
+        It belongs to whoever is connected at that moment. Raises TooLongAgo where a
+        former row may have been pruned.
         """
         if may_be_pruned(job.scheduled_for, now=now):
             async with self._database.write() as connection:
-                if is_new := await self._is_new(connection, job):
+                if written := await self._write_one(connection, job):
                     await refuse_if_pruned(connection, job.scheduled_for, now=now)
-            return is_new
+            return written
         if is_hinted_at(job.scheduled_for, now=now):
             # Alone: it waits for no others, and a group holds no Post Now, so that
             # the order of their keys keeps any two groups from a deadlock.
             async with self._database.single() as connection:
-                return await self._is_new(connection, job)
-        return await self._batcher.ask(job.id, job) is not None
+                return await self._write_one(connection, job)
+        return await self._batcher.ask(job.id, job)
 
-    async def _is_new(self, connection: AsyncConnection, job: Job) -> bool:
+    async def _write_one(self, connection: AsyncConnection, job: Job) -> Job | None:
         result = await connection.execute(self._insert_due, self._bind([job]))
-        return result.first() is not None
+        row = result.first()
+        return None if row is None else replace(job, open_id=row.open_id)
 
-    async def _write_all(self, asked: Mapping[str, Job]) -> dict[str, bool]:
+    async def _write_all(self, asked: Mapping[str, Job]) -> dict[str, Job]:
         jobs = sorted(asked.values(), key=attrgetter("idempotency_key"))
         async with self._database.single() as connection:
             result = await connection.execute(self._insert, self._bind(jobs))
-            return dict.fromkeys(result.scalars(), True)
+            return {
+                row.id: replace(asked[row.id], open_id=row.open_id) for row in result
+            }
 
     def _bind(self, jobs: Sequence[Job]) -> dict[str, Any]:
         rows = [(post_to_json(job.post), *_all_but_post(job)) for job in jobs]
@@ -92,6 +110,7 @@ def _insert(database: Database, given: FromClause) -> ReturningInsert[Any]:
     new = given.c
     values = {
         **{name: new[name] for name in _GIVEN},
+        "open_id": _connected(new),
         "status": literal(JobStatus.SCHEDULED, Text()),
         "attempts": literal(0, Integer()),
         "attempt_number": literal(0, Integer()),
@@ -104,5 +123,16 @@ def _insert(database: Database, given: FromClause) -> ReturningInsert[Any]:
     return (
         database.insert_new(schedule_jobs)
         .from_select(list(values), rows)
-        .returning(_jobs.id)
+        .returning(_jobs.id, _jobs.open_id)
+    )
+
+
+def _connected(new: Any) -> ScalarSelect[str]:  # noqa: ANN401  columns by name
+    """Name the TikTok person whom the job's project has connected, if any."""
+    return (
+        select(_accounts.open_id)
+        .where(
+            _accounts.project_id == new.project_id, _accounts.platform == new.platform
+        )
+        .scalar_subquery()
     )

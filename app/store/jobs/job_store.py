@@ -66,8 +66,8 @@ class JobStore:
         """
         job = _new_job(new, now, self._preflights)
         for _ in range(_ADD_TRIES):
-            if await self._inserts.write(job, now=now):
-                return job, True
+            if (written := await self._inserts.write(job, now=now)) is not None:
+                return written, True
             async with self._database.read() as connection:
                 if (twin := await _find_twin(connection, job)) is not None:
                     return twin, False
@@ -129,7 +129,7 @@ class JobStore:
                 await connection.execute(
                     update(schedule_jobs)
                     .where(_jobs.id == job.id)
-                    .values(_editable(after))
+                    .values(_labels(after) if change.is_label else _editable(after))
                 )
                 if after.scheduled_for != job.scheduled_for:
                     await refuse_if_pruned(connection, after.scheduled_for, now=now)
@@ -241,6 +241,9 @@ def _new_job(new: NewJob, now: datetime, preflights: PreflightTimes) -> Job:
         attempts=0,
         max_attempts=new.max_attempts,
         next_attempt_at=at,
+        publish_by=None if new.publish_by is None else to_millis(new.publish_by),
+        external_id=new.external_id,
+        metadata=new.metadata,
         readiness_at=first_preflight(at, now=now, preflights=looks),
         created_at=now,
         updated_at=now,
@@ -254,11 +257,21 @@ def _editable(job: Job) -> dict[str, Any]:
         "scheduled_for": job.scheduled_for,
         "post_now": job.post_now,
         "idempotency_key": job.idempotency_key,
+        "publish_by": job.publish_by,
         "max_attempts": job.max_attempts,
         "next_attempt_at": job.next_attempt_at,
         "waiting_for": job.waiting_for,
         "readiness_at": job.readiness_at,
         "readiness": readiness_to_json(job.readiness),
+        **_labels(job),
+    }
+
+
+def _labels(job: Job) -> dict[str, Any]:
+    """Write what a worker never does, so that it may be changed at any time."""
+    return {
+        "external_id": job.external_id,
+        "metadata": job.metadata,
         "updated_at": job.updated_at,
     }
 

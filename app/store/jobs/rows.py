@@ -9,12 +9,14 @@ from typing import Any, Final, TypeVar
 
 from app.domain.job import (
     AttemptRecord,
+    Availability,
     Delivery,
     ErrorClass,
     FailureReason,
     Job,
     JobStatus,
     LastError,
+    Transfer,
     WaitingFor,
 )
 from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
@@ -39,6 +41,9 @@ def job_of(values: dict[str, Any]) -> Job:
     """Make a job of what its columns hold, by name; changes the dict."""
     values["post"] = post_from_json(values["post"])
     values["status"] = _status(values["status"])
+    for name, empty in _UNLESS_TOLD:
+        if values[name] is None:
+            values[name] = empty
     for name, read in _READ_UNLESS_NULL:
         if values[name] is not None:
             values[name] = read(values[name])
@@ -110,10 +115,20 @@ _mode = _members(PostMode)
 _privacy_level = _members(PrivacyLevel)
 _media_type = _members(MediaType)
 
+# What an event shows may have been written before there were these.
+_UNLESS_TOLD: Final[tuple[tuple[str, Any], ...]] = (
+    ("transfer", Transfer.PULL),
+    ("asset_urls", ()),
+    ("post_ids", ()),
+)
 _READ_UNLESS_NULL: Final[tuple[tuple[str, Callable[[Any], Any]], ...]] = (
     ("failure_reason", FailureReason),
     ("waiting_for", WaitingFor),
     ("delivery", Delivery),
+    ("transfer", _members(Transfer)),
+    ("asset_urls", tuple),
+    ("post_ids", tuple),
+    ("availability", Availability),
     ("last_error", error_from_json),
     ("readiness", readiness_from_json),
 )

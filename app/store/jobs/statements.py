@@ -21,7 +21,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.job import AttemptRecord, Job, JobStatus
 from app.domain.transition import Transition, applied
 from app.store.jobs.rows import error_to_json, job_from_row
-from app.store.jobs.tables import job_attempts, media_links, schedule_jobs
+from app.store.jobs.tables import (
+    job_attempts,
+    job_history,
+    media_links,
+    schedule_jobs,
+)
 from app.store.webhooks.outbox import JOB_LISTENER, ChangedJob, tell_of_jobs
 
 CHANGED: Final = (
@@ -122,8 +127,9 @@ async def write_transition(
 
 
 async def delete_jobs(connection: AsyncConnection, ids: Sequence[str]) -> None:
-    """Delete jobs with their ledgers; their links go by themselves."""
+    """Delete jobs with their ledgers and histories; their links go by themselves."""
     await connection.execute(delete(job_attempts).where(job_attempts.c.job_id.in_(ids)))
+    await connection.execute(delete(job_history).where(job_history.c.job_id.in_(ids)))
     await connection.execute(delete(schedule_jobs).where(schedule_jobs.c.id.in_(ids)))
 
 

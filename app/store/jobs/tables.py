@@ -1,6 +1,7 @@
 """Jobs, the ledger of their attempts, their pull URLs, and TikTok's events."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -14,7 +15,13 @@ from sqlalchemy import (
     text,
 )
 
-from app.domain.job import Delivery, FailureReason, JobStatus
+from app.domain.job import (
+    Availability,
+    Delivery,
+    FailureReason,
+    JobStatus,
+    Transfer,
+)
 from app.store.db.metadata import QUEUE, metadata, one_of, partly
 from app.store.db.types import Json, UtcDateTime
 
@@ -28,6 +35,8 @@ GUARDING_POST_NOW = text(
 # Written out, so that a plan finds the index of what waits for a person.
 UNCONFIRMED = text("failure_reason = 'unconfirmed'")
 
+UNBOUND = text("open_id IS NULL AND status <> 'posted'")
+
 schedule_jobs = Table(
     "schedule_jobs",
     metadata,
@@ -36,9 +45,17 @@ schedule_jobs = Table(
     Column("platform", Text, nullable=False),
     Column("asset_id", Text, nullable=False),
     Column("asset_url", Text, nullable=False),
+    Column("asset_urls", Json),  # of a set of photos
     Column("post", Json, nullable=False),
+    Column("transfer", Text, nullable=False, server_default="pull"),
+    # The TikTok person whose post it is; NULL until one is connected.
+    Column("open_id", Text),
+    # The caller's own words.
+    Column("external_id", Text),
+    Column("metadata", Json),
     Column("status", Text, nullable=False),
     Column("scheduled_for", UtcDateTime, nullable=False),
+    Column("publish_by", UtcDateTime),  # not begun by then, it is not sent any more
     Column("post_now", Boolean, nullable=False),
     Column("idempotency_key", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -55,6 +72,14 @@ schedule_jobs = Table(
     Column("publish_id", Text),
     Column("publish_started_at", UtcDateTime),
     Column("media_token", Text),  # the pull URL of the present init, if it is ours
+    # The upload of the present init, if we send the bytes ourselves.
+    Column("upload_url", Text),  # encrypted, bound to this row
+    Column("upload_issued_at", UtcDateTime),
+    Column("uploaded_bytes", BigInteger),
+    Column("source_size", BigInteger),
+    Column("source_etag", Text),
+    # As creator_info told it before the init: a late id becomes a URL with it.
+    Column("creator_username", Text),
     # When TikTok is asked again about a job that is over but may be in flight.
     Column("confirm_at", UtcDateTime),
     Column("confirm_tries", Integer, nullable=False, server_default="0"),
@@ -66,14 +91,19 @@ schedule_jobs = Table(
     Column("waiting_for", Text),
     Column("delivery", Text),
     Column("post_id", Text),
+    Column("post_ids", Json),  # all that TikTok told; a draft may become several posts
     Column("post_url", Text),
+    Column("availability", Text),
     Column("posted_at", UtcDateTime),
+    Column("discarded_at", UtcDateTime),  # when its person threw the draft away
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("idempotency_key"),
     CheckConstraint(one_of("status", JobStatus), name="status"),
     CheckConstraint(one_of("failure_reason", FailureReason), name="failure_reason"),
     CheckConstraint(one_of("delivery", Delivery), name="delivery"),
+    CheckConstraint(one_of("transfer", Transfer), name="transfer"),
+    CheckConstraint(one_of("availability", Availability), name="availability"),
     CheckConstraint(
         "attempts >= 0 AND attempts <= max_attempts AND max_attempts >= 1",
         name="attempts",
@@ -132,6 +162,8 @@ schedule_jobs = Table(
     # Holds only what waits for a person, so that counting it costs next to nothing.
     Index("ix_schedule_jobs_unconfirmed", "scheduled_for", **partly(UNCONFIRMED)),
     Index("ix_schedule_jobs_project", "project_id", "id"),
+    # What is nobody's yet: the first who connects makes it theirs.
+    Index("ix_schedule_jobs_unbound", "project_id", **partly(UNBOUND)),
     # What changed of late in a project, for those who watch it.
     Index("ix_schedule_jobs_changes", "project_id", "updated_at"),
     Index(
@@ -160,6 +192,21 @@ job_attempts = Table(
     Column("next_attempt_at", UtcDateTime),
     Column("worker", Text),
     PrimaryKeyConstraint("job_id", "number"),
+)
+
+# What happened to a job beside its attempts, which the ledger tells.
+job_history = Table(
+    "job_history",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("job_id", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("data", Json),
+    # The API key of the person who did it.
+    Column("key_id", Text),
+    Column("key_name", Text),
+    Index("ix_job_history_job_id", "job_id", "id"),
 )
 
 media_links = Table(

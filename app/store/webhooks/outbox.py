@@ -39,7 +39,14 @@ _events = webhook_events.c
 # None of them leaves its table: who has one can write as a worker, download the video
 # or post as the person.
 _HIDDEN: Final = frozenset(
-    {"claim_token", "media_token", "access_token", "refresh_token", "refresh_lease"}
+    {
+        "claim_token",
+        "media_token",
+        "upload_url",
+        "access_token",
+        "refresh_token",
+        "refresh_lease",
+    }
 )
 _TIMES: Final = tuple(
     column.name

@@ -37,6 +37,8 @@ ILLEGAL: list[tuple[str, list[Row], Row]] = [
     ("status", WAITING, {"status": "done"}),
     ("failure_reason", [job_row(FAILED)], {"failure_reason": "bad luck"}),
     ("delivery", [job_row(POSTED)], {"delivery": "by mail"}),
+    ("transfer", WAITING, {"transfer": "by mail"}),
+    ("availability", [job_row(POSTED)], {"availability": "perhaps"}),
     ("attempts", WAITING, {"attempts": -1}),
     ("attempts", WAITING, {"attempts": 6, "max_attempts": 5}),
     ("attempts", WAITING, {"attempts": 0, "max_attempts": 0}),
