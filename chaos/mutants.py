@@ -12,9 +12,7 @@ from app.domain.job import Job, JobStatus
 from app.domain.outcome import Fault, Outcome, Transient
 from app.runner.attempts.attempt import Attempt
 from app.runner.attempts.live_effects import LiveEffects
-from app.store.jobs import claims
-from app.store.jobs import init_writes as marks
-from app.store.jobs import transition_writer as ends
+from app.store.jobs import init_writes, transitions
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.media_links import MediaStore
 from app.store.jobs.tables import media_links, schedule_jobs
@@ -30,16 +28,11 @@ class Mutant:
 
 
 def _claim_token() -> None:
-    def owned(job: Job) -> ColumnElement[bool]:
-        columns = schedule_jobs.c
-        return and_(columns.id == job.id, columns.status == JobStatus.PROCESSING)
-
     def all_owned(given: FromClause) -> ColumnElement[bool]:
         columns = schedule_jobs.c
         return and_(columns.id == given.c.id, columns.status == JobStatus.PROCESSING)
 
-    vars(claims)["owned"] = owned
-    for module in (marks, ends):
+    for module in (init_writes, transitions):
         vars(module)["all_owned"] = all_owned
 
 

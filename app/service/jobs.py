@@ -16,7 +16,7 @@ from app.domain.post import problems_of
 from app.metrics import Metrics
 from app.service.cursor import decode_cursor, encode_cursor
 from app.service.scope import check_scope
-from app.store.jobs.bulk_retry import RetryFilter, RetryPage
+from app.store.jobs.bulk_retry import RetryFilter, RetryResult
 from app.store.jobs.job_store import JobFilter, JobStore
 
 __all__ = ["JobFilter", "JobPage", "JobService"]
@@ -139,7 +139,7 @@ class JobService:
         *,
         include_overdue: bool,
         scope: str | None,
-    ) -> RetryPage:
+    ) -> RetryResult:
         """Start again what failed for one reason, and may without taking a risk.
 
         What should have gone live more than a day ago starts only if that is asked
@@ -152,10 +152,10 @@ class JobService:
             reason=reason,
             scheduled_from=None if include_overdue else now - OVERDUE,
         )
-        restarted = await self._store.restart(which, now=now)
-        if restarted.retried:
+        result = await self._store.retry_failed(which, now=now)
+        if result.retried:
             self._on_due()
-        return restarted
+        return result
 
     def _wake(self, job: Job) -> None:
         due = job.next_attempt_at

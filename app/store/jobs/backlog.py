@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, ScalarSelect, func, literal_column, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, literal_column, select
 
 from app.store.accounts.tables import RECONNECT_REQUIRED, accounts
 from app.store.db.engine import Database
@@ -47,6 +47,6 @@ class BacklogStore:
             return Backlog(*(await connection.execute(statement)).one())
 
 
-def _count(rows: Any) -> ScalarSelect[int]:  # noqa: ANN401  a select, whatever of
+def _count(rows: Select[int]) -> ScalarSelect[int]:
     some = rows.limit(COUNTED_AT_MOST).subquery()
     return select(func.count()).select_from(some).scalar_subquery()

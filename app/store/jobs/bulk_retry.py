@@ -1,4 +1,4 @@
-"""Many failed jobs of a project start again: one statement per page."""
+"""Retry many failed jobs of a project: one statement per page."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,12 +16,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.errors import DuplicateJob
 from app.domain.job import FailureReason, JobStatus, WaitingFor
 from app.store.db.engine import Database
+from app.store.db.locks import unlocked
 from app.store.db.notify import hint
-from app.store.jobs.statements import NO_CLAIM
 from app.store.jobs.tables import schedule_jobs
 
 _PAGE: Final = 500  # rows whose locks one transaction holds
@@ -31,7 +32,7 @@ _others = schedule_jobs.alias("others").c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryFilter:
-    """Which failed jobs are meant."""
+    """Which failed jobs are retried."""
 
     project_id: str
     reason: FailureReason
@@ -39,54 +40,56 @@ class RetryFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPage:
+class RetryResult:
     """What became of a project's failed jobs."""
 
     retried: int
     skipped: int  # they failed for the same reason and stay as they are
 
 
-async def restart(
+async def retry_failed(
     database: Database, which: RetryFilter, *, now: datetime
-) -> RetryPage:
-    """Start failed jobs again as ``JobStore.retry`` does each, without accepting risks.
+) -> RetryResult:
+    """Retry failed jobs as ``JobStore.retry`` does each, without accepting risks.
 
     Raises DuplicateJob if Post Nows of the same assets came in between.
     """
     retried = 0
+    page = _retry_page(which, now, is_sqlite=database.is_sqlite)
     try:
         while True:
             async with database.write() as connection:
-                moved = await connection.execute(_restart(which, now))
+                moved = len((await connection.execute(page)).all())
                 await hint(connection)
-            retried += moved.rowcount
-            if moved.rowcount < _PAGE:
+            retried += moved
+            if moved < _PAGE:
                 break
     except IntegrityError as error:
         raise DuplicateJob from error
     left = select(func.count()).select_from(schedule_jobs).where(_failed(which))
     async with database.read() as connection:
         skipped: int = (await connection.execute(left)).scalar_one()
-    return RetryPage(retried, skipped)
+    return RetryResult(retried, skipped)
 
 
-def _restart(which: RetryFilter, now: datetime) -> Any:  # noqa: ANN401  Update[…]
-    some = (
+def _retry_page(
+    which: RetryFilter, now: datetime, *, is_sqlite: bool
+) -> ReturningUpdate[str]:
+    page = (
         select(_jobs.id)
         .where(_failed(which), _safe(which.reason))
         # What fails anew meanwhile is for another call, or this one would never end.
         .where(_jobs.updated_at <= now)
         .order_by(_jobs.id)
         .limit(_PAGE)
-        .with_for_update(skip_locked=True)
     )
     if which.scheduled_from is not None:
-        some = some.where(_jobs.scheduled_for >= which.scheduled_from)
+        page = page.where(_jobs.scheduled_for >= which.scheduled_from)
     return (
         update(schedule_jobs)
-        .where(_jobs.id.in_(some), _failed(which))
-        .values(**_anew(now))
-        .execution_options(synchronize_session=False)
+        .where(unlocked(page, is_sqlite=is_sqlite), _failed(which))
+        .values(**_rescheduled(now))
+        .returning(_jobs.id)
     )
 
 
@@ -99,13 +102,13 @@ def _failed(which: RetryFilter) -> ColumnElement[bool]:
 
 
 def _safe(reason: FailureReason) -> ColumnElement[bool]:
-    """Match what a person need not think about: no init's fate is unknown."""
+    """Match what nobody has to decide about: TikTok's answer to each init is known."""
     known = or_(_jobs.init_sent_at.is_(None), _jobs.publish_id.is_not(None))
     guarding = and_(
         _others.status != JobStatus.POSTED,
         or_(_others.status != JobStatus.FAILED, _others.init_sent_at.is_not(None)),
     )
-    # Of several Post Nows of an asset, the newest alone.
+    # Of several Post Nows of an asset, only the newest is retried.
     newer = and_(
         _others.status == JobStatus.FAILED,
         _others.failure_reason == reason,
@@ -126,7 +129,7 @@ def _safe(reason: FailureReason) -> ColumnElement[bool]:
     return and_(known, or_(_jobs.post_now.is_(False), ~rival))
 
 
-def _anew(now: datetime) -> dict[str, Any]:
+def _rescheduled(now: datetime) -> dict[str, Any]:
     """Write what ``domain.transition.rescheduled`` says of a job that is safe."""
     fresh = _jobs.init_sent_at.is_(None)
     return {
@@ -142,5 +145,7 @@ def _anew(now: datetime) -> dict[str, Any]:
         "confirm_tries": 0,
         "abandoned_by": None,
         "updated_at": now,
-        **NO_CLAIM,
+        "claim_token": None,
+        "claimed_by": None,
+        "claimed_at": None,
     }

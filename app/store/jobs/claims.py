@@ -7,29 +7,19 @@ from operator import attrgetter
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import (
-    CTE,
-    ColumnElement,
-    any_,
-    case,
-    func,
-    literal,
-    select,
-    update,
-)
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.job import Job, JobStatus
 from app.domain.record import replace
 from app.domain.transition import Transition
 from app.store.db.engine import Database
+from app.store.db.locks import unlocked
 from app.store.db.types import UtcDateTime
 from app.store.jobs.init_writes import InitWrite, InitWriter
 from app.store.jobs.rows import JOB_COLUMNS, job_of
-from app.store.jobs.statements import owned, write_transition
 from app.store.jobs.tables import schedule_jobs
-from app.store.jobs.transition_writer import TransitionWriter
+from app.store.jobs.transitions import OWNED, TransitionWriter, write_transitions
 
 _jobs = schedule_jobs.c
 
@@ -52,12 +42,6 @@ class Claimed:
     jobs: tuple[Job, ...]  # owned now, the longest scheduled first
     reclaimed: int = 0  # claims taken over from workers that went away
     failed: int = 0  # of those, jobs whose last attempt that was
-
-
-@dataclass(frozen=True, slots=True)
-class _Abandoned:
-    job: Job
-    worker: str
 
 
 class ClaimStore:
@@ -90,20 +74,26 @@ class ClaimStore:
         """
         due_by = due_by or now
         claim = self._claim(now, worker)
-        statement = self._take(_due(due_by, limit), claim, now=now, due_by=due_by)
+        statement = self._take(claim, now=now, due_by=due_by, limit=limit)
         async with self._database.write() as connection:
             rows = (await connection.execute(statement)).all()
             taken = [(_claimed(row, claim), row[-1]) for row in rows]
-            lost = [_Abandoned(*each) for each in taken if each[1] is not None]
-            taken_over = [
-                await _take_over(connection, each, on_abandoned, now) for each in lost
+            abandoned = [
+                (job, on_abandoned(job, former)) for job, former in taken if former
             ]
-        jobs = [job for job, former in taken if former is None]
-        kept = [job for job in taken_over if job.claim_token is not None]
+            reclaimed = await write_transitions(
+                connection, abandoned, guard=OWNED, now=now
+            )
+        jobs = [reclaimed.get(job.id, job) for job, _ in taken]
         return Claimed(
-            jobs=tuple(sorted(jobs + kept, key=attrgetter("scheduled_for"))),
-            reclaimed=len(lost),
-            failed=sum(job.status is JobStatus.FAILED for job in taken_over),
+            jobs=tuple(
+                sorted(
+                    (job for job in jobs if job.claim_token is not None),
+                    key=attrgetter("scheduled_for"),
+                )
+            ),
+            reclaimed=len(reclaimed),
+            failed=sum(job.status is JobStatus.FAILED for job in jobs),
         )
 
     async def next_due(self) -> datetime | None:
@@ -167,13 +157,16 @@ class ClaimStore:
         }
 
     def _take(
-        self, due: CTE, claim: dict[str, Any], *, now: datetime, due_by: datetime
+        self, claim: dict[str, Any], *, now: datetime, due_by: datetime, limit: int
     ) -> ReturningUpdate[Any]:
+        due = _jobs.next_attempt_at <= due_by
+        order = _jobs.next_attempt_at, _jobs.id
+        first = select(_jobs.id).where(due).order_by(*order).limit(limit)
         began = literal(now, UtcDateTime())  # inside CASE no column lends its type
         was_processing = _jobs.status == JobStatus.PROCESSING
         return (
             update(schedule_jobs)
-            .where(self._among(due), _jobs.next_attempt_at <= due_by)
+            .where(unlocked(first, is_sqlite=self._database.is_sqlite), due)
             .values(
                 **claim,
                 # Processing without a token was handed on; with one, abandoned.
@@ -186,42 +179,6 @@ class ClaimStore:
             .returning(*[_jobs[name] for name in _READ], _jobs.abandoned_by)
         )
 
-    def _among(self, due: CTE) -> ColumnElement[bool]:
-        ids = select(due.c.id)
-        if self._database.is_sqlite:
-            return _jobs.id.in_(ids)
-        # Of an array Postgres looks each id up in the index. A join it plans by the
-        # table's statistics, which a busy queue outruns: it then reads all rows.
-        return _jobs.id == any_(func.array(ids.scalar_subquery()))
-
-
-def _due(due_by: datetime, limit: int) -> CTE:
-    # The candidates stand in a CTE: Postgres may run a LIMIT subquery again inside the
-    # UPDATE's join, and would then claim more than asked (Oban, engines/basic.ex).
-    # SQLite's compiler drops FOR UPDATE; its one writer needs no row locks.
-    return (
-        select(_jobs.id)
-        .where(_jobs.next_attempt_at <= due_by)
-        .order_by(_jobs.next_attempt_at, _jobs.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
-
 
 def _claimed(row: Sequence[Any], claim: dict[str, Any]) -> Job:
     return job_of({**dict(zip(_READ, row[:-1], strict=True)), **claim})
-
-
-async def _take_over(
-    connection: AsyncConnection,
-    abandoned: _Abandoned,
-    on_abandoned: Callable[[Job, str], Transition],
-    now: datetime,
-) -> Job:
-    job = abandoned.job
-    change = on_abandoned(job, abandoned.worker)
-    taken = await write_transition(connection, job, change, guard=owned(job), now=now)
-    if taken is None:  # the claim above holds the row's lock
-        raise AssertionError(f"job {job.id} was claimed and lost in one transaction")
-    return taken

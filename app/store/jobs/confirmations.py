@@ -9,10 +9,11 @@ from app.domain.job import Job
 from app.domain.transition import Transition
 from app.store.accounts.tables import accounts
 from app.store.db.engine import Database
+from app.store.db.locks import unlocked
 from app.store.jobs.rows import job_from_row
-from app.store.jobs.statements import in_state_of, write_transition
 from app.store.jobs.tables import job_attempts, schedule_jobs, tiktok_events
 from app.store.jobs.tiktok_events import INIT_TOLD_WITHIN
+from app.store.jobs.transitions import UNCHANGED, write_transitions
 from app.store.retention.tombstones import (
     left_an_init,
     lost_inits,
@@ -36,17 +37,11 @@ class ConfirmationStore:
 
     async def claim_due(self, *, now: datetime, limit: int) -> tuple[Job, ...]:
         """Take jobs that are to be looked at again, for this worker alone."""
-        due = (
-            select(_jobs.id)
-            .where(_jobs.confirm_at <= now)
-            .order_by(_jobs.confirm_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("due")
-        )
+        due = _jobs.confirm_at <= now
+        first = select(_jobs.id).where(due).order_by(_jobs.confirm_at).limit(limit)
         statement = (
             update(schedule_jobs)
-            .where(_jobs.id.in_(select(due.c.id)), _jobs.confirm_at <= now)
+            .where(unlocked(first, is_sqlite=self._database.is_sqlite), due)
             .values(confirm_at=now + LEASE, updated_at=now)
             .returning(schedule_jobs)
         )
@@ -57,9 +52,10 @@ class ConfirmationStore:
     async def apply(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
         """Correct a job's record; None if it changed since it was claimed."""
         async with self._database.write() as connection:
-            return await write_transition(
-                connection, job, change, guard=in_state_of(job), now=now
+            written = await write_transitions(
+                connection, [(job, change)], guard=UNCHANGED, now=now
             )
+        return written.get(job.id)
 
     async def orphan(self, job: Job, open_id: str, *, since: datetime) -> str | None:
         """Return the publish that only this job's unanswered init can have become.
@@ -104,7 +100,7 @@ class ConfirmationStore:
         return known
 
 
-def _told(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
+def _told(job: Job, open_id: str, since: datetime) -> Select[str]:
     """Find the publishes that TikTok first told of since then, and that are nobody's.
 
     A job's own row knows the newest publish alone; the ledger knows the former ones.
@@ -135,7 +131,7 @@ def _told(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
     )
 
 
-def _rivals(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
+def _rivals(job: Job, open_id: str, since: datetime) -> Select[str]:
     """Find other inits of the account whose publish_id is not known."""
     return select(_jobs.id).where(
         _of_account(job, open_id),
@@ -145,7 +141,7 @@ def _rivals(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
     )
 
 
-def _left_open(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
+def _left_open(job: Job, open_id: str, since: datetime) -> Select[str]:
     """Find attempts that left an unanswered init behind and were followed by another.
 
     A person accepted the risk, or the operator did: what became of that init may still
@@ -164,7 +160,7 @@ def _left_open(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
     )
 
 
-def _lost(job: Job, open_id: str, since: datetime) -> Select[tuple[str]]:
+def _lost(job: Job, open_id: str, since: datetime) -> Select[str]:
     """Find such inits of jobs that were removed."""
     columns = lost_inits.c
     return select(columns.job_id).where(
@@ -181,7 +177,7 @@ def _of_account(job: Job, open_id: str) -> ColumnElement[bool]:
     )
 
 
-def _projects(job: Job, open_id: str) -> Select[tuple[str]]:
+def _projects(job: Job, open_id: str) -> Select[str]:
     columns = accounts.c
     return select(columns.project_id).where(
         columns.platform == job.platform, columns.open_id == open_id

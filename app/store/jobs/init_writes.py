@@ -13,8 +13,8 @@ from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.types import UtcDateTime
-from app.store.jobs.statements import all_owned
 from app.store.jobs.tables import media_links, schedule_jobs
+from app.store.jobs.transitions import all_owned
 
 _jobs = schedule_jobs.c
 

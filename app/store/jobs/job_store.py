@@ -17,7 +17,7 @@ from app.domain.job import AttemptRecord, Job, JobStatus, NewJob
 from app.domain.readiness import PreflightTimes, first_preflight
 from app.store.db.engine import Database
 from app.store.db.notify import hint, is_hinted_at
-from app.store.jobs.bulk_retry import RetryFilter, RetryPage, restart
+from app.store.jobs.bulk_retry import RetryFilter, RetryResult, retry_failed
 from app.store.jobs.insert_writer import InsertWriter
 from app.store.jobs.rows import (
     attempt_from_row,
@@ -25,10 +25,10 @@ from app.store.jobs.rows import (
     post_to_json,
     readiness_to_json,
 )
-from app.store.jobs.statements import delete_jobs, in_state_of, write_transition
 from app.store.jobs.tables import GUARDING_POST_NOW, job_attempts, schedule_jobs
+from app.store.jobs.transitions import UNCHANGED, write_transitions
 from app.store.retention.pruning import refuse_if_pruned
-from app.store.retention.tombstones import bury
+from app.store.retention.tombstones import delete_jobs
 
 _jobs = schedule_jobs.c
 _ADD_TRIES = 5
@@ -144,8 +144,7 @@ class JobStore:
         async with self._database.write() as connection:
             job = await _get(connection, job_id, project_id, lock=True)
             check_deletable(job)
-            await bury(self._database, connection, [job.id])
-            await delete_jobs(connection, [job.id])
+            await delete_jobs(self._database, connection, [job.id])
 
     async def retry(
         self,
@@ -164,23 +163,18 @@ class JobStore:
             async with self._database.write() as connection:
                 job = await _get(connection, job_id, project_id, lock=True)
                 check_retryable(job, accept_duplicate_risk=accept_duplicate_risk)
-                again = await write_transition(
-                    connection,
-                    job,
-                    become.rescheduled(job, now=now),
-                    guard=in_state_of(job),
-                    now=now,
+                change = become.rescheduled(job, now=now)
+                written = await write_transitions(
+                    connection, [(job, change)], guard=UNCHANGED, now=now
                 )
                 await hint(connection)
         except IntegrityError as error:
             raise DuplicateJob from error
-        if again is None:  # the row's lock is held since it was read
-            raise AssertionError(f"job {job_id} changed under its lock")
-        return again
+        return written[job.id]  # its row was locked as it was read
 
-    async def restart(self, which: RetryFilter, *, now: datetime) -> RetryPage:
-        """Start a project's failed jobs again; raises DuplicateJob."""
-        return await restart(self._database, which, now=now)
+    async def retry_failed(self, which: RetryFilter, *, now: datetime) -> RetryResult:
+        """Retry a project's failed jobs where that is safe; raises DuplicateJob."""
+        return await retry_failed(self._database, which, now=now)
 
 
 async def _find_twin(connection: AsyncConnection, job: Job) -> Job | None:

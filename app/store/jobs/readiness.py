@@ -3,12 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, literal_column, select, update
+from sqlalchemy import and_, func, literal_column, select, update
 
 from app.domain.events import EventType, puts_at_risk
 from app.domain.job import Job
 from app.domain.readiness import Readiness
 from app.store.db.engine import Database
+from app.store.db.locks import unlocked
 from app.store.jobs.rows import job_from_row, readiness_to_json
 from app.store.jobs.tables import schedule_jobs
 from app.store.webhooks.outbox import JOB_LISTENER, job_events, tell
@@ -30,19 +31,11 @@ class ReadinessStore:
 
     async def claim_due(self, *, now: datetime, limit: int) -> tuple[Job, ...]:
         """Take jobs that are to be looked at now, for this worker alone."""
-        due = (
-            select(_jobs.id)
-            .where(_SCHEDULED, _jobs.readiness_at <= now, _jobs.scheduled_for > now)
-            .order_by(_jobs.readiness_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("due")
-        )
+        due = and_(_SCHEDULED, _jobs.readiness_at <= now, _jobs.scheduled_for > now)
+        first = select(_jobs.id).where(due).order_by(_jobs.readiness_at).limit(limit)
         statement = (
             update(schedule_jobs)
-            .where(
-                _jobs.id.in_(select(due.c.id)), _SCHEDULED, _jobs.readiness_at <= now
-            )
+            .where(unlocked(first, is_sqlite=self._database.is_sqlite), due)
             .values(readiness_at=now + LEASE)
             .returning(schedule_jobs)
         )

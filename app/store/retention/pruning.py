@@ -22,9 +22,8 @@ from app.store.accounts.tables import account_quotas, oauth_states
 from app.store.db.engine import Database
 from app.store.db.metadata import metadata
 from app.store.db.types import UtcDateTime
-from app.store.jobs.statements import delete_jobs
 from app.store.jobs.tables import schedule_jobs, tiktok_events
-from app.store.retention.tombstones import bury, lost_inits, remember
+from app.store.retention.tombstones import delete_jobs, lost_inits, remember
 
 # Up to when records may be gone, one row for each kind of them.
 pruned = Table(
@@ -94,8 +93,7 @@ class RetentionStore:
         )
         async with self._database.write() as connection:
             ids = list((await connection.execute(some)).scalars())
-            await bury(self._database, connection, ids)
-            await delete_jobs(connection, ids)
+            await delete_jobs(self._database, connection, ids)
         return Batch(len(ids), max(ids, default=after_id))
 
     async def prune_events(

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    delete,
     func,
     or_,
     select,
@@ -24,7 +25,7 @@ from app.domain.job import JobStatus
 from app.store.db.engine import Database
 from app.store.db.metadata import metadata
 from app.store.db.types import UtcDateTime
-from app.store.jobs.tables import job_attempts, schedule_jobs
+from app.store.jobs.tables import job_attempts, job_history, schedule_jobs
 
 # TikTok may tell of a publish long after its job is gone, for instance when a draft is
 # posted at last: it must not be taken for that of a job that looks for its own.
@@ -70,10 +71,10 @@ def was_followed() -> ColumnElement[bool]:
     )
 
 
-async def bury(
+async def delete_jobs(
     database: Database, connection: AsyncConnection, job_ids: Sequence[str]
 ) -> None:
-    """Write down what to remember of jobs, in the transaction that deletes them."""
+    """Delete jobs with all that hangs on them; keep what TikTok may yet tell of."""
     await remember(database, connection, await _publishes(connection, job_ids))
     left_at = func.max(_attempts.finished_at)
     left = (
@@ -83,6 +84,10 @@ async def bury(
     )
     columns = ["job_id", "project_id", "platform", "left_at"]
     await connection.execute(database.insert_new(lost_inits).from_select(columns, left))
+    for column in (_attempts.job_id, job_history.c.job_id):
+        await connection.execute(delete(column.table).where(column.in_(job_ids)))
+    # The links go by themselves: their foreign key says so.
+    await connection.execute(delete(schedule_jobs).where(_jobs.id.in_(job_ids)))
 
 
 async def remember(

@@ -7,7 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, and_, exists, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Update,
+    and_,
+    exists,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.events import EventPayload, EventStatus
@@ -19,6 +28,7 @@ from app.domain.webhook_endpoint import (
     WebhookEndpoint,
 )
 from app.store.db.engine import Database
+from app.store.db.locks import unlocked
 from app.store.db.types import UtcDateTime
 from app.store.db.vault import Vault
 from app.store.jobs.rows import Row
@@ -68,7 +78,7 @@ class DeliveryStore:
         full = [project for project, count in busy.items() if count >= each]
         async with self._database.read() as connection:
             rows = (await connection.execute(_due(now, full))).all()
-        picked = _fair([tuple(row) for row in rows], limit, each, Counter(busy))
+        picked = _fair(rows, limit, each, Counter(busy))
         if not picked:
             return ()
         async with self._database.write() as connection:
@@ -155,18 +165,11 @@ class DeliveryStore:
     async def _claim(
         self, connection: AsyncConnection, positions: Sequence[int], now: datetime
     ) -> Sequence[Row]:
-        free = (
-            select(_events.position)
-            .where(_events.position.in_(positions), _events.next_attempt_at <= now)
-            .with_for_update(skip_locked=True)
-            .cte("free")
-        )
+        due = _events.next_attempt_at <= now
+        picked = select(_events.position).where(_events.position.in_(positions), due)
         statement = (
             update(webhook_events)
-            .where(
-                _events.position.in_(select(free.c.position)),
-                _events.next_attempt_at <= now,
-            )
+            .where(unlocked(picked, is_sqlite=self._database.is_sqlite), due)
             # The lease's end is when another worker may send it again.
             .values(claim_token=uuid4().hex, next_attempt_at=now + self._lease)
             .returning(webhook_events)
@@ -185,7 +188,7 @@ class DeliveryStore:
         return {row["project_id"]: self._rows.read(row, now=now) for row in rows}
 
 
-def _due(now: datetime, full: Sequence[str]) -> Any:  # noqa: ANN401  Select[…]
+def _due(now: datetime, full: Sequence[str]) -> Select[int, str]:
     waits = exists().where(
         _former.job_id == _events.job_id,
         _former.position < _events.position,
@@ -258,7 +261,7 @@ def _owned(delivery: OutboxDelivery) -> ColumnElement[bool]:
     )
 
 
-def _following(delivery: OutboxDelivery, at: datetime) -> Any:  # noqa: ANN401  Update
+def _following(delivery: OutboxDelivery, at: datetime) -> Update:
     """Let the job's later events wait as long as this one does."""
     return (
         update(webhook_events)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
@@ -17,6 +17,7 @@ from app.domain.webhook_endpoint import (
     WebhookEndpoint,
 )
 from app.store.db.engine import Database
+from app.store.db.locks import unlocked
 from app.store.db.vault import Vault
 from app.store.jobs.rows import Row
 from app.store.webhooks.rows import EndpointRows, record_from_row
@@ -198,19 +199,10 @@ class WebhookStore:
 
     async def prune(self, *, before: datetime, limit: int) -> int:
         """Delete some events that are over since before a time; return how many."""
-        some = (
-            select(_events.position)
-            .where(_events.created_at < before, _events.next_attempt_at.is_(None))
-            .order_by(_events.created_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("some")
-        )
-        statement = (
-            delete(webhook_events)
-            .where(_events.position.in_(select(some.c.position)))
-            .returning(_events.position)
-        )
+        over = and_(_events.created_at < before, _events.next_attempt_at.is_(None))
+        oldest = select(_events.position).where(over).order_by(_events.created_at)
+        some = unlocked(oldest.limit(limit), is_sqlite=self._database.is_sqlite)
+        statement = delete(webhook_events).where(some, over).returning(_events.position)
         async with self._database.write() as connection:
             # Not its rowcount: behind a WITH, SQLite's driver knows none.
             return len((await connection.execute(statement)).all())

@@ -106,7 +106,7 @@ async def restarted(database: Database) -> None:
     """Start all failed jobs again."""
     job = await store_job(database, FAILED)
     which = RetryFilter(project_id=job.project_id, reason=FailureReason.PERMANENT)
-    await JobStore(database).restart(which, now=NOW)
+    await JobStore(database).retry_failed(which, now=NOW)
 
 
 @pytest.mark.parametrize("make_due", [made_due, retried, restarted])

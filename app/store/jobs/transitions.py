@@ -1,0 +1,299 @@
+"""Writing transitions: each with its ledger row and its events, or not at all."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Insert,
+    Select,
+    Text,
+    and_,
+    insert,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.type_api import TypeEngine
+
+from app.domain.job import AttemptRecord, Job, JobStatus
+from app.domain.transition import Transition, applied
+from app.store.db.batcher import Batcher
+from app.store.db.bulk_values import BulkValues
+from app.store.db.engine import Database
+from app.store.db.types import UtcDateTime
+from app.store.jobs.rows import error_to_json
+from app.store.jobs.tables import job_attempts, media_links, schedule_jobs
+from app.store.webhooks.outbox import JOB_LISTENER, ChangedJob, tell_of_jobs
+
+_jobs = schedule_jobs.c
+
+CHANGED: Final = (
+    "last_error",
+    "status",
+    "attempts",
+    "attempt_number",
+    "next_attempt_at",
+    "attempt_started_at",
+    "init_sent_at",
+    "publish_id",
+    "failure_reason",
+    "waiting_for",
+    "delivery",
+    "post_id",
+    "post_url",
+    "posted_at",
+    "confirm_at",
+    "confirm_tries",
+    "claim_token",
+    "claimed_by",
+    "claimed_at",
+    "updated_at",
+)
+"""The columns that a transition writes, beside ``abandoned_by``, which it clears."""
+
+_all_but_error = attrgetter(*CHANGED[1:])
+
+# The columns of the ledger that the job's own columns do not repeat.
+_LEDGER: Final = tuple(
+    field.name
+    for field in fields(AttemptRecord)
+    if field.name not in {"number", "publish_id"}
+)
+_ledger_values = attrgetter(*_LEDGER)
+_NO_ENTRY: Final = (None,) * len(_LEDGER)
+_ENTRY: Final = tuple(f"entry_{name}" for name in _LEDGER)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guard:
+    """What must still hold of a job's row for a transition to be written."""
+
+    types: Mapping[str, TypeEngine[Any]]  # of the columns that it needs beside the id
+    values: Callable[[Job], tuple[Any, ...]]  # theirs, of the job as it was read
+    matches: Callable[[FromClause], ColumnElement[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    job: Job  # as it was read
+    change: Transition
+    after: Job
+
+
+class TransitionWriter:
+    """Writes transitions under claim tokens, those of one moment in one transaction.
+
+    As durable as one transaction each, at the price of one.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._batcher = Batcher(self._write_all, spawn=database.spawn)
+
+    async def write(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
+        """Write one, and return only once it is durable; None if the claim is lost.
+
+        One that the database refuses does not affect the others.
+        """
+        write = _Write(job, change, applied(job, change, now=now))
+        return await self._batcher.ask(job.id, write)
+
+    async def _write_all(self, asked: Mapping[str, _Write]) -> dict[str, Job]:
+        now = max(write.after.updated_at for write in asked.values())
+        async with self._database.write() as connection:
+            return await _write_all(connection, asked, guard=OWNED, now=now)
+
+
+async def write_transitions(
+    connection: AsyncConnection,
+    changes: Iterable[tuple[Job, Transition]],
+    *,
+    guard: Guard,
+    now: datetime,
+) -> dict[str, Job]:
+    """Write transitions and return the jobs as they are now, by id.
+
+    A job whose guard no longer holds is left alone and left out.
+    """
+    writes = {
+        job.id: _Write(job, change, applied(job, change, now=now))
+        for job, change in changes
+    }
+    if not writes:
+        return {}
+    return await _write_all(connection, writes, guard=guard, now=now)
+
+
+def all_owned(given: FromClause) -> ColumnElement[bool]:
+    """Match the row of each ``id`` only while the claim ``owned_by`` still holds.
+
+    A worker that lost its claim matches nothing, so it can write nothing. Only what is
+    being processed has a token, and a missing one matches nothing. The status is not
+    asked for: statistics that know of no such rows would let Postgres look for each of
+    them through the whole list.
+    """
+    return and_(_jobs.id == given.c.id, _jobs.claim_token == given.c.owned_by)
+
+
+def _all_unchanged(given: FromClause) -> ColumnElement[bool]:
+    return and_(
+        _jobs.id == given.c.id,
+        _jobs.status == given.c.seen_status,
+        _jobs.updated_at == given.c.seen_at,
+    )
+
+
+OWNED: Final = Guard(
+    {"owned_by": Text()},
+    lambda job: (job.claim_token,),
+    lambda given: all_owned(given),
+)
+"""The claim under which the job was read."""
+
+UNCHANGED: Final = Guard(
+    {"seen_status": Text(), "seen_at": UtcDateTime()},
+    attrgetter("status", "updated_at"),
+    _all_unchanged,
+)
+"""The job as it was read."""
+
+
+class _Statements:
+    """The statements for one guard on one kind of database."""
+
+    def __init__(self, guard: Guard, *, is_sqlite: bool) -> None:
+        self._guard_values = guard.values
+        self._given = BulkValues(
+            {
+                "id": Text(),
+                **guard.types,
+                **{name: _jobs[name].type for name in CHANGED},
+                **{f"entry_{name}": job_attempts.c[name].type for name in _LEDGER},
+            },
+            is_sqlite=is_sqlite,
+        )
+        table = self._given.table
+        self.update = _update(table, guard)
+        self.record = _record(table)
+        self.update_and_record = _update_and_record(table, guard)
+
+    def bind(self, writes: Iterable[_Write]) -> dict[str, Any]:
+        """Return the parameters for these writes."""
+        return self._given.bind([self._row(write) for write in writes])
+
+    def _row(self, write: _Write) -> tuple[Any, ...]:
+        entry, after = write.change.entry, write.after
+        ledger = _NO_ENTRY if entry is None else _ledger_values(entry)
+        changed = (error_to_json(after.last_error), *_all_but_error(after))
+        return (after.id, *self._guard_values(write.job), *changed, *ledger)
+
+
+@cache  # building and keying a statement costs more than running it
+def _statements(guard: Guard, *, is_sqlite: bool) -> _Statements:
+    return _Statements(guard, is_sqlite=is_sqlite)
+
+
+async def _write_all(
+    connection: AsyncConnection,
+    asked: Mapping[str, _Write],
+    *,
+    guard: Guard,
+    now: datetime,
+) -> dict[str, Job]:
+    # In one order everywhere: no two workers wait for each other's rows.
+    writes = [asked[job_id] for job_id in sorted(asked)]
+    listeners = await _update_all(connection, writes, guard)
+    written = [write for write in writes if write.job.id in listeners]
+    await _tell(connection, written, listeners, now=now)
+    await _revoke_links(connection, written, now=now)
+    return {write.job.id: write.after for write in written}
+
+
+async def _update_all(
+    connection: AsyncConnection, writes: Sequence[_Write], guard: Guard
+) -> dict[str, str | None]:
+    """Write jobs and ledger; return the listener of each job that was written."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    statements = _statements(guard, is_sqlite=is_sqlite)
+    values = statements.bind(writes)
+    if not is_sqlite:
+        result = await connection.execute(statements.update_and_record, values)
+        return {row.id: row.listener for row in result}
+    # SQLite lets no statement that changes rows stand within another.
+    result = await connection.execute(statements.update, values)
+    listeners = {row.id: row.listener for row in result}
+    if written := [write for write in writes if write.job.id in listeners]:
+        await connection.execute(statements.record, statements.bind(written))
+    return listeners
+
+
+async def _tell(
+    connection: AsyncConnection,
+    written: Sequence[_Write],
+    listeners: Mapping[str, str | None],
+    *,
+    now: datetime,
+) -> None:
+    """Write the events of jobs whose project has an endpoint: mostly none has."""
+    told = [write for write in written if listeners[write.job.id] is not None]
+    if not told:
+        return
+    ids = [write.job.id for write in told]
+    statement = select(schedule_jobs, JOB_LISTENER).where(_jobs.id.in_(ids))
+    rows = (await connection.execute(statement)).mappings().all()
+    found = {row["id"]: row for row in rows}
+    changes = [ChangedJob(each.job, each.change, found[each.job.id]) for each in told]
+    await tell_of_jobs(connection, changes, now=now)
+
+
+async def _revoke_links(
+    connection: AsyncConnection, written: Iterable[_Write], *, now: datetime
+) -> None:
+    """Let nobody fetch the videos of inits that are over or given up."""
+    tokens = [
+        write.job.media_token
+        for write in written
+        if write.job.media_token is not None
+        and (write.change.init_sent_at is None or write.change.to is JobStatus.POSTED)
+    ]
+    links = media_links.c
+    if tokens:
+        await connection.execute(
+            update(media_links)
+            .where(links.token.in_(tokens), links.revoked_at.is_(None))
+            .values(revoked_at=now)
+        )
+
+
+def _update(given: FromClause, guard: Guard) -> ReturningUpdate[Any]:
+    new = given.c
+    return (
+        update(schedule_jobs)
+        .where(guard.matches(given))
+        .values({**{name: new[name] for name in CHANGED}, "abandoned_by": null()})
+        .returning(_jobs.id, JOB_LISTENER)
+    )
+
+
+def _record(source: FromClause) -> Insert:
+    new = source.c
+    rows = select(new.id, new.attempt_number, new.publish_id, *[new[n] for n in _ENTRY])
+    return insert(job_attempts).from_select(
+        ("job_id", "number", "publish_id", *_LEDGER),
+        rows.where(new.entry_outcome.is_not(None)),
+    )
+
+
+def _update_and_record(given: FromClause, guard: Guard) -> Select[Any]:
+    new = given.c
+    entry = [new[name] for name in ("attempt_number", "publish_id", *_ENTRY)]
+    ended = _update(given, guard).returning(*entry).cte("ended")
+    return select(ended.c.id, ended.c.listener).add_cte(_record(ended).cte("recorded"))
