@@ -220,7 +220,7 @@ class Pacer:
             return PutOff(until=first, waiting_for=WaitingFor.QUOTA)
         limit = self._limits[call]
         if account_quota.line is None or account_quota.line.first <= now:
-            lined = await self._store.line_up(
+            assigned = await self._store.assign_turns(
                 asker.project_id,
                 asker.platform,
                 first=first,
@@ -229,7 +229,9 @@ class Pacer:
                 window=self._window,
             )
             account_quota.line = TurnQueue(
-                first, lined.preflights, crowd_until=lined.crowd_until
+                first,
+                assigned.already_waiting,
+                crowd_until=assigned.postpone_rest_to,
             )
         position = account_quota.line.stand(waited=asker.waited)
         turn = slot(account_quota.line.first, position, limit, window=self._window)
@@ -240,7 +242,7 @@ class Pacer:
         if line.crowd_until is None:
             return
         until, line.crowd_until = line.crowd_until, None
-        await self._store.put_off(
+        await self._store.postpone_due(
             asker.project_id,
             asker.platform,
             until=until,

@@ -9,8 +9,7 @@ from app.domain.api_key import ApiKey
 from app.domain.errors import NotFound
 from app.store.db.engine import Database
 from app.store.db.metadata import metadata
-from app.store.db.types import UtcDateTime
-from app.store.jobs.rows import Row
+from app.store.db.types import Row, UtcDateTime
 
 api_keys = Table(
     "api_keys",

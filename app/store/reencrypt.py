@@ -11,8 +11,8 @@ from app.domain.errors import TokenUnreadable
 from app.store.accounts.rows import AccountRows
 from app.store.accounts.tables import accounts
 from app.store.db.engine import Database
+from app.store.db.types import Row
 from app.store.db.vault import Vault
-from app.store.jobs.rows import Row
 from app.store.webhooks.rows import EndpointRows
 from app.store.webhooks.tables import webhook_endpoints
 

@@ -180,11 +180,11 @@ async def test_who_is_at_the_desk_does_not_wait_for_the_crowd(
     await store_rows(database, rows)
     begun, over = asyncio.Event(), asyncio.Event()
 
-    async def put_off(*_: object, **__: object) -> None:
+    async def postpone_due(*_: object, **__: object) -> None:
         begun.set()
         await over.wait()
 
-    monkeypatch.setattr(one._store, "put_off", put_off)
+    monkeypatch.setattr(one._store, "postpone_due", postpone_due)
     for _ in range(LIMITS[INIT]):
         assert await one.turn(asker(), INIT) is None
     slow = asyncio.create_task(one.turn(asker(), INIT))

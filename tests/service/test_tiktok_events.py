@@ -35,8 +35,10 @@ from tests.support.factories import (
     store_row,
     unconfirmed,
 )
+from tests.support.outbox import listen, told
 
 SECRET: Final = "a-client-secret"
+HOOK: Final = "https://app.example.com/hook"
 LATER: Final = NOW + timedelta(hours=1)
 PUBLIC: Final = post_to_json(Post(privacy_level=PrivacyLevel.PUBLIC_TO_EVERYONE))
 DRAFT: Final = post_to_json(Post(mode=PostMode.INBOX, privacy_level=None))
@@ -277,8 +279,7 @@ async def test_what_is_signed_is_kept_whatever_it_is(bench: Bench, body: bytes) 
     """TikTok would send it for 72 hours otherwise, and it would never get better."""
     for _ in range(2):
         assert await bench.deliver(body) is Receipt.STORED
-    (kept,) = await bench.kept()
-    assert kept.handled_at is None
+    assert len(await bench.kept()) == 1
     assert bench.hints == []
 
 
@@ -339,6 +340,22 @@ async def test_removed_access_is_marked_in_every_project(bench: Bench) -> None:
         ("reconnect_required", "auth_removed"),
         ("active", None),
     ]
+
+
+async def test_removed_access_is_told_to_each_project_once(bench: Bench) -> None:
+    """Whoever finds out that a grant is dead, its project's endpoint hears of it."""
+    before = NOW - timedelta(days=1)
+    await bench.accounts.put(new_account(project_id="proj_2"), now=before)
+    for project_id in ("proj_1", "proj_2"):
+        await listen(bench.database, HOOK, now=before, project_id=project_id)
+    for minutes in (1, 0):
+        await removed(bench, at=NOW - timedelta(minutes=minutes))
+    events = await told(bench.database)
+    assert [(each["project_id"], each["type"]) for each in events] == [
+        ("proj_1", "account.reconnect_required"),
+        ("proj_2", "account.reconnect_required"),
+    ]
+    assert {each["data"]["reconnect_reason"] for each in events} == {"auth_removed"}
 
 
 async def test_a_consent_given_since_then_stays(bench: Bench) -> None:

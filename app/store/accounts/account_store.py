@@ -1,11 +1,23 @@
 """Connected accounts; a pair of tokens is only ever replaced by a newer one."""
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, delete, literal, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    and_,
+    case,
+    delete,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.account import (
@@ -16,34 +28,39 @@ from app.domain.account import (
     NewAccount,
 )
 from app.domain.errors import NotFound, StoreUnavailable
-from app.store.accounts.account_reader import AccountReader
+from app.store.accounts.reconnect import USABLE, require_reconnect
 from app.store.accounts.rows import AccountRows
 from app.store.accounts.tables import accounts
+from app.store.db.batcher import Batcher
+from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
+from app.store.db.types import Row
 from app.store.db.vault import Vault
-from app.store.jobs.rows import Row
-from app.store.webhooks.outbox import ACCOUNT_LISTENER, tell_of_account
 
 _accounts = accounts.c
+_Name = tuple[str, str]  # project and platform
 _PUT_TRIES: Final = 5
 # A version never seen before, so that a worker which still holds the grant of an
 # account that was removed and connected anew cannot take the new one for its own.
 _VERSION_RANGE: Final = 2**30
 
-_USABLE = or_(
-    _accounts.status == AccountStatus.ACTIVE,
-    _accounts.reconnect_reason.in_(SCOPE_REASONS),
-)
 _NO_LEASE: dict[str, Any] = {"refresh_lease": None, "refresh_lease_until": None}
 
 
 class AccountStore:
-    """The accounts, with their tokens readable; each method is one transaction."""
+    """The accounts, with their tokens readable; each method is one transaction.
+
+    Single accounts that are asked for at once are read in one statement: when thousands
+    of posts fall due together, each needs its account.
+    """
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._rows = AccountRows(vault)
-        self._reader = AccountReader(database, self._rows)
+        names = {"project_id": Text(), "platform": Text()}
+        self._given = BulkValues(names, is_sqlite=database.is_sqlite)
+        self._statement = _all_named(self._given.table)
+        self._reads = Batcher(self._read_all, spawn=database.spawn)
 
     async def put(self, new: NewAccount, *, now: datetime) -> tuple[Account, bool]:
         """Connect an account, or connect it again; True if there was none.
@@ -63,7 +80,11 @@ class AccountStore:
 
     async def get(self, project_id: str, platform: str) -> Account:
         """Return an account; raises NotFound."""
-        return await self._reader.get(project_id, platform)
+        # Two may ask for the same account, so what is asked is no key.
+        account = await self._reads.ask(object(), (project_id, platform))
+        if account is None:
+            raise NotFound
+        return account
 
     async def list_by_open_id(self, platform: str, open_id: str) -> tuple[Account, ...]:
         """Return every project's account of one TikTok user."""
@@ -84,7 +105,7 @@ class AccountStore:
         statement = (
             select(accounts)
             .where(
-                _USABLE,
+                USABLE,
                 _lease_is_free(now),
                 or_(
                     _accounts.access_token_expires_at <= before,
@@ -120,23 +141,11 @@ class AccountStore:
         now: datetime,
     ) -> bool:
         """Ask for a new consent; False if a newer pair or a graver reason is stored."""
-        statement = (
-            update(accounts)
-            .where(_at_version(project_id, platform, grant_version), _USABLE)
-            .values(
-                status=AccountStatus.RECONNECT_REQUIRED,
-                reconnect_reason=reason,
-                updated_at=now,
-            )
-            .returning(accounts, ACCOUNT_LISTENER)
-        )
-        known = select(_accounts.reconnect_reason).where(_named(project_id, platform))
+        which = _at_version(project_id, platform, grant_version)
         async with self._database.write() as connection:
-            before = (await connection.execute(known.with_for_update())).scalar()
-            row = (await connection.execute(statement)).mappings().one_or_none()
-            if row is not None and reason != before:  # each of its jobs may say so
-                await tell_of_account(connection, row, now=now)
-        return row is not None
+            return (
+                await require_reconnect(connection, which, reason=reason, now=now) > 0
+            )
 
     async def acquire_refresh_lease(
         self,
@@ -156,7 +165,7 @@ class AccountStore:
             update(accounts)
             .where(
                 _at_version(project_id, platform, grant_version),
-                _USABLE,
+                USABLE,
                 _lease_is_free(now),
             )
             .values(refresh_lease=token, refresh_lease_until=until)
@@ -206,12 +215,19 @@ class AccountStore:
         async with self._database.write() as connection:
             await connection.execute(statement)
 
+    async def _read_all(self, asked: Mapping[object, _Name]) -> dict[object, Account]:
+        values = self._given.bind(sorted(set(asked.values())))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(self._statement, values)).mappings().all()
+        found = [self._rows.read(row) for row in rows]
+        by_name = {(each.project_id, each.platform): each for each in found}
+        return {key: by_name[name] for key, name in asked.items() if name in by_name}
+
     async def _insert(
         self, connection: AsyncConnection, new: NewAccount, values: dict[str, Any]
     ) -> Row | None:
-        dialect = sqlite if self._database.is_sqlite else postgresql
         statement = (
-            dialect.insert(accounts)
+            self._database.insert_new(accounts)
             .values(
                 **values,
                 project_id=new.project_id,
@@ -220,10 +236,10 @@ class AccountStore:
                 username=new.username,
                 grant_version=1 + secrets.randbelow(_VERSION_RANGE),
             )
-            .on_conflict_do_nothing()
             .returning(accounts)
         )
-        return (await connection.execute(statement)).mappings().one_or_none()
+        row: Row | None = (await connection.execute(statement)).mappings().one_or_none()
+        return row
 
 
 async def _replace(
@@ -266,6 +282,14 @@ def _or_kept(
 
 def _named(project_id: str, platform: str) -> ColumnElement[bool]:
     return and_(_accounts.project_id == project_id, _accounts.platform == platform)
+
+
+def _all_named(given: FromClause) -> Select[Any]:
+    names = and_(
+        _accounts.project_id == given.c.project_id,
+        _accounts.platform == given.c.platform,
+    )
+    return select(accounts).select_from(given.join(accounts, names))
 
 
 def _at_version(

@@ -10,8 +10,8 @@ from sqlalchemy import delete, insert
 from app.domain.errors import TokenUnreadable
 from app.store.accounts.tables import oauth_states
 from app.store.db.engine import Database
+from app.store.db.types import Row
 from app.store.db.vault import Vault
-from app.store.jobs.rows import Row
 
 _KEPT: Final = timedelta(hours=1)
 """How long one that is out of date is known, to lead its person back at least."""

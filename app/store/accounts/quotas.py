@@ -31,7 +31,12 @@ from app.domain.quota import (
     slot,
 )
 from app.store.accounts.tables import account_quotas
-from app.store.accounts.turn_queue import Turns, UnsentJobs, line_up, put_off
+from app.store.accounts.turn_queue import (
+    AssignedTurns,
+    JobsBeforeInit,
+    assign_turns,
+    postpone_due,
+)
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
@@ -66,7 +71,7 @@ class Owner(NamedTuple):
 
 
 class QuotaStore:
-    """Takes places by compare and swap: one statement where nobody interferes.
+    """Takes turns by compare and swap: one statement where nobody interferes.
 
     Of the accounts that fall due together, most are idle and share that statement.
     """
@@ -147,7 +152,7 @@ class QuotaStore:
         async with self._database.single() as connection:
             await connection.execute(statement)
 
-    async def line_up(
+    async def assign_turns(
         self,
         project_id: str,
         platform: str,
@@ -156,21 +161,21 @@ class QuotaStore:
         limit: int,
         now: datetime,
         window: timedelta = WINDOW,
-    ) -> Turns:
+    ) -> AssignedTurns:
         """Give a project's due jobs their turns, ``limit`` a window from ``first``.
 
-        They stand behind those that wait and those being run; who finds no room before
-        the last turn is left to ``put_off``.
+        They come behind the jobs that wait already and those being run. What finds no
+        turn before the last one is left to ``postpone_due``.
         """
-        jobs = UnsentJobs(project_id, platform, due_before=first)
+        jobs = JobsBeforeInit(project_id, platform, due_before=first)
         turns = [
             slot(first, number * limit, limit, window=window)
             for number in range(LINE_TURNS)
         ]
         async with self._database.write() as connection:
-            return await line_up(connection, jobs, turns, limit=limit, now=now)
+            return await assign_turns(connection, jobs, turns, limit=limit, now=now)
 
-    async def put_off(
+    async def postpone_due(
         self,
         project_id: str,
         platform: str,
@@ -179,13 +184,13 @@ class QuotaStore:
         first: datetime,
         now: datetime,
     ) -> None:
-        """Put all of a project's jobs off that are due before ``first``.
+        """Postpone all of a project's jobs that are due before ``first``.
 
-        One statement; with a great many it takes its time, and claims pass over them.
+        One statement: with very many jobs it takes long, and claims pass over them.
         """
-        jobs = UnsentJobs(project_id, platform, due_before=first)
+        jobs = JobsBeforeInit(project_id, platform, due_before=first)
         async with self._database.write() as connection:
-            await put_off(connection, jobs, until=until, now=now)
+            await postpone_due(connection, jobs, until=until, now=now)
 
 
 def _named(owner: Owner) -> ColumnElement[bool]:

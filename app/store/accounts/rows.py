@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from app.domain.account import Account, AccountStatus, Grant
 from app.domain.errors import TokenUnreadable
+from app.store.db.types import Row
 from app.store.db.vault import Vault
-from app.store.jobs.rows import Row
 
 UNREADABLE: Final = TokenUnreadable.code
 TOKENS: Final = ("access_token", "refresh_token")

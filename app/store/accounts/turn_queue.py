@@ -1,4 +1,4 @@
-"""The jobs that wait for their account's next inits, each for its turn."""
+"""Turns: when each of an account's due jobs may send its init."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from sqlalchemy import ColumnElement, Update, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import JobStatus, WaitingFor
+from app.store.db.locks import unlocked
 from app.store.jobs.tables import schedule_jobs
 
 _jobs = schedule_jobs.c
 
 
 @dataclass(frozen=True, slots=True)
-class UnsentJobs:
-    """A project's jobs whose init is yet to come, and which of them are due."""
+class JobsBeforeInit:
+    """A project's jobs that have sent no init yet, and which of them are due."""
 
     project_id: str
     platform: str
@@ -30,7 +31,7 @@ class UnsentJobs:
         )
 
     def due(self) -> ColumnElement[bool]:
-        """Match those that wait for a worker."""
+        """Match those that are due and not claimed."""
         return and_(
             self.all(),
             _jobs.status.in_((JobStatus.SCHEDULED, JobStatus.RETRYING)),
@@ -39,24 +40,25 @@ class UnsentJobs:
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
-    """How a project's jobs were lined up."""
+class AssignedTurns:
+    """How many jobs had a turn already, and what to do with those that found none."""
 
-    preflights: (
-        int  # that have a turn already: there the turns of those being run begin
-    )
-    crowd_until: datetime | None = None  # when it is on those that found no turn
+    already_waiting: int  # the turns of the jobs that are being run come behind these
+    postpone_rest_to: datetime | None = None  # None: every due job has a turn
 
 
-async def line_up(
+async def assign_turns(
     connection: AsyncConnection,
-    jobs: UnsentJobs,
+    jobs: JobsBeforeInit,
     turns: Sequence[datetime],
     *,
     limit: int,
     now: datetime,
-) -> Turns:
-    """Give due jobs their turns; a few statements however many there are."""
+) -> AssignedTurns:
+    """Move due jobs to their turns, ``limit`` to each.
+
+    Takes a few statements however many jobs there are.
+    """
     waiting = await _count(
         connection,
         jobs.all(),
@@ -64,33 +66,41 @@ async def line_up(
         _jobs.next_attempt_at.between(jobs.due_before, turns[-1]),
     )
     running = await _count(connection, jobs.all(), _jobs.claim_token.is_not(None))
-    for turn, room in _rooms(turns[:-1], limit, taken=waiting + running).items():
-        # The next few by their time; what has its turn is due no longer.
-        some = select(_jobs.id).where(jobs.due()).order_by(_jobs.scheduled_for)
-        few = and_(_jobs.id.in_(some.limit(room)), jobs.due())
-        if (await connection.execute(_moved(few, turn, now))).rowcount < room:
-            return Turns(waiting)
-    return Turns(waiting, crowd_until=turns[-1])
+    free = _free_in_each(turns[:-1], limit, taken=waiting + running)
+    for turn, count in free.items():
+        # A job that was moved to its turn is due no longer.
+        oldest = select(_jobs.id).where(jobs.due()).order_by(_jobs.scheduled_for)
+        next_few = and_(_jobs.id.in_(oldest.limit(count)), jobs.due())
+        if (await connection.execute(_moved(next_few, turn, now))).rowcount < count:
+            return AssignedTurns(waiting)
+    return AssignedTurns(waiting, postpone_rest_to=turns[-1])
 
 
-async def put_off(
-    connection: AsyncConnection, jobs: UnsentJobs, *, until: datetime, now: datetime
+async def postpone_due(
+    connection: AsyncConnection,
+    jobs: JobsBeforeInit,
+    *,
+    until: datetime,
+    now: datetime,
 ) -> None:
-    """Put off all that are due.
+    """Postpone all that are due.
 
-    What another worker puts off just now is left to it: two that wait for each other's
-    rows could wait for ever.
+    Rows that another worker postpones at the same time are left to it: two that wait
+    for each other's rows could wait for ever.
     """
-    free = select(_jobs.id).where(jobs.due()).with_for_update(skip_locked=True).cte()
-    mine = and_(_jobs.id.in_(select(free.c.id)), jobs.due())
+    is_sqlite = connection.dialect.name == "sqlite"
+    due = select(_jobs.id).where(jobs.due())
+    mine = and_(unlocked(due, is_sqlite=is_sqlite), jobs.due())
     await connection.execute(_moved(mine, until, now))
 
 
-def _rooms(turns: Sequence[datetime], limit: int, *, taken: int) -> dict[datetime, int]:
-    """Say how many more each turn has room for."""
+def _free_in_each(
+    turns: Sequence[datetime], limit: int, *, taken: int
+) -> dict[datetime, int]:
+    """Return how many more jobs fit into each turn; full turns are left out."""
     full, part = divmod(taken, limit)
-    left = dict.fromkeys(turns[full:], limit)
-    return left | dict.fromkeys(turns[full : full + 1], limit - part)
+    free = dict.fromkeys(turns[full:], limit)
+    return free | dict.fromkeys(turns[full : full + 1], limit - part)
 
 
 def _moved(which: ColumnElement[bool], to: datetime, now: datetime) -> Update:

@@ -1,4 +1,4 @@
-"""Jobs that are over and in doubt, and what could tell what became of them."""
+"""Finished jobs whose outcome is in doubt, and the evidence of what became of them."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,17 +26,17 @@ _attempts = job_attempts.c
 _events = tiktok_events.c
 
 LEASE: Final = timedelta(minutes=2)
-"""How long one worker has for a confirmation before another may try."""
+"""How long one worker has for a check before another may try."""
 
 
 class ConfirmationStore:
-    """Claims doubtful jobs and corrects their record."""
+    """Claims finished jobs that are checked again, and corrects their record."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def claim_due(self, *, now: datetime, limit: int) -> tuple[Job, ...]:
-        """Take jobs that are to be looked at again, for this worker alone."""
+        """Take jobs that are to be checked again, for this worker alone."""
         due = _jobs.confirm_at <= now
         first = select(_jobs.id).where(due).order_by(_jobs.confirm_at).limit(limit)
         statement = (
@@ -58,28 +58,28 @@ class ConfirmationStore:
         return written.get(job.id)
 
     async def orphan(self, job: Job, open_id: str, *, since: datetime) -> str | None:
-        """Return the publish that only this job's unanswered init can have become.
+        """Return the publish_id that only this job's unanswered init can have got.
 
-        None if TikTok told of none that no job has, of several, or if another init of
-        the account could be the one. One statement, so that all of it is seen at one
-        moment: an init that is answered meanwhile must not look like nobody's.
+        None if TikTok's events name no publish without a job, or several, or if another
+        init of the account could have got it. All of it is one statement: a publish
+        that gets its job in between must not look like one without.
         """
-        told = _told(job, open_id, since).subquery()
-        statement = select(func.count(), func.min(told.c.publish_id)).where(
-            ~exists(_rivals(job, open_id, since)),
-            ~exists(_left_open(job, open_id, since)),
-            ~exists(_lost(job, open_id, since)),
+        publishes = _publishes_of_nobody(job, open_id, since).subquery()
+        statement = select(func.count(), func.min(publishes.c.publish_id)).where(
+            ~exists(_other_open_inits(job, open_id, since)),
+            ~exists(_inits_left_by_attempts(job, open_id, since)),
+            ~exists(_inits_of_deleted_jobs(job, open_id, since)),
         )
         async with self._database.read() as connection:
             count, publish_id = (
-                await connection.execute(statement.select_from(told))
+                await connection.execute(statement.select_from(publishes))
             ).one()
         return publish_id if count == 1 else None
 
     async def without_post_id(
         self, job: Job, open_id: str, *, since: datetime
     ) -> tuple[Job, ...]:
-        """Return the account's other jobs that a video made since then could be of."""
+        """Return the account's other jobs that a video made since then may be of."""
         statement = select(schedule_jobs).where(
             _of_account(job, open_id),
             _jobs.id != job.id,
@@ -100,10 +100,10 @@ class ConfirmationStore:
         return known
 
 
-def _told(job: Job, open_id: str, since: datetime) -> Select[str]:
-    """Find the publishes that TikTok first told of since then, and that are nobody's.
+def _publishes_of_nobody(job: Job, open_id: str, since: datetime) -> Select[str]:
+    """Find publishes that TikTok's events first named since then and that no job has.
 
-    A job's own row knows the newest publish alone; the ledger knows the former ones.
+    A job's row holds its newest publish_id only; the ledger holds the former ones.
     """
     earlier = tiktok_events.alias("earlier")
     newest = exists().where(_jobs.publish_id == _events.publish_id)
@@ -112,7 +112,7 @@ def _told(job: Job, open_id: str, since: datetime) -> Select[str]:
         _attempts.job_id == _jobs.id,
         _of_account(job, open_id),
     )
-    told_before = exists().where(
+    named_before = exists().where(
         earlier.c.publish_id == _events.publish_id, earlier.c.received_at < since
     )
     pruned = exists().where(past_publishes.c.publish_id == _events.publish_id)
@@ -124,14 +124,14 @@ def _told(job: Job, open_id: str, since: datetime) -> Select[str]:
             _events.publish_id.is_not(None),
             ~newest,
             ~former,
-            ~told_before,
+            ~named_before,
             ~pruned,
         )
         .distinct()
     )
 
 
-def _rivals(job: Job, open_id: str, since: datetime) -> Select[str]:
+def _other_open_inits(job: Job, open_id: str, since: datetime) -> Select[str]:
     """Find other inits of the account whose publish_id is not known."""
     return select(_jobs.id).where(
         _of_account(job, open_id),
@@ -141,11 +141,11 @@ def _rivals(job: Job, open_id: str, since: datetime) -> Select[str]:
     )
 
 
-def _left_open(job: Job, open_id: str, since: datetime) -> Select[str]:
+def _inits_left_by_attempts(job: Job, open_id: str, since: datetime) -> Select[str]:
     """Find attempts that left an unanswered init behind and were followed by another.
 
-    A person accepted the risk, or the operator did: what became of that init may still
-    be told, and is not this job's present one.
+    A person or the operator accepted that risk. TikTok may still send events about such
+    an init, and they are not about this job's present one.
     """
     own = _jobs.id == job.id
     present = job.init_sent_at
@@ -160,8 +160,8 @@ def _left_open(job: Job, open_id: str, since: datetime) -> Select[str]:
     )
 
 
-def _lost(job: Job, open_id: str, since: datetime) -> Select[str]:
-    """Find such inits of jobs that were removed."""
+def _inits_of_deleted_jobs(job: Job, open_id: str, since: datetime) -> Select[str]:
+    """Find such inits of jobs that were deleted."""
     columns = lost_inits.c
     return select(columns.job_id).where(
         columns.platform == job.platform,

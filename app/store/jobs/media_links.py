@@ -15,7 +15,6 @@ _links = media_links.c
 class MediaLink:
     """A pull URL that may be answered."""
 
-    job_id: str
     asset_url: str
 
 
@@ -32,7 +31,7 @@ class MediaStore:
         )
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).mappings().one_or_none()
-        return None if row is None else MediaLink(row["job_id"], row["asset_url"])
+        return None if row is None else MediaLink(row["asset_url"])
 
     async def fetch(self, token: str, *, now: datetime) -> MediaLink | None:
         """Record that the video is about to be given out; None if it must not be.
@@ -47,7 +46,7 @@ class MediaStore:
         )
         async with self._database.single() as connection:
             row = (await connection.execute(statement)).mappings().one_or_none()
-        return None if row is None else MediaLink(row["job_id"], row["asset_url"])
+        return None if row is None else MediaLink(row["asset_url"])
 
     async def revoke(self, token: str, *, now: datetime) -> bool:
         """Withdraw a link nobody fetched; False if somebody did.

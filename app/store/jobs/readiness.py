@@ -1,4 +1,4 @@
-"""Jobs that are looked at ahead of their time, and what was found."""
+"""Pre-checks: jobs that are checked before they are due, and what was found."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,7 +15,7 @@ from app.store.jobs.tables import schedule_jobs
 from app.store.webhooks.outbox import JOB_LISTENER, job_events, tell
 
 LEASE: Final = timedelta(minutes=2)
-"""How long one worker has for a look before another may try."""
+"""How long one worker has for a pre-check before another may try."""
 
 _MINUTE: Final = timedelta(minutes=1)
 _jobs = schedule_jobs.c
@@ -24,13 +24,13 @@ _SCHEDULED = _jobs.status == literal_column("'scheduled'")
 
 
 class ReadinessStore:
-    """Claims looks, never jobs: no status and no lease is written."""
+    """Claims pre-checks, never jobs: it writes no status and no claim."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def claim_due(self, *, now: datetime, limit: int) -> tuple[Job, ...]:
-        """Take jobs that are to be looked at now, for this worker alone."""
+        """Take jobs that are to be checked now, for this worker alone."""
         due = and_(_SCHEDULED, _jobs.readiness_at <= now, _jobs.scheduled_for > now)
         first = select(_jobs.id).where(due).order_by(_jobs.readiness_at).limit(limit)
         statement = (
@@ -46,7 +46,7 @@ class ReadinessStore:
     async def save(
         self, job: Job, found: Readiness, *, next_look: datetime | None
     ) -> bool:
-        """Write what a look found; False if the job went on or changed meanwhile."""
+        """Write what a check found; False if the job was changed or claimed since."""
         statement = (
             update(schedule_jobs)
             .where(

@@ -21,8 +21,8 @@ from app.domain.job import (
 )
 from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
 from app.domain.readiness import Readiness, ReadinessProblem
+from app.store.db.types import Row
 
-Row = Mapping[Any, Any]
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 

@@ -236,7 +236,7 @@ tiktok_events = Table(
     Column("publish_id", Text),
     Column("created_at", UtcDateTime, nullable=False),  # TikTok's time
     Column("received_at", UtcDateTime, nullable=False),
-    Column("handled_at", UtcDateTime),
+    Column("handled_at", UtcDateTime),  # not used; older processes write it
     Column("body", Text, nullable=False),
     UniqueConstraint("dedup_key"),
     Index("ix_tiktok_events_publish_id", "publish_id"),

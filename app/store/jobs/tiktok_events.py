@@ -1,4 +1,4 @@
-"""TikTok's events: kept once each, together with what they give reason to look at."""
+"""TikTok's events: each is kept once, and brings forward the checks it asks for."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, Update, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from app.domain.account import SCOPE_REASONS, AccountStatus
 from app.domain.job import JobStatus
 from app.domain.tiktok_event import EventKind, TikTokEvent
+from app.store.accounts.reconnect import require_reconnect
 from app.store.accounts.tables import accounts
 from app.store.db.engine import Database
 from app.store.jobs.tables import schedule_jobs, tiktok_events
@@ -36,11 +36,11 @@ _UNCLAIMED: Final = and_(
 
 @dataclass(frozen=True, slots=True)
 class HintResult:
-    """What an event gave reason to."""
+    """What an event led to."""
 
     repeated: bool = False
-    jobs: int = 0  # to be looked at now
-    accounts: int = 0  # that have to be connected again
+    jobs: int = 0  # checked with TikTok now
+    accounts: int = 0  # have to be connected again
 
 
 class TikTokEventStore:
@@ -52,7 +52,7 @@ class TikTokEventStore:
     async def add(
         self, event: TikTokEvent, *, created_at: datetime, now: datetime
     ) -> HintResult:
-        """Keep an event and bring forward the looks it asks for.
+        """Keep an event and bring forward the checks it asks for.
 
         A claimed job is left alone: its worker asks TikTok anyway.
         """
@@ -64,7 +64,6 @@ class TikTokEventStore:
             "publish_id": event.publish_id,
             "created_at": created_at,
             "received_at": now,
-            "handled_at": None if event.kind is None else now,
             "body": event.body,
         }
         insert = self._database.insert_new(tiktok_events).values(values)
@@ -77,39 +76,28 @@ class TikTokEventStore:
             if event.kind is None or event.publish_id is None:
                 return HintResult()
             return HintResult(
-                jobs=await _look(connection, event, event.publish_id, now)
+                jobs=await _check_now(connection, event, event.publish_id, now)
             )
 
 
 async def _access_removed(
     connection: AsyncConnection, event: TikTokEvent, created_at: datetime, now: datetime
 ) -> HintResult:
-    """Ask for a new consent, unless there was one since TikTok's word."""
-    statement = (
-        update(accounts)
-        .where(
-            _accounts.platform == PLATFORM,
-            _accounts.open_id == event.open_id,
-            or_(
-                _accounts.status == AccountStatus.ACTIVE,
-                _accounts.reconnect_reason.in_(SCOPE_REASONS),
-            ),
-            # TikTok's times are whole seconds, cut off.
-            _accounts.updated_at < created_at + timedelta(seconds=1),
-        )
-        .values(
-            status=AccountStatus.RECONNECT_REQUIRED,
-            reconnect_reason=AUTH_REMOVED,
-            updated_at=now,
-        )
+    """Ask for a new consent, unless there was one since the event."""
+    which = and_(
+        _accounts.platform == PLATFORM,
+        _accounts.open_id == event.open_id,
+        # TikTok's times are whole seconds, cut off.
+        _accounts.updated_at < created_at + timedelta(seconds=1),
     )
-    return HintResult(accounts=(await connection.execute(statement)).rowcount)
+    marked = await require_reconnect(connection, which, reason=AUTH_REMOVED, now=now)
+    return HintResult(accounts=marked)
 
 
-async def _look(
+async def _check_now(
     connection: AsyncConnection, event: TikTokEvent, publish_id: str, now: datetime
 ) -> int:
-    """Bring forward the look at the job of a publish, or at those it could be of."""
+    """Bring forward the check of a publish's job, or of those it could belong to."""
     named = _jobs.publish_id == publish_id
     owner = select(_jobs.id).where(named).limit(1)
     if (await connection.execute(owner)).scalar() is None:
@@ -120,7 +108,7 @@ async def _look(
 
 
 def _unanswered(open_id: str, now: datetime) -> ColumnElement[bool]:
-    """Match the account's inits of which nobody knows what became."""
+    """Match the account's inits whose outcome is unknown."""
     projects = select(_accounts.project_id).where(
         _accounts.platform == PLATFORM, _accounts.open_id == open_id
     )
@@ -133,12 +121,12 @@ def _unanswered(open_id: str, now: datetime) -> ColumnElement[bool]:
 
 
 def _is_news(event: TikTokEvent) -> ColumnElement[bool]:
-    """Match the jobs that are over and whose record the event may correct."""
+    """Match finished jobs whose record the event may correct."""
     failed = _jobs.status == JobStatus.FAILED
     posted = _jobs.status == JobStatus.POSTED
     match event.kind:
         case EventKind.FAILED:
-            # Every failed publish is told of; most jobs know it from the status.
+            # TikTok sends one for every failed publish; most jobs know it already.
             return or_(and_(failed, _OPEN), and_(posted, _jobs.post_id.is_(None)))
         case EventKind.PUBLIC:
             return or_(failed, and_(posted, _jobs.post_id.is_(None)))
@@ -155,6 +143,6 @@ def _next_attempt(now: datetime) -> Update:
 
 
 def _next_confirmation(now: datetime) -> Update:
-    # The new time of change lets a look that is under way come to nothing: what it
-    # saw may be older than the event.
+    # The new ``updated_at`` voids a check that is under way: what it saw may be older
+    # than the event.
     return update(schedule_jobs).values(confirm_at=now, updated_at=now)

@@ -18,8 +18,8 @@ from app.domain.webhook_endpoint import (
 )
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
+from app.store.db.types import Row
 from app.store.db.vault import Vault
-from app.store.jobs.rows import Row
 from app.store.webhooks.rows import EndpointRows, record_from_row
 from app.store.webhooks.tables import webhook_endpoints, webhook_events
 

@@ -28,8 +28,8 @@ from app.domain.job import Job
 from app.domain.transition import Transition
 from app.domain.webhook_endpoint import EndpointStatus
 from app.store.accounts.tables import accounts
-from app.store.db.types import UtcDateTime
-from app.store.jobs.rows import Row, job_from_row
+from app.store.db.types import Row, UtcDateTime
+from app.store.jobs.rows import job_from_row
 from app.store.jobs.tables import schedule_jobs
 from app.store.webhooks.tables import webhook_endpoints, webhook_events
 

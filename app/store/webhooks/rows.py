@@ -13,8 +13,8 @@ from app.domain.webhook_endpoint import (
     EventRecord,
     WebhookEndpoint,
 )
+from app.store.db.types import Row
 from app.store.db.vault import Vault
-from app.store.jobs.rows import Row
 from app.store.webhooks.outbox import job_of_snapshot
 
 SECRETS: Final = ("secret", "former_secret")

@@ -112,7 +112,7 @@ async def test_due_jobs_get_their_turns_by_their_time(
         for each in range(count)
     ]
     await store_rows(database, rows)
-    assert await _line_up(quotas) == 0
+    assert await _assign_turns(quotas) == 0
     turns = await _turns(database)
     wanted = [slot(FIRST, place, LIMIT) for place in range(count)]
     assert [turns[row["id"]] for row in reversed(rows)] == wanted
@@ -128,7 +128,7 @@ async def test_jobs_stand_behind_who_waits_and_who_runs(
         await store_job(database, waiting_for=WaitingFor.QUOTA, next_attempt_at=FIRST)
         await store_job(database, PROCESSING)
     due = [await store_job(database, RETRYING) for _ in range(3)]
-    assert await _line_up(quotas) == 2
+    assert await _assign_turns(quotas) == 2
     turns = await _turns(database)
     second = slot(FIRST, LIMIT, LIMIT)
     assert Counter(turns[job.id] for job in due) == {FIRST: 2, second: 1}
@@ -143,13 +143,13 @@ async def test_a_turn_that_is_full_stays_as_it_is(
         for _ in range(LIMIT)
     ]
     due = await store_job(database)
-    assert await _line_up(quotas) == LIMIT
+    assert await _assign_turns(quotas) == LIMIT
     turns = await _turns(database)
     assert {turns[job.id] for job in early} == {FIRST}
     assert turns[due.id] == slot(FIRST, LIMIT, LIMIT)
 
 
-async def test_only_what_is_due_and_could_send_an_init_is_lined_up(
+async def test_only_what_is_due_and_could_send_an_init_gets_a_turn(
     database: Database, quotas: QuotaStore
 ) -> None:
     """Not another project's, not a later one, not what TikTok has."""
@@ -159,36 +159,36 @@ async def test_only_what_is_due_and_could_send_an_init_is_lined_up(
         await store_job(database, RETRYING, init_sent_at=NOW, publish_id="pub_1"),
         await store_job(database, JobStatus.POSTED),
     ]
-    await _line_up(quotas)
+    await _assign_turns(quotas)
     turns = await _turns(database)
     assert [turns[job.id] for job in others] == [job.next_attempt_at for job in others]
 
 
-async def test_a_long_line_costs_few_statements(
+async def test_a_long_queue_costs_few_statements(
     database: Database, quotas: QuotaStore
 ) -> None:
-    """Ten thousand posts of one account are lined up like two."""
+    """Ten thousand posts of one account get their turns like two."""
     await store_rows(database, [job_row() for _ in range(10_000)])
     statements = list[str]()
     engine = database.engine.sync_engine
     event.listen(
         engine, "before_cursor_execute", lambda *call: statements.append(call[2])
     )
-    await _line_up(quotas)
+    await _assign_turns(quotas)
     assert len([each for each in statements if "schedule_jobs" in each]) == 12
     turns = Counter((await _turns(database)).values())
     assert turns.pop(slot(FIRST, 10_000, LIMIT)) == 10_000 - (LINE_TURNS - 1) * LIMIT
     assert set(turns.values()) == {LIMIT}
 
 
-async def test_what_another_worker_puts_off_is_left_to_it(postgres_url: str) -> None:
+async def test_what_another_worker_postpones_is_left_to_it(postgres_url: str) -> None:
     """Two workers with one account never wait for each other's rows."""
     here, there = Database(postgres_url), Database(postgres_url)
     held, free = [await store_job(here) for _ in range(2)]
     lock = select(schedule_jobs).where(schedule_jobs.c.id == held.id).with_for_update()
     async with there.write() as connection, asyncio.timeout(20):
         await connection.execute(lock)
-        await QuotaStore(here).put_off(
+        await QuotaStore(here).postpone_due(
             "proj_1", "tiktok", until=FIRST, first=FIRST, now=NOW
         )
     turns = await _turns(here)
@@ -199,13 +199,13 @@ async def test_what_another_worker_puts_off_is_left_to_it(postgres_url: str) -> 
 LIMITS = dict.fromkeys(QuotaCall, 100)
 
 
-async def _line_up(quotas: QuotaStore) -> int:
-    lined = await quotas.line_up("proj_1", "tiktok", first=FIRST, limit=LIMIT, now=NOW)
-    if lined.crowd_until is not None:
-        await quotas.put_off(
-            "proj_1", "tiktok", until=lined.crowd_until, first=FIRST, now=NOW
-        )
-    return lined.preflights
+async def _assign_turns(quotas: QuotaStore) -> int:
+    assigned = await quotas.assign_turns(
+        "proj_1", "tiktok", first=FIRST, limit=LIMIT, now=NOW
+    )
+    if (until := assigned.postpone_rest_to) is not None:
+        await quotas.postpone_due("proj_1", "tiktok", until=until, first=FIRST, now=NOW)
+    return assigned.already_waiting
 
 
 async def _turns(database: Database) -> dict[str, object]:
