@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 from uuid import uuid4
 
@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.domain.clock import Clock, SystemClock
-from app.domain.events import EventPayload, EventType
+from app.domain.events import EventPayload, EventType, Render
 from app.domain.outcome import Fault
 from app.domain.quota import QuotaCall
 from app.grants.grants import Grants
@@ -80,13 +80,11 @@ class Container:
         self,
         settings: Settings,
         *,
-        database: Database,
         clock: Clock,
         tracing: Tracing,
         stop: asyncio.Event,
     ) -> None:
         self.settings = settings
-        self.database = database
         self.clock = clock
         self.tracing = tracing
         self.stop = stop
@@ -95,6 +93,11 @@ class Container:
     def run_by_cron(self) -> bool:
         """Tell whether nothing but /cron/tick runs due jobs."""
         return self.settings.runner is RunnerMode.CRON
+
+    @cached_property
+    def database(self) -> Database:
+        """Return the engine; raises SettingsError."""
+        return open_database(self.settings, render=self._render)
 
     @cached_property
     def vault(self) -> Vault:
@@ -301,25 +304,45 @@ class Container:
         """Return what sends frontends their events."""
         lease = timedelta(seconds=self.settings.webhook_timeout_seconds) + LEASE_EXTRA
         return Deliveries(
-            store=DeliveryStore(self.database, self.vault, lease=lease),
+            store=DeliveryStore(
+                self.database, self.vault, lease=lease, render=self._render
+            ),
             sender=self.webhook_sender,
-            render=self.render_event,
             clock=self.clock,
             metrics=self.metrics,
             retry_after=self.settings.webhook_retry_seconds,
         )
 
-    def render_event(self, kind: EventType, at: datetime, told: EventPayload) -> bytes:
-        """Write an event's body, which shows what the API shows."""
+    @cached_property
+    def render_event(self) -> Render:
+        """Return what writes events' bodies, which show what the API shows."""
+        # Here, so that a process that tells nobody waits for no models.
         from app.schemas.events import body_of
 
-        return body_of(kind, at, told, run_by_cron=self.run_by_cron)
+        return partial(body_of, run_by_cron=self.run_by_cron)
 
     async def run_jobs(self) -> None:
         """Run due jobs until ``stop``, woken by whichever process stores them."""
-        self.tiktok.ready()  # the first post is not to wait for an import
+        # Neither the first post nor the first event is to wait for an import.
+        self.tiktok.ready()
+        _ = self.render_event
         async with DueHints(self.database, self.clock).waking(self.runner.wake):
             await self.runner.run(self.stop)
+
+    async def close(self) -> None:
+        """Close what was made; waits for refreshes under way."""
+        made = vars(self)
+        try:
+            if "grants" in made:
+                await self.grants.close()
+        finally:
+            if "database" in made:
+                await self.database.close()
+            if self.tracing.provider is not None:  # it may wait for its collector
+                await asyncio.to_thread(self.tracing.close)
+
+    def _render(self, kind: EventType, at: datetime, shows: EventPayload) -> bytes:
+        return self.render_event(kind, at, shows)
 
     def _count_call(
         self, endpoint: Endpoint, fault: Fault | None, seconds: float
@@ -364,21 +387,15 @@ async def open_container(
     """
     container = Container(
         settings,
-        database=open_database(settings),
         clock=clock or SystemClock(),
         tracing=tracing or tracing_of(settings),
         stop=stop or asyncio.Event(),
     )
     try:
-        _ = container.vault  # keys that do not work stop a start, not a post
-        try:
-            yield container
-        finally:
-            await container.grants.close()
+        _ = container.database, container.vault  # what is set wrong stops a start
+        yield container
     finally:
-        await container.database.close()
-        if container.tracing.provider is not None:  # it may wait for its collector
-            await asyncio.to_thread(container.tracing.close)
+        await container.close()
 
 
 def tracing_of(settings: Settings) -> Tracing:
@@ -387,7 +404,7 @@ def tracing_of(settings: Settings) -> Tracing:
     return open_tracing(None if endpoint is None else str(endpoint))
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, *, render: Render | None = None) -> Database:
     """Make the engine; raises SettingsError that does not quote the URL."""
     url = settings.database_url.get_secret_value()
     try:
@@ -395,7 +412,7 @@ def open_database(settings: Settings) -> Database:
     except (ArgumentError, ValueError):  # the latter quotes what it took for a port
         raise SettingsError("DATABASE_URL: not a database URL") from None
     try:
-        return Database(url)
+        return Database(url, render=render)
     except ValueError as error:
         raise SettingsError(f"DATABASE_URL: {error}") from None
 

@@ -1,6 +1,8 @@
 """What frontends are told, and which changes of a job are worth telling. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from app.domain.account import Account
@@ -38,6 +40,9 @@ class Probe:
 
 EventPayload = Job | Account | Probe
 """What an event shows: a job or an account as it stood when the event was written."""
+
+Render = Callable[[EventType, datetime, EventPayload], bytes]
+"""Writes an event's body: its type, when it happened, what it shows."""
 
 
 def events_of(job: Job, change: Transition) -> tuple[EventType, ...]:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from secrets import token_bytes
 
 from app.domain.clock import Clock
 from app.domain.errors import FieldError, InvalidInput
-from app.domain.events import EventPayload, EventType, Probe
+from app.domain.events import EventType, Probe, Render
 from app.domain.webhook_endpoint import (
     SECRET_BYTES,
     DeliveryResult,
@@ -55,7 +54,7 @@ class WebhookService:
         *,
         store: WebhookStore,
         sender: WebhookSender,
-        render: Callable[[EventType, datetime, EventPayload], bytes],
+        render: Render,
         clock: Clock,
         on_due: Callable[[], None],
         allow_private_urls: bool = False,
@@ -124,7 +123,7 @@ class WebhookService:
         event_id = new_event_id()
         body = self._render(EventType.TEST, now, Probe(project_id))
         sent = await self._sender.send(endpoint, event_id=event_id, body=body, now=now)
-        await self._store.record_test(project_id, event_id, sent)
+        await self._store.record_test(project_id, event_id, body, sent)
         return event_id, sent
 
     async def events(

@@ -50,9 +50,8 @@ def sender(
 ) -> Deliveries:
     """Make one process's sender."""
     return Deliveries(
-        store=DeliveryStore(database, vault, lease=LEASE),
+        store=DeliveryStore(database, vault, lease=LEASE, render=body_of),
         sender=WebhookSender(Outbound(allow_private=allow_private), seconds=seconds),
-        render=body_of,
         clock=clock,
         metrics=Metrics(),
         retry_after=STEPS,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,7 +12,6 @@ from structlog.contextvars import bound_contextvars
 from app.domain.clock import Clock
 from app.domain.concurrency import first
 from app.domain.errors import StoreUnavailable
-from app.domain.events import EventPayload, EventType
 from app.domain.webhook_endpoint import (
     DISABLED_AFTER,
     GONE,
@@ -46,9 +44,6 @@ LEASE_EXTRA: Final = timedelta(seconds=15)
 UNWRITTEN: Final = "the scheduler made a mistake; its log says which"
 NO_ENDPOINT: Final = "there is no endpoint to send it to"
 
-Render = Callable[[EventType, datetime, EventPayload], bytes]
-"""Writes the body: type, when it happened, what it shows."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliveries:
@@ -56,7 +51,6 @@ class Deliveries:
 
     store: DeliveryStore
     sender: WebhookSender
-    render: Render
     clock: Clock
     metrics: Metrics
     retry_after: tuple[float, ...]  # seconds, one for each further try
@@ -134,13 +128,12 @@ class Deliveries:
     async def _send(
         self, delivery: OutboxDelivery, endpoint: WebhookEndpoint
     ) -> DeliveryResult:
-        event, now = delivery.event, self.clock.now()
-        try:
-            body = self.render(event.type, event.created_at, delivery.told)
-        except Exception:  # it must not come back for ever, nor block its job
-            log.exception("an event could not be written")
+        now = self.clock.now()
+        if delivery.body is None:  # it must not come back for ever, nor block its job
             return DeliveryResult(at=now, status=None, error=UNWRITTEN)
-        return await self.sender.send(endpoint, event_id=event.id, body=body, now=now)
+        return await self.sender.send(
+            endpoint, event_id=delivery.event.id, body=delivery.body, now=now
+        )
 
     async def _failed(
         self, delivery: OutboxDelivery, endpoint: WebhookEndpoint, sent: DeliveryResult

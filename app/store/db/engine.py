@@ -28,6 +28,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.domain.errors import StoreUnavailable
+from app.domain.events import Render
 from app.store.db.sqlite_file import open_file
 
 SQLITE_BUSY_SECONDS: Final = 15
@@ -40,6 +41,9 @@ IGNORED_PARAMETERS: Final = frozenset(
     # They change nothing of what the service does, and asyncpg knows none of them.
     {"application_name", "channel_binding", "connect_timeout", "gssencmode"}
 )
+
+RENDER: Final = "render_event"
+"""The option of every connection that holds what writes the bodies of events."""
 
 _decode = JSONDecoder().raw_decode
 
@@ -78,11 +82,18 @@ def _for_asyncpg(url: URL) -> URL:
 class Database:
     """The engine, and its two kinds of transaction."""
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(
+        self, url: str, *, pool_size: int = 10, render: Render | None = None
+    ) -> None:
+        """Take the address, and what writes the bodies of events.
+
+        Without ``render``, an event is written without its body.
+        """
         self.url = normalise_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         make = _sqlite if self.is_sqlite else _postgres
-        self.engine = make(self.url, pool_size)
+        engine = make(self.url, pool_size)
+        self.engine = engine.execution_options(**{RENDER: render})
         self._single = self._autocommitting()
         self._reader = self._reading()
         self._writer = asyncio.Lock()

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Select,
@@ -19,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.events import EventPayload, EventStatus
+from app.domain.events import EventStatus, EventType, Render
 from app.domain.webhook_endpoint import (
     DeliveryResult,
     DisabledReason,
@@ -31,11 +32,14 @@ from app.store.db.engine import Database
 from app.store.db.locks import unlocked
 from app.store.db.types import Row, UtcDateTime
 from app.store.db.vault import Vault
-from app.store.webhooks.rows import EndpointRows, record_from_row, told_from_row
+from app.store.webhooks.rows import EndpointRows, record_from_row
+from app.store.webhooks.snapshots import payload_of
 from app.store.webhooks.tables import webhook_endpoints, webhook_events
 
 _WINDOW: Final = 200
 """How many due events one look considers: more would hold up those who write."""
+
+log = structlog.getlogger(__name__)
 
 _endpoints = webhook_endpoints.c
 _events = webhook_events.c
@@ -50,21 +54,20 @@ class OutboxDelivery:
     position: int
     claim_token: str = field(repr=False)
     endpoint: WebhookEndpoint | None  # None: removed since then
-    row: Row = field(repr=False)
-
-    @property
-    def told(self) -> EventPayload:
-        """Read what the event shows; whatever that raises is this event's matter."""
-        return told_from_row(self.row)
+    body: bytes | None  # None: it cannot be written
 
 
 class DeliveryStore:
     """Claims due events; an event of a job waits for the former ones of that job."""
 
-    def __init__(self, database: Database, vault: Vault, *, lease: timedelta) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, *, lease: timedelta, render: Render
+    ) -> None:
+        """Take also what writes the bodies of events that have none yet."""
         self._database = database
         self._rows = EndpointRows(vault)
         self._lease = lease
+        self._render = render
 
     async def claim_due(
         self, *, now: datetime, limit: int, each: int, busy: Mapping[str, int]
@@ -83,8 +86,12 @@ class DeliveryStore:
         async with self._database.write() as connection:
             claimed = await self._claim(connection, picked, now)
             endpoints = await self._endpoints_of(connection, claimed, now)
+            late = await self._write_bodies(connection, claimed)
         ordered = sorted(claimed, key=lambda row: row["position"])
-        return tuple(_delivery(row, endpoints) for row in ordered)
+        return tuple(
+            _delivery(row, endpoints, row["body"] or late.get(row["position"]))
+            for row in ordered
+        )
 
     async def delivered(self, delivery: OutboxDelivery, sent: DeliveryResult) -> None:
         """Write that the receiver has an event; the next of its job may go."""
@@ -176,6 +183,29 @@ class DeliveryStore:
         rows: Sequence[Row] = (await connection.execute(statement)).mappings().all()
         return rows
 
+    async def _write_bodies(
+        self, connection: AsyncConnection, claimed: Sequence[Row]
+    ) -> dict[int, str]:
+        """Write the bodies that an older process left out: every try sends the same."""
+        late: dict[int, str] = {}
+        for row in claimed:
+            if row["body"] is None and (body := self._late_body(row)) is not None:
+                late[row["position"]] = body
+                await connection.execute(
+                    update(webhook_events)
+                    .where(_events.position == row["position"])
+                    .values(body=body)
+                )
+        return late
+
+    def _late_body(self, row: Row) -> str | None:
+        try:
+            kind, at = EventType(row["type"]), row["created_at"]
+            return self._render(kind, at, payload_of(row)).decode()
+        except Exception:  # it must not come back for ever, nor block its job
+            log.exception("an event could not be written", event_id=row["id"])
+            return None
+
     async def _endpoints_of(
         self, connection: AsyncConnection, claimed: Sequence[Row], now: datetime
     ) -> dict[str, WebhookEndpoint]:
@@ -213,13 +243,15 @@ def _fair(
     return picked
 
 
-def _delivery(row: Row, endpoints: Mapping[str, WebhookEndpoint]) -> OutboxDelivery:
+def _delivery(
+    row: Row, endpoints: Mapping[str, WebhookEndpoint], body: str | None
+) -> OutboxDelivery:
     return OutboxDelivery(
         event=record_from_row(row),
         position=row["position"],
         claim_token=row["claim_token"],
         endpoint=endpoints.get(row["project_id"]),
-        row=row,
+        body=None if body is None else body.encode(),
     )
 
 

@@ -178,7 +178,7 @@ class WebhookStore:
             return (await connection.execute(statement)).rowcount
 
     async def record_test(
-        self, project_id: str, event_id: str, sent: DeliveryResult
+        self, project_id: str, event_id: str, body: bytes, sent: DeliveryResult
     ) -> None:
         """Write a test event down with how it went; it is not tried again."""
         ended = EventStatus.DELIVERED if sent.error is None else EventStatus.FAILED
@@ -187,6 +187,7 @@ class WebhookStore:
             project_id=project_id,
             type=EventType.TEST,
             data={},
+            body=body.decode(),
             created_at=sent.at,
             status=ended,
             attempts=1,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Insert,
@@ -23,36 +24,28 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from app.domain.events import EventStatus, EventType, events_of
+from app.domain.events import (
+    EventPayload,
+    EventStatus,
+    EventType,
+    Render,
+    events_of,
+)
 from app.domain.job import Job
 from app.domain.transition import Transition
 from app.domain.webhook_endpoint import EndpointStatus
 from app.store.accounts.tables import accounts
+from app.store.db.engine import RENDER
 from app.store.db.types import Row, UtcDateTime
 from app.store.jobs.rows import job_from_row
 from app.store.jobs.tables import schedule_jobs
+from app.store.webhooks.snapshots import account_from_row, snapshot_of
 from app.store.webhooks.tables import webhook_endpoints, webhook_events
 
 _endpoints = webhook_endpoints.c
 _events = webhook_events.c
 
-# None of them leaves its table: who has one can write as a worker, download the video
-# or post as the person.
-_HIDDEN: Final = frozenset(
-    {
-        "claim_token",
-        "media_token",
-        "upload_url",
-        "access_token",
-        "refresh_token",
-        "refresh_lease",
-    }
-)
-_TIMES: Final = tuple(
-    column.name
-    for column in schedule_jobs.columns
-    if isinstance(column.type, UtcDateTime)
-)
+log = structlog.get_logger(__name__)
 
 
 def _listener_of(table: Table) -> ColumnElement[str | None]:
@@ -89,7 +82,8 @@ class NewEvent:
 
     type: EventType
     project_id: str
-    data: dict[str, Any]  # for a job: its row, see job_of
+    shows: EventPayload
+    snapshot: dict[str, Any]  # the same as columns, for older processes
     listener: EndpointStatus
     job_id: str | None = None  # None: in no order with other events
 
@@ -114,7 +108,8 @@ async def tell_of_account(
         event = NewEvent(
             type=EventType.ACCOUNT_RECONNECT_REQUIRED,
             project_id=row["project_id"],
-            data=_snapshot(row),
+            shows=account_from_row(row),
+            snapshot=snapshot_of(row),
             listener=EndpointStatus(row["listener"]),
         )
         await tell(connection, [event], now=now)
@@ -123,62 +118,61 @@ async def tell_of_account(
 async def tell(
     connection: AsyncConnection, events: Sequence[NewEvent], *, now: datetime
 ) -> None:
-    """Write events in their order; nobody to be told, nothing written."""
+    """Write events in their order, each with the body that every try will send.
+
+    Nobody to be told, nothing written.
+    """
     if events:
+        render = connection.sync_connection.get_execution_options().get(RENDER)
         # Row by row in one go: a list of VALUES would be compiled anew for each length.
-        await connection.execute(_INSERT, [_row(event, now) for event in events])
+        rows = [_row(event, now, render) for event in events]
+        await connection.execute(_INSERT, rows)
 
 
 def job_events(kinds: Iterable[EventType], row: Row) -> list[NewEvent]:
     """Make events that show a job as it stands, from a row with its listener."""
     if row["listener"] is None:
         return []
+    job, snapshot = job_from_row(row), snapshot_of(row)
     return [
         NewEvent(
             type=kind,
             project_id=row["project_id"],
             job_id=row["id"],
-            data=_snapshot(row),
+            shows=job,
+            snapshot=snapshot,
             listener=EndpointStatus(row["listener"]),
         )
         for kind in kinds
     ]
 
 
-def job_of_snapshot(data: dict[str, Any]) -> Job:
-    """Read the job that an event shows; columns added since then are empty."""
-    empty: dict[str, Any] = dict.fromkeys(schedule_jobs.columns.keys())
-    row = empty | data
-    times = {
-        name: datetime.fromisoformat(row[name])
-        for name in _TIMES
-        if row[name] is not None
-    }
-    return job_from_row({**row, **times})
+def _rendered(
+    render: Render, kind: EventType, at: datetime, shows: EventPayload
+) -> str | None:
+    """Write an event's body; None if that fails, which is this event's matter alone."""
+    try:
+        return render(kind, at, shows).decode()
+    except Exception:
+        log.exception("an event could not be written", type=str(kind))
+        return None
 
 
-def _row(event: NewEvent, now: datetime) -> dict[str, Any]:
+def _row(event: NewEvent, now: datetime, render: Render | None) -> dict[str, Any]:
     active = event.listener is EndpointStatus.ACTIVE
     return {
         "id": str(uuid7()),
         "project_id": event.project_id,
         "job_id": event.job_id,
         "type": event.type,
-        "data": event.data,
+        "data": event.snapshot,
+        "body": render and _rendered(render, event.type, now, event.shows),
         "created_at": now,
         # What happens while the endpoint is disabled can be replayed.
         "status": EventStatus.PENDING if active else EventStatus.FAILED,
         "attempts": 0,
         "at": now if active else None,
         "behind": event.job_id if active else None,
-    }
-
-
-def _snapshot(row: Row) -> dict[str, Any]:
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in row.items()
-        if name not in _HIDDEN | {"listener"}
     }
 
 

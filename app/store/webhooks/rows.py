@@ -1,11 +1,10 @@
 """Between the webhooks' rows and the domain's values; the one place with secrets."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from app.domain.account import Account, AccountStatus, Grant
 from app.domain.errors import TokenUnreadable
-from app.domain.events import EventPayload, EventStatus, EventType, Probe
+from app.domain.events import EventStatus, EventType
 from app.domain.webhook_endpoint import (
     FORMER_SECRET_SIGNS,
     DisabledReason,
@@ -15,7 +14,6 @@ from app.domain.webhook_endpoint import (
 )
 from app.store.db.types import Row
 from app.store.db.vault import Vault
-from app.store.webhooks.outbox import job_of_snapshot
 
 SECRETS: Final = ("secret", "former_secret")
 
@@ -109,40 +107,6 @@ def record_from_row(row: Row) -> EventRecord:
         last_attempt_at=row["last_attempt_at"],
         last_status=row["last_status"],
         last_error=row["last_error"],
-    )
-
-
-def told_from_row(row: Row) -> EventPayload:
-    """Read what an event carries."""
-    if row["job_id"] is not None:
-        return job_of_snapshot(row["data"])
-    if row["type"] == EventType.ACCOUNT_RECONNECT_REQUIRED:
-        return _account(row["data"])
-    return Probe(row["project_id"])
-
-
-def _account(data: dict[str, Any]) -> Account:
-    def time(name: str) -> datetime:
-        return datetime.fromisoformat(data[name])
-
-    return Account(
-        project_id=data["project_id"],
-        platform=data["platform"],
-        open_id=data["open_id"],
-        display_name=data["display_name"],
-        username=data["username"],
-        status=AccountStatus(data["status"]),
-        reconnect_reason=data["reconnect_reason"],
-        grant=Grant(
-            access_token="",
-            refresh_token="",
-            access_token_expires_at=time("access_token_expires_at"),
-            refresh_token_expires_at=time("refresh_token_expires_at"),
-            scopes=tuple(scope for scope in data["scopes"].split(",") if scope),
-        ),
-        grant_version=data["grant_version"],
-        connected_at=time("connected_at"),
-        updated_at=time("updated_at"),
     )
 
 

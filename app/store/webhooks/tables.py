@@ -55,7 +55,8 @@ webhook_events = Table(
     Column("project_id", Text, nullable=False),
     Column("job_id", Text),  # NULL: in no order with others
     Column("type", Text, nullable=False),
-    Column("data", Json, nullable=False),
+    Column("data", Json, nullable=False),  # as columns, for older processes
+    Column("body", Text),  # NULL: an older process wrote it
     Column("created_at", UtcDateTime, nullable=False),
     Column("status", Text, nullable=False),
     Column("attempts", Integer, nullable=False),

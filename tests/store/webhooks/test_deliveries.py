@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.schemas.events import body_of
 from app.domain.events import EventType
 from app.domain.webhook_endpoint import DeliveryResult, DisabledReason, EndpointStatus
 from app.store.db.engine import Database
@@ -24,7 +25,7 @@ REFUSED = DeliveryResult(at=NOW, status=500, error="it answered 500")
 
 def store(database: Database) -> DeliveryStore:
     """Give one worker's side of the outbox."""
-    return DeliveryStore(database, VAULT, lease=LEASE)
+    return DeliveryStore(database, VAULT, lease=LEASE, render=body_of)
 
 
 async def claim(

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from app.schemas.events import body_of
 from app.domain.errors import NotFound
 from app.domain.events import EventType
 from app.domain.webhook_endpoint import DeliveryResult, WebhookEndpoint, secret_text
@@ -41,7 +42,7 @@ async def put(webhooks: WebhookStore, secret: str | None = None) -> PutResult:
 
 async def deliver(database: Database) -> None:
     """Let everything that is due arrive."""
-    store = DeliveryStore(database, VAULT, lease=DAY)
+    store = DeliveryStore(database, VAULT, lease=DAY, render=body_of)
     while some := await store.claim_due(now=NOW, limit=50, each=50, busy={}):
         for delivery in some:
             await store.delivered(delivery, TAKEN)
@@ -179,7 +180,7 @@ async def test_what_is_being_sent_is_not_taken_from_its_sender(
     """A replay of what is under way changes nothing."""
     await put(webhooks)
     await happen(database, now=NOW)
-    await DeliveryStore(database, VAULT, lease=DAY).claim_due(
+    await DeliveryStore(database, VAULT, lease=DAY, render=body_of).claim_due(
         now=NOW, limit=1, each=1, busy={}
     )
     before = await told(database)
@@ -208,7 +209,7 @@ async def test_a_test_is_no_part_of_a_replay(
     """It is listed with how it went, and sent again only by its id."""
     await put(webhooks)
     event_id = new_event_id()
-    await webhooks.record_test("proj_1", event_id, TAKEN)
+    await webhooks.record_test("proj_1", event_id, b"{}", TAKEN)
     (event,) = await webhooks.events("proj_1", limit=9, after_id=None)
     assert (event.id, event.type) == (event_id, EventType.TEST)
     assert await webhooks.last_try("proj_1") == event

@@ -30,8 +30,8 @@ from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.readiness import ReadinessStore
 from app.store.jobs.tables import schedule_jobs
-from app.store.webhooks.outbox import ChangedJob, job_of_snapshot, tell_of_jobs
-from app.store.webhooks.rows import told_from_row
+from app.store.webhooks.outbox import ChangedJob, tell_of_jobs
+from app.store.webhooks.snapshots import payload_of
 from app.store.webhooks.tables import webhook_endpoints, webhook_events
 from tests.store.claiming import claim, claim_one, decided
 from tests.support.accounts import VAULT, new_account
@@ -127,7 +127,7 @@ async def test_an_event_shows_the_job_as_it_was_then(
     await listen(database)
     _, after = await end(database, claims, Transient(fault=FAULT, in_flight=False))
     (event,) = await told(database)
-    assert job_of_snapshot(event["data"]) == replace(after, media_token=None)
+    assert payload_of(event) == replace(after, media_token=None)
     assert (event["project_id"], event["job_id"]) == ("proj_1", after.id)
     assert (event["created_at"], event["next_attempt_at"]) == (SOON, SOON)
     assert {"claim_token", "media_token"}.isdisjoint(event["data"])
@@ -249,7 +249,7 @@ async def test_a_look_ahead_tells_of_new_problems_only(database: Database) -> No
         counts.append(len(await told(database)))
     assert counts == [0, 1, 1, 2]
     assert await types_told(database) == [EventType.JOB_AT_RISK] * 2
-    assert job_of_snapshot((await told(database))[1]["data"]).readiness == looks[3]
+    assert payload_of((await told(database))[1]).readiness == looks[3]
 
 
 async def test_a_failure_that_is_only_looked_at_again_is_no_news(
@@ -287,7 +287,7 @@ async def test_a_lost_account_is_told_once_and_without_a_token(
     assert event["job_id"] is None
     assert {"access_token", "refresh_token"}.isdisjoint(event["data"])
     assert not re.search(r"act\.|rft\.|v1\.", str(event["data"]))
-    told_of = told_from_row(event)
+    told_of = payload_of(event)
     assert isinstance(told_of, Account)
     lost = await store.get(account.project_id, account.platform)
     assert told_of == replace(lost, grant=told_of.grant)

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import event, insert, text
 from uuid_utils.compat import uuid7
 
+from app.schemas.events import body_of
 from app.domain.events import EventStatus, EventType
 from app.store.db.engine import Database
 from app.store.webhooks.deliveries import DeliveryStore
@@ -47,7 +48,7 @@ async def test_a_look_reads_only_what_is_due(database: Database) -> None:
             sent.append((call[2], call[3]))
 
     event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    store = DeliveryStore(database, VAULT, lease=timedelta(seconds=30))
+    store = DeliveryStore(database, VAULT, lease=timedelta(seconds=30), render=body_of)
     assert await store.claim_due(now=NOW, limit=9, each=9, busy={"proj_1": 9}) == ()
     event.remove(database.engine.sync_engine, "before_cursor_execute", note)
     ((sql, parameters),) = sent

@@ -1,0 +1,81 @@
+"""What an event shows, kept beside its body as columns.
+
+Processes of before revision 0012 write no body and send none: they render these columns
+at every try. So they are written as long as such a process may run beside ours, and
+read for events that one of them wrote.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Table
+
+from app.domain.account import Account, AccountStatus, Grant
+from app.domain.events import EventPayload, EventType, Probe
+from app.store.accounts.tables import accounts
+from app.store.db.types import UtcDateTime
+from app.store.db.types import Row
+from app.store.jobs.rows import job_from_row
+from app.store.jobs.tables import schedule_jobs
+
+# None of them leaves its table: who has one can write as a worker, download the video
+# or post as the person.
+_HIDDEN: Final = frozenset(
+    {
+        "claim_token",
+        "media_token",
+        "upload_url",
+        "access_token",
+        "refresh_token",
+        "refresh_lease",
+    }
+)
+
+
+def snapshot_of(row: Row) -> dict[str, Any]:
+    """Write a row's columns for a JSON column, without its secrets."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in row.items()
+        if name not in _HIDDEN | {"listener"}
+    }
+
+
+def payload_of(event: Row) -> EventPayload:
+    """Read what an event shows; columns added since then are empty."""
+    if event["job_id"] is not None:
+        return job_from_row(_row(schedule_jobs, event["data"]))
+    if event["type"] == EventType.ACCOUNT_RECONNECT_REQUIRED:
+        return account_from_row(_row(accounts, event["data"]))
+    return Probe(event["project_id"])
+
+
+def account_from_row(row: Row) -> Account:
+    """Read an account without its tokens."""
+    return Account(
+        project_id=row["project_id"],
+        platform=row["platform"],
+        open_id=row["open_id"],
+        display_name=row["display_name"],
+        username=row["username"],
+        status=AccountStatus(row["status"]),
+        reconnect_reason=row["reconnect_reason"],
+        grant=Grant(
+            access_token="",
+            refresh_token="",
+            access_token_expires_at=row["access_token_expires_at"],
+            refresh_token_expires_at=row["refresh_token_expires_at"],
+            scopes=tuple(scope for scope in row["scopes"].split(",") if scope),
+        ),
+        grant_version=row["grant_version"],
+        connected_at=row["connected_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _row(table: Table, data: dict[str, Any]) -> dict[str, Any]:
+    row = dict.fromkeys(table.columns.keys()) | data
+    for column in table.columns:
+        if isinstance(column.type, UtcDateTime) and row[column.name] is not None:
+            row[column.name] = datetime.fromisoformat(row[column.name])
+    return row
