@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.schemas.events import body_of
 from app.domain.webhook_endpoint import DisabledReason, secret_text
+from app.schemas.events import body_of
 from app.store.webhooks.deliveries import DeliveryStore
 from tests.api.serving import Api, serving
 from tests.support.accounts import VAULT
@@ -212,7 +212,9 @@ async def test_a_disabled_endpoint_says_why(api: Api) -> None:
     await put(api)
     await happen(api.database, now=api.clock.now())
     endpoint, _ = await api.services.webhooks.get("proj_1", scope=None)
-    store = DeliveryStore(api.database, VAULT, lease=timedelta(seconds=30), render=body_of)
+    store = DeliveryStore(
+        api.database, VAULT, lease=timedelta(seconds=30), render=body_of
+    )
     await store.disable(endpoint, DisabledReason.GONE, now=api.clock.now())
     shown = (await api.client.get(PATH)).json()
     assert (shown["status"], shown["disabledReason"]) == ("disabled", "gone")

@@ -16,14 +16,31 @@ PROGRAMS = {
     "app.worker": (*LAZY, *CALLS, "fastapi"),
     "app.cli": LAZY[:3],
 }
+# What a worker may come to need: an event's body is written in its event loop.
+LATER = ("app.schemas.events", "app.use_cases")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_start_imports_only_what_it_needs(program: str) -> None:
     """No process waits for what another one uses."""
-    code = f"import sys, {program}; print(*sys.modules)"
-    command = [sys.executable, "-c", code]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = set(run.stdout.split())
+    loaded = modules_after(program)
     assert program in loaded
     assert loaded.isdisjoint(PROGRAMS[program])
+
+
+def test_a_worker_never_needs_a_web_framework() -> None:
+    """Importing one would hold up every attempt of the process for a third of a second.
+
+    Nor do the commands that show what the API shows.
+    """
+    loaded = modules_after("app.worker", *LATER)
+    assert loaded.issuperset(LATER)
+    assert loaded.isdisjoint({"fastapi", "starlette", "uvicorn"})
+
+
+def modules_after(*names: str) -> set[str]:
+    """List what is loaded once these are imported, in a process of their own."""
+    code = f"import sys, {', '.join(names)}; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(run.stdout.split())

@@ -39,7 +39,7 @@ from app.store.webhooks.tables import webhook_endpoints, webhook_events
 _WINDOW: Final = 200
 """How many due events one look considers: more would hold up those who write."""
 
-log = structlog.getlogger(__name__)
+log = structlog.get_logger(__name__)
 
 _endpoints = webhook_endpoints.c
 _events = webhook_events.c

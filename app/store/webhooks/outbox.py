@@ -123,7 +123,7 @@ async def tell(
     Nobody to be told, nothing written.
     """
     if events:
-        render = connection.sync_connection.get_execution_options().get(RENDER)
+        render = connection.sync_engine.get_execution_options().get(RENDER)
         # Row by row in one go: a list of VALUES would be compiled anew for each length.
         rows = [_row(event, now, render) for event in events]
         await connection.execute(_INSERT, rows)

@@ -74,7 +74,7 @@ def account_from_row(row: Row) -> Account:
 
 
 def _row(table: Table, data: dict[str, Any]) -> dict[str, Any]:
-    row = dict.fromkeys(table.columns.keys()) | data
+    row: dict[str, Any] = dict.fromkeys(table.columns.keys()) | data
     for column in table.columns:
         if isinstance(column.type, UtcDateTime) and row[column.name] is not None:
             row[column.name] = datetime.fromisoformat(row[column.name])

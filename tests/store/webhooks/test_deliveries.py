@@ -1,14 +1,15 @@
 """Claiming events to send, and writing how that went."""
 
 import asyncio
+import json
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from app.schemas.events import body_of
-from app.domain.events import EventType
+from app.domain.events import EventType, Render
 from app.domain.webhook_endpoint import DeliveryResult, DisabledReason, EndpointStatus
+from app.schemas.events import body_of
 from app.store.db.engine import Database
 from app.store.webhooks.deliveries import DeliveryStore, OutboxDelivery
 from app.store.webhooks.endpoints import WebhookStore
@@ -168,3 +169,56 @@ async def test_what_was_heard_since_a_time_is_known(database: Database) -> None:
     await store(database).delivered(delivery, TAKEN)
     assert await store(database).heard(delivery.endpoint, since=NOW)
     assert not await store(database).heard(delivery.endpoint, since=LATER)
+
+
+async def test_the_body_is_written_with_the_change(database_url: str) -> None:
+    """It shows the job as it stood then, whoever sends it, and whenever."""
+    database = Database(database_url, render=body_of)
+    try:
+        await listen(database, "https://example.com/hook", now=NOW)
+        await happen(database, EventType.JOB_POSTED, now=NOW)
+        (event,) = await told(database)
+        (sent,) = await claimed(database, render=_refuse)
+    finally:
+        await database.close()
+    assert sent.body == event["body"].encode()
+    shown = json.loads(event["body"])
+    assert (shown["type"], shown["data"]["id"]) == ("job.posted", event["job_id"])
+
+
+async def test_a_body_that_an_older_process_left_out_is_written_once(
+    database: Database,
+) -> None:
+    """Every later try, by whichever version, sends what the first one sent."""
+    await listen(database, "https://example.com/hook", now=NOW)
+    await happen(database, EventType.JOB_POSTED, now=NOW)
+    assert (await told(database))[0]["body"] is None
+    (first,) = await claimed(database)
+    (again,) = await claimed(database, render=_refuse, now=NOW + 2 * LEASE)
+    assert first.body == again.body is not None
+
+
+async def test_what_cannot_be_written_stops_neither_its_change_nor_others(
+    database_url: str,
+) -> None:
+    """The job's transition commits; its event is given up when it is to be sent."""
+    database = Database(database_url, render=_refuse)
+    try:
+        await listen(database, "https://example.com/hook", now=NOW)
+        await happen(database, EventType.JOB_POSTED, now=NOW)
+        (sent,) = await claimed(database, render=_refuse)
+    finally:
+        await database.close()
+    assert sent.body is None
+
+
+def _refuse(kind: EventType, at: datetime, shows: object) -> bytes:
+    raise ValueError("this version cannot write it")
+
+
+async def claimed(
+    database: Database, *, render: Render = body_of, now: datetime = NOW
+) -> tuple[OutboxDelivery, ...]:
+    """Claim what is due, as a process with this renderer does."""
+    store = DeliveryStore(database, VAULT, lease=LEASE, render=render)
+    return await store.claim_due(now=now, limit=9, each=9, busy={})

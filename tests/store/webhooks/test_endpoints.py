@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from app.schemas.events import body_of
 from app.domain.errors import NotFound
 from app.domain.events import EventType
 from app.domain.webhook_endpoint import DeliveryResult, WebhookEndpoint, secret_text
+from app.schemas.events import body_of
 from app.store.db.engine import Database
 from app.store.db.vault import Vault
 from app.store.webhooks.deliveries import DeliveryStore

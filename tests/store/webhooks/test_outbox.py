@@ -249,7 +249,7 @@ async def test_a_look_ahead_tells_of_new_problems_only(database: Database) -> No
         counts.append(len(await told(database)))
     assert counts == [0, 1, 1, 2]
     assert await types_told(database) == [EventType.JOB_AT_RISK] * 2
-    assert payload_of((await told(database))[1]).readiness == looks[3]
+    assert cast("Job", payload_of((await told(database))[1])).readiness == looks[3]
 
 
 async def test_a_failure_that_is_only_looked_at_again_is_no_news(

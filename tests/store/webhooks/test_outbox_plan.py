@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import event, insert, text
 from uuid_utils.compat import uuid7
 
-from app.schemas.events import body_of
 from app.domain.events import EventStatus, EventType
+from app.schemas.events import body_of
 from app.store.db.engine import Database
 from app.store.webhooks.deliveries import DeliveryStore
 from app.store.webhooks.tables import webhook_events
