@@ -13,8 +13,7 @@ from sqlalchemy import Table
 from app.domain.account import Account, AccountStatus, Grant
 from app.domain.events import EventPayload, EventType, Probe
 from app.store.accounts.tables import accounts
-from app.store.db.types import UtcDateTime
-from app.store.db.types import Row
+from app.store.db.types import Row, UtcDateTime
 from app.store.jobs.rows import job_from_row
 from app.store.jobs.tables import schedule_jobs
 
