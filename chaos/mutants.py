@@ -1,11 +1,12 @@
 """Mechanisms that can be taken out of a worker, to see which cells notice."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, FromClause, and_, insert, select
 
 from app.domain.job import Job, JobStatus

@@ -1,1 +1,1 @@
-"""The rules of the house: values and pure functions, standard library only."""
+"""The rules of the house: values and pure functions, free of every framework."""

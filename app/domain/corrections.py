@@ -1,8 +1,10 @@
 """Decide what a late word from TikTok makes of a job that is over. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from app.domain import transition as become
 from app.domain.confirmation import lacks_post_id, next_confirmation, was_public

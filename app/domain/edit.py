@@ -1,10 +1,12 @@
 """What a person may change about a job, and when."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import Enum
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from app.domain.errors import (
     FieldError,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from msgspec import Struct
+
 from app.domain.post import Post
 from app.domain.readiness import Readiness
-from app.domain.record import record
 
 
 class JobStatus(StrEnum):
@@ -72,8 +73,7 @@ class WaitingFor(StrEnum):
     CONFIRMATION = "confirmation"  # proof whether an init was taken
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastError:
+class LastError(Struct, frozen=True, kw_only=True):
     """The newest error of a job."""
 
     error_class: ErrorClass
@@ -83,8 +83,7 @@ class LastError:
     at: datetime
 
 
-@record(frozen=True, kw_only=True)
-class Job:
+class Job(Struct, frozen=True, kw_only=True):
     """One row of ``schedule_jobs``; every time is aware UTC."""
 
     id: str
@@ -171,8 +170,7 @@ class NewJob:
     metadata: Mapping[str, str] | None = None
 
 
-@record(frozen=True, kw_only=True)
-class AttemptRecord:
+class AttemptRecord(Struct, frozen=True, kw_only=True):
     """One row of the ledger; never rewritten."""
 
     number: int

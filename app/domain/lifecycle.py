@@ -4,6 +4,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from app.domain import transition as become
 from app.domain.backoff import Random, RetryPolicy, UnconfirmedInit
 from app.domain.job import (
@@ -29,7 +32,6 @@ from app.domain.outcome import (
     Transient,
     Unconfirmed,
 )
-from app.domain.record import record, replace
 from app.domain.transition import Transition
 
 STILL_PROCESSING: Final = Fault(
@@ -49,8 +51,7 @@ OUTCOME_UNKNOWN: Final = Fault(
 )
 
 
-@record(frozen=True, kw_only=True)
-class _Context:
+class _Context(Struct, frozen=True, kw_only=True):
     job: Job
     now: datetime
     policy: RetryPolicy

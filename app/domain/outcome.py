@@ -7,8 +7,9 @@ may still become a post at TikTok; it decides whether a later attempt may send a
 from datetime import datetime
 from enum import StrEnum
 
+from msgspec import Struct
+
 from app.domain.job import ErrorClass, WaitingFor
-from app.domain.record import record
 
 
 class Verdict(StrEnum):
@@ -19,8 +20,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"  # it may have been carried out
 
 
-@record(frozen=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """Why a call to TikTok did not do what was asked; holds no secret."""
 
     error_class: ErrorClass
@@ -32,8 +32,7 @@ class Fault:
     retry_after: float | None = None  # seconds, as TikTok asked
 
 
-@record(frozen=True, kw_only=True)
-class Published:
+class Published(Struct, frozen=True, kw_only=True):
     """TikTok published the video."""
 
     publish_id: str
@@ -43,8 +42,7 @@ class Published:
     http_status: int | None = None  # of the answer that said so
 
 
-@record(frozen=True, kw_only=True)
-class InInbox:
+class InInbox(Struct, frozen=True, kw_only=True):
     """TikTok put the draft into the person's inbox."""
 
     publish_id: str
@@ -52,70 +50,61 @@ class InInbox:
     http_status: int | None = None
 
 
-@record(frozen=True, kw_only=True)
-class Processing:
+class Processing(Struct, frozen=True, kw_only=True):
     """TikTok took the init and was not done when the poll deadline came."""
 
     publish_id: str
     fault: Fault | None = None  # the last error of a status call, if it ended on one
 
 
-@record(frozen=True, kw_only=True)
-class RateLimited:
+class RateLimited(Struct, frozen=True, kw_only=True):
     """TikTok took nothing because a limit was reached."""
 
     fault: Fault
     in_flight: bool = False
 
 
-@record(frozen=True, kw_only=True)
-class Transient:
+class Transient(Struct, frozen=True, kw_only=True):
     """Something failed that may work later."""
 
     fault: Fault
     in_flight: bool = False
 
 
-@record(frozen=True, kw_only=True)
-class Rejected:
+class Rejected(Struct, frozen=True, kw_only=True):
     """TikTok will never take this post as it is."""
 
     fault: Fault
     in_flight: bool = False
 
 
-@record(frozen=True, kw_only=True)
-class AuthLost:
+class AuthLost(Struct, frozen=True, kw_only=True):
     """The account's grant is gone, or lacks a scope."""
 
     fault: Fault
     in_flight: bool = False
 
 
-@record(frozen=True, kw_only=True)
-class Unconfirmed:
+class Unconfirmed(Struct, frozen=True, kw_only=True):
     """An init went out and nobody can tell whether TikTok took it."""
 
     fault: Fault
 
 
-@record(frozen=True, kw_only=True)
-class Abandoned:
+class Abandoned(Struct, frozen=True, kw_only=True):
     """The claim ran out: its worker died or lost the database."""
 
     worker: str | None
 
 
-@record(frozen=True, kw_only=True)
-class PutOff:
+class PutOff(Struct, frozen=True, kw_only=True):
     """The job waits for its turn; no attempt, no error."""
 
     until: datetime
     waiting_for: WaitingFor
 
 
-@record(frozen=True, kw_only=True)
-class HandedOn:
+class HandedOn(Struct, frozen=True, kw_only=True):
     """The worker ran out of time and gives the job back; no attempt, no error.
 
     ``polling_since`` is what the attempt's time for polling counts from; later than its

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
+from msgspec import Struct
+
 from app.domain.errors import FieldError
-from app.domain.record import record
 
 MAX_TITLE_UNITS: Final = 2200
 """Longest caption of a video, in UTF-16 code units, not characters.
@@ -45,8 +46,7 @@ class PrivacyLevel(StrEnum):
     SELF_ONLY = "SELF_ONLY"
 
 
-@record(frozen=True, kw_only=True)
-class Post:
+class Post(Struct, frozen=True, kw_only=True):
     """The choices that go to TikTok unchanged."""
 
     mode: PostMode = PostMode.DIRECT

@@ -5,6 +5,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from app.domain.confirmation import first_confirmation, lacks_post_id
 from app.domain.job import (
     AttemptRecord,
@@ -15,7 +18,6 @@ from app.domain.job import (
     LastError,
     WaitingFor,
 )
-from app.domain.record import record, replace
 
 _S = JobStatus
 
@@ -34,8 +36,7 @@ TRANSITIONS: Final[Mapping[JobStatus, frozenset[JobStatus]]] = MappingProxyType(
 )
 
 
-@record(frozen=True, kw_only=True)
-class Transition:
+class Transition(Struct, frozen=True, kw_only=True):
     """A change of one job, and the ledger row that goes with it."""
 
     to: JobStatus

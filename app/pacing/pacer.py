@@ -1,6 +1,7 @@
 """Gives each call its place in the account's quota before it is made."""
 
-from dataclasses import dataclass, replace
+import dataclasses
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -166,7 +167,9 @@ class Pacer:
                 return await self._refuse(account_quota, asker, call, row, now)
             version = await self._write(asker.owner, quota, seen=row, now=now)
             if version is not None:
-                account_quota.row = replace(row, version=version, quota=quota)
+                account_quota.row = dataclasses.replace(
+                    row, version=version, quota=quota
+                )
                 account_quota.keep(wish, call, now)
                 return wish[call].send_by(now)
             account_quota.row = None  # another worker was faster

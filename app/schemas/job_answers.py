@@ -32,10 +32,10 @@ def _reader(names: Iterable[str]) -> Callable[[Any], dict[str, Any]]:
     return lambda shown: dict(zip(keys, values(shown), strict=True))
 
 
-_of_post = _reader(field.name for field in fields(Post))
-_of_error = _reader(field.name for field in fields(LastError))
+_of_post = _reader(Post.__struct_fields__)
+_of_error = _reader(LastError.__struct_fields__)
 _of_problem = _reader(field.name for field in fields(ReadinessProblem))
-_of_attempt = _reader(field.name for field in fields(AttemptRecord))
+_of_attempt = _reader(AttemptRecord.__struct_fields__)
 
 
 class PostAnswer(Answer):

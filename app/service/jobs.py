@@ -1,7 +1,8 @@
 """What people do with their jobs."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -82,7 +83,7 @@ class JobService:
         Raises InvalidInput for a made-up cursor, NotFound for another's project.
         """
         if which.project_id is None:
-            which = replace(which, project_id=scope)
+            which = dataclasses.replace(which, project_id=scope)
         else:
             check_scope(which.project_id, scope)
         after_id = None if cursor is None else decode_cursor(cursor)

@@ -1,10 +1,10 @@
 """Jobs, outcomes and policies for the domain's tests: values and strategies."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.domain.backoff import RetryPolicy, UnconfirmedInit
 from app.domain.job import ErrorClass, Job, JobStatus, LastError, WaitingFor

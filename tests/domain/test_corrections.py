@@ -1,12 +1,12 @@
 """A late word from TikTok corrects the record of a job that is over."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.domain.confirmation import CONFIRM_STEPS, next_confirmation
 from app.domain.corrections import FailedForGood, NotAsked, NoWord, Truth, decide_late
@@ -206,7 +206,7 @@ def test_tiktoks_own_failure_is_the_last_word(
 )
 def test_a_post_that_was_seen_never_becomes_failed(seen: dict[str, str]) -> None:
     """A second post would stand beside the first one, which people know."""
-    job = replace(POSTED, **seen)  # type: ignore[arg-type]
+    job = replace(POSTED, **seen)
     change = late(job, FailedForGood(fault=A_FAULT))
     assert (change.to, change.init_sent_at) == (JobStatus.POSTED, NOW)
     assert (change.post_id, change.post_url) == (job.post_id, job.post_url)

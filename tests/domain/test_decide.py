@@ -1,10 +1,10 @@
 """decide(): what becomes of a claimed job after every kind of attempt."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
+from msgspec.structs import replace
 
 from app.domain.backoff import RetryPolicy, UnconfirmedInit
 from app.domain.job import (

@@ -1,9 +1,9 @@
 """decide(): inits whose fate is not known, and workers that went away."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from app.domain.backoff import RetryPolicy
 from app.domain.job import (

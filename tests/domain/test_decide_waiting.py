@@ -1,9 +1,9 @@
 """decide(): jobs that wait for their turn, for TikTok or for another day."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from app.domain.job import (
     ErrorClass,

@@ -1,7 +1,6 @@
 """Random lives of one job: no second post, no lost job, no untrue "posted"."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -16,6 +15,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import replace
 
 from app.domain.backoff import RetryPolicy, UnconfirmedInit
 from app.domain.corrections import FailedForGood, NoWord, Truth, decide_late

@@ -1,10 +1,9 @@
 """What TikTok counts in a caption."""
 
-from dataclasses import asdict, replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
 from app.domain.post import (
     MAX_TITLE_UNITS,

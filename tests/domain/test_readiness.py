@@ -1,10 +1,10 @@
 """What a look at a job ahead of its time comes to."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from app.domain.edit import JobChange, edited
 from app.domain.job import ErrorClass, Job, JobStatus

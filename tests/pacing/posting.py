@@ -1,9 +1,9 @@
 """Workers with real quotas, and a TikTok that answers 429 where they are broken."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -40,7 +40,7 @@ async def paced_worker(stage: Stage, *, window: timedelta = WINDOW) -> Worker:
     store = QuotaStore(worker.container.database)
     pacer = Pacer(store, stage.clock, LIMITS, window=window)
     runner = worker.runner
-    deps = replace(runner._deps, pacer=pacer)
+    deps = dataclasses.replace(runner._deps, pacer=pacer)
     worker.runner = stage.runner(deps, runner._rules, runner._capacity)
     return worker
 

@@ -4,10 +4,12 @@ They live in memory on a clock of their own, so that thousands of lives of one j
 in a second. The row keeps the store's rules: who lost the claim can write nothing.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
+
+from msgspec.structs import replace
 
 from app.domain.backoff import RetryPolicy
 from app.domain.job import AttemptRecord, Job, JobStatus
@@ -189,5 +191,5 @@ class Row:
         self.job = applied(self.job, change)
 
     def _write(self, **columns: object) -> Job:
-        self.job = replace(self.job, **columns)  # type: ignore[arg-type]
+        self.job = replace(self.job, **columns)
         return self.job

@@ -1,9 +1,12 @@
 """The world of one attempt as a script: answers in a row, every step noted."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar, cast
+
+from msgspec.structs import replace
 
 from app.domain.job import ErrorClass, Job, WaitingFor
 from app.domain.outcome import (
@@ -34,7 +37,7 @@ ACCESS: Final = Access(
     scopes=("video.publish",),
     version=1,
 )
-RENEWED: Final = replace(ACCESS, token="act.2", version=2)
+RENEWED: Final = dataclasses.replace(ACCESS, token="act.2", version=2)
 INFO: Final = CreatorInfo(
     username="cat", nickname="Cat", avatar_url="", privacy_options=("SELF_ONLY",)
 )
@@ -228,7 +231,7 @@ class Script:
         self._note(name)
         if name == self._lost_at or self._lost_after in self.names:
             return None
-        self.row = replace(self.row, **columns)  # type: ignore[arg-type]
+        self.row = replace(self.row, **columns)
         return self.row
 
     def _note(self, name: str, about: str | None = None) -> None:

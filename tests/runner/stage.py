@@ -1,9 +1,10 @@
 """Workers on a real database, and a TikTok that answers on real sockets."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Final, cast
@@ -99,7 +100,7 @@ class Stage:
         )
         claims.watch(self.signals)
         tiktok = Meddled(container.tiktok)
-        deps = replace(
+        deps = dataclasses.replace(
             container.runner._deps, claims=claims, tiktok=cast("TikTok", tiktok)
         )
         rules, capacity = container.runner._rules, container.runner._capacity
@@ -170,7 +171,7 @@ class Stage:
             max_attempts=5,
         )
         job, _ = await worker.container.jobs.add(
-            replace(new, **changes), now=self.clock.now()
+            dataclasses.replace(new, **changes), now=self.clock.now()
         )
         return job
 

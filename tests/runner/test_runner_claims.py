@@ -1,9 +1,9 @@
 """Claims that ran out: taken over and counted; their former workers do nothing more."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from app.domain.job import Job
 from app.domain.transition import Transition

@@ -1,7 +1,7 @@
 """The runner that goes on by itself: who is due starts within a second."""
 
 import asyncio
-from dataclasses import replace
+import dataclasses
 from datetime import datetime, timedelta
 
 from app.domain.job import Job
@@ -57,7 +57,7 @@ async def test_an_idle_worker_sleeps_no_longer_than_until_the_next_job(
 ) -> None:
     """Its time is known, so nothing is left to the next look."""
     clock = Measured()
-    deps = replace(worker.runner._deps, clock=clock)
+    deps = dataclasses.replace(worker.runner._deps, clock=clock)
     runner = stage.runner(deps, worker.runner._rules, worker.runner._capacity)
     await stage.job(worker, scheduled_for=clock.now() + timedelta(seconds=0.6))
     stop = asyncio.Event()
@@ -78,7 +78,7 @@ class Sleepless(Clock):
 
 async def test_a_hint_starts_it_at_once(stage: Stage, worker: Worker) -> None:
     """Whoever stores a job in this process wakes the runner."""
-    deps = replace(worker.runner._deps, clock=Sleepless())
+    deps = dataclasses.replace(worker.runner._deps, clock=Sleepless())
     runner = stage.runner(deps, worker.runner._rules, worker.runner._capacity)
     stop = asyncio.Event()
     running = asyncio.create_task(runner.run(stop))
@@ -94,7 +94,7 @@ async def test_a_hint_between_two_looks_is_not_lost(
     stage: Stage, worker: Worker
 ) -> None:
     """It may come while the worker asks the database when the next one is due."""
-    deps = replace(worker.runner._deps, clock=Sleepless())
+    deps = dataclasses.replace(worker.runner._deps, clock=Sleepless())
     runner = stage.runner(deps, worker.runner._rules, worker.runner._capacity)
     hints = [runner.wake]
 

@@ -1,12 +1,14 @@
 """A worker of an imagined world: the real Attempt, with a pause at every step."""
 
 import asyncio
+import dataclasses
 from collections.abc import Coroutine, Generator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from types import coroutine
 from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from app.domain.job import Job, WaitingFor
 from app.domain.outcome import Fault, HandedOn, Outcome, PutOff, Verdict
@@ -46,7 +48,7 @@ FAULTS: Final = {
     "lost_untaken": BLIP,
     "lost_and_late": BLIP,
 }
-UNOFFERED: Final = replace(INFO, privacy_options=())
+UNOFFERED: Final = dataclasses.replace(INFO, privacy_options=())
 INTERRUPTIBLE: Final = frozenset({"pause", "creator_info", "status"})
 
 

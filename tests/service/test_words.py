@@ -1,11 +1,11 @@
 """What people read: true, complete, and free of jargon."""
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from app.domain.job import (
     Delivery,

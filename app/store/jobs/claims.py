@@ -7,11 +7,11 @@ from operator import attrgetter
 from typing import Any, Final
 from uuid import uuid4
 
+from msgspec.structs import replace
 from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.job import Job, JobStatus
-from app.domain.record import replace
 from app.domain.transition import Transition
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked

@@ -5,6 +5,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
+from msgspec.structs import replace
 from sqlalchemy import (
     FromClause,
     Integer,
@@ -18,7 +19,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
 from app.domain.job import Job, JobStatus
-from app.domain.record import replace
 from app.domain.retention import may_be_pruned
 from app.store.accounts.tables import accounts
 from app.store.db.batcher import Batcher

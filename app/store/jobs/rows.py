@@ -1,11 +1,13 @@
 """Between database rows and the domain's values."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from operator import attrgetter, itemgetter
 from typing import Any, Final, TypeVar
+
+from msgspec import structs
 
 from app.domain.job import (
     AttemptRecord,
@@ -26,9 +28,9 @@ from app.store.db.types import Row
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 
-JOB_COLUMNS: Final = tuple(field.name for field in fields(Job))
+JOB_COLUMNS: Final = Job.__struct_fields__
 _columns = itemgetter(*JOB_COLUMNS)
-_post_names = tuple(field.name for field in fields(Post))
+_post_names = Post.__struct_fields__
 _post_values = attrgetter(*_post_names)
 
 
@@ -73,7 +75,7 @@ def error_to_json(error: LastError | None) -> dict[str, Any] | None:
     """Write an error for a JSON column."""
     if error is None:
         return None
-    return {**asdict(error), "at": error.at.astimezone(UTC).isoformat()}
+    return {**structs.asdict(error), "at": error.at.astimezone(UTC).isoformat()}
 
 
 def error_from_json(data: Mapping[str, Any]) -> LastError:

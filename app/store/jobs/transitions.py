@@ -1,7 +1,7 @@
 """Writing transitions: each with its ledger row and its events, or not at all."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from operator import attrgetter
@@ -63,9 +63,9 @@ _all_but_error = attrgetter(*CHANGED[1:])
 
 # The columns of the ledger that the job's own columns do not repeat.
 _LEDGER: Final = tuple(
-    field.name
-    for field in fields(AttemptRecord)
-    if field.name not in {"number", "publish_id"}
+    name
+    for name in AttemptRecord.__struct_fields__
+    if name not in {"number", "publish_id"}
 )
 _ledger_values = attrgetter(*_LEDGER)
 _NO_ENTRY: Final = (None,) * len(_LEDGER)

@@ -1,8 +1,7 @@
 """A worker whose claim was taken over: the write says so, and all is over."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from app.runner.attempts.attempt import Attempt, ClaimLost, PollPolicy
 from tests.runner.scripted import (

@@ -7,13 +7,13 @@ lives longer; a failure names the seed of the one life that went wrong.
 """
 
 import os
-from dataclasses import replace
 from datetime import datetime
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.domain.backoff import RetryPolicy, UnconfirmedInit
 from app.domain.job import Job

@@ -1,14 +1,16 @@
 """What TikTok says late, by event or when asked, corrects the record; nothing else."""
 
 import asyncio
+import dataclasses
 import json
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from app.domain.confirmation import CONFIRM_STEPS
 from app.domain.job import FailureReason, Job, JobStatus
@@ -139,7 +141,9 @@ async def allow_video_list(worker: Worker, stage: Stage) -> None:
     """Let the account's grant say that it may list videos."""
     accounts = worker.container.accounts
     account = await accounts.get("proj_1", "tiktok")
-    grant = replace(account.grant, scopes=(*account.grant.scopes, "video.list"))
+    grant = dataclasses.replace(
+        account.grant, scopes=(*account.grant.scopes, "video.list")
+    )
     await accounts.save_refreshed(account, grant, now=stage.clock.now())
 
 
@@ -264,7 +268,7 @@ async def test_without_the_scope_no_video_is_looked_for(late: Late) -> None:
     """TikTok would refuse it."""
     accounts = late.worker.container.accounts
     account = await accounts.get("proj_1", "tiktok")
-    grant = replace(account.grant, scopes=("video.publish",))
+    grant = dataclasses.replace(account.grant, scopes=("video.publish",))
     await accounts.save_refreshed(account, grant, now=late.stage.clock.now())
     job = await late.unconfirmed(post=public("Spring"))
     await late.published()
@@ -276,7 +280,9 @@ async def test_two_videos_that_fit_are_one_too_many(late: Late) -> None:
     """The person may have posted the same by hand; nobody can say which is whose."""
     job = await late.unconfirmed(post=public("Spring"))
     (post,) = await late.published()
-    by_hand = replace(post, publish_id="by hand", post_id=7602997517160123666)
+    by_hand = dataclasses.replace(
+        post, publish_id="by hand", post_id=7602997517160123666
+    )
     late.stage.tiktok.sandbox.posts.add(by_hand)
     assert (await late.looked(job)).failure_reason is FailureReason.UNCONFIRMED
 
@@ -314,7 +320,7 @@ async def test_another_jobs_video_is_not_taken(late: Late, known: bool) -> None:
     (post,) = await late.published()
     post.post_id = post.post_id or 7602997517160123666
     # This job alone is looked at now: the other's id is still not known.
-    await late.tell(COMPLETE, replace(post, publish_id="nobody's"))
+    await late.tell(COMPLETE, dataclasses.replace(post, publish_id="nobody's"))
     assert await late.look() == 1
     after = await late.worker.job(job)
     assert after.failure_reason is FailureReason.UNCONFIRMED

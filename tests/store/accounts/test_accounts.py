@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from dataclasses import replace
+import dataclasses
 from datetime import timedelta
 from pathlib import Path
 
@@ -120,7 +120,7 @@ async def test_an_empty_token_overwrites_nothing(
 ) -> None:
     """A pair that is not whole is refused before it reaches the database."""
     account, _ = await accounts.put(new_account(), now=NOW)
-    half = replace(new_grant("two"), **{missing: ""})  # type: ignore[arg-type]
+    half = dataclasses.replace(new_grant("two"), **{missing: ""})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="empty token"):
         await accounts.put(new_account(half), now=LATER)
     with pytest.raises(ValueError, match="empty token"):

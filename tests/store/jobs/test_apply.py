@@ -1,9 +1,9 @@
 """What an attempt came to: its row and its ledger entry commit together."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.job import ErrorClass, Job, LastError, WaitingFor

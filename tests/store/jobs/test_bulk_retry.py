@@ -1,11 +1,12 @@
 """A project's failed jobs start again together."""
 
 import asyncio
-from dataclasses import replace
+import dataclasses
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from app.domain.errors import DuplicateJob
 from app.domain.job import FailureReason
@@ -80,7 +81,7 @@ async def test_only_what_failed_for_the_reason_starts(
         await store_job(database, FAILED, **LOST, scheduled_for=recent),
     ]
     job = await store_job(database, FAILED, **LOST)
-    which = replace(AUTH, scheduled_from=NOW)
+    which = dataclasses.replace(AUTH, scheduled_from=NOW)
     assert await jobs.retry_failed(which, now=LATER) == RetryResult(1, 1)
     assert [await jobs.get(each.id) for each in others] == others
     assert (await jobs.get(job.id)).status == "scheduled"

@@ -1,12 +1,12 @@
 """Looks ahead of time: each made once, and never in the way of the job itself."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from app.domain.edit import JobChange
 from app.domain.job import Job, JobStatus
