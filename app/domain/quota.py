@@ -13,8 +13,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from app.domain.job import WaitingFor
-
 WINDOW: Final = timedelta(minutes=1)
 SKEW: Final = timedelta(seconds=3)
 """How much longer than another call one may take from its place to TikTok.
@@ -113,20 +111,6 @@ class Quota:
 
 
 IDLE: Final = Quota({})
-
-_CAPS: Final = {
-    "spam_risk_too_many_posts": WaitingFor.ACCOUNT_CAP,
-    "spam_risk_too_many_pending_share": WaitingFor.ACCOUNT_CAP,
-    "reached_active_user_cap": WaitingFor.APP_CAP,
-}
-
-
-def cap_of(code: str) -> WaitingFor | None:
-    """Return whose daily cap an error code speaks of, None if of none.
-
-    https://developers.tiktok.com/doc/content-posting-api-reference-direct-post
-    """
-    return _CAPS.get(code)
 
 
 def slot(

@@ -3,16 +3,19 @@
 from collections.abc import Collection
 from typing import Final
 
+from app.domain.account import SCOPE_REASONS
+from app.domain.codes import NOT_CONNECTED as NO_ACCOUNT
+from app.domain.codes import RECONNECT_REQUIRED, blocks_posting, words_of
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault
 from app.domain.post import Post, PostMode
 from app.domain.readiness import ReadinessProblem
 
 NOT_CONNECTED: Final = ReadinessProblem(
-    "account_not_connected", "No TikTok account is connected to this project."
+    NO_ACCOUNT, "No TikTok account is connected to this project."
 )
 RECONNECT: Final = ReadinessProblem(
-    "reconnect_required",
+    RECONNECT_REQUIRED,
     "TikTok does not accept our access any more: the account has to be connected"
     " again.",
 )
@@ -30,23 +33,6 @@ PRIVACY_NOT_OFFERED: Final = ReadinessProblem(
     "This TikTok account does not offer the chosen audience.",
 )
 
-# TikTok's words for an account that may not post now.
-# https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
-_MAY_NOT_POST: Final = {
-    "spam_risk_too_many_posts": (
-        "This TikTok account has reached its number of posts for the day."
-    ),
-    "spam_risk_too_many_pending_share": (
-        "There are too many unfinished drafts in the TikTok inbox."
-    ),
-    "reached_active_user_cap": (
-        "This service has reached the number of accounts it may post to in a day."
-    ),
-    "spam_risk_user_banned_from_posting": (
-        "TikTok does not let this account post at the moment."
-    ),
-}
-_SCOPE_CODES: Final = frozenset({"scope_not_authorized", "scope_permission_missed"})
 _NEEDED_SCOPE: Final = {
     PostMode.DIRECT: "video.publish",
     PostMode.INBOX: "video.upload",
@@ -73,8 +59,9 @@ def privacy_problem(post: Post, offered: Collection[str]) -> ReadinessProblem | 
 
 def creator_problem(fault: Fault) -> ReadinessProblem | None:
     """Say what an error of creator_info means for the job; None if nothing."""
-    if (message := _MAY_NOT_POST.get(fault.code)) is not None:
-        return ReadinessProblem(fault.code, message)
-    if fault.code in _SCOPE_CODES:
+    if blocks_posting(fault.code):
+        words = words_of(fault.code, fault.error_class)
+        return ReadinessProblem(fault.code, words.what)
+    if fault.code in SCOPE_REASONS:
         return SCOPE_MISSING
     return RECONNECT if fault.error_class is ErrorClass.AUTH else None

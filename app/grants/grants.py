@@ -7,15 +7,13 @@ from typing import Final
 
 from app.domain.account import Account
 from app.domain.clock import Clock
+from app.domain.codes import NOT_CONNECTED, RECONNECT_REQUIRED
 from app.domain.errors import NotFound, StoreUnavailable
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.grants.refresh import Refresher
 from app.store.accounts.account_store import AccountStore
 from app.tiktok import TikTok
-
-NOT_CONNECTED: Final = "account_not_connected"
-RECONNECT_REQUIRED: Final = "reconnect_required"
 
 _MARGIN: Final = timedelta(seconds=60)
 _MARGIN_SHARE: Final = 4  # of a short life, no more than a quarter is given away

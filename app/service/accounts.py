@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
 
 import structlog
 
 from app.domain.account import Account, AccountStatus, Grant, NewAccount
 from app.domain.clock import Clock
+from app.domain.codes import NOT_CONNECTED, TOKEN_REFUSED, blocks_posting
 from app.domain.errors import (
     NotFound,
     PostingNotAllowed,
@@ -18,24 +18,14 @@ from app.domain.errors import (
 )
 from app.domain.job import ErrorClass, WaitingFor
 from app.domain.outcome import Fault, PutOff
-from app.grants.grants import NOT_CONNECTED, Access, Grants
+from app.grants.grants import Access, Grants
 from app.pacing.creators import CreatorCache, ask_for_no_post
 from app.pacing.pacer import Pacer
 from app.service.scope import check_scope
 from app.store.accounts.account_store import AccountStore
-from app.tiktok import TOKEN_REFUSED, CreatorInfo, TikTok
+from app.tiktok import CreatorInfo, TikTok
 
 __all__ = ["AccountService", "CreatorInfo", "GivenAccount"]
-
-# With creator_info, TikTok's way to say that the posting page should not open now.
-# https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
-_NO_POSTING: Final = frozenset(
-    {
-        "spam_risk_too_many_posts",
-        "spam_risk_user_banned_from_posting",
-        "reached_active_user_cap",
-    }
-)
 
 _log = structlog.get_logger(__name__)
 
@@ -172,7 +162,7 @@ def _error(answer: Fault) -> SchedulerError:
     """Say to a person what kept TikTok's options away."""
     if answer.code == NOT_CONNECTED:
         return NotFound()
-    if answer.code in _NO_POSTING:
+    if blocks_posting(answer.code):
         return PostingNotAllowed(f"{PostingNotAllowed.__doc__} ({answer.code})")
     if answer.error_class is ErrorClass.AUTH:
         return ReconnectRequired()

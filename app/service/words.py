@@ -3,6 +3,15 @@
 from datetime import datetime
 from typing import Final
 
+from app.domain.codes import (
+    CLASS_WORDS,
+    CODES,
+    LOST_TRACK,
+    STILL_WORKING,
+    UNCONFIRMED,
+    Words,
+    words_of,
+)
 from app.domain.job import (
     Delivery,
     ErrorClass,
@@ -10,19 +19,25 @@ from app.domain.job import (
     Job,
     JobStatus,
     LastError,
+    WaitingFor,
 )
 from app.domain.post import PrivacyLevel
-from app.service.phrases import (
-    BY_CLASS,
-    BY_CODE,
-    LOST_TRACK,
-    UNCONFIRMED,
-    WAITING,
-    Phrase,
-)
 
 CRON_SECONDS: Final = 60
 """How often a cron trigger comes at best; no notice promises more."""
+
+
+def _cap(code: str) -> str:
+    words = CODES[code].words
+    return words.what if words else ""
+
+
+WAITING: Final[dict[WaitingFor, str]] = {
+    WaitingFor.QUOTA: "It waits for its turn: TikTok takes only some posts a minute.",
+    WaitingFor.ACCOUNT_CAP: _cap("spam_risk_too_many_posts"),
+    WaitingFor.APP_CAP: _cap("reached_active_user_cap"),
+    WaitingFor.TIKTOK: STILL_WORKING.what,
+}
 
 
 def user_message(error: LastError) -> str:
@@ -80,7 +95,7 @@ def _failed(job: Job) -> str:
         return " ".join(UNCONFIRMED)
     if job.in_flight:
         lost = job.failure_reason is FailureReason.AUTH
-        return " ".join(LOST_TRACK if lost else BY_CODE["poll_deadline"])
+        return " ".join(LOST_TRACK if lost else STILL_WORKING)
     if job.failure_reason is FailureReason.MAX_ATTEMPTS:
         return f"{_last_phrase(job).what} {_spent(job.max_attempts)}"
     return " ".join(_last_phrase(job))
@@ -97,12 +112,14 @@ def _next_look(job: Job, now: datetime) -> str:
     return f"Goes on by itself {_in((job.next_attempt_at - now).total_seconds())}."
 
 
-def _last_phrase(job: Job) -> Phrase:
-    return _phrase(job.last_error) if job.last_error else BY_CLASS[ErrorClass.TRANSIENT]
+def _last_phrase(job: Job) -> Words:
+    if job.last_error is None:
+        return CLASS_WORDS[ErrorClass.TRANSIENT]
+    return _phrase(job.last_error)
 
 
-def _phrase(error: LastError) -> Phrase:
-    return BY_CODE.get(error.code, BY_CLASS[error.error_class])
+def _phrase(error: LastError) -> Words:
+    return words_of(error.code, error.error_class)
 
 
 def _in(seconds: float) -> str:

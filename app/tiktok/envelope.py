@@ -10,11 +10,11 @@ https://developers.tiktok.com/doc/tiktok-api-v2-error-handling
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
+from app.domain.codes import class_of_code, class_of_oauth_code
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
-from app.tiktok.codes import class_of_code
 from app.tiktok.text import clean, redacted
 from app.tiktok.wire import Answer
 
@@ -25,6 +25,14 @@ Json = Mapping[str, Any]
 _MAX_CODE_LENGTH: Final = 100
 _MAX_MESSAGE_LENGTH: Final = 500
 _MAX_LOG_ID_LENGTH: Final = 200
+
+
+class ClassOf(Protocol):
+    """Says what can be done about a code of one of TikTok's two APIs."""
+
+    def __call__(self, code: str, *, http_status: int) -> ErrorClass:
+        """Return its class."""
+        ...
 
 
 class Envelope(NamedTuple):
@@ -73,21 +81,27 @@ def read_flat(answer: Answer) -> Json | Fault:
     if body is None:
         return no_envelope(answer)
     if isinstance(body.get("error"), dict):
-        envelope = accepted(answer)
-        return envelope if isinstance(envelope, Fault) else body
+        envelope = read_envelope(answer)
+        if isinstance(envelope, Fault):
+            return envelope
+        if envelope.code == OK:
+            return body
+        return refusal(answer, envelope, class_of=class_of_oauth_code)
     code = _line(answer, body.get("error"), limit=_MAX_CODE_LENGTH)
     if code and code != OK:
         description = body.get("error_description")
         message = _line(answer, description, limit=_MAX_MESSAGE_LENGTH)
         log_id = _log_id(answer, body)
         flat = Envelope(code=code, message=message, log_id=log_id, data={})
-        return refusal(answer, flat)
+        return refusal(answer, flat, class_of=class_of_oauth_code)
     return body if answer.is_success else no_envelope(answer)
 
 
-def refusal(answer: Answer, envelope: Envelope) -> Fault:
+def refusal(
+    answer: Answer, envelope: Envelope, *, class_of: ClassOf = class_of_code
+) -> Fault:
     """Turn a code other than ``ok`` into a fault: TikTok answered, nothing was done."""
-    error_class = class_of_code(envelope.code, http_status=answer.status)
+    error_class = class_of(envelope.code, http_status=answer.status)
     limited = error_class is ErrorClass.RATE_LIMIT
     return Fault(
         error_class=error_class,

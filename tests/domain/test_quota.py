@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.codes import cap_of
 from app.domain.job import WaitingFor
 from app.domain.quota import (
     IDLE,
@@ -15,7 +16,6 @@ from app.domain.quota import (
     Places,
     QuotaCall,
     Use,
-    cap_of,
     slot,
 )
 from tests.domain.jobs import NOW

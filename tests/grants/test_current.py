@@ -171,10 +171,18 @@ async def test_a_blip_never_disconnects(
 
 
 @pytest.mark.parametrize(
-    "code", ["invalid_client", "unauthorized_client", "invalid_request", "brand_new"]
+    ("code", "kind"),
+    [
+        ("invalid_client", ErrorClass.PERMANENT),
+        ("unauthorized_client", ErrorClass.PERMANENT),
+        ("invalid_request", ErrorClass.PERMANENT),
+        ("temporarily_unavailable", ErrorClass.TRANSIENT),
+        ("brand_new", ErrorClass.TRANSIENT),
+    ],
 )
 async def test_our_own_mistake_never_disconnects(
     code: str,
+    kind: ErrorClass,
     grants: Grants,
     accounts: AccountStore,
     tiktok: TokenEndpoint,
@@ -185,7 +193,7 @@ async def test_our_own_mistake_never_disconnects(
     clock.at = NOW + timedelta(hours=1)
     tiktok.replies.append(refused(code))
     fault = await _fault(grants)
-    assert (fault.error_class, fault.code) == (ErrorClass.PERMANENT, code)
+    assert (fault.error_class, fault.code) == (kind, code)
     assert await accounts.get(*NAME) == account
 
 

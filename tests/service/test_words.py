@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
+from app.domain.codes import CLASS_WORDS, CODES, words_of
 from app.domain.job import (
     Delivery,
     ErrorClass,
@@ -17,9 +18,7 @@ from app.domain.job import (
     WaitingFor,
 )
 from app.domain.post import Post, PostMode, PrivacyLevel
-from app.service.phrases import BY_CLASS, BY_CODE, WAITING
-from app.service.words import notice, user_message
-from app.tiktok.codes import ERROR_CODES, FAIL_REASONS
+from app.service.words import WAITING, notice, user_message
 from tests.domain.jobs import NOW, a_job
 
 JARGON: Final = re.compile(
@@ -46,7 +45,14 @@ def said(job: Job, *, run_by_cron: bool = False) -> str:
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"), [*ERROR_CODES.items(), *FAIL_REASONS.items(), ("new", "auth")]
+    ("code", "kind"),
+    [
+        *(
+            (code, known.answer or known.reason or "transient")
+            for code, known in CODES.items()
+        ),
+        ("new", "auth"),
+    ],
 )
 def test_every_error_is_put_into_plain_words(code: str, kind: str) -> None:
     """Known codes and new ones: whole sentences, no code, no jargon."""
@@ -59,9 +65,10 @@ def test_every_error_is_put_into_plain_words(code: str, kind: str) -> None:
 
 def test_every_class_and_every_wait_has_words() -> None:
     """No error class and no reason to wait is without a sentence."""
-    assert set(BY_CLASS) == set(ErrorClass)
+    assert set(CLASS_WORDS) == set(ErrorClass)
     assert set(WAITING) == set(WaitingFor)
-    for phrase in (*BY_CODE.values(), *BY_CLASS.values()):
+    own = [known.words for known in CODES.values() if known.words is not None]
+    for phrase in (*own, *CLASS_WORDS.values()):
         assert not JARGON.search(" ".join(phrase)), phrase
         assert phrase.what.endswith(".")
         assert phrase.todo.endswith(".")
@@ -83,10 +90,10 @@ def test_a_mistake_of_the_operators_is_not_blamed_on_the_video(code: str) -> Non
 
 def test_what_goes_on_by_itself_is_not_asked_for() -> None:
     """A limit ends by itself: nobody is told to retry what is retried anyway."""
-    for code, kind in ERROR_CODES.items():
-        if kind is ErrorClass.RATE_LIMIT:
-            todo = BY_CODE.get(code, BY_CLASS[kind]).todo
-            assert todo.startswith("If ") or "drafts" in BY_CODE[code].what
+    for code, known in CODES.items():
+        if known.answer is ErrorClass.RATE_LIMIT:
+            words = words_of(code, known.answer)
+            assert words.todo.startswith("If ") or "drafts" in words.what
 
 
 def test_a_lost_grant_says_reconnect_then_retry() -> None:

@@ -2,15 +2,17 @@
 
 import pytest
 
+from app.domain.codes import (
+    CODES as TABLE,
+)
+from app.domain.codes import (
+    class_of_code,
+    class_of_fail_reason,
+    class_of_oauth_code,
+)
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.tiktok import fault_of_fail_reason
-from app.tiktok.codes import (
-    ERROR_CODES,
-    FAIL_REASONS,
-    class_of_code,
-    class_of_fail_reason,
-)
 
 AUTH = ErrorClass.AUTH
 PERMANENT = ErrorClass.PERMANENT
@@ -50,6 +52,9 @@ CODES = [
     ("unsupported_grant_type", 400, PERMANENT),
     ("invalid_request", 400, PERMANENT),
     ("access_denied", 400, PERMANENT),
+    ("server_error", 500, TRANSIENT),
+    ("server_error", 200, TRANSIENT),
+    ("temporarily_unavailable", 400, TRANSIENT),
 ]
 UNKNOWN_CODES = [
     ("scope_something_new", 403, AUTH),
@@ -93,6 +98,24 @@ def test_class_of_a_code(code: str, http_status: int, expected: ErrorClass) -> N
     assert class_of_code(code, http_status=http_status) is expected
 
 
+@pytest.mark.parametrize(
+    ("code", "http_status", "expected"),
+    [
+        *(each for each in CODES if each[0] != "internal"),
+        ("something_new", 200, TRANSIENT),
+        ("something_new", 400, TRANSIENT),
+        ("something_new", 401, TRANSIENT),
+        ("something_new", 429, RATE_LIMIT),
+        ("scope_something_new", 400, AUTH),
+    ],
+)
+def test_class_of_a_code_of_oauth(
+    code: str, http_status: int, expected: ErrorClass
+) -> None:
+    """What nobody knows there is no fault of a post: it is tried again."""
+    assert class_of_oauth_code(code, http_status=http_status) is expected
+
+
 @pytest.mark.parametrize(("reason", "expected"), REASONS + UNKNOWN_REASONS)
 def test_class_of_a_fail_reason(reason: str, expected: ErrorClass) -> None:
     """Every fail_reason, known or not, has the class that says what to do."""
@@ -101,8 +124,10 @@ def test_class_of_a_fail_reason(reason: str, expected: ErrorClass) -> None:
 
 def test_no_entry_goes_untested() -> None:
     """The tables above hold every entry of the tables in use."""
-    assert {code for code, _, _ in CODES} == set(ERROR_CODES)
-    assert {reason for reason, _ in REASONS} == set(FAIL_REASONS)
+    answers = {code for code, known in TABLE.items() if known.answer is not None}
+    reasons = {code for code, known in TABLE.items() if known.reason is not None}
+    assert {code for code, _, _ in CODES} == answers
+    assert {reason for reason, _ in REASONS} == reasons
 
 
 def test_fault_of_a_fail_reason() -> None:

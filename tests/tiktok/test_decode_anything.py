@@ -8,9 +8,9 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.codes import CODES
 from app.domain.outcome import Fault, Verdict
 from app.tiktok import InitTaken, decode
-from app.tiktok.codes import ERROR_CODES
 from app.tiktok.wire import Answer
 
 READERS: list[Callable[[Answer], object]] = [
@@ -47,7 +47,7 @@ values = st.recursive(
     max_leaves=12,
 )
 data = st.dictionaries(st.sampled_from(KEYS), values, max_size=10)
-codes = st.sampled_from(["ok", *ERROR_CODES]) | scalars
+codes = st.sampled_from(["ok", *CODES]) | scalars
 errors = values | st.fixed_dictionaries(
     {"code": codes}, optional={"message": values, "log_id": values, "logid": values}
 )

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from app.domain.clock import Clock
+from app.domain.codes import cap_of
 from app.domain.errors import StoreUnavailable
 from app.domain.job import Job, WaitingFor
 from app.domain.outcome import Fault, PutOff
-from app.domain.quota import QuotaCall, cap_of
+from app.domain.quota import QuotaCall
 from app.grants.grants import Access, Grants
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Asker, Pacer

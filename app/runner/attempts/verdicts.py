@@ -2,6 +2,7 @@
 
 from typing import Final, TypeGuard, assert_never
 
+from app.domain.codes import TOKEN_REFUSED
 from app.domain.job import ErrorClass
 from app.domain.outcome import (
     AuthLost,
@@ -13,7 +14,7 @@ from app.domain.outcome import (
     Rejected,
     Transient,
 )
-from app.tiktok import TOKEN_REFUSED, CreatorInfo, PublishStatus
+from app.tiktok import CreatorInfo, PublishStatus
 
 PRIVACY_NOT_OFFERED: Final = "privacy_level_option_mismatch"
 

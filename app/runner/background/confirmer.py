@@ -8,6 +8,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from app.domain.clock import Clock
+from app.domain.codes import TOKEN_REFUSED
 from app.domain.corrections import FailedForGood, NotAsked, NoWord, Truth, decide_late
 from app.domain.errors import StoreUnavailable
 from app.domain.job import ErrorClass, Job
@@ -21,7 +22,6 @@ from app.runner.background.videos import can_be_found, shows, videos_since
 from app.store.jobs.confirmations import ConfirmationStore
 from app.store.jobs.media_links import MediaStore
 from app.tiktok import (
-    TOKEN_REFUSED,
     Calls,
     PublishState,
     PublishStatus,

@@ -9,6 +9,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from app.domain.clock import Clock
+from app.domain.codes import TOKEN_REFUSED
 from app.domain.errors import StoreUnavailable
 from app.domain.job import Job
 from app.domain.outcome import Fault, PutOff
@@ -34,7 +35,7 @@ from app.outbound import Outbound, OutboundError, Refused
 from app.pacing.creators import CreatorCache, ask_for_no_post
 from app.pacing.pacer import Pacer
 from app.store.jobs.readiness import ReadinessStore
-from app.tiktok import TOKEN_REFUSED, CreatorInfo, TikTok
+from app.tiktok import CreatorInfo, TikTok
 
 log = structlog.get_logger(__name__)
 
