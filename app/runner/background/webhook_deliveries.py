@@ -160,5 +160,5 @@ class Deliveries:
         since = endpoint.failing_since
         if since is None or now - since < DISABLED_AFTER:
             return None
-        heard = await self.store.heard(endpoint, since=since)
-        return None if heard else DisabledReason.FAILING
+        delivers = await self.store.has_delivered(endpoint, since=since)
+        return None if delivers else DisabledReason.FAILING

@@ -58,8 +58,8 @@ class AccountStore:
         self._database = database
         self._rows = AccountRows(vault)
         names = {"project_id": Text(), "platform": Text()}
-        self._given = BulkValues(names, is_sqlite=database.is_sqlite)
-        self._statement = _all_named(self._given.table)
+        self._values = BulkValues(names, is_sqlite=database.is_sqlite)
+        self._statement = _all_named(self._values.table)
         self._reads = Batcher(self._read_all, spawn=database.spawn)
 
     async def put(self, new: NewAccount, *, now: datetime) -> tuple[Account, bool]:
@@ -216,7 +216,7 @@ class AccountStore:
             await connection.execute(statement)
 
     async def _read_all(self, asked: Mapping[object, _Name]) -> dict[object, Account]:
-        values = self._given.bind(sorted(set(asked.values())))
+        values = self._values.bind(sorted(set(asked.values())))
         async with self._database.read() as connection:
             rows = (await connection.execute(self._statement, values)).mappings().all()
         found = [self._rows.read(row) for row in rows]

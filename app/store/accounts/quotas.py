@@ -79,8 +79,8 @@ class QuotaStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         columns = [_quotas[name] for name in _TAKEN]
-        self._given = BulkValues.like(columns, is_sqlite=database.is_sqlite)
-        self._take_idle = _taking_idle(self._given.table, is_sqlite=database.is_sqlite)
+        self._values = BulkValues.like(columns, is_sqlite=database.is_sqlite)
+        self._take_idle = _taking_idle(self._values.table, is_sqlite=database.is_sqlite)
         self._idle = Batcher(self._take_all_idle, spawn=database.spawn)
 
     async def take_idle(
@@ -98,7 +98,7 @@ class QuotaStore:
         # In one order everywhere: no two workers wait for each other's rows.
         rows = [(*owner, *_written(asked[owner][0])) for owner in sorted(asked)]
         earliest = min(now for _, now in asked.values())
-        values = {**self._given.bind(rows), "earliest": earliest}
+        values = {**self._values.bind(rows), "earliest": earliest}
         async with self._database.single() as connection:
             written = (await connection.execute(self._take_idle, values)).all()
         return {

@@ -1,4 +1,4 @@
-"""What attempts write about their init before and after it, many in one statement."""
+"""What attempts write about their init, before and after it, many in one statement."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from app.store.jobs.transitions import all_owned
 
 _jobs = schedule_jobs.c
 
-_MARKED: Final = (
+_COLUMNS: Final = (
     "init_sent_at",
     "media_token",
     "waiting_for",
@@ -26,50 +26,50 @@ _MARKED: Final = (
     "publish_started_at",
     "updated_at",
 )
-_marked = attrgetter(*_MARKED)
+_column_values = attrgetter(*_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
 class InitWrite:
-    """A job as an attempt knows it, and as its row is to be."""
+    """A job as the attempt read it, and as its row is to become."""
 
     job: Job
     after: Job
-    is_stamp: bool = False  # writes ahead of an init, which may then be sent
+    is_stamp: bool = False  # written before an init, which may be sent after it
 
 
 class InitWriter:
-    """Writes marks under the claim tokens of their jobs.
+    """Writes under the claim tokens of the jobs.
 
     With a media token, the pull URL made of it is good from the stamp on.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._given = BulkValues(
+        self._values = BulkValues(
             {
                 "id": Text(),
                 "owned_by": Text(),
                 "is_stamp": Boolean(),
                 "seen": UtcDateTime(),
-                **{name: _jobs[name].type for name in _MARKED},
+                **{name: _jobs[name].type for name in _COLUMNS},
             },
             is_sqlite=database.is_sqlite,
         )
-        self._statement = _statement(self._given.table)
+        self._statement = _statement(self._values.table)
         self._batcher = Batcher(self._write_all, spawn=database.spawn)
 
-    async def write(self, mark: InitWrite) -> Job | None:
-        """Write a mark, and return only once it is durable.
+    async def write(self, write: InitWrite) -> Job | None:
+        """Write, and return only once it is durable.
 
-        None if the claim is lost, or the lease of a stamp over.
+        None if the claim is lost or, for a stamp, its lease is over.
         """
-        return await self._batcher.ask(mark.job.id, mark)
+        return await self._batcher.ask(write.job.id, write)
 
     async def _write_all(self, asked: Mapping[str, InitWrite]) -> dict[str, Job]:
-        marks = [asked[job_id] for job_id in sorted(asked)]
-        values = self._given.bind([_row(mark) for mark in marks])
-        links = {mark.job.id: _link(mark) for mark in marks if _needs_link(mark)}
+        writes = [asked[job_id] for job_id in sorted(asked)]
+        values = self._values.bind([_row(write) for write in writes])
+        links = {each.job.id: _link(each) for each in writes if _needs_link(each)}
         # One statement commits by itself; with links it is two that belong together.
         opened = self._database.write() if links else self._database.single()
         async with opened as connection:
@@ -80,23 +80,23 @@ class InitWriter:
         return {job_id: asked[job_id].after for job_id in written}
 
 
-def _needs_link(mark: InitWrite) -> bool:
-    return mark.is_stamp and mark.after.media_token is not None
+def _needs_link(write: InitWrite) -> bool:
+    return write.is_stamp and write.after.media_token is not None
 
 
-def _link(mark: InitWrite) -> dict[str, Any]:
+def _link(write: InitWrite) -> dict[str, Any]:
     return {
-        "token": mark.after.media_token,
-        "job_id": mark.job.id,
-        "asset_url": mark.job.asset_url,
-        "created_at": mark.after.init_sent_at,
+        "token": write.after.media_token,
+        "job_id": write.job.id,
+        "asset_url": write.job.asset_url,
+        "created_at": write.after.init_sent_at,
     }
 
 
-def _row(mark: InitWrite) -> tuple[Any, ...]:
-    job = mark.job
-    guards = (job.id, job.claim_token, mark.is_stamp, job.init_sent_at)
-    return (*guards, *_marked(mark.after))
+def _row(write: InitWrite) -> tuple[Any, ...]:
+    job = write.job
+    guards = (job.id, job.claim_token, write.is_stamp, job.init_sent_at)
+    return (*guards, *_column_values(write.after))
 
 
 def _statement(given: FromClause) -> ReturningUpdate[Any]:
@@ -117,6 +117,6 @@ def _statement(given: FromClause) -> ReturningUpdate[Any]:
                 ),
             ),
         )
-        .values({name: new[name] for name in _MARKED})
+        .values({name: new[name] for name in _COLUMNS})
         .returning(_jobs.id)
     )

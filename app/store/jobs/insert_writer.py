@@ -33,7 +33,7 @@ _jobs = schedule_jobs.c
 _accounts = accounts.c
 
 # All else about a new job is the same for each, or follows from these.
-_GIVEN: Final = (
+_COLUMNS: Final = (
     "post",
     "id",
     "project_id",
@@ -50,7 +50,7 @@ _GIVEN: Final = (
     "readiness_at",
     "created_at",
 )
-_all_but_post = attrgetter(*_GIVEN[1:])
+_all_but_post = attrgetter(*_COLUMNS[1:])
 
 
 class InsertWriter:
@@ -61,10 +61,10 @@ class InsertWriter:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        columns = [_jobs[name] for name in _GIVEN]
-        self._given = BulkValues.like(columns, is_sqlite=database.is_sqlite)
+        columns = [_jobs[name] for name in _COLUMNS]
+        self._values = BulkValues.like(columns, is_sqlite=database.is_sqlite)
         # Made once: building and keying a statement costs more than running it.
-        self._insert = _insert(database, self._given.table)
+        self._insert = _insert(database, self._values.table)
         self._insert_due = self._insert
         if not database.is_sqlite:
             self._insert_due = self._insert.returning(NOTIFY)
@@ -103,13 +103,13 @@ class InsertWriter:
 
     def _bind(self, jobs: Sequence[Job]) -> dict[str, Any]:
         rows = [(post_to_json(job.post), *_all_but_post(job)) for job in jobs]
-        return self._given.bind(rows)
+        return self._values.bind(rows)
 
 
 def _insert(database: Database, given: FromClause) -> ReturningInsert[Any]:
     new = given.c
     values = {
-        **{name: new[name] for name in _GIVEN},
+        **{name: new[name] for name in _COLUMNS},
         "open_id": _connected(new),
         "status": literal(JobStatus.SCHEDULED, Text()),
         "attempts": literal(0, Integer()),

@@ -171,7 +171,7 @@ class _Statements:
 
     def __init__(self, guard: Guard, *, is_sqlite: bool) -> None:
         self._guard_values = guard.values
-        self._given = BulkValues(
+        self._values = BulkValues(
             {
                 "id": Text(),
                 **guard.types,
@@ -180,14 +180,14 @@ class _Statements:
             },
             is_sqlite=is_sqlite,
         )
-        table = self._given.table
+        table = self._values.table
         self.update = _update(table, guard)
         self.record = _record(table)
         self.update_and_record = _update_and_record(table, guard)
 
     def bind(self, writes: Iterable[_Write]) -> dict[str, Any]:
         """Return the parameters for these writes."""
-        return self._given.bind([self._row(write) for write in writes])
+        return self._values.bind([self._row(write) for write in writes])
 
     def _row(self, write: _Write) -> tuple[Any, ...]:
         entry, after = write.change.entry, write.after

@@ -127,8 +127,10 @@ class DeliveryStore:
                     .values(failing_since=sent.at)
                 )
 
-    async def heard(self, endpoint: WebhookEndpoint, *, since: datetime) -> bool:
-        """Tell whether an endpoint took anything since a time."""
+    async def has_delivered(
+        self, endpoint: WebhookEndpoint, *, since: datetime
+    ) -> bool:
+        """Tell whether an endpoint accepted any event since a time."""
         statement = select(
             exists().where(
                 _events.project_id == endpoint.project_id,
@@ -137,8 +139,8 @@ class DeliveryStore:
             )
         )
         async with self._database.read() as connection:
-            heard: bool = (await connection.execute(statement)).scalar_one()
-        return heard
+            found: bool = (await connection.execute(statement)).scalar_one()
+        return found
 
     async def disable(
         self, endpoint: WebhookEndpoint, reason: DisabledReason, *, now: datetime

@@ -167,8 +167,8 @@ async def test_what_was_heard_since_a_time_is_known(database: Database) -> None:
     delivery = await claim_one(database)
     assert delivery.endpoint is not None
     await store(database).delivered(delivery, TAKEN)
-    assert await store(database).heard(delivery.endpoint, since=NOW)
-    assert not await store(database).heard(delivery.endpoint, since=LATER)
+    assert await store(database).has_delivered(delivery.endpoint, since=NOW)
+    assert not await store(database).has_delivered(delivery.endpoint, since=LATER)
 
 
 async def test_the_body_is_written_with_the_change(database_url: str) -> None:
