@@ -21,7 +21,7 @@ from app.store.jobs.claims import ClaimStore
 from bench.noop import drain
 from bench.servers import execute, libpq_url
 
-_CLAIM: Final = "WITH due AS"
+_CLAIM: Final = "WITH unlocked AS"
 _END: Final = "WITH ended AS"
 
 
