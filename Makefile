@@ -72,7 +72,11 @@ demo: $(INSTALLED) ## Watch every scenario end to end, on SQLite and the simulat
 
 .PHONY: example
 example: $(INSTALLED) ## Run the TypeScript example against the simulator; needs npm
-	$(BIN)/python examples/typescript/run.py
+	$(BIN)/python -m examples.typescript.run
+
+.PHONY: compose-page
+compose-page: $(INSTALLED) ## Show the compose page on the simulator; needs npm
+	$(BIN)/python -m examples.compose.run
 
 .PHONY: run
 run: $(INSTALLED) ## Serve the API on loopback, with settings from .env
