@@ -1,8 +1,10 @@
 """Connecting an account: to TikTok's consent page, and back."""
 
+from hashlib import sha256
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Body, Query, Response, status
+from fastapi import Request as HttpRequest
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
@@ -10,18 +12,22 @@ from app.api.accounts import PLATFORM, PREFIX, ProjectId
 from app.api.auth import ProjectScope
 from app.api.docs import examples
 from app.api.docs.declared import declared
+from app.api.oauth_pages import connected_page, error_page, wants_page
+from app.api.problems import problem_of
 from app.api.services import Wired
 from app.domain.errors import (
     AuthorizationFailed,
     InvalidState,
+    NotYourBrowser,
     OAuthNotConfigured,
+    SchedulerError,
     StoreUnavailable,
     TikTokUnavailable,
 )
 from app.domain.redirect import MAX_URL_LENGTH, with_query
 from app.schemas.accounts import AccountAnswer
 from app.schemas.fields import Answer, Request, Text, Timestamp
-from app.service.connect import Connected, NotConnected
+from app.service.connect import STATE_LIVES, Connected, NotConnected
 
 router = APIRouter(tags=["Accounts"])
 
@@ -45,6 +51,11 @@ class ConnectRequest(Request):
     disable_auto_auth: bool = Field(
         False, description="Always ask: needed to switch to another TikTok account"
     )
+    bind: bool = Field(
+        False,
+        description="Let only the browser finish that went through startUrl: nobody can"
+        " then be tricked into connecting their account to somebody else's project",
+    )
 
 
 class AuthorizationAnswer(Answer):
@@ -53,6 +64,9 @@ class AuthorizationAnswer(Answer):
     authorize_url: str
     state: str
     expires_at: Timestamp
+    start_url: str | None = Field(
+        description="Where to send the browser if `bind` was asked for, else null"
+    )
 
 
 class ConnectedAnswer(Answer):
@@ -87,12 +101,48 @@ async def connect_account(
         scope=scope,
         redirect_to=asked.redirect_to,
         disable_auto_auth=asked.disable_auto_auth,
+        bind=asked.bind,
     )
     return AuthorizationAnswer(
         authorize_url=begun.authorize_url,
         state=begun.state,
         expires_at=begun.expires_at,
+        start_url=begun.start_url,
     )
+
+
+@router.get(
+    "/oauth/tiktok/start",
+    operation_id="startConnect",
+    summary="Where a bound connect begins in the person's browser",
+    status_code=status.HTTP_303_SEE_OTHER,
+    response_class=RedirectResponse,
+    responses={
+        303: {"description": "To TikTok's consent page"},
+        **declared(InvalidState, 413, 422, OAuthNotConfigured, StoreUnavailable),
+    },
+)
+async def start_connect(
+    request: HttpRequest,
+    services: Wired,
+    state: Annotated[str | None, Query()] = None,
+) -> Response:
+    """Mark this browser by a cookie, and go on to TikTok."""
+    try:
+        url = await services.connect.start(state)
+    except SchedulerError as error:
+        return _told(request, error)
+    back = RedirectResponse(url, status.HTTP_303_SEE_OTHER, headers=_PRIVATE)
+    back.set_cookie(
+        _cookie(state or ""),
+        state or "",
+        max_age=int(STATE_LIVES.total_seconds()),
+        path="/",
+        secure=True,
+        httponly=True,
+        samesite="lax",  # TikTok sends the browser back from its own site
+    )
+    return back
 
 
 @router.get(
@@ -101,31 +151,62 @@ async def connect_account(
     summary="Where TikTok sends the person back to",
     response_model=ConnectedAnswer,
     responses={
+        200: {"content": {"text/html": {}}},
         303: {"description": "To redirectTo, with ?status=connected or error"},
         **declared(
-            *(InvalidState, AuthorizationFailed, 413, 422, TikTokUnavailable),
-            *(OAuthNotConfigured, StoreUnavailable),
+            *(InvalidState, AuthorizationFailed, NotYourBrowser, 413, 422),
+            *(TikTokUnavailable, OAuthNotConfigured, StoreUnavailable),
         ),
     },
 )
 async def finish_connect(
+    request: HttpRequest,
     response: Response,
     services: Wired,
     code: Annotated[str | None, Query()] = None,
     state: Annotated[str | None, Query()] = None,
     error: Annotated[str | None, Query()] = None,
 ) -> ConnectedAnswer | Response:
-    """Finish a connect; a state works once, within ten minutes."""
+    """Finish a connect; a state works once, within ten minutes.
+
+    Without redirectTo a browser gets a page, and everybody else JSON.
+    """
     response.headers.update(_PRIVATE)
-    ended = await services.connect.finish(state=state, code=code, error=error)
+    started = bool(state) and request.cookies.get(_cookie(state or "")) == state
+    try:
+        ended = await services.connect.finish(
+            state=state, code=code, error=error, started=started
+        )
+    except SchedulerError as refusal:
+        return _told(request, refusal)
     if ended.redirect_to is not None:
         return _back(ended.redirect_to, ended)
     if isinstance(ended, NotConnected):
-        raise ended.error
+        return _told(request, ended.error)
+    if wants_page(request):
+        return connected_page(ended, headers=_PRIVATE)
     return ConnectedAnswer(
         account=AccountAnswer.of(ended.account),
         missing_scopes=list(ended.missing_scopes),
     )
+
+
+def _told(request: HttpRequest, error: SchedulerError) -> Response:
+    """Tell of an error: as a page to a person, as a problem to a program."""
+    problem = problem_of(error)
+    if wants_page(request):
+        return error_page(error, status=problem.status_code, headers=_PRIVATE)
+    problem.headers.update(_PRIVATE)
+    return problem
+
+
+def _cookie(state: str) -> str:
+    """Name the cookie of one connect; several may go on side by side.
+
+    https://developer.mozilla.org/docs/Web/HTTP/Headers/Set-Cookie#cookie_prefixes
+    """
+    digest = sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"__Host-connect-{digest[:16]}"
 
 
 def _back(redirect_to: str, ended: Connected | NotConnected) -> RedirectResponse:

@@ -30,6 +30,7 @@ STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.InvalidState: HTTPStatus.BAD_REQUEST,
     errors.AuthorizationFailed: HTTPStatus.BAD_REQUEST,
+    errors.NotYourBrowser: HTTPStatus.FORBIDDEN,
     errors.OAuthNotConfigured: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TokenUnreadable: HTTPStatus.CONFLICT,
     errors.TikTokUnavailable: HTTPStatus.BAD_GATEWAY,

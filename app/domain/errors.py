@@ -15,6 +15,7 @@ SchedulerError
 │   └── PostingNotAllowed
 ├── InvalidState
 ├── AuthorizationFailed
+├── NotYourBrowser
 ├── OAuthNotConfigured
 ├── TokenUnreadable
 ├── TikTokUnavailable
@@ -136,8 +137,14 @@ class AuthorizationFailed(SchedulerError):
     code = "authorization_failed"
 
 
+class NotYourBrowser(SchedulerError):
+    """This sign-in was begun in another browser; begin it again in this one."""
+
+    code = "not_your_browser"
+
+
 class OAuthNotConfigured(SchedulerError):
-    """Connecting needs TIKTOK_CLIENT_KEY, TIKTOK_CLIENT_SECRET, TIKTOK_REDIRECT_URI."""
+    """Connecting needs settings that are not set."""
 
     code = "oauth_not_configured"
 

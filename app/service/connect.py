@@ -18,6 +18,7 @@ from app.domain.errors import (
     FieldError,
     InvalidInput,
     InvalidState,
+    NotYourBrowser,
     OAuthNotConfigured,
     SchedulerError,
     TikTokUnavailable,
@@ -60,6 +61,7 @@ class Authorization:
     authorize_url: str
     state: str = field(repr=False)
     expires_at: datetime
+    start_url: str | None = None  # only of a bound one: the browser begins here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,46 +108,72 @@ class ConnectService:
         scope: str | None,
         redirect_to: str | None = None,
         disable_auto_auth: bool = False,
+        bind: bool = False,
     ) -> Authorization:
         """Make the address of TikTok's consent page, good for ten minutes.
 
+        With ``bind`` only the browser that went through ``start_url`` can finish.
         Raises NotFound, OAuthNotConfigured, or InvalidInput for a way back that is
         none of our frontends'.
         """
         check_scope(project_id, scope)
-        client_key, redirect_uri = self._configured()
+        _, redirect_uri = self._configured()
         self._check_way_back(redirect_to)
         now = self._clock.now()
         state = token_urlsafe(_STATE_BYTES)
-        verifier = token_urlsafe(_VERIFIER_BYTES) if self._app.pkce else None
         pending = PendingConnect(
             project_id=project_id,
             platform=platform,
             redirect_to=redirect_to,
-            code_verifier=verifier,
+            code_verifier=token_urlsafe(_VERIFIER_BYTES) if self._app.pkce else None,
             expires_at=now + STATE_LIVES,
+            bound=bind,
+            disable_auto_auth=disable_auto_auth,
         )
         await self._states.add(state, pending, now=now)
-        url = authorize_url(
+        return Authorization(
+            authorize_url=self._consent_page(state, pending),
+            state=state,
+            expires_at=pending.expires_at,
+            start_url=_start_url(redirect_uri, state) if bind else None,
+        )
+
+    async def start(self, state: str | None) -> str:
+        """Return the consent page of a bound connect, for the browser that asks now.
+
+        Raises InvalidState and OAuthNotConfigured.
+        """
+        self._configured()
+        if not state or len(state) > _MAX_STATE_LENGTH:
+            raise InvalidState
+        pending = await self._states.find(state)
+        if pending is None or not pending.bound:
+            raise InvalidState
+        if pending.expires_at <= self._clock.now():
+            raise InvalidState
+        return self._consent_page(state, pending)
+
+    def _consent_page(self, state: str, pending: PendingConnect) -> str:
+        client_key, redirect_uri = self._configured()
+        verifier = pending.code_verifier
+        return authorize_url(
             self._app.authorize_url,
             client_key=client_key,
             redirect_uri=redirect_uri,
             scopes=self._app.scopes,
             state=state,
             code_challenge=code_challenge(verifier) if verifier else None,
-            disable_auto_auth=disable_auto_auth,
-        )
-        return Authorization(
-            authorize_url=url, state=state, expires_at=pending.expires_at
+            disable_auto_auth=pending.disable_auto_auth,
         )
 
     async def finish(
-        self, *, state: str | None, code: str | None, error: str | None
+        self, *, state: str | None, code: str | None, error: str | None, started: bool
     ) -> Connected | NotConnected:
         """Take in what the browser brought back; a state works once.
 
-        Raises InvalidState if there is no telling whose way back this is, and
-        OAuthNotConfigured.
+        ``started`` tells whether this browser went through the start of this state.
+        Raises InvalidState if there is no telling whose way back this is,
+        NotYourBrowser, and OAuthNotConfigured.
         """
         _, redirect_uri = self._configured()
         if not state or len(state) > _MAX_STATE_LENGTH:
@@ -153,6 +181,8 @@ class ConnectService:
         pending = await self._states.take(state)
         if pending is None:
             raise InvalidState
+        if pending.bound and not started:
+            raise NotYourBrowser
         if pending.expires_at <= self._clock.now():
             return _failed(pending, InvalidState(), InvalidState.code)
         if error or not code:
@@ -207,10 +237,16 @@ class ConnectService:
         return account
 
     def _configured(self) -> tuple[str, str]:
+        """Return client key and redirect URI; raises OAuthNotConfigured."""
         app = self._app
-        if not (app.client_key and app.client_secret_is_set and app.redirect_uri):
-            raise OAuthNotConfigured
-        return app.client_key, app.redirect_uri
+        needed = {
+            "TIKTOK_CLIENT_KEY": app.client_key,
+            "TIKTOK_CLIENT_SECRET": app.client_secret_is_set,
+            "TIKTOK_REDIRECT_URI": app.redirect_uri,
+        }
+        if missing := ", ".join(name for name, value in needed.items() if not value):
+            raise OAuthNotConfigured(f"connecting an account needs {missing}")
+        return app.client_key or "", app.redirect_uri or ""
 
     def _check_way_back(self, redirect_to: str | None) -> None:
         if redirect_to is None:
@@ -218,6 +254,11 @@ class ConnectService:
         origins = self._app.frontend_origins
         if problem := problem_with_redirect(redirect_to, origins=origins):
             raise InvalidInput(FieldError("/redirectTo", problem))
+
+
+def _start_url(redirect_uri: str, state: str) -> str:
+    """Return our start, beside the callback that TikTok knows."""
+    return f"{redirect_uri.removesuffix('/callback')}/start?state={state}"
 
 
 def _failed(pending: PendingConnect, error: SchedulerError, code: str) -> NotConnected:

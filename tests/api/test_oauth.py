@@ -435,7 +435,7 @@ async def test_connecting_needs_an_app_at_tiktok(sqlite_url: str, missing: str) 
         ):
             assert answer.status_code == 503
             assert answer.json()["code"] == "oauth_not_configured"
-            assert "TIKTOK_CLIENT_KEY" in answer.json()["detail"]
+            assert missing.upper() in answer.json()["detail"]
 
 
 async def test_nothing_secret_is_logged_or_told(
@@ -455,3 +455,76 @@ async def test_nothing_secret_is_logged_or_told(
         "sandbox_secret",
     ):
         assert secret not in written
+
+
+async def test_a_bound_connect_is_finished_by_the_browser_that_began_it(
+    api: Api,
+) -> None:
+    """StartUrl marks the browser and leads to TikTok; the way back knows the mark."""
+    begun = await _begin(api, bind=True, redirectTo=PAGE)
+    start = urlsplit(begun["startUrl"])
+    assert start._replace(query="").geturl() == REDIRECT_URI.replace(
+        "callback", "start"
+    )
+    browser = api.stranger()
+    marked = await browser.get(f"{start.path}?{start.query}")
+    assert marked.status_code == 303
+    assert marked.headers["location"] == begun["authorizeUrl"]
+    cookie = marked.headers["set-cookie"]
+    assert cookie.startswith("__Host-")
+    for part in ("Secure", "HttpOnly", "SameSite=lax", "Path=/", "Max-Age=600"):
+        assert part in cookie
+    query = await _consent(begun["authorizeUrl"])
+    name, _, value = cookie.partition(";")[0].partition("=")
+    answer = await api.stranger().get(
+        CALLBACK, params=query, headers={"Cookie": f"{name}={value}"}
+    )
+    assert answer.headers["location"] == f"{PAGE}&status=connected"
+
+
+@pytest.mark.parametrize("mark", [None, "of another connect", "guessed"])
+async def test_another_browser_cannot_finish_a_bound_connect(
+    api: Api, mark: str | None
+) -> None:
+    """403, and nothing is connected: not even with the mark of another connect."""
+    begun = await _begin(api, bind=True, redirectTo=PAGE)
+    headers = {}
+    if mark == "of another connect":
+        other = urlsplit((await _begin(api, bind=True))["startUrl"])
+        marked = await api.stranger().get(f"{other.path}?{other.query}")
+        headers = {"Cookie": marked.headers["set-cookie"].partition(";")[0]}
+    elif mark == "guessed":
+        digest = sha256(begun["state"].encode()).hexdigest()[:16]
+        headers = {"Cookie": f"__Host-connect-{digest}=1"}
+    query = await _consent(begun["authorizeUrl"])
+    answer = await api.stranger().get(CALLBACK, params=query, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_your_browser")
+    assert (await api.client.get(URL)).status_code == 404
+
+
+async def test_a_start_works_for_bound_connects_alone(edge: Api) -> None:
+    """Unknown, unbound and expired ones lead nowhere."""
+    unbound = (await _begin(edge))["state"]
+    bound = (await _begin(edge, bind=True))["state"]
+    edge.clock.forward(minutes=11)
+    for state in ("", "unknown", unbound, bound, "x" * 5000):
+        answer = await edge.stranger().get(
+            "/oauth/tiktok/start", params={"state": state}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_state")
+
+
+async def test_a_person_sees_a_page_where_there_is_none_to_go_back_to(
+    api: Api,
+) -> None:
+    """A browser gets HTML, for good and bad ends; names in it are escaped."""
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    query = await _consent((await _begin(api))["authorizeUrl"])
+    answer = await api.stranger().get(CALLBACK, params=query, headers=browser)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "Sandbox User is connected." in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    again = await api.stranger().get(CALLBACK, params=query, headers=browser)
+    assert again.status_code == 400
+    assert "Not connected" in again.text
+    assert "default-src 'none'" in again.headers["content-security-policy"]

@@ -116,6 +116,7 @@ AUTHORIZATION: Final[dict[str, Any]] = {
     "authorizeUrl": "https://www.tiktok.com/v2/auth/authorize/?client_key=…&state=…",
     "state": "Jc2bXGmV0h6yPq4sK8nT1w",
     "expiresAt": "2030-04-08T09:22:31.000Z",
+    "startUrl": "https://scheduler.example.com/oauth/tiktok/start?state=…",
 }
 
 TICK: Final[dict[str, Any]] = {

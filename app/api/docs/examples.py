@@ -105,6 +105,11 @@ CONNECTS: Final[dict[str, Example]] = {
         "description": "Its origin has to be in `CORS_ORIGINS`.",
         "value": {"redirectTo": "https://app.example.com/settings"},
     },
+    "bound": {
+        "summary": "Only for the browser that begins",
+        "description": "Send the browser to `startUrl`.",
+        "value": {"redirectTo": "https://app.example.com/settings", "bind": True},
+    },
 }
 
 TIKTOK_EVENTS: Final[dict[str, Any]] = {

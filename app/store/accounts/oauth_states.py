@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from sqlalchemy import delete, insert
+from sqlalchemy import ColumnElement, delete, insert, select
 
 from app.domain.errors import TokenUnreadable
 from app.store.accounts.tables import oauth_states
@@ -26,6 +26,8 @@ class PendingConnect:
     redirect_to: str | None
     code_verifier: str | None = field(repr=False)
     expires_at: datetime
+    bound: bool = False  # only the browser that went through our start may finish it
+    disable_auto_auth: bool = False
 
 
 class OAuthStateStore:
@@ -48,26 +50,34 @@ class OAuthStateStore:
             redirect_to=pending.redirect_to,
             code_verifier=verifier,
             expires_at=pending.expires_at,
+            bound=pending.bound,
+            disable_auto_auth=pending.disable_auto_auth,
         )
         async with self._database.write() as connection:
             await connection.execute(old)
             await connection.execute(new)
 
+    async def find(self, state: str) -> PendingConnect | None:
+        """Look a state up; None if it is unknown, used, or no key opens it."""
+        statement = select(oauth_states).where(_is(state))
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        return self._pending(row)
+
     async def take(self, state: str) -> PendingConnect | None:
         """Use a state up; None if it is unknown, used, or no key opens it."""
-        statement = (
-            delete(oauth_states)
-            .where(oauth_states.c.state_sha256 == _digest(state))
-            .returning(oauth_states)
-        )
+        statement = delete(oauth_states).where(_is(state)).returning(oauth_states)
         async with self._database.write() as connection:
             row = (await connection.execute(statement)).mappings().one_or_none()
+        return self._pending(row)
+
+    def _pending(self, row: Row | None) -> PendingConnect | None:
         try:
-            return None if row is None else self._pending(row)
+            return None if row is None else self._read(row)
         except TokenUnreadable:
             return None
 
-    def _pending(self, row: Row) -> PendingConnect:
+    def _read(self, row: Row) -> PendingConnect:
         verifier = row["code_verifier"]
         if verifier is not None:
             cell = _cell(row["state_sha256"])
@@ -78,7 +88,13 @@ class OAuthStateStore:
             redirect_to=row["redirect_to"],
             code_verifier=verifier,
             expires_at=row["expires_at"],
+            bound=row["bound"],
+            disable_auto_auth=row["disable_auto_auth"],
         )
+
+
+def _is(state: str) -> ColumnElement[bool]:
+    return oauth_states.c.state_sha256 == _digest(state)
 
 
 def _digest(state: str) -> str:

@@ -1,6 +1,7 @@
 """Connected accounts, sign-ins under way, and what each account used of its quota."""
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     Index,
@@ -8,6 +9,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -56,6 +58,8 @@ oauth_states = Table(
     Column("platform", Text, nullable=False),
     Column("redirect_to", Text),
     Column("code_verifier", Text),  # encrypted, bound to this row
+    Column("bound", Boolean, nullable=False, server_default=false()),
+    Column("disable_auto_auth", Boolean, nullable=False, server_default=false()),
     Column("expires_at", UtcDateTime, nullable=False),
     Index("ix_oauth_states_expires_at", "expires_at"),
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import String, cast, func, select, update
@@ -22,7 +23,7 @@ def states(database: Database) -> OAuthStateStore:
 
 
 def _pending(project_id: str = "proj_1", **changes: str | None) -> PendingConnect:
-    values = {
+    values: dict[str, Any] = {
         "redirect_to": "https://app.example.com/done",
         "code_verifier": "my-verifier",
     }

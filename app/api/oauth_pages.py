@@ -1,0 +1,58 @@
+"""What a person sees who comes back from TikTok to no page of a frontend."""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+
+from app.domain.errors import SchedulerError
+from app.service.connect import Connected
+
+_CSP: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+<p>{text}</p>
+</main>
+</body>
+</html>
+"""
+
+
+def wants_page(request: Request) -> bool:
+    """Tell whether a browser asks, which names HTML; programs take anything."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def connected_page(ended: Connected, *, headers: Mapping[str, str]) -> HTMLResponse:
+    """Say that an account is connected, and what its person did not agree to."""
+    account = ended.account
+    text = f"{account.display_name or account.open_id} is connected. "
+    if ended.missing_scopes:
+        names = ", ".join(ended.missing_scopes)
+        text += f"Not agreed to: {names}. Connect again to agree. "
+    return _page(200, "Connected", f"{text}You can close this window.", headers)
+
+
+def error_page(
+    error: SchedulerError, *, status: int, headers: Mapping[str, str]
+) -> HTMLResponse:
+    """Say why no account was connected."""
+    return _page(status, "Not connected", str(error), headers)
+
+
+def _page(
+    status: int, title: str, text: str, headers: Mapping[str, str]
+) -> HTMLResponse:
+    content = _PAGE.format(title=escape(title), text=escape(text))
+    more = {"Content-Security-Policy": _CSP, "X-Content-Type-Options": "nosniff"}
+    return HTMLResponse(content, status, headers={**headers, **more})
