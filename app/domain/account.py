@@ -1,9 +1,9 @@
 """A project's TikTok account and the grant that lets us post to it."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 # A refresh adds no scope, and a missing one spoils no other: the token still works.
 SCOPE_REASONS: Final = frozenset({"scope_not_authorized", "scope_permission_missed"})
@@ -17,6 +17,17 @@ class AccountStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPair:
+    """Tokens as they are issued: with lifetimes, in seconds."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+    refresh_expires_in: int
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """The token pair of an account; TikTok rotates both at each refresh."""
 
@@ -25,6 +36,19 @@ class Grant:
     access_token_expires_at: datetime
     refresh_token_expires_at: datetime
     scopes: tuple[str, ...]
+
+    @classmethod
+    def issued(
+        cls, pair: "TokenPair", *, at: datetime, scopes: tuple[str, ...] = ()
+    ) -> Self:
+        """Return the grant of a pair; ``scopes`` are those if the pair tells none."""
+        return cls(
+            access_token=pair.access_token,
+            refresh_token=pair.refresh_token,
+            access_token_expires_at=at + timedelta(seconds=pair.expires_in),
+            refresh_token_expires_at=at + timedelta(seconds=pair.refresh_expires_in),
+            scopes=pair.scopes or scopes,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

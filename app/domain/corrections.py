@@ -14,7 +14,6 @@ from app.domain.job import (
     FailureReason,
     Job,
     JobStatus,
-    LastError,
 )
 from app.domain.outcome import Fault, InInbox, Published
 from app.domain.transition import Transition
@@ -69,7 +68,7 @@ def decide_late(job: Job, truth: Truth, *, now: datetime) -> Transition:
             if job.status is JobStatus.POSTED and was_public(job):
                 return _ask_again(job, now)
             return become.failed_late(
-                job, reason=_reason(fault), error=_error(fault, now)
+                job, reason=_reason(fault), error=fault.to_error(now)
             )
         case NoWord():
             return _ask_again(job, now)
@@ -101,13 +100,3 @@ def _reason(fault: Fault) -> FailureReason:
             return FailureReason.MAX_ATTEMPTS
         case _:
             assert_never(fault.error_class)
-
-
-def _error(fault: Fault, now: datetime) -> LastError:
-    return LastError(
-        error_class=fault.error_class,
-        code=fault.code,
-        message=fault.message,
-        log_id=fault.log_id,
-        at=now,
-    )

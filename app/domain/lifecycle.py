@@ -138,7 +138,7 @@ def _retry(
     job = context.job
     if job.attempts + 1 >= job.max_attempts:
         return _fail(context, FailureReason.MAX_ATTEMPTS, fault, in_flight=in_flight)
-    error = _last_error(fault, context.now)
+    error = fault.to_error(context.now)
     if again is not None:
         return again(error)
     at = context.now + _wait(context, fault)
@@ -161,7 +161,7 @@ def _fail(
     return become.failed(
         context.job,
         reason=reason,
-        error=_last_error(fault, context.now),
+        error=fault.to_error(context.now),
         in_flight=in_flight,
     )
 
@@ -195,16 +195,6 @@ def _abandoned(context: _Context) -> Transition:
         again=lambda error: become.reclaimed(
             job, now=now, error=error, in_flight=in_flight
         ),
-    )
-
-
-def _last_error(fault: Fault, now: datetime) -> LastError:
-    return LastError(
-        error_class=fault.error_class,
-        code=fault.code,
-        message=fault.message,
-        log_id=fault.log_id,
-        at=now,
     )
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from app.domain.job import ErrorClass, WaitingFor
+from app.domain.job import ErrorClass, LastError, WaitingFor
 
 
 class Verdict(StrEnum):
@@ -30,6 +30,16 @@ class Fault(Struct, frozen=True, kw_only=True):
     http_status: int | None = None
     log_id: str | None = None
     retry_after: float | None = None  # seconds, as TikTok asked
+
+    def to_error(self, at: datetime) -> LastError:
+        """Return what a job keeps of it."""
+        return LastError(
+            error_class=self.error_class,
+            code=self.code,
+            message=self.message,
+            log_id=self.log_id,
+            at=at,
+        )
 
 
 class Published(Struct, frozen=True, kw_only=True):

@@ -64,4 +64,6 @@ def creator_problem(fault: Fault) -> ReadinessProblem | None:
         return ReadinessProblem(fault.code, words.what)
     if fault.code in SCOPE_REASONS:
         return SCOPE_MISSING
+    if fault.code == NO_ACCOUNT:
+        return NOT_CONNECTED
     return RECONNECT if fault.error_class is ErrorClass.AUTH else None

@@ -7,7 +7,7 @@ https://developers.tiktok.com/doc/oauth-user-access-token-management
 
 import asyncio
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
@@ -149,7 +149,8 @@ class Refresher:
     async def _save(self, account: Account, answer: TokenGrant) -> Account | None:
         """Store the new pair, however long the database is away; None if too late."""
         now = self._clock.now()
-        grant = _merged(account.grant, answer, issued_at=now)
+        # Scopes that were not told stay as they were.
+        grant = Grant.issued(answer, at=now, scopes=account.grant.scopes)
         give_up_at = now + _SAVE_FOR
         while True:
             try:
@@ -161,17 +162,6 @@ class Refresher:
                     _log.error("new tokens could not be stored", **_named(account))
                     raise
                 await self._clock.sleep(_SAVE_AGAIN_SECONDS)
-
-
-def _merged(old: Grant, new: TokenGrant, *, issued_at: datetime) -> Grant:
-    """Take the new pair; scopes that were not told stay as they were."""
-    return Grant(
-        access_token=new.access_token,
-        refresh_token=new.refresh_token,
-        access_token_expires_at=issued_at + timedelta(seconds=new.expires_in),
-        refresh_token_expires_at=issued_at + timedelta(seconds=new.refresh_expires_in),
-        scopes=new.scopes or old.scopes,
-    )
 
 
 def _named(account: Account) -> dict[str, str]:

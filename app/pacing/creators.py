@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, TypeVar, cast
+from typing import Final
 
 from app.domain.outcome import Fault, PutOff
 from app.domain.quota import QuotaCall
@@ -17,7 +17,7 @@ REUSE: Final = timedelta(seconds=60)
 
 _PRUNE_AT: Final = 4096
 
-Other = TypeVar("Other")
+CreatorAnswer = CreatorInfo | Fault | PutOff
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class _Slot:
     info: CreatorInfo | None = None
     fresh_until: datetime | None = None
     answers: int = 0
-    latest: object = None
+    latest: CreatorAnswer | None = None
 
 
 class CreatorCache:
@@ -43,10 +43,10 @@ class CreatorCache:
     async def get(
         self,
         access: Access,
-        ask: Callable[[], Awaitable[CreatorInfo | Other]],
+        ask: Callable[[], Awaitable[CreatorAnswer]],
         *,
         now: Callable[[], datetime],
-    ) -> CreatorInfo | Other:
+    ) -> CreatorAnswer:
         """Return the kept answer, or ask."""
         # A new grant may belong to another creator: its version is part of the key.
         key = (access.platform, access.project_id, access.version)
@@ -56,8 +56,8 @@ class CreatorCache:
             slot = self._slots[key] = _Slot()
         answers = slot.answers
         async with slot.lock:
-            if slot.answers != answers:
-                return cast("CreatorInfo | Other", slot.latest)
+            if slot.answers != answers and slot.latest is not None:
+                return slot.latest
             if slot.fresh_until is not None and now() < slot.fresh_until and slot.info:
                 return slot.info
             asked_at = now()
@@ -87,13 +87,13 @@ async def ask_for_no_post(
     pacer: Pacer,
     tiktok: TikTok,
     now: Callable[[], datetime],
-) -> CreatorInfo | Fault | PutOff:
+) -> CreatorAnswer:
     """Ask what the creator may choose, in the account's turn, beside any attempt.
 
     Raises StoreUnavailable.
     """
 
-    async def ask() -> CreatorInfo | Fault | PutOff:
+    async def ask() -> CreatorAnswer:
         asker = Asker(access.project_id, access.platform, access.open_id, alone=True)
         wait = await pacer.turn(asker, QuotaCall.CREATOR_INFO)
         if wait is not None:

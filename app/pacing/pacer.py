@@ -91,8 +91,6 @@ class Pacer:
 
         One that is sent later could be one too many for TikTok.
         """
-        if (kept := self.kept_place(asker, call)) is not None:
-            return kept
         account_quota = self._account_quota(asker.owner)
         async with account_quota.lock:
             place = await self._place_at(account_quota, asker, call)

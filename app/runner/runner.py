@@ -231,7 +231,7 @@ class Runner:
     def _pool(self) -> tuple[Tally, AttemptPool]:
         tally = Tally()
         recorder = Recorder(tally, self._metrics, self._tracing, on_news=self.tell)
-        pool = AttemptPool(self._deps, self._rules, watch=recorder)
+        pool = AttemptPool(self._deps, self._rules, recorder=recorder)
         self._pools.add(pool)
         return tally, pool
 

@@ -1,13 +1,12 @@
 """What people do with their TikTok accounts."""
 
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
 
 import structlog
 
-from app.domain.account import Account, AccountStatus, Grant, NewAccount
+from app.domain.account import Account, AccountStatus, Grant, NewAccount, TokenPair
 from app.domain.clock import Clock
-from app.domain.codes import NOT_CONNECTED, TOKEN_REFUSED, blocks_posting
+from app.domain.codes import NOT_CONNECTED, blocks_posting
 from app.domain.errors import (
     NotFound,
     PostingNotAllowed,
@@ -19,6 +18,7 @@ from app.domain.errors import (
 from app.domain.job import ErrorClass, WaitingFor
 from app.domain.outcome import Fault, PutOff
 from app.grants.grants import Access, Grants
+from app.grants.renewal import with_renewal
 from app.pacing.creators import CreatorCache, ask_for_no_post
 from app.pacing.pacer import Pacer
 from app.service.scope import check_scope
@@ -31,17 +31,12 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GivenAccount:
-    """An account whose tokens somebody else obtained; lifetimes are in seconds."""
+class GivenAccount(TokenPair):
+    """An account whose tokens somebody else obtained."""
 
     project_id: str
     platform: str
     open_id: str
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    expires_in: int
-    refresh_expires_in: int
-    scopes: tuple[str, ...]
 
 
 class AccountService:
@@ -74,18 +69,11 @@ class AccountService:
         """Store an account with its tokens; True if the project had none."""
         check_scope(given.project_id, scope)
         now = self._clock.now()
-        grant = Grant(
-            access_token=given.access_token,
-            refresh_token=given.refresh_token,
-            access_token_expires_at=now + timedelta(seconds=given.expires_in),
-            refresh_token_expires_at=now + timedelta(seconds=given.refresh_expires_in),
-            scopes=given.scopes,
-        )
         new = NewAccount(
             project_id=given.project_id,
             platform=given.platform,
             open_id=given.open_id,
-            grant=grant,
+            grant=Grant.issued(given, at=now),
         )
         return await self._store.put(new, now=now)
 
@@ -126,13 +114,7 @@ class AccountService:
         account = await self._store.get(project_id, platform)
         if account.status is not AccountStatus.ACTIVE:
             raise ReconnectRequired
-        answer = await self._ask(access)
-        if isinstance(answer, Fault) and answer.code == TOKEN_REFUSED:
-            renewed = await self._grants.renew(access)
-            if isinstance(renewed, Fault):
-                raise _error(renewed)
-            access = renewed
-            answer = await self._ask(access)
+        answer, access = await with_renewal(access, self._ask, self._grants.renew)
         if isinstance(answer, CreatorInfo):
             return answer
         if isinstance(answer, PutOff):

@@ -224,14 +224,7 @@ class ConnectService:
             open_id=grant.open_id,
             display_name=known.display_name or None if known else None,
             username=known.username if known else None,
-            grant=Grant(
-                access_token=grant.access_token,
-                refresh_token=grant.refresh_token,
-                access_token_expires_at=now + timedelta(seconds=grant.expires_in),
-                refresh_token_expires_at=now
-                + timedelta(seconds=grant.refresh_expires_in),
-                scopes=grant.scopes,
-            ),
+            grant=Grant.issued(grant, at=now),
         )
         account, _ = await self._accounts.put(new, now=now)
         return account

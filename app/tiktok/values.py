@@ -1,8 +1,10 @@
 """What TikTok's answers come to; every id is an exact string."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from app.domain.account import TokenPair
 
 
 class PublishState(StrEnum):
@@ -55,15 +57,10 @@ class PublishStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenGrant:
+class TokenGrant(TokenPair):
     """A pair of tokens; the refresh token it replaces is dead."""
 
     open_id: str  # may be empty after a refresh
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    expires_in: int  # seconds
-    refresh_expires_in: int  # seconds
-    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,16 +24,15 @@ from app.domain.outcome import (
 from app.domain.post import PostMode
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access
+from app.grants.renewal import is_refused, renewed, with_renewal
 from app.runner.attempts.effects import Effects
 from app.runner.attempts.verdicts import (
     in_inbox,
-    is_refused,
     not_offered,
     outcome_of,
     published,
 )
 from app.tiktok import (
-    NOT_CONFIGURED,
     InitTaken,
     PublishState,
     PublishStatus,
@@ -114,9 +113,10 @@ class Attempt:
         if is_refused(answer):
             # Known not to be taken: say so before a refresh that may take long.
             self._own(await self._effects.clear_init(self.job))
-            renewed = await self._renew(answer)
-            if isinstance(renewed, Fault):
-                return await self._give_up(renewed)
+            newer = await renewed(answer, self._access, self._effects.renew)
+            if isinstance(newer, Fault):
+                return await self._give_up(newer)
+            self._access = newer
             answer = await self._send_init()
         match answer:
             case InitTaken():
@@ -254,20 +254,10 @@ class Attempt:
         self, call: Callable[[Access], Awaitable[Answer]]
     ) -> Answer | Fault:
         """Make a call that may be repeated; once more if only the token was stale."""
-        answer = await call(self._access)
-        if not is_refused(answer):
-            return answer
-        renewed = await self._renew(answer)
-        return renewed if isinstance(renewed, Fault) else await call(renewed)
-
-    async def _renew(self, refusal: Fault) -> Access | Fault:
-        """Get a newer token; where we cannot refresh, the refusal itself stands."""
-        renewed = await self._effects.renew(self._access)
-        if not isinstance(renewed, Fault):
-            self._access = renewed
-        elif renewed.code == NOT_CONFIGURED.code:
-            return refusal  # only the person can bring a new token
-        return renewed
+        answer, self._access = await with_renewal(
+            self._access, call, self._effects.renew
+        )
+        return answer
 
     async def _give_up(self, fault: Fault, *, in_flight: bool = False) -> Outcome:
         """End the attempt; what is wrong with the account is recorded there too."""

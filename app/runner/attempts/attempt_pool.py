@@ -21,7 +21,7 @@ from app.domain.outcome import (
 from app.domain.transition import Transition
 from app.runner.attempts.attempt import Attempt, ClaimLost, PollPolicy
 from app.runner.attempts.live_effects import Dependencies, LiveEffects
-from app.runner.attempts.recorder import Watch
+from app.runner.attempts.recorder import Recorder
 
 log = structlog.get_logger(__name__)
 
@@ -57,11 +57,11 @@ class AttemptPool:
     """Runs attempts side by side, each in a task of its own."""
 
     def __init__(
-        self, deps: Dependencies, rules: AttemptPolicy, *, watch: Watch
+        self, deps: Dependencies, rules: AttemptPolicy, *, recorder: Recorder
     ) -> None:
         self._deps = deps
         self._rules = rules
-        self._watch = watch
+        self._recorder = recorder
         self._running: dict[asyncio.Task[None], LiveEffects] = {}
         self._ended = asyncio.Event()
         self._stopping = False
@@ -118,12 +118,12 @@ class AttemptPool:
     async def _run(self, job: Job, effects: LiveEffects) -> None:
         """Run one attempt and write down what it came to."""
         attempt = Attempt(job, effects, self._rules.poll)
-        with self._watch.attempt(job):
+        with self._recorder.attempt(job):
             try:
                 outcome = await _outcome(attempt, effects)
                 await self._record(attempt.job, outcome, effects)
             except ClaimLost:
-                self._watch.lost()
+                self._recorder.lost()
             except Exception:
                 # Not lost: the lease runs out, and the job is claimed again.
                 log.exception("an outcome could not be written")
@@ -140,7 +140,7 @@ class AttemptPool:
         )
         if written is None:
             raise ClaimLost
-        self._watch.ended(written, outcome, change)
+        self._recorder.ended(written, outcome, change)
         if isinstance(outcome, RateLimited):
             # The next job of this account would be refused like this one.
             until = self._rules.rest_until(job, change, outcome.fault, now)

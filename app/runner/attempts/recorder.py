@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import structlog
 
@@ -14,23 +13,6 @@ from app.runner.tick_report import Tally
 from app.tracing import Tracing
 
 log = structlog.get_logger(__name__)
-
-
-class Watch(Protocol):
-    """What a crew tells of its attempts."""
-
-    @contextmanager
-    def attempt(self, job: Job) -> Iterator[None]:
-        """Surround an attempt from its claim to its end."""
-        ...
-
-    def ended(self, job: Job, outcome: Outcome, change: Transition) -> None:
-        """Hear what an attempt came to, once that is written."""
-        ...
-
-    def lost(self) -> None:
-        """Hear that another worker owns the job by now."""
-        ...
 
 
 class Recorder:

@@ -1,8 +1,7 @@
 """What TikTok's answers come to."""
 
-from typing import Final, TypeGuard, assert_never
+from typing import Final, assert_never
 
-from app.domain.codes import TOKEN_REFUSED
 from app.domain.job import ErrorClass
 from app.domain.outcome import (
     AuthLost,
@@ -56,11 +55,6 @@ def outcome_of(fault: Fault, *, in_flight: bool = False) -> Outcome:
             return Transient(fault=fault, in_flight=in_flight)
         case _:
             assert_never(fault.error_class)
-
-
-def is_refused(answer: object) -> TypeGuard[Fault]:
-    """Tell whether only the token was wrong."""
-    return isinstance(answer, Fault) and answer.code == TOKEN_REFUSED
 
 
 def not_offered(info: CreatorInfo, chosen: str) -> Fault:

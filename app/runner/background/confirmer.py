@@ -8,13 +8,13 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from app.domain.clock import Clock
-from app.domain.codes import TOKEN_REFUSED
 from app.domain.corrections import FailedForGood, NotAsked, NoWord, Truth, decide_late
 from app.domain.errors import StoreUnavailable
 from app.domain.job import ErrorClass, Job
 from app.domain.outcome import Fault, Published
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access, Grants
+from app.grants.renewal import with_renewal
 from app.metrics import Metrics
 from app.pacing.pacer import Asker, Pacer
 from app.runner.attempts.verdicts import in_inbox, published
@@ -117,11 +117,11 @@ class Confirmer:
         wait = await self.pacer.turn(asker, QuotaCall.STATUS)
         if wait is not None:
             return NotAsked(until=wait.until)
-        answer = await calls.status(access.token, publish_id)
-        if isinstance(answer, Fault) and answer.code == TOKEN_REFUSED:
-            renewed = await self.grants.renew(access)
-            if isinstance(renewed, Access):
-                answer = await calls.status(renewed.token, publish_id)
+        answer, _ = await with_renewal(
+            access,
+            lambda access: calls.status(access.token, publish_id),
+            self.grants.renew,
+        )
         return _truth(answer, publish_id, access.username)
 
     async def _search(

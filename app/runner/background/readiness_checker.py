@@ -9,7 +9,6 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from app.domain.clock import Clock
-from app.domain.codes import TOKEN_REFUSED
 from app.domain.errors import StoreUnavailable
 from app.domain.job import Job
 from app.domain.outcome import Fault, PutOff
@@ -31,6 +30,7 @@ from app.domain.readiness_account import (
     scope_problem,
 )
 from app.grants.grants import Access, Grants
+from app.grants.renewal import with_renewal
 from app.outbound import Outbound, OutboundError, Refused
 from app.pacing.creators import CreatorCache, ask_for_no_post
 from app.pacing.pacer import Pacer
@@ -109,12 +109,7 @@ class ReadinessChecker:
     ) -> ReadinessProblem | None:
         if job.post.mode is PostMode.INBOX:
             return None  # a draft's audience is chosen in TikTok's app
-        answer = await self._creator_info(access)
-        if isinstance(answer, Fault) and answer.code == TOKEN_REFUSED:
-            renewed = await self.grants.renew(access)
-            if isinstance(renewed, Fault):
-                return grant_problem(renewed)
-            answer = await self._creator_info(renewed)
+        answer, _ = await with_renewal(access, self._creator_info, self.grants.renew)
         match answer:
             case CreatorInfo():
                 return privacy_problem(job.post, answer.privacy_options)

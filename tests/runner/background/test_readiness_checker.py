@@ -269,6 +269,8 @@ async def test_a_look_that_breaks_does_not_stop_the_others(lookout: Lookout) -> 
     grants = lookout.checker.grants
 
     class Broken:
+        renew = grants.renew
+
         async def current(self, project_id: str, platform: str) -> object:
             if project_id == "proj_2":
                 raise RuntimeError("a bug")
