@@ -92,8 +92,14 @@ def _middleware(cors_origins: Sequence[str]) -> list[Middleware]:
         CORSMiddleware,
         allow_origins=cors_origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Last-Event-ID", REQUEST_ID],
-        expose_headers=["Idempotent-Replayed", "Location", "Retry-After", REQUEST_ID],
+        allow_headers=[
+            *("Authorization", "Content-Type", "Idempotency-Key"),
+            *("Last-Event-ID", REQUEST_ID),
+        ],
+        expose_headers=[
+            *("Idempotent-Replayed", "Idempotent-Replayed-Differs"),
+            *("Location", "Retry-After", REQUEST_ID),
+        ],
     )
     return [
         Middleware(RequestContext),

@@ -1,8 +1,8 @@
 """Jobs: schedule, look, change, remove, start again."""
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Query, Request, Response, status
+from fastapi import APIRouter, Body, Header, Query, Request, Response, status
 
 from app.api import stream
 from app.api.auth import ProjectScope
@@ -12,12 +12,16 @@ from app.api.middleware import note
 from app.api.services import Wired
 from app.domain.errors import (
     DuplicateJob,
+    IdempotencyKeyReused,
     JobNotDeletable,
     JobNotEditable,
     JobNotRetryable,
+    MayHaveBeenStored,
     OutcomeUnknown,
+    StoreUnavailable,
     TooLongAgo,
 )
+from app.domain.idempotency import RequestKey
 from app.schemas.job_answers import (
     AttemptAnswer,
     AttemptsAnswer,
@@ -25,6 +29,31 @@ from app.schemas.job_answers import (
     JobsAnswer,
 )
 from app.schemas.job_requests import JobPatch, JobQuery, JobRequest, RetryRequest
+
+REPLAYED: Final = "Idempotent-Replayed"
+REPLAYED_DIFFERS: Final = "Idempotent-Replayed-Differs"
+"""What a repeated request asks for otherwise than the job is: JSON pointers."""
+
+_REPLAYED: Final[dict[str, Any]] = {
+    REPLAYED: {"schema": {"const": "true"}},
+    REPLAYED_DIFFERS: {
+        "description": "What this request asks for otherwise than the job is: JSON"
+        " pointers with commas between. The job is as it was; PATCH changes it.",
+        "schema": {"type": "string", "examples": ["/assetUrl, /post/title"]},
+    },
+}
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[!-~]+$",
+        description="Your own key for this request, good within the project as long as"
+        " the job is there. The same key with another body is a 409",
+    ),
+]
 
 router = APIRouter(
     prefix="/v1/jobs", tags=["Jobs"], responses=declared(400, 401, 413, 422, 503)
@@ -40,10 +69,13 @@ router = APIRouter(
         200: {
             "model": JobAnswer,
             "description": "It exists already; this is the stored one",
-            "headers": {"Idempotent-Replayed": {"schema": {"const": "true"}}},
+            "headers": _REPLAYED,
         },
         201: {"headers": {"Location": {"schema": {"type": "string"}}}},
-        **declared(404, 415, TooLongAgo),
+        **declared(
+            *(404, 415, TooLongAgo, IdempotencyKeyReused, StoreUnavailable),
+            MayHaveBeenStored("0196a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"),
+        ),
     },
 )
 async def create_job(
@@ -52,15 +84,26 @@ async def create_job(
     response: Response,
     services: Wired,
     scope: ProjectScope,
+    idempotency_key: IdempotencyKey = None,
 ) -> JobAnswer:
-    """Schedule a video. The same request again finds the job of the first."""
+    """Schedule a video. The same request again finds the job of the first.
+
+    Without an `Idempotency-Key` that holds for the same project, asset and time, and
+    for a Post Now until it is over. With one it holds as long as the job is there,
+    however it ended: send one with every Post Now.
+    """
     new = body.to_domain(default_max_attempts=services.default_max_attempts)
-    job, created = await services.jobs.create(new, scope=scope)
+    key = None
+    if idempotency_key is not None:
+        key = RequestKey.of(idempotency_key, await request.json())
+    job, created = await services.jobs.create(new, scope=scope, key=key)
     note(request, job_id=job.id, project_id=job.project_id)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     if not created:
         response.status_code = status.HTTP_200_OK
-        response.headers["Idempotent-Replayed"] = "true"
+        response.headers[REPLAYED] = "true"
+        if differing := body.differing(job):
+            response.headers[REPLAYED_DIFFERS] = ", ".join(differing)
     return services.show(job)
 
 

@@ -130,6 +130,7 @@ def described(error: errors.SchedulerError) -> ProblemResponse:
         detail=str(error),
         fields=error.errors if isinstance(error, errors.InvalidInput) else (),
         headers=_retry_after(error),
+        more=_more(error),
     )
 
 
@@ -146,6 +147,11 @@ def _domain_problem(error: errors.SchedulerError) -> ProblemResponse:
         # The cause's name alone: its text may hold an address or a secret.
         log.warning(error.code, cause=type(error.__cause__).__name__)
     return response
+
+
+def _more(error: errors.SchedulerError) -> Mapping[str, object] | None:
+    """Return what a program needs to go on from here."""
+    return {"id": error.job_id} if isinstance(error, errors.MayHaveBeenStored) else None
 
 
 def _retry_after(error: errors.SchedulerError) -> Mapping[str, str] | None:

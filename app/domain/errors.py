@@ -5,6 +5,7 @@ SchedulerError
 ├── NotFound
 ├── Conflict
 │   ├── DuplicateJob
+│   ├── IdempotencyKeyReused
 │   ├── TooLongAgo
 │   ├── JobNotEditable
 │   ├── JobNotDeletable
@@ -23,6 +24,8 @@ SchedulerError
 ├── AssetUnavailable
 ├── TooManyListeners
 └── StoreUnavailable
+    ├── WriteUnknown
+    └── MayHaveBeenStored
 
 The message is the class's docstring unless one is given. How each looks over HTTP
 stands in one table, ``app/api/problems.py``.
@@ -75,6 +78,12 @@ class DuplicateJob(Conflict):
     """Another job of this project has the same asset and time."""
 
     code = "duplicate_job"
+
+
+class IdempotencyKeyReused(Conflict):
+    """This Idempotency-Key came before with another body; take a new one."""
+
+    code = "idempotency_key_reused"
 
 
 class TooLongAgo(Conflict):
@@ -187,3 +196,22 @@ class StoreUnavailable(SchedulerError):
     """The database does not answer; nothing was changed, try again later."""
 
     code = "database_unavailable"
+
+
+class WriteUnknown(StoreUnavailable):
+    """The database went away without saying whether it wrote; look before a repeat."""
+
+    code = "write_unknown"
+
+
+class MayHaveBeenStored(StoreUnavailable):
+    """The database went away before it said whether the job was stored."""
+
+    code = "may_have_been_stored"
+
+    def __init__(self, job_id: str = "{id}") -> None:
+        super().__init__(
+            "The database went away before it said whether the job was stored."
+            f" GET /v1/jobs/{job_id} tells; if there is none, send the request again."
+        )
+        self.job_id = job_id

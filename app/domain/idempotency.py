@@ -1,11 +1,27 @@
 """The key that makes a repeated request find the first one's job."""
 
+import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Final
+from typing import Final, Self
 
 SEPARATOR: Final = "|"
 KEY_LENGTH: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """A caller's own key for a request, and what the request asked for."""
+
+    value: str  # the header Idempotency-Key; good within its project
+    digest: str  # of the body, as parsed JSON
+
+    @classmethod
+    def of(cls, value: str, body: object) -> Self:
+        """Make the key of a request with this JSON body, however it was written."""
+        canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+        return cls(value, sha256(canonical.encode()).hexdigest())
 
 
 def to_millis(moment: datetime) -> datetime:

@@ -1,12 +1,16 @@
 """What callers send to the job routes."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import MISSING, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from app.domain.asset_url import MAX_URL_LENGTH
 from app.domain.edit import JobChange
-from app.domain.job import JobStatus, NewJob
+from app.domain.idempotency import to_millis
+from app.domain.job import Job, JobStatus, NewJob
 from app.domain.naming import (
     MAX_EXTERNAL_ID,
     MAX_METADATA_KEY,
@@ -105,6 +109,31 @@ class JobRequest(Request):
             external_id=self.external_id,
             metadata=self.metadata,
         )
+
+    def differing(self, job: Job) -> list[str]:
+        """Name by JSON pointers what it asks for otherwise than the job is now."""
+        job_fields = [f"/{to_camel(name)}" for name in self._differing_fields(job)]
+        post_fields = [
+            f"/post/{to_camel(name)}"
+            for name, wish in self.post
+            if wish != getattr(job.post, name)
+        ]
+        return job_fields + post_fields
+
+    def _differing_fields(self, job: Job) -> Iterator[str]:
+        for name in ("asset_url", "external_id", "metadata"):
+            if getattr(self, name) != getattr(job, name):
+                yield name
+        if self.max_attempts not in {None, job.max_attempts}:
+            yield "max_attempts"
+        if _millis(self.publish_by) != job.publish_by:
+            yield "publish_by"
+        if _millis(self.scheduled_for) != (None if job.post_now else job.scheduled_for):
+            yield "scheduled_for"
+
+
+def _millis(moment: datetime | None) -> datetime | None:
+    return None if moment is None else to_millis(moment)
 
 
 class PostPatch(Request):

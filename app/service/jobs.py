@@ -11,6 +11,7 @@ from app.domain.asset_url import problem_with_url
 from app.domain.clock import Clock
 from app.domain.edit import JobChange, problem_with_deadline
 from app.domain.errors import FieldError, InvalidInput, NotFound
+from app.domain.idempotency import RequestKey
 from app.domain.job import AttemptRecord, FailureReason, Job, NewJob
 from app.domain.naming import problem_with_name
 from app.domain.post import problems_of
@@ -56,15 +57,18 @@ class JobService:
         self._allow_private_urls = allow_private_urls
         self._metrics = metrics or Metrics()
 
-    async def create(self, new: NewJob, *, scope: str | None) -> tuple[Job, bool]:
+    async def create(
+        self, new: NewJob, *, scope: str | None, key: RequestKey | None = None
+    ) -> tuple[Job, bool]:
         """Store a job, or find the one this request repeats; True if it is new.
 
-        Raises InvalidInput, or NotFound for another's project.
+        Raises InvalidInput, NotFound for another's project, IdempotencyKeyReused,
+        TooLongAgo or MayHaveBeenStored.
         """
         if problems := tuple(self._problems(new)):
             raise InvalidInput(*problems)
         check_scope(new.project_id, scope)
-        job, created = await self._store.add(new, now=self._clock.now())
+        job, created = await self._store.add(new, now=self._clock.now(), key=key)
         if created:
             self._wake(job)
         else:

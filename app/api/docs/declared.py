@@ -16,7 +16,7 @@ from app.api.problems import (
 )
 from app.domain import errors
 
-Kind = int | type[errors.SchedulerError] | ProblemResponse
+Kind = int | type[errors.SchedulerError] | errors.SchedulerError | ProblemResponse
 """A status stands for its usual problem."""
 
 _USUAL: Final[Mapping[int, errors.SchedulerError]] = {
@@ -47,6 +47,7 @@ class Problem(BaseModel):
     detail: str
     code: str = Field(description="Stable; this is what programs should look at")
     errors: list[ProblemError] | None = Field(None, description="With status 422")
+    id: str | None = Field(None, description="With may_have_been_stored: the job's")
 
 
 def declared(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
@@ -76,5 +77,6 @@ def _sample(kind: Kind) -> ProblemResponse:
         return kind
     if isinstance(kind, int) and kind in HTTP_CODES:
         return http_problem(kind)
-    error = _USUAL[kind] if isinstance(kind, int) else kind()
-    return described(error)
+    if isinstance(kind, int):
+        return described(_USUAL[kind])
+    return described(kind if isinstance(kind, errors.SchedulerError) else kind())

@@ -34,8 +34,9 @@ with a `failureReason`. `notice` and `lastError.userMessage` are written for the
 whose post it is; `lastError.code` and `logId` are for support.
 
 **Sending twice is safe.** The same project, asset and time is the same job: 200 and
-`Idempotent-Replayed: true` in place of 201. A second Post Now finds the first while
-that is not over.
+`Idempotent-Replayed: true` in place of 201; `Idempotent-Replayed-Differs` names what
+the repeat asks for otherwise. A second Post Now finds the first while that is not over;
+with an `Idempotency-Key` it finds it for ever.
 
 **Times** are RFC 3339 with an offset, and come back as UTC with milliseconds, as
 JavaScript's `toISOString()` writes them. **Ids** of TikTok's are strings: they exceed

@@ -91,7 +91,7 @@ def _fail(answer: asyncio.Future[Answer], error: Exception) -> None:
     if answer.done():
         return
     if isinstance(error, StoreUnavailable):  # each needs a traceback of its own
-        own = StoreUnavailable(str(error))
+        own = type(error)(str(error))
         own.__cause__ = error
         error = own
     answer.set_exception(error)

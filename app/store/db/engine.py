@@ -10,6 +10,7 @@ from contextlib import (
     contextmanager,
     nullcontext,
 )
+from dataclasses import dataclass
 from json import JSONDecoder
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from app.domain.errors import StoreUnavailable
+from app.domain.errors import StoreUnavailable, WriteUnknown
 from app.domain.events import Render
 from app.store.db.sqlite_file import open_file
 
@@ -103,12 +104,14 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that commits at its end.
 
-        Raises StoreUnavailable when the database does not answer.
+        Raises StoreUnavailable when the database does not answer, and WriteUnknown
+        when it does not answer to COMMIT.
         """
         async with self._writers_turn():
-            with unavailable():
+            with unavailable() as progress:
                 async with self.engine.begin() as connection:
                     yield connection
+                    progress.may_be_written = True
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -125,11 +128,12 @@ class Database:
         """Open a connection for one statement, which commits by itself.
 
         Saves the round trips of BEGIN and COMMIT. Raises StoreUnavailable when the
-        database does not answer.
+        database cannot be reached, and WriteUnknown when it does not answer.
         """
         async with self._writers_turn():
-            with unavailable():
+            with unavailable() as progress:
                 async with self._single.connect() as connection:
+                    progress.may_be_written = True
                     yield connection
 
     def insert_new(self, table: Table) -> Insert:
@@ -260,22 +264,35 @@ _GONE_STATES: Final = (
 )
 
 
+@dataclass(slots=True)
+class Progress:
+    """How far a use of the database got."""
+
+    may_be_written: bool = False
+
+    def lost(self) -> StoreUnavailable:
+        """Make the error that says what is known of it."""
+        return WriteUnknown() if self.may_be_written else StoreUnavailable()
+
+
 @contextmanager
-def unavailable() -> Iterator[None]:
+def unavailable() -> Iterator[Progress]:
     """Raise StoreUnavailable where the database does not answer, and mistakes as such.
 
-    The driver's text can hold the address and the user, so none of it goes on.
+    WriteUnknown once it may have written. The driver's text can hold the address and
+    the user, so none of it goes on.
     """
+    progress = Progress()
     try:
-        yield
+        yield progress
     except PoolTimeout as error:  # no outage: there is more to do than we keep up with
         raise StoreUnavailable(_ALL_IN_USE) from error
     except _GONE as error:
-        raise StoreUnavailable from error
+        raise progress.lost() from error
     except DBAPIError as error:
         if not _is_gone(error):
             raise
-        raise StoreUnavailable from error
+        raise progress.lost() from error
 
 
 def _is_gone(error: DBAPIError) -> bool:

@@ -78,18 +78,31 @@ class InsertWriter:
         """
         if may_be_pruned(job.scheduled_for, now=now):
             async with self._database.write() as connection:
-                if written := await self._write_one(connection, job):
-                    await refuse_if_pruned(connection, job.scheduled_for, now=now)
-            return written
+                return await self.write_within(connection, job, now=now)
         if is_hinted_at(job.scheduled_for, now=now):
             # Alone: it waits for no others, and a group holds no Post Now, so that
             # the order of their keys keeps any two groups from a deadlock.
             async with self._database.single() as connection:
-                return await self._write_one(connection, job)
+                return await self._write_one(connection, self._insert_due, job)
         return await self._batcher.ask(job.id, job)
 
-    async def _write_one(self, connection: AsyncConnection, job: Job) -> Job | None:
-        result = await connection.execute(self._insert_due, self._bind([job]))
+    async def write_within(
+        self, connection: AsyncConnection, job: Job, *, now: datetime
+    ) -> Job | None:
+        """Insert a row in a transaction that has begun; None if it has a twin.
+
+        Raises TooLongAgo.
+        """
+        due = is_hinted_at(job.scheduled_for, now=now)
+        insert = self._insert_due if due else self._insert
+        if written := await self._write_one(connection, insert, job):
+            await refuse_if_pruned(connection, job.scheduled_for, now=now)
+        return written
+
+    async def _write_one(
+        self, connection: AsyncConnection, insert: ReturningInsert[Any], job: Job
+    ) -> Job | None:
+        result = await connection.execute(insert, self._bind([job]))
         row = result.first()
         return None if row is None else replace(job, open_id=row.open_id)
 

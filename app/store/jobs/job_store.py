@@ -11,14 +11,21 @@ from uuid_utils.compat import uuid7
 
 from app.domain import transition as become
 from app.domain.edit import JobChange, check_deletable, check_retryable, edited
-from app.domain.errors import DuplicateJob, NotFound, StoreUnavailable
-from app.domain.idempotency import idempotency_key, to_millis
+from app.domain.errors import (
+    DuplicateJob,
+    MayHaveBeenStored,
+    NotFound,
+    StoreUnavailable,
+    WriteUnknown,
+)
+from app.domain.idempotency import RequestKey, idempotency_key, to_millis
 from app.domain.job import AttemptRecord, Job, JobStatus, NewJob
 from app.domain.readiness import PreflightTimes, first_preflight
 from app.store.db.engine import Database
 from app.store.db.notify import hint, is_hinted_at
 from app.store.jobs.bulk_retry import RetryFilter, RetryResult, retry_failed
 from app.store.jobs.insert_writer import InsertWriter
+from app.store.jobs.request_keys import point_key, take_key
 from app.store.jobs.rows import (
     attempt_from_row,
     job_from_row,
@@ -46,6 +53,10 @@ class JobFilter:
     scheduled_to: datetime | None = None  # exclusive
 
 
+class _TwinGone(Exception):
+    """A job's twin ended or went away between two statements."""
+
+
 class JobStore:
     """The jobs as their owners see them.
 
@@ -58,21 +69,52 @@ class JobStore:
         self._preflights = preflights
         self._inserts = InsertWriter(database)
 
-    async def add(self, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
+    async def add(
+        self, new: NewJob, *, now: datetime, key: RequestKey | None = None
+    ) -> tuple[Job, bool]:
         """Store a job, or find the one this request repeats; True if it is new.
 
         Never two rows, whatever the concurrency: the database's unique indexes decide.
-        Raises TooLongAgo where a former row may have been pruned.
+        Raises TooLongAgo where a former row may have been pruned, IdempotencyKeyReused,
+        and MayHaveBeenStored if the database does not come back to say so.
         """
         job = _new_job(new, now, self._preflights)
+        unknown = False
         for _ in range(_ADD_TRIES):
-            if (written := await self._inserts.write(job, now=now)) is not None:
-                return written, True
-            async with self._database.read() as connection:
-                if (twin := await _find_twin(connection, job)) is not None:
-                    return twin, False
-            # The twin ended or went away between the two statements: try again.
+            try:
+                found = await self._add(job, key, now=now)
+            except WriteUnknown:
+                unknown = True  # the same row again finds out: its keys are unique
+                continue
+            except StoreUnavailable as error:
+                if unknown:
+                    raise MayHaveBeenStored(job.id) from error
+                raise
+            except _TwinGone:
+                continue
+            return found, found.id == job.id
+        if unknown:
+            raise MayHaveBeenStored(job.id)
         raise StoreUnavailable("the job could not be stored; try again")
+
+    async def _add(self, job: Job, key: RequestKey | None, *, now: datetime) -> Job:
+        """Insert a job, or find its twin; raises _TwinGone if there is neither."""
+        if key is None:
+            if (written := await self._inserts.write(job, now=now)) is not None:
+                return written
+            async with self._database.read() as connection:
+                if (twin := await _find_twin(connection, job)) is None:
+                    raise _TwinGone
+                return twin
+        async with self._database.write() as connection:
+            if first := await take_key(self._database, connection, key, job):
+                return first
+            if written := await self._inserts.write_within(connection, job, now=now):
+                return written
+            if (twin := await _find_twin(connection, job)) is None:
+                raise _TwinGone  # rolls back: the key is free again
+            await point_key(connection, key, twin)
+            return twin
 
     async def get(self, job_id: str, *, project_id: str | None = None) -> Job:
         """Return a job; raises NotFound."""

@@ -209,6 +209,19 @@ job_history = Table(
     Index("ix_job_history_job_id", "job_id", "id"),
 )
 
+# The keys that callers gave their requests. No foreign key: a key is taken before its
+# job is stored, so that two requests with one key come one after the other.
+request_keys = Table(
+    "request_keys",
+    metadata,
+    Column("project_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("job_id", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # of the request's body
+    PrimaryKeyConstraint("project_id", "key"),
+    Index("ix_request_keys_job_id", "job_id"),
+)
+
 media_links = Table(
     "media_links",
     metadata,

@@ -25,7 +25,12 @@ from app.domain.job import JobStatus
 from app.store.db.engine import Database
 from app.store.db.metadata import metadata
 from app.store.db.types import UtcDateTime
-from app.store.jobs.tables import job_attempts, job_history, schedule_jobs
+from app.store.jobs.tables import (
+    job_attempts,
+    job_history,
+    request_keys,
+    schedule_jobs,
+)
 
 # TikTok may tell of a publish long after its job is gone, for instance when a draft is
 # posted at last: it must not be taken for that of a job that looks for its own.
@@ -84,7 +89,7 @@ async def delete_jobs(
     )
     columns = ["job_id", "project_id", "platform", "left_at"]
     await connection.execute(database.insert_new(lost_inits).from_select(columns, left))
-    for column in (_attempts.job_id, job_history.c.job_id):
+    for column in (_attempts.job_id, job_history.c.job_id, request_keys.c.job_id):
         await connection.execute(delete(column.table).where(column.in_(job_ids)))
     # The links go by themselves: their foreign key says so.
     await connection.execute(delete(schedule_jobs).where(_jobs.id.in_(job_ids)))

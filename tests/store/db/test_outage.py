@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from app.domain.errors import StoreUnavailable
+from app.domain.errors import StoreUnavailable, WriteUnknown
 from app.store.db import engine
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
@@ -80,6 +80,34 @@ async def test_a_connection_that_breaks_in_a_statement_is_unavailable(
     with pytest.raises(StoreUnavailable):
         await cut_own_connection(shared)
     await store_job(shared)
+
+
+async def test_a_commit_that_is_not_answered_may_have_been_written(
+    shared: Database,
+) -> None:
+    """What broke before COMMIT is rolled back for certain; what broke in it is not."""
+    with pytest.raises(StoreUnavailable) as rolled_back:
+        await cut_own_connection(shared)
+    assert not isinstance(rolled_back.value, WriteUnknown)
+    with pytest.raises(WriteUnknown):
+        await cut_at_commit(shared)
+    with pytest.raises(WriteUnknown):
+        await cut_alone(shared)
+
+
+async def cut_at_commit(database: Database) -> None:
+    """End the session between its last statement and its COMMIT."""
+    async with database.write() as connection:
+        own = await connection.execute(text("SELECT pg_backend_pid()"))
+        pid = own.scalar_one()
+        async with database.read() as other:
+            await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+
+
+async def cut_alone(database: Database) -> None:
+    """End the session in a statement that would commit by itself."""
+    async with database.single() as connection:
+        await connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
 
 async def cut_own_connection(database: Database) -> None:
