@@ -2,11 +2,16 @@
 
 from app.outbound.client import Outbound
 from app.outbound.errors import OutboundError, Refused, TooSlow, Unreachable
+from app.outbound.source import Source, SourceFailed, SourceInfo, SourceTrouble
 
 __all__ = [
     "Outbound",
     "OutboundError",
     "Refused",
+    "Source",
+    "SourceFailed",
+    "SourceInfo",
+    "SourceTrouble",
     "TooSlow",
     "Unreachable",
 ]

@@ -2,7 +2,7 @@
 # ruff: noqa: ASYNC109 - each call has its own deadline, and `timeout` is its name
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.domain.post import Post, PostMode
+from app.domain.upload import ChunkPlan
 from app.tiktok import decode, encode
 from app.tiktok.endpoint import Endpoint, OnCall, nobody_listens
 from app.tiktok.values import (
@@ -18,6 +19,7 @@ from app.tiktok.values import (
     InitTaken,
     PublishStatus,
     TokenGrant,
+    UploadTaken,
     UserInfo,
     VideoPage,
 )
@@ -120,9 +122,43 @@ class Calls:
         post twice.
         """
         request = encode.init(access_token, post, video_url)
-        drafts = post.mode is PostMode.INBOX
-        endpoint = Endpoint.INBOX_INIT if drafts else Endpoint.INIT
-        return await self._call(endpoint, request, decode.init, timeout)
+        return await self._call(_init_endpoint(post), request, decode.init, timeout)
+
+    async def upload_init(
+        self,
+        access_token: str,
+        post: Post,
+        plan: ChunkPlan,
+        *,
+        timeout: float | None = None,
+    ) -> UploadTaken | Fault:
+        """Ask where to send a video; nothing is posted before its last byte is there.
+
+        After ``Verdict.UNKNOWN`` the same call may be repeated: nobody knows the URL.
+        """
+        request = encode.upload_init(access_token, post, plan)
+        return await self._call(
+            _init_endpoint(post), request, decode.upload_init, timeout
+        )
+
+    async def photo_init(
+        self,
+        access_token: str,
+        post: Post,
+        urls: Sequence[str],
+        *,
+        timeout: float | None = None,
+    ) -> InitTaken | Fault:
+        """Ask TikTok to pull photos and post them; as ``init`` in all else."""
+        request = encode.photo_init(access_token, post, urls)
+        return await self._call(Endpoint.PHOTO_INIT, request, decode.init, timeout)
+
+    async def cancel(
+        self, access_token: str, publish_id: str, *, timeout: float | None = None
+    ) -> Fault | None:
+        """Ask TikTok to stop a pull; that it agreed proves nothing yet."""
+        request = encode.cancel(access_token, publish_id)
+        return await self._call(Endpoint.CANCEL, request, decode.cancelled, timeout)
 
     async def status(
         self, access_token: str, publish_id: str, *, timeout: float | None = None
@@ -212,3 +248,8 @@ class Calls:
         fault = result if isinstance(result, Fault) else None
         self._app.on_call(endpoint, fault, time.perf_counter() - began)
         return result
+
+
+def _init_endpoint(post: Post) -> Endpoint:
+    drafts = post.mode is PostMode.INBOX
+    return Endpoint.INBOX_INIT if drafts else Endpoint.INIT

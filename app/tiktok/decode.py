@@ -23,14 +23,16 @@ from app.tiktok.values import (
     PublishState,
     PublishStatus,
     TokenGrant,
+    UploadTaken,
     UserInfo,
     Video,
     VideoPage,
 )
 from app.tiktok.wire import Answer
 
+WAITS_FOR_UPLOAD: Final = "PROCESSING_UPLOAD"
 STATES: Final[dict[str, PublishState]] = {
-    "PROCESSING_UPLOAD": PublishState.PROCESSING,
+    WAITS_FOR_UPLOAD: PublishState.PROCESSING,
     "PROCESSING_DOWNLOAD": PublishState.PROCESSING,
     "SEND_TO_USER_INBOX": PublishState.IN_INBOX,
     "PUBLISH_COMPLETE": PublishState.COMPLETE,
@@ -76,6 +78,27 @@ def init(answer: Answer) -> InitTaken | Fault:
     return refusal(answer, envelope)
 
 
+def upload_init(answer: Answer) -> UploadTaken | Fault:
+    """Read whether TikTok took an init, and where it wants the bytes."""
+    taken = init(answer)
+    if isinstance(taken, Fault):
+        return taken
+    envelope = read_envelope(answer)
+    data = {} if isinstance(envelope, Fault) else envelope.data
+    upload_url = fields.text(data.get("upload_url"))
+    if not upload_url:
+        return bad_answer(answer, "upload_url", log_id=taken.log_id)
+    return UploadTaken(
+        publish_id=taken.publish_id, upload_url=upload_url, log_id=taken.log_id
+    )
+
+
+def cancelled(answer: Answer) -> Fault | None:
+    """Read whether TikTok agreed to stop; only a later FAILED proves that it did."""
+    envelope = accepted(answer)
+    return envelope if isinstance(envelope, Fault) else None
+
+
 def status(answer: Answer) -> PublishStatus | Fault:
     """Read how far a publish has got."""
     envelope = accepted(answer)
@@ -87,6 +110,9 @@ def status(answer: Answer) -> PublishStatus | Fault:
         return bad_answer(answer, "status", log_id=envelope.log_id)
     return PublishStatus(
         state=STATES.get(raw_status, PublishState.PROCESSING),
+        waits_for_upload=raw_status == WAITS_FOR_UPLOAD,
+        uploaded_bytes=fields.integer(data.get("uploaded_bytes")),
+        downloaded_bytes=fields.integer(data.get("downloaded_bytes")),
         fail_reason=fields.text(data.get("fail_reason")) or None,
         # TikTok's own spelling first, the correct one in case it is mended.
         post_ids=fields.identifiers(data.get("publicaly_available_post_id"))

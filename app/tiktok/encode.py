@@ -5,11 +5,12 @@ https://developers.tiktok.com/doc/tiktok-api-v2-introduction
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, assert_never
 from urllib.parse import quote_plus, urlencode
 
 from app.domain.post import Post, PostMode
+from app.domain.upload import ChunkPlan
 from app.tiktok.text import well_formed
 from app.tiktok.wire import Request
 
@@ -17,6 +18,7 @@ _JSON_TYPE: Final = "application/json; charset=UTF-8"
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _PROFILE_SCOPE: Final = "user.info.profile"
 _VIDEO_FIELDS: Final = "id,title,video_description,create_time,share_url"
+_PHOTO_MODES: Final = {PostMode.DIRECT: "DIRECT_POST", PostMode.INBOX: "MEDIA_UPLOAD"}
 _VIDEOS_PER_PAGE: Final = 20  # TikTok's maximum
 
 
@@ -34,18 +36,51 @@ def init(access_token: str, post: Post, video_url: str) -> Request:
     https://developers.tiktok.com/doc/content-posting-api-reference-direct-post
     https://developers.tiktok.com/doc/content-posting-api-reference-upload-video
     """
-    body: dict[str, Any] = {
-        "source_info": {"source": "PULL_FROM_URL", "video_url": video_url}
+    source = {"source": "PULL_FROM_URL", "video_url": video_url}
+    return _video_init(access_token, post, source)
+
+
+def upload_init(access_token: str, post: Post, plan: ChunkPlan) -> Request:
+    """Ask TikTok where to send a video that is to be published, or made a draft.
+
+    https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
+    """
+    source = {
+        "source": "FILE_UPLOAD",
+        "video_size": plan.size,
+        "chunk_size": plan.chunk_size,
+        "total_chunk_count": plan.count,
     }
-    match post.mode:
-        case PostMode.DIRECT:
-            path = "/v2/post/publish/video/init/"
-            body["post_info"] = _post_info(post)
-        case PostMode.INBOX:  # a video draft takes no caption
-            path = "/v2/post/publish/inbox/video/init/"
-        case _:
-            assert_never(post.mode)
-    return _post(path, access_token, body, once=True)
+    return _video_init(access_token, post, source)
+
+
+def photo_init(access_token: str, post: Post, urls: Sequence[str]) -> Request:
+    """Ask TikTok to pull photos and publish them, or to make a draft of them.
+
+    https://developers.tiktok.com/doc/content-posting-api-reference-photo-post
+    """
+    body: dict[str, Any] = {
+        "media_type": "PHOTO",
+        "post_mode": _PHOTO_MODES[post.mode],
+        "post_info": _photo_info(post),
+        "source_info": {
+            "source": "PULL_FROM_URL",
+            "photo_images": list(urls),
+            "photo_cover_index": post.photo_cover_index,
+        },
+    }
+    if post.mode is PostMode.DIRECT:
+        body["is_aigc"] = post.is_aigc  # beside post_info, unlike with a video
+    return _post("/v2/post/publish/content/init/", access_token, body, once=True)
+
+
+def cancel(access_token: str, publish_id: str) -> Request:
+    """Ask TikTok to stop a publish whose pull is still under way.
+
+    https://developers.tiktok.com/doc/content-posting-api-reference-get-video-status
+    """
+    body = {"publish_id": publish_id}
+    return _post("/v2/post/publish/cancel/", access_token, body)
 
 
 def status(access_token: str, publish_id: str) -> Request:
@@ -135,6 +170,37 @@ def revoke(access_token: str, *, client_key: str, client_secret: str) -> Request
         "token": access_token,
     }
     return _form("/v2/oauth/revoke/", form, (client_secret, access_token))
+
+
+def _video_init(access_token: str, post: Post, source: Mapping[str, Any]) -> Request:
+    body: dict[str, Any] = {"source_info": source}
+    match post.mode:
+        case PostMode.DIRECT:
+            path = "/v2/post/publish/video/init/"
+            body["post_info"] = _post_info(post)
+        case PostMode.INBOX:  # a video draft takes no caption
+            path = "/v2/post/publish/inbox/video/init/"
+        case _:
+            assert_never(post.mode)
+    return _post(path, access_token, body, once=True)
+
+
+def _photo_info(post: Post) -> dict[str, Any]:
+    info: dict[str, Any] = {
+        "title": well_formed(post.title),
+        "description": well_formed(post.description),
+    }
+    if post.mode is PostMode.INBOX:  # the rest is chosen in TikTok's app
+        return info
+    info |= {
+        "disable_comment": post.disable_comment,
+        "auto_add_music": post.auto_add_music,
+        "brand_content_toggle": post.brand_content_toggle,
+        "brand_organic_toggle": post.brand_organic_toggle,
+    }
+    if post.privacy_level is not None:
+        info["privacy_level"] = post.privacy_level.value
+    return info
 
 
 def _post_info(post: Post) -> dict[str, Any]:

@@ -45,10 +45,26 @@ class InitTaken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UploadTaken:
+    """TikTok took the init and waits for the video's bytes at a URL.
+
+    Who has the URL can publish: until the last byte is there, nothing can come of it.
+    https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
+    """
+
+    publish_id: str
+    upload_url: str = field(repr=False)
+    log_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishStatus:
     """What TikTok says of a publish."""
 
     state: PublishState
+    waits_for_upload: bool = False  # bytes of the video are still to be sent
+    uploaded_bytes: int | None = None
+    downloaded_bytes: int | None = None
     fail_reason: str | None = None
     post_ids: tuple[str, ...] = ()  # public posts only; a draft may become several
     log_id: str | None = None

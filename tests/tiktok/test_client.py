@@ -12,7 +12,8 @@ import pytest
 
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
-from app.domain.post import Post, PostMode, PrivacyLevel
+from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
+from app.domain.upload import ChunkSizes, plan_chunks
 from app.tiktok import Calls, InitTaken, PublishState, PublishStatus, TikTok
 from app.tiktok.transport.session import Http
 from tests.tiktok import chaos
@@ -20,6 +21,8 @@ from tests.tiktok.chaos import envelope, response
 
 POST = Post(title="Hello", privacy_level=PrivacyLevel.SELF_ONLY)
 DRAFT = Post(mode=PostMode.INBOX)
+PHOTOS = Post(media_type=MediaType.PHOTO, privacy_level=PrivacyLevel.SELF_ONLY)
+PLAN = plan_chunks(70_000_000, ChunkSizes())
 VIDEO = "https://cdn.example.com/v.mp4"
 NOW = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)
 Handler = Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
@@ -29,6 +32,9 @@ CALLS: dict[str, Call] = {
     "creator_info": lambda calls, secret: calls.creator_info(secret),
     "init": lambda calls, secret: calls.init(secret, POST, VIDEO),
     "inbox init": lambda calls, secret: calls.init(secret, DRAFT, VIDEO),
+    "upload init": lambda calls, secret: calls.upload_init(secret, POST, PLAN),
+    "photo init": lambda calls, secret: calls.photo_init(secret, PHOTOS, [VIDEO]),
+    "cancel": lambda calls, secret: calls.cancel(secret, "v_pub_url~v2.1"),
     "status": lambda calls, secret: calls.status(secret, "v_pub_url~v2.1"),
     "user_info": lambda calls, secret: calls.user_info(secret),
     "list_videos": lambda calls, secret: calls.list_videos(secret, cursor=7),

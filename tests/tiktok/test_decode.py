@@ -11,6 +11,7 @@ from app.tiktok import (
     InitTaken,
     PublishState,
     PublishStatus,
+    UploadTaken,
     UserInfo,
     Video,
     VideoPage,
@@ -110,8 +111,52 @@ def test_init_taken_without_a_word_of_error(error: object) -> None:
 def test_status(raw: str, state: PublishState) -> None:
     """Only TikTok's own words end a publish; a new word is no end."""
     assert decode.status(ok({"status": raw})) == PublishStatus(
-        state=state, log_id="log-1", http_status=200, raw_status=raw
+        state=state,
+        waits_for_upload=raw == "PROCESSING_UPLOAD",
+        log_id="log-1",
+        http_status=200,
+        raw_status=raw,
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "count"), [(0, 0), (12, 12), ("12", 12), (None, None), (-1, None)]
+)
+def test_status_tells_how_much_there_is(value: object, count: int | None) -> None:
+    """Of an upload the bytes that TikTok has, of a pull those it has fetched."""
+    data = {"status": "X", "uploaded_bytes": value, "downloaded_bytes": value}
+    result = decode.status(ok(data))
+    assert isinstance(result, PublishStatus)
+    assert (result.uploaded_bytes, result.downloaded_bytes) == (count, count)
+
+
+def test_an_upload_has_an_address() -> None:
+    """It is a secret: who has it can publish."""
+    data = {
+        "publish_id": "v_pub_file~v2-1.1",
+        "upload_url": "https://u/?upload_token=T",
+    }
+    taken = decode.upload_init(ok(data))
+    assert taken == UploadTaken(
+        publish_id="v_pub_file~v2-1.1",
+        upload_url="https://u/?upload_token=T",
+        log_id="log-1",
+    )
+    assert "upload_token" not in repr(taken)
+
+
+def test_an_upload_without_an_address_is_no_upload() -> None:
+    """Nothing can be sent, so nothing can come of it."""
+    data = {"publish_id": "v_pub_file~v2-1.1"}
+    assert fault(decode.upload_init(ok(data))).verdict is Verdict.UNKNOWN
+    assert fault(decode.upload_init(refused("spam_risk"))).code == "spam_risk"
+
+
+def test_a_cancel_is_agreed_to_or_refused() -> None:
+    """With TikTok's code where it is not."""
+    assert decode.cancelled(ok({})) is None
+    code = "publish_not_cancellable"
+    assert fault(decode.cancelled(refused(code))).code == code
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from app.tiktok.wire import Answer
 READERS: list[Callable[[Answer], object]] = [
     decode.creator_info,
     decode.init,
+    decode.upload_init,
+    decode.cancelled,
     decode.status,
     decode.user_info,
     decode.list_videos,
@@ -27,7 +29,8 @@ KEYS = [
     "access_token", "create_time", "cursor", "display_name", "error", "expires_in",
     "fail_reason", "has_more", "id", "max_video_post_duration_sec", "open_id",
     "privacy_level_options", "publicaly_available_post_id", "publish_id",
-    "refresh_expires_in", "refresh_token", "scope", "status", "title", "user", "videos",
+    "refresh_expires_in", "refresh_token", "scope", "status", "title", "upload_url",
+    "uploaded_bytes", "user", "videos",
 ]  # fmt: skip
 
 scalars = (

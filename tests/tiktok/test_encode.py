@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.post import Post, PostMode, PrivacyLevel
+from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
+from app.domain.upload import ChunkSizes, plan_chunks
 from app.tiktok import encode
 from app.tiktok.wire import Request
 
@@ -75,6 +76,86 @@ def test_inbox_init() -> None:
     assert sent(request) == {
         "source_info": {"source": "PULL_FROM_URL", "video_url": URL}
     }
+
+
+@pytest.mark.parametrize(
+    ("post", "path"),
+    [
+        (PLAIN, "/v2/post/publish/video/init/"),
+        (Post(mode=PostMode.INBOX), "/v2/post/publish/inbox/video/init/"),
+    ],
+    ids=["direct", "inbox"],
+)
+def test_an_upload_announces_its_chunks(post: Post, path: str) -> None:
+    """Size, chunk size and their count; a draft says nothing else."""
+    request = encode.upload_init(
+        "act.token", post, plan_chunks(70_000_000, ChunkSizes())
+    )
+    assert request.path == path
+    assert sent(request)["source_info"] == {
+        "source": "FILE_UPLOAD",
+        "video_size": 70_000_000,
+        "chunk_size": 10_000_000,
+        "total_chunk_count": 7,
+    }
+    assert ("post_info" in sent(request)) == (post.mode is PostMode.DIRECT)
+
+
+def test_photos_are_posted() -> None:
+    """Everything chosen goes out; is_aigc stands beside post_info, not in it."""
+    post = Post(
+        media_type=MediaType.PHOTO,
+        title="Title",
+        description="Words",
+        privacy_level=PrivacyLevel.SELF_ONLY,
+        disable_comment=True,
+        auto_add_music=True,
+        photo_cover_index=1,
+        is_aigc=True,
+    )
+    request = encode.photo_init("act.token", post, [URL, URL])
+    assert request.path == "/v2/post/publish/content/init/"
+    assert request.once
+    assert sent(request) == {
+        "media_type": "PHOTO",
+        "post_mode": "DIRECT_POST",
+        "post_info": {
+            "title": "Title",
+            "description": "Words",
+            "privacy_level": "SELF_ONLY",
+            "disable_comment": True,
+            "auto_add_music": True,
+            "brand_content_toggle": False,
+            "brand_organic_toggle": False,
+        },
+        "source_info": {
+            "source": "PULL_FROM_URL",
+            "photo_images": [URL, URL],
+            "photo_cover_index": 1,
+        },
+        "is_aigc": True,
+    }
+
+
+def test_a_draft_of_photos_has_title_and_description() -> None:
+    """Unlike a video's; its audience is chosen in TikTok's app."""
+    post = Post(
+        media_type=MediaType.PHOTO,
+        mode=PostMode.INBOX,
+        title="Title",
+        description="Words",
+    )
+    body = sent(encode.photo_init("act.token", post, [URL]))
+    assert body["post_mode"] == "MEDIA_UPLOAD"
+    assert body["post_info"] == {"title": "Title", "description": "Words"}
+    assert "is_aigc" not in body
+
+
+def test_cancel_names_the_publish() -> None:
+    """Nothing else is needed to stop a pull."""
+    request = encode.cancel("act.token", "v_pub_url~v2.1")
+    assert request.path == "/v2/post/publish/cancel/"
+    assert sent(request) == {"publish_id": "v_pub_url~v2.1"}
 
 
 @given(st.text(st.characters(codec=None)), st.text(st.characters(codec=None)))

@@ -4,6 +4,7 @@ A protocol of asyncio's, for its streams cost as much again as a whole exchange.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import cast
 
 import httpx
@@ -18,6 +19,10 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader: AnswerReader | None = None
         self._arrived: asyncio.Future[None] | None = None
+        # Of a body that is streamed:
+        self._writable: asyncio.Future[None] | None = None  # None: more is taken now
+        self._waits_since: float | None = None  # for the other side, by the loop's time
+        self._watching: asyncio.TimerHandle | None = None
 
     @property
     def is_open(self) -> bool:
@@ -57,6 +62,42 @@ class Connection(asyncio.Protocol):
             reader.close()
             self._reader = self._arrived = None
 
+    async def send_streamed(
+        self,
+        head: bytes,
+        pieces: AsyncIterator[bytes],
+        reader: AnswerReader,
+        *,
+        silence: float,
+    ) -> None:
+        """Write a head, then a body as fast as it is taken; read until the answer.
+
+        An answer that comes before the body's end ends the writing. The other side may
+        be silent for so many seconds. Raises as ``exchange`` does, and what ``pieces``
+        raises.
+        """
+        if self._transport is None:
+            raise AssertionError("nothing can be written before a connection stands")
+        self._reader = reader
+        loop = asyncio.get_running_loop()
+        arrived = self._arrived = loop.create_future()
+        self._watching = loop.call_later(silence, self._watch, silence)
+        try:
+            self._waits_since = loop.time()
+            self._transport.write(head)
+            await self._write_all(pieces, arrived)
+            await arrived
+        except BaseException:
+            self.close()
+            # Nobody awaits it any more.
+            if arrived.done() and not arrived.cancelled():
+                arrived.exception()
+            raise
+        finally:
+            self._watching.cancel()
+            reader.close()
+            self._reader = self._arrived = self._waits_since = self._watching = None
+
     def close(self) -> None:
         """Hang up at once: TLS's goodbye would be waited for, and it proves nothing."""
         if self._transport is not None:
@@ -91,6 +132,43 @@ class Connection(asyncio.Protocol):
         else:
             self._fail(httpx.ReadError(type(exc).__name__))
 
+    def pause_writing(self) -> None:
+        """Take no more of a body until what is written has gone out."""
+        if self._writable is None:
+            self._writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """Take more."""
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
+    async def _write_all(
+        self, pieces: AsyncIterator[bytes], arrived: "asyncio.Future[None]"
+    ) -> None:
+        transport = cast("asyncio.Transport", self._transport)
+        now = asyncio.get_running_loop().time
+        self._waits_since = None  # for the body's source, which has its own patience
+        async for piece in pieces:
+            if arrived.done():
+                return
+            self._waits_since = now()
+            transport.write(piece)
+            if self._writable is not None:
+                await self._writable
+            self._waits_since = None
+        self._waits_since = now()
+
+    def _watch(self, silence: float) -> None:
+        """Give up on who has been silent for too long; else look again in time."""
+        loop = asyncio.get_running_loop()
+        since = self._waits_since
+        if since is not None and loop.time() - since >= silence:
+            self._fail(TimeoutError())
+            return
+        again = (since or loop.time()) + silence
+        self._watching = loop.call_at(again, self._watch, silence)
+
     def _end(self) -> None:
         if self._reader is None:
             return
@@ -108,7 +186,9 @@ class Connection(asyncio.Protocol):
     def _succeed(self) -> None:
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
+        self.resume_writing()  # who waits to write need not do so any more
 
     def _fail(self, error: Exception) -> None:
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_exception(error)
+        self.resume_writing()

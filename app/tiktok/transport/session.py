@@ -20,6 +20,7 @@ from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES
 from app.tiktok.transport.httpx_transport import Transport
 from app.tiktok.transport.names import Names
 from app.tiktok.transport.retry_after import parse_retry_after
+from app.tiktok.transport.uploader import Uploader
 from app.tiktok.wire import Answer, Request
 
 _HEADERS: Final = (
@@ -51,6 +52,10 @@ class Http:
         """
         transport = self._transport or self._fresh()
         return Session(transport, base_url=base_url.rstrip("/"), now=self._now)
+
+    def uploader(self) -> Uploader:
+        """Return what sends one upload's chunks, over a connection of its own."""
+        return Uploader(self._names, lambda: self._tls)
 
     def _fresh(self) -> Transport:
         return Transport(self._names, lambda: self._tls)

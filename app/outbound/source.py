@@ -1,0 +1,228 @@
+"""A video read from its own address, in order, and from any byte where that works.
+
+It may have to be read in several goes, from several workers: every answer after the
+first must be of the same file, or the parts would not fit together.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from app.outbound.client import Outbound
+from app.outbound.errors import OutboundError, Refused
+
+if TYPE_CHECKING:
+    from app.outbound.exchange import Response
+
+HEAD_SECONDS: Final = 30.0
+"""How long a server may take for the head of its answer."""
+
+PACE_SECONDS: Final = 60.0
+LEAST_BYTES_IN_PACE: Final = 64 * 1024
+"""Who sends less than this in that time holds a post up for ever."""
+
+PIECE_BYTES: Final = 64 * 1024
+
+_RANGE: Final = re.compile(r"bytes\s+(\d{1,19})-(\d{1,19})/(\d{1,19})", re.ASCII)
+
+
+class SourceTrouble(StrEnum):
+    """What is wrong with a source; a stable word for each."""
+
+    UNREACHABLE = "asset_unreachable"  # no answer, an error page, or it broke off
+    NO_LENGTH = "asset_no_length"  # TikTok has to be told the size before
+    NO_RANGE = "asset_no_range"  # it cannot be read from the middle
+    CHANGED = "asset_changed"  # it is not the file that it was
+    TOO_LARGE = "asset_too_large"
+    REFUSED = "asset_refused"  # its address is none that is called
+
+
+class SourceFailed(Exception):
+    """The source cannot be read; ``trouble`` says why, the text is for people."""
+
+    def __init__(self, trouble: SourceTrouble, reason: str) -> None:
+        super().__init__(reason)
+        self.trouble = trouble
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceInfo:
+    """What is known of a file: enough to recognise it later."""
+
+    size: int  # in bytes
+    etag: str | None = None  # or the time of its last change, if it has no ETag
+    content_type: str = ""
+
+
+class Source:
+    """One file at somebody's server; a context manager that hangs up at its end."""
+
+    def __init__(self, outbound: Outbound, url: str, *, most_bytes: int) -> None:
+        self._outbound = outbound
+        self._url = url
+        self._most = most_bytes
+        self._opened = AsyncExitStack()
+        self._pieces: AsyncIterator[bytes] | None = None
+        self._at = 0  # the next byte that the open answer gives
+        self._left = b""  # of a piece that was longer than what was asked for
+
+    async def __aenter__(self) -> "Source":
+        """Begin; nothing is asked yet."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Hang up."""
+        await self._hang_up()
+
+    async def open(self) -> SourceInfo:
+        """Ask for the file from its first byte; raises SourceFailed.
+
+        A server that ignores ranges gives all of it, which is as good from the start.
+        """
+        answer = await self._ask(0, etag=None)
+        return self._checked(answer, offset=0, known=None)
+
+    async def go_on(self, known: SourceInfo, *, offset: int) -> None:
+        """Ask for the rest of a file that was read before; raises SourceFailed."""
+        answer = await self._ask(offset, etag=known.etag)
+        self._checked(answer, offset=offset, known=known)
+
+    @property
+    def position(self) -> int:
+        """Return the next byte that ``read`` yields."""
+        return self._at - len(self._left)
+
+    async def read(self, length: int) -> AsyncIterator[bytes]:
+        """Yield exactly the next so many bytes, piece by piece; raises SourceFailed."""
+        if self._pieces is None:
+            raise AssertionError("a source is read only once it is open")
+        pace = _Pace()
+        while length > 0:
+            if not self._left:
+                self._left = await self._next(self._pieces)
+                pace.note(len(self._left))
+            piece = self._left[: min(length, PIECE_BYTES)]
+            self._left = self._left[len(piece) :]
+            length -= len(piece)
+            yield piece
+
+    async def _next(self, pieces: AsyncIterator[bytes]) -> bytes:
+        try:
+            piece = await anext(pieces)
+        except StopAsyncIteration:
+            raise _unreachable("it ended before its announced length") from None
+        except OutboundError as error:
+            raise _unreachable(str(error)) from error
+        self._at += len(piece)
+        return piece
+
+    async def _ask(self, offset: int, *, etag: str | None) -> "Response":
+        await self._hang_up()
+        headers = {"Accept-Encoding": "identity", "Range": f"bytes={offset}-"}
+        if offset and etag is not None and _may_be_condition(etag):
+            headers["If-Range"] = etag
+        try:
+            return await self._opened.enter_async_context(
+                self._outbound.open(
+                    "GET", self._url, headers=headers, seconds=HEAD_SECONDS
+                )
+            )
+        except Refused as error:
+            raise SourceFailed(SourceTrouble.REFUSED, str(error)) from error
+        except OutboundError as error:
+            raise _unreachable(str(error)) from error
+
+    def _checked(
+        self, answer: "Response", *, offset: int, known: SourceInfo | None
+    ) -> SourceInfo:
+        """Look whether an answer is the part of the file that was asked for."""
+        if answer.headers.get("content-encoding", "identity") != "identity":
+            raise _unreachable("it packs what was to come as it is")
+        info = _info(answer.status, answer.headers, offset)
+        if known is not None and not _is_same(info, known):
+            raise SourceFailed(SourceTrouble.CHANGED, "it is another file by now")
+        if answer.status != 206 and offset:
+            raise SourceFailed(
+                SourceTrouble.NO_RANGE, "its server gives no part of it"
+            )
+        if info.size > self._most:
+            raise SourceFailed(
+                SourceTrouble.TOO_LARGE, f"it has {info.size} of {self._most} bytes"
+            )
+        self._pieces, self._at, self._left = aiter(answer.chunks()), offset, b""
+        return info
+
+    async def _hang_up(self) -> None:
+        self._pieces = None
+        opened, self._opened = self._opened, AsyncExitStack()
+        await opened.aclose()
+
+
+class _Pace:
+    """Tells a slow server from one that only keeps a connection open."""
+
+    def __init__(self) -> None:
+        self._since = monotonic()
+        self._bytes = 0
+
+    def note(self, count: int) -> None:
+        self._bytes += count
+        if self._bytes >= LEAST_BYTES_IN_PACE:
+            self._since, self._bytes = monotonic(), 0
+        elif monotonic() - self._since > PACE_SECONDS:
+            raise _unreachable("it sends next to nothing")
+
+
+def _info(status: int, headers: Mapping[str, str], offset: int) -> SourceInfo:
+    """Read what an answer says of the whole file."""
+    if status == 206:
+        size = _size_of_part(headers.get("content-range", ""), offset)
+    elif status == 200:
+        size = _number(headers.get("content-length", ""))
+    elif status == 416:
+        raise SourceFailed(SourceTrouble.CHANGED, "it is shorter than it was")
+    else:
+        raise _unreachable(f"its server answered {status}")
+    if not size:
+        raise SourceFailed(SourceTrouble.NO_LENGTH, "its server tells no length")
+    return SourceInfo(
+        size=size,
+        etag=headers.get("etag") or headers.get("last-modified"),
+        content_type=headers.get("content-type", ""),
+    )
+
+
+def _size_of_part(content_range: str, offset: int) -> int | None:
+    """Return the whole size; raises SourceFailed for another part than was asked."""
+    match = _RANGE.fullmatch(content_range.strip())
+    if match is None:
+        return None
+    first, last, size = map(int, match.groups())
+    if first != offset or last != size - 1:
+        raise SourceFailed(SourceTrouble.NO_RANGE, "its server gives another part")
+    return size
+
+
+def _is_same(info: SourceInfo, known: SourceInfo) -> bool:
+    """Tell whether it is still the file that was read before.
+
+    Where a server names no version, its length is all that can be compared.
+    """
+    return info.size == known.size and info.etag == known.etag
+
+
+def _may_be_condition(etag: str) -> bool:
+    # A weak one must not be used so; it is compared all the same. RFC 9110, 13.1.5
+    return not etag.startswith("W/") and etag.isascii() and etag.isprintable()
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+
+
+def _unreachable(reason: str) -> SourceFailed:
+    return SourceFailed(SourceTrouble.UNREACHABLE, reason)

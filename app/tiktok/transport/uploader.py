@@ -1,0 +1,161 @@
+"""Chunks on their way to TikTok's upload host: streamed, one at a time.
+
+What matters is told as exactly as for an init: was the chunk's last byte handed to the
+system, after which TikTok may have it?
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from app.tiktok.text import clean
+from app.tiktok.transport.answer_reader import AnswerReader
+from app.tiktok.transport.connection import Connection
+from app.tiktok.transport.dial import Peer, dial
+from app.tiktok.transport.names import Names
+from app.tiktok.upload_answers import ChunkRequest, UploadAnswer
+
+_PORTS: Final = {"http": 80, "https": 443}
+_SENDABLE: Final = re.compile(r"[\x21-\x7e]+")
+_MAX_HEADER: Final = 200
+
+
+class Uploader:
+    """Sends one upload's chunks, over one connection as long as it holds."""
+
+    def __init__(self, names: Names, tls: Callable[[], ssl.SSLContext]) -> None:
+        """Take what all share; ``tls`` is called only where TLS is spoken."""
+        self._names = names
+        self._tls = tls
+        self._kept: Connection | None = None
+
+    async def put(
+        self,
+        chunk: ChunkRequest,
+        pieces: AsyncIterator[bytes],
+        *,
+        seconds: float,
+        silence: float,
+    ) -> UploadAnswer:
+        """Send a chunk, of which no more is in memory than the system takes at once.
+
+        ``seconds`` bounds all of it, ``silence`` how long the host may neither take nor
+        answer anything. Raises what ``pieces`` raises, and its own cancellation.
+        """
+        body = _Body(pieces, chunk.span.length)
+        reader = AnswerReader()
+        try:
+            async with asyncio.timeout(seconds):
+                connection = await self._connected(chunk.url, silence)
+                await connection.send_streamed(
+                    _head(chunk), body.pieces(), reader, silence=silence
+                )
+        except Exception as error:  # noqa: BLE001 - whatever it is, bytes may be out
+            if body.failure is not None:
+                raise body.failure from None
+            return UploadAnswer(
+                status=None, sent_all=body.sent_all, trouble=_trouble(error)
+            )
+        self._keep(connection, reader, whole=body.ended)
+        return UploadAnswer(
+            status=reader.status,
+            content_range=_header(reader, b"content-range"),
+            sent_all=body.sent_all,
+            log_id=_header(reader, b"x-tt-logid") or None,
+        )
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    async def _connected(self, url: str, silence: float) -> Connection:
+        """Return a connection to the upload's host; all chunks go to the same one."""
+        connection, self._kept = self._kept, None
+        if connection is not None and connection.is_open:
+            return connection
+        parts = urlsplit(url)
+        tls = self._tls() if parts.scheme == "https" else None
+        port = parts.port or _PORTS[parts.scheme]
+        async with asyncio.timeout(silence):
+            return await dial(Peer(parts.hostname or "", port, tls), self._names)
+
+    def _keep(
+        self, connection: Connection, reader: AnswerReader, *, whole: bool
+    ) -> None:
+        """Keep the connection for the next chunk, if nothing of this one is left."""
+        if whole and reader.keeps_alive and connection.is_clean:
+            self._kept = connection
+        else:
+            connection.close()
+
+
+class _Body:
+    """A chunk's bytes, and how far they got."""
+
+    def __init__(self, pieces: AsyncIterator[bytes], length: int) -> None:
+        self._pieces = pieces
+        self._left = length
+        self.failure: Exception | None = None
+        self.ended = False  # the last byte was written
+
+    @property
+    def sent_all(self) -> bool:
+        """Tell whether the last byte may have been written."""
+        return self._left == 0
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield exactly what was announced; notes what the source raises."""
+        try:
+            async for piece in self._pieces:
+                self._left -= len(piece)
+                if self._left < 0:
+                    raise AssertionError("more bytes than were announced")
+                yield piece
+            if self._left:
+                raise AssertionError("fewer bytes than were announced")
+            self.ended = True
+        except Exception as error:
+            self.failure = error
+            raise
+
+
+def _head(chunk: ChunkRequest) -> bytes:
+    parts = urlsplit(chunk.url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not _SENDABLE.fullmatch(target + parts.netloc):
+        raise httpx.LocalProtocolError("an address that HTTP cannot carry")
+    headers = {
+        "Host": parts.netloc,
+        "User-Agent": "tiktok-scheduler",
+        "Accept-Encoding": "identity",
+        **chunk.headers(),
+    }
+    lines = [f"PUT {target} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+
+
+def _header(reader: AnswerReader, name: bytes) -> str:
+    value = reader.headers.get(name, b"")
+    return clean(value.decode("latin-1"), limit=_MAX_HEADER)
+
+
+def _trouble(error: Exception) -> str:
+    """Say what broke; an exception's own text could quote the address."""
+    match error:
+        case TimeoutError():
+            return "the upload host took too long"
+        case httpx.DecodingError() | httpx.RemoteProtocolError():
+            return "the upload host's answer cannot be read"
+        case httpx.LocalProtocolError():
+            return "the upload address does not fit HTTP"
+        case httpx.ReadError():
+            return "the connection to the upload host broke"
+        case _:
+            return "no connection to the upload host"

@@ -1,0 +1,105 @@
+"""What TikTok's upload host answers to a chunk, and what follows from it. Pure.
+
+https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+from app.domain.upload import Span
+
+_RANGE: Final = re.compile(r"\s*bytes\s+0-(\d{1,19})/(\d{1,19}|\*)\s*", re.ASCII)
+_TYPES: Final = ("video/mp4", "video/quicktime", "video/webm")
+_SUFFIXES: Final = {".mov": "video/quicktime", ".webm": "video/webm"}
+
+
+class ChunkVerdict(StrEnum):
+    """What became of a chunk."""
+
+    NEXT = "next"  # taken; the next one is wanted
+    DONE = "done"  # the whole video is there: TikTok begins to post
+    AGAIN = "again"  # not taken; the same one may be sent again
+    ASK = "ask"  # only a status call tells how much is there
+    URL_OVER = "url_over"  # nothing is taken at this URL any more
+    REFUSED = "refused"  # sizes that TikTok does not take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadAnswer:
+    """An upload host's answer, or how the line broke before there was one."""
+
+    status: int | None  # of HTTP; None: no answer that can be read
+    content_range: str = ""
+    sent_all: bool = False  # the chunk's last byte was handed to the system
+    trouble: str = ""  # what went wrong where there is no status; holds no secret
+    log_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkRequest:
+    """One chunk to be sent; its repr shows no token."""
+
+    url: str = field(repr=False)
+    span: Span
+    size: int  # of the whole video, in bytes
+    content_type: str
+
+    def headers(self) -> dict[str, str]:
+        """Return what TikTok asks for."""
+        last = self.span.end - 1
+        return {
+            "Content-Type": self.content_type,
+            "Content-Length": str(self.span.length),
+            "Content-Range": f"bytes {self.span.start}-{last}/{self.size}",
+        }
+
+
+def verdict_on(answer: UploadAnswer, span: Span, *, size: int) -> ChunkVerdict:
+    """Say what became of a chunk.
+
+    Where a line breaks before the whole chunk was sent, TikTok took nothing of it.
+    """
+    status = answer.status
+    if status is None:
+        return ChunkVerdict.ASK if answer.sent_all else ChunkVerdict.AGAIN
+    match status:
+        case HTTPStatus.CREATED:
+            return ChunkVerdict.DONE
+        case HTTPStatus.PARTIAL_CONTENT:
+            return _progress(answer.content_range, span, size)
+        case HTTPStatus.BAD_REQUEST | HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return ChunkVerdict.REFUSED
+        case HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
+            return ChunkVerdict.URL_OVER
+        case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.TOO_MANY_REQUESTS:
+            return ChunkVerdict.AGAIN
+        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return ChunkVerdict.AGAIN
+        case _:  # 416, and whatever does not belong here
+            return ChunkVerdict.ASK
+
+
+def upload_type(content_type: str, url: str) -> str:
+    """Return the type that TikTok is told, one of the three that it knows."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind in _TYPES:
+        return kind
+    path = urlsplit(url).path.lower()
+    fits = (kind for end, kind in _SUFFIXES.items() if path.endswith(end))
+    return next(fits, _TYPES[0])
+
+
+def _progress(content_range: str, span: Span, size: int) -> ChunkVerdict:
+    """Read ``bytes 0-{uploaded}/{total}``; whether uploaded counts is not told."""
+    if not content_range:
+        return ChunkVerdict.NEXT if span.end < size else ChunkVerdict.ASK
+    match = _RANGE.fullmatch(content_range)
+    if match is None or match[2] not in {str(size), "*"}:
+        return ChunkVerdict.ASK
+    if int(match[1]) not in {span.end, span.end - 1}:
+        return ChunkVerdict.ASK
+    return ChunkVerdict.NEXT if span.end < size else ChunkVerdict.ASK
