@@ -5,7 +5,7 @@ first must be of the same file, or the parts would not fit together.
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
@@ -61,10 +61,18 @@ class SourceInfo:
 class Source:
     """One file at somebody's server; a context manager that hangs up at its end."""
 
-    def __init__(self, outbound: Outbound, url: str, *, most_bytes: int) -> None:
+    def __init__(
+        self,
+        outbound: Outbound,
+        url: str,
+        *,
+        most_bytes: int,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
         self._outbound = outbound
         self._url = url
         self._most = most_bytes
+        self._now = now  # seconds
         self._opened = AsyncExitStack()
         self._pieces: AsyncIterator[bytes] | None = None
         self._at = 0  # the next byte that the open answer gives
@@ -100,10 +108,11 @@ class Source:
         """Yield exactly the next so many bytes, piece by piece; raises SourceFailed."""
         if self._pieces is None:
             raise AssertionError("a source is read only once it is open")
-        pace = _Pace()
+        pace = _Pace(self._now)
         while length > 0:
             if not self._left:
-                self._left = await self._next(self._pieces)
+                with pace:
+                    self._left = await self._next(self._pieces)
                 pace.note(len(self._left))
             piece = self._left[: min(length, PIECE_BYTES)]
             self._left = self._left[len(piece) :]
@@ -146,9 +155,7 @@ class Source:
         if known is not None and not _is_same(info, known):
             raise SourceFailed(SourceTrouble.CHANGED, "it is another file by now")
         if answer.status != 206 and offset:
-            raise SourceFailed(
-                SourceTrouble.NO_RANGE, "its server gives no part of it"
-            )
+            raise SourceFailed(SourceTrouble.NO_RANGE, "its server gives no part of it")
         if info.size > self._most:
             raise SourceFailed(
                 SourceTrouble.TOO_LARGE, f"it has {info.size} of {self._most} bytes"
@@ -163,17 +170,28 @@ class Source:
 
 
 class _Pace:
-    """Tells a slow server from one that only keeps a connection open."""
+    """Tells a slow server from one that only keeps a connection open.
 
-    def __init__(self) -> None:
-        self._since = monotonic()
+    Only the time counts that is spent waiting for it.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._began = 0.0
+        self._waited = 0.0
         self._bytes = 0
+
+    def __enter__(self) -> None:
+        self._began = self._now()
+
+    def __exit__(self, *_: object) -> None:
+        self._waited += self._now() - self._began
 
     def note(self, count: int) -> None:
         self._bytes += count
         if self._bytes >= LEAST_BYTES_IN_PACE:
-            self._since, self._bytes = monotonic(), 0
-        elif monotonic() - self._since > PACE_SECONDS:
+            self._waited, self._bytes = 0.0, 0
+        elif self._waited > PACE_SECONDS:
             raise _unreachable("it sends next to nothing")
 
 
@@ -183,7 +201,7 @@ def _info(status: int, headers: Mapping[str, str], offset: int) -> SourceInfo:
         size = _size_of_part(headers.get("content-range", ""), offset)
     elif status == 200:
         size = _number(headers.get("content-length", ""))
-    elif status == 416:
+    elif status == 416 and offset:
         raise SourceFailed(SourceTrouble.CHANGED, "it is shorter than it was")
     else:
         raise _unreachable(f"its server answered {status}")

@@ -1,0 +1,233 @@
+"""Reading a video from somebody's server: never a wrong byte, and words for why."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from app.outbound import Outbound, Source, SourceFailed, SourceInfo, SourceTrouble
+from app.outbound.source import LEAST_BYTES_IN_PACE, PACE_SECONDS
+from tests.tiktok import chaos
+from tests.tiktok.chaos import response
+
+VIDEO = bytes(range(256)) * 1000
+MOST = 10_000_000
+KNOWN = SourceInfo(size=len(VIDEO), etag='"v1"', content_type="video/mp4")
+
+
+@dataclass
+class Server:
+    """A file's server with whatever manners a test gives it."""
+
+    body: bytes = VIDEO
+    etag: str | None = '"v1"'
+    ranges: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def answer(self, head: str) -> bytes:
+        """Answer as RFC 9110 says."""
+        asked = dict(
+            line.split(": ", 1) for line in head.lower().split("\r\n")[1:] if line
+        )
+        headers = {"Content_Type": "video/mp4", **self.headers}
+        if self.etag:
+            headers["ETag"] = self.etag
+        wanted = asked.get("range", "").removeprefix("bytes=").removesuffix("-")
+        same = asked.get("if-range") in {None, (self.etag or "").lower()}
+        if not (self.ranges and wanted and same):
+            return response(self.body, **headers)
+        first, size = int(wanted), len(self.body)
+        if first >= size:
+            return response(b"", status=416, Content_Range=f"bytes */{size}")
+        headers["Content_Range"] = f"bytes {first}-{size - 1}/{size}"
+        return response(self.body[first:], status=206, **headers)
+
+    async def __call__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Answer one request."""
+        head = (await chaos.read_request(reader)).decode()
+        self.asked.append(head)
+        writer.write(self.answer(head))
+        await writer.drain()
+        await reader.read()
+
+
+@asynccontextmanager
+async def reading(
+    script: chaos.Script, *, most: int = MOST, now: Callable[[], float] | None = None
+) -> AsyncIterator[Source]:
+    """Give a source at a server of its own."""
+    async with chaos.serving(script) as url:
+        clock = {} if now is None else {"now": now}
+        source = Source(
+            Outbound(allow_private=True), f"{url}/v.mp4", most_bytes=most, **clock
+        )
+        async with source:
+            yield source
+
+
+async def take(source: Source, length: int) -> bytes:
+    """Read so many bytes."""
+    return b"".join([piece async for piece in source.read(length)])
+
+
+async def trouble_of(script: chaos.Script, *, most: int = MOST) -> SourceTrouble:
+    """Return why a source cannot be read from its beginning to its end."""
+    async with reading(script, most=most) as source:
+        with pytest.raises(SourceFailed) as failed:
+            await take(source, (await source.open()).size)
+    assert str(failed.value)
+    return failed.value.trouble
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+async def test_it_is_read_in_order_whatever_the_server_knows_of_ranges(
+    ranges: bool,
+) -> None:
+    """From the start, all of it is as good as the part that was asked for."""
+    async with reading(Server(ranges=ranges)) as source:
+        assert await source.open() == KNOWN
+        assert await take(source, 100) == VIDEO[:100]
+        assert source.position == 100
+        assert await take(source, len(VIDEO) - 100) == VIDEO[100:]
+
+
+async def test_no_piece_is_large() -> None:
+    """What a slow upload host has not taken is what stays in memory."""
+    async with reading(Server()) as source:
+        await source.open()
+        pieces = [len(piece) async for piece in source.read(len(VIDEO))]
+    assert max(pieces) <= 64 * 1024
+
+
+async def test_another_worker_goes_on_in_the_middle() -> None:
+    """With If-Range, so that a server can say that it is another file by now."""
+    server = Server()
+    async with reading(server) as source:
+        await source.go_on(KNOWN, offset=1000)
+        assert await take(source, len(VIDEO) - 1000) == VIDEO[1000:]
+    assert 'If-Range: "v1"' in server.asked[0]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"etag": '"v2"'},
+        {"etag": None},
+        {"body": VIDEO + b"x"},
+        {"body": VIDEO[:500]},
+    ],
+    ids=["etag", "no etag", "longer", "shorter"],
+)
+async def test_another_file_is_never_taken_for_the_rest_of_the_first(
+    changed: dict[str, object], ranges: bool
+) -> None:
+    """Half of one video and half of another are no video."""
+    server = replace(Server(ranges=ranges), **changed)  # type: ignore[arg-type]
+    async with reading(server) as source:
+        with pytest.raises(SourceFailed) as failed:
+            await source.go_on(KNOWN, offset=1000)
+    assert failed.value.trouble is SourceTrouble.CHANGED
+
+
+async def test_the_time_of_change_serves_where_there_is_no_etag() -> None:
+    """Any name of a version will do."""
+    at = {"Last_Modified": "Thu, 26 Nov 2026 12:00:00 GMT"}
+    async with reading(Server(etag=None, headers=at)) as source:
+        info = await source.open()
+        assert info.etag == at["Last_Modified"]
+
+
+async def test_a_weak_etag_is_compared_but_is_no_condition() -> None:
+    """RFC 9110 forbids it in If-Range; equal it must be all the same."""
+    server = Server(etag='W/"v1"')
+    async with reading(server) as source:
+        await source.go_on(replace(KNOWN, etag='W/"v1"'), offset=1000)
+        assert await take(source, 10) == VIDEO[1000:1010]
+    assert "If-Range" not in server.asked[0]
+
+
+async def test_a_server_without_ranges_is_told_only_where_one_is_needed() -> None:
+    """Another worker cannot go on there."""
+    async with reading(Server(ranges=False)) as source:
+        with pytest.raises(SourceFailed) as failed:
+            await source.go_on(KNOWN, offset=1000)
+    assert failed.value.trouble is SourceTrouble.NO_RANGE
+
+
+async def test_the_wrong_part_is_never_read() -> None:
+    """A server that answers with other bytes than asked for gives no part of it."""
+    raw = response(
+        VIDEO[5:], status=206, ETag='"v1"', Content_Range="bytes 5-255999/256000"
+    )
+    async with reading(chaos.answering(raw)) as source:
+        with pytest.raises(SourceFailed) as failed:
+            await source.go_on(KNOWN, offset=1000)
+    assert failed.value.trouble is SourceTrouble.NO_RANGE
+
+
+@pytest.mark.parametrize(
+    ("raw", "trouble"),
+    [
+        (response(VIDEO)[:-1000], SourceTrouble.UNREACHABLE),
+        (response(b"", status=404), SourceTrouble.UNREACHABLE),
+        (response(b"", status=302, Location="http://10.0.0.1/"),
+         SourceTrouble.UNREACHABLE),
+        (response(VIDEO, Content_Encoding="gzip"), SourceTrouble.UNREACHABLE),
+        (b"garbage", SourceTrouble.UNREACHABLE),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + VIDEO, SourceTrouble.NO_LENGTH),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+            SourceTrouble.NO_LENGTH,
+        ),
+        (response(b""), SourceTrouble.NO_LENGTH),
+    ],
+    ids=[
+        "broken off", "not found", "redirect", "packed", "garbage", "no length",
+        "chunked", "empty",
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_read_has_a_code(
+    raw: bytes, trouble: SourceTrouble
+) -> None:
+    """Each with words for the person; a redirect is an answer and is not followed."""
+    assert await trouble_of(chaos.answering(raw)) is trouble
+
+
+async def test_a_file_that_is_too_large_is_not_begun() -> None:
+    """TikTok would refuse it after the last byte."""
+    assert await trouble_of(Server(), most=255_999) is SourceTrouble.TOO_LARGE
+    async with reading(Server(), most=256_000) as source:
+        assert (await source.open()).size == 256_000
+
+
+async def test_a_private_address_is_refused() -> None:
+    """A source's address is as foreign as any other."""
+    outbound = Outbound(allow_private=False)
+    async with Source(outbound, "https://127.0.0.1/v.mp4", most_bytes=1) as source:
+        with pytest.raises(SourceFailed) as failed:
+            await source.open()
+    assert failed.value.trouble is SourceTrouble.REFUSED
+
+
+async def test_a_server_that_drips_is_given_up() -> None:
+    """A byte now and then keeps a connection open for ever, and the post with it."""
+    times = iter(range(0, 10_000_000, int(PACE_SECONDS)))
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await chaos.read_request(reader)
+        writer.write(response(VIDEO)[: -len(VIDEO)])
+        for byte in VIDEO[: LEAST_BYTES_IN_PACE // 2]:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.001)
+
+    async with reading(drip, now=lambda: float(next(times))) as source:
+        await source.open()
+        with pytest.raises(SourceFailed, match="next to nothing"):
+            await take(source, len(VIDEO))
