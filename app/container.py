@@ -7,6 +7,7 @@ import asyncio
 import os
 import random
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from app.runner.attempts.attempt import PollPolicy
 from app.runner.attempts.attempt_pool import AttemptPolicy
 from app.runner.attempts.live_effects import Dependencies
 from app.runner.attempts.media_gateway import MediaGateway
+from app.runner.attempts.ways.live_push import PushTools
 from app.runner.background.background_jobs import BackgroundJob, BackgroundJobs, Hint
 from app.runner.background.confirmer import Confirmer
 from app.runner.background.pruner import Pruner, WebhookPruner
@@ -58,6 +60,7 @@ from app.store.jobs.confirmations import ConfirmationStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.media_links import MediaStore
 from app.store.jobs.readiness import ReadinessStore
+from app.store.jobs.uploads import UploadStore
 from app.store.retention.pruning import RetentionStore
 from app.store.webhooks.deliveries import DeliveryStore
 from app.store.webhooks.endpoints import WebhookStore
@@ -216,6 +219,7 @@ class Container:
             creators=self.creators,
             pacer=self.pacer,
             http_timeout=self.settings.http_timeout_seconds,
+            push=self._push_tools(),
             media=self._media_gateway(),
         )
 
@@ -349,6 +353,19 @@ class Container:
     ) -> None:
         self.metrics.tiktok.call(endpoint, fault, seconds)
         self.tracing.call(endpoint, fault, seconds)
+
+    def _push_tools(self) -> PushTools:
+        settings = self.settings
+        return PushTools(
+            uploads=UploadStore(self.database, self.vault),
+            outbound=self.outbound,
+            sizes=settings.chunk_sizes,
+            hosts=settings.upload_hosts,
+            allow_http=settings.allow_private_urls,
+            silence=settings.http_timeout_seconds,
+            monotonic=time.monotonic,
+            watch=self.metrics.uploads,
+        )
 
     def _media_gateway(self) -> MediaGateway | None:
         base_url = self.settings.media_base_url

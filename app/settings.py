@@ -18,7 +18,10 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.backoff import RetryPolicy, UnconfirmedInit
+from app.domain.job import Transfer
 from app.domain.retention import LEAST_KEPT
+from app.domain.upload import LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES, ChunkSizes
+from app.domain.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_host_rule
 
 
 class SettingsError(Exception):
@@ -129,6 +132,11 @@ class Settings(BaseSettings):
     tiktok_status_per_minute: PerMinute = 30
     tiktok_creator_info_per_minute: PerMinute = 20
 
+    transfer: Transfer = Transfer.PULL
+    upload_hosts: Words = TIKTOK_UPLOAD_HOSTS
+    upload_whole_bytes: Annotated[int, Field(ge=1, le=MOST_CHUNK_BYTES)] = 64_000_000
+    upload_chunk_bytes: Annotated[int, Field(ge=1, le=MOST_CHUNK_BYTES)] = 10_000_000
+
     readiness_minutes: MinutesAhead = (60, 10)
 
     media_base_url: ExactUrl | None = None
@@ -160,6 +168,24 @@ class Settings(BaseSettings):
                 " or jobs that are still polled would count as abandoned"
             )
         return self
+
+    @model_validator(mode="after")
+    def _uploads_can_work(self) -> Self:
+        for rule in self.upload_hosts:
+            if problem := problem_with_host_rule(rule):
+                raise ValueError(f"UPLOAD_HOSTS {problem}")
+        # The simulator can be told to take less; TikTok cannot.
+        if not self.allow_private_urls and self.upload_chunk_bytes < LEAST_CHUNK_BYTES:
+            raise ValueError(
+                f"UPLOAD_CHUNK_BYTES must be at least {LEAST_CHUNK_BYTES}, as TikTok"
+                " takes no smaller chunks"
+            )
+        return self
+
+    @cached_property
+    def chunk_sizes(self) -> ChunkSizes:
+        """Return how videos are cut for an upload."""
+        return ChunkSizes(whole=self.upload_whole_bytes, chunk=self.upload_chunk_bytes)
 
     @cached_property
     def preflight_times(self) -> tuple[timedelta, ...]:

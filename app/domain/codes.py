@@ -272,6 +272,57 @@ _MEDIA: Final[dict[str, Code]] = {
     ),
 }
 
+_NOT_READ: Final = Words(
+    "The video could not be read from its link.",
+    "Check that the link works for everybody and does not redirect, then retry this"
+    " post.",
+)
+_NOT_SENT: Final = Words("The video could not be sent to TikTok.", _AGAIN)
+
+# Of videos that this service fetches and uploads itself.
+_UPLOAD: Final[dict[str, Code]] = {
+    "asset_unreachable": Code(words=_NOT_READ),
+    "asset_refused": Code(
+        words=Words(
+            "The video's link leads to an address that is not public.",
+            "Put the video where everybody can fetch it and schedule it again.",
+        )
+    ),
+    "asset_no_length": Code(
+        words=Words(
+            "The video's server does not tell how large the video is.",
+            "Put it on a server that sends Content-Length and schedule it again.",
+        )
+    ),
+    "asset_no_range": Code(
+        words=Words(
+            "Sending the video broke off, and its server gives no part of it alone.",
+            "Retry this post, or use a server that answers Range requests.",
+        )
+    ),
+    "asset_changed": Code(
+        words=Words(
+            "The video behind the link changed while it was being sent.",
+            "Retry this post once the video stays as it is.",
+        )
+    ),
+    "asset_too_large": Code(
+        words=Words(
+            "The video is larger than the 4 GB that TikTok takes.",
+            "Export a smaller one and schedule it again.",
+        )
+    ),
+    "upload_failed": Code(words=_NOT_SENT),
+    "upload_too_slow": Code(
+        words=Words("Sending the video to TikTok took too long.", _AGAIN)
+    ),
+    "upload_url_over": Code(
+        words=Words("The video was not sent to TikTok within its hour.", _AGAIN)
+    ),
+    "upload_refused": Code(words=_FAULTY_FILE),
+    "upload_host_refused": Code(words=_SETUP),
+}
+
 # Only a dead grant is the account's fault; the rest is our set-up, or passes.
 _OAUTH: Final[dict[str, Code]] = {
     "invalid_grant": Code(answer=_AUTH),
@@ -321,6 +372,7 @@ CODES: Final[dict[str, Code]] = {
     **_LIMITS,
     **_POST,
     **_MEDIA,
+    **_UPLOAD,
     **_OAUTH,
     **_WAY_THERE,
 }

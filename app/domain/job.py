@@ -125,6 +125,7 @@ class Job(Struct, frozen=True, kw_only=True):
     uploaded_bytes: int | None = None
     source_size: int | None = None
     source_etag: str | None = None
+    upload_repeats: tuple[float, ...] = ()  # when others were asked for, Unix time
     confirm_at: datetime | None = None  # when TikTok is asked again about what is over
     confirm_tries: int = 0
     # The look ahead of its time.

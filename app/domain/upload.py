@@ -3,9 +3,14 @@
 https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final
+
+from app.domain.job import Job
+from app.domain.post import Post
 
 URL_LIFETIME: Final = timedelta(hours=1)
 """How long TikTok takes bytes at an upload URL."""
@@ -24,6 +29,8 @@ MOST_REPEATS: Final = 3
 LEAST_CHUNK_BYTES: Final = 5_000_000
 MOST_CHUNK_BYTES: Final = 64_000_000
 MOST_CHUNKS: Final = 1_000
+
+_CHOICES: Final = Post.__struct_fields__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +99,35 @@ def is_over_for_certain(issued_at: datetime, *, now: datetime) -> bool:
     return now - issued_at > URL_LIFETIME + URL_MARGIN
 
 
-def may_repeat(repeated: tuple[datetime, ...], *, now: datetime) -> bool:
+def may_repeat(repeated: tuple[float, ...], *, now: datetime) -> bool:
     """Tell whether a job may ask for another upload URL at once, not by the schedule.
 
-    ``repeated`` are the times when it did so before.
+    ``repeated`` are the times when it did so before, in seconds since 1970.
     """
-    recent = [moment for moment in repeated if now - moment < REPEAT_WINDOW]
-    return len(recent) < MOST_REPEATS
+    least = now.timestamp() - REPEAT_WINDOW.total_seconds()
+    return sum(moment > least for moment in repeated) < MOST_REPEATS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """An upload that TikTok has been asked for and waits for.
+
+    Whoever knows the URL can publish the post by sending what is missing.
+    """
+
+    publish_id: str
+    url: str = field(repr=False)
+    chunk_size: int  # as announced: settings may change while it goes on
+    content_type: str
+    subject: str  # digest of what it was asked for
+
+
+def subject_of(job: Job) -> str:
+    """Return a digest of what an upload of this job is for.
+
+    An edited caption, audience or address makes it another one: what was asked for
+    before must not be finished any more.
+    """
+    choices = {name: getattr(job.post, name) for name in _CHOICES}
+    told = json.dumps([job.open_id, job.asset_url, choices], sort_keys=True)
+    return sha256(told.encode()).hexdigest()

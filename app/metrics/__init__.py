@@ -11,6 +11,7 @@ from app.metrics.duplicates import DuplicateMetrics, Prevented
 from app.metrics.posts import PostMetrics
 from app.metrics.queue import QueueMetrics
 from app.metrics.tiktok import TikTokMetrics
+from app.metrics.uploads import UploadMetrics
 from app.metrics.webhooks import WebhookMetrics
 from app.store.jobs.claims import Claimed
 
@@ -27,6 +28,7 @@ class Metrics:
         self.posts = PostMetrics(self.registry)
         self.duplicates = DuplicateMetrics(self.registry)
         self.tiktok = TikTokMetrics(self.registry)
+        self.uploads = UploadMetrics(self.registry)
         self.queue = QueueMetrics(self.registry)
         self.webhooks = WebhookMetrics(self.registry)
         ProcessCollector(registry=self.registry)

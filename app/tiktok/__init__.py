@@ -4,6 +4,13 @@ from app.tiktok.client import NOT_CONFIGURED, Calls, TikTok
 from app.tiktok.codes import fault_of_fail_reason
 from app.tiktok.endpoint import Endpoint, OnCall
 from app.tiktok.oauth import authorize_url, code_challenge
+from app.tiktok.upload_answers import (
+    ChunkRequest,
+    ChunkVerdict,
+    UploadAnswer,
+    upload_type,
+    verdict_on,
+)
 from app.tiktok.values import (
     CreatorInfo,
     InitTaken,
@@ -19,6 +26,8 @@ from app.tiktok.values import (
 __all__ = [
     "NOT_CONFIGURED",
     "Calls",
+    "ChunkRequest",
+    "ChunkVerdict",
     "CreatorInfo",
     "Endpoint",
     "InitTaken",
@@ -27,6 +36,7 @@ __all__ = [
     "PublishStatus",
     "TikTok",
     "TokenGrant",
+    "UploadAnswer",
     "UploadTaken",
     "UserInfo",
     "Video",
@@ -34,4 +44,6 @@ __all__ = [
     "authorize_url",
     "code_challenge",
     "fault_of_fail_reason",
+    "upload_type",
+    "verdict_on",
 ]

@@ -2,7 +2,7 @@
 # ruff: noqa: ASYNC109 - each call has its own deadline, and `timeout` is its name
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +14,7 @@ from app.domain.post import Post, PostMode
 from app.domain.upload import ChunkPlan
 from app.tiktok import decode, encode
 from app.tiktok.endpoint import Endpoint, OnCall, nobody_listens
+from app.tiktok.upload_answers import ChunkRequest, UploadAnswer, upload_fault
 from app.tiktok.values import (
     CreatorInfo,
     InitTaken,
@@ -27,6 +28,7 @@ from app.tiktok.wire import Answer, Request
 
 if TYPE_CHECKING:
     from app.tiktok.transport.session import Http, Session
+    from app.tiktok.transport.uploader import Uploader
 
 T = TypeVar("T")
 
@@ -89,6 +91,7 @@ class Calls:
     def __init__(self, app: _App, session: "Session") -> None:
         self._app = app
         self._session = session
+        self._uploader: Uploader | None = None  # most attempts need none
 
     async def __aenter__(self) -> Self:
         """Begin."""
@@ -97,6 +100,8 @@ class Calls:
 
     async def __aexit__(self, *raised: object) -> None:
         """Hang up."""
+        if self._uploader is not None:
+            await self._uploader.close()
         await self._session.__aexit__(*raised)
 
     async def creator_info(
@@ -140,6 +145,25 @@ class Calls:
         return await self._call(
             _init_endpoint(post), request, decode.upload_init, timeout
         )
+
+    async def upload(
+        self,
+        chunk: ChunkRequest,
+        pieces: AsyncIterator[bytes],
+        *,
+        seconds: float,
+        silence: float,
+    ) -> UploadAnswer:
+        """Send a chunk; see ``Uploader.put``. Raises what ``pieces`` raises."""
+        if self._uploader is None:
+            self._uploader = self._session.uploader()
+        began = time.perf_counter()
+        answer = await self._uploader.put(
+            chunk, pieces, seconds=seconds, silence=silence
+        )
+        fault = upload_fault(answer)
+        self._app.on_call(Endpoint.UPLOAD, fault, time.perf_counter() - began)
+        return answer
 
     async def photo_init(
         self,

@@ -10,6 +10,8 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
+from app.domain.job import ErrorClass
+from app.domain.outcome import Fault, Verdict
 from app.domain.upload import Span
 
 _RANGE: Final = re.compile(r"\s*bytes\s+0-(\d{1,19})/(\d{1,19}|\*)\s*", re.ASCII)
@@ -35,6 +37,7 @@ class UploadAnswer:
     status: int | None  # of HTTP; None: no answer that can be read
     content_range: str = ""
     sent_all: bool = False  # the chunk's last byte was handed to the system
+    out_of_time: bool = False  # it was we who broke off
     trouble: str = ""  # what went wrong where there is no status; holds no secret
     log_id: str | None = None
 
@@ -81,6 +84,20 @@ def verdict_on(answer: UploadAnswer, span: Span, *, size: int) -> ChunkVerdict:
             return ChunkVerdict.AGAIN
         case _:  # 416, and whatever does not belong here
             return ChunkVerdict.ASK
+
+
+def upload_fault(answer: UploadAnswer) -> Fault | None:
+    """Return what was wrong with an answer, for those who only count."""
+    if answer.status in {HTTPStatus.CREATED, HTTPStatus.PARTIAL_CONTENT}:
+        return None
+    return Fault(
+        error_class=ErrorClass.TRANSIENT,
+        code="upload_failed",
+        message=answer.trouble or f"the upload host answered HTTP {answer.status}",
+        verdict=Verdict.UNKNOWN if answer.status is None else Verdict.ANSWERED,
+        http_status=answer.status,
+        log_id=answer.log_id,
+    )
 
 
 def upload_type(content_type: str, url: str) -> str:

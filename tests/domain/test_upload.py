@@ -98,7 +98,7 @@ def test_an_upload_url_is_over_for_certain_only_some_time_after_its_hour(
 
 def test_three_repeats_an_hour_are_free() -> None:
     """A fourth goes by the schedule; an hour later the first is forgotten."""
-    sent = tuple(NOW - timedelta(minutes=each) for each in (59, 30, 1))
+    sent = tuple((NOW - timedelta(minutes=each)).timestamp() for each in (59, 30, 1))
     assert may_repeat(sent[1:], now=NOW)
     assert not may_repeat(sent, now=NOW)
     assert may_repeat(sent, now=NOW + timedelta(minutes=1))

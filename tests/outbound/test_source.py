@@ -38,7 +38,7 @@ class Server:
         wanted = asked.get("range", "").removeprefix("bytes=").removesuffix("-")
         same = asked.get("if-range") in {None, (self.etag or "").lower()}
         if not (self.ranges and wanted and same):
-            return response(self.body, **headers)
+            return response(self.body, status=200, **headers)
         first, size = int(wanted), len(self.body)
         if first >= size:
             return response(b"", status=416, Content_Range=f"bytes */{size}")

@@ -37,6 +37,8 @@ MENU: Final[Mapping[str, tuple[str, ...]]] = {
         *("ok", "refused", "blip", "limited", "banned", "unsent", "capped"),
         *("no_scope", "lost_taken", "lost_untaken", "lost_and_late"),
     ),
+    "source": ("ok", "unreachable", "changed", "no_range"),
+    "put": ("ok", "cut", "busy", "lost", "wrong_range", "late", "over"),
     "status": ("ok", "refused", "blip", "limited", "banned", "no_scope"),
 }
 """What each effect may do; the first is what a friendly world does."""

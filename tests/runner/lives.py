@@ -95,7 +95,10 @@ class Life:
         self.now = max(self.now, due_at)
         job = self.row.claim(self.now)
         if job is not None:
-            self.workers.append(Worker(self, job))
+            self.workers.append(self._worker(job))
+
+    def _worker(self, job: Job) -> Worker:
+        return Worker(self, job)
 
     def _pass_lease(self) -> None:
         self.now += LEASE

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar, assert_never
 
-from app.domain.job import ErrorClass, Job
+from app.domain.job import ErrorClass, Job, Transfer
 from app.domain.lifecycle import OUTCOME_UNKNOWN
 from app.domain.outcome import (
     Fault,
@@ -32,6 +32,8 @@ from app.runner.attempts.verdicts import (
     outcome_of,
     published,
 )
+from app.runner.attempts.ways.push import Push, Void
+from app.runner.attempts.ways.push_effects import PushEffects
 from app.tiktok import (
     InitTaken,
     PublishState,
@@ -63,10 +65,18 @@ class Attempt:
     ``job`` is the row as last written by this attempt.
     """
 
-    def __init__(self, job: Job, effects: Effects, poll: PollPolicy) -> None:
+    def __init__(
+        self,
+        job: Job,
+        effects: Effects,
+        poll: PollPolicy,
+        push: PushEffects | None = None,
+    ) -> None:
         self.job = job
-        self._effects = effects
+        self.effects = effects
+        self.access: Access
         self._poll = poll
+        self._push = Push(self, push) if push is not None else None
         self._username: str | None = None
 
     async def run(self) -> Outcome:
@@ -75,17 +85,29 @@ class Attempt:
             ended = await self._void_init()
             if ended is not None:
                 return ended
-        access = await self._effects.access(self.job)
+        access = await self.effects.access(self.job)
         if isinstance(access, Fault):
             return outcome_of(access, in_flight=self.job.in_flight)
-        self._access = access
+        self.access = access
         self._username = access.username
         resumes = self.job.in_flight
         if not resumes:
-            ended = await self._check() or await self._init()
+            ended = await self._check() or await self._begin()
             if ended is not None:
                 return ended
-        return await self._follow(at_once=resumes)
+        followed = await self._follow(at_once=resumes)
+        while isinstance(followed, Void):
+            again = await self._begin(followed)
+            followed = again or await self._follow(at_once=False)
+        return followed
+
+    async def _begin(self, void: Void | None = None) -> Outcome | None:
+        """Send the init, and the video if that is ours to send; None: follow it."""
+        if self.job.transfer is Transfer.PULL:
+            return await self._init()
+        if self._push is None:
+            raise AssertionError("this process uploads nothing")
+        return await self._push.begin(void)
 
     # Before the init: nothing here reaches the account.
 
@@ -94,13 +116,13 @@ class Attempt:
         post = self.job.post
         if post.mode is PostMode.INBOX:
             return None
-        answer = await self._authorised(
-            lambda access: self._effects.creator_info(access, self.job)
+        answer = await self.authorised(
+            lambda access: self.effects.creator_info(access, self.job)
         )
         if isinstance(answer, PutOff):
             return answer
         if isinstance(answer, Fault):
-            return await self._give_up(answer)
+            return await self.give_up(answer)
         self._username = answer.username or self._username
         if post.privacy_level in answer.privacy_options:
             return None
@@ -112,22 +134,22 @@ class Attempt:
         answer = await self._send_init()
         if is_refused(answer):
             # Known not to be taken: say so before a refresh that may take long.
-            self._own(await self._effects.clear_init(self.job))
-            newer = await renewed(answer, self._access, self._effects.renew)
+            self.own(await self.effects.clear_init(self.job))
+            newer = await renewed(answer, self.access, self.effects.renew)
             if isinstance(newer, Fault):
-                return await self._give_up(newer)
-            self._access = newer
+                return await self.give_up(newer)
+            self.access = newer
             answer = await self._send_init()
         match answer:
             case InitTaken():
-                self._own(
-                    await self._effects.save_publish_id(self.job, answer.publish_id)
+                self.own(
+                    await self.effects.save_publish_id(self.job, answer.publish_id)
                 )
                 return None
             case Fault(verdict=Verdict.UNKNOWN):
                 return await self._unknown(answer)
             case Fault():
-                return await self._give_up(answer)
+                return await self.give_up(answer)
             case _:
                 return answer
 
@@ -137,50 +159,53 @@ class Attempt:
         Without its video no post can come of it: where the media gateway had not been
         asked for that yet, and now never gives it out, a retry is safe.
         """
-        if await self._effects.revoke_media(self.job):
+        if await self.effects.revoke_media(self.job):
             return Transient(fault=fault)
         return Unconfirmed(fault=fault)
 
     async def _void_init(self) -> Outcome | None:
         """Make sure that nothing comes of an init that another worker may have sent."""
-        if not await self._effects.revoke_media(self.job):
+        if not await self.effects.revoke_media(self.job):
             return Unconfirmed(fault=OUTCOME_UNKNOWN)
-        self._own(await self._effects.clear_init(self.job))
+        self.own(await self.effects.clear_init(self.job))
         return None
 
     async def _send_init(self) -> InitTaken | Fault | PutOff | HandedOn:
-        wait = await self._effects.turn(self._access, self.job, QuotaCall.INIT)
+        wait = await self.effects.turn(self.access, self.job, QuotaCall.INIT)
         if wait is not None:
             return wait
-        if self._effects.hurried():
-            return HandedOn(resume_at=self._effects.now())
-        self._own(await self._effects.stamp_init(self.job))
+        if self.effects.hurried():
+            return HandedOn(resume_at=self.effects.now())
+        self.own(await self.effects.stamp_init(self.job))
         ended = await self._still_time()
         if ended is not None:
-            self._own(await self._effects.clear_init(self.job))
+            self.own(await self.effects.clear_init(self.job))
             return ended
-        return await self._effects.init(self._access, self.job)
+        return await self.effects.init(self.access, self.job)
 
     async def _still_time(self) -> PutOff | HandedOn | None:
         """Look whether the init may go out, however long its stamp took to write."""
-        if not self._effects.in_time():
+        if not self.effects.in_time():
             # Once: were each place too old, one call too many is better than no post.
-            wait = await self._effects.turn(self._access, self.job, QuotaCall.INIT)
+            wait = await self.effects.turn(self.access, self.job, QuotaCall.INIT)
             if wait is not None:
                 return wait
-        if self._effects.hurried():
+        if self.effects.hurried():
             # An init cut short would leave its fate open.
-            return HandedOn(resume_at=self._effects.now())
+            return HandedOn(resume_at=self.effects.now())
         return None
 
     # After the init: TikTok has it, and only TikTok's word ends it.
 
-    async def _follow(self, *, at_once: bool) -> Outcome:
-        """Poll until TikTok is done or the deadline comes."""
+    async def _follow(self, *, at_once: bool) -> Outcome | Void:
+        """Poll until TikTok is done or the deadline comes.
+
+        Void if nothing can come of the upload: the next may be sent.
+        """
         publish_id = self.job.publish_id
         if publish_id is None:
             raise AssertionError("a publish is followed only once its id is written")
-        poll_at = self._effects.now()
+        poll_at = self.effects.now()
         deadline = self._deadline()
         if at_once:  # however late a publish is resumed, TikTok gets time to answer
             deadline = max(deadline, poll_at + self._poll.interval)
@@ -190,23 +215,31 @@ class Attempt:
         while poll_at <= deadline:
             if not await self._wait(poll_at):
                 return self._hand_on(poll_at, deadline)
-            wait = await self._effects.turn(self._access, self.job, QuotaCall.STATUS)
+            wait = await self.effects.turn(self.access, self.job, QuotaCall.STATUS)
             if wait is not None:
                 # To wait for one's turn is no attempt, so it uses none of its time.
                 turn = max(wait.until, poll_at + SHORTEST_WAIT)
                 deadline, poll_at = deadline + (turn - poll_at), turn
                 continue
-            answer = await self._authorised(
-                lambda access: self._effects.status(access, publish_id)
+            answer = await self.authorised(
+                lambda access: self.effects.status(access, publish_id)
             )
-            ended = await self._ending(answer, publish_id)
+            ended: Outcome | Void | None = await self.ending(answer, publish_id)
+            if ended is None and isinstance(answer, PublishStatus):
+                ended = await self._fill_up(answer)
             if ended is not None:
                 return ended
             trouble = answer if isinstance(answer, Fault) else None
-            poll_at = self._effects.now() + self._poll.interval
+            poll_at = self.effects.now() + self._poll.interval
         if not await self._wait(deadline):
             return self._hand_on(deadline, deadline)
         return Processing(publish_id=publish_id, fault=trouble)
+
+    async def _fill_up(self, status: PublishStatus) -> Outcome | Void | None:
+        """Send what is missing of an upload whose last chunk went out."""
+        if self._push is None or self.job.transfer is Transfer.PULL:
+            return None
+        return await self._push.fill_up(status)
 
     def _hand_on(self, resume_at: datetime, deadline: datetime) -> HandedOn:
         """Let another worker go on with what is left of the time until the deadline."""
@@ -222,19 +255,19 @@ class Attempt:
 
     async def _wait(self, until: datetime) -> bool:
         """Wait; False if the worker has to hand the job on instead."""
-        seconds = (until - self._effects.now()).total_seconds()
+        seconds = (until - self.effects.now()).total_seconds()
         if seconds > 0:
-            await self._effects.pause(seconds)
-        return not self._effects.hurried()
+            await self.effects.pause(seconds)
+        return not self.effects.hurried()
 
-    async def _ending(
+    async def ending(
         self, answer: PublishStatus | Fault, publish_id: str
     ) -> Outcome | None:
         """Return what a status answer ends the attempt with, None to poll on."""
         if isinstance(answer, Fault):
             if answer.error_class is not ErrorClass.AUTH:
                 return None  # an error on a status call says nothing of the post
-            return await self._give_up(answer, in_flight=True)
+            return await self.give_up(answer, in_flight=True)
         match answer.state:
             case PublishState.COMPLETE:
                 return published(answer, publish_id, self._username)
@@ -242,7 +275,7 @@ class Attempt:
                 return in_inbox(answer, publish_id)
             case PublishState.FAILED:
                 fault = fault_of_fail_reason(answer.fail_reason, answer.log_id)
-                return await self._give_up(fault)
+                return await self.give_up(fault)
             case PublishState.PROCESSING:
                 return None
             case _:
@@ -250,22 +283,23 @@ class Attempt:
 
     # What every call shares.
 
-    async def _authorised(
+    async def authorised(
         self, call: Callable[[Access], Awaitable[Answer]]
     ) -> Answer | Fault:
         """Make a call that may be repeated; once more if only the token was stale."""
-        answer, self._access = await with_renewal(
-            self._access, call, self._effects.renew
+        answer, self.access = await with_renewal(
+            self.access, call, self.effects.renew
         )
         return answer
 
-    async def _give_up(self, fault: Fault, *, in_flight: bool = False) -> Outcome:
+    async def give_up(self, fault: Fault, *, in_flight: bool = False) -> Outcome:
         """End the attempt; what is wrong with the account is recorded there too."""
         if fault.error_class is ErrorClass.AUTH:
-            await self._effects.lost(self._access, fault)
+            await self.effects.lost(self.access, fault)
         return outcome_of(fault, in_flight=in_flight)
 
-    def _own(self, written: Job | None) -> None:
+    def own(self, written: Job | None) -> None:
+        """Go on from what was written; raises ClaimLost."""
         if written is None:
             raise ClaimLost
         self.job = written

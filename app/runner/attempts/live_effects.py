@@ -1,8 +1,8 @@
 """The real effects of an attempt: the database, TikTok, the clock."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -18,6 +18,7 @@ from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Asker, Pacer
 from app.runner.attempts.attempt import ClaimLost
 from app.runner.attempts.media_gateway import MediaGateway
+from app.runner.attempts.ways.live_push import LivePush, PushTools
 from app.store.jobs.claims import ClaimStore
 from app.tiktok import Calls, CreatorInfo, InitTaken, PublishStatus, TikTok
 
@@ -40,6 +41,7 @@ class Dependencies:
     creators: CreatorCache
     pacer: Pacer
     http_timeout: float  # seconds a call to TikTok may take
+    push: PushTools | None = None
     media: MediaGateway | None = None  # None: TikTok pulls from the asset's own URL
 
 
@@ -67,6 +69,7 @@ class LiveEffects:
         self.calls: Calls
         self.stopping = False
         self.interruptible = False
+        self.push = LivePush(self, deps.push) if deps.push else None
 
     def connected(self) -> AbstractAsyncContextManager[Calls]:
         """Open the attempt's own connection to TikTok, for its ``calls``."""
@@ -81,7 +84,7 @@ class LiveEffects:
         """Wait, but not past the time the worker has."""
         self._allow_interruption()
         try:
-            await self._deps.clock.sleep(min(seconds, self._seconds_left()))
+            await self._deps.clock.sleep(min(seconds, self.seconds_left()))
         finally:
             self.interruptible = False
 
@@ -91,7 +94,7 @@ class LiveEffects:
         A call gets its full time-out, or half of what there was in the beginning where
         that is less.
         """
-        return self.stopping or self._seconds_left() < self._enough_seconds
+        return self.stopping or self.seconds_left() < self._enough_seconds
 
     async def access(self, job: Job) -> Access | Fault:
         """Return a token that should work."""
@@ -150,7 +153,7 @@ class LiveEffects:
             if wait is not None:
                 return wait
             return await self.calls.creator_info(
-                access.token, timeout=self._call_seconds()
+                access.token, timeout=self.call_seconds()
             )
 
         self._allow_interruption()
@@ -186,13 +189,12 @@ class LiveEffects:
         A worker that was stopped in between (SIGSTOP, a laptop's lid) must not send
         what another worker may have judged by now.
         """
-        if self.now() >= self._lease_until:
-            raise ClaimLost
+        self.hold_lease()
         url = job.asset_url
         if job.media_token is not None and self._deps.media is not None:
             url = self._deps.media.url(job.media_token, job.asset_url)
         return await self.calls.init(
-            access.token, job.post, url, timeout=self._call_seconds()
+            access.token, job.post, url, timeout=self.call_seconds()
         )
 
     async def save_publish_id(self, job: Job, publish_id: str) -> Job | None:
@@ -207,7 +209,7 @@ class LiveEffects:
         self._allow_interruption()
         try:
             return await self.calls.status(
-                access.token, publish_id, timeout=self._call_seconds()
+                access.token, publish_id, timeout=self.call_seconds()
             )
         finally:
             self.interruptible = False
@@ -243,17 +245,33 @@ class LiveEffects:
             return late >= timedelta(0)
         return timedelta(0) <= late < LONGEST_OVERDUE
 
+    def hold_lease(self) -> None:
+        """Raise ClaimLost if the lease is over: nothing may be sent any more."""
+        if self.now() >= self._lease_until:
+            raise ClaimLost
+
+    @contextmanager
+    def interruption(self) -> Iterator[None]:
+        """Let a stop break off what is done in here."""
+        self._allow_interruption()
+        try:
+            yield
+        finally:
+            self.interruptible = False
+
     def _gives_up(self, *, even_late: bool) -> bool:
         now = self.now()
         if self._stop_by is not None and now >= self._stop_by:
             return True
         return not even_late and now >= self._lease_until
 
-    def _seconds_left(self) -> float:
+    def seconds_left(self) -> float:
+        """Return how long the attempt may go on."""
         return max(0.0, (self._until - self.now()).total_seconds())
 
-    def _call_seconds(self) -> float:
-        left = max(self._seconds_left(), SHORTEST_CALL_SECONDS)
+    def call_seconds(self) -> float:
+        """Return how long one call may take."""
+        left = max(self.seconds_left(), SHORTEST_CALL_SECONDS)
         return min(self._deps.http_timeout, left)
 
     def _allow_interruption(self) -> None:

@@ -1,11 +1,12 @@
 """What attempts write about their init, before and after it, many in one statement."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Boolean, FromClause, Text, and_, or_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.job import Job
@@ -15,6 +16,7 @@ from app.store.db.engine import Database
 from app.store.db.types import UtcDateTime
 from app.store.jobs.tables import media_links, schedule_jobs
 from app.store.jobs.transitions import all_owned
+from app.store.retention.tombstones import remember
 
 _jobs = schedule_jobs.c
 
@@ -26,7 +28,15 @@ _COLUMNS: Final = (
     "publish_started_at",
     "updated_at",
 )
-_column_values = attrgetter(*_COLUMNS)
+UPLOADED: Final = (
+    "upload_url",
+    "upload_issued_at",
+    "uploaded_bytes",
+    "source_size",
+    "source_etag",
+    "upload_repeats",
+)
+"""What is written beside, where we send the bytes ourselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,7 @@ class InitWrite:
 
     job: Job
     after: Job
+    buries: bool = False  # the job's former publish is given up for another
     is_stamp: bool = False  # written before an init, which may be sent after it
 
 
@@ -44,19 +55,22 @@ class InitWriter:
     With a media token, the pull URL made of it is good from the stamp on.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, more: tuple[str, ...] = ()) -> None:
+        """Take the columns that are written beside an init's own."""
         self._database = database
+        columns = (*_COLUMNS, *more)
+        self._column_values = attrgetter(*columns)
         self._values = BulkValues(
             {
                 "id": Text(),
                 "owned_by": Text(),
                 "is_stamp": Boolean(),
                 "seen": UtcDateTime(),
-                **{name: _jobs[name].type for name in _COLUMNS},
+                **{name: _jobs[name].type for name in columns},
             },
             is_sqlite=database.is_sqlite,
         )
-        self._statement = _statement(self._values.table)
+        self._statement = _statement(self._values.table, columns)
         self._batcher = Batcher(self._write_all, spawn=database.spawn)
 
     async def write(self, write: InitWrite) -> Job | None:
@@ -68,38 +82,45 @@ class InitWriter:
 
     async def _write_all(self, asked: Mapping[str, InitWrite]) -> dict[str, Job]:
         writes = [asked[job_id] for job_id in sorted(asked)]
-        values = self._values.bind([_row(write) for write in writes])
-        links = {each.job.id: _link(each) for each in writes if _needs_link(each)}
-        # One statement commits by itself; with links it is two that belong together.
-        opened = self._database.write() if links else self._database.single()
+        values = self._values.bind([self._row(write) for write in writes])
+        # One statement commits by itself; with others it is some that belong together.
+        alone = not any(each.buries or _links(each) for each in writes)
+        opened = self._database.single() if alone else self._database.write()
         async with opened as connection:
             result = await connection.execute(self._statement, values)
-            written = result.scalars().all()
-            if good := [links[job_id] for job_id in written if job_id in links]:
-                await connection.execute(self._database.insert_new(media_links), good)
-        return {job_id: asked[job_id].after for job_id in written}
+            written = {job_id: asked[job_id] for job_id in result.scalars().all()}
+            if not alone:
+                await self._write_beside(connection, written.values())
+        return {job_id: write.after for job_id, write in written.items()}
+
+    async def _write_beside(
+        self, connection: AsyncConnection, writes: Iterable[InitWrite]
+    ) -> None:
+        """Open the pull URLs, and remember the publishes that are given up."""
+        if links := [link for write in writes for link in _links(write)]:
+            await connection.execute(self._database.insert_new(media_links), links)
+        former = [write.job.publish_id for write in writes if write.buries]
+        await remember(self._database, connection, former)
+
+    def _row(self, write: InitWrite) -> tuple[Any, ...]:
+        job = write.job
+        guards = (job.id, job.claim_token, write.is_stamp, job.init_sent_at)
+        return (*guards, *self._column_values(write.after))
 
 
-def _needs_link(write: InitWrite) -> bool:
-    return write.is_stamp and write.after.media_token is not None
-
-
-def _link(write: InitWrite) -> dict[str, Any]:
-    return {
+def _links(write: InitWrite) -> list[dict[str, Any]]:
+    if not write.is_stamp or write.after.media_token is None:
+        return []
+    link = {
         "token": write.after.media_token,
         "job_id": write.job.id,
         "asset_url": write.job.asset_url,
         "created_at": write.after.init_sent_at,
     }
+    return [link]
 
 
-def _row(write: InitWrite) -> tuple[Any, ...]:
-    job = write.job
-    guards = (job.id, job.claim_token, write.is_stamp, job.init_sent_at)
-    return (*guards, *_column_values(write.after))
-
-
-def _statement(given: FromClause) -> ReturningUpdate[Any]:
+def _statement(given: FromClause, columns: tuple[str, ...]) -> ReturningUpdate[Any]:
     new = given.c
     return (
         update(schedule_jobs)
@@ -117,6 +138,6 @@ def _statement(given: FromClause) -> ReturningUpdate[Any]:
                 ),
             ),
         )
-        .values({name: new[name] for name in _COLUMNS})
+        .values({name: new[name] for name in columns})
         .returning(_jobs.id)
     )

@@ -122,6 +122,7 @@ _UNLESS_TOLD: Final[tuple[tuple[str, Any], ...]] = (
     ("transfer", Transfer.PULL),
     ("asset_urls", ()),
     ("post_ids", ()),
+    ("upload_repeats", ()),
 )
 _READ_UNLESS_NULL: Final[tuple[tuple[str, Callable[[Any], Any]], ...]] = (
     ("failure_reason", FailureReason),
@@ -130,6 +131,7 @@ _READ_UNLESS_NULL: Final[tuple[tuple[str, Callable[[Any], Any]], ...]] = (
     ("transfer", _members(Transfer)),
     ("asset_urls", tuple),
     ("post_ids", tuple),
+    ("upload_repeats", tuple),
     ("availability", Availability),
     ("last_error", error_from_json),
     ("readiness", readiness_from_json),

@@ -78,6 +78,7 @@ schedule_jobs = Table(
     Column("uploaded_bytes", BigInteger),
     Column("source_size", BigInteger),
     Column("source_etag", Text),
+    Column("upload_repeats", Json),  # when another was asked for, Unix time
     # As creator_info told it before the init: a late id becomes a URL with it.
     Column("creator_username", Text),
     # When TikTok is asked again about a job that is over but may be in flight.

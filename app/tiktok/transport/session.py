@@ -51,7 +51,12 @@ class Http:
         nothing that TikTok asks for.
         """
         transport = self._transport or self._fresh()
-        return Session(transport, base_url=base_url.rstrip("/"), now=self._now)
+        return Session(
+            transport,
+            base_url=base_url.rstrip("/"),
+            now=self._now,
+            uploader=self.uploader,
+        )
 
     def uploader(self) -> Uploader:
         """Return what sends one upload's chunks, over a connection of its own."""
@@ -75,7 +80,9 @@ class Session:
         *,
         base_url: str,
         now: Callable[[], datetime],
+        uploader: Callable[[], Uploader],
     ) -> None:
+        self.uploader = uploader
         self._transport = transport
         self._base_url = base_url
         self._now = now

@@ -48,9 +48,9 @@ class Uploader:
         answer anything. Raises what ``pieces`` raises, and its own cancellation.
         """
         body = _Body(pieces, chunk.span.length)
-        reader = AnswerReader()
+        reader, deadline = AnswerReader(), None
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as deadline:
                 connection = await self._connected(chunk.url, silence)
                 await connection.send_streamed(
                     _head(chunk), body.pieces(), reader, silence=silence
@@ -59,7 +59,10 @@ class Uploader:
             if body.failure is not None:
                 raise body.failure from None
             return UploadAnswer(
-                status=None, sent_all=body.sent_all, trouble=_trouble(error)
+                status=None,
+                sent_all=body.sent_all,
+                out_of_time=deadline is not None and deadline.expired(),
+                trouble=_trouble(error),
             )
         self._keep(connection, reader, whole=body.ended)
         return UploadAnswer(

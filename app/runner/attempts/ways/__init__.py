@@ -1,0 +1,1 @@
+"""The ways in which a post gets to TikTok; each knows what its unknown init means."""

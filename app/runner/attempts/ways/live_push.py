@@ -1,0 +1,155 @@
+"""The real effects of an upload: the video's server, TikTok's hosts, the database."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from app.domain.job import Job
+from app.domain.outcome import Fault
+from app.domain.readiness import MAX_VIDEO_BYTES
+from app.domain.upload import ChunkPlan, ChunkSizes, Span, Upload, plan_chunks
+from app.domain.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_upload_url
+from app.grants.grants import Access
+from app.outbound import Outbound, Source, SourceInfo
+from app.runner.attempts.ways.push_effects import Reader
+from app.store.jobs.uploads import UploadStore
+from app.tiktok import Calls, ChunkRequest, UploadAnswer, UploadTaken
+
+if TYPE_CHECKING:
+    from app.runner.attempts.live_effects import LiveEffects
+
+RESERVE_SECONDS: Final = 1.0
+"""What is left of an attempt's time to write down how far an upload got."""
+
+
+class PushWatch(Protocol):
+    """Who is told of uploads, and changes nothing about them."""
+
+    def chunk(self, answer: UploadAnswer, *, length: int, seconds: float) -> None:
+        """Hear of a chunk that was sent, or was not."""
+        ...
+
+    def repeat(self) -> None:
+        """Hear that another upload URL is asked for."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushTools:
+    """What the uploads of a process share."""
+
+    uploads: UploadStore
+    outbound: Outbound
+    sizes: ChunkSizes
+    hosts: tuple[str, ...] = TIKTOK_UPLOAD_HOSTS
+    allow_http: bool = False
+    silence: float = 10.0  # seconds an upload host may neither take nor answer anything
+    monotonic: Callable[[], float]
+    watch: PushWatch | None = None
+
+
+class LivePush:
+    """One attempt's hands on an upload."""
+
+    def __init__(self, live: "LiveEffects", tools: PushTools) -> None:
+        self._live = live
+        self._tools = tools
+
+    def source(self, job: Job) -> Source:
+        """Return the job's video; nothing is asked of its server yet."""
+        return Source(
+            self._tools.outbound,
+            job.asset_url,
+            most_bytes=MAX_VIDEO_BYTES,
+            now=self._tools.monotonic,
+        )
+
+    def plan(self, size: int) -> ChunkPlan:
+        """Cut a video into chunks."""
+        return plan_chunks(size, self._tools.sizes)
+
+    def opened(self, job: Job) -> Upload | None:
+        """Return the upload that the job has open, None if it cannot go on."""
+        return self._tools.uploads.opened(job)
+
+    def problem_with(self, upload_url: str) -> str | None:
+        """Say why no byte may be sent to a URL, None if it may."""
+        return problem_with_upload_url(
+            upload_url, self._tools.hosts, allow_http=self._tools.allow_http
+        )
+
+    async def upload_init(
+        self, access: Access, job: Job, plan: ChunkPlan
+    ) -> UploadTaken | Fault:
+        """Ask for an upload URL; nothing can be published without it."""
+        return await self._calls.upload_init(
+            access.token, job.post, plan, timeout=self._live.call_seconds()
+        )
+
+    async def save(self, job: Job, upload: Upload, info: SourceInfo) -> Job | None:
+        """Write the upload down before its first byte."""
+        return await self._live.persist(
+            lambda: self._tools.uploads.save(
+                job,
+                upload,
+                size=info.size,
+                etag=info.etag,
+                now=self._live.now(),
+            ),
+            even_late=True,
+        )
+
+    async def mark(self, job: Job, *, uploaded: int) -> Job | None:
+        """Write ahead that the last chunk goes out."""
+        stamp = self._live.now()
+        return await self._live.persist(
+            lambda: self._tools.uploads.mark(job, uploaded=uploaded, now=stamp)
+        )
+
+    async def note(self, job: Job, *, uploaded: int) -> Job | None:
+        """Write how much TikTok has."""
+        return await self._live.persist(
+            lambda: self._tools.uploads.note(
+                job, uploaded=uploaded, now=self._live.now()
+            )
+        )
+
+    async def note_repeat(self, job: Job) -> Job | None:
+        """Write that another URL is asked for."""
+        if self._tools.watch is not None:
+            self._tools.watch.repeat()
+        return await self._live.persist(
+            lambda: self._tools.uploads.note_repeat(job, now=self._live.now())
+        )
+
+    async def put(
+        self, job: Job, upload: Upload, span: Span, source: Reader
+    ) -> UploadAnswer:
+        """Send the source's next bytes as one chunk.
+
+        Raises ClaimLost if the lease ran out: another worker may have judged by now
+        what is missing. Whoever stops meanwhile breaks it off; TikTok knows chunks
+        whole or not at all.
+        """
+        self._live.hold_lease()
+        began = self._tools.monotonic()
+        with self._live.interruption():
+            answer = await self._calls.upload(
+                ChunkRequest(
+                    url=upload.url,
+                    span=span,
+                    size=job.source_size or span.end,
+                    content_type=upload.content_type,
+                ),
+                source.read(span.length),
+                seconds=max(0.0, self._live.seconds_left() - RESERVE_SECONDS),
+                silence=self._tools.silence,
+            )
+        if self._tools.watch is not None:
+            seconds = self._tools.monotonic() - began
+            self._tools.watch.chunk(answer, length=span.length, seconds=seconds)
+        return answer
+
+    @property
+    def _calls(self) -> Calls:
+        return self._live.calls

@@ -1,0 +1,79 @@
+"""What an upload may do to the world, handed in as all of an attempt's effects."""
+
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from app.domain.job import Job
+from app.domain.outcome import Fault
+from app.domain.upload import ChunkPlan, Span, Upload
+from app.grants.grants import Access
+from app.outbound import SourceInfo
+from app.tiktok import UploadAnswer, UploadTaken
+
+
+class Reader(Protocol):
+    """A video at its source; every method raises SourceFailed."""
+
+    def open(self) -> Awaitable[SourceInfo]:
+        """Begin with the first byte, whatever the file is by now."""
+        ...
+
+    def go_on(self, known: SourceInfo, *, offset: int) -> Awaitable[None]:
+        """Begin in the middle of the file that was read before."""
+        ...
+
+    def read(self, length: int) -> AsyncIterator[bytes]:
+        """Yield exactly the next so many bytes."""
+        ...
+
+
+class PushEffects(Protocol):
+    """The world as one upload sees it."""
+
+    def source(self, job: Job) -> AbstractAsyncContextManager[Reader]:
+        """Return the job's video; nothing is asked of its server yet."""
+        ...
+
+    def plan(self, size: int) -> ChunkPlan:
+        """Cut a video into chunks."""
+        ...
+
+    def opened(self, job: Job) -> Upload | None:
+        """Return the upload that the job has open, None if it cannot go on."""
+        ...
+
+    def upload_init(
+        self, access: Access, job: Job, plan: ChunkPlan
+    ) -> Awaitable[UploadTaken | Fault]:
+        """Ask for an upload URL; nothing can be published without it."""
+        ...
+
+    def problem_with(self, upload_url: str) -> str | None:
+        """Say why no byte may be sent to a URL, None if it may."""
+        ...
+
+    def save(self, job: Job, upload: Upload, info: SourceInfo) -> Awaitable[Job | None]:
+        """Write the upload down before its first byte; None if the claim is lost."""
+        ...
+
+    def mark(self, job: Job, *, uploaded: int) -> Awaitable[Job | None]:
+        """Write ahead that the last chunk goes out; None if it must not."""
+        ...
+
+    def note(self, job: Job, *, uploaded: int) -> Awaitable[Job | None]:
+        """Write how much TikTok has, now and then; None if the claim is lost."""
+        ...
+
+    def note_repeat(self, job: Job) -> Awaitable[Job | None]:
+        """Write that another URL is asked for; None if the claim is lost."""
+        ...
+
+    def put(
+        self, job: Job, upload: Upload, span: Span, source: Reader
+    ) -> Awaitable[UploadAnswer]:
+        """Send the source's next bytes as one chunk.
+
+        Raises SourceFailed, and ClaimLost if the lease is over.
+        """
+        ...

@@ -1,0 +1,129 @@
+"""Uploads that are under way: where their bytes go, sealed, and how far they got."""
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from app.domain.errors import TokenUnreadable
+from app.domain.job import Job
+from app.domain.upload import REPEAT_WINDOW, Upload
+from app.store.db.engine import Database
+from app.store.db.vault import Vault
+from app.store.jobs.init_writes import UPLOADED, InitWrite, InitWriter
+
+_read: Final = msgspec.json.Decoder(Upload).decode
+_write: Final = msgspec.json.Encoder().encode
+
+
+class UploadSeal:
+    """Between an upload and the text that the table keeps of it.
+
+    ``accounts reencrypt`` leaves these alone: TikTok forgets an upload within the hour,
+    and one that no key opens any more is asked for anew, or polled.
+    """
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def seal(self, job_id: str, upload: Upload) -> str:
+        """Encrypt an upload: who can read its URL can publish."""
+        return self._vault.encrypt(_write(upload).decode(), bound_to=_cell(job_id))
+
+    def open(self, job_id: str, sealed: str) -> Upload | None:
+        """Return an upload; None if no key opens it any more."""
+        try:
+            text = self._vault.decrypt(sealed, bound_to=_cell(job_id))
+            return _read(text)
+        except (TokenUnreadable, msgspec.MsgspecError):
+            return None
+
+
+class UploadStore:
+    """Writes uploads under the claim tokens of their jobs."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._seal = UploadSeal(vault)
+        self._writer = InitWriter(database, more=UPLOADED)
+
+    def opened(self, job: Job) -> Upload | None:
+        """Return the upload that a job has open.
+
+        None if it is another publish's than the job's, or no key opens it any more.
+        """
+        if job.upload_url is None:
+            return None
+        upload = self._seal.open(job.id, job.upload_url)
+        of_this = upload is not None and upload.publish_id == job.publish_id
+        return upload if of_this else None
+
+    async def save(
+        self,
+        job: Job,
+        upload: Upload,
+        *,
+        size: int,
+        etag: str | None,
+        now: datetime,
+    ) -> Job | None:
+        """Write an upload before its first byte; None if the claim is lost.
+
+        The publish before it is remembered: what TikTok tells of it is no news.
+        """
+        after = replace(
+            job,
+            init_sent_at=None,
+            media_token=None,
+            waiting_for=None,
+            publish_id=upload.publish_id,
+            publish_started_at=now,
+            upload_url=self._seal.seal(job.id, upload),
+            upload_issued_at=now,
+            uploaded_bytes=0,
+            source_size=size,
+            source_etag=etag,
+            updated_at=now,
+        )
+        buries = job.publish_id not in {None, upload.publish_id}
+        return await self._writer.write(InitWrite(job, after, buries=buries))
+
+    async def mark(self, job: Job, *, uploaded: int, now: datetime) -> Job | None:
+        """Write that the last chunk goes out, before it does.
+
+        None if the claim is lost or its lease over: it must not be sent.
+        """
+        after = replace(
+            job,
+            init_sent_at=now,
+            publish_started_at=now,
+            waiting_for=None,
+            uploaded_bytes=uploaded,
+            updated_at=now,
+        )
+        return await self._writer.write(InitWrite(job, after, is_stamp=True))
+
+    async def note(self, job: Job, *, uploaded: int, now: datetime) -> Job | None:
+        """Write how much TikTok has; None if the claim is lost."""
+        known = max(uploaded, job.uploaded_bytes or 0)
+        after = replace(job, uploaded_bytes=known, updated_at=now)
+        if job.in_flight:  # the poll deadline counts from the last chunk's end
+            after = replace(after, publish_started_at=now)
+        return await self._writer.write(InitWrite(job, after))
+
+    async def note_repeat(self, job: Job, *, now: datetime) -> Job | None:
+        """Write that an upload came to nothing and another one is asked for."""
+        at = now.timestamp()
+        least = at - REPEAT_WINDOW.total_seconds()
+        after = replace(
+            job,
+            init_sent_at=None,
+            upload_url=None,
+            upload_repeats=(*(each for each in job.upload_repeats if each > least), at),
+            updated_at=now,
+        )
+        return await self._writer.write(InitWrite(job, after))
+
+
+def _cell(job_id: str) -> str:
+    return f"schedule_jobs:{job_id}:upload_url"

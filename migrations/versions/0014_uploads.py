@@ -1,0 +1,21 @@
+"""when a job asked for another upload URL, so that it does so only now and then."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from app.store.db.types import Json
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply; the version before this one goes on beside it."""
+    op.add_column("schedule_jobs", sa.Column("upload_repeats", Json))
+
+
+def downgrade() -> None:
+    """Undo."""
+    op.drop_column("schedule_jobs", "upload_repeats")
