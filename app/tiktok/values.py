@@ -1,6 +1,6 @@
 """What TikTok's answers come to; every id is an exact string."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 

@@ -287,9 +287,7 @@ class Attempt:
         self, call: Callable[[Access], Awaitable[Answer]]
     ) -> Answer | Fault:
         """Make a call that may be repeated; once more if only the token was stale."""
-        answer, self.access = await with_renewal(
-            self.access, call, self.effects.renew
-        )
+        answer, self.access = await with_renewal(self.access, call, self.effects.renew)
         return answer
 
     async def give_up(self, fault: Fault, *, in_flight: bool = False) -> Outcome:

@@ -34,9 +34,9 @@ from app.domain.upload import (
     subject_of,
 )
 from app.grants.grants import Access
+from app.grants.renewal import is_refused, renewed
 from app.outbound import SourceFailed, SourceInfo, SourceTrouble
 from app.runner.attempts.effects import Effects
-from app.grants.renewal import is_refused, renewed
 from app.runner.attempts.ways.push_effects import PushEffects, Reader
 from app.tiktok import (
     ChunkVerdict,
