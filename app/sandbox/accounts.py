@@ -22,6 +22,7 @@ PRIVACY_LEVELS = (*PUBLIC_ACCOUNT_LEVELS, "FOLLOWER_OF_CREATOR")
 
 CODE_LIFETIME_SECONDS = 300
 DEFAULT_OPEN_ID = "sandbox_user"
+SECOND_OPEN_ID = "sandbox_user_2"
 
 
 @dataclass(frozen=True, slots=True)

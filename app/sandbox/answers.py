@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 JSON_TYPE = "application/json; charset=utf-8"
+LOG_ID_HEADER = "x-tt-logid"
+"""Where every answer carries its log id, error pages of TikTok's edge too."""
 
 # Statuses and codes: https://developers.tiktok.com/doc/tiktok-api-v2-error-handling
 # and the error tables of the Content Posting API reference.
@@ -42,7 +44,10 @@ MESSAGE_OF_CODE: Mapping[str, str] = {
     "token_not_authorized_for_specified_publish_id": (
         "The access token does not have authorization for the specified publish_id."
     ),
+    "publish_not_cancellable": "The publish can not be cancelled any more.",
+    "url_ownership_unverified": ("Please review our URL ownership verification rules."),
     "invalid_grant": "Authorization code or refresh token is invalid or expired.",
+    "temporarily_unavailable": "Service is temporarily unavailable.",
 }
 
 
@@ -65,8 +70,14 @@ class Answer:
 
 def ok(data: Mapping[str, object], *, publish_id: str | None = None) -> Answer:
     """Wrap data in TikTok's envelope with the code ok."""
-    payload = {"data": data, "error": _error("ok", "")}
-    return Answer(200, "ok", _encode(payload), publish_id=publish_id)
+    error = _error("ok", "")
+    return Answer(
+        200,
+        "ok",
+        encode({"data": data, "error": error}),
+        headers={LOG_ID_HEADER: error["log_id"]},
+        publish_id=publish_id,
+    )
 
 
 def failure(
@@ -77,19 +88,19 @@ def failure(
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Wrap an error in TikTok's envelope; unknown codes are answered with 400."""
-    text = _message(code, message)
-    payload = {"data": {}, "error": _error(code, text)}
+    error = _error(code, _message(code, message))
     return Answer(
         status or STATUS_OF_CODE.get(code, 400),
         code,
-        _encode(payload),
-        headers=headers or {},
+        encode({"data": {}, "error": error}),
+        headers={LOG_ID_HEADER: error["log_id"], **(headers or {})},
     )
 
 
 def flat(payload: Mapping[str, object]) -> Answer:
     """Answer as the OAuth endpoints do: without an envelope."""
-    return Answer(200, "ok", _encode(payload), headers={"cache-control": "no-store"})
+    headers = {"cache-control": "no-store", LOG_ID_HEADER: log_id()}
+    return Answer(200, "ok", encode(payload), headers=headers)
 
 
 def flat_failure(
@@ -108,7 +119,12 @@ def flat_failure(
         "error_description": _message(code, message),
         "log_id": log_id(),
     }
-    return Answer(status, code, _encode(payload), headers=headers or {})
+    return Answer(
+        status,
+        code,
+        encode(payload),
+        headers={LOG_ID_HEADER: payload["log_id"], **(headers or {})},
+    )
 
 
 def log_id() -> str:
@@ -125,5 +141,6 @@ def _message(code: str, message: str | None) -> str:
     return message if message is not None else MESSAGE_OF_CODE.get(code, code)
 
 
-def _encode(payload: Mapping[str, object]) -> bytes:
+def encode(payload: Mapping[str, object]) -> bytes:
+    """Write JSON as TikTok does, without blanks."""
     return json.dumps(payload, separators=(",", ":")).encode()

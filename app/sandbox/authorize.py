@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from html import escape
 from urllib.parse import urlencode, urlsplit
 
-from app.sandbox.accounts import (
-    ALL_SCOPES,
-    CODE_LIFETIME_SECONDS,
-    DEFAULT_OPEN_ID,
-    Code,
-)
+from starlette.datastructures import QueryParams
+
+from app.sandbox.accounts import ALL_SCOPES, CODE_LIFETIME_SECONDS, Code
 from app.sandbox.answers import Answer
+from app.sandbox.consent import choice
 from app.sandbox.faults import Error
 from app.sandbox.request import ApiRequest
 from app.sandbox.state import Sandbox
@@ -25,21 +23,29 @@ def authorize(sandbox: Sandbox, request: ApiRequest) -> Answer:
     https://developers.tiktok.com/doc/login-kit-web
     """
     query = request.query
-    problem = _problem_of_client(sandbox, query)
+    open_id = query.get("open_id", sandbox.settings.signed_in_as)
+    problem = _problem_of_client(sandbox, query, open_id)
     if problem is not None:
         # Never redirect to an address that was not checked.
         return _page(400, "invalid_request", f"<h1>{escape(problem)}</h1>")
     refusal = _refusal(request)
     if refusal is not None:
         return _back(query, refusal, error=refusal, error_description=refusal)
-    if sandbox.settings.consent_page and query.get("approve") != "1":
-        return _page(200, "ok", _choice(query))
-    return _approve(sandbox, query)
+    if _asks(sandbox, query):
+        return _page(200, "ok", choice(query, sandbox.accounts))
+    return _approve(sandbox, query, open_id)
 
 
-def _approve(sandbox: Sandbox, query: Mapping[str, str]) -> Answer:
-    account = sandbox.accounts.people[query.get("open_id", DEFAULT_OPEN_ID)]
-    scopes = tuple(s for s in _asked_scopes(query) if s in account.scopes)
+def _asks(sandbox: Sandbox, query: Mapping[str, str]) -> bool:
+    # Who names the person in the address has chosen already.
+    forced = query.get("disable_auto_auth") == "1" and "open_id" not in query
+    asks = sandbox.settings.consent_page or forced
+    return asks and query.get("approve") != "1"
+
+
+def _approve(sandbox: Sandbox, query: QueryParams, open_id: str) -> Answer:
+    account = sandbox.accounts.people[open_id]
+    scopes = tuple(s for s in _ticked_scopes(query) if s in account.scopes)
     code = Code(
         open_id=account.open_id,
         scopes=scopes,
@@ -51,12 +57,14 @@ def _approve(sandbox: Sandbox, query: Mapping[str, str]) -> Answer:
     return _back(query, "ok", code=code.value, scopes=",".join(scopes))
 
 
-def _problem_of_client(sandbox: Sandbox, query: Mapping[str, str]) -> str | None:
+def _problem_of_client(
+    sandbox: Sandbox, query: Mapping[str, str], open_id: str
+) -> str | None:
     if query.get("client_key") != sandbox.settings.client_key:
         return "client_key is unknown"
     if not _is_redirect_uri(query.get("redirect_uri", "")):
         return "redirect_uri is not one that TikTok would register"
-    if query.get("open_id", DEFAULT_OPEN_ID) not in sandbox.accounts.people:
+    if open_id not in sandbox.accounts.people:
         return "open_id is no account of this simulator"
     return None
 
@@ -91,20 +99,16 @@ def _asked_scopes(query: Mapping[str, str]) -> list[str]:
     return [scope for scope in query.get("scope", "").split(",") if scope]
 
 
+def _ticked_scopes(query: QueryParams) -> list[str]:
+    ticked = ",".join(query.getlist("granted")).split(",")
+    asked = _asked_scopes(query)
+    return asked if "granted" not in query else [s for s in asked if s in ticked]
+
+
 def _back(query: Mapping[str, str], verdict: str, **more: str) -> Answer:
     state = {"state": query["state"]} if "state" in query else {}
     location = f"{query['redirect_uri']}?{urlencode({**more, **state})}"
     return Answer(302, verdict, headers={"location": location})
-
-
-def _choice(query: Mapping[str, str]) -> str:
-    approve = escape("?" + urlencode({**query, "approve": "1"}))
-    deny = escape("?" + urlencode({**query, "deny": "1"}))
-    return (
-        "<h1>Let the app post for you?</h1>"
-        f"<p>{escape(query.get('scope', ''))}</p>"
-        f'<p><a href="{approve}">Approve</a> <a href="{deny}">Deny</a></p>'
-    )
 
 
 def _page(status: int, verdict: str, content: str) -> Answer:

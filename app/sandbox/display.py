@@ -5,7 +5,7 @@ from itertools import islice
 
 from app.sandbox.accounts import Account
 from app.sandbox.answers import Answer, failure, ok
-from app.sandbox.posts import Post
+from app.sandbox.posts import Media, Post
 from app.sandbox.request import ApiRequest
 from app.sandbox.state import Sandbox
 
@@ -61,7 +61,7 @@ def user_info(sandbox: Sandbox, account: Account, request: ApiRequest) -> Answer
     fields = _fields(request)
     if not fields or not set(fields) <= SCOPE_OF_FIELD.keys():
         return failure("invalid_params", "fields is missing or unknown.")
-    scopes = _granted(sandbox, request)
+    scopes = sandbox.granted(request.token)
     if any(SCOPE_OF_FIELD[field] not in scopes for field in fields):
         return failure("scope_not_authorized")
     user = _user(account, videos=sum(1 for _ in _public(sandbox, account)))
@@ -141,8 +141,13 @@ def _video(post: Post, account: Account) -> Mapping[str, object]:
 
 
 def _public(sandbox: Sandbox, account: Account) -> Iterator[Post]:
-    posts = [post for post in sandbox.posts.of(account.open_id) if post.post_id]
+    posts = [post for post in sandbox.posts.of(account.open_id) if _is_listed(post)]
     return iter(sorted(posts, key=_milliseconds, reverse=True))
+
+
+def _is_listed(post: Post) -> bool:
+    # Whether TikTok lists photos here is not documented: nobody must rely on it.
+    return bool(post.post_id) and post.media is Media.VIDEO and not post.withdrawn
 
 
 def _milliseconds(post: Post) -> int:
@@ -151,8 +156,3 @@ def _milliseconds(post: Post) -> int:
 
 def _fields(request: ApiRequest) -> list[str]:
     return [name for name in request.query.get("fields", "").split(",") if name]
-
-
-def _granted(sandbox: Sandbox, request: ApiRequest) -> tuple[str, ...]:
-    grant = sandbox.accounts.bearer(request.token or "", now=sandbox.now())
-    return grant.scopes if grant else ()

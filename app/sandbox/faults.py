@@ -2,11 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from app.sandbox.settings import Camel
+from app.sandbox.upload_faults import Cut, SlowRead, UploadAnswer, UploadExpired
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
+ToldBy = Literal["both", "status", "webhook", "nobody"]
+"""How the app comes to know an id: status calls, webhooks, both, or not at all."""
 RetryAfter = Annotated[int, Field(ge=0)] | str
 
 
@@ -18,6 +21,8 @@ class Error(Camel):
     http_status: int | None = Field(default=None, ge=200, le=599)
     message: str | None = None
     retry_after: RetryAfter | None = None
+    log_id_in: Literal["both", "header", "none"] = "both"
+    """Where the log id stands: body and header, header alone, or nowhere."""
     taken: bool = False
 
 
@@ -115,6 +120,45 @@ class Drip(Camel):
         return True
 
 
+class Reshape(Camel):
+    """Change the payload of the true answer: members left out, replaced or nested.
+
+    The payload is `data`, or the whole body where there is no envelope (OAuth).
+    """
+
+    kind: Literal["reshape"]
+    omit: tuple[str, ...] = ()
+    change: dict[str, JsonValue] = Field(default={})
+    nested: bool = False
+    """Put what OAuth answers into a member `data`."""
+
+    @property
+    def taken(self) -> bool:
+        """Say yes: the call takes effect."""
+        return True
+
+
+class CancelIgnored(Camel):
+    """Answer a cancel with ok, and publish all the same."""
+
+    kind: Literal["cancel_ignored"]
+
+    @property
+    def taken(self) -> bool:
+        """Say no: nothing is cancelled."""
+        return False
+
+
+class DateHeader(Camel):
+    """Tell another time in the Date header; then go on as usual."""
+
+    kind: Literal["date"]
+    shift_seconds: float = 0
+    value: str | None = None
+    """Written as it is, sense or nonsense."""
+    omit: bool = False
+
+
 class Slow(Camel):
     """Wait before the call is carried out; then go on as usual."""
 
@@ -137,6 +181,20 @@ class Processing(Camel):
     fail_reason: str | None = Field(default=None, min_length=1)
     post_id_late: Seconds | None = None
     """Seconds from PUBLISH_COMPLETE until a public post gets its id."""
+    post_id_never: bool = False
+    post_ids: int = Field(default=1, ge=1, le=10)
+    """How many ids a public post gets."""
+    id_told_by: ToldBy = "both"
+    shown_status: str | None = Field(default=None, min_length=1)
+    """What status says instead of PROCESSING_*, such as plain PROCESSING."""
+    shown_reason: str | None = Field(default=None, min_length=1)
+    """A fail_reason that status shows while the post is still in progress."""
+    download_stuck: bool = False
+    """Never finish pulling: unlike a stuck post, this one can be cancelled."""
+    download_bytes_per_second: int | None = Field(default=None, ge=1)
+    """Pull so slowly; downloaded_bytes grows meanwhile."""
+    download_bytes: int | None = Field(default=None, ge=0)
+    """Pull nothing, but let downloaded_bytes grow up to this at that rate."""
 
 
 class WebhookFault(Camel):
@@ -168,5 +226,13 @@ AnswerFault = (
     | OkWithoutPublishId
     | Garbage
     | Drip
+    | Reshape
+    | CancelIgnored
+    | Cut
+    | UploadAnswer
+    | UploadExpired
 )
-Fault = AnswerFault | Slow | TokenDeath | Processing | WebhookFault
+Shaping = Slow | SlowRead | TokenDeath | Processing | WebhookFault | DateHeader
+"""What lets the call go on as usual, and can meet another fault in one call."""
+
+Fault = AnswerFault | Shaping

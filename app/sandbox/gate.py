@@ -8,10 +8,12 @@ from starlette.types import Receive, Scope, Send
 
 from app.sandbox.accounts import Account, Grant
 from app.sandbox.answers import Answer, failure
+from app.sandbox.dated import tell_date
 from app.sandbox.faults import AnswerFault, Error
 from app.sandbox.quotas import limit_of
 from app.sandbox.recording import Call, Record, without_secrets
 from app.sandbox.request import ApiRequest, read_request
+from app.sandbox.script import Drawn, Seen
 from app.sandbox.spoil import spoil
 from app.sandbox.state import Sandbox
 from app.sandbox.wire import Wire
@@ -39,7 +41,8 @@ class Gate:
         except ClientDisconnect:
             return  # half a request is none
         record = self._record(request)
-        await self._prepare(request)
+        tell_date(scope, request.drawn.date)
+        await prepare(self._sandbox, request.seen, request.drawn)
         await self._respond(request, record, Wire(scope, receive, send))
 
     def _record(self, request: ApiRequest) -> Record:
@@ -55,16 +58,6 @@ class Gate:
         )
         self._sandbox.calls.add(record)
         return record
-
-    async def _prepare(self, request: ApiRequest) -> None:
-        drawn, settings = request.drawn, self._sandbox.settings
-        wait = settings.latency_seconds + (drawn.slow.seconds if drawn.slow else 0)
-        if wait:
-            await asyncio.sleep(wait)
-        if drawn.token_death and request.seen.open_id:
-            self._sandbox.accounts.kill_access_token(
-                request.seen.open_id, now=self._sandbox.now()
-            )
 
     async def _respond(self, request: ApiRequest, record: Record, wire: Wire) -> None:
         fault = self._answer_fault(request)
@@ -84,6 +77,15 @@ class Gate:
         if self._call is Call.AUTHORIZE and isinstance(fault, Error):
             return None
         return fault
+
+
+async def prepare(sandbox: Sandbox, seen: Seen, drawn: Drawn) -> None:
+    """Let pass what comes before a call is carried out: time, and a token's death."""
+    wait = sandbox.settings.latency_seconds + (drawn.slow.seconds if drawn.slow else 0)
+    if wait:
+        await asyncio.sleep(wait)
+    if drawn.token_death and seen.open_id:
+        sandbox.accounts.kill_access_token(seen.open_id, now=sandbox.now())
 
 
 def bearer(handler: BearerHandler, *scopes: str) -> Handler:

@@ -5,6 +5,7 @@ from hmac import compare_digest
 
 from app.sandbox.accounts import Code, Grant
 from app.sandbox.answers import Answer, flat, flat_failure
+from app.sandbox.faults import WebhookFault
 from app.sandbox.lifecycle import end_all_of
 from app.sandbox.request import ApiRequest
 from app.sandbox.state import Sandbox
@@ -45,23 +46,22 @@ def revoke(sandbox: Sandbox, request: ApiRequest) -> Answer:
         return _refuse(sandbox, "invalid_request", "token is required.")
     grant = sandbox.accounts.bearer(token, now=sandbox.now())
     if grant is not None:
-        remove_authorization(
-            sandbox, grant.open_id, reason=DEVELOPER_REVOKED, request=request
-        )
+        end_grant(sandbox, grant.open_id)
+        fault = request.drawn.webhook
+        tell_of_removal(sandbox, grant.open_id, reason=DEVELOPER_REVOKED, fault=fault)
     return flat({})
 
 
-def remove_authorization(
-    sandbox: Sandbox,
-    open_id: str,
-    *,
-    reason: int,
-    request: ApiRequest | None = None,
-) -> None:
-    """End an account's grant, fail its unfinished posts, and tell the app."""
+def end_grant(sandbox: Sandbox, open_id: str) -> None:
+    """End an account's grant and fail its unfinished posts, without a word."""
     sandbox.accounts.revoke(open_id, now=sandbox.now())
     end_all_of(sandbox, open_id)
-    fault = request.drawn.webhook if request else None
+
+
+def tell_of_removal(
+    sandbox: Sandbox, open_id: str, *, reason: int, fault: WebhookFault | None = None
+) -> None:
+    """Tell the app by webhook that its access was removed, and why (0 to 5)."""
     emit(sandbox, Event("authorization.removed", open_id, {"reason": reason}, fault))
 
 

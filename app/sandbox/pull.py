@@ -1,23 +1,21 @@
-"""Pull a video as TikTok does: no redirects, every byte, a deadline."""
+"""Pull media as TikTok does: no redirects, every byte, a deadline."""
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 
 import httpx
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """Tell whether the whole video came, and how many bytes did."""
-
-    ok: bool
-    bytes: int
-
-
-async def pull(url: str, *, timeout_seconds: float) -> Pulled:
-    """Fetch the video and count its bytes; any 3xx is a failure.
+async def pull(
+    url: str,
+    take: Callable[[bytes], None],
+    *,
+    timeout_seconds: float,
+    bytes_per_second: float | None = None,
+) -> bool:
+    """Fetch the media and hand over its bytes; tell whether all came. 3xx is no.
 
     https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
     """
@@ -29,12 +27,15 @@ async def pull(url: str, *, timeout_seconds: float) -> Pulled:
             client.stream("GET", url) as response,
         ):
             if response.status_code != httpx.codes.OK:
-                return Pulled(ok=False, bytes=0)
-            async for chunk in response.aiter_raw():
-                received += len(chunk)
+                return False
+            async for piece in response.aiter_raw():
+                received += len(piece)
+                take(piece)
+                if bytes_per_second is not None:
+                    await asyncio.sleep(len(piece) / bytes_per_second)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
-        return Pulled(ok=False, bytes=received)
-    return Pulled(ok=received > 0, bytes=received)
+        return False
+    return received > 0
 
 
 def new_client() -> httpx.AsyncClient:

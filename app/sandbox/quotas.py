@@ -41,6 +41,7 @@ def limit_of(call: Call, quotas: Quotas | None) -> int | None:
     limits = {
         Call.INIT: quotas.init,
         Call.INBOX_INIT: quotas.init,
+        Call.CONTENT_INIT: quotas.init,
         Call.STATUS: quotas.status,
         Call.CREATOR_INFO: quotas.creator_info,
     }

@@ -33,7 +33,10 @@ class Call(StrEnum):
     CREATOR_INFO = "creator_info"
     INIT = "init"
     INBOX_INIT = "inbox_init"
+    CONTENT_INIT = "content_init"
+    UPLOAD = "upload"
     STATUS = "status"
+    CANCEL = "cancel"
 
 
 @dataclass(slots=True)

@@ -7,6 +7,14 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.sandbox.state import Sandbox
+
+
+def world_of(request: Request) -> Sandbox:
+    """Give the simulated TikTok that this request is about."""
+    sandbox: Sandbox = request.app.state.sandbox
+    return sandbox
+
 
 def items(found: Iterable[dict[str, object]]) -> Response:
     """Answer a list."""

@@ -5,14 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from app.sandbox.accounts import DEFAULT_OPEN_ID
 from app.sandbox.recording import Call
 from app.sandbox.script import Drawn, Seen
 from app.sandbox.state import Sandbox
 
 Body = Mapping[str, object]
+
+MAX_BODY = 1024 * 1024
+"""Far more than any call needs; the rest is not kept."""
 
 FORM_CALLS = frozenset({Call.TOKEN, Call.REVOKE})
 CREDENTIALS = ("refresh_token", "code", "token")
@@ -24,10 +27,12 @@ class ApiRequest:
     """Hold one call as the handlers see it; `body` is None if it is unreadable."""
 
     seen: Seen
-    query: Mapping[str, str]
+    query: QueryParams
     body: Body | None
     token: str | None
     drawn: Drawn
+    base_url: str
+    """The address that the caller used, without a slash at the end."""
 
     @property
     def call(self) -> Call:
@@ -41,7 +46,7 @@ class ApiRequest:
 
 async def read_request(http: Request, call: Call, sandbox: Sandbox) -> ApiRequest:
     """Read the call and draw its faults from the script."""
-    body = _decode(await http.body(), form=call in FORM_CALLS)
+    body = _decode(await _read(http), form=call in FORM_CALLS)
     token = _bearer(http.headers.get("authorization", ""))
     known = body or {}
     post = sandbox.posts.get(text_of(known.get("publish_id")))
@@ -52,12 +57,21 @@ async def read_request(http: Request, call: Call, sandbox: Sandbox) -> ApiReques
         title=post.title if post else _title(known),
     )
     drawn = sandbox.script.draw(seen, sandbox.random)
-    return ApiRequest(seen, http.query_params, body, token, drawn)
+    base_url = str(http.base_url).rstrip("/")
+    return ApiRequest(seen, http.query_params, body, token, drawn, base_url)
 
 
 def text_of(value: object) -> str | None:
     """Keep a value that is a string with something in it."""
     return value if isinstance(value, str) and value else None
+
+
+async def _read(http: Request) -> bytes:
+    raw = bytearray()
+    async for piece in http.stream():
+        # What is over the limit is read and dropped: it decodes to nothing.
+        raw += piece[: MAX_BODY - len(raw)]
+    return bytes(raw)
 
 
 def _decode(raw: bytes, *, form: bool) -> Body | None:
@@ -84,7 +98,7 @@ def _owner(
     sandbox: Sandbox,
 ) -> str | None:
     if call is Call.AUTHORIZE:
-        return http.query_params.get("open_id", DEFAULT_OPEN_ID)
+        return http.query_params.get("open_id", sandbox.settings.signed_in_as)
     credentials = (token, *(text_of(body.get(name)) for name in CREDENTIALS))
     return next(
         (sandbox.accounts.owner(secret) for secret in credentials if secret), None

@@ -2,11 +2,13 @@
 
 from starlette.routing import Route
 
-from app.sandbox import authorize, display, oauth, publish
+from app.sandbox import authorize, display, inits, oauth, photos, publish
 from app.sandbox.display import BASIC, PROFILE, STATS
 from app.sandbox.gate import Gate, Handler, bearer
 from app.sandbox.recording import Call
 from app.sandbox.state import Sandbox
+from app.sandbox.upload import UPLOAD_PATH
+from app.sandbox.upload_gate import UploadGate
 
 PUBLISH, UPLOAD, LIST = "video.publish", "video.upload", "video.list"
 
@@ -28,24 +30,35 @@ HANDLERS: dict[Call, tuple[str, str, Handler]] = {
     Call.INIT: (
         "POST",
         "/v2/post/publish/video/init/",
-        bearer(publish.init_direct, PUBLISH),
+        bearer(inits.init_direct, PUBLISH),
     ),
     Call.INBOX_INIT: (
         "POST",
         "/v2/post/publish/inbox/video/init/",
-        bearer(publish.init_inbox, UPLOAD),
+        bearer(inits.init_inbox, UPLOAD),
+    ),
+    Call.CONTENT_INIT: (
+        "POST",
+        "/v2/post/publish/content/init/",
+        bearer(photos.init_photos, PUBLISH, UPLOAD),
     ),
     Call.STATUS: (
         "POST",
         "/v2/post/publish/status/fetch/",
         bearer(publish.status, PUBLISH, UPLOAD),
     ),
+    Call.CANCEL: (
+        "POST",
+        "/v2/post/publish/cancel/",
+        bearer(publish.cancel, PUBLISH, UPLOAD),
+    ),
 }
 
 
 def tiktok_routes(sandbox: Sandbox) -> list[Route]:
     """List TikTok's routes; paths keep their trailing slash, as TikTok's do."""
-    return [
+    calls = [
         Route(path, Gate(sandbox, call, handler), methods=[method])
         for call, (method, path, handler) in HANDLERS.items()
     ]
+    return [*calls, Route(UPLOAD_PATH, UploadGate(sandbox), methods=["PUT"])]

@@ -10,23 +10,33 @@ from pydantic import Field, model_validator
 
 from app.sandbox.faults import (
     AnswerFault,
+    DateHeader,
     Fault,
     Processing,
+    Shaping,
     Slow,
     TokenDeath,
     WebhookFault,
 )
 from app.sandbox.recording import Call
 from app.sandbox.settings import Camel
+from app.sandbox.upload_faults import SlowRead
 
 T = TypeVar("T")
 
-INITS = frozenset({Call.INIT, Call.INBOX_INIT})
+INITS = frozenset({Call.INIT, Call.INBOX_INIT, Call.CONTENT_INIT})
+UPLOAD = frozenset({Call.UPLOAD})
 CALLS_OF_KIND: Mapping[str, frozenset[Call]] = {
     "processing": INITS,
     "ok_without_publish_id": INITS,
     "webhook": INITS | {Call.REVOKE},
     "invalid_grant": frozenset({Call.TOKEN}),
+    "cancel_ignored": frozenset({Call.CANCEL}),
+    "reshape": frozenset(Call) - {Call.AUTHORIZE, Call.UPLOAD},
+    "cut": UPLOAD,
+    "upload_answer": UPLOAD,
+    "upload_expired": UPLOAD,
+    "slow_read": UPLOAD,
 }
 """Kinds that make sense for some calls alone."""
 
@@ -39,6 +49,7 @@ class Seen:
     open_id: str | None
     publish_id: str | None
     title: str | None
+    chunk: int | None = None
 
 
 class Match(Camel):
@@ -47,6 +58,8 @@ class Match(Camel):
     open_id: str | None = None
     title: str | None = None
     publish_id: str | None = None
+    chunk: int | None = Field(default=None, ge=0)
+    """A chunk of an upload, counted from 0."""
 
 
 class FaultRule(Camel):
@@ -81,6 +94,7 @@ class FaultRule(Camel):
             and wanted.open_id in (None, seen.open_id)
             and wanted.title in (None, seen.title)
             and wanted.publish_id in (None, seen.publish_id)
+            and wanted.chunk in (None, seen.chunk)
         )
 
 
@@ -92,6 +106,8 @@ class Drawn:
     token_death: TokenDeath | None = None
     processing: Processing | None = None
     webhook: WebhookFault | None = None
+    date: DateHeader | None = None
+    slow_read: SlowRead | None = None
     answer: AnswerFault | None = None
 
     @property
@@ -102,6 +118,8 @@ class Drawn:
             self.token_death,
             self.processing,
             self.webhook,
+            self.date,
+            self.slow_read,
             self.answer,
         )
         return "+".join(fault.kind for fault in faults if fault) or None
@@ -113,6 +131,8 @@ class Drawn:
             token_death=self.token_death or _of(TokenDeath, fault),
             processing=self.processing or _of(Processing, fault),
             webhook=self.webhook or _of(WebhookFault, fault),
+            date=self.date or _of(DateHeader, fault),
+            slow_read=self.slow_read or _of(SlowRead, fault),
             answer=self.answer or _answer(fault),
         )
 
@@ -174,6 +194,4 @@ def _of(kind: type[T], fault: Fault) -> T | None:
 
 
 def _answer(fault: Fault) -> AnswerFault | None:
-    if isinstance(fault, Slow | TokenDeath | Processing | WebhookFault):
-        return None
-    return fault
+    return None if isinstance(fault, Shaping) else fault

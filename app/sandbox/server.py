@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import uvicorn
 from pydantic import ValidationError
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from app.sandbox.control import control_routes
+from app.sandbox.dated import Dated
 from app.sandbox.replies import unprocessable
 from app.sandbox.routes import tiktok_routes
 from app.sandbox.settings import SandboxSettings
@@ -38,6 +40,7 @@ def create_sandbox(
     app = Starlette(
         routes=[*tiktok_routes(sandbox), *control_routes()],
         exception_handlers={ValidationError: unprocessable},
+        middleware=[Middleware(Dated, sandbox=sandbox)],
     )
     # TikTok knows no path without its trailing slash, and redirects none.
     app.router.redirect_slashes = False
@@ -134,6 +137,7 @@ def _config(app: Starlette) -> uvicorn.Config:
         log_config=None,
         log_level="warning",
         access_log=False,
+        date_header=False,  # the simulator's own clock tells the time
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=1,

@@ -48,6 +48,24 @@ class SandboxSettings(Camel):
     latency_seconds: float = Field(default=0, ge=0)
     """Added to every TikTok call, for benchmarks that want a real distance."""
 
+    date_shift_seconds: float = 0
+    """How far TikTok's clock is ahead, as its Date header tells it."""
+    signed_in_as: str = "sandbox_user"
+    """Who the browser is signed in as when it comes to the consent page."""
+
+    upload_base_url: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
+    """Where upload URLs lead; without it, the address that the init was sent to."""
+    upload_lifetime_seconds: float = Field(default=3600, gt=0)
+    min_chunk_bytes: int = Field(default=5_000_000, ge=1)
+    max_chunk_bytes: int = Field(default=64_000_000, ge=1)
+    max_last_chunk_bytes: int = Field(default=128_000_000, ge=1)
+    check_media: bool = True
+    """Fail media that cannot be posted: format, duration, frame rate, size."""
+    cancel_seconds: float = Field(default=0, ge=0)
+    """How long a cancel takes; a pull that is done by then goes on."""
+    verified_urls: tuple[str, ...] | None = None
+    """Domains and URL prefixes that media may be pulled from; None: all."""
+
     pull: bool = True
     """Fetch the video for real; switched off, every video counts as fetched."""
     pull_timeout_seconds: float = Field(default=60, gt=0)

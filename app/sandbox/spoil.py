@@ -2,9 +2,17 @@
 
 from typing import assert_never
 
-from app.sandbox.answers import Answer, failure, flat_failure, ok
+from app.sandbox.answers import (
+    LOG_ID_HEADER,
+    Answer,
+    failure,
+    flat_failure,
+    log_id,
+    ok,
+)
 from app.sandbox.faults import (
     AnswerFault,
+    CancelIgnored,
     Close,
     Drip,
     Empty,
@@ -16,10 +24,13 @@ from app.sandbox.faults import (
     OkWithoutPublishId,
     RateLimit,
     Reset,
+    Reshape,
     RetryAfter,
     Truncate,
 )
 from app.sandbox.recording import Call, Record
+from app.sandbox.reshape import reshaped, with_log_id_in
+from app.sandbox.upload_faults import Cut, UploadAnswer, UploadExpired
 from app.sandbox.wire import Wire
 
 GATEWAY_PAGE = b"<html><body><h1>Bad Gateway</h1></body></html>"
@@ -35,17 +46,32 @@ CREATOR_CAPS = (
 https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
 """
 
-WireFault = Hang | Reset | Close | Truncate | Garbage | Drip
+WireFault = Hang | Reset | Close | Truncate | Garbage | Drip | Cut
+Replacement = (
+    Error
+    | RateLimit
+    | InvalidGrant
+    | Empty
+    | Gateway
+    | OkWithoutPublishId
+    | CancelIgnored
+    | UploadAnswer
+    | UploadExpired
+)
 
 
 async def spoil(
     fault: AnswerFault, *, truth: Answer | None, record: Record, wire: Wire
 ) -> None:
     """Answer as the fault wants; `truth` is None if the call was not carried out."""
+    true_answer = truth or fail(record.call, "internal_error")
     if isinstance(fault, WireFault):
-        await _break(fault, truth or fail(record.call, "internal_error"), record, wire)
+        await _break(fault, true_answer, record, wire)
         return
-    said = _instead(fault, record.call)
+    if isinstance(fault, Reshape):
+        said = reshaped(true_answer, fault, flat=record.call in FLAT_CALLS)
+    else:
+        said = _instead(fault, record.call)
     record.said(said)
     await wire.answer(said)
 
@@ -73,8 +99,10 @@ async def _break(fault: WireFault, answer: Answer, record: Record, wire: Wire) -
             await wire.hang()
         case Reset():
             await wire.reset()
-        case Close():
+        case Close() | Cut(how="close"):
             await wire.close()
+        case Cut():
+            await wire.reset()
         case Garbage():
             await wire.close(GARBAGE)
         case Truncate():
@@ -86,19 +114,17 @@ async def _break(fault: WireFault, answer: Answer, record: Record, wire: Wire) -
             assert_never(fault)
 
 
-def _instead(
-    fault: Error | RateLimit | InvalidGrant | Empty | Gateway | OkWithoutPublishId,
-    call: Call,
-) -> Answer:
+def _instead(fault: Replacement, call: Call) -> Answer:
     match fault:
         case Error():
-            return fail(
+            answer = fail(
                 call,
                 fault.code,
                 fault.message,
                 status=fault.http_status,
                 retry_after=fault.retry_after,
             )
+            return with_log_id_in(answer, fault.log_id_in)
         case RateLimit():
             code, wait = "rate_limit_exceeded", fault.retry_after
             return fail(call, code, status=429, retry_after=wait)
@@ -107,8 +133,15 @@ def _instead(
         case Empty():
             return Answer(fault.http_status, "")
         case Gateway():
-            return Answer(fault.http_status, "", GATEWAY_PAGE, "text/html")
-        case OkWithoutPublishId():
+            headers = {LOG_ID_HEADER: log_id()}
+            return Answer(fault.http_status, "", GATEWAY_PAGE, "text/html", headers)
+        case OkWithoutPublishId() | CancelIgnored():
             return ok({})
+        case UploadAnswer():
+            named = fault.content_range
+            headers = {} if named is None else {"content-range": named}
+            return Answer(fault.http_status, "", headers=headers)
+        case UploadExpired():
+            return Answer(403, "upload_expired")
         case _:
             assert_never(fault)

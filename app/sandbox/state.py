@@ -2,14 +2,23 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from random import Random
 
-from app.sandbox.accounts import ALL_SCOPES, DEFAULT_OPEN_ID, Account, Accounts, Grant
+from app.sandbox.accounts import (
+    ALL_SCOPES,
+    DEFAULT_OPEN_ID,
+    SECOND_OPEN_ID,
+    Account,
+    Accounts,
+    Grant,
+)
+from app.sandbox.assets.visits import Visits
 from app.sandbox.posts import Posts
 from app.sandbox.quotas import QuotaBook
-from app.sandbox.recording import CallLog
+from app.sandbox.recording import KEPT, CallLog
 from app.sandbox.script import Script
 from app.sandbox.settings import SandboxSettings
 
@@ -57,7 +66,8 @@ class Sandbox:
     quotas: QuotaBook = field(init=False)
     calls: CallLog = field(init=False)
     script: Script = field(init=False)
-    deliveries: list[Delivery] = field(init=False)
+    deliveries: deque[Delivery] = field(init=False)
+    visits: Visits = field(init=False)
     random: Random = field(init=False)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -73,9 +83,10 @@ class Sandbox:
         self.quotas = QuotaBook()
         self.calls = CallLog()
         self.script = Script()
-        self.deliveries = []
+        self.visits = Visits()
+        self.deliveries = deque(maxlen=KEPT)
         self.apply(self.started_with, reseed=True)
-        self._add_default_account()
+        self._add_people()
 
     def apply(self, settings: SandboxSettings, *, reseed: bool) -> None:
         """Behave like this from now on; reseeding starts randomness anew."""
@@ -86,15 +97,25 @@ class Sandbox:
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Let work go on in the background until the reset or the end."""
+        _ = self.begin(work)
+
+    def begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Spawn work that may have to be cancelled alone."""
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        return task
 
     def drop_tasks(self) -> None:
         """Cancel all that goes on in the background."""
         for task in self.tasks:
             task.cancel()
         self.tasks = set()
+
+    def granted(self, access_token: str | None) -> tuple[str, ...]:
+        """List the scopes of a living access token."""
+        grant = self.accounts.bearer(access_token or "", now=self.now())
+        return grant.scopes if grant else ()
 
     def new_grant(self, open_id: str, scopes: tuple[str, ...]) -> Grant:
         """Make a token pair that lives as long as the settings say."""
@@ -106,7 +127,11 @@ class Sandbox:
             refresh_expires_at=now + self.settings.refresh_expires_in,
         )
 
-    def _add_default_account(self) -> None:
-        grant = self.new_grant(DEFAULT_OPEN_ID, ALL_SCOPES)
-        grant.access_token, grant.refresh_token = "act.sandbox", "rft.sandbox"
-        self.accounts.put(Account(DEFAULT_OPEN_ID), grant, now=self.now())
+    def _add_people(self) -> None:
+        first = Account(DEFAULT_OPEN_ID)
+        second = Account(SECOND_OPEN_ID, "Second Sandbox User", SECOND_OPEN_ID)
+        for account, suffix in ((first, ""), (second, "_2")):
+            grant = self.new_grant(account.open_id, ALL_SCOPES)
+            grant.access_token = f"act.sandbox{suffix}"
+            grant.refresh_token = f"rft.sandbox{suffix}"
+            self.accounts.put(account, grant, now=self.now())

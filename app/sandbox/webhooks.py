@@ -18,6 +18,7 @@ STALE_SECONDS = 3600
 """How old the timestamp of a stale delivery is; 300 s is the usual tolerance."""
 
 TIMEOUT_SECONDS = 10
+FORGERS_SECRET = "somebody_elses_secret"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Event:
     open_id: str
     content: Mapping[str, object]
     fault: WebhookFault | None = None
+    forged: bool = False
+    """Sign it with a secret that is not the app's."""
 
 
 def notify(sandbox: Sandbox, name: str, post: Post, **more: str) -> None:
@@ -66,12 +69,13 @@ def sign(body: bytes, *, secret: str, timestamp: int) -> str:
 
 async def _deliver(sandbox: Sandbox, event: Event, fault: WebhookFault) -> None:
     settings = sandbox.settings
+    secret = FORGERS_SECRET if event.forged else settings.client_secret
     body = _body(event, settings.client_key, created=int(sandbox.now()))
     await asyncio.sleep(fault.delay_seconds)
     for attempt in range(1, settings.webhook_attempts + 1):
         at = sandbox.now()
         age = STALE_SECONDS if fault.stale else 0
-        signature = sign(body, secret=settings.client_secret, timestamp=int(at) - age)
+        signature = sign(body, secret=secret, timestamp=int(at) - age)
         status = await _post(settings.webhook_url or "", body, signature)
         sandbox.deliveries.append(_delivery(event, at, attempt, status))
         if status == httpx.codes.OK:

@@ -67,9 +67,7 @@ class Wire:
 
     async def reset(self) -> None:
         """Reset the connection (RST): what was not read yet is gone."""
-        if not self._transport.is_closing():
-            _linger_not_at_all(self._transport)
-            self._transport.abort()
+        abort(self._scope)
         await self.hang()
 
     async def hang(self) -> None:
@@ -79,10 +77,23 @@ class Wire:
 
     @property
     def _transport(self) -> asyncio.Transport:
-        transport: Any = self._scope.get("extensions", {}).get(EXTENSION)
-        if transport is None:
-            raise RuntimeError("this fault needs the simulator's own server")
-        return transport  # type: ignore[no-any-return]
+        return transport_of(self._scope)
+
+
+def transport_of(scope: Scope) -> asyncio.Transport:
+    """Find the caller's connection."""
+    transport: Any = scope.get("extensions", {}).get(EXTENSION)
+    if transport is None:
+        raise RuntimeError("this fault needs the simulator's own server")
+    return transport  # type: ignore[no-any-return]
+
+
+def abort(scope: Scope) -> None:
+    """Reset the connection (RST): what was not read yet is gone."""
+    transport = transport_of(scope)
+    if not transport.is_closing():
+        _linger_not_at_all(transport)
+        transport.abort()
 
 
 def head_of(answer: Answer) -> bytes:

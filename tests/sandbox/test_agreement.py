@@ -81,7 +81,8 @@ async def test_consent_refresh_and_revoking(tiktok: TikTok, calls: Calls) -> Non
         code_challenge=code_challenge(verifier),
         disable_auto_auth=True,
     )
-    back = httpx.URL((await tiktok.http.get(url)).headers["location"]).params
+    approved = httpx.URL(url).copy_add_param("approve", "1")
+    back = httpx.URL((await tiktok.http.get(approved)).headers["location"]).params
     grant = await calls.exchange_code(
         back["code"], redirect_uri=CALLBACK, code_verifier=verifier
     )

@@ -48,7 +48,7 @@ async def test_the_script_can_be_read_and_struck_out(tiktok: TikTok) -> None:
         "times": 1,
         "after": 0,
         "probability": 1.0,
-        "match": {"openId": None, "title": None, "publishId": None},
+        "match": {"openId": None, "title": None, "publishId": None, "chunk": None},
         "met": 0,
         "struck": 0,
     }
@@ -137,13 +137,24 @@ async def test_posts_can_be_read(tiktok: TikTok, clock: HandClock) -> None:
     await tiktok.taken("act.other")
     await tiktok.settled()
     post, _ = await tiktok.read("posts")
-    assert isinstance(post.pop("postId"), str)
+    assert isinstance(post["postId"], str)
+    assert post.pop("postIds") == [post.pop("postId")]
+    assert len(post.pop("sha256")) == 64
     assert post == {
         "publishId": publish_id,
         "openId": "sandbox_user",
         "mode": "direct",
+        "media": "video",
+        "transfer": "pull",
         "title": "A cat",
+        "description": None,
         "videoUrl": f"{tiktok.url}{VIDEO}",
+        "photoUrls": [],
+        "photos": [],
+        "withdrawn": False,
+        "uploadSize": None,
+        "uploadedBytes": None,
+        "uploadExpiresAt": None,
         "privacyLevel": "PUBLIC_TO_EVERYONE",
         "status": "PUBLISH_COMPLETE",
         "failReason": None,
@@ -191,7 +202,8 @@ async def test_an_account_comes_with_its_token_pair(tiktok: TikTok) -> None:
         assert creator[f"{feature}_disabled"] is True
     assert creator["max_video_post_duration_sec"] == 60
     listed = {account["openId"]: account for account in await tiktok.read("accounts")}
-    assert listed.keys() == {"sandbox_user", made_up["openId"], "told"}
+    always = {"sandbox_user", "sandbox_user_2"}
+    assert listed.keys() == {*always, made_up["openId"], "told"}
     assert not any("oken" in name for name in listed["told"])
 
 
@@ -208,8 +220,8 @@ async def test_disconnecting_ends_the_grant(tiktok: TikTok) -> None:
     assert (await tiktok.http.post(path.format("nobody"))).status_code == 404
     assert (await tiktok.http.post(path.format("sandbox_user"))).status_code == 204
     assert code_of(await tiktok.post(CREATOR)) == "access_token_invalid"
-    (account,) = await tiktok.read("accounts")
-    assert account["connected"] is False
+    accounts = await tiktok.read("accounts")
+    assert [account["connected"] for account in accounts] == [False, True]
 
 
 async def test_settings_change_one_by_one(tiktok: TikTok) -> None:
@@ -264,8 +276,9 @@ async def test_a_reset_goes_back_to_the_start(tiktok: TikTok) -> None:
     await tiktok.settled()
     for name in ("posts", "calls", "faults", "webhooks"):
         assert await tiktok.read(name) == []
-    (account,) = await tiktok.read("accounts")
-    assert account["openId"] == "sandbox_user"
+    accounts = await tiktok.read("accounts")
+    people = ["sandbox_user", "sandbox_user_2"]
+    assert [account["openId"] for account in accounts] == people
     assert (await tiktok.http.get("/_sandbox/settings")).json()["expiresIn"] == 7200
     assert code_of(await tiktok.post(CREATOR)) == "ok"
 
