@@ -31,6 +31,7 @@ class Gate:
         self._sandbox = sandbox
         self._call = call
         self._handler = handler
+        self.__doc__ = handler.__doc__  # the simulator's page shows it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Record the call, let its faults strike, carry it out and answer."""
@@ -105,6 +106,7 @@ def bearer(handler: BearerHandler, *scopes: str) -> Handler:
             return failure("rate_limit_exceeded")
         return handler(sandbox, sandbox.accounts.people[grant.open_id], request)
 
+    guarded.__doc__ = handler.__doc__
     return guarded
 
 

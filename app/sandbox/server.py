@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 
 from app.sandbox.control import control_routes
 from app.sandbox.dated import Dated
+from app.sandbox.home import home_route
 from app.sandbox.replies import unprocessable
 from app.sandbox.routes import tiktok_routes
 from app.sandbox.settings import SandboxSettings
@@ -37,8 +38,9 @@ def create_sandbox(
     `running_sandbox`.
     """
     sandbox = Sandbox(settings or SandboxSettings(), now or epoch_clock())
+    routes = [*tiktok_routes(sandbox), *control_routes()]
     app = Starlette(
-        routes=[*tiktok_routes(sandbox), *control_routes()],
+        routes=[*routes, home_route(routes)],
         exception_handlers={ValidationError: unprocessable},
         middleware=[Middleware(Dated, sandbox=sandbox)],
     )

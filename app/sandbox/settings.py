@@ -11,7 +11,11 @@ class Camel(BaseModel):
     """Read and write camelCase JSON, and refuse names that nobody knows."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
 

@@ -119,16 +119,20 @@ class UploadGate:
         return refusal or self._take(chunk, intake)
 
     def _take(self, chunk: Chunk, intake: Intake) -> Answer:
-        post, upload, span = chunk.post, chunk.upload, chunk.span
-        if post is None or upload is None or span is None:
-            raise AssertionError("such a chunk is refused")
-        if intake.count != span.stop:
-            return _refuse(400, "the body is not as long as it says")
-        if not _open(post) or not upload.take(span.start, intake):
+        upload = chunk.upload
+        if upload is None or not self._keep(chunk, intake):
             return _refuse(416, "another chunk came in between")
-        if upload.complete:
-            uploaded(self._sandbox, post, upload)
         return _progress(upload)
+
+    def _keep(self, chunk: Chunk, intake: Intake) -> bool:
+        """Keep what came of a chunk; no if the upload went on meanwhile."""
+        post, upload, span = chunk.post, chunk.upload, chunk.span
+        if post is None or upload is None or span is None or not _open(post):
+            return False
+        kept = upload.take(span.start, intake)
+        if kept and upload.complete:
+            uploaded(self._sandbox, post, upload)
+        return kept
 
     async def _read_part(self, chunk: Chunk, drawn: Drawn, cut: Cut) -> None:
         upload, span = chunk.upload, chunk.span
@@ -141,8 +145,8 @@ class UploadGate:
                 intake.add(piece[: begun + wanted - intake.count])
                 if intake.count >= begun + wanted:
                     break
-        if cut.keep and upload and span and not self._refusal(chunk):
-            upload.take(span.start, intake)
+        if cut.keep and not self._refusal(chunk):
+            self._keep(chunk, intake)
 
     def _refusal(self, chunk: Chunk) -> Answer | None:
         post, upload, span = chunk.post, chunk.upload, chunk.span

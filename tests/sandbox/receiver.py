@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -26,6 +28,14 @@ class Received:
         """Read the content, which is JSON within JSON."""
         content: dict[str, Any] = json.loads(self.event["content"])
         return content
+
+    def signed_with(self, secret: str) -> bool:
+        """Tell whether the signature was made with this secret, over the raw body."""
+        parts = self.headers["tiktok-signature"].split(",")
+        fields = dict(part.split("=", 1) for part in parts)
+        message = fields["t"].encode() + b"." + self.body
+        expected = hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(fields["s"], expected)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,8 @@ from app.sandbox.server import RunningSandbox
 
 INIT = "/v2/post/publish/video/init/"
 INBOX = "/v2/post/publish/inbox/video/init/"
+CONTENT = "/v2/post/publish/content/init/"
+CANCEL = "/v2/post/publish/cancel/"
 STATUS = "/v2/post/publish/status/fetch/"
 CREATOR = "/v2/post/publish/creator_info/query/"
 VIDEOS = "/v2/video/list/"
@@ -104,10 +106,35 @@ class TikTok:
         items: list[dict[str, Any]] = answer.json()["items"]
         return items
 
+    async def act(self, publish_id: str, act: str, **more: object) -> httpx.Response:
+        """Let something happen to a post."""
+        return await self.http.post(f"/_sandbox/posts/{publish_id}/{act}", json=more)
+
+    async def newest(self) -> dict[str, Any]:
+        """Read the post that was taken last."""
+        return (await self.read("posts"))[-1]
+
     async def settled(self) -> None:
         """Wait until nothing goes on in the background any more."""
         while self.world.tasks:
             await asyncio.gather(*self.world.tasks)
+
+    def photos(
+        self, *urls: str, mode: str = "DIRECT_POST", **more: object
+    ) -> dict[str, Any]:
+        """Write the body of a content init; without URLs for one sound photo."""
+        sound = f"{self.url}/_sandbox/photo.jpg"
+        return {
+            "media_type": "PHOTO",
+            "post_mode": mode,
+            "post_info": {"title": "Cats", "privacy_level": "PUBLIC_TO_EVERYONE"},
+            "source_info": {
+                "source": "PULL_FROM_URL",
+                "photo_images": list(urls or (sound,)),
+                "photo_cover_index": 0,
+            },
+            **more,
+        }
 
     def direct(self, **info: object) -> dict[str, Any]:
         """Write a direct init's body."""

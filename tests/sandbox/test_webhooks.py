@@ -1,13 +1,18 @@
 """TikTok's events, as a callback URL receives them."""
 
-import hashlib
-import hmac
 import json
 
 import pytest
 
 from tests.sandbox.receiver import Received, Receiver
-from tests.sandbox.support import INBOX, REVOKE, HandClock, TikTok
+from tests.sandbox.support import (
+    CREATOR,
+    INBOX,
+    REVOKE,
+    HandClock,
+    TikTok,
+    code_of,
+)
 
 COMPLETE = "post.publish.complete"
 PUBLIC = "post.publish.publicly_available"
@@ -22,12 +27,9 @@ async def events(tiktok: TikTok, receiver: Receiver) -> Receiver:
 
 def timestamp_of(received: Received, *, secret: str = "sandbox_secret") -> int:
     """Check the signature over the raw body, and give its time."""
-    parts = received.headers["tiktok-signature"].split(",")
-    fields = dict(part.split("=", 1) for part in parts)
-    message = fields["t"].encode() + b"." + received.body
-    expected = hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
-    assert fields["s"] == expected
-    return int(fields["t"])
+    assert received.signed_with(secret)
+    time, _, _ = received.headers["tiktok-signature"].partition(",")
+    return int(time.removeprefix("t="))
 
 
 async def test_a_public_post_tells_twice(
@@ -103,6 +105,40 @@ async def test_removed_access_is_told(tiktok: TikTok, events: Receiver) -> None:
         {"reason": 1},
     ]
     assert events.received[0].event["user_openid"] == "sandbox_user"
+
+
+@pytest.mark.parametrize("reason", range(6))
+async def test_access_is_removed_for_a_reason(
+    tiktok: TikTok, events: Receiver, reason: int
+) -> None:
+    """Unknown, disconnected, deleted, age, banned, developer: the grant is dead."""
+    path = "/_sandbox/accounts/sandbox_user/disconnect"
+    answer = await tiktok.http.post(path, json={"reason": reason})
+    assert answer.status_code == 204
+    await tiktok.settled()
+    assert [received.content for received in events.received] == [{"reason": reason}]
+    assert code_of(await tiktok.post(CREATOR)) == "access_token_invalid"
+
+
+@pytest.mark.parametrize(
+    ("body", "alive", "told"),
+    [({"keepGrant": True}, True, 1), ({"tell": False}, False, 0)],
+)
+async def test_a_removal_and_its_event_can_come_apart(
+    tiktok: TikTok, events: Receiver, body: dict[str, bool], alive: bool, told: int
+) -> None:
+    """Told about a grant that lives again, or dead without a word."""
+    path = "/_sandbox/accounts/sandbox_user/disconnect"
+    await tiktok.http.post(path, json=body)
+    await tiktok.settled()
+    assert len(events.received) == told
+    assert (code_of(await tiktok.post(CREATOR)) == "ok") is alive
+
+
+async def test_a_reason_that_nobody_knows_is_refused(tiktok: TikTok) -> None:
+    """0 to 5 are all there are."""
+    path = "/_sandbox/accounts/sandbox_user/disconnect"
+    assert (await tiktok.http.post(path, json={"reason": 6})).status_code == 422
 
 
 async def test_anything_but_200_is_delivered_again(

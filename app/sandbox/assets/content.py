@@ -7,6 +7,8 @@ from functools import lru_cache
 from random import Random
 
 BLOCK = 64 * 1024
+STEP = 4099
+"""How far the noise is rotated from block to block; odd, so that none repeats soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,11 @@ class Content:
     def _block(self, number: int) -> bytes:
         if self.seed is None:
             return bytes(BLOCK)
-        # The number makes each block another one, wherever it is read from.
-        return number.to_bytes(8, "big") + _noise(self.seed)
+        # Number and rotation make each block another one, in its every part.
+        start = number * STEP % BLOCK
+        return number.to_bytes(8, "big") + _noise(self.seed)[start : start + BLOCK - 8]
 
 
 @lru_cache(maxsize=64)
 def _noise(seed: int) -> bytes:
-    return Random(seed).randbytes(BLOCK - 8)
+    return Random(seed).randbytes(BLOCK) * 2

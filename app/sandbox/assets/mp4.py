@@ -19,7 +19,7 @@ MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Say what the video claims to be."""
+    """Say what the video claims to be; its length comes out in whole frames."""
 
     seconds: float
     width: int
