@@ -119,7 +119,7 @@ def _shown(value: object) -> str:
 def _routes(routes: Iterable[Route]) -> str:
     return "".join(
         f"<p><code>{_methods(route)} {escape(route.path)}</code> "
-        f"{escape(_summary(route.endpoint))}</p>"
+        f"<i>{escape(route.name)}</i> {escape(_summary(route.endpoint))}</p>"
         for route in routes
     )
 

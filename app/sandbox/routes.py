@@ -58,7 +58,8 @@ HANDLERS: dict[Call, tuple[str, str, Handler]] = {
 def tiktok_routes(sandbox: Sandbox) -> list[Route]:
     """List TikTok's routes; paths keep their trailing slash, as TikTok's do."""
     calls = [
-        Route(path, Gate(sandbox, call, handler), methods=[method])
+        Route(path, Gate(sandbox, call, handler), methods=[method], name=call)
         for call, (method, path, handler) in HANDLERS.items()
     ]
-    return [*calls, Route(UPLOAD_PATH, UploadGate(sandbox), methods=["PUT"])]
+    upload = UploadGate(sandbox)
+    return [*calls, Route(UPLOAD_PATH, upload, methods=["PUT"], name=Call.UPLOAD)]

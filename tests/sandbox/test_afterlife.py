@@ -29,9 +29,9 @@ async def draft(tiktok: TikTok) -> str:
     return publish_id
 
 
-async def without_id(tiktok: TikTok, **plan: object) -> str:
+async def without_id(tiktok: TikTok) -> str:
     """Publish a public post that gets no id by itself."""
-    await tiktok.fault("init", "processing", postIdNever=True, **plan)
+    await tiktok.fault("init", "processing", postIdNever=True)
     publish_id = await tiktok.taken()
     await tiktok.settled()
     return publish_id

@@ -146,10 +146,12 @@ async def test_an_asset_can_be_elsewhere(
     assert (answer.status_code, answer.headers["location"]) == (status, location)
 
 
-async def read_on(tiktok: TikTok, query: str, received: bytearray) -> None:
+async def read_on(
+    tiktok: TikTok, query: str, received: bytearray, *, patience: float = 60
+) -> None:
     """Read an asset as far as it goes."""
     path = f"{VIDEO}?bytes={BIG}&{query}"
-    async with tiktok.http.stream("GET", path, timeout=0.3) as answer:
+    async with tiktok.http.stream("GET", path, timeout=patience) as answer:
         async for piece in answer.aiter_raw():
             received += piece
 
@@ -167,7 +169,7 @@ async def test_an_asset_can_stall(tiktok: TikTok) -> None:
     """So many bytes, then silence, until the caller leaves."""
     received = bytearray()
     with pytest.raises(httpx.ReadTimeout):
-        await read_on(tiktok, "stallAfter=1000", received)
+        await read_on(tiktok, "stallAfter=1000", received, patience=1)
     assert len(received) == 1000
     await asyncio.wait_for(all_served(), timeout=30)
 

@@ -1,6 +1,7 @@
 """The Date header, by which a caller can tell how far its clock is off."""
 
 from email.utils import formatdate, parsedate_to_datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -52,7 +53,7 @@ async def test_a_single_answer_can_be_misdated(
     [({"omit": True}, []), ({"value": "yesterday, at tea"}, ["yesterday, at tea"])],
 )
 async def test_a_date_can_be_missing_or_nonsense(
-    tiktok: TikTok, fault: dict[str, object], values: list[str]
+    tiktok: TikTok, fault: dict[str, Any], values: list[str]
 ) -> None:
     """The answer itself is true."""
     await tiktok.fault("creator_info", "date", **fault)

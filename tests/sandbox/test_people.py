@@ -2,7 +2,7 @@
 
 import html
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -118,7 +118,7 @@ async def test_the_form_sends_what_is_ticked(tiktok: TikTok) -> None:
         SCOPES.split(",")
     )
     sent = [*fields, ("open_id", "sandbox_user_2"), ("granted", "video.publish")]
-    answer = await tiktok.http.get(AUTHORIZE, params=httpx.QueryParams(sent))
+    answer = await tiktok.http.get(f"{AUTHORIZE}?{urlencode(sent)}")
     pair = await tokens(tiktok, answer)
     assert (pair["open_id"], pair["scope"]) == ("sandbox_user_2", "video.publish")
     assert parse_qs(urlsplit(answer.headers["location"]).query)["state"] == [
