@@ -33,7 +33,8 @@ DATABASE_PATIENCE_SECONDS: Final = 10.0
 GARBAGE_THRESHOLD: Final = 10_000
 """So many new objects make the collector look; Python's own 700 is a few requests."""
 
-UNREACHABLE: Final = "DATABASE_URL: the database does not answer"
+UNREACHABLE: Final = "DATABASE_URL: the database cannot be reached"
+READ_ONLY: Final = "DATABASE_URL: the database can only be read"
 NOT_MIGRATED: Final = (
     "DATABASE_URL: the database is not migrated; run `tiktok-scheduler migrate` first"
 )
@@ -100,8 +101,9 @@ def migrate() -> None:
     from app.service.health import DatabaseState
 
     settings = _settings()
-    if _look_at_database(settings) is DatabaseState.DATABASE_UNAVAILABLE:
-        raise SettingsError(UNREACHABLE)
+    state, cause, _ = _look_at_database(settings)
+    if state is DatabaseState.DATABASE_UNAVAILABLE:
+        raise SettingsError(_with_cause(UNREACHABLE, cause))
     _upgrade(settings)
 
 
@@ -205,9 +207,13 @@ def _prepared(*, waits: bool = False) -> Settings:
     on_sqlite = open_database(settings).is_sqlite
     if not on_sqlite:
         open_vault(settings)
-    state = _look_at_database(settings)
-    if state is DatabaseState.DATABASE_UNAVAILABLE and (on_sqlite or not waits):
-        raise SettingsError(UNREACHABLE)
+    state, cause, is_hopeless = _look_at_database(settings)
+    if state is DatabaseState.DATABASE_UNAVAILABLE and (
+        on_sqlite or is_hopeless or not waits
+    ):
+        raise SettingsError(_with_cause(UNREACHABLE, cause))
+    if state is DatabaseState.DATABASE_READ_ONLY and not waits:
+        raise SettingsError(_with_cause(READ_ONLY, cause))
     if state is DatabaseState.DATABASE_NOT_MIGRATED and on_sqlite:
         _upgrade(settings)
     elif state is DatabaseState.DATABASE_NOT_MIGRATED and not waits:
@@ -226,24 +232,50 @@ def _spare_the_collector() -> None:
     gc.set_threshold(GARBAGE_THRESHOLD)
 
 
-def _look_at_database(settings: Settings) -> "DatabaseState":
+def _look_at_database(settings: Settings) -> "tuple[DatabaseState, str | None, bool]":
+    """Return the state, its cause, and whether no waiting could mend it."""
     from app.container import open_database
     from app.service.health import state_of
 
-    async def look() -> "DatabaseState":
+    async def look() -> "tuple[DatabaseState, str | None, bool]":
         database = open_database(settings)
+        database.trouble.is_told = False  # in one line, if that is the end
         try:
-            return await state_of(database, patience=DATABASE_PATIENCE_SECONDS)
+            state = await state_of(database, patience=DATABASE_PATIENCE_SECONDS)
         finally:
             await database.close()
+        return state, database.trouble.cause, database.trouble.hopeless
 
     return _run(look())
+
+
+def _with_cause(text: str, cause: str | None) -> str:
+    return text if cause is None else f"{text}: {cause}"
 
 
 def _upgrade(settings: Settings) -> None:
     from app.store.db.migrate import upgrade
 
-    upgrade(settings.database_url.get_secret_value())
+    _look_at_ground(settings)
+    url = settings.database_url.get_secret_value()
+    upgrade(url, schema=settings.database_schema)
+
+
+def _look_at_ground(settings: Settings) -> None:
+    """See whether a migration can be built on what is there, before it begins."""
+    from app.container import open_database
+    from app.service.ground import Finding, before_building
+
+    async def look() -> list[Finding]:
+        database = open_database(settings)
+        try:
+            return await before_building(database)
+        finally:
+            await database.close()
+
+    if wrong := [found for found in _run(look()) if not found.ok]:
+        lines = (f"{found.text}; {found.advice}" for found in wrong)
+        raise SettingsError(f"DATABASE_URL: {'. '.join(lines)}")
 
 
 def _with_container(

@@ -15,7 +15,6 @@ from functools import cached_property, partial
 from typing import Final
 from uuid import uuid4
 
-from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.domain.clock import Clock, SystemClock
@@ -423,13 +422,15 @@ def tracing_of(settings: Settings) -> Tracing:
 
 def open_database(settings: Settings, *, render: Render | None = None) -> Database:
     """Make the engine; raises SettingsError that does not quote the URL."""
-    url = settings.database_url.get_secret_value()
     try:
-        make_url(url)
-    except (ArgumentError, ValueError):  # the latter quotes what it took for a port
+        return Database(
+            settings.database_url.get_secret_value(),
+            pool_size=settings.database_pool_size,
+            schema=settings.database_schema,
+            render=render,
+        )
+    except ArgumentError:
         raise SettingsError("DATABASE_URL: not a database URL") from None
-    try:
-        return Database(url, render=render)
     except ValueError as error:
         raise SettingsError(f"DATABASE_URL: {error}") from None
 

@@ -1,9 +1,11 @@
 """Every variable the service reads, typed and bounded; .env.example mirrors it."""
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Self
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -14,14 +16,24 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from app.domain.backoff import RetryPolicy, UnconfirmedInit
 from app.domain.job import Transfer
 from app.domain.retention import LEAST_KEPT
 from app.domain.upload import LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES, ChunkSizes
 from app.domain.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_host_rule
+from app.environment import EnvironmentUnreadable, read_environment
+
+_ORIGIN: Final = re.compile(r"^https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$")
+_SCHEMA: Final = re.compile(r"^[a-z_][a-z0-9_$]{0,62}$")
 
 
 class SettingsError(Exception):
@@ -69,6 +81,36 @@ def _one_line(value: SecretStr) -> SecretStr:
     return value
 
 
+def _sendable(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
+        raise ValueError("must be visible ASCII, or no header can carry it")
+    return value
+
+
+def _written_out(value: SecretStr) -> SecretStr:
+    if "${" in value.get_secret_value():
+        raise ValueError("${…} is not replaced here; write %24%7B for the signs")
+    return value
+
+
+def _origin(value: str) -> str:
+    origin = value.lower().removesuffix("/")
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        raise ValueError("each is a scheme and a host, as in https://app.example.com")
+    return origin
+
+
+def _schema(value: str) -> str:
+    if not _SCHEMA.fullmatch(value) or value.startswith("pg_"):
+        raise ValueError("must be the plain name of a schema, in small letters")
+    return value
+
+
+def _small(value: object) -> object:
+    """Take a word however it is written."""
+    return value.lower() if isinstance(value, str) else value
+
+
 def _exact_url(value: str) -> str:
     # TikTok compares redirect URIs byte by byte; an HttpUrl may spell one anew.
     try:
@@ -80,9 +122,17 @@ def _exact_url(value: str) -> str:
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 PerMinute = Annotated[int, Field(ge=1, le=100_000)]
+Secret = Annotated[SecretStr, AfterValidator(_one_line)]
+CronSecret = Annotated[Secret, AfterValidator(_sendable)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_written_out)]
+Schema = Annotated[str, AfterValidator(_schema)]
+Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_origin)], ...],
+    NoDecode,
+    BeforeValidator(_split),
+]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 ExactUrl = Annotated[str, AfterValidator(_exact_url)]
-Secret = Annotated[SecretStr, AfterValidator(_one_line)]
 Steps = Annotated[
     tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...],
     NoDecode,
@@ -96,16 +146,22 @@ MinutesAhead = Annotated[
 ]
 
 
+def _secrets(fields: dict[str, FieldInfo]) -> list[str]:
+    return [
+        name for name, field in fields.items() if "SecretStr" in repr(field.annotation)
+    ]
+
+
 class Settings(BaseSettings):
     """The environment; an empty variable counts as unset."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
-    database_url: SecretStr = SecretStr("sqlite+aiosqlite:///./scheduler.db")
-    cron_secret: Secret | None = None
-    runner: RunnerMode = RunnerMode.EMBEDDED
+    database_url: DatabaseUrl = SecretStr("sqlite+aiosqlite:///./scheduler.db")
+    database_schema: Schema | None = None
+    database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 10
+    cron_secret: CronSecret | None = None
+    runner: Annotated[RunnerMode, BeforeValidator(_small)] = RunnerMode.EMBEDDED
 
     tiktok_api_base_url: HttpUrl = HttpUrl("https://open.tiktokapis.com")
     tiktok_authorize_url: HttpUrl = HttpUrl("https://www.tiktok.com/v2/auth/authorize/")
@@ -126,7 +182,9 @@ class Settings(BaseSettings):
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
     tick_budget_seconds: Seconds = 55
     http_timeout_seconds: Seconds = 10
-    unconfirmed_init: UnconfirmedInit = UnconfirmedInit.HOLD
+    unconfirmed_init: Annotated[UnconfirmedInit, BeforeValidator(_small)] = (
+        UnconfirmedInit.HOLD
+    )
 
     tiktok_init_per_minute: PerMinute = 6
     tiktok_status_per_minute: PerMinute = 30
@@ -155,10 +213,31 @@ class Settings(BaseSettings):
         *(36_000, 50_400, 72_000, 86_400),
     )
 
-    cors_origins: Words = ()
+    cors_origins: Origins = ()
     allow_private_urls: bool = False
-    log_format: LogFormat = LogFormat.CONSOLE
-    log_level: LogLevel = LogLevel.INFO
+    log_format: Annotated[LogFormat, BeforeValidator(_small)] = LogFormat.CONSOLE
+    log_level: Annotated[LogLevel, BeforeValidator(_small)] = LogLevel.INFO
+
+    def __init__(self, _env_file: str | Path | None = ".env", **values: Any) -> None:  # noqa: ANN401
+        """Read what is not passed; raises EnvironmentUnreadable and ValidationError."""
+        fields = type(self).model_fields
+        found = read_environment(
+            fields,
+            secrets=_secrets(fields),
+            env_file=None if _env_file is None else Path(_env_file),
+        )
+        super().__init__(**{**found, **values})
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,  # noqa: ARG003
+        **more: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave the reading to ``app.environment``."""
+        return (init_settings,)
 
     @model_validator(mode="after")
     def _claims_outlive_polls(self) -> Self:
@@ -216,6 +295,8 @@ def load(**overrides: object) -> Settings:
     """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
+    except EnvironmentUnreadable as error:
+        raise SettingsError(str(error)) from None
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
         # Of a list that is wrong in several places, the first will do.

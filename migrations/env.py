@@ -5,12 +5,25 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import JSON, Connection, event, pool
+from sqlalchemy import (
+    JSON,
+    Connection,
+    column,
+    event,
+    insert,
+    inspect,
+    pool,
+    select,
+    table,
+    update,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from app.store.db.engine import normalise_url
+from app.store.db.address import normalise_url
+from app.store.db.engine import open_sessions
+from app.store.db.migrate import FORMER_VERSION_TABLE, LAST_FORMER, VERSION_TABLE
 from app.store.db.types import UtcDateTime
 from app.store.tables import metadata
 
@@ -20,17 +33,25 @@ ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(7041776)"
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '10s'"
 """A migration that waits for a lock would make every other statement wait too."""
 
+former = table(FORMER_VERSION_TABLE, column("version_num"))
+current = table(VERSION_TABLE, column("version_num"))
+
+LONGEST_STATEMENT_SECONDS = 86_400
+"""An index over very many jobs takes its time."""
+
 SQLITE_WAIT_SECONDS = 60
 """How long one process waits for another that migrates the same file."""
 
 
-def database_url() -> URL:
-    """Take the caller's database, or the environment's for alembic's own commands."""
+def target() -> tuple[URL, str | None]:
+    """Take the caller's database and schema, or the environment's for alembic's own."""
     if (url := context.config.attributes.get("url")) is not None:
-        return url  # type: ignore[no-any-return]
+        return url, context.config.attributes["schema"]
     from app.settings import Settings
 
-    return normalise_url(Settings().database_url.get_secret_value())
+    settings = Settings()
+    url = normalise_url(settings.database_url.get_secret_value())
+    return url, settings.database_schema
 
 
 def render_item(
@@ -49,6 +70,7 @@ def run(connection: Connection) -> None:
     """Migrate over an open connection: one process at a time, all or nothing."""
     context.configure(
         connection=connection,
+        version_table=VERSION_TABLE,
         target_metadata=metadata,
         render_as_batch=connection.dialect.name == "sqlite",
         render_item=render_item,
@@ -59,7 +81,41 @@ def run(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(ONE_AT_A_TIME)
             connection.exec_driver_sql(LOCK_TIMEOUT)
+        former = former_revision(connection)
+        if former is not None:
+            move_version(connection, former)
         context.run_migrations()
+        if former is not None:
+            serve_older_programs(connection)
+
+
+def former_revision(connection: Connection) -> str | None:
+    """Return what the former table says, if it is ours and not another program's."""
+    tables = set(inspect(connection).get_table_names())
+    if FORMER_VERSION_TABLE not in tables or "schedule_jobs" not in tables:
+        return None
+    found: list[str] = list(connection.execute(select(former.c.version_num)).scalars())
+    ours = {each.revision for each in context.script.walk_revisions()}
+    return found[0] if len(found) == 1 and found[0] in ours else None
+
+
+def move_version(connection: Connection, revision: str) -> None:
+    """Write the revision into our own table, once."""
+    if inspect(connection).has_table(VERSION_TABLE):
+        return
+    connection.exec_driver_sql(
+        f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL,"
+        f" CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
+    )
+    connection.execute(insert(current).values(version_num=revision))
+
+
+def serve_older_programs(connection: Connection) -> None:
+    """Keep the former table as they know it: at work beside us, they look there."""
+    revision = connection.execute(select(current.c.version_num)).scalar()
+    connection.execute(
+        update(former).values(version_num=min(revision or LAST_FORMER, LAST_FORMER))
+    )
 
 
 def sqlite_engine(url: URL, **options: Any) -> AsyncEngine:
@@ -84,11 +140,28 @@ def sqlite_engine(url: URL, **options: Any) -> AsyncEngine:
     return engine
 
 
+async def postgres_engine(url: URL, schema: str | None) -> AsyncEngine:
+    """Open Postgres as the service does, with the schema there."""
+    sessions = open_sessions(url, schema, command_seconds=LONGEST_STATEMENT_SECONDS)
+    if schema is not None:
+        session = await sessions.connect()
+        if await session.fetchval("SELECT current_schema() IS NULL"):
+            await session.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        await session.close()
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=sessions.connect,
+        poolclass=pool.NullPool,
+    )
+
+
 async def main() -> None:
     """Open the database and migrate it."""
-    url = database_url()
-    make = sqlite_engine if url.get_backend_name() == "sqlite" else create_async_engine
-    engine = make(url, poolclass=pool.NullPool)
+    url, schema = target()
+    if url.get_backend_name() == "sqlite":
+        engine = sqlite_engine(url, poolclass=pool.NullPool)
+    else:
+        engine = await postgres_engine(url, schema)
     async with engine.connect() as connection:
         await connection.run_sync(run)
         await connection.commit()

@@ -1,10 +1,12 @@
-"""Settings whose spelling is their own."""
+"""Settings whose spelling is their own, and the files that they come from."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from app.settings import Settings, SettingsError, load
+from app.settings import LogLevel, Settings, SettingsError, load
 
 
 def preflight_times(
@@ -47,3 +49,215 @@ def test_a_wrong_list_is_named_once(text: str, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(SettingsError) as refused:
         load(_env_file=None)
     assert str(refused.value).count("BACKOFF_SECONDS") == 1
+
+
+SecretFile = Callable[[str | bytes], str]
+
+
+@pytest.fixture
+def secret_file(tmp_path: Path) -> SecretFile:
+    """Write a file and return its path."""
+
+    def write(content: str | bytes) -> str:
+        path = tmp_path / "secret"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return write
+
+
+def from_file(path: Path, content: bytes) -> Settings:
+    """Read the settings of a .env with these bytes."""
+    path.write_bytes(content)
+    return load(_env_file=path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_file_in_any_unicode_is_read(tmp_path: Path, encoding: str) -> None:
+    """As Windows' editors and PowerShell save it."""
+    text = "METRICS_HOST=münchen\r\nMAX_ATTEMPTS=7\r\n"
+    bom = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    found = from_file(tmp_path / ".env", bom + text.encode(encoding))
+    assert (found.metrics_host, found.max_attempts) == ("münchen", 7)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16-le"])
+def test_a_file_in_an_unknown_encoding_is_one_line(
+    tmp_path: Path, encoding: str
+) -> None:
+    """It names the line, and quotes nothing of it."""
+    content = "MAX_ATTEMPTS=7\nCRON_SECRET=hütte\n".encode(encoding)
+    with pytest.raises(SettingsError, match=r"^\.env: line [12] is not UTF-8") as told:
+        from_file(tmp_path / ".env", content)
+    assert "tte" not in str(told.value)
+
+
+def test_a_folder_in_the_files_place_is_one_line(tmp_path: Path) -> None:
+    """Docker makes one where a file to be mounted is missing."""
+    folder = tmp_path / ".env"
+    folder.mkdir()
+    with pytest.raises(SettingsError, match=r"^\.env: Is a directory$"):
+        load(_env_file=folder)
+
+
+def test_no_file_at_all_is_fine(tmp_path: Path) -> None:
+    """The environment is enough."""
+    assert load(_env_file=tmp_path / ".env").max_attempts == 5
+
+
+def test_a_line_that_is_none_is_refused_by_its_number(tmp_path: Path) -> None:
+    """Skipping it would be a default in place of what was meant."""
+    with pytest.raises(SettingsError, match=r"^\.env: line 2 is no NAME=value$"):
+        from_file(tmp_path / ".env", b"MAX_ATTEMPTS=7\nCRON_SECRET='half\n")
+
+
+@pytest.mark.parametrize("quotes", ["{}", '"{}"', "'{}'"])
+def test_a_secret_means_itself(tmp_path: Path, quotes: str) -> None:
+    """What looks like a variable may be part of it."""
+    secret = "a${HOME}b$c"
+    line = f"TIKTOK_CLIENT_SECRET={quotes.format(secret)}\n"
+    found = from_file(tmp_path / ".env", line.encode())
+    assert found.tiktok_client_secret is not None
+    assert found.tiktok_client_secret.get_secret_value() == secret
+
+
+def test_a_variable_in_the_databases_url_is_refused(tmp_path: Path) -> None:
+    """It would not be replaced, and nobody could log in."""
+    line = b"DATABASE_URL=postgres://me:${PASSWORD}@db/jobs\n"
+    with pytest.raises(
+        SettingsError, match=r"DATABASE_URL: .* is not replaced"
+    ) as told:
+        from_file(tmp_path / ".env", line)
+    assert "PASSWORD" not in str(told.value)
+
+
+@pytest.mark.parametrize("word", ["INFO", "Info", " info "])
+def test_words_may_be_written_in_capitals(
+    word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As other programs want them."""
+    monkeypatch.setenv("LOG_LEVEL", word)
+    assert load(_env_file=None).log_level is LogLevel.INFO
+
+
+SECRETS = {
+    "DATABASE_URL": "postgres://me:sesame@db/jobs",
+    "CRON_SECRET": "s3cret",
+    "TIKTOK_CLIENT_SECRET": "s3cret",
+    "TOKEN_ENCRYPTION_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), SECRETS.items())
+def test_every_secret_can_come_from_a_file(
+    name: str, value: str, secret_file: SecretFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As container platforms mount them, with a line's end or without."""
+    monkeypatch.setenv(f"{name}_FILE", secret_file(f"{value}\n"))
+    found = getattr(load(_env_file=None), name.lower())
+    assert found.get_secret_value() == value
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"", "is empty"), (b"\xe4\xff", "is no text")]
+)
+def test_a_secrets_file_that_cannot_be_read_is_one_line(
+    content: bytes, says: str, secret_file: SecretFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the variable's name."""
+    monkeypatch.setenv("CRON_SECRET_FILE", secret_file(content))
+    with pytest.raises(SettingsError, match=f"^CRON_SECRET_FILE: the file {says}"):
+        load(_env_file=None)
+
+
+def test_a_secrets_file_that_is_missing_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the default in its place."""
+    monkeypatch.setenv("CRON_SECRET_FILE", str(tmp_path / "none"))
+    with pytest.raises(SettingsError, match=r"^CRON_SECRET_FILE: No such file"):
+        load(_env_file=None)
+
+
+def test_a_secret_that_is_set_twice_is_refused(
+    secret_file: SecretFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody could tell which one is meant."""
+    monkeypatch.setenv("CRON_SECRET", "one")
+    monkeypatch.setenv("CRON_SECRET_FILE", secret_file("other"))
+    with pytest.raises(SettingsError, match=r"^CRON_SECRET: set twice") as told:
+        load(_env_file=None)
+    assert "other" not in str(told.value)
+
+
+def test_the_environment_goes_before_the_file_in_either_spelling(
+    tmp_path: Path, secret_file: SecretFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A platform's secret replaces a line of .env."""
+    monkeypatch.setenv("CRON_SECRET_FILE", secret_file("mounted"))
+    found = from_file(tmp_path / ".env", b"CRON_SECRET=written\n")
+    assert found.cron_secret is not None
+    assert found.cron_secret.get_secret_value() == "mounted"
+
+
+def test_values_are_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line's end that came along is no part of a secret."""
+    monkeypatch.setenv("CRON_SECRET", " x\n")
+    monkeypatch.setenv("METRICS_HOST", "0.0.0.0\r\n")
+    found = load(_env_file=None)
+    assert found.cron_secret is not None
+    assert found.cron_secret.get_secret_value() == "x"
+    assert found.metrics_host == "0.0.0.0"
+
+
+@pytest.mark.parametrize("secret", ["two words", "hütte", "a\nb"])
+def test_a_cron_secret_that_no_header_carries_is_refused(
+    secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every call would be answered 401, and nobody would know why."""
+    monkeypatch.setenv("CRON_SECRET", secret)
+    with pytest.raises(SettingsError, match=r"^CRON_SECRET: must be visible") as told:
+        load(_env_file=None)
+    assert secret not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://app.example.com/app",
+        "app.example.com",
+        "https://*.example.com",
+        "null",
+        "https://app.example.com?x",
+        "ftp://app.example.com",
+        "https://me@app.example.com",
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused(
+    origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would open nothing."""
+    monkeypatch.setenv("CORS_ORIGINS", f"https://good.example.com,{origin}")
+    with pytest.raises(SettingsError, match=r"^CORS_ORIGINS: each is a scheme"):
+        load(_env_file=None)
+
+
+def test_origins_are_written_as_browsers_send_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slash at the end and capitals are people's."""
+    origins = "https://App.example.com/, http://localhost:3000,http://[::1]:8080"
+    monkeypatch.setenv("CORS_ORIGINS", origins)
+    assert load(_env_file=None).cors_origins == (
+        "https://app.example.com",
+        "http://localhost:3000",
+        "http://[::1]:8080",
+    )
+
+
+@pytest.mark.parametrize("schema", ["a b", 'x";--', "Mine", "pg_mine", "9a"])
+def test_a_schema_is_a_plain_name(schema: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands in statements."""
+    monkeypatch.setenv("DATABASE_SCHEMA", schema)
+    with pytest.raises(SettingsError, match=r"^DATABASE_SCHEMA"):
+        load(_env_file=None)

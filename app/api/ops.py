@@ -21,6 +21,9 @@ _DETAILS: Final = {
     DatabaseState.DATABASE_NOT_MIGRATED: (
         "The database is not at this program's revision: run `tiktok-scheduler migrate`"
     ),
+    DatabaseState.DATABASE_READ_ONLY: (
+        "The database can only be read: a standby, or its disk is full."
+    ),
 }
 
 
@@ -33,7 +36,7 @@ class Alive(Answer):
 class PartsFound(Answer):
     """What a look at each part came to."""
 
-    database: Check = Field(description="`ok` or `unavailable`")
+    database: Check = Field(description="`ok`, `unavailable` or `read_only`")
     migrations: Check = Field(description="`ok`, `not_migrated` or `unknown`")
     keys: Check = Field(
         description="`unreadable`: no key in TOKEN_ENCRYPTION_KEYS opens stored tokens"

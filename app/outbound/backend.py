@@ -6,10 +6,12 @@ twice would let a name change its address in between (DNS rebinding).
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import httpcore
 
+from app.domain.racing import race
 from app.outbound.errors import Refused
 from app.outbound.resolver import Resolve, resolve
 from app.outbound.vetting import is_public
@@ -59,17 +61,23 @@ class VettedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address that takes us."""
-        trouble: Exception = httpcore.ConnectError("the name has no address")
-        for address in addresses:
-            try:
-                return await self._inner.connect_tcp(
-                    address,
-                    port,
-                    timeout=timeout,
-                    local_address=local_address,
-                    socket_options=socket_options,
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                trouble = error
-        raise trouble
+        """Connect to the first address that takes us, a black hole or not before it."""
+        if not addresses:
+            raise httpcore.ConnectError("the name has no address")
+        late = list[httpcore.AsyncNetworkStream]()
+        attempts = [
+            partial(
+                self._inner.connect_tcp,
+                address,
+                port,
+                timeout=timeout,
+                local_address=local_address,
+                socket_options=socket_options,
+            )
+            for address in addresses
+        ]
+        try:
+            return await race(attempts, drop=late.append)
+        finally:
+            for stream in late:
+                await stream.aclose()

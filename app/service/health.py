@@ -11,7 +11,7 @@ from app.domain.clock import Clock
 from app.domain.errors import StoreUnavailable
 from app.store.db.engine import Database
 from app.store.db.health import HealthStore
-from app.store.db.revision import is_migrated
+from app.store.db.revision import look_at
 
 PATIENCE_SECONDS: Final = 3.0
 """The longest that a health check waits for the database."""
@@ -26,6 +26,7 @@ class DatabaseState(StrEnum):
     READY = "ready"
     DATABASE_UNAVAILABLE = "database_unavailable"
     DATABASE_NOT_MIGRATED = "database_not_migrated"
+    DATABASE_READ_ONLY = "database_read_only"
 
 
 class Check(StrEnum):
@@ -35,6 +36,7 @@ class Check(StrEnum):
     UNKNOWN = "unknown"  # the database did not say
     UNAVAILABLE = "unavailable"
     NOT_MIGRATED = "not_migrated"
+    READ_ONLY = "read_only"  # it answers, but nothing can be written
     UNREADABLE = "unreadable"  # no TOKEN_ENCRYPTION_KEYS opens the stored tokens
     SKEWED = "skewed"
     STOPPED = "stopped"
@@ -117,15 +119,26 @@ async def state_of(
     """Look at the database, for ``patience`` seconds at most."""
     try:
         async with asyncio.timeout(patience):
-            migrated = await is_migrated(database)
+            found = await look_at(database)
     except (StoreUnavailable, TimeoutError):
+        if database.trouble.of_writes:
+            return DatabaseState.DATABASE_READ_ONLY
         return DatabaseState.DATABASE_UNAVAILABLE
-    return DatabaseState.READY if migrated else DatabaseState.DATABASE_NOT_MIGRATED
+    if not found.is_migrated:
+        return DatabaseState.DATABASE_NOT_MIGRATED
+    if not found.is_writable:
+        return DatabaseState.DATABASE_READ_ONLY
+    return DatabaseState.READY
 
 
 def _database(found: DatabaseState) -> Check:
-    gone = found is DatabaseState.DATABASE_UNAVAILABLE
-    return Check.UNAVAILABLE if gone else Check.OK
+    match found:
+        case DatabaseState.DATABASE_UNAVAILABLE:
+            return Check.UNAVAILABLE
+        case DatabaseState.DATABASE_READ_ONLY:
+            return Check.READ_ONLY
+        case DatabaseState.READY | DatabaseState.DATABASE_NOT_MIGRATED:
+            return Check.OK
 
 
 def _migrations(found: DatabaseState) -> Check:
@@ -134,5 +147,5 @@ def _migrations(found: DatabaseState) -> Check:
             return Check.OK
         case DatabaseState.DATABASE_NOT_MIGRATED:
             return Check.NOT_MIGRATED
-        case DatabaseState.DATABASE_UNAVAILABLE:
+        case DatabaseState.DATABASE_UNAVAILABLE | DatabaseState.DATABASE_READ_ONLY:
             return Check.UNKNOWN

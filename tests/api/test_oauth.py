@@ -405,7 +405,7 @@ async def test_nobody_is_sent_to_a_strangers_page(edge: Api, page: str) -> None:
     assert pointers == ["/redirectTo"]
 
 
-@pytest.mark.parametrize("origins", [(), ("*",), ("https://*.example.com",)])
+@pytest.mark.parametrize("origins", [(), ("*",)])
 async def test_a_wildcard_lets_nobody_be_redirected(
     tiktok: RunningSandbox, sqlite_url: str, origins: tuple[str, ...]
 ) -> None:

@@ -58,7 +58,10 @@ async def test_keys_that_open_no_token_are_told_of(database_url: str) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    ["UPDATE alembic_version SET version_num = '0000'", "DROP TABLE alembic_version"],
+    [
+        "UPDATE tiktok_scheduler_version SET version_num = '0000'",
+        "DROP TABLE tiktok_scheduler_version",
+    ],
 )
 async def test_a_database_that_is_not_migrated_is_not_ready(
     api: Api, damage: str

@@ -33,7 +33,7 @@ async def schema_of(url: str) -> Schema:
     async with database.write() as connection:
         found = await connection.run_sync(_sqlite if database.is_sqlite else _postgres)
     await database.close()
-    return {line for line in found if "alembic_version" not in line}
+    return {line for line in found if "_version" not in line}
 
 
 def _postgres(connection: Connection) -> Schema:

@@ -102,7 +102,7 @@ async def test_the_database_knows_its_revision(database_url: str) -> None:
     database = Database(database_url)
     async with database.read() as connection:
         found = await connection.execute(
-            text("SELECT version_num FROM alembic_version")
+            text("SELECT version_num FROM tiktok_scheduler_version")
         )
         assert found.scalars().all() == [newest_revision()]
     await database.close()

@@ -4,11 +4,12 @@ import asyncio
 import re
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, bindparam, insert, inspect, text
 
 from app.service.health import DatabaseState, state_of
 from app.store.db.engine import Database
-from app.store.db.migrate import _scripts, upgrade
+from app.store.db.migrate import _scripts, newest_revision, upgrade
 from app.store.db.types import UtcDateTime
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore
@@ -115,7 +116,8 @@ async def test_a_later_revision_is_no_reason_to_stop(database_url: str) -> None:
     ):
         async with database.write() as connection:
             await connection.execute(
-                text("UPDATE alembic_version SET version_num = :now"), {"now": revision}
+                text("UPDATE tiktok_scheduler_version SET version_num = :now"),
+                {"now": revision},
             )
         assert await state_of(database) is expected
     await database.close()
@@ -133,3 +135,40 @@ def test_revisions_are_numbered_in_their_order() -> None:
     ]
     assert [name[:4] for name in names] == [number for (number,) in numbers]
     assert before == [[], *numbers[:-1]]
+
+
+FORMER = "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)"
+
+
+async def as_the_former_version_left_it(url: str, revision: str) -> None:
+    """Write the revision where older programs do, and nowhere else."""
+    await asyncio.to_thread(upgrade, url, revision)
+    database = Database(url)
+    async with database.write() as connection:
+        await connection.execute(text("DROP TABLE tiktok_scheduler_version"))
+        await connection.execute(text(FORMER))
+        stamp = text("INSERT INTO alembic_version VALUES (:revision)")
+        await connection.execute(stamp, {"revision": revision})
+    await database.close()
+
+
+async def version_in(url: str, table: str) -> str:
+    """Read a revision."""
+    database = Database(url)
+    async with database.read() as connection:
+        found = await connection.execute(text(f"SELECT version_num FROM {table}"))
+    await database.close()
+    return str(found.scalar_one())
+
+
+@pytest.mark.parametrize("revision", ["0008", "0010"])
+async def test_the_revision_moves_to_a_table_of_our_own(
+    empty_url: str, revision: str
+) -> None:
+    """Once; an older program at work beside us finds what it looks for."""
+    await as_the_former_version_left_it(empty_url, revision)
+    for _ in range(2):
+        await asyncio.to_thread(upgrade, empty_url)
+        newest = await version_in(empty_url, "tiktok_scheduler_version")
+        assert newest == newest_revision()
+        assert await version_in(empty_url, "alembic_version") == "0010"

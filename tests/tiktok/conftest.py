@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
-from tests.tiktok.certificates import Certificate, make_certificate
+from tests.support.certificates import Certificate, make_certificate
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 

@@ -12,8 +12,8 @@ from app.domain.outcome import Fault, Verdict
 from app.domain.post import Post, PrivacyLevel
 from app.tiktok import InitTaken, TikTok
 from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES
+from tests.support.certificates import Certificate
 from tests.tiktok import chaos
-from tests.tiktok.certificates import Certificate
 from tests.tiktok.chaos import Script, answering, envelope, response
 
 POST = Post(title="Hello", privacy_level=PrivacyLevel.SELF_ONLY)

@@ -2,46 +2,46 @@
 
 import asyncio
 import select
+import time
 from asyncio import Transport
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
-    contextmanager,
     nullcontext,
 )
-from dataclasses import dataclass
 from json import JSONDecoder
 from typing import Any, Final
 
-from sqlalchemy import Insert, Table, event, make_url
+from sqlalchemy import Insert, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, Connection
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import (
-    DatabaseError,
-    DBAPIError,
-    InterfaceError,
-    InvalidatePoolError,
-    OperationalError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.domain.errors import StoreUnavailable, WriteUnknown
 from app.domain.events import Render
-from app.store.db.sqlite_file import open_file
+from app.store.db.address import normalise_url, postgres_address
+from app.store.db.outage import BAD_SESSION_STATES, Trouble, state_of, unavailable
+from app.store.db.pool import RETURNED, SparingPool
+from app.store.db.session import Session, Sessions
+from app.store.db.sqlite_file import open_file, why_not
 
+__all__ = ["Database", "normalise_url"]
+
+POOL_SIZE: Final = 10
 SQLITE_BUSY_SECONDS: Final = 15
-POSTGRES_CONNECT_SECONDS: Final = 5
 POSTGRES_COMMAND_SECONDS: Final = 15
-POSTGRES_PARAMETERS: Final = frozenset(
-    {"host", "port", "prepared_statement_cache_size", "ssl", "target_session_attrs"}
-)
-IGNORED_PARAMETERS: Final = frozenset(
-    # They change nothing of what the service does, and asyncpg knows none of them.
-    {"application_name", "channel_binding", "connect_timeout", "gssencmode"}
-)
+OLDEST_SESSION_SECONDS: Final = 600
+"""After so long a session is replaced: the name may lead elsewhere by now."""
+
+ASKED_AFTER_SECONDS: Final = 20.0
+"""A session that was idle for so long is asked whether it lives, before it is used."""
+
+ANSWER_SECONDS: Final = 2.0
+HURRIED_SECONDS: Final = 3.0
+CLOSE_SECONDS: Final = 2.0
 
 RENDER: Final = "render_event"
 """The option of every connection that holds what writes the bodies of events."""
@@ -49,51 +49,33 @@ RENDER: Final = "render_event"
 _decode = JSONDecoder().raw_decode
 
 
-def normalise_url(url: str) -> URL:
-    """Give the usual spellings of a database URL their async driver.
-
-    SQLAlchemy 2.1 takes a bare ``postgresql://`` for psycopg. Raises
-    sqlalchemy.exc.ArgumentError for what is no URL, ValueError for another database.
-    """
-    parsed = make_url(url)
-    if parsed.drivername in {"postgres", "postgresql", "postgresql+asyncpg"}:
-        return _for_asyncpg(parsed.set(drivername="postgresql+asyncpg"))
-    if parsed.drivername in {"sqlite", "sqlite+aiosqlite"}:
-        if parsed.database in {None, "", ":memory:"}:
-            raise ValueError("an SQLite database has to be a file")
-        return parsed.set(drivername="sqlite+aiosqlite")
-    raise ValueError("only SQLite and Postgres are supported")
-
-
-def _for_asyncpg(url: URL) -> URL:
-    """Translate the parameters that hosts put into URLs for libpq.
-
-    Raises ValueError for one that nobody here understands.
-    """
-    query = dict(url.query)
-    if (mode := query.pop("sslmode", None)) is not None:
-        query["ssl"] = mode  # the same words: disable, prefer, require, verify-full
-    for name in query:
-        if name not in POSTGRES_PARAMETERS | IGNORED_PARAMETERS:
-            raise ValueError(f"the parameter {name!r} is not understood")
-    kept = {name: query[name] for name in query if name in POSTGRES_PARAMETERS}
-    return url.set(query=kept)
-
-
 class Database:
     """The engine, and its two kinds of transaction."""
 
     def __init__(
-        self, url: str, *, pool_size: int = 10, render: Render | None = None
+        self,
+        url: str,
+        *,
+        pool_size: int = POOL_SIZE,
+        schema: str | None = None,
+        render: Render | None = None,
     ) -> None:
-        """Take the address, and what writes the bodies of events.
+        """Open nothing yet; ``schema`` is where Postgres has our tables.
 
-        Without ``render``, an event is written without its body.
+        ``render`` writes the bodies of events; without it an event has none. Raises
+        sqlalchemy.exc.ArgumentError or ValueError for a URL that is none.
         """
         self.url = normalise_url(url)
+        self.schema = schema
+        self.pool_size = pool_size
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        make = _sqlite if self.is_sqlite else _postgres
-        engine = make(self.url, pool_size)
+        self.trouble = Trouble(self._why_not)
+        self.sessions = None if self.is_sqlite else open_sessions(self.url, schema)
+        engine = (
+            _sqlite(self.url, pool_size)
+            if self.sessions is None
+            else _postgres(self.sessions, pool_size)
+        )
         self.engine = engine.execution_options(**{RENDER: render})
         self._single = self._autocommitting()
         self._reader = self._reading()
@@ -108,7 +90,7 @@ class Database:
         when it does not answer to COMMIT.
         """
         async with self._writers_turn():
-            with unavailable() as progress:
+            with unavailable(self.trouble, writes=True) as progress:
                 async with self.engine.begin() as connection:
                     yield connection
                     progress.may_be_written = True
@@ -119,7 +101,7 @@ class Database:
 
         Raises StoreUnavailable when the database does not answer.
         """
-        with unavailable():
+        with unavailable(self.trouble, writes=False):
             async with self._reader.connect() as connection:
                 yield connection
 
@@ -131,7 +113,7 @@ class Database:
         database cannot be reached, and WriteUnknown when it does not answer.
         """
         async with self._writers_turn():
-            with unavailable() as progress:
+            with unavailable(self.trouble, writes=True) as progress:
                 async with self._single.connect() as connection:
                     progress.may_be_written = True
                     yield connection
@@ -152,11 +134,26 @@ class Database:
         task.add_done_callback(self._work.discard)
         return task
 
+    def hurry(self) -> None:
+        """Let nothing hang any longer: the program is about to end.
+
+        A statement that takes seconds now is broken off, and is no news: whoever
+        waits for it learns that the database is away.
+        """
+        if self.sessions is not None:
+            self.sessions.hurry(HURRIED_SECONDS)
+
     async def close(self) -> None:
         """Give every connection back; aiosqlite's threads end only so."""
         if self._work:
-            await asyncio.wait(self._work, timeout=SQLITE_BUSY_SECONDS)
+            patience = SQLITE_BUSY_SECONDS if self.is_sqlite else HURRIED_SECONDS
+            await asyncio.wait(self._work, timeout=patience)
+        if self.sessions is not None:
+            await self.sessions.close(CLOSE_SECONDS)
         await self.engine.dispose()
+
+    def _why_not(self) -> str | None:
+        return why_not(self.url.database or "") if self.is_sqlite else None
 
     def _writers_turn(self) -> AbstractAsyncContextManager[object]:
         """Queue a process's own writers up on SQLite, which has room for one.
@@ -184,35 +181,89 @@ def _read_json(text: str) -> object:
     return _decode(text)[0]
 
 
-def _postgres(url: URL, pool_size: int) -> AsyncEngine:
+def open_sessions(
+    url: URL, schema: str | None, *, command_seconds: float | None = None
+) -> Sessions:
+    """Prepare sessions as a URL wants them; raises ValueError that names a parameter.
+
+    ``command_seconds`` is how long a statement may take; None: as the service has it.
+    """
+    return Sessions(
+        postgres_address(url, schema=schema),
+        # A database that hangs must not hang the worker.
+        command_seconds=command_seconds or POSTGRES_COMMAND_SECONDS,
+    )
+
+
+def _postgres(sessions: Sessions, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
-        url,
+        "postgresql+asyncpg://",
+        async_creator=sessions.connect,
         json_deserializer=_read_json,
+        poolclass=SparingPool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POSTGRES_COMMAND_SECONDS,
+        pool_recycle=OLDEST_SESSION_SECONDS,
         # A statement is prepared once per connection: rather few that know them all.
         pool_use_lifo=True,
         hide_parameters=True,
-        connect_args={
-            "timeout": POSTGRES_CONNECT_SECONDS,
-            # A database that hangs must not hang the worker.
-            "command_timeout": POSTGRES_COMMAND_SECONDS,
-        },
     )
-    event.listen(engine.sync_engine, "checkout", _replace_if_gone)
+    _watch(engine.sync_engine, sessions)
     return engine
 
 
-def _replace_if_gone(connection: DBAPIConnection, *_: object) -> None:
+def _watch(engine: Engine, sessions: Sessions) -> None:
+    """Look at sessions as they are opened, lent, given back and found broken."""
+
+    def opened(connection: Any, _: ConnectionPoolEntry) -> None:  # noqa: ANN401
+        if sessions.pooled:  # each transaction may have another session
+            connection._prepared_statement_cache = None  # noqa: SLF001
+
+    def lent(
+        connection: DBAPIConnection, record: ConnectionPoolEntry, _: object
+    ) -> None:
+        _replace_if_gone(connection, record)
+        sessions.borrow(connection.driver_connection)
+
+    def returned(connection: DBAPIConnection | None, _: ConnectionPoolEntry) -> None:
+        if connection is not None:
+            sessions.give_back(connection.driver_connection)
+
+    event.listen(engine, "connect", opened, insert=True)
+    event.listen(engine, "checkout", lent)
+    event.listen(engine, "checkin", returned)
+    event.listen(engine, "handle_error", _replace_if_bad)
+
+
+def _replace_if_bad(context: ExceptionContext) -> None:
+    """Have a session replaced that went bad, and all that are as old as it."""
+    if state_of(context.original_exception).startswith(BAD_SESSION_STATES):
+        context.is_disconnect = True
+
+
+def _replace_if_gone(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
     """Let a server's restart cost a look at a socket, not a request.
 
     SQLAlchemy's own ping is three round trips before every statement. Nothing is to be
-    read from an idle connection unless its other end has closed it.
+    read from an idle connection unless its other end has closed it. Only who was idle
+    for long is asked: what is in between may have forgotten the connection.
     """
     driver: Any = connection.driver_connection
     if driver.is_closed() or _is_readable(driver._transport):  # noqa: SLF001
         raise InvalidatePoolError
+    returned = record.info.get(RETURNED)
+    if returned is not None and time.monotonic() - returned > ASKED_AFTER_SECONDS:
+        run_async: Any = connection.run_async
+        run_async(_ask)
+
+
+async def _ask(session: Session) -> None:
+    try:
+        await session.execute("", timeout=ANSWER_SECONDS)
+    except Exception as error:
+        session.terminate()  # a goodbye would hang, too
+        raise InvalidatePoolError from error
 
 
 def _is_readable(transport: Transport) -> bool:
@@ -244,58 +295,3 @@ def _begin_sqlite(connection: Connection) -> None:
     if not options.get("autocommit", False):
         read_only = options.get("read_only", False)
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-_GONE: Final = (OSError, TimeoutError, InterfaceError, OperationalError)
-_ALL_IN_USE: Final = "every database connection of this process is in use"
-
-# Postgres says more finely than by exception what only time or an operator can mend:
-# https://www.postgresql.org/docs/current/errcodes-appendix.html
-_GONE_STATES: Final = (
-    "08",  # connection
-    "25006",  # read-only: a standby after a failover
-    "28",  # login
-    "3D",  # no such database
-    "40",  # rolled back: serialization, deadlock
-    "53",  # out of memory, disk or connections
-    "55P03",  # lock not available
-    "57",  # shutting down, starting up, cancelled
-    "58",  # the machine's own errors
-)
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a use of the database got."""
-
-    may_be_written: bool = False
-
-    def lost(self) -> StoreUnavailable:
-        """Make the error that says what is known of it."""
-        return WriteUnknown() if self.may_be_written else StoreUnavailable()
-
-
-@contextmanager
-def unavailable() -> Iterator[Progress]:
-    """Raise StoreUnavailable where the database does not answer, and mistakes as such.
-
-    WriteUnknown once it may have written. The driver's text can hold the address and
-    the user, so none of it goes on.
-    """
-    progress = Progress()
-    try:
-        yield progress
-    except PoolTimeout as error:  # no outage: there is more to do than we keep up with
-        raise StoreUnavailable(_ALL_IN_USE) from error
-    except _GONE as error:
-        raise progress.lost() from error
-    except DBAPIError as error:
-        if not _is_gone(error):
-            raise
-        raise progress.lost() from error
-
-
-def _is_gone(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None) or ""
-    damaged = type(error) is DatabaseError  # SQLite: not a database, or malformed
-    return error.connection_invalidated or damaged or state.startswith(_GONE_STATES)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import TIMESTAMP, func, select
+from sqlalchemy import TIMESTAMP, func, literal, select
 
 from app.store.accounts.rows import UNREADABLE, AccountRows
 from app.store.accounts.tables import accounts
@@ -47,3 +47,10 @@ class HealthStore:
             keys_fit=all(account.reconnect_reason != UNREADABLE for account in read),
             clock_ahead=now - theirs,
         )
+
+
+async def read_one(database: Database) -> int:
+    """Ask for a number; raises StoreUnavailable."""
+    async with database.read() as connection:
+        one: int = (await connection.execute(select(literal(1)))).scalar_one()
+    return one

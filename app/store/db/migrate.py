@@ -4,6 +4,7 @@ Alembic is imported by whoever migrates: no program else has to wait for it.
 """
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,16 @@ _PLACES: Final = (_PACKAGE.parent / "migrations", _PACKAGE / "_migrations")
 _REVISIONS: Final = re.compile(r'^(down_)?revision = "(\w+)"$', re.MULTILINE)
 
 
-def alembic_config(url: str) -> "Config":
+VERSION_TABLE: Final = "tiktok_scheduler_version"
+"""Where the database says its revision: other programs use alembic, too."""
+
+FORMER_VERSION_TABLE: Final = "alembic_version"
+"""Where it stood up to revision ``LAST_FORMER``; older programs still look there."""
+
+LAST_FORMER: Final = "0010"
+
+
+def alembic_config(url: str, schema: str | None = None) -> "Config":
     """Return alembic's settings for one database."""
     from alembic.config import Config
 
@@ -25,14 +35,15 @@ def alembic_config(url: str) -> "Config":
     # Alembic reads %(name)s in its options; a folder's name means itself.
     config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
     config.attributes["url"] = normalise_url(url)
+    config.attributes["schema"] = schema
     return config
 
 
-def upgrade(url: str, revision: str = "head") -> None:
+def upgrade(url: str, revision: str = "head", *, schema: str | None = None) -> None:
     """Run the migrations up; blocks, and must not be called on an event loop."""
     from alembic import command
 
-    command.upgrade(alembic_config(url), revision)
+    command.upgrade(alembic_config(url, schema), revision)
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -44,14 +55,26 @@ def downgrade(url: str, revision: str) -> None:
 
 def newest_revision() -> str:
     """Return the revision this program was written for: the one nobody builds on."""
-    scripts = (_scripts() / "versions").glob("*.py")
-    found: list[list[tuple[str, str]]] = [
-        _REVISIONS.findall(script.read_text("utf-8")) for script in scripts
-    ]
-    named = {name for names in found for down, name in names if not down}
-    built_on = {name for names in found for down, name in names if down}
+    named, built_on = _revisions()
     (newest,) = named - built_on
     return newest
+
+
+def revisions() -> frozenset[str]:
+    """Return the names of every revision."""
+    return frozenset(_revisions()[0])
+
+
+@cache  # read from files that do not change while we run
+def _revisions() -> tuple[set[str], set[str]]:
+    """Read from the scripts which revisions there are, and which are built on."""
+    found: list[tuple[str, str]] = [
+        each
+        for script in (_scripts() / "versions").glob("*.py")
+        for each in _REVISIONS.findall(script.read_text("utf-8"))
+    ]
+    named = {name for down, name in found if not down}
+    return named, {name for down, name in found if down}
 
 
 def _scripts() -> Path:

@@ -8,15 +8,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from sqlalchemy import NullPool, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.clock import Clock
 from app.domain.errors import StoreUnavailable
-from app.store.db.engine import POSTGRES_CONNECT_SECONDS, Database, unavailable
+from app.store.db.engine import CLOSE_SECONDS, Database
+from app.store.db.outage import unavailable
+from app.store.db.session import Session, Sessions
 
 log = structlog.get_logger(__name__)
 
@@ -57,10 +59,11 @@ class DueHints:
 
         In one process the runner is woken without.
         """
-        if self._database.is_sqlite:
+        sessions = self._database.sessions
+        if sessions is None:
             yield
             return
-        listening = asyncio.create_task(self._listen(on_due), name="due hints")
+        listening = asyncio.create_task(self._listen(sessions, on_due), name="hints")
         try:
             yield
         finally:
@@ -68,41 +71,47 @@ class DueHints:
             with suppress(asyncio.CancelledError):
                 await listening
 
-    async def _listen(self, on_due: Callable[[], None]) -> None:
+    async def _listen(self, sessions: Sessions, on_due: Callable[[], None]) -> None:
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                async with self._connected() as connection:
-                    ended = await _subscribe(connection, on_due)
+                async with self._connected(sessions) as session:
+                    if sessions.pooled:
+                        log.info("no hints: a pooler is between us and the database")
+                        return
+                    ended = await _subscribe(session, on_due)
                     pause = FIRST_PAUSE_SECONDS
                     on_due()  # whatever was hinted at before
                     await ended.wait()
                 log.info("the connection for hints ended; opening another")
             except StoreUnavailable:
-                log.info("no hints: the database does not answer", pause=pause)
+                log.debug("no hints: the database does not answer", pause=pause)
             except Exception:
                 log.exception("listening for hints stumbled", pause=pause)
             await self._clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Any]:
-        """Open a connection that no pool counts, lends or takes back."""
-        engine = create_async_engine(
-            self._database.url,
-            poolclass=NullPool,
-            hide_parameters=True,
-            connect_args={"timeout": POSTGRES_CONNECT_SECONDS},
-        )
-        with unavailable():
-            async with engine.connect() as connection:
-                raw = await connection.get_raw_connection()
-                yield raw.driver_connection
+    async def _connected(self, sessions: Sessions) -> AsyncIterator[Session]:
+        """Open a session that no pool counts, lends or takes back."""
+        with unavailable(self._database.trouble, writes=False):
+            session = await sessions.connect()
+            try:
+                yield session
+            finally:
+                await _close(session)
 
 
-async def _subscribe(connection: Any, on_due: Callable[[], None]) -> asyncio.Event:  # noqa: ANN401  asyncpg ships no types
+async def _close(session: Session) -> None:
+    try:
+        await session.close(timeout=CLOSE_SECONDS)
+    except Exception:  # noqa: BLE001  it is gone, whatever the reason
+        session.terminate()
+
+
+async def _subscribe(session: Session, on_due: Callable[[], None]) -> asyncio.Event:
     """Listen; the event is set when the connection ends."""
     ended = asyncio.Event()
-    connection.add_termination_listener(lambda _: ended.set())
-    await connection.add_listener(CHANNEL, lambda *_: on_due())
+    session.add_termination_listener(lambda _: ended.set())
+    await session.add_listener(CHANNEL, lambda *_: on_due())
     return ended

@@ -1,25 +1,51 @@
-"""Which revision of migrations/ a database is at."""
+"""Which revision of migrations/ a database is at, and whether it can be written to."""
 
+import os
+from dataclasses import dataclass
 from functools import cache
+from uuid import uuid4
 
-from sqlalchemy import column, inspect, select, table
-from sqlalchemy.engine import Connection
+from sqlalchemy import column, func, insert, literal, select, table, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.store.accounts.tables import oauth_states
 from app.store.db.engine import Database
-from app.store.db.migrate import newest_revision
+from app.store.db.migrate import VERSION_TABLE, newest_revision
 
-_VERSIONS = "alembic_version"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseLook:
+    """What a short look at a database came to."""
+
+    is_migrated: bool
+    is_writable: bool
 
 
 async def is_migrated(database: Database) -> bool:
     """Tell whether the database has the tables this program was written for.
 
     A later revision has them too, since revisions only add: while a new version is
-    rolled out, the old one goes on beside it.
+    rolled out, the old one goes on beside it. Raises StoreUnavailable.
     """
     async with database.read() as connection:
-        found = await connection.run_sync(_revisions)
-    return max(found, default="") >= _newest()
+        return await _revision(connection) >= _newest()
+
+
+async def look_at(database: Database) -> DatabaseLook:
+    """See whether there is everything, and whether it can be written to.
+
+    Writes nothing, unless a write has failed of late: then one is tried, and taken
+    back. Raises StoreUnavailable.
+    """
+    async with database.read() as connection:
+        migrated = await _revision(connection) >= _newest()
+        writable = await _may_write(connection)
+        if not writable:
+            # Sessions stay as they were opened, whatever the server is by now.
+            await connection.invalidate()
+    if migrated and writable and database.trouble.of_writes:
+        await _try_to_write(database)
+    return DatabaseLook(is_migrated=migrated, is_writable=writable)
 
 
 @cache  # read from files that do not change while we run
@@ -27,8 +53,40 @@ def _newest() -> str:
     return newest_revision()
 
 
-def _revisions(connection: Connection) -> set[str]:
-    if not inspect(connection).has_table(_VERSIONS):
-        return set()
-    versions = table(_VERSIONS, column("version_num"))
-    return set(connection.execute(select(versions.c.version_num)).scalars())
+async def _revision(connection: AsyncConnection) -> str:
+    if not await _has_version_table(connection):
+        return ""
+    versions = table(VERSION_TABLE, column("version_num"))
+    found = await connection.execute(select(versions.c.version_num))
+    return max(found.scalars(), default="")
+
+
+async def _has_version_table(connection: AsyncConnection) -> bool:
+    if connection.dialect.name == "postgresql":
+        by_name = select(func.to_regclass(VERSION_TABLE).is_not(None))
+        return bool((await connection.execute(by_name)).scalar_one())
+    names = table("sqlite_master", column("name"))
+    there = select(literal(1)).where(names.c.name == VERSION_TABLE)
+    return (await connection.execute(there)).first() is not None
+
+
+async def _may_write(connection: AsyncConnection) -> bool:
+    if connection.dialect.name == "postgresql":
+        # On a standby it is on, too.
+        setting = select(func.current_setting("transaction_read_only"))
+        return str((await connection.execute(setting)).scalar_one()) == "off"
+    found = await connection.execute(text("PRAGMA database_list"))
+    return all(os.access(row.file, os.W_OK) for row in found if row.name == "main")
+
+
+async def _try_to_write(database: Database) -> None:
+    """Write a row and take it back; raises StoreUnavailable if it cannot be done."""
+    row = {
+        "state_sha256": f"probe-{uuid4()}",
+        "project_id": "",
+        "platform": "",
+        "expires_at": func.current_timestamp(),
+    }
+    async with database.write() as connection:
+        await connection.execute(insert(oauth_states).values(row))
+        await connection.rollback()

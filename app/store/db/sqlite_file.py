@@ -1,7 +1,9 @@
 """A connection to an SQLite file: how it is opened, and how it ends."""
 
 import asyncio
+import os
 import sqlite3
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
@@ -23,6 +25,34 @@ async def open_file(path: str, **options: Any) -> aiosqlite.Connection:  # noqa:
         # closed meanwhile, with a traceback on standard error.
         await asyncio.to_thread(thread.join)
         raise
+
+
+def why_not(path: str) -> str | None:
+    """Say why a file cannot be a database, in a line that does not quote its path.
+
+    SQLite's own "unable to open database file" stands for all of these.
+    """
+    file = Path(path)
+    if not file.parent.is_dir():
+        return "the file's folder is not there"
+    if file.is_dir():
+        return "it is a folder, not a file"
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        return f"{_user()} may not write in the file's folder"
+    if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+        return f"the file belongs to {_owner(file)}, and {_user()} may not write it"
+    return None
+
+
+def _user() -> str:
+    return f"user {os.geteuid()}" if hasattr(os, "geteuid") else "this user"
+
+
+def _owner(file: Path) -> str:
+    try:
+        return file.owner()
+    except (KeyError, NotImplementedError):
+        return "somebody else"
 
 
 class _Connection(sqlite3.Connection):

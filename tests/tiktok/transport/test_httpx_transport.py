@@ -10,6 +10,7 @@ from app.tiktok.transport import dial
 from app.tiktok.transport import httpx_transport as transport
 from app.tiktok.transport.connection import Connection
 from app.tiktok.transport.names import Names
+from tests.support.certificates import Certificate
 from tests.tiktok import chaos
 from tests.tiktok.attempts import (
     BODY,
@@ -20,7 +21,6 @@ from tests.tiktok.attempts import (
     init,
     poll,
 )
-from tests.tiktok.certificates import Certificate
 from tests.tiktok.chaos import answering, response
 
 

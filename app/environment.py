@@ -1,0 +1,122 @@
+"""Where settings come from: variables, a ``.env``, and files that hold secrets.
+
+What cannot be read is refused in one line; nothing is guessed.
+"""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Final
+
+from dotenv.parser import parse_stream
+
+FILE: Final = "_file"
+"""What a variable's name ends with whose value is the path of a file with a secret."""
+
+_BOMS: Final = {
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+    b"\xef\xbb\xbf": "utf-8-sig",
+}
+
+
+class EnvironmentUnreadable(Exception):
+    """A variable or a file cannot be read; the text names it and holds no value."""
+
+
+def read_environment(
+    names: Collection[str],
+    *,
+    secrets: Collection[str],
+    env_file: Path | None,
+    environ: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Read these settings, by their names in small letters, trimmed.
+
+    A variable goes before a line of the file; an empty one counts as unset. Raises
+    EnvironmentUnreadable.
+    """
+    environ = os.environ if environ is None else environ
+    wanted = {*names, *(f"{name}{FILE}" for name in secrets)}
+    found = dict(_file_values(env_file, wanted)) if env_file is not None else {}
+    given = {
+        name.lower(): value.strip()
+        for name, value in environ.items()
+        # A secret of nothing but spaces is a mistake, and for the settings to refuse.
+        if name.lower() in wanted
+        and (value if name.lower() in secrets else value.strip())
+    }
+    for name in given:  # the .env may have it in the other spelling
+        found.pop(_other(name), None)
+    found |= given
+    both = [name for name in secrets if name in found and f"{name}{FILE}" in found]
+    if both:
+        name = both[0].upper()
+        raise EnvironmentUnreadable(f"{name}: set twice, by {name}_FILE too")
+    return {
+        name.removesuffix(FILE) if _is_file(name, secrets) else name: (
+            _secret_in(name, value) if _is_file(name, secrets) else value
+        )
+        for name, value in found.items()
+    }
+
+
+def _is_file(name: str, secrets: Collection[str]) -> bool:
+    return name.removesuffix(FILE) in secrets and name.endswith(FILE)
+
+
+def _other(name: str) -> str:
+    return name.removesuffix(FILE) if name.endswith(FILE) else f"{name}{FILE}"
+
+
+def _secret_in(name: str, path: str) -> str:
+    """Read a secret from its file, as container platforms mount them."""
+    try:
+        text = _decoded(Path(path).read_bytes()).strip()
+    except OSError as error:
+        raise EnvironmentUnreadable(f"{name.upper()}: {error.strerror}") from None
+    except UnicodeError:
+        raise EnvironmentUnreadable(f"{name.upper()}: the file is no text") from None
+    if not text:
+        raise EnvironmentUnreadable(f"{name.upper()}: the file is empty")
+    return text
+
+
+def _file_values(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Read a ``.env``, if there is one.
+
+    A value means itself: what looks like ``${A_VARIABLE}`` may be part of a secret.
+    """
+    for binding in parse_stream(StringIO(_text_of(path))):
+        if binding.error:
+            raise EnvironmentUnreadable(
+                f"{path.name}: line {binding.original.line} is no NAME=value"
+            )
+        name, value = (binding.key or "").lower(), (binding.value or "").strip()
+        if name in wanted and value:
+            yield name, value
+
+
+def _text_of(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise EnvironmentUnreadable(f"{path.name}: {error.strerror}") from None
+    try:
+        return _decoded(content)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise EnvironmentUnreadable(
+            f"{path.name}: line {line} is not UTF-8; save the file as UTF-8"
+        ) from None
+
+
+def _decoded(content: bytes) -> str:
+    """Read UTF-8, and UTF-16 where it says so, as PowerShell writes it."""
+    text = content.decode(_BOMS.get(content[:2]) or _BOMS.get(content[:3]) or "utf-8")
+    if "\0" in text:  # UTF-16 that does not say so
+        raise UnicodeDecodeError("utf-8", content, content.index(0), len(content), "")
+    return text

@@ -1,0 +1,94 @@
+"""TCP to every address of a name, with keepalives."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from app.domain.racing import race
+from app.store.db.address import Keepalives
+
+AddressInfo = tuple[Any, ...]
+
+
+class DialingLoop:
+    """The running loop, but for connections: those try every address of a name.
+
+    The loop's own way tries one after the other: an address that swallows packets
+    takes all the time there is, and the good one behind it is never tried.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, keepalives: Keepalives) -> None:
+        self._loop = loop
+        self._keepalives = keepalives
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever a loop has
+        return getattr(self._loop, name)
+
+    async def create_connection(
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        host: str,
+        port: int,
+        **options: Any,  # noqa: ANN401  as the loop's own
+    ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
+        """Connect to the first address that takes us; raises OSError."""
+        connected = await dial(self._loop, host, port)
+        keep_alive(connected, self._keepalives)
+        if options.get("ssl"):
+            options.setdefault("server_hostname", host)
+        return await self._loop.create_connection(
+            protocol_factory, sock=connected, **options
+        )
+
+
+async def dial(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
+    """Open a socket to whichever address answers first; raises OSError."""
+    found = await _addresses(loop, host, port)
+    attempts = [partial(_open, loop, info) for info in _families_in_turn(found)]
+    return await race(attempts, drop=socket.socket.close)
+
+
+def keep_alive(connected: socket.socket, keepalives: Keepalives) -> None:
+    """Notice a peer that is gone, and keep the way to an idle one open."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    options = {
+        "TCP_KEEPIDLE": keepalives.idle,
+        "TCP_KEEPALIVE": keepalives.idle,  # macOS calls it so
+        "TCP_KEEPINTVL": keepalives.interval,
+        "TCP_KEEPCNT": keepalives.count,
+        "TCP_USER_TIMEOUT": keepalives.unanswered * 1000,
+    }
+    for name, value in options.items():
+        if (option := getattr(socket, name, None)) is not None:
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+async def _addresses(
+    loop: asyncio.AbstractEventLoop, host: str, port: int
+) -> Sequence[AddressInfo]:
+    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+def _families_in_turn(found: Sequence[AddressInfo]) -> list[AddressInfo]:
+    """Let IPv6 and IPv4 take turns, the resolver's first choice first."""
+    first = [info for info in found if info[0] == found[0][0]]
+    other = [info for info in found if info[0] != found[0][0]]
+    mixed = []
+    for place in range(max(len(first), len(other))):
+        mixed += first[place : place + 1] + other[place : place + 1]
+    return mixed
+
+
+async def _open(loop: asyncio.AbstractEventLoop, info: AddressInfo) -> socket.socket:
+    family, kind, protocol, _, address = info
+    connecting = socket.socket(family, kind, protocol)
+    try:
+        connecting.setblocking(False)
+        await loop.sock_connect(connecting, address)
+    except BaseException:
+        connecting.close()
+        raise
+    return connecting

@@ -1,0 +1,108 @@
+"""A pool that shrinks, and that makes do with what it has where the server is full."""
+
+import asyncio
+import logging
+import time
+from typing import Any, Final
+
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.util import await_
+from sqlalchemy.util.concurrency import greenlet_spawn
+from sqlalchemy.util.queue import Empty
+
+from app.store.db.outage import ALL_IN_USE, Unreachable
+
+IDLE_SECONDS: Final = 5.0
+"""How long a connection is kept that nobody needs, but for the last one."""
+
+TRY_AGAIN_SECONDS: Final = 0.2
+RETURNED: Final = "returned_at"
+"""Where a connection's info says when it was last given back."""
+
+# SQLAlchemy's own pools tell less by default, too.
+logging.getLogger(f"{__name__}.SparingPool").setLevel(logging.WARNING)
+
+_FULL: Final = "53300"
+_POOLER_IS_FULL: Final = ("08P01", "no more connections allowed")
+
+
+class SparingPool(AsyncAdaptedQueuePool):
+    """Keeps few connections, newest first, and gives those back that are not needed.
+
+    A server without room for another connection is no outage to who has one already:
+    callers wait until it is free.
+    """
+
+    _shrinking: asyncio.TimerHandle | None = None
+
+    def _do_get(self) -> Any:  # noqa: ANN401  the pool's own type is private
+        until = time.monotonic() + self._timeout
+        while True:
+            try:
+                return super()._do_get()
+            except Unreachable as error:
+                left = until - time.monotonic()
+                if not _is_full(error) or left <= 0:
+                    raise
+                if (one := self._one_of_ours(left)) is not None:
+                    return one
+
+    def _one_of_ours(self, seconds: float) -> Any | None:  # noqa: ANN401  as above
+        """Wait for one that is in use, or a moment if there is none."""
+        if not self.checkedin() and self._overflow <= -self._pool.maxsize:
+            await_(asyncio.sleep(min(TRY_AGAIN_SECONDS, seconds)))
+            return None
+        try:
+            # Others may give theirs back to the server meanwhile.
+            return self._pool.get(True, min(5 * TRY_AGAIN_SECONDS, seconds))
+        except Empty:
+            if seconds > 5 * TRY_AGAIN_SECONDS:
+                return None
+            raise PoolTimeout(ALL_IN_USE) from None
+
+    def _do_return_conn(self, record: Any) -> None:  # noqa: ANN401  as above
+        record.info[RETURNED] = time.monotonic()
+        super()._do_return_conn(record)
+        if self._shrinking is None and self.checkedin() > 1:
+            self._shrink_later()
+
+    def _shrink_later(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # given back by the garbage collector, at the very end
+            return
+        self._shrinking = loop.call_later(IDLE_SECONDS, self._shrink, loop)
+
+    def _shrink(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._shrinking = None
+        if idle := self._take_idle(time.monotonic() - IDLE_SECONDS):
+            self._closing = loop.create_task(self._close_all(idle))
+        if self.checkedin() > 1:
+            self._shrink_later()
+
+    def _take_idle(self, since: float) -> list[Any]:
+        """Take out what was not used since, but for the one used last."""
+        kept, idle = list[Any](), list[Any]()
+        while True:
+            try:
+                record = self._pool.get_nowait()
+            except Empty:
+                break
+            is_idle = record.info.get(RETURNED, since) < since
+            (idle if kept and is_idle else kept).append(record)
+        for record in reversed(kept):
+            self._pool.put_nowait(record)
+        for _ in idle:
+            self._dec_overflow()
+        return idle
+
+    async def _close_all(self, records: list[Any]) -> None:
+        for record in records:
+            # Not close(), which waits for ever for a server that is gone.
+            await greenlet_spawn(record.invalidate)
+
+
+def _is_full(error: Unreachable) -> bool:
+    state, words = _POOLER_IS_FULL
+    return error.state == _FULL or (error.state == state and words in error.cause)

@@ -1,0 +1,269 @@
+"""Sessions with Postgres: opened on any of its hosts, looked at, and set up."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias, cast
+from weakref import WeakSet
+
+import asyncpg
+
+from app.store.db.address import Host, PostgresAddress
+from app.store.db.dial import DialingLoop
+from app.store.db.outage import (
+    HOPELESS_STATES,
+    NO_ANSWER,
+    Unreachable,
+    of_server,
+    of_system,
+    state_of,
+)
+
+OLDEST_VERSION: Final = 12
+LONGEST_PAUSE_SECONDS: Final = 30.0
+LOOK_AGAIN_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 5.0
+DURABLE: Final = frozenset({"on", "remote_apply"})
+"""Values of synchronous_commit at which a commit outlives the server's machine."""
+
+_LOOK: Final = """
+SELECT pg_backend_pid() AS pid, pg_is_in_recovery() AS is_standby,
+    current_setting('server_version_num')::int AS version,
+    current_setting('default_transaction_read_only') AS read_only,
+    current_setting('synchronous_commit') AS synchronous_commit,
+    current_setting('default_transaction_isolation') AS default_transaction_isolation,
+    current_setting('search_path') AS search_path
+"""
+
+Session: TypeAlias = Any
+"""An asyncpg.Connection; asyncpg ships no types."""
+
+
+class Sessions:
+    """Opens sessions. Raises Unreachable where none can be had.
+
+    An outage that lasts is asked after ever more seldom, by all callers together.
+    """
+
+    def __init__(
+        self,
+        address: PostgresAddress,
+        *,
+        command_seconds: float | None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take where to, and how long a statement may take."""
+        self.pooled = not address.named_statements
+        """A pooler is in between, which gives each transaction another session."""
+        self.open = WeakSet[Session]()
+        self._address = address
+        self._command_seconds = command_seconds
+        self._now = now
+        self._away_since: float | None = None
+        self._next_try = 0.0
+        self._last: Unreachable | None = None
+        self._borrowed: dict[Session, float] = {}
+        self._patience: float | None = None  # None: nobody hurries
+
+    async def connect(self) -> Session:
+        """Open one on the first host that will do."""
+        if self._last is not None and self._now() < self._next_try:
+            raise Unreachable(
+                self._last.cause, state=self._last.state, hopeless=self._last.hopeless
+            )
+        try:
+            session = await self._on_any_host()
+        except Unreachable as error:
+            self._put_off(error)
+            raise
+        self._away_since = self._last = None
+        self.open.add(session)
+        return session
+
+    def borrow(self, session: Session) -> None:
+        """Note that a session is in use from now on."""
+        self._borrowed[session] = self._now()
+
+    def give_back(self, session: Session) -> None:
+        """Note that it is not any more."""
+        self._borrowed.pop(session, None)
+
+    def hurry(self, seconds: float) -> None:
+        """Break off, from now on, whatever uses a session for longer than this.
+
+        A server that lets nobody in by then is not asked again.
+        """
+        self._patience = min(seconds, self._address.connect_seconds)
+        self._look_after(seconds, asyncio.get_running_loop())
+
+    def _look_after(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
+        late = self._now() - seconds
+        if any(since <= late for since in self._borrowed.values()):
+            # It hangs, then, and so would whoever took one that lies idle.
+            for session in list(self.open):
+                if self._borrowed.get(session, late) <= late:
+                    session.terminate()
+        loop.call_later(LOOK_AGAIN_SECONDS, self._look_after, seconds, loop)
+
+    async def close(self, seconds: float) -> None:
+        """End every session, all at once; who does not answer is cut off."""
+        endings = [session.close(timeout=seconds) for session in list(self.open)]
+        await asyncio.gather(*endings, return_exceptions=True)
+        for session in list(self.open):
+            session.terminate()
+
+    def _put_off(self, error: Unreachable) -> None:
+        """Wait for a quarter of the time that it has been away already."""
+        now = self._now()
+        if self._patience is not None:
+            self._last, self._next_try = error, math.inf
+            return
+        if self._away_since is None:
+            self._away_since = now
+        if error.state.startswith("53"):  # full: a place may be free at any moment
+            return
+        pause = min((now - self._away_since) / 4, LONGEST_PAUSE_SECONDS)
+        self._last, self._next_try = error, now + pause
+
+    async def _on_any_host(self) -> Session:
+        refused = list[Unreachable]()
+        hosts = self._address.hosts
+        for host in hosts:
+            try:
+                return await self._on(host)
+            except Unreachable as error:
+                refused.append(error)
+        if len(refused) == 1:
+            raise refused[0]
+        causes = (
+            f"{host[0]}: {each}" for host, each in zip(hosts, refused, strict=True)
+        )
+        raise Unreachable(
+            "; ".join(causes),
+            state=min(each.state for each in refused),
+            hopeless=all(each.hopeless for each in refused),
+        )
+
+    async def _on(self, host: Host) -> Session:
+        named = not self.pooled
+        session, found = await self._opened(host, named=named)
+        self.pooled = self._is_pooled(session, found)
+        if self.pooled is named:
+            # Whether statements have names is settled when a session is opened.
+            session.terminate()
+            session, found = await self._opened(host, named=not named)
+        try:
+            await self._set_up(session, found)
+        except BaseException as error:
+            session.terminate()
+            raise _unreachable(error) from error
+        return session
+
+    async def _opened(
+        self, host: Host, *, named: bool
+    ) -> tuple[Session, Mapping[str, Any]]:
+        loop = asyncio.get_running_loop()
+        try:
+            session = await self._log_in(host, loop, named=named)
+        except Exception as error:
+            raise _unreachable(error) from error
+        session._loop = loop  # noqa: SLF001  it asks which task runs on its loop
+        try:
+            return session, await _look(session)
+        except BaseException as error:
+            session.terminate()
+            raise _unreachable(error) from error
+
+    async def _log_in(
+        self, host: Host, loop: asyncio.AbstractEventLoop, *, named: bool
+    ) -> Session:
+        address, (name, port) = self._address, host
+        return await asyncpg.connect(
+            host=name or None,
+            port=port,
+            user=address.user,
+            password=address.password,
+            database=address.database,
+            ssl=address.tls,
+            timeout=self._patience or address.connect_seconds,
+            command_timeout=self._command_seconds,
+            server_settings={"application_name": address.application_name},
+            loop=cast(Any, DialingLoop(loop, address.keepalives)),
+            **({} if named else {"statement_cache_size": 0}),
+        )
+
+    def _is_pooled(self, session: Session, found: Mapping[str, Any]) -> bool:
+        """Tell whether a pooler is in between: those make process numbers up."""
+        told: int = session.get_server_pid()
+        return not self._address.named_statements or found["pid"] != told
+
+    async def _set_up(self, session: Session, found: Mapping[str, Any]) -> None:
+        """Give a session the settings that the promises rest on, if it lacks them."""
+        _refuse_unfit(found, writable=self._address.writable)
+        lacking = {
+            name: value
+            for name, value in self._wanted(found).items()
+            if found.get(name) != value
+        }
+        if not lacking:
+            return
+        if self.pooled:
+            # It would be another transaction's session that had them.
+            name, value = next(iter(lacking.items()))
+            raise Unreachable(
+                f"{name} has to be {value}, and a pooler keeps no session's settings:"
+                f" ALTER ROLE … SET {name} = {value}",
+                hopeless=True,
+            )
+        calls = (
+            f"set_config('{name}', '{_quoted(value)}', false)"
+            for name, value in lacking.items()
+        )
+        await session.execute(f"SELECT {', '.join(calls)}")
+
+    def _wanted(self, found: Mapping[str, Any]) -> dict[str, str]:
+        wanted = dict(self._address.settings)
+        # Serializable by default would fail transactions that are right.
+        wanted["default_transaction_isolation"] = "read committed"
+        # Never less than what was promised, and never less than what was asked for.
+        asked = wanted.get("synchronous_commit", found["synchronous_commit"])
+        wanted["synchronous_commit"] = asked if asked in DURABLE else "on"
+        return wanted
+
+
+async def _look(session: Session) -> Mapping[str, Any]:
+    # Without a name: a pooler would meet the name again in another session.
+    statement = await session.prepare(_LOOK, name="", timeout=LOOK_SECONDS)
+    return cast(Mapping[str, Any], await statement.fetchrow(timeout=LOOK_SECONDS))
+
+
+def _refuse_unfit(found: Mapping[str, Any], *, writable: bool) -> None:
+    if (major := found["version"] // 10_000) < OLDEST_VERSION:
+        raise Unreachable(
+            f"Postgres {major} is too old; {OLDEST_VERSION} or newer is needed",
+            hopeless=True,
+        )
+    if writable and found["is_standby"]:
+        raise Unreachable("a standby, which can only be read", state="25006")
+    if writable and found["read_only"] == "on":
+        raise Unreachable("read-only at present", state="25006")
+
+
+def _unreachable(error: BaseException) -> BaseException:
+    """Turn what went wrong into one kind, but leave a cancellation alone."""
+    if isinstance(error, Unreachable) or not isinstance(error, Exception):
+        return error
+    if isinstance(error, asyncpg.PostgresError):
+        state = state_of(error)
+        hopeless = state.startswith(HOPELESS_STATES)
+        return Unreachable(of_server(error), state=state, hopeless=hopeless)
+    if isinstance(error, TimeoutError):
+        return Unreachable(NO_ANSWER)
+    if isinstance(error, OSError):
+        return Unreachable(of_system(error))
+    return Unreachable(" ".join(str(error).split())[:300])
+
+
+def _quoted(value: str) -> str:
+    return value.replace("'", "''")
