@@ -107,8 +107,9 @@ class Progress:
 def unavailable(trouble: Trouble, *, writes: bool) -> Iterator[Progress]:
     """Raise StoreUnavailable where the database does not answer, and mistakes as such.
 
-    WriteUnknown once it may have written, unless the server refused. The driver's text can hold the address and the user, so none of it goes on to
-    callers; operators read it in the log.
+    WriteUnknown once it may have written, unless the server refused. The driver's text
+    can hold the address and the user, so none of it goes on to callers; operators read
+    it in the log.
     """
     progress = Progress()
     try:

@@ -54,8 +54,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer
 async def opened(server: PostgresServer, query: str = "", **change: Any) -> Any:  # noqa: ANN401
     """Open a database whose URL is another one."""
     url = make_url(server.url).set(**change).render_as_string(hide_password=False)
-    patience = "&connect_timeout=60" if query else "?connect_timeout=60"
-    database = Database(url + query + patience)
+    # Without TLS nothing is left to be said goodbye to after a refusal.
+    query = query or "?sslmode=disable"
+    database = Database(f"{url}{query}&connect_timeout=60")
     yield database
     await database.close()
 
@@ -116,7 +117,12 @@ async def test_the_cause_is_told(
 
 @pytest.mark.parametrize(
     "query",
-    ["?sslmode=require", "?sslmode=verify-ca", "?sslmode=verify-full", ""],
+    [
+        "?sslmode=require",
+        "?sslmode=verify-ca",
+        "?sslmode=verify-full",
+        "?sslmode=prefer",
+    ],
 )
 async def test_tls_works_in_every_mode(
     guarded: PostgresServer, tmp_path: Path, query: str
