@@ -10,8 +10,8 @@ from app.domain.upload import Span
 from app.tiktok.transport.session import Http
 from app.tiktok.transport.uploader import Uploader
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer
+from tests.support.certificates import Certificate
 from tests.tiktok import chaos
-from tests.tiktok.certificates import Certificate
 from tests.tiktok.chaos import response
 
 PIECE = bytes(range(256)) * 256  # 64 KiB
