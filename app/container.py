@@ -56,6 +56,7 @@ from app.store.db.vault import KeysUnusable, Vault
 from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import ConfirmationStore
+from app.store.jobs.holds import HoldStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.media_links import MediaStore
 from app.store.jobs.readiness import ReadinessStore
@@ -69,6 +70,7 @@ from app.tracing import Tracing, open_tracing
 CONFIRM_EVERY: Final = 10.0
 REFRESH_EVERY: Final = 60.0
 PREFLIGHT_EVERY: Final = 15.0
+LET_GO_EVERY: Final = 5.0
 PRUNE_EVERY: Final = 3600.0
 
 
@@ -146,6 +148,11 @@ class Container:
     def jobs(self) -> JobStore:
         """Return the jobs as their owners see them."""
         return JobStore(self.database, preflights=self.settings.preflight_times)
+
+    @cached_property
+    def holds(self) -> HoldStore:
+        """Return whose due jobs wait."""
+        return HoldStore(self.database)
 
     @cached_property
     def media_links(self) -> MediaStore:
@@ -261,6 +268,7 @@ class Container:
                 PREFLIGHT_EVERY,
                 lambda: self.readiness_checker.run_due(limit=8),
             ),
+            BackgroundJob("let go", LET_GO_EVERY, lambda: self.holds.let_go(now=now())),
             BackgroundJob("prune", PRUNE_EVERY, records.run_due),
             BackgroundJob("prune webhooks", PRUNE_EVERY, events.run_due),
             BackgroundJob(

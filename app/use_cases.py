@@ -11,6 +11,7 @@ from app.service.accounts import AccountService
 from app.service.connect import ConnectService, OAuthApp
 from app.service.feed import JobFeed
 from app.service.health import HealthService
+from app.service.holds import HoldService
 from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.media import MediaService
@@ -60,6 +61,14 @@ class UseCases:
             pacer=parts.pacer,
             creators=parts.creators,
             clock=parts.clock,
+        )
+
+    @cached_property
+    def holds(self) -> HoldService:
+        """Return what lets due jobs wait."""
+        parts = self._container
+        return HoldService(
+            store=parts.holds, clock=parts.clock, on_due=parts.runner.wake
         )
 
     @cached_property

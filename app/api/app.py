@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app.api import (
     accounts,
     cron,
+    holds,
     jobs,
     media,
     oauth,
@@ -35,6 +36,7 @@ _ROUTERS: Final = (
     jobs.router,
     project_jobs.router,
     accounts.router,
+    holds.router,
     oauth.router,
     cron.router,
     webhooks.router,

@@ -135,6 +135,7 @@ class Job(Struct, frozen=True, kw_only=True):
     failure_reason: FailureReason | None = None
     last_error: LastError | None = None
     waiting_for: WaitingFor | None = None
+    held_since: datetime | None = None  # put off by a hold
     delivery: Delivery | None = None
     post_id: str | None = None
     post_ids: tuple[str, ...] = ()  # all that TikTok told

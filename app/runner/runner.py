@@ -181,7 +181,7 @@ class Runner:
             self.tell()
         for job in claimed.jobs:
             pool.start(job, until=time.until if time else None)
-        return bool(claimed.jobs or claimed.failed)
+        return bool(claimed.jobs or claimed.failed or claimed.held)
 
     def _take_over(self, job: Job, worker: str, now: datetime) -> Transition:
         log.warning("claim abandoned", job_id=job.id, worker=worker)

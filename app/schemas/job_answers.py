@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 from pydantic import Field
 
+from app.domain.hold import WITHOUT_END
 from app.domain.job import (
     AttemptRecord,
     Availability,
@@ -152,14 +153,22 @@ class JobAnswer(Answer):
             post=PostAnswer(**_of_post(job.post)),
             last_error=ErrorAnswer.of(job.last_error) if job.last_error else None,
             metadata=dict(job.metadata or {}),
+            next_attempt_at=_next_attempt(job),
             notice=notice(job, run_by_cron=run_by_cron, now=now),
-            notice_code=None,
+            notice_code="held" if job.held_since else None,
             readiness=ReadinessAnswer.of(job.readiness) if job.readiness else None,
         )
 
 
+def _next_attempt(job: Job) -> datetime | None:
+    """Say when it is tried next; of a hold without an end nobody can."""
+    at = job.next_attempt_at
+    return None if at is None or at >= WITHOUT_END else at
+
+
 _MADE: Final = {
     "post",
+    "next_attempt_at",
     "last_error",
     "metadata",
     "notice",

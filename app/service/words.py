@@ -27,6 +27,9 @@ CRON_SECONDS: Final = 60
 """How often a cron trigger comes at best; no notice promises more."""
 
 
+HELD: Final = "Posting is on hold. It goes on by itself when the hold ends."
+
+
 def _cap(code: str) -> str:
     words = CODES[code].words
     return words.what if words else ""
@@ -47,6 +50,8 @@ def user_message(error: LastError) -> str:
 
 def notice(job: Job, *, run_by_cron: bool, now: datetime) -> str | None:
     """Say what a person should know about a job right now, None if it is as planned."""
+    if job.held_since is not None:
+        return HELD
     match job.status:
         case JobStatus.SCHEDULED:
             return _waiting(job, now) or _going_live(job, now, run_by_cron=run_by_cron)

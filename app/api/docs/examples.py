@@ -84,6 +84,17 @@ RETRY_FAILED: Final[dict[str, Example]] = {
     }
 }
 
+HOLDS: Final[dict[str, Example]] = {
+    "open": {
+        "summary": "Until it is taken away",
+        "value": {"reason": "The campaign is on hold; ask Kim"},
+    },
+    "weekend": {
+        "summary": "Until a time",
+        "value": {"reason": "Weekend", "until": "2030-04-15T08:00:00.000+02:00"},
+    },
+}
+
 ACCOUNTS: Final[dict[str, Example]] = {
     "simulator": {
         "summary": "The simulator's account",

@@ -9,13 +9,15 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 from sqlalchemy import case, func, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.job import Job, JobStatus
-from app.domain.transition import Transition
+from app.domain.transition import Transition, given_back
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
 from app.store.db.types import UtcDateTime
+from app.store.jobs.holds import held_until
 from app.store.jobs.init_writes import InitWrite, InitWriter
 from app.store.jobs.rows import JOB_COLUMNS, job_of
 from app.store.jobs.tables import schedule_jobs
@@ -29,6 +31,7 @@ _WRITTEN: Final = (
     "claimed_by",
     "claimed_at",
     "next_attempt_at",
+    "held_since",
     "updated_at",
 )
 _READ: Final = tuple(name for name in JOB_COLUMNS if name not in _WRITTEN)
@@ -42,6 +45,7 @@ class Claimed:
     jobs: tuple[Job, ...]  # owned now, the longest scheduled first
     reclaimed: int = 0  # claims taken over from workers that went away
     failed: int = 0  # of those, jobs whose last attempt that was
+    held: int = 0  # put off, as their project is held
 
 
 class ClaimStore:
@@ -77,14 +81,23 @@ class ClaimStore:
         statement = self._take(claim, now=now, due_by=due_by, limit=limit)
         async with self._database.write() as connection:
             rows = (await connection.execute(statement)).all()
-            taken = [(_claimed(row, claim), row[-1]) for row in rows]
+            taken = {row.id: _claimed(row, claim) for row in rows}
             abandoned = [
-                (job, on_abandoned(job, former)) for job, former in taken if former
+                (taken[row.id], on_abandoned(taken[row.id], row.abandoned_by))
+                for row in rows
+                if row.abandoned_by
             ]
             reclaimed = await write_transitions(
                 connection, abandoned, guard=OWNED, now=now
             )
-        jobs = [reclaimed.get(job.id, job) for job, _ in taken]
+            taken |= reclaimed
+            held = [
+                (taken[row.id], row.held_until)
+                for row in rows
+                if row.held_until is not None and _may_be_held(taken[row.id])
+            ]
+            taken |= await _put_off(connection, held, now=now)
+        jobs = taken.values()
         return Claimed(
             jobs=tuple(
                 sorted(
@@ -94,6 +107,7 @@ class ClaimStore:
             ),
             reclaimed=len(reclaimed),
             failed=sum(job.status is JobStatus.FAILED for job in jobs),
+            held=len(held),
         )
 
     async def next_due(self) -> datetime | None:
@@ -153,6 +167,7 @@ class ClaimStore:
             "claimed_at": now,
             # Visibility time-out: the lease's end is when it may be claimed again.
             "next_attempt_at": now + self._lease,
+            "held_since": None,
             "updated_at": now,
         }
 
@@ -176,9 +191,29 @@ class ClaimStore:
                     else_=began,
                 ),
             )
-            .returning(*[_jobs[name] for name in _READ], _jobs.abandoned_by)
+            .returning(
+                *[_jobs[name] for name in _READ], _jobs.abandoned_by, held_until(now)
+            )
         )
 
 
 def _claimed(row: Sequence[Any], claim: dict[str, Any]) -> Job:
-    return job_of({**dict(zip(_READ, row[:-1], strict=True)), **claim})
+    return job_of({**dict(zip(_READ, row[: len(_READ)], strict=True)), **claim})
+
+
+def _may_be_held(job: Job) -> bool:
+    """Tell whether a hold keeps a claimed job back: what is in flight is followed."""
+    return job.claim_token is not None and not job.in_flight
+
+
+async def _put_off(
+    connection: AsyncConnection, held: Sequence[tuple[Job, datetime]], *, now: datetime
+) -> dict[str, Job]:
+    """Free claims that a hold forbids, at no attempt."""
+    if not held:
+        return {}
+    changes = [(job, given_back(job, at=until)) for job, until in held]
+    freed = await write_transitions(connection, changes, guard=OWNED, now=now)
+    marked = update(schedule_jobs).where(_jobs.id.in_(list(freed)))
+    await connection.execute(marked.values(held_since=now))
+    return freed

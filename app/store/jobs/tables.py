@@ -62,6 +62,7 @@ schedule_jobs = Table(
     Column("max_attempts", Integer, nullable=False),
     # When it may be claimed: its time, its retry, its next poll, its lease's end.
     Column("next_attempt_at", UtcDateTime),
+    Column("held_since", UtcDateTime),  # put off by a hold
     Column("claim_token", Text),
     Column("claimed_by", Text),
     Column("claimed_at", UtcDateTime),
@@ -163,6 +164,8 @@ schedule_jobs = Table(
     # Holds only what waits for a person, so that counting it costs next to nothing.
     Index("ix_schedule_jobs_unconfirmed", "scheduled_for", **partly(UNCONFIRMED)),
     Index("ix_schedule_jobs_project", "project_id", "id"),
+    # What a hold put off.
+    Index("ix_schedule_jobs_held", "project_id", **partly("held_since IS NOT NULL")),
     # What is nobody's yet: the first who connects makes it theirs.
     Index("ix_schedule_jobs_unbound", "project_id", **partly(UNBOUND)),
     # What changed of late in a project, for those who watch it.

@@ -1,0 +1,91 @@
+"""Holds: due jobs of one project, or of all, wait until the hold is taken away."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Body, status
+
+from app.api.accounts import ProjectId
+from app.api.auth import ProjectScope
+from app.api.docs.declared import declared
+from app.api.docs.examples import HOLDS
+from app.api.services import Wired
+from app.schemas.holds import HoldAnswer, HoldRequest
+
+router = APIRouter(tags=["Holds"], responses=declared(400, 401, 404, 413, 422, 503))
+
+OF_PROJECT: Final = "/v1/projects/{projectId}/hold"
+OF_ALL: Final = "/v1/hold"
+
+Body_ = Annotated[HoldRequest, Body(openapi_examples=HOLDS)]
+
+
+@router.put(
+    OF_PROJECT,
+    operation_id="putHold",
+    summary="Let a project's due jobs wait",
+    responses=declared(415),
+)
+async def put_hold(
+    project_id: ProjectId, body: Body_, services: Wired, scope: ProjectScope
+) -> HoldAnswer:
+    """Put due jobs off, at no attempt; what is in flight ends as it would.
+
+    A second PUT replaces the first. After `until`, or DELETE, due jobs go on within
+    seconds.
+    """
+    hold = body.to_domain(project_id)
+    await services.holds.put(hold, scope=scope)
+    return HoldAnswer.of(hold)
+
+
+@router.get(OF_PROJECT, operation_id="getHold", summary="Show a project's hold")
+async def get_hold(
+    project_id: ProjectId, services: Wired, scope: ProjectScope
+) -> HoldAnswer:
+    """Show the hold that is in force; 404 without one."""
+    return HoldAnswer.of(await services.holds.get(project_id, scope=scope))
+
+
+@router.delete(
+    OF_PROJECT,
+    operation_id="deleteHold",
+    summary="Let a project's due jobs go on",
+    status_code=status.HTTP_204_NO_CONTENT,
+)
+async def delete_hold(
+    project_id: ProjectId, services: Wired, scope: ProjectScope
+) -> None:
+    """Take the hold away; 404 without one."""
+    await services.holds.delete(project_id, scope=scope)
+
+
+@router.put(
+    OF_ALL,
+    operation_id="putHoldOfAll",
+    summary="Let the due jobs of every project wait",
+    responses=declared(415),
+)
+async def put_hold_of_all(
+    body: Body_, services: Wired, scope: ProjectScope
+) -> HoldAnswer:
+    """Hold every project; needs a key that is good for all."""
+    hold = body.to_domain(None)
+    await services.holds.put(hold, scope=scope)
+    return HoldAnswer.of(hold)
+
+
+@router.get(OF_ALL, operation_id="getHoldOfAll", summary="Show the hold of all")
+async def get_hold_of_all(services: Wired, scope: ProjectScope) -> HoldAnswer:
+    """Show the hold of every project; 404 without one."""
+    return HoldAnswer.of(await services.holds.get(None, scope=scope))
+
+
+@router.delete(
+    OF_ALL,
+    operation_id="deleteHoldOfAll",
+    summary="Let the due jobs of every project go on",
+    status_code=status.HTTP_204_NO_CONTENT,
+)
+async def delete_hold_of_all(services: Wired, scope: ProjectScope) -> None:
+    """Take the hold of all away; projects that are held by themselves stay so."""
+    await services.holds.delete(None, scope=scope)

@@ -1,0 +1,151 @@
+"""Holds: which projects' due jobs wait, and how long.
+
+A claim asks for them in its own statement and puts off what it may not have. What was
+put off carries ``held_since``; taking the hold away lets it go on.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Table,
+    Text,
+    Update,
+    delete,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.errors import NotFound
+from app.domain.hold import WITHOUT_END, Hold
+from app.store.db.engine import Database
+from app.store.db.metadata import metadata
+from app.store.db.notify import hint
+from app.store.db.types import UtcDateTime
+from app.store.jobs.tables import schedule_jobs
+
+EVERY_PROJECT: Final = "|"
+"""The hold of all projects; a project's own name holds no |."""
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("project_id", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+_holds = holds.c
+_jobs = schedule_jobs.c
+
+
+def held_until(now: datetime) -> ColumnElement[datetime | None]:
+    """For RETURNING beside a job: the end of its longest hold, NULL without one."""
+    # As text: for SQLite, SQLAlchemy takes table names out of RETURNING, and
+    # project_id = project_id would match every hold.
+    project_id = literal_column("schedule_jobs.project_id", Text())
+    end = func.coalesce(_holds.until, literal(WITHOUT_END, UtcDateTime()))
+    return (
+        select(func.max(end, type_=UtcDateTime()))
+        .where(
+            or_(_holds.project_id == project_id, _holds.project_id == EVERY_PROJECT),
+            _is_active(now),
+        )
+        .scalar_subquery()
+        .label("held_until")
+    )
+
+
+class HoldStore:
+    """Sets, shows and takes away holds; None stands for every project."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, hold: Hold, *, now: datetime) -> bool:
+        """Hold a project's due jobs, or change how; True if there was no hold."""
+        key = hold.project_id or EVERY_PROJECT
+        values = {"reason": hold.reason, "until": hold.until, "created_at": now}
+        new = self._database.insert_new(holds).values(project_id=key, **values)
+        async with self._database.write() as connection:
+            former = await _active(connection, key, now)
+            if not (await connection.execute(new)).rowcount:
+                changed = update(holds).where(_holds.project_id == key)
+                await connection.execute(changed.values(**values))
+                await _let_go(connection, key)  # to be put off until the new time
+        return former is None
+
+    async def get(self, project_id: str | None, *, now: datetime) -> Hold:
+        """Return the hold that is in force; raises NotFound."""
+        async with self._database.read() as connection:
+            hold = await _active(connection, project_id or EVERY_PROJECT, now)
+        if hold is None:
+            raise NotFound
+        return hold
+
+    async def delete(self, project_id: str | None, *, now: datetime) -> None:
+        """Take a hold away and let what it kept back go on; raises NotFound."""
+        key = project_id or EVERY_PROJECT
+        async with self._database.write() as connection:
+            former = await _active(connection, key, now)
+            await connection.execute(delete(holds).where(_holds.project_id == key))
+            await _let_go(connection, key)
+            await hint(connection)
+        if former is None:
+            raise NotFound
+
+    async def let_go(self, *, now: datetime) -> int:
+        """Let go on what no hold keeps back any more; return how many jobs that is.
+
+        A claim that began before a hold was taken away puts jobs off after that.
+        """
+        of_it = or_(
+            _holds.project_id == _jobs.project_id, _holds.project_id == EVERY_PROJECT
+        )
+        still = select(_holds.project_id).where(of_it, _is_active(now)).exists()
+        statement = _released().where(~still)
+        async with self._database.write() as connection:
+            count = (await connection.execute(statement)).rowcount
+            if count:
+                await hint(connection)
+        return count
+
+
+def _is_active(now: datetime) -> ColumnElement[bool]:
+    return or_(_holds.until.is_(None), _holds.until > now)
+
+
+async def _active(connection: AsyncConnection, key: str, now: datetime) -> Hold | None:
+    found = select(_holds.reason, _holds.until).where(
+        _holds.project_id == key, _is_active(now)
+    )
+    row = (await connection.execute(found)).one_or_none()
+    if row is None:
+        return None
+    project_id = None if key == EVERY_PROJECT else key
+    return Hold(project_id=project_id, reason=row.reason, until=row.until)
+
+
+async def _let_go(connection: AsyncConnection, key: str) -> None:
+    """Make due what was kept back; the next claim asks for holds anew."""
+    statement = _released()
+    if key != EVERY_PROJECT:
+        statement = statement.where(_jobs.project_id == key)
+    await connection.execute(statement)
+
+
+def _released() -> Update:
+    """Make held jobs due at their own time, in whose order they then go."""
+    return (
+        update(schedule_jobs)
+        .where(_jobs.held_since.is_not(None), _jobs.claim_token.is_(None))
+        .values(next_attempt_at=_jobs.scheduled_for, held_since=None)
+    )

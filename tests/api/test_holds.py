@@ -1,0 +1,72 @@
+"""PUT, GET and DELETE of holds."""
+
+import pytest
+
+from tests.api.serving import Api
+
+PROJECT = "/v1/projects/proj_1/hold"
+ALL = "/v1/hold"
+HOLD = {"reason": "a recall", "until": "2026-04-10T12:00:00.000Z"}
+
+
+@pytest.mark.parametrize("path", [PROJECT, ALL])
+async def test_a_hold_is_put_shown_and_taken_away(api: Api, path: str) -> None:
+    """404 before and after."""
+    assert (await api.client.get(path)).status_code == 404
+    put = await api.client.put(path, json=HOLD)
+    assert (put.status_code, put.json()) == (200, HOLD)
+    assert (await api.client.get(path)).json() == HOLD
+    assert (await api.client.delete(path)).status_code == 204
+    assert (await api.client.get(path)).status_code == 404
+    assert (await api.client.delete(path)).status_code == 404
+
+
+async def test_a_held_job_says_so(api: Api) -> None:
+    """It is put off by the tick, keeps its state, and goes on when the hold is gone."""
+    job = await api.job(scheduledFor=None)
+    await api.client.put(PROJECT, json={"reason": "a recall"})
+    report = await api.services.tick()
+    assert (report.claimed, report.failed) == (0, 0)
+    held = (await api.client.get(f"/v1/jobs/{job['id']}")).json()
+    assert (held["status"], held["attempts"]) == ("scheduled", 0)
+    assert (held["noticeCode"], held["nextAttemptAt"]) == ("held", None)
+    assert "hold" in held["notice"]
+    await api.client.delete(PROJECT)
+    freed = (await api.client.get(f"/v1/jobs/{job['id']}")).json()
+    assert freed["noticeCode"] != "held"
+    assert freed["nextAttemptAt"] == freed["scheduledFor"]
+    assert (await api.services.tick()).claimed == 1
+
+
+async def test_a_key_of_one_project_holds_that_alone(api: Api) -> None:
+    """Neither all nor another one: they are as if there were none."""
+    caller = await api.caller("proj_1")
+    assert (await caller.put(PROJECT, json=HOLD)).status_code == 200
+    await api.client.put(ALL, json=HOLD)
+    await api.client.put("/v1/projects/proj_2/hold", json=HOLD)
+    for path in (ALL, "/v1/projects/proj_2/hold"):
+        for answer in (
+            await caller.get(path),
+            await caller.put(path, json=HOLD),
+            await caller.delete(path),
+        ):
+            assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/reason"),
+        ({"reason": ""}, "/reason"),
+        ({"reason": "x" * 501}, "/reason"),
+        (HOLD | {"until": "2026-04-09T12:00:00.000Z"}, "/until"),
+        (HOLD | {"until": "tomorrow"}, "/until"),
+    ],
+)
+async def test_what_is_no_hold_is_refused(
+    edge: Api, body: dict[str, object], pointer: str
+) -> None:
+    """A reason, and an end that is still to come."""
+    refused = await edge.client.put(PROJECT, json=body)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == pointer
