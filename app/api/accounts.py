@@ -14,7 +14,12 @@ from app.domain.errors import (
     ReconnectRequired,
     TikTokUnavailable,
 )
-from app.schemas.accounts import AccountAnswer, AccountRequest, CreatorInfoAnswer
+from app.schemas.accounts import (
+    AccountAnswer,
+    AccountRequest,
+    CreatorInfoAnswer,
+    PutAccountAnswer,
+)
 from app.schemas.fields import Name
 
 PLATFORM: Final = "tiktok"
@@ -32,7 +37,7 @@ ProjectId = Annotated[Name, Path(alias="projectId")]
     operation_id="putAccount",
     summary="Store an account with its tokens",
     responses={
-        201: {"model": AccountAnswer, "description": "The project had none"},
+        201: {"model": PutAccountAnswer, "description": "The project had none"},
         **declared(415),
     },
 )
@@ -42,13 +47,13 @@ async def put_account(
     response: Response,
     services: Wired,
     scope: ProjectScope,
-) -> AccountAnswer:
+) -> PutAccountAnswer:
     """Store a grant that was obtained elsewhere; it replaces what was there."""
     given = body.to_domain(project_id, PLATFORM)
-    account, created = await services.accounts.put(given, scope=scope)
-    if created:
+    put = await services.accounts.put(given, scope=scope)
+    if put.created:
         response.status_code = status.HTTP_201_CREATED
-    return AccountAnswer.of(account)
+    return PutAccountAnswer.of_put(put)
 
 
 @router.get("", operation_id="getAccount", summary="Show a project's account")

@@ -75,6 +75,7 @@ class ConnectedAnswer(Answer):
     status: Literal["connected"] = "connected"
     account: AccountAnswer
     missing_scopes: list[str] = Field(description="Asked for, and not granted")
+    account_changed: bool = Field(description="Another person was connected before")
 
 
 @router.post(
@@ -188,6 +189,7 @@ async def finish_connect(
     return ConnectedAnswer(
         account=AccountAnswer.of(ended.account),
         missing_scopes=list(ended.missing_scopes),
+        account_changed=ended.changed,
     )
 
 
@@ -212,9 +214,11 @@ def _cookie(state: str) -> str:
 def _back(redirect_to: str, ended: Connected | NotConnected) -> RedirectResponse:
     if isinstance(ended, NotConnected):
         told = {"status": "error", "code": ended.code}
-    elif ended.missing_scopes:
-        told = {"status": "connected", "missingScopes": ",".join(ended.missing_scopes)}
     else:
         told = {"status": "connected"}
+        if ended.missing_scopes:
+            told["missingScopes"] = ",".join(ended.missing_scopes)
+        if ended.changed:
+            told["accountChanged"] = "true"
     url = with_query(redirect_to, **told)
     return RedirectResponse(url, status.HTTP_303_SEE_OTHER, headers=_PRIVATE)

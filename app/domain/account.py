@@ -9,6 +9,23 @@ from typing import Final, Self
 SCOPE_REASONS: Final = frozenset({"scope_not_authorized", "scope_permission_missed"})
 
 
+class RemovalReason(StrEnum):
+    """Why TikTok removed our access to an account.
+
+    https://developers.tiktok.com/doc/webhooks-events
+    """
+
+    UNKNOWN = "auth_removed"
+    BY_PERSON = "removed_by_person"
+    DELETED = "account_deleted"
+    AGE = "age_changed"
+    BANNED = "account_banned"
+    BY_DEVELOPER = "revoked_by_developer"
+
+
+REMOVALS: Final = frozenset(RemovalReason)
+
+
 class AccountStatus(StrEnum):
     """Whether the account can be posted to."""
 
@@ -66,6 +83,18 @@ class Account:
     grant_version: int  # rises with every new pair: two refreshes cannot cross
     connected_at: datetime
     updated_at: datetime
+    verified_at: datetime | None = None  # None: its openId is a caller's claim
+
+    @property
+    def quota_owner(self) -> str:
+        """Return who TikTok's limits are counted for.
+
+        An openId that is only claimed shares nothing with others who claim it: one
+        project could use up another's turns. No openId holds a space.
+        """
+        if self.verified_at is not None:
+            return self.open_id
+        return f"{self.open_id} {self.project_id}"
 
     @property
     def usable(self) -> bool:
@@ -84,3 +113,4 @@ class NewAccount:
     grant: Grant
     display_name: str | None = None  # None keeps the one known of the same person
     username: str | None = None  # likewise
+    is_verified: bool = False  # TikTok itself said whose tokens these are

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from app.domain.account import Account
 from app.domain.job import FailureReason, Job, JobStatus
@@ -19,8 +20,16 @@ class EventType(StrEnum):
     JOB_UNCONFIRMED = "job.unconfirmed"  # beside job.failed: a person has to look
     JOB_RETRYING = "job.retrying"
     JOB_AT_RISK = "job.at_risk"
+    JOB_POST_AVAILABLE = "job.post_available"  # its id, its URL or its draft's end
+    JOB_POST_WITHDRAWN = "job.post_withdrawn"
     ACCOUNT_RECONNECT_REQUIRED = "account.reconnect_required"
+    ACCOUNT_CHANGED = "account.changed"  # another person is connected now
     TEST = "webhook.test"  # only ever sent on request
+
+
+ABOUT_ACCOUNTS: Final = frozenset(
+    {EventType.ACCOUNT_RECONNECT_REQUIRED, EventType.ACCOUNT_CHANGED}
+)
 
 
 class EventStatus(StrEnum):

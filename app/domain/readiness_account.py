@@ -4,8 +4,13 @@ from collections.abc import Collection
 from typing import Final
 
 from app.domain.account import SCOPE_REASONS
+from app.domain.codes import (
+    ACCOUNT_CHANGED,
+    RECONNECT_REQUIRED,
+    blocks_posting,
+    words_of,
+)
 from app.domain.codes import NOT_CONNECTED as NO_ACCOUNT
-from app.domain.codes import RECONNECT_REQUIRED, blocks_posting, words_of
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault
 from app.domain.post import Post, PostMode
@@ -13,6 +18,11 @@ from app.domain.readiness import ReadinessProblem
 
 NOT_CONNECTED: Final = ReadinessProblem(
     NO_ACCOUNT, "No TikTok account is connected to this project."
+)
+CHANGED: Final = ReadinessProblem(
+    ACCOUNT_CHANGED,
+    "Another TikTok account is connected to this project than the one that this post"
+    " was made for.",
 )
 RECONNECT: Final = ReadinessProblem(
     RECONNECT_REQUIRED,
@@ -43,6 +53,8 @@ def grant_problem(fault: Fault) -> ReadinessProblem:
     """Say why there is no access token."""
     if fault.code == NOT_CONNECTED.code:
         return NOT_CONNECTED
+    if fault.code == CHANGED.code:
+        return CHANGED
     return RECONNECT if fault.error_class is ErrorClass.AUTH else NOT_REFRESHED
 
 
@@ -64,6 +76,6 @@ def creator_problem(fault: Fault) -> ReadinessProblem | None:
         return ReadinessProblem(fault.code, words.what)
     if fault.code in SCOPE_REASONS:
         return SCOPE_MISSING
-    if fault.code == NO_ACCOUNT:
-        return NOT_CONNECTED
+    if fault.code in {NOT_CONNECTED.code, CHANGED.code}:
+        return grant_problem(fault)
     return RECONNECT if fault.error_class is ErrorClass.AUTH else None

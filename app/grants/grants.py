@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.domain.account import Account
+from app.domain.account import REMOVALS, Account
 from app.domain.clock import Clock
-from app.domain.codes import NOT_CONNECTED, RECONNECT_REQUIRED
+from app.domain.codes import ACCOUNT_CHANGED, NOT_CONNECTED, RECONNECT_REQUIRED
 from app.domain.errors import NotFound, StoreUnavailable
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
@@ -32,6 +32,7 @@ class Access:
     project_id: str
     platform: str
     open_id: str
+    quota_owner: str  # as Account.quota_owner
     username: str | None
     token: str = field(repr=False)
     scopes: tuple[str, ...]
@@ -59,13 +60,16 @@ class Grants:
             accounts=accounts, tiktok=tiktok, clock=clock, call_timeout=call_timeout
         )
 
-    async def current(self, project_id: str, platform: str) -> Access | Fault:
+    async def current(
+        self, project_id: str, platform: str, *, open_id: str | None = None
+    ) -> Access | Fault:
         """Return a token that lives for a while yet, refreshed if need be.
 
-        Without a usable grant no call is made and the fault's code is
-        ``account_not_connected`` or ``reconnect_required``.
+        With an ``open_id`` it is that person's or nobody's. Without a usable grant no
+        call is made, and the fault's code says why: ``account_not_connected``,
+        ``account_changed``, ``reconnect_required`` or TikTok's reason for the removal.
         """
-        account = await self._usable(project_id, platform)
+        account = await self._usable(project_id, platform, open_id)
         if isinstance(account, Fault):
             return account
         now = self._clock.now()
@@ -84,7 +88,9 @@ class Grants:
         One refresh for all who hold the refused one, over all tasks and workers; if a
         newer pair is stored already, none.
         """
-        account = await self._usable(refused.project_id, refused.platform)
+        account = await self._usable(
+            refused.project_id, refused.platform, refused.open_id
+        )
         if isinstance(account, Fault) or account.grant_version != refused.version:
             return account if isinstance(account, Fault) else _access(account)
         fresh = await self._fresh(account)
@@ -124,22 +130,27 @@ class Grants:
                 return False
         return isinstance(fresh, Account)
 
-    async def _usable(self, project_id: str, platform: str) -> Account | Fault:
+    async def _usable(
+        self, project_id: str, platform: str, open_id: str | None
+    ) -> Account | Fault:
         try:
             account = await self._accounts.get(project_id, platform)
         except NotFound:
             return _unusable(NOT_CONNECTED, "no TikTok account is connected")
+        if open_id is not None and account.open_id != open_id:
+            return _unusable(ACCOUNT_CHANGED, "another TikTok account is connected now")
         if account.usable:
             return account
         reason = account.reconnect_reason
-        return _unusable(RECONNECT_REQUIRED, f"the TikTok account was lost: {reason}")
+        code = reason if reason in REMOVALS else RECONNECT_REQUIRED
+        return _unusable(code, f"the TikTok account was lost: {reason}")
 
     async def _fresh(self, account: Account) -> Account | Fault:
         fresh = await self._refresher.refresh(account)
         if fresh is not None:
             return fresh
         # Somebody else brought or removed something newer.
-        return await self._usable(account.project_id, account.platform)
+        return await self._usable(account.project_id, account.platform, account.open_id)
 
 
 def _ends_soon(account: Account, now: datetime) -> bool:
@@ -154,6 +165,7 @@ def _access(account: Account) -> Access:
         project_id=account.project_id,
         platform=account.platform,
         open_id=account.open_id,
+        quota_owner=account.quota_owner,
         username=account.username,
         token=account.grant.access_token,
         scopes=account.grant.scopes,

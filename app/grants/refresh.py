@@ -155,7 +155,11 @@ class Refresher:
         while True:
             try:
                 return await self._accounts.save_refreshed(
-                    account, grant, now=self._clock.now()
+                    account,
+                    grant,
+                    now=self._clock.now(),
+                    # TikTok says whose tokens these are; a caller only claims it.
+                    is_verified=answer.open_id == account.open_id,
                 )
             except StoreUnavailable:
                 if self._clock.now() >= give_up_at:

@@ -94,7 +94,9 @@ async def ask_for_no_post(
     """
 
     async def ask() -> CreatorAnswer:
-        asker = Asker(access.project_id, access.platform, access.open_id, alone=True)
+        asker = Asker(
+            access.project_id, access.platform, access.quota_owner, alone=True
+        )
         wait = await pacer.turn(asker, QuotaCall.CREATOR_INFO)
         if wait is not None:
             return wait

@@ -41,7 +41,7 @@ class Asker:
 
     project_id: str
     platform: str
-    open_id: str
+    open_id: str  # as Account.quota_owner
     waited: bool = False  # it had a turn before, and goes before the line
     alone: bool = False  # it makes this one call, and no post follows from it
 

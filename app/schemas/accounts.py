@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from app.domain.account import Account, AccountStatus
 from app.schemas.fields import Answer, Request, Timestamp
-from app.service.accounts import CreatorInfo, GivenAccount
+from app.service.accounts import CreatorInfo, GivenAccount, PutAccount
 
 _TEN_YEARS: Final = 10 * 365 * 24 * 3600
 _MAX_SCOPES: Final = 100
@@ -82,10 +82,11 @@ class AccountAnswer(Answer):
     platform: str
     open_id: str
     display_name: str | None
+    username: str | None = Field(description="As far as the scopes allow to know it")
     scopes: list[str]
     status: AccountStatus
     reconnect_reason: str | None = Field(
-        description="TikTok's own word where it has one"
+        description="TikTok's own word where it has one, or why it removed our access"
     )
     access_token_expires_at: Timestamp
     refresh_token_expires_at: Timestamp
@@ -99,6 +100,7 @@ class AccountAnswer(Answer):
             platform=account.platform,
             open_id=account.open_id,
             display_name=account.display_name,
+            username=account.username,
             scopes=list(account.grant.scopes),
             status=account.status,
             reconnect_reason=account.reconnect_reason,
@@ -106,6 +108,18 @@ class AccountAnswer(Answer):
             refresh_token_expires_at=account.grant.refresh_token_expires_at,
             connected_at=account.connected_at,
         )
+
+
+class PutAccountAnswer(AccountAnswer):
+    """An account that was just stored."""
+
+    account_changed: bool = Field(description="Another person was connected before")
+
+    @classmethod
+    def of_put(cls, put: PutAccount) -> Self:
+        """Show an account, and whether it is another person's."""
+        shown = AccountAnswer.of(put.account).model_dump()
+        return cls(**shown, account_changed=put.changed)
 
 
 class CreatorInfoAnswer(Answer):

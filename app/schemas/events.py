@@ -17,7 +17,13 @@ class JobEvent(Answer):
     """Something happened to a job."""
 
     type: Literal[
-        "job.posted", "job.failed", "job.unconfirmed", "job.retrying", "job.at_risk"
+        "job.posted",
+        "job.failed",
+        "job.unconfirmed",
+        "job.retrying",
+        "job.at_risk",
+        "job.post_available",
+        "job.post_withdrawn",
     ]
     timestamp: Timestamp = Field(description="When it happened")
     data: JobAnswer = Field(
@@ -26,9 +32,9 @@ class JobEvent(Answer):
 
 
 class AccountEvent(Answer):
-    """An account has to be connected again."""
+    """An account has to be connected again, or another person is connected now."""
 
-    type: Literal["account.reconnect_required"]
+    type: Literal["account.reconnect_required", "account.changed"]
     timestamp: Timestamp = Field(description="When it happened")
     data: AccountAnswer = Field(description="The account, without its tokens")
 
@@ -68,10 +74,9 @@ def _event(
                 {"type": str(kind), "timestamp": at, "data": shown}
             )
         case Account():
-            return AccountEvent(
-                type="account.reconnect_required",
-                timestamp=at,
-                data=AccountAnswer.of(told),
+            shows = AccountAnswer.of(told)
+            return AccountEvent.model_validate(
+                {"type": str(kind), "timestamp": at, "data": shows}
             )
         case Probe(project_id=project_id):
             data = TestData(project_id=project_id)

@@ -1,6 +1,7 @@
 """What people do with their TikTok accounts."""
 
 from dataclasses import dataclass
+from typing import Final, Self
 
 import structlog
 
@@ -15,6 +16,7 @@ from app.domain.errors import (
     SchedulerError,
     TikTokUnavailable,
 )
+from app.domain.history import Actor
 from app.domain.job import ErrorClass, WaitingFor
 from app.domain.outcome import Fault, PutOff
 from app.grants.grants import Access, Grants
@@ -23,9 +25,14 @@ from app.pacing.creators import CreatorCache, ask_for_no_post
 from app.pacing.pacer import Pacer
 from app.service.scope import check_scope
 from app.store.accounts.account_store import AccountStore
-from app.tiktok import CreatorInfo, TikTok
+from app.store.accounts.ownership import RebindResult
+from app.tiktok import CreatorInfo, TikTok, UserInfo
 
 __all__ = ["AccountService", "CreatorInfo", "GivenAccount"]
+
+BASIC_SCOPE: Final = "user.info.basic"
+VERIFY_SECONDS: Final = 3.0
+"""How long a PUT waits for TikTok to say whose tokens these are."""
 
 _log = structlog.get_logger(__name__)
 
@@ -37,6 +44,21 @@ class GivenAccount(TokenPair):
     project_id: str
     platform: str
     open_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutAccount:
+    """An account that was stored."""
+
+    account: Account
+    created: bool  # the project had none
+    changed: bool  # it had another person's
+
+    @classmethod
+    def of(cls, account: Account, former: Account | None) -> Self:
+        """Compare an account with the one before it."""
+        changed = former is not None and former.open_id != account.open_id
+        return cls(account, former is None, changed)
 
 
 class AccountService:
@@ -63,19 +85,41 @@ class AccountService:
         self._creators = creators
         self._clock = clock
 
-    async def put(
-        self, given: GivenAccount, *, scope: str | None
-    ) -> tuple[Account, bool]:
-        """Store an account with its tokens; True if the project had none."""
+    async def put(self, given: GivenAccount, *, scope: str | None) -> PutAccount:
+        """Store an account with its tokens.
+
+        Its openId is the caller's claim until TikTok confirms it.
+        """
         check_scope(given.project_id, scope)
+        person = await self._person(given)
         now = self._clock.now()
         new = NewAccount(
             project_id=given.project_id,
             platform=given.platform,
             open_id=given.open_id,
             grant=Grant.issued(given, at=now),
+            display_name=person.display_name or None if person else None,
+            username=person.username if person else None,
+            is_verified=person is not None,
         )
-        return await self._store.put(new, now=now)
+        account, former = await self._store.put(new, now=now)
+        return PutAccount.of(account, former)
+
+    async def _person(self, given: GivenAccount) -> UserInfo | None:
+        """Ask TikTok whose tokens these are; None unless it says what was claimed."""
+        if BASIC_SCOPE not in given.scopes:
+            return None
+        async with self._tiktok.connect() as calls:
+            person = await calls.user_info(
+                given.access_token, scopes=given.scopes, timeout=VERIFY_SECONDS
+            )
+        if isinstance(person, Fault):
+            _log.info("openId not verified", code=person.code)
+            return None
+        if person.open_id != given.open_id:
+            _log.warning("openId is not whose tokens these are")
+            return None
+        return person
 
     async def get(
         self, project_id: str, platform: str, *, scope: str | None
@@ -87,15 +131,35 @@ class AccountService:
     async def delete(
         self, project_id: str, platform: str, *, scope: str | None
     ) -> None:
-        """Remove an account and tell TikTok, which may fail; raises NotFound."""
+        """Remove an account and tell TikTok, which may fail; raises NotFound.
+
+        Not while another project has the same person connected: TikTok's word ends
+        every grant of this app to them.
+        """
         check_scope(project_id, scope)
-        account = await self._store.delete(project_id, platform)
+        account = await self._store.delete(project_id, platform, now=self._clock.now())
         if not account.grant.access_token:
             return  # no key opens it
+        if await self._store.list_by_open_id(platform, account.open_id):
+            return
         async with self._tiktok.connect() as calls:
             fault = await calls.revoke(account.grant.access_token)
         if fault is not None:
             _log.warning("revoke failed", project_id=project_id, code=fault.code)
+
+    async def rebind_jobs(
+        self,
+        project_id: str,
+        platform: str,
+        *,
+        scope: str | None,
+        by: Actor | None = None,
+    ) -> RebindResult:
+        """Move the jobs made for another person to the present one; raises NotFound."""
+        check_scope(project_id, scope)
+        return await self._store.rebind_jobs(
+            project_id, platform, now=self._clock.now(), by=by
+        )
 
     async def creator_info(
         self, project_id: str, platform: str, *, scope: str | None

@@ -13,6 +13,7 @@ import structlog
 
 from app.domain.account import Account, Grant, NewAccount
 from app.domain.clock import Clock
+from app.domain.codes import CODES, class_of_oauth_code
 from app.domain.errors import (
     AuthorizationFailed,
     FieldError,
@@ -26,6 +27,7 @@ from app.domain.errors import (
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault
 from app.domain.redirect import problem_with_redirect
+from app.service.accounts import PutAccount
 from app.service.scope import check_scope
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.oauth_states import OAuthStateStore, PendingConnect
@@ -69,6 +71,7 @@ class Connected:
     """The way back ended with an account."""
 
     account: Account
+    changed: bool  # another person was connected before
     missing_scopes: tuple[str, ...]  # asked for, not granted: people may untick them
     redirect_to: str | None
 
@@ -186,7 +189,7 @@ class ConnectService:
         if pending.expires_at <= self._clock.now():
             return _failed(pending, InvalidState(), InvalidState.code)
         if error or not code:
-            return _failed(pending, AuthorizationFailed(), _word(error))
+            return _failed(pending, _refused(error), _word(error))
         return await self._exchange(pending, code, redirect_uri)
 
     async def _exchange(
@@ -204,10 +207,13 @@ class ConnectService:
             person = None
             if _NAME_SCOPE in grant.scopes:
                 person = await calls.user_info(grant.access_token, scopes=grant.scopes)
-        account = await self._store(pending, grant, person)
+        put = await self._store(pending, grant, person)
         missing = tuple(each for each in self._app.scopes if each not in grant.scopes)
         return Connected(
-            account=account, missing_scopes=missing, redirect_to=pending.redirect_to
+            account=put.account,
+            changed=put.changed,
+            missing_scopes=missing,
+            redirect_to=pending.redirect_to,
         )
 
     async def _store(
@@ -215,7 +221,7 @@ class ConnectService:
         pending: PendingConnect,
         grant: TokenGrant,
         person: UserInfo | Fault | None,
-    ) -> Account:
+    ) -> PutAccount:
         now = self._clock.now()
         known = person if isinstance(person, UserInfo) else None
         new = NewAccount(
@@ -225,9 +231,9 @@ class ConnectService:
             display_name=known.display_name or None if known else None,
             username=known.username if known else None,
             grant=Grant.issued(grant, at=now),
+            is_verified=True,
         )
-        account, _ = await self._accounts.put(new, now=now)
-        return account
+        return PutAccount.of(*await self._accounts.put(new, now=now))
 
     def _configured(self) -> tuple[str, str]:
         """Return client key and redirect URI; raises OAuthNotConfigured."""
@@ -256,6 +262,14 @@ def _start_url(redirect_uri: str, state: str) -> str:
 
 def _failed(pending: PendingConnect, error: SchedulerError, code: str) -> NotConnected:
     return NotConnected(error=error, code=code, redirect_to=pending.redirect_to)
+
+
+def _refused(error: str | None) -> SchedulerError:
+    """Say whether the person was turned away, or TikTok could not just then."""
+    passing = class_of_oauth_code(error, http_status=400) if error else None
+    if passing is ErrorClass.TRANSIENT and error in CODES:
+        return TikTokUnavailable()
+    return AuthorizationFailed()
 
 
 def _word(error: str | None) -> str:

@@ -132,6 +132,7 @@ def user_info(answer: Answer) -> UserInfo | Fault:
     if not isinstance(user, dict):
         return bad_answer(answer, "user", log_id=envelope.log_id)
     return UserInfo(
+        open_id=fields.text(user.get("open_id")),
         display_name=fields.text(user.get("display_name")),
         avatar_url=fields.text(user.get("avatar_url")),
         username=fields.text(user.get("username")) or None,

@@ -83,6 +83,7 @@ class TokenGrant(TokenPair):
 class UserInfo:
     """The person behind an account."""
 
+    open_id: str  # empty if it was not told
     display_name: str
     avatar_url: str
     username: str | None = None  # only with the scope user.info.profile

@@ -44,6 +44,7 @@ async def test_a_living_token_is_handed_out_without_a_call(
         project_id="proj_1",
         platform="tiktok",
         open_id="open_1",
+        quota_owner="open_1 proj_1",
         username="ann",
         token="act.one",
         scopes=("user.info.basic", "video.publish"),
@@ -81,7 +82,7 @@ async def test_a_lost_account_is_refused_without_a_call(
         *NAME, reason="auth_removed", grant_version=account.grant_version, now=NOW
     )
     fault = await _fault(grants)
-    assert (fault.error_class, fault.code) == (ErrorClass.AUTH, "reconnect_required")
+    assert (fault.error_class, fault.code) == (ErrorClass.AUTH, "auth_removed")
     assert "auth_removed" in fault.message
     assert tiktok.used == []
 

@@ -207,7 +207,7 @@ async def test_an_account_removed_meanwhile_stays_removed(
     tiktok.gate.clear()
     asking = asyncio.create_task(grants.renew(await _access(grants)))
     await tiktok.asked.wait()
-    await accounts.delete(*NAME)
+    await accounts.delete(*NAME, now=NOW)
     tiktok.gate.set()
     fault = await asking
     assert isinstance(fault, Fault)

@@ -32,6 +32,7 @@ ACCESS: Final = Access(
     project_id="proj_1",
     platform="tiktok",
     open_id="open_1",
+    quota_owner="open_1",
     username="stored_name",
     token="act.1",
     scopes=("video.publish",),
@@ -186,9 +187,18 @@ class Script:
         answer = cast("CreatorInfo | Fault | PutOff", INFO)
         return self._answer("creator_info", answer, access.token)
 
-    async def stamp_init(self, job: Job) -> Job | None:
+    async def stamp_init(
+        self, job: Job, access: Access, username: str | None
+    ) -> Job | None:
         """Write the stamp."""
-        return self._write("stamp_init", job, init_sent_at=self._now, publish_id=None)
+        return self._write(
+            "stamp_init",
+            job,
+            init_sent_at=self._now,
+            publish_id=None,
+            open_id=access.open_id,
+            creator_username=username,
+        )
 
     async def clear_init(self, job: Job) -> Job | None:
         """Take the stamp back."""

@@ -136,9 +136,11 @@ class Stage:
         self.clock.go_on(timedelta(seconds=1))  # what was handed on is due
         return report
 
-    async def connect(self, worker: Worker, project_id: str) -> None:
-        """Connect a project to a TikTok user of its own."""
-        user = people.NewAccount(open_id=f"user of {project_id}")
+    async def connect(
+        self, worker: Worker, project_id: str, open_id: str | None = None
+    ) -> None:
+        """Connect a project to a TikTok user, to one of its own if none is named."""
+        user = people.NewAccount(open_id=open_id or f"user of {project_id}")
         tokens = people.add_account(self.tiktok.sandbox, user)
         grant = Grant(
             access_token=str(tokens["accessToken"]),

@@ -180,7 +180,9 @@ class Worker:
             return wait
         return FAULTS.get(answer, UNOFFERED if answer == "not_offered" else INFO)
 
-    async def stamp_init(self, job: Job) -> Job | None:
+    async def stamp_init(
+        self, job: Job, access: Access, username: str | None
+    ) -> Job | None:
         """Write the stamp."""
         now = self.now()
         await step("before the stamp")

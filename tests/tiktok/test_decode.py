@@ -197,7 +197,9 @@ def test_status_without_a_status(data: object) -> None:
 def test_user_info() -> None:
     """The name and picture, and the username only where it was asked for."""
     user = {"display_name": "Me", "avatar_url": "https://p.example.com/a.jpg"}
-    plain = UserInfo(display_name="Me", avatar_url="https://p.example.com/a.jpg")
+    plain = UserInfo(
+        open_id="", display_name="Me", avatar_url="https://p.example.com/a.jpg"
+    )
     assert decode.user_info(ok({"user": user})) == plain
     named = decode.user_info(ok({"user": user | {"username": "me"}}))
     assert isinstance(named, UserInfo)

@@ -89,7 +89,7 @@ class Attempt:
         if isinstance(access, Fault):
             return outcome_of(access, in_flight=self.job.in_flight)
         self.access = access
-        self._username = access.username
+        self._username = self.job.creator_username or access.username
         resumes = self.job.in_flight
         if not resumes:
             ended = await self._check() or await self._begin()
@@ -176,7 +176,8 @@ class Attempt:
             return wait
         if self.effects.hurried():
             return HandedOn(resume_at=self.effects.now())
-        self.own(await self.effects.stamp_init(self.job))
+        stamp = self.effects.stamp_init(self.job, self.access, self._username)
+        self.own(await stamp)
         ended = await self._still_time()
         if ended is not None:
             self.own(await self.effects.clear_init(self.job))

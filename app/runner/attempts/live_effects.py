@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
+from msgspec.structs import replace
+
 from app.domain.clock import Clock
 from app.domain.codes import cap_of
 from app.domain.errors import StoreUnavailable
@@ -99,7 +101,9 @@ class LiveEffects:
     async def access(self, job: Job) -> Access | Fault:
         """Return a token that should work."""
         return await self.persist(
-            lambda: self._deps.grants.current(job.project_id, job.platform)
+            lambda: self._deps.grants.current(
+                job.project_id, job.platform, open_id=job.open_id
+            )
         )
 
     async def renew(self, refused: Access) -> Access | Fault:
@@ -115,7 +119,7 @@ class LiveEffects:
         asker = Asker(
             project_id=job.project_id,
             platform=job.platform,
-            open_id=access.open_id,
+            open_id=access.quota_owner,
             waited=job.waiting_for is WaitingFor.QUOTA,
         )
         self._asker = asker
@@ -162,12 +166,18 @@ class LiveEffects:
         finally:
             self.interruptible = False
 
-    async def stamp_init(self, job: Job) -> Job | None:
-        """Write ahead that an init goes out."""
+    async def stamp_init(
+        self, job: Job, access: Access, username: str | None
+    ) -> Job | None:
+        """Write ahead that an init goes out, and on whose account."""
         stamp = self.now()
         link = self._deps.media.new_link() if self._deps.media else None
         return await self.persist(
-            lambda: self._deps.claims.stamp_init(job, now=stamp, media_token=link)
+            lambda: self._deps.claims.stamp_init(
+                replace(job, open_id=access.open_id, creator_username=username),
+                now=stamp,
+                media_token=link,
+            )
         )
 
     async def clear_init(self, job: Job) -> Job | None:

@@ -99,7 +99,9 @@ class Confirmer:
             )
 
     async def _find_out(self, job: Job) -> Truth:
-        access = await self.grants.current(job.project_id, job.platform)
+        access = await self.grants.current(
+            job.project_id, job.platform, open_id=job.open_id
+        )
         if isinstance(access, Fault):
             return NoWord()
         async with self.tiktok.connect() as calls:
@@ -113,7 +115,7 @@ class Confirmer:
         self, calls: Calls, access: Access, job: Job, publish_id: str
     ) -> Truth:
         """Ask for the status; only TikTok's own word counts, never an error."""
-        asker = Asker(job.project_id, job.platform, access.open_id, alone=True)
+        asker = Asker(job.project_id, job.platform, access.quota_owner, alone=True)
         wait = await self.pacer.turn(asker, QuotaCall.STATUS)
         if wait is not None:
             return NotAsked(until=wait.until)

@@ -90,7 +90,9 @@ class ReadinessChecker:
             log.warning("job not ready", problems=codes)
 
     async def _problems(self, job: Job) -> AsyncIterator[ReadinessProblem]:
-        access = await self.grants.current(job.project_id, job.platform)
+        access = await self.grants.current(
+            job.project_id, job.platform, open_id=job.open_id
+        )
         if isinstance(access, Fault):
             yield grant_problem(access)
         else:

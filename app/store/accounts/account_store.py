@@ -28,6 +28,16 @@ from app.domain.account import (
     NewAccount,
 )
 from app.domain.errors import NotFound, StoreUnavailable
+from app.domain.events import EventType
+from app.domain.history import Actor
+from app.store.accounts.ownership import (
+    RebindResult,
+    bind_jobs,
+    rebind_jobs,
+    remember_person,
+    show_nobody,
+    show_person,
+)
 from app.store.accounts.reconnect import USABLE, require_reconnect
 from app.store.accounts.rows import AccountRows
 from app.store.accounts.tables import accounts
@@ -36,6 +46,8 @@ from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.types import Row
 from app.store.db.vault import Vault
+from app.store.webhooks.outbox import ACCOUNT_LISTENER, tell_of_account
+from app.store.webhooks.snapshots import account_from_row
 
 _accounts = accounts.c
 _Name = tuple[str, str]  # project and platform
@@ -62,19 +74,26 @@ class AccountStore:
         self._statement = _all_named(self._values.table)
         self._reads = Batcher(self._read_all, spawn=database.spawn)
 
-    async def put(self, new: NewAccount, *, now: datetime) -> tuple[Account, bool]:
-        """Connect an account, or connect it again; True if there was none.
+    async def put(
+        self, new: NewAccount, *, now: datetime
+    ) -> tuple[Account, Account | None]:
+        """Connect an account, or connect it again; return it and the one before it.
 
-        Raises ValueError for an empty token.
+        What is nobody's yet becomes the first one's, and waiting jobs show at once
+        whether the right person is connected. Raises ValueError for an empty token.
         """
         values = self._rows.grant(new.project_id, new.platform, new.grant)
         values |= _connected(new, now)
         for _ in range(_PUT_TRIES):
             async with self._database.write() as connection:
                 if (row := await self._insert(connection, new, values)) is not None:
-                    return self._rows.read(row), True
-                if (row := await _replace(connection, new, values)) is not None:
-                    return self._rows.read(row), False
+                    account, former = self._rows.read(row), None
+                elif (replaced := await _replace(connection, new, values)) is not None:
+                    account, former = self._rows.read(replaced[0]), replaced[1]
+                else:
+                    continue
+                await self._hand_over(connection, account, former, now=now)
+                return account, former
             # It was removed between the two statements: try again.
         raise StoreUnavailable("the account could not be stored; try again")
 
@@ -120,16 +139,26 @@ class AccountStore:
         found = (self._rows.read(row) for row in rows)
         return tuple(account for account in found if account.usable)
 
-    async def delete(self, project_id: str, platform: str) -> Account:
+    async def delete(self, project_id: str, platform: str, *, now: datetime) -> Account:
         """Remove an account and return what it was; raises NotFound."""
         statement = (
             delete(accounts).where(_named(project_id, platform)).returning(accounts)
         )
         async with self._database.write() as connection:
             row = (await connection.execute(statement)).mappings().one_or_none()
-        if row is None:
-            raise NotFound
-        return self._rows.read(row)
+            if row is None:
+                raise NotFound
+            account = self._rows.read(row)
+            await remember_person(self._database, connection, account)
+            await show_nobody(self._database, connection, account, now=now)
+        return account
+
+    async def rebind_jobs(
+        self, project_id: str, platform: str, *, now: datetime, by: Actor | None
+    ) -> RebindResult:
+        """Move the jobs made for another person to the present one; raises NotFound."""
+        account = await self.get(project_id, platform)
+        return await rebind_jobs(self._database, account, now=now, by=by)
 
     async def mark_reconnect_required(
         self,
@@ -174,14 +203,40 @@ class AccountStore:
             return (await connection.execute(statement)).rowcount == 1
 
     async def save_refreshed(
-        self, refreshed: Account, grant: Grant, *, now: datetime
+        self,
+        refreshed: Account,
+        grant: Grant,
+        *,
+        now: datetime,
+        is_verified: bool = False,
     ) -> Account | None:
         """Replace the pair that was traded for this one; None if it is not there.
+
+        Where another project was given the very same pair, it gets the new one too.
 
         Guarded by the version alone, not by the lease: TikTok has ended the stored
         pair, so even a late answer is the account's only living one. For the same
         reason it lifts the verdict of somebody who tried the dead pair meanwhile.
         """
+        async with self._database.write() as connection:
+            saved = await self._save(
+                connection, refreshed, grant, now=now, is_verified=is_verified
+            )
+            for twin in await self._twins(connection, refreshed) if saved else ():
+                await self._save(
+                    connection, twin, grant, now=now, is_verified=is_verified
+                )
+        return saved
+
+    async def _save(
+        self,
+        connection: AsyncConnection,
+        refreshed: Account,
+        grant: Grant,
+        *,
+        now: datetime,
+        is_verified: bool,
+    ) -> Account | None:
         where = refreshed.project_id, refreshed.platform
         lacks_scope = _accounts.reconnect_reason.in_(SCOPE_REASONS)
         statement = (
@@ -195,13 +250,27 @@ class AccountStore:
                 ),
                 reconnect_reason=case((lacks_scope, _accounts.reconnect_reason)),
                 grant_version=_accounts.grant_version + 1,
+                verified_at=now if is_verified else _accounts.verified_at,
                 updated_at=now,
             )
             .returning(accounts)
         )
-        async with self._database.write() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
+        row = (await connection.execute(statement)).mappings().one_or_none()
         return None if row is None else self._rows.read(row)
+
+    async def _twins(
+        self, connection: AsyncConnection, refreshed: Account
+    ) -> list[Account]:
+        """Find the projects that hold the very pair which was just traded."""
+        statement = select(accounts).where(
+            _accounts.platform == refreshed.platform,
+            _accounts.open_id == refreshed.open_id,
+            _accounts.project_id != refreshed.project_id,
+        )
+        rows = (await connection.execute(statement)).mappings().all()
+        others = [self._rows.read(row) for row in rows]
+        token = refreshed.grant.refresh_token
+        return [each for each in others if each.grant.refresh_token == token]
 
     async def release_refresh_lease(
         self, project_id: str, platform: str, *, token: str
@@ -214,6 +283,30 @@ class AccountStore:
         )
         async with self._database.write() as connection:
             await connection.execute(statement)
+
+    async def _hand_over(
+        self,
+        connection: AsyncConnection,
+        account: Account,
+        former: Account | None,
+        *,
+        now: datetime,
+    ) -> None:
+        """Let the jobs follow from who is connected now, and tell of another person."""
+        if former is not None and former.open_id != account.open_id:
+            await remember_person(self._database, connection, former)
+            which = _named(account.project_id, account.platform)
+            rows = await connection.execute(
+                select(accounts, ACCOUNT_LISTENER).where(which)
+            )
+            row = rows.mappings().one()
+            await tell_of_account(
+                connection, row, now=now, kind=EventType.ACCOUNT_CHANGED
+            )
+        await bind_jobs(
+            connection, account.project_id, account.platform, account.open_id
+        )
+        await show_person(self._database, connection, account, now=now)
 
     async def _read_all(self, asked: Mapping[object, _Name]) -> dict[object, Account]:
         values = self._values.bind(sorted(set(asked.values())))
@@ -244,7 +337,12 @@ class AccountStore:
 
 async def _replace(
     connection: AsyncConnection, new: NewAccount, values: dict[str, Any]
-) -> Row | None:
+) -> tuple[Row, Account] | None:
+    """Write over the account there is; return the row and what was there before."""
+    there = select(accounts).where(_named(new.project_id, new.platform))
+    before = await connection.execute(there.with_for_update())
+    if (former := before.mappings().one_or_none()) is None:
+        return None
     same_person = _accounts.open_id == new.open_id
     statement = (
         update(accounts)
@@ -259,8 +357,8 @@ async def _replace(
         )
         .returning(accounts)
     )
-    row: Row | None = (await connection.execute(statement)).mappings().one_or_none()
-    return row
+    row = (await connection.execute(statement)).mappings().one()
+    return row, account_from_row(former)
 
 
 def _connected(new: NewAccount, now: datetime) -> dict[str, Any]:
@@ -270,6 +368,7 @@ def _connected(new: NewAccount, now: datetime) -> dict[str, Any]:
         "status": AccountStatus.ACTIVE,
         "reconnect_reason": None,
         "connected_at": now,
+        "verified_at": now if new.is_verified else None,
         "updated_at": now,
     }
 

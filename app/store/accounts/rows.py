@@ -47,6 +47,7 @@ class AccountRows:
             grant_version=row["grant_version"],
             connected_at=row["connected_at"],
             updated_at=row["updated_at"],
+            verified_at=row["verified_at"],
         )
 
     def grant(self, project_id: str, platform: str, grant: Grant) -> dict[str, Any]:

@@ -49,6 +49,16 @@ accounts = Table(
     Index("ix_accounts_reconnect_required", "project_id", **partly(RECONNECT_REQUIRED)),
 )
 
+# Whom a project had connected before: their posts are still theirs.
+former_accounts = Table(
+    "former_accounts",
+    metadata,
+    Column("platform", Text, nullable=False),
+    Column("open_id", Text, nullable=False),
+    Column("project_id", Text, nullable=False),
+    PrimaryKeyConstraint("platform", "open_id", "project_id"),
+)
+
 oauth_states = Table(
     "oauth_states",
     metadata,

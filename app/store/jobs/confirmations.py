@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
+from sqlalchemy import Select, and_, exists, func, or_, select, update
 
 from app.domain.job import Job
 from app.domain.transition import Transition
-from app.store.accounts.tables import accounts
+from app.store.accounts.ownership import of_person, projects_of
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
 from app.store.jobs.rows import job_from_row
@@ -81,7 +81,7 @@ class ConfirmationStore:
     ) -> tuple[Job, ...]:
         """Return the account's other jobs that a video made since then may be of."""
         statement = select(schedule_jobs).where(
-            _of_account(job, open_id),
+            of_person(job.platform, open_id),
             _jobs.id != job.id,
             _jobs.init_sent_at >= since,
             _jobs.post_id.is_(None),
@@ -110,7 +110,7 @@ def _publishes_of_nobody(job: Job, open_id: str, since: datetime) -> Select[str]
     former = exists().where(
         _attempts.publish_id == _events.publish_id,
         _attempts.job_id == _jobs.id,
-        _of_account(job, open_id),
+        of_person(job.platform, open_id),
     )
     named_before = exists().where(
         earlier.c.publish_id == _events.publish_id, earlier.c.received_at < since
@@ -134,7 +134,7 @@ def _publishes_of_nobody(job: Job, open_id: str, since: datetime) -> Select[str]
 def _other_open_inits(job: Job, open_id: str, since: datetime) -> Select[str]:
     """Find other inits of the account whose publish_id is not known."""
     return select(_jobs.id).where(
-        _of_account(job, open_id),
+        of_person(job.platform, open_id),
         _jobs.id != job.id,
         _jobs.init_sent_at >= since - INIT_TOLD_WITHIN,
         _jobs.publish_id.is_(None),
@@ -151,7 +151,7 @@ def _inits_left_by_attempts(job: Job, open_id: str, since: datetime) -> Select[s
     present = job.init_sent_at
     return select(_attempts.job_id).where(
         left_an_init(),
-        _of_account(job, open_id),
+        of_person(job.platform, open_id),
         _attempts.finished_at >= since - INIT_TOLD_WITHIN,
         or_(
             and_(own, _attempts.finished_at < present),
@@ -165,20 +165,6 @@ def _inits_of_deleted_jobs(job: Job, open_id: str, since: datetime) -> Select[st
     columns = lost_inits.c
     return select(columns.job_id).where(
         columns.platform == job.platform,
-        columns.project_id.in_(_projects(job, open_id)),
+        columns.project_id.in_(projects_of(job.platform, open_id)),
         columns.left_at >= since - INIT_TOLD_WITHIN,
-    )
-
-
-def _of_account(job: Job, open_id: str) -> ColumnElement[bool]:
-    return and_(
-        _jobs.platform == job.platform,
-        _jobs.project_id.in_(_projects(job, open_id)),
-    )
-
-
-def _projects(job: Job, open_id: str) -> Select[str]:
-    columns = accounts.c
-    return select(columns.project_id).where(
-        columns.platform == job.platform, columns.open_id == open_id
     )

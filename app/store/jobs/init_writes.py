@@ -22,6 +22,8 @@ _jobs = schedule_jobs.c
 
 _COLUMNS: Final = (
     "init_sent_at",
+    "open_id",
+    "creator_username",
     "media_token",
     "waiting_for",
     "publish_id",

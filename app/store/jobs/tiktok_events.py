@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from app.domain.job import JobStatus
 from app.domain.tiktok_event import EventKind, TikTokEvent
+from app.store.accounts.ownership import of_person
 from app.store.accounts.reconnect import require_reconnect
 from app.store.accounts.tables import accounts
 from app.store.db.engine import Database
@@ -109,12 +110,8 @@ async def _check_now(
 
 def _unanswered(open_id: str, now: datetime) -> ColumnElement[bool]:
     """Match the account's inits whose outcome is unknown."""
-    projects = select(_accounts.project_id).where(
-        _accounts.platform == PLATFORM, _accounts.open_id == open_id
-    )
     return and_(
-        _jobs.project_id.in_(projects),
-        _jobs.platform == PLATFORM,
+        of_person(PLATFORM, open_id),
         _jobs.init_sent_at >= now - INIT_TOLD_WITHIN,
         _jobs.publish_id.is_(None),
     )

@@ -101,12 +101,16 @@ async def tell_of_jobs(
 
 
 async def tell_of_account(
-    connection: AsyncConnection, row: Row, *, now: datetime
+    connection: AsyncConnection,
+    row: Row,
+    *,
+    now: datetime,
+    kind: EventType = EventType.ACCOUNT_RECONNECT_REQUIRED,
 ) -> None:
-    """Write that an account has to be connected again."""
+    """Write that an account has to be connected again, or is another person's."""
     if row["listener"] is not None:
         event = NewEvent(
-            type=EventType.ACCOUNT_RECONNECT_REQUIRED,
+            type=kind,
             project_id=row["project_id"],
             shows=account_from_row(row),
             snapshot=snapshot_of(row),

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Table
 
 from app.domain.account import Account, AccountStatus, Grant
-from app.domain.events import EventPayload, EventType, Probe
+from app.domain.events import ABOUT_ACCOUNTS, EventPayload, Probe
 from app.store.accounts.tables import accounts
 from app.store.db.types import Row, UtcDateTime
 from app.store.jobs.rows import job_from_row
@@ -44,7 +44,7 @@ def payload_of(event: Row) -> EventPayload:
     """Read what an event shows; columns added since then are empty."""
     if event["job_id"] is not None:
         return job_from_row(_row(schedule_jobs, event["data"]))
-    if event["type"] == EventType.ACCOUNT_RECONNECT_REQUIRED:
+    if event["type"] in ABOUT_ACCOUNTS:
         return account_from_row(_row(accounts, event["data"]))
     return Probe(event["project_id"])
 
@@ -69,6 +69,7 @@ def account_from_row(row: Row) -> Account:
         grant_version=row["grant_version"],
         connected_at=row["connected_at"],
         updated_at=row["updated_at"],
+        verified_at=row["verified_at"],
     )
 
 

@@ -59,8 +59,8 @@ async def _lose(
 async def test_an_account_comes_back_as_it_was_put(accounts: AccountStore) -> None:
     """Every field survives, the tokens too, and the times to the microsecond."""
     new = new_account(display_name="Ann", username="ann")
-    put, created = await accounts.put(new, now=NOW)
-    assert created
+    put, former = await accounts.put(new, now=NOW)
+    assert former is None
     assert put == await accounts.get(*NAME)
     assert put.grant == new.grant
     assert (put.open_id, put.display_name, put.username) == ("open_1", "Ann", "ann")
@@ -75,7 +75,7 @@ async def test_what_is_not_there_is_not_found(accounts: AccountStore) -> None:
         with pytest.raises(NotFound):
             await accounts.get(*name)
         with pytest.raises(NotFound):
-            await accounts.delete(*name)
+            await accounts.delete(*name, now=NOW)
 
 
 async def test_connecting_again_heals_everything(accounts: AccountStore) -> None:
@@ -83,8 +83,9 @@ async def test_connecting_again_heals_everything(accounts: AccountStore) -> None
     first, _ = await accounts.put(new_account(display_name="Ann"), now=NOW)
     assert await _lease(accounts, first.grant_version, "worker")
     assert await _lose(accounts, first.grant_version)
-    again, created = await accounts.put(new_account(new_grant("two")), now=LATER)
-    assert not created
+    again, former = await accounts.put(new_account(new_grant("two")), now=LATER)
+    assert former is not None
+    assert former.open_id == again.open_id
     assert again.grant == new_grant("two")
     assert again.grant_version > first.grant_version
     assert (again.status, again.reconnect_reason) == (AccountStatus.ACTIVE, None)
@@ -109,7 +110,7 @@ async def test_puts_at_once_create_one_account(stores: list[AccountStore]) -> No
             for n, grant in enumerate(grants)
         )
     )
-    assert [created for _, created in results].count(True) == 1
+    assert [former for _, former in results].count(None) == 1
     assert len({account.grant_version for account, _ in results}) == len(grants)
     assert (await stores[0].get(*NAME)).grant in grants
 
@@ -131,7 +132,7 @@ async def test_an_empty_token_overwrites_nothing(
 async def test_delete_returns_what_was_removed(accounts: AccountStore) -> None:
     """Whoever removes an account can still revoke its grant; it is gone then."""
     account, _ = await accounts.put(new_account(), now=NOW)
-    assert await accounts.delete(*NAME) == account
+    assert await accounts.delete(*NAME, now=NOW) == account
     with pytest.raises(NotFound):
         await accounts.get(*NAME)
 
@@ -141,9 +142,9 @@ async def test_a_connection_made_anew_is_nobodys_old_one(
 ) -> None:
     """After removal and a new consent, a worker with the old grant can do no harm."""
     old, _ = await accounts.put(new_account(), now=NOW)
-    await accounts.delete(*NAME)
-    new, created = await accounts.put(new_account(new_grant("two")), now=LATER)
-    assert created
+    await accounts.delete(*NAME, now=NOW)
+    new, former = await accounts.put(new_account(new_grant("two")), now=LATER)
+    assert former is None
     assert not await _lose(accounts, old.grant_version)
     assert not await _lease(accounts, old.grant_version, "worker")
     assert await accounts.save_refreshed(old, new_grant("x"), now=LATER) is None
@@ -402,7 +403,7 @@ async def test_a_token_in_the_wrong_place_means_reconnect(
     assert account.grant.access_token == account.grant.refresh_token == ""
     assert account.grant_version == mine.grant_version
     assert (await accounts.get("proj_2", "tiktok")).grant == new_grant("theirs")
-    assert await accounts.delete(*NAME) == account
+    assert await accounts.delete(*NAME, now=NOW) == account
 
 
 async def test_an_unreadable_account_is_not_refreshed(database: Database) -> None:

@@ -1,0 +1,43 @@
+"""What happened to a job beside its attempts, which the ledger tells. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+
+class HistoryKind(StrEnum):
+    """What can have happened."""
+
+    EDITED = "edited"  # a person changed it
+    MOVED = "moved"  # to another TikTok account, because a person said so
+    PUT_OFF = "put_off"  # it waits for something, and why is new
+    RETRIED = "retried"
+    GIVEN_UP = "given_up"  # an open publish, at the risk of a second post
+    CANCELLED = "cancelled"
+    MISSED = "missed"  # its last moment passed
+    CONFIRMED = "confirmed"  # TikTok says late that it was posted
+    FAILED_LATE = "failed_late"  # TikTok says late that it was not
+    AVAILABLE = "available"  # its id or URL came to be known
+    WITHDRAWN = "withdrawn"  # it is not public any more
+    DRAFT_PUBLISHED = "draft_published"
+    DRAFT_DISCARDED = "draft_discarded"
+
+
+class Actor(Struct, frozen=True):
+    """Who did it: an API key."""
+
+    key_id: str
+    key_name: str
+
+
+class HistoryEntry(Struct, frozen=True, kw_only=True):
+    """One thing that happened to a job."""
+
+    job_id: str
+    at: datetime
+    kind: HistoryKind
+    data: Mapping[str, Any] | None = None
+    by: Actor | None = None  # None: the service itself

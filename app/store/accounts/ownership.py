@@ -1,0 +1,215 @@
+"""Whose jobs a project's jobs are: bound once, moved only because somebody says so."""
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.account import Account
+from app.domain.history import Actor, HistoryEntry, HistoryKind
+from app.domain.job import JobStatus
+from app.domain.readiness import Readiness
+from app.domain.readiness_account import CHANGED, NOT_CONNECTED
+from app.store.accounts.tables import accounts, former_accounts
+from app.store.db.engine import Database
+from app.store.db.locks import unlocked
+from app.store.db.types import Json, UtcDateTime
+from app.store.jobs.history import write_history
+from app.store.jobs.rows import readiness_to_json
+from app.store.jobs.tables import schedule_jobs
+
+_jobs = schedule_jobs.c
+_accounts = accounts.c
+_former = former_accounts.c
+_PAGE: Final = 500  # rows whose locks one transaction holds
+
+
+class RebindResult(NamedTuple):
+    """What became of the jobs that were made for somebody else."""
+
+    moved: int
+    skipped: int  # TikTok may have them, or a worker has
+
+
+def projects_of(platform: str, open_id: str) -> Select[str]:
+    """Find the projects that have or had a TikTok person connected."""
+    present = select(_accounts.project_id).where(
+        _accounts.platform == platform, _accounts.open_id == open_id
+    )
+    before = select(_former.project_id).where(
+        _former.platform == platform, _former.open_id == open_id
+    )
+    return select(union(present, before).subquery().c.project_id)
+
+
+def of_person(platform: str, open_id: str) -> ColumnElement[bool]:
+    """Match the jobs of a TikTok person, whoever is connected by now.
+
+    A job that is nobody's was stamped by a version that knew no owners: it may be
+    anybody's who was connected there.
+    """
+    return and_(
+        _jobs.platform == platform,
+        _jobs.project_id.in_(projects_of(platform, open_id)),
+        or_(_jobs.open_id == open_id, _jobs.open_id.is_(None)),
+    )
+
+
+async def bind_jobs(
+    connection: AsyncConnection, project_id: str, platform: str, open_id: str
+) -> None:
+    """Give the jobs that are nobody's to the first who is connected."""
+    await connection.execute(
+        update(schedule_jobs)
+        .where(
+            _jobs.project_id == project_id,
+            _jobs.platform == platform,
+            _jobs.open_id.is_(None),
+            _jobs.status != literal(JobStatus.POSTED, Text()),
+        )
+        .values(open_id=open_id)
+    )
+
+
+async def remember_person(
+    database: Database, connection: AsyncConnection, account: Account
+) -> None:
+    """Keep that a project had somebody connected, whose jobs are still there."""
+    await bind_jobs(connection, account.project_id, account.platform, account.open_id)
+    await connection.execute(
+        database.insert_new(former_accounts).values(
+            platform=account.platform,
+            open_id=account.open_id,
+            project_id=account.project_id,
+        )
+    )
+
+
+async def show_person(
+    database: Database, connection: AsyncConnection, account: Account, *, now: datetime
+) -> None:
+    """Let waiting jobs show at once whether the right person is connected now."""
+    others = _readiness(Readiness(now, (CHANGED,)))
+    mine = _jobs.open_id == account.open_id
+    shows = or_(~mine, _jobs.readiness.is_not(None))
+    rows = select(_jobs.id).where(_waiting(account), shows)
+    await connection.execute(
+        update(schedule_jobs)
+        .where(unlocked(rows, is_sqlite=database.is_sqlite), _waiting(account))
+        .values(
+            readiness=case((mine, null()), else_=others),
+            # What was found of its own jobs may have been about the account: look anew.
+            readiness_at=case(
+                (mine, literal(now, UtcDateTime())), else_=_jobs.readiness_at
+            ),
+            updated_at=now,
+        )
+    )
+
+
+async def show_nobody(
+    database: Database, connection: AsyncConnection, account: Account, *, now: datetime
+) -> None:
+    """Let waiting jobs show at once that nobody is connected any more."""
+    rows = select(_jobs.id).where(_waiting(account))
+    await connection.execute(
+        update(schedule_jobs)
+        .where(unlocked(rows, is_sqlite=database.is_sqlite), _waiting(account))
+        .values(readiness=_readiness(Readiness(now, (NOT_CONNECTED,))), updated_at=now)
+    )
+
+
+async def rebind_jobs(
+    database: Database, account: Account, *, now: datetime, by: Actor | None
+) -> RebindResult:
+    """Move the jobs that were made for somebody else to whom is connected now.
+
+    What is posted, in flight or being worked on stays whose it was.
+    """
+    moved = 0
+    while True:
+        async with database.write() as connection:
+            page = await _move_page(database, connection, account, now=now, by=by)
+        moved += page
+        if page < _PAGE:
+            break
+    left = select(func.count()).select_from(schedule_jobs).where(_elsewhere(account))
+    async with database.read() as connection:
+        skipped: int = (await connection.execute(left)).scalar_one()
+    return RebindResult(moved, skipped)
+
+
+async def _move_page(
+    database: Database,
+    connection: AsyncConnection,
+    account: Account,
+    *,
+    now: datetime,
+    by: Actor | None,
+) -> int:
+    movable = and_(
+        _elsewhere(account), _jobs.init_sent_at.is_(None), _jobs.claim_token.is_(None)
+    )
+    rows = select(_jobs.id).where(movable).order_by(_jobs.id).limit(_PAGE)
+    waits = and_(
+        _jobs.status == literal(JobStatus.SCHEDULED, Text()),
+        _jobs.readiness_at.is_not(None) | _jobs.readiness.is_not(None),
+    )
+    moved = await connection.execute(
+        update(schedule_jobs)
+        .where(unlocked(rows, is_sqlite=database.is_sqlite), movable)
+        .values(
+            open_id=account.open_id,
+            readiness=null(),
+            readiness_at=case((waits, literal(now, UtcDateTime()))),
+            updated_at=now,
+        )
+        .returning(_jobs.id)
+    )
+    entries = [
+        HistoryEntry(
+            job_id=job_id,
+            at=now,
+            kind=HistoryKind.MOVED,
+            data={"openId": account.open_id},
+            by=by,
+        )
+        for job_id in moved.scalars()
+    ]
+    await write_history(connection, entries)
+    return len(entries)
+
+
+def _elsewhere(account: Account) -> ColumnElement[bool]:
+    return and_(
+        _jobs.project_id == account.project_id,
+        _jobs.platform == account.platform,
+        _jobs.open_id != account.open_id,
+        _jobs.status != literal(JobStatus.POSTED, Text()),
+    )
+
+
+def _waiting(account: Account) -> ColumnElement[bool]:
+    return and_(
+        _jobs.project_id == account.project_id,
+        _jobs.platform == account.platform,
+        _jobs.status == literal(JobStatus.SCHEDULED, Text()),
+    )
+
+
+def _readiness(found: Readiness) -> ColumnElement[Any]:
+    return literal(readiness_to_json(found), Json)

@@ -1,0 +1,58 @@
+"""The rows of a job's history that its ledger does not hold."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from app.domain.history import Actor, HistoryEntry, HistoryKind
+from app.store.db.types import Row
+from app.store.jobs.tables import job_history
+
+_history = job_history.c
+
+
+async def write_history(
+    connection: AsyncConnection, entries: Sequence[HistoryEntry]
+) -> None:
+    """Add entries, in the transaction that makes them true."""
+    if entries:
+        await connection.execute(insert(job_history), [_row(each) for each in entries])
+
+
+async def read_history(
+    connection: AsyncConnection, job_id: str
+) -> tuple[HistoryEntry, ...]:
+    """Return a job's entries, oldest first."""
+    statement = (
+        select(job_history)
+        .where(_history.job_id == job_id)
+        .order_by(_history.at, _history.id)
+    )
+    rows = (await connection.execute(statement)).mappings().all()
+    return tuple(_entry(row) for row in rows)
+
+
+def _row(entry: HistoryEntry) -> dict[str, Any]:
+    return {
+        "id": str(uuid7()),
+        "job_id": entry.job_id,
+        "at": entry.at,
+        "kind": entry.kind,
+        "data": None if entry.data is None else dict(entry.data),
+        "key_id": entry.by and entry.by.key_id,
+        "key_name": entry.by and entry.by.key_name,
+    }
+
+
+def _entry(row: Row) -> HistoryEntry:
+    by = row["key_id"] and Actor(row["key_id"], row["key_name"] or "")
+    return HistoryEntry(
+        job_id=row["job_id"],
+        at=row["at"],
+        kind=HistoryKind(row["kind"]),
+        data=row["data"],
+        by=by or None,
+    )
