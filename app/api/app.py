@@ -13,6 +13,7 @@ from app.api import (
     accounts,
     cron,
     holds,
+    job_actions,
     jobs,
     media,
     oauth,
@@ -35,6 +36,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _ROUTERS: Final = (
     jobs.router,
     project_jobs.router,
+    job_actions.router,
     accounts.router,
     holds.router,
     oauth.router,

@@ -26,6 +26,7 @@ SHOWN = {
     "platform": "tiktok",
     "openId": "sandbox_user",
     "displayName": None,
+    "username": None,
     "scopes": ["user.info.basic", "video.publish"],
     "status": "active",
     "reconnectReason": None,
@@ -66,7 +67,8 @@ async def _error(response: httpx.Response, status: int) -> dict[str, Any]:
 async def test_an_account_is_stored_and_shown(api: Api) -> None:
     """201 the first time, 200 from then on; the answer holds no token."""
     first = await api.client.put(URL, json=BODY)
-    assert (first.status_code, first.json()) == (201, SHOWN)
+    stored = {**SHOWN, "accountChanged": False}
+    assert (first.status_code, first.json()) == (201, stored)
     shown = await api.client.get(URL)
     assert (shown.status_code, shown.json()) == (200, SHOWN)
     api.clock.forward(hours=1)
@@ -221,3 +223,22 @@ async def test_no_token_is_logged(
     written = "".join(capsys.readouterr())
     assert "act.sandbox" not in written
     assert "rft.sandbox" not in written
+
+
+async def test_another_person_is_told_of_and_moves_nothing(api: Api) -> None:
+    """PUT says so; the jobs show it at once, and move only when that is asked for."""
+    await api.client.put(URL, json=BODY)
+    job = await api.job(scheduledFor="2030-01-01T00:00:00Z")
+    put = await api.client.put(URL, json=BODY | {"openId": "somebody else"[:8]})
+    assert put.json()["accountChanged"] is True
+    shown = (await api.client.get(f"/v1/jobs/{job['id']}")).json()
+    assert shown["openId"] == job["openId"] == "sandbox_user"
+    assert [each["code"] for each in shown["readiness"]["problems"]] == [
+        "account_changed"
+    ]
+    moved = await api.client.post(f"{URL}/rebind-jobs")
+    assert (moved.status_code, moved.json()) == (200, {"moved": 1, "skipped": 0})
+    shown = (await api.client.get(f"/v1/jobs/{job['id']}")).json()
+    assert (shown["openId"], shown["readiness"]) == ("somebody", None)
+    other = await api.caller("proj_2")
+    assert (await other.post(f"{URL}/rebind-jobs")).status_code == 404

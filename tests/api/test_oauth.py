@@ -102,6 +102,7 @@ async def test_without_a_page_the_answer_is_json(api: Api) -> None:
         "status": "connected",
         "account": await _account(api),
         "missingScopes": [],
+        "accountChanged": False,
     }
     assert answer.headers["cache-control"] == "no-store"
 

@@ -167,6 +167,7 @@ async def test_a_reconnect_in_the_middle_of_an_attempt(
     stage: Stage, worker: Worker, step: str, refused: bool
 ) -> None:
     """It may finish with the token it holds; nothing is sent with another one."""
+    worker = await stage.worker()  # that polls for a minute
     job = await stage.job(worker)
     if refused:
         rule = {"times": 1}

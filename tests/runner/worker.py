@@ -180,9 +180,7 @@ class Worker:
             return wait
         return FAULTS.get(answer, UNOFFERED if answer == "not_offered" else INFO)
 
-    async def stamp_init(
-        self, job: Job, access: Access, username: str | None
-    ) -> Job | None:
+    async def stamp_init(self, job: Job) -> Job | None:
         """Write the stamp."""
         now = self.now()
         await step("before the stamp")

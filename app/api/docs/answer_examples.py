@@ -138,5 +138,6 @@ MODELS: Final[dict[str, dict[str, Any]]] = {
     "CreatorInfoAnswer": CREATOR_INFO,
     "AuthorizationAnswer": AUTHORIZATION,
     "TickAnswer": TICK,
+    "ReboundAnswer": {"moved": 3, "skipped": 1},
     "RetriedAnswer": {"retried": 12, "skipped": 1},
 }

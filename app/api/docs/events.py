@@ -17,8 +17,14 @@ _JOB_NEWS: Final = {
     EventType.JOB_UNCONFIRMED: "Nobody knows whether a failed job was posted",
     EventType.JOB_RETRYING: "An attempt failed, and the next one has its time",
     EventType.JOB_AT_RISK: "Something would keep a scheduled job from being posted",
+    EventType.JOB_POST_AVAILABLE: "A post's public id or URL came to be known",
+    EventType.JOB_POST_WITHDRAWN: "A post is not public any more",
 }
 _OTHER_NEWS: Final = {
+    EventType.ACCOUNT_CHANGED: (
+        "Another person's TikTok account is connected than before",
+        AccountEvent,
+    ),
     EventType.ACCOUNT_RECONNECT_REQUIRED: (
         "An account has to be connected again",
         AccountEvent,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar, assert_never
 
+from msgspec.structs import replace
+
 from app.domain.job import ErrorClass, Job, Transfer
 from app.domain.lifecycle import OUTCOME_UNKNOWN
 from app.domain.outcome import (
@@ -92,7 +94,10 @@ class Attempt:
         self._username = self.job.creator_username or access.username
         resumes = self.job.in_flight
         if not resumes:
-            ended = await self._check() or await self._begin()
+            ended = await self._check()
+            if ended is None:
+                self._name_person()
+                ended = await self._begin()
             if ended is not None:
                 return ended
         followed = await self._follow(at_once=resumes)
@@ -100,6 +105,14 @@ class Attempt:
             again = await self._begin(followed)
             followed = again or await self._follow(at_once=False)
         return followed
+
+    def _name_person(self) -> None:
+        """Note whose post it will be; whatever is written of its init says so."""
+        self.job = replace(
+            self.job,
+            open_id=self.job.open_id or self.access.open_id,
+            creator_username=self._username,
+        )
 
     async def _begin(self, void: Void | None = None) -> Outcome | None:
         """Send the init, and the video if that is ours to send; None: follow it."""
@@ -176,8 +189,7 @@ class Attempt:
             return wait
         if self.effects.hurried():
             return HandedOn(resume_at=self.effects.now())
-        stamp = self.effects.stamp_init(self.job, self.access, self._username)
-        self.own(await stamp)
+        self.own(await self.effects.stamp_init(self.job))
         ended = await self._still_time()
         if ended is not None:
             self.own(await self.effects.clear_init(self.job))

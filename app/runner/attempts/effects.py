@@ -58,9 +58,7 @@ class Effects(Protocol):
         """Ask what the creator may choose, or reuse an answer of the last minute."""
         ...
 
-    def stamp_init(
-        self, job: Job, access: Access, username: str | None
-    ) -> Awaitable[Job | None]:
+    def stamp_init(self, job: Job) -> Awaitable[Job | None]:
         """Write ahead that an init goes out, and on whose account; None: it must not.
 
         A job that was nobody's is that person's from then on.

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from msgspec.structs import replace
-
 from app.domain.clock import Clock
 from app.domain.codes import cap_of
 from app.domain.errors import StoreUnavailable
@@ -166,18 +164,12 @@ class LiveEffects:
         finally:
             self.interruptible = False
 
-    async def stamp_init(
-        self, job: Job, access: Access, username: str | None
-    ) -> Job | None:
+    async def stamp_init(self, job: Job) -> Job | None:
         """Write ahead that an init goes out, and on whose account."""
         stamp = self.now()
         link = self._deps.media.new_link() if self._deps.media else None
         return await self.persist(
-            lambda: self._deps.claims.stamp_init(
-                replace(job, open_id=access.open_id, creator_username=username),
-                now=stamp,
-                media_token=link,
-            )
+            lambda: self._deps.claims.stamp_init(job, now=stamp, media_token=link)
         )
 
     async def clear_init(self, job: Job) -> Job | None:
