@@ -24,7 +24,7 @@ from app.container import Container
 from app.domain.account import Grant, NewAccount
 from app.domain.job import Job, JobStatus
 from app.domain.quota import LINE_TURNS, SKEW, WINDOW
-from app.store.jobs.job_store import JobFilter
+from app.store.jobs.listing import JobFilter
 from bench.seeds import add_jobs, bench_container
 from bench.servers import (
     InstantTikTok,

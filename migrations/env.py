@@ -1,6 +1,7 @@
 """Run migrations through the async engine, on either database."""
 
 import asyncio
+import time
 from typing import Any, Literal
 
 from alembic import context
@@ -27,8 +28,14 @@ from app.store.db.migrate import FORMER_VERSION_TABLE, LAST_FORMER, VERSION_TABL
 from app.store.db.types import UtcDateTime
 from app.store.tables import metadata
 
-ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(7041776)"
-"""Several workers may start at once; a number that no other program here locks."""
+ONE_AT_A_TIME = "SELECT pg_try_advisory_xact_lock(7041776)"
+"""Several workers may start at once; a number that no other program here locks.
+
+Asked for again and again: who waits within a statement would keep an index that is made
+beside writers from ever being done.
+"""
+
+ASK_AGAIN_SECONDS = 0.2
 
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '10s'"
 """A migration that waits for a lock would make every other statement wait too."""
@@ -79,7 +86,8 @@ def run(connection: Connection) -> None:
     )
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(ONE_AT_A_TIME)
+            while not connection.exec_driver_sql(ONE_AT_A_TIME).scalar():
+                time.sleep(ASK_AGAIN_SECONDS)
             connection.exec_driver_sql(LOCK_TIMEOUT)
         former = former_revision(connection)
         if former is not None:

@@ -111,9 +111,18 @@ async def create_job(
 async def list_jobs(
     query: Annotated[JobQuery, Query()], services: Wired, scope: ProjectScope
 ) -> JobsAnswer:
-    """List jobs, newest first, in pages that stay put while new jobs come in."""
+    """List jobs, newest first unless asked otherwise.
+
+    The pages stay put while new jobs come in. A page costs the same however many jobs
+    there are, but for a window on `scheduledFor` shown by `createdAt`, which costs the
+    window.
+    """
     page = await services.jobs.list(
-        query.to_domain(), limit=query.limit, cursor=query.cursor, scope=scope
+        query.to_domain(),
+        query.wanted_order,
+        limit=query.limit,
+        cursor=query.cursor,
+        scope=scope,
     )
     items = [services.show(job) for job in page.jobs]
     return JobsAnswer(items=items, next_cursor=page.next_cursor)

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from app.domain.asset_url import MAX_URL_LENGTH
 from app.domain.edit import JobChange
 from app.domain.idempotency import to_millis
-from app.domain.job import Job, JobStatus, NewJob
+from app.domain.job import FailureReason, Job, JobStatus, NewJob
 from app.domain.naming import (
     MAX_EXTERNAL_ID,
     MAX_METADATA_KEY,
@@ -19,7 +19,7 @@ from app.domain.naming import (
 )
 from app.domain.post import MAX_TITLE_UNITS, Post, PostMode, PrivacyLevel
 from app.schemas.fields import Moment, Name, Request, Text
-from app.service.jobs import JobFilter
+from app.service.jobs import JobFilter, JobOrder, JobSort
 
 Title = Annotated[
     Text,
@@ -194,21 +194,42 @@ class JobQuery(Request):
     model_config = ConfigDict(strict=False)
 
     project_id: Name | None = None
-    status: JobStatus | None = None
+    status: Annotated[list[JobStatus], Field(max_length=len(JobStatus))] = Field(
+        [], description="May be given several times"
+    )
+    failure_reason: Annotated[
+        list[FailureReason], Field(max_length=len(FailureReason))
+    ] = Field([], description="May be given several times; of failed jobs alone")
     platform: Name | None = None
     asset_id: Name | None = None
+    external_id: ExternalId | None = None
     scheduled_from: Moment | None = Field(None, description="Inclusive")
     scheduled_to: Moment | None = Field(None, description="Exclusive")
+    sort: JobSort | None = Field(
+        None, description="createdAt if left out; a cursor goes on in its own order"
+    )
+    order: Literal["asc", "desc"] | None = Field(None, description="desc if left out")
     limit: int = Field(50, ge=1, le=200)
     cursor: str | None = Field(None, description="nextCursor of the page before")
+
+    @property
+    def wanted_order(self) -> JobOrder | None:
+        """Return the order that is asked for, None if none is."""
+        if self.sort is None and self.order is None:
+            return None
+        return JobOrder(
+            sort=self.sort or JobSort.CREATED_AT, descending=self.order != "asc"
+        )
 
     def to_domain(self) -> JobFilter:
         """Return the filter as the service takes it."""
         return JobFilter(
             project_id=self.project_id,
-            status=self.status,
+            statuses=frozenset(self.status),
+            failure_reasons=frozenset(self.failure_reason),
             platform=self.platform,
             asset_id=self.asset_id,
+            external_id=self.external_id,
             scheduled_from=self.scheduled_from,
             scheduled_to=self.scheduled_to,
         )

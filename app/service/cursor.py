@@ -1,26 +1,101 @@
 """Where the next page of a list begins, in a form that callers do not take apart."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from app.domain.errors import FieldError, InvalidInput
+from app.store.jobs.listing import NEWEST_FIRST, JobOrder, JobPosition, JobSort
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_ORDERS: Final = tuple(
+    JobOrder(sort=sort, descending=descending)
+    for sort in JobSort
+    for descending in (True, False)
+)
+"""A cursor names one by its place here: they must stay where they are."""
 
 
 def encode_cursor(last_id: str) -> str:
     """Write the cursor that follows the row with this id."""
-    return urlsafe_b64encode(UUID(last_id).bytes).decode().rstrip("=")
+    return _encode(UUID(last_id).bytes)
 
 
 def decode_cursor(cursor: str) -> str:
     """Read the id of the last row seen; raises InvalidInput for what is no cursor."""
+    return _uuid(_decode(cursor))
+
+
+def encode_job_cursor(position: JobPosition, order: JobOrder) -> str:
+    """Write the cursor that follows a job in an order."""
+    parts = [UUID(position.id).bytes]
+    if order != NEWEST_FIRST:  # whose cursor is the id alone, as of old
+        parts.insert(0, _ORDERS.index(order).to_bytes(1, "big"))
+    if position.scheduled_for is not None:
+        since = (position.scheduled_for - _EPOCH) // _MICROSECOND
+        parts.append(since.to_bytes(8, "big", signed=True))
+    return _encode(b"".join(parts))
+
+
+def decode_job_cursor(cursor: str) -> tuple[JobPosition, JobOrder]:
+    """Read what ``encode_job_cursor`` wrote; raises InvalidInput for anything else."""
+    data = _decode(cursor)
+    if len(data) == 16:
+        return JobPosition(id=_uuid(data)), NEWEST_FIRST
+    if not data or data[0] >= len(_ORDERS):
+        raise _NO_CURSOR
+    order, last_id = _ORDERS[data[0]], _uuid(data[1:17])
+    if order.sort is JobSort.CREATED_AT:
+        if len(data) != 17:
+            raise _NO_CURSOR
+        return JobPosition(id=last_id), order
+    if len(data) != 25:
+        raise _NO_CURSOR
+    since = int.from_bytes(data[17:], "big", signed=True)
     try:
-        last_id: str | None = str(
-            UUID(bytes=urlsafe_b64decode(cursor.encode("ascii") + b"=="))
-        )
+        at = _EPOCH + since * _MICROSECOND
+    except OverflowError:
+        raise _NO_CURSOR from None
+    return JobPosition(id=last_id, scheduled_for=at), order
+
+
+def encode_name_cursor(last: str) -> str:
+    """Write the cursor that follows a row with this name."""
+    return _encode(last.encode())
+
+
+def decode_name_cursor(cursor: str) -> str:
+    """Read the name of the last row seen; raises InvalidInput for what is no cursor."""
+    try:
+        return _decode(cursor).decode()
     except ValueError:
-        last_id = None
+        raise _NO_CURSOR from None
+
+
+_NO_CURSOR: Final = InvalidInput(
+    FieldError("/cursor", "is no cursor; take it from nextCursor of the page before")
+)
+
+
+def _encode(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> bytes:
+    try:
+        data = urlsafe_b64decode(cursor.encode("ascii") + b"==")
+    except ValueError:
+        raise _NO_CURSOR from None
     # The decoder skips what it does not know; only our own spelling is a cursor.
-    if last_id is None or encode_cursor(last_id) != cursor:
-        message = "is no cursor; take it from nextCursor of the page before"
-        raise InvalidInput(FieldError("/cursor", message))
-    return last_id
+    if _encode(data) != cursor:
+        raise _NO_CURSOR
+    return data
+
+
+def _uuid(data: bytes) -> str:
+    try:
+        return str(UUID(bytes=data))
+    except ValueError:
+        raise _NO_CURSOR from None

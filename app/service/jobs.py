@@ -16,12 +16,20 @@ from app.domain.job import AttemptRecord, FailureReason, Job, NewJob
 from app.domain.naming import problem_with_name
 from app.domain.post import problems_of
 from app.metrics import Metrics
-from app.service.cursor import decode_cursor, encode_cursor
+from app.service.cursor import decode_job_cursor, encode_job_cursor
 from app.service.scope import check_scope
 from app.store.jobs.bulk_retry import RetryFilter, RetryResult
-from app.store.jobs.job_store import JobFilter, JobStore
+from app.store.jobs.job_store import JobStore
+from app.store.jobs.listing import (
+    NEWEST_FIRST,
+    JobFilter,
+    JobOrder,
+    JobPosition,
+    JobSort,
+    position_of,
+)
 
-__all__ = ["JobFilter", "JobPage", "JobService"]
+__all__ = ["JobFilter", "JobOrder", "JobPage", "JobService", "JobSort"]
 
 OVERDUE: Final = timedelta(days=1)
 """After that much delay a post may be out of season."""
@@ -80,21 +88,29 @@ class JobService:
         return await self._store.get(_checked_id(job_id), project_id=scope)
 
     async def list(
-        self, which: JobFilter, *, limit: int, cursor: str | None, scope: str | None
+        self,
+        which: JobFilter,
+        order: JobOrder | None,
+        *,
+        limit: int,
+        cursor: str | None,
+        scope: str | None,
     ) -> JobPage:
-        """Return a page of jobs, newest first.
+        """Return a page of jobs; without an order, in the cursor's or newest first.
 
-        Raises InvalidInput for a made-up cursor, NotFound for another's project.
+        Raises InvalidInput for a made-up cursor or one of another order, NotFound for
+        another's project.
         """
         if which.project_id is None:
             which = dataclasses.replace(which, project_id=scope)
         else:
             check_scope(which.project_id, scope)
-        after_id = None if cursor is None else decode_cursor(cursor)
-        found = await self._store.list(which, limit=limit + 1, after_id=after_id)
+        after, order = _place(cursor, order)
+        found = await self._store.list(which, order, limit=limit + 1, after=after)
         page = found[:limit]
-        more = len(found) > limit
-        return JobPage(page, encode_cursor(page[-1].id) if more else None)
+        if len(found) == len(page):
+            return JobPage(page, None)
+        return JobPage(page, encode_job_cursor(position_of(page[-1], order), order))
 
     async def attempts(
         self, job_id: str, *, scope: str | None
@@ -186,6 +202,18 @@ class JobService:
     def _url_problem(self, url: str) -> FieldError | None:
         problem = problem_with_url(url, allow_private=self._allow_private_urls)
         return FieldError("/assetUrl", problem) if problem else None
+
+
+def _place(
+    cursor: str | None, order: JobOrder | None
+) -> tuple[JobPosition | None, JobOrder]:
+    if cursor is None:
+        return None, order or NEWEST_FIRST
+    after, its_order = decode_job_cursor(cursor)
+    if order not in (None, its_order):
+        message = "belongs to a list in another order; keep sort and order"
+        raise InvalidInput(FieldError("/cursor", message))
+    return after, its_order
 
 
 def _checked_id(job_id: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from app.domain.account import AccountStatus
 from app.domain.job import FailureReason, Job, JobStatus
 from app.sandbox.recording import Call
-from app.store.jobs.job_store import JobFilter
+from app.store.jobs.listing import JobFilter
 from tests.support.factories import job_row, store_rows
 from tests.system.programs import until
 from tests.system.site import Site

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Update, and_, func, select, update
+from sqlalchemy import ColumnElement, TextClause, Update, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.job import JobStatus, WaitingFor
 from app.store.db.locks import unlocked
-from app.store.jobs.tables import schedule_jobs
+from app.store.jobs.tables import IS_PROCESSING, schedule_jobs
 
 _jobs = schedule_jobs.c
 
@@ -65,7 +65,8 @@ async def assign_turns(
         _jobs.waiting_for == WaitingFor.QUOTA,
         _jobs.next_attempt_at.between(jobs.due_before, turns[-1]),
     )
-    running = await _count(connection, jobs.all(), _jobs.claim_token.is_not(None))
+    claimed = _jobs.claim_token.is_not(None)
+    running = await _count(connection, jobs.all(), IS_PROCESSING, claimed)
     free = _free_in_each(turns[:-1], limit, taken=waiting + running)
     for turn, count in free.items():
         # A job that was moved to its turn is due no longer.
@@ -111,7 +112,9 @@ def _moved(which: ColumnElement[bool], to: datetime, now: datetime) -> Update:
     )
 
 
-async def _count(connection: AsyncConnection, *which: ColumnElement[bool]) -> int:
+async def _count(
+    connection: AsyncConnection, *which: ColumnElement[bool] | TextClause
+) -> int:
     counted = select(func.count()).select_from(schedule_jobs).where(*which)
     count: int = (await connection.execute(counted)).scalar_one()
     return count

@@ -23,7 +23,7 @@ from app.domain.job import FailureReason, JobStatus, WaitingFor
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
 from app.store.db.notify import hint
-from app.store.jobs.tables import schedule_jobs
+from app.store.jobs.tables import NOT_PROCESSING, in_state, schedule_jobs
 
 _PAGE: Final = 500  # rows whose locks one transaction holds
 _jobs = schedule_jobs.c
@@ -96,8 +96,8 @@ def _retry_page(
 def _failed(which: RetryFilter) -> ColumnElement[bool]:
     return and_(
         _jobs.project_id == which.project_id,
-        _jobs.status == JobStatus.FAILED,
-        _jobs.failure_reason == which.reason,
+        in_state(which.reason),
+        NOT_PROCESSING,
     )
 
 

@@ -1,10 +1,9 @@
 """People's side of the jobs table: add, look, change, remove, start again."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
@@ -25,6 +24,13 @@ from app.store.db.engine import Database
 from app.store.db.notify import hint, is_hinted_at
 from app.store.jobs.bulk_retry import RetryFilter, RetryResult, retry_failed
 from app.store.jobs.insert_writer import InsertWriter
+from app.store.jobs.listing import (
+    NEWEST_FIRST,
+    JobFilter,
+    JobOrder,
+    JobPosition,
+    list_jobs,
+)
 from app.store.jobs.request_keys import point_key, take_key
 from app.store.jobs.rows import (
     attempt_from_row,
@@ -39,18 +45,6 @@ from app.store.retention.tombstones import delete_jobs
 
 _jobs = schedule_jobs.c
 _ADD_TRIES = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
-    """Which jobs a list shows; None leaves a field open."""
-
-    project_id: str | None = None
-    status: JobStatus | None = None
-    platform: str | None = None
-    asset_id: str | None = None
-    scheduled_from: datetime | None = None  # inclusive
-    scheduled_to: datetime | None = None  # exclusive
 
 
 class _TwinGone(Exception):
@@ -122,20 +116,15 @@ class JobStore:
             return await _get(connection, job_id, project_id)
 
     async def list(
-        self, which: JobFilter, *, limit: int, after_id: str | None = None
+        self,
+        which: JobFilter,
+        order: JobOrder = NEWEST_FIRST,
+        *,
+        limit: int,
+        after: JobPosition | None = None,
     ) -> tuple[Job, ...]:
-        """Return jobs, newest first, that come after the one named."""
-        statement = (
-            select(schedule_jobs)
-            .where(*_conditions(which))
-            .order_by(_jobs.id.desc())
-            .limit(limit)
-        )
-        if after_id is not None:
-            statement = statement.where(_jobs.id < after_id)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
-        return tuple(job_from_row(row) for row in rows)
+        """Return the first jobs that come after a position, or the first of all."""
+        return await list_jobs(self._database, which, order, limit=limit, after=after)
 
     async def attempts(
         self, job_id: str, *, project_id: str | None = None
@@ -310,18 +299,3 @@ def _labels(job: Job) -> dict[str, Any]:
         "metadata": job.metadata,
         "updated_at": job.updated_at,
     }
-
-
-def _conditions(which: JobFilter) -> list[ColumnElement[bool]]:
-    pairs = (
-        (_jobs.project_id, which.project_id),
-        (_jobs.status, which.status),
-        (_jobs.platform, which.platform),
-        (_jobs.asset_id, which.asset_id),
-    )
-    found = [column == value for column, value in pairs if value is not None]
-    if which.scheduled_from is not None:
-        found.append(_jobs.scheduled_for >= which.scheduled_from)
-    if which.scheduled_to is not None:
-        found.append(_jobs.scheduled_for < which.scheduled_to)
-    return found

@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -12,6 +13,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
+    literal_column,
     text,
 )
 
@@ -36,6 +39,10 @@ GUARDING_POST_NOW = text(
 UNCONFIRMED = text("failure_reason = 'unconfirmed'")
 
 UNBOUND = text("open_id IS NULL AND status <> 'posted'")
+
+# Written out, so that a plan finds the indexes that lists read; see listing.py.
+IS_PROCESSING = text("status = 'processing'")
+NOT_PROCESSING = text("status <> 'processing'")
 
 schedule_jobs = Table(
     "schedule_jobs",
@@ -163,9 +170,56 @@ schedule_jobs = Table(
     ),
     # Holds only what waits for a person, so that counting it costs next to nothing.
     Index("ix_schedule_jobs_unconfirmed", "scheduled_for", **partly(UNCONFIRMED)),
-    Index("ix_schedule_jobs_project", "project_id", "id"),
     # What a hold put off.
     Index("ix_schedule_jobs_held", "project_id", **partly("held_since IS NOT NULL")),
+    # Lists, by the time of creation and by their own time: of a project, and of all.
+    Index("ix_schedule_jobs_processing", "project_id", "id", **partly(IS_PROCESSING)),
+    Index(
+        "ix_schedule_jobs_project_created",
+        "project_id",
+        "status",
+        "failure_reason",
+        "id",
+        **partly(NOT_PROCESSING),
+    ),
+    Index(
+        "ix_schedule_jobs_project_scheduled",
+        "project_id",
+        "status",
+        "failure_reason",
+        "scheduled_for",
+        "id",
+        **partly(NOT_PROCESSING),
+    ),
+    Index(
+        "ix_schedule_jobs_created",
+        "status",
+        "failure_reason",
+        "id",
+        **partly(NOT_PROCESSING),
+    ),
+    Index(
+        "ix_schedule_jobs_scheduled",
+        "status",
+        "failure_reason",
+        "scheduled_for",
+        "id",
+        **partly(NOT_PROCESSING),
+    ),
+    Index(
+        "ix_schedule_jobs_asset",
+        "asset_id",
+        "project_id",
+        "id",
+        **partly(NOT_PROCESSING),
+    ),
+    Index(
+        "ix_schedule_jobs_external_id",
+        "external_id",
+        "project_id",
+        "id",
+        **partly("external_id IS NOT NULL AND status <> 'processing'"),
+    ),
     # What is nobody's yet: the first who connects makes it theirs.
     Index("ix_schedule_jobs_unbound", "project_id", **partly(UNBOUND)),
     # What changed of late in a project, for those who watch it.
@@ -175,6 +229,23 @@ schedule_jobs = Table(
     ),
     postgresql_with=QUEUE,
 )
+
+
+def in_state(state: JobStatus | FailureReason) -> ColumnElement[bool]:
+    """Match jobs by status, failed ones by the reason why, as the indexes have them.
+
+    Written out: with parameters, no plan would know how many jobs are in a state.
+    """
+    columns, is_reason = schedule_jobs.c, isinstance(state, FailureReason)
+    status = JobStatus.FAILED if is_reason else state
+    reason = columns.failure_reason
+    return and_(
+        columns.status == literal_column(f"'{status}'", Text()),
+        reason == literal_column(f"'{state}'", Text())
+        if is_reason
+        else reason.is_(None),
+    )
+
 
 job_attempts = Table(
     "job_attempts",

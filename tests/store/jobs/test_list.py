@@ -1,13 +1,24 @@
 """Listing and reading jobs."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from enum import StrEnum
+from operator import attrgetter
+from random import Random
+from typing import Any, TypeVar
 
 import pytest
 
 from app.domain.errors import NotFound
+from app.domain.job import FailureReason, Job, JobStatus
 from app.store.db.engine import Database
-from app.store.jobs.job_store import JobFilter, JobStore
+from app.store.jobs.job_store import JobStore
+from app.store.jobs.listing import (
+    JobFilter,
+    JobOrder,
+    JobPosition,
+    JobSort,
+    position_of,
+)
 from tests.support.factories import (
     FAILED,
     NOW,
@@ -19,6 +30,8 @@ from tests.support.factories import (
 )
 
 EVERYTHING = JobFilter()
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 
 async def ids(jobs: JobStore, which: JobFilter, *, limit: int = 200) -> list[str]:
@@ -35,10 +48,10 @@ async def pages(jobs: JobStore, *, limit: int) -> list[list[str]]:
     """Walk through the whole list."""
     found: list[list[str]] = []
     after = None
-    while page := await jobs.list(EVERYTHING, limit=limit, after_id=after):
-        assert page[-1].id != after, "the list goes on for ever"
+    while page := await jobs.list(EVERYTHING, limit=limit, after=after):
+        assert after != JobPosition(id=page[-1].id), "the list goes on for ever"
         found.append([job.id for job in page])
-        after = page[-1].id
+        after = JobPosition(id=page[-1].id)
     return found
 
 
@@ -74,7 +87,7 @@ async def test_pages_are_stable_while_rows_come_and_go(
     first = await jobs.list(EVERYTHING, limit=3)
     await numbered(database, range(6, 9))
     await jobs.delete(first[-1].id)
-    second = await jobs.list(EVERYTHING, limit=3, after_id=first[-1].id)
+    second = await jobs.list(EVERYTHING, limit=3, after=JobPosition(id=first[-1].id))
     assert [job.id for job in second] == ["job_002", "job_001", "job_000"]
 
 
@@ -82,7 +95,7 @@ async def test_pages_are_stable_while_rows_come_and_go(
     ("which", "columns"),
     [
         (JobFilter(project_id="mine"), {"project_id": "mine"}),
-        (JobFilter(status=POSTED), {"status": POSTED}),
+        (JobFilter(statuses=frozenset({POSTED})), {"status": POSTED}),
         (JobFilter(platform="other"), {"platform": "other"}),
         (JobFilter(asset_id="asset_x"), {"asset_id": "asset_x"}),
     ],
@@ -102,7 +115,9 @@ async def test_filters_add_up(database: Database, jobs: JobStore) -> None:
     await store_job(database, POSTED)
     await store_job(database, FAILED, project_id="mine")
     both = await store_job(database, POSTED, project_id="mine")
-    assert await ids(jobs, JobFilter(project_id="mine", status=POSTED)) == [both.id]
+    assert await ids(
+        jobs, JobFilter(project_id="mine", statuses=frozenset({POSTED}))
+    ) == [both.id]
 
 
 @pytest.mark.parametrize(
@@ -151,3 +166,77 @@ async def test_the_ledger_is_a_jobs_own(database: Database, jobs: JobStore) -> N
     await store_entry(database, other, number=1)
     ledger = await jobs.attempts(mine.id)
     assert [entry.number for entry in ledger] == [1, 2]
+
+
+def a_row(chance: Random) -> dict[str, Any]:
+    """Fill a row of any kind; few names and times, so that filters find some."""
+    status = chance.choice(list(JobStatus))
+    columns: dict[str, Any] = {}
+    if status is FAILED:
+        columns["failure_reason"] = chance.choice(list(FailureReason))
+    return job_row(
+        status,
+        project_id=chance.choice(["mine", "theirs"]),
+        asset_id=chance.choice(["asset_x", "asset_y", "asset_z"]),
+        external_id=chance.choice(["ext", None]),
+        scheduled_for=NOW + timedelta(hours=chance.randrange(5)),
+        idempotency_key=str(chance.random()),
+        **columns,
+    )
+
+
+def a_filter(chance: Random) -> JobFilter:
+    """Ask for anything."""
+    hours = sorted(chance.sample(range(6), 2))
+    start, end = (NOW + timedelta(hours=each) for each in hours)
+
+    def perhaps(value: T) -> T | None:
+        return chance.choice([value, None, None])
+
+    def some(values: type[E]) -> frozenset[E]:
+        return frozenset(chance.sample(list(values), chance.choice([0, 0, 1, 3])))
+
+    return JobFilter(
+        project_id=perhaps("mine"),
+        statuses=some(JobStatus),
+        failure_reasons=some(FailureReason),
+        asset_id=perhaps("asset_x"),
+        external_id=perhaps("ext"),
+        scheduled_from=perhaps(start),
+        scheduled_to=perhaps(end),
+    )
+
+
+def fits(job: Job, which: JobFilter) -> bool:
+    """Say in plain words what a filter means."""
+    return (
+        which.project_id in (None, job.project_id)
+        and (not which.statuses or job.status in which.statuses)
+        and (not which.failure_reasons or job.failure_reason in which.failure_reasons)
+        and which.asset_id in (None, job.asset_id)
+        and which.external_id in (None, job.external_id)
+        and (which.scheduled_from is None or job.scheduled_for >= which.scheduled_from)
+        and (which.scheduled_to is None or job.scheduled_for < which.scheduled_to)
+    )
+
+
+@pytest.mark.parametrize("sort", JobSort)
+@pytest.mark.parametrize("descending", [True, False])
+async def test_any_filter_in_any_order_page_by_page(
+    database: Database, jobs: JobStore, sort: JobSort, descending: bool
+) -> None:
+    """The pages put together are what fits, in that order, each job once."""
+    chance, order = Random(7), JobOrder(sort=sort, descending=descending)
+    rows = [a_row(chance) for _ in range(80)]
+    await store_rows(database, rows)
+    every = await jobs.list(EVERYTHING, limit=100)
+    assert len(every) == len(rows)
+    by = attrgetter(*(("scheduled_for", "id") if sort == "scheduledFor" else ("id",)))
+    for which in (a_filter(chance) for _ in range(25)):
+        listed: list[Job] = []
+        after = None
+        while page := await jobs.list(which, order, limit=9, after=after):
+            listed += page
+            after = position_of(page[-1], order)
+        wanted = [job for job in every if fits(job, which)]
+        assert listed == sorted(wanted, key=by, reverse=descending), which

@@ -16,7 +16,8 @@ from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.changes import ChangeStore
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import ConfirmationStore
-from app.store.jobs.job_store import JobFilter, JobStore
+from app.store.jobs.job_store import JobStore
+from app.store.jobs.listing import JobFilter, JobPosition
 from app.store.jobs.readiness import ReadinessStore
 from tests.store.claiming import claim, decided
 from tests.support.factories import (
@@ -172,7 +173,8 @@ async def test_a_projects_page_is_one_range_of_its_index(
     busy: Database, sent: list[Statement]
 ) -> None:
     """A page costs the same wherever it lies."""
-    await JobStore(busy).list(JobFilter(project_id="p_3"), limit=5, after_id="f")
+    place = JobPosition(id="f")
+    await JobStore(busy).list(JobFilter(project_id="p_3"), limit=5, after=place)
     plan = await plan_of(busy, sent)
     assert any("ix_schedule_jobs_project" in step for step in plan)
     assert reads_all(plan) == []

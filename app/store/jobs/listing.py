@@ -1,0 +1,210 @@
+"""Lists of jobs in every filter and order, each at the cost of its page.
+
+A list is put together of the first rows of each state, which stand in their order in
+an index. Jobs that are being processed stand in an index of their own, in no order:
+they are few, and so a claim writes to one index of lists and not to six.
+"""
+
+import operator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    TextClause,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+
+from app.domain.job import FailureReason, Job, JobStatus
+from app.store.db.engine import Database
+from app.store.db.types import UtcDateTime
+from app.store.jobs.rows import job_from_row
+from app.store.jobs.tables import (
+    IS_PROCESSING,
+    NOT_PROCESSING,
+    in_state,
+    schedule_jobs,
+)
+
+_jobs = schedule_jobs.c
+_Condition = ColumnElement[bool] | TextClause
+_Columns = ReadOnlyColumnCollection[str, Any]
+
+_STATES: Final[frozenset[JobStatus | FailureReason]] = frozenset(
+    {*JobStatus, *FailureReason} - {JobStatus.PROCESSING, JobStatus.FAILED}
+)
+
+
+class JobSort(StrEnum):
+    """What a list is sorted by."""
+
+    CREATED_AT = "createdAt"
+    SCHEDULED_FOR = "scheduledFor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs a list shows; None and an empty set leave a field open."""
+
+    project_id: str | None = None
+    statuses: frozenset[JobStatus] = frozenset()
+    failure_reasons: frozenset[FailureReason] = frozenset()
+    platform: str | None = None
+    asset_id: str | None = None
+    external_id: str | None = None
+    scheduled_from: datetime | None = None  # inclusive
+    scheduled_to: datetime | None = None  # exclusive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOrder:
+    """In which order a list shows them; jobs of one time by their ids."""
+
+    sort: JobSort = JobSort.CREATED_AT
+    descending: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPosition:
+    """A place in a list: right behind a job, whether that is still there or not."""
+
+    id: str
+    scheduled_for: datetime | None = None  # only needed where the list is sorted by it
+
+
+NEWEST_FIRST: Final = JobOrder()
+
+
+def position_of(job: Job, order: JobOrder) -> JobPosition:
+    """Return the place right behind a job in a list of that order."""
+    by_time = order.sort is JobSort.SCHEDULED_FOR
+    return JobPosition(id=job.id, scheduled_for=job.scheduled_for if by_time else None)
+
+
+async def list_jobs(
+    database: Database,
+    which: JobFilter,
+    order: JobOrder = NEWEST_FIRST,
+    *,
+    limit: int,
+    after: JobPosition | None = None,
+) -> tuple[Job, ...]:
+    """Return the first jobs that come after a position, or the first of all."""
+    parts = list(_Parts(which, order, limit, after))
+    if not parts:
+        return ()
+    found = union_all(*(select(part.subquery()) for part in parts)).subquery("found")
+    by = _sort_columns(found.c, order.sort)
+    statement = select(found).order_by(*_directed(by, order)).limit(limit)
+    async with database.read() as connection:
+        rows = (await connection.execute(statement)).mappings().all()
+    return tuple(job_from_row(row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The statements whose rows together hold the page."""
+
+    which: JobFilter
+    order: JobOrder
+    limit: int
+    after: JobPosition | None
+
+    def __iter__(self) -> Iterator[Select[Any]]:
+        states = self._states()
+        if self._is_narrow:
+            if states:
+                some = () if states == _STATES else (or_(*map(in_state, states)),)
+                yield self._all(NOT_PROCESSING, *some)
+        else:
+            for state in sorted(states):
+                yield self._first(NOT_PROCESSING, in_state(state))
+        if not self.which.failure_reasons and (
+            not self.which.statuses or JobStatus.PROCESSING in self.which.statuses
+        ):
+            yield self._all(IS_PROCESSING)
+
+    @property
+    def _is_narrow(self) -> bool:
+        """Tell whether a filter leaves few rows, in no order."""
+        return self.which.asset_id is not None or self.which.external_id is not None
+
+    def _states(self) -> frozenset[JobStatus | FailureReason]:
+        """Return the states asked for, without that of being processed."""
+        statuses = self.which.statuses or frozenset(JobStatus)
+        reasons = self.which.failure_reasons
+        if JobStatus.FAILED not in statuses:
+            return _STATES & statuses if not reasons else frozenset()
+        return reasons or _STATES & {*statuses, *FailureReason}
+
+    def _first(self, *conditions: _Condition) -> Select[Any]:
+        if self.order.sort is JobSort.CREATED_AT and self._has_window:
+            # The window stands in another order: all of it is read and sorted.
+            return self._all(*conditions)
+        # The reason is one and the same; named, the order is that of the index.
+        order = (_jobs.failure_reason, *_sort_columns(_jobs, self.order.sort))
+        found = self._matching(*conditions).where(*self._after(_jobs))
+        return found.order_by(*_directed(order, self.order)).limit(self.limit)
+
+    def _all(self, *conditions: _Condition) -> Select[Any]:
+        # OFFSET keeps a database from walking through an index in the list's order
+        # instead, in the hope of finding enough rows soon.
+        found = self._matching(*conditions).offset(0).subquery()
+        return select(found).where(*self._after(found.c))
+
+    def _matching(self, *conditions: _Condition) -> Select[Any]:
+        return select(schedule_jobs).where(*conditions, *self._filters())
+
+    def _after(self, columns: _Columns) -> Iterator[ColumnElement[bool]]:
+        if self.after is not None:
+            yield _is_after(columns, self.after, self.order)
+
+    @property
+    def _has_window(self) -> bool:
+        return (self.which.scheduled_from or self.which.scheduled_to) is not None
+
+    def _filters(self) -> Iterator[ColumnElement[bool]]:
+        which = self.which
+        pairs = (
+            (_jobs.project_id, which.project_id),
+            (_jobs.platform, which.platform),
+            (_jobs.asset_id, which.asset_id),
+            (_jobs.external_id, which.external_id),
+        )
+        yield from (column == value for column, value in pairs if value is not None)
+        if which.scheduled_from is not None:
+            yield _jobs.scheduled_for >= which.scheduled_from
+        if which.scheduled_to is not None:
+            yield _jobs.scheduled_for < which.scheduled_to
+
+
+def _is_after(
+    columns: _Columns, position: JobPosition, order: JobOrder
+) -> ColumnElement[bool]:
+    values: list[Any] = [literal(position.id)]
+    if order.sort is JobSort.SCHEDULED_FOR:
+        values.insert(0, literal(position.scheduled_for, UtcDateTime()))
+    comes_after: Any = operator.lt if order.descending else operator.gt
+    place = tuple_(*_sort_columns(columns, order.sort))
+    after: ColumnElement[bool] = comes_after(place, tuple_(*values))
+    return after
+
+
+def _sort_columns(columns: _Columns, sort: JobSort) -> tuple[ColumnElement[Any], ...]:
+    by_time = sort is JobSort.SCHEDULED_FOR
+    return (columns.scheduled_for, columns.id) if by_time else (columns.id,)
+
+
+def _directed(
+    columns: Iterable[ColumnElement[Any]], order: JobOrder
+) -> list[ColumnElement[Any]]:
+    return [column.desc() if order.descending else column.asc() for column in columns]
