@@ -31,8 +31,8 @@ from app.store.tables import metadata
 ONE_AT_A_TIME = "SELECT pg_try_advisory_xact_lock(7041776)"
 """Several workers may start at once; a number that no other program here locks.
 
-Asked for again and again: who waits within a statement would keep an index that is made
-beside writers from ever being done.
+Asked for again and again: an index that is made beside writers waits for whoever sees
+an older state of the database, and who waits within a statement does.
 """
 
 ASK_AGAIN_SECONDS = 0.2
@@ -87,6 +87,8 @@ def run(connection: Connection) -> None:
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":
             while not connection.exec_driver_sql(ONE_AT_A_TIME).scalar():
+                # Takes the place of the question, whose snapshot would be held on to.
+                connection.exec_driver_sql(LOCK_TIMEOUT)
                 time.sleep(ASK_AGAIN_SECONDS)
             connection.exec_driver_sql(LOCK_TIMEOUT)
         former = former_revision(connection)

@@ -177,6 +177,8 @@ def _validation_problem(error: RequestValidationError) -> ProblemResponse:
 def _field_error(found: Mapping[str, Any]) -> errors.FieldError:
     # Only place and rule: the rejected value may be a secret.
     parts = (str(part).replace("~", "~0").replace("/", "~1") for part in found["loc"])
-    _, *inside = parts
+    where, *inside = parts
+    if where == "query":  # one that may repeat has a name, and no places
+        inside = inside[:1]
     message = found["msg"].removeprefix("Value error, ")
     return errors.FieldError("".join(f"/{part}" for part in inside), message)

@@ -200,7 +200,7 @@ class JobQuery(Request):
     failure_reason: Annotated[
         list[FailureReason], Field(max_length=len(FailureReason))
     ] = Field([], description="May be given several times; of failed jobs alone")
-    platform: Name | None = None
+    platform: Name | None = Field(None, description="There is one: tiktok")
     asset_id: Name | None = None
     external_id: ExternalId | None = None
     scheduled_from: Moment | None = Field(None, description="Inclusive")

@@ -28,6 +28,7 @@ from app.store.jobs.listing import (
     JobSort,
     position_of,
 )
+from app.store.jobs.tiktok_events import PLATFORM
 
 __all__ = ["JobFilter", "JobOrder", "JobPage", "JobService", "JobSort"]
 
@@ -106,6 +107,8 @@ class JobService:
         else:
             check_scope(which.project_id, scope)
         after, order = _place(cursor, order)
+        if which.platform not in (None, PLATFORM):
+            return JobPage((), None)  # what is not there is not looked for
         found = await self._store.list(which, order, limit=limit + 1, after=after)
         page = found[:limit]
         if len(found) == len(page):

@@ -1,5 +1,6 @@
 """GET /v1/jobs: filters, and pages that stay put while rows come in."""
 
+from itertools import product
 from typing import Any, Final
 
 from tests.api.serving import Api
@@ -57,6 +58,57 @@ async def test_a_time_window_includes_its_start_and_not_its_end(api: Api) -> Non
     assert await listed(api, scheduledFrom=window["scheduledTo"]) == ["12"]
 
 
+async def test_a_status_and_a_reason_may_repeat(api: Api) -> None:
+    """What is listed has one of the statuses, and one of the reasons named."""
+    await store_job(api.database, SCHEDULED, asset_id="a")
+    await store_job(api.database, POSTED, asset_id="b")
+    for asset, reason in {"c": "auth", "d": "permanent", "e": "missed"}.items():
+        columns = {"asset_id": asset, "failure_reason": reason}
+        await store_job(api.database, FAILED, **columns)
+
+    assert await listed(api, status=["posted", "scheduled"]) == ["b", "a"]
+    assert await listed(api, status=["posted", "failed"]) == ["e", "d", "c", "b"]
+    assert await listed(api, failureReason=["auth", "missed"]) == ["e", "c"]
+    both = {"status": ["failed", "posted"], "failureReason": "auth"}
+    assert await listed(api, **both) == ["c"]
+    assert await listed(api, status="posted", failureReason="auth") == []
+
+
+async def test_the_callers_own_word_finds_its_jobs(api: Api) -> None:
+    """ExternalId belongs to the caller, and may name several jobs."""
+    for asset, word in {"a": "order-7", "b": "order-8", "c": "order-7"}.items():
+        await api.job(assetId=asset, externalId=word)
+    assert await listed(api, externalId="order-7") == ["c", "a"]
+
+
+async def test_a_calendar_is_listed_by_its_times(api: Api) -> None:
+    """By creation or by their own time, either way round."""
+    for asset, hour in {"a": 11, "b": 10, "c": 12}.items():
+        await api.job(assetId=asset, scheduledFor=f"2026-04-09T{hour}:00:00Z")
+
+    assert await listed(api, sort="scheduledFor") == ["c", "a", "b"]
+    assert await listed(api, sort="scheduledFor", order="asc") == ["b", "a", "c"]
+    assert await listed(api, order="asc") == ["a", "b", "c"]
+    later = {"scheduledFrom": "2026-04-09T11:00:00Z"}
+    assert await listed(api, order="asc", **later) == ["a", "c"]
+
+
+async def test_a_cursor_goes_on_in_its_order(api: Api) -> None:
+    """It carries sort and order; another order than its own is refused."""
+    for asset, hour in {"a": 11, "b": 10, "c": 12}.items():
+        await api.job(assetId=asset, scheduledFor=f"2026-04-09T{hour}:00:00Z")
+    for sort, order in product(("createdAt", "scheduledFor"), ("asc", "desc")):
+        asked = {"sort": sort, "order": order}
+        every = await listed(api, **asked)
+        first = await api.client.get("/v1/jobs", params=asked | {"limit": 1})
+        cursor = first.json()["nextCursor"]
+        assert await listed(api, cursor=cursor) == every[1:]
+        assert await listed(api, cursor=cursor, **asked) == every[1:]
+        other = {"sort": sort, "order": "asc" if order == "desc" else "desc"}
+        refused = await api.client.get("/v1/jobs", params=other | {"cursor": cursor})
+        assert refused.json()["errors"][0]["pointer"] == "/cursor"
+
+
 async def test_pages_are_stable_while_rows_come_in(api: Api) -> None:
     """Walking the pages sees each job once, though new ones arrive in between."""
     for number in range(7):
@@ -98,6 +150,11 @@ FAULTY: Final = [
     ("limit=ten", "/limit"),
     ("limit=", "/limit"),
     ("status=done", "/status"),
+    ("status=posted&status=done", "/status"),
+    ("failureReason=bad", "/failureReason"),
+    ("externalId=", "/externalId"),
+    ("sort=title", "/sort"),
+    ("order=up", "/order"),
     ("projectId=", "/projectId"),
     ("projectId=a%7Cb", "/projectId"),
     ("projectId=a%00b", "/projectId"),
@@ -115,6 +172,10 @@ FAULTY: Final = [
     ("cursor=AAAAAAAAAAAAAAAAAAAAAB", "/cursor"),  # not how we write it
     ("cursor=AAAAAAAAAAAAAAAAAAAA%2BA", "/cursor"),
     ("cursor=" + "A" * 5000, "/cursor"),
+    ("cursor=AQ", "/cursor"),
+    ("cursor=BAAAAAAAAAAAAAAAAAAAAAA", "/cursor"),  # of no order
+    ("cursor=AgAAAAAAAAAAAAAAAAAAAAA", "/cursor"),  # by time, without one
+    ("cursor=AgAAAAAAAAAAAAAAAAAAAAB__________w", "/cursor"),
     ("cursor=%F0%9F%8C%B7", "/cursor"),
 ]
 

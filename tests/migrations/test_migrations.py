@@ -22,7 +22,7 @@ FOR_POSTGRES = {"0009"}
 TAKE_AWAY = {"0010"}
 ALLOW_MORE = {
     "0011",  # a CHECK makes way for one that allows more
-    "0016",  # an index makes way for several that serve its readers, too
+    "0017",  # an index makes way for several that serve its readers, too
 }
 
 
@@ -46,6 +46,7 @@ async def run(url: str, statement: str) -> None:
     await database.close()
 
 
+@pytest.mark.timeout(300)  # each revision three times
 async def test_down_is_the_way_back(empty_url: str) -> None:
     """Every revision undoes all that it did, and can be done again."""
     script = ScriptDirectory.from_config(alembic_config(empty_url))
