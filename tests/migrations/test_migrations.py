@@ -22,7 +22,7 @@ FOR_POSTGRES = {"0009"}
 TAKE_AWAY = {"0010"}
 ALLOW_MORE = {
     "0011",  # a CHECK makes way for one that allows more
-    "0017",  # an index makes way for several that serve its readers, too
+    "0018",  # an index makes way for several that serve its readers, too
 }
 
 
