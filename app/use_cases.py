@@ -40,6 +40,7 @@ class UseCases:
             clock=parts.clock,
             on_due=parts.runner.wake,
             allow_private_urls=parts.settings.allow_private_urls,
+            transfer=parts.settings.transfer,
             metrics=parts.metrics,
         )
 

@@ -1,6 +1,6 @@
 """What a person may change about a job, and when."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import Enum
@@ -17,8 +17,8 @@ from app.domain.errors import (
     OutcomeUnknown,
 )
 from app.domain.idempotency import idempotency_key, to_millis
-from app.domain.job import FailureReason, Job, JobStatus
-from app.domain.post import problems_of
+from app.domain.job import FailureReason, Job, JobStatus, Transfer
+from app.domain.post import MediaType, Post, problems_of, problems_with_photos
 from app.domain.readiness import PreflightTimes, first_preflight, preflight_after_change
 
 
@@ -37,6 +37,8 @@ class JobChange:
 
     scheduled_for: datetime | Unset | None = UNSET  # None: Post Now
     asset_url: str | Unset = UNSET
+    asset_urls: Sequence[str] | Unset = UNSET
+    transfer: Transfer | Unset = UNSET
     post: Mapping[str, Any] | Unset = UNSET  # the changed fields of Post alone
     max_attempts: int | Unset = UNSET
     publish_by: datetime | Unset | None = UNSET  # None: however late
@@ -67,8 +69,10 @@ def edited(
     _check_editable(job)
     before = job
     job = _changed(job, change, now=now)
-    if change.post is not UNSET and (problems := problems_of(job.post)):
+    if problems := problems_with_content(job.post, job.asset_url, job.asset_urls):
         raise InvalidInput(*problems)
+    if problem := problem_with_transfer(job.transfer, job.post):
+        raise InvalidInput(problem)
     if problem := problem_with_deadline(job.publish_by, job.scheduled_for):
         raise InvalidInput(problem)
     if _looks_different(job, before):
@@ -95,6 +99,29 @@ def check_retryable(job: Job, *, accept_duplicate_risk: bool) -> None:
         raise OutcomeUnknown
 
 
+def problems_with_content(
+    post: Post, asset_url: str, asset_urls: Sequence[str]
+) -> tuple[FieldError, ...]:
+    """List what is wrong with a post and with the number of its addresses."""
+    photo = post.media_type is MediaType.PHOTO
+    found = [*problems_of(post), *problems_with_photos(post, len(asset_urls))]
+    if photo and asset_url:
+        found.append(FieldError("/assetUrl", "photos have assetUrls instead"))
+    if not photo and not asset_url and not asset_urls:
+        found.append(FieldError("/assetUrl", "a video needs its address"))
+    return tuple(found)
+
+
+def problem_with_transfer(transfer: Transfer | None, post: Post) -> FieldError | None:
+    """Say what is wrong with a way to TikTok, None if nothing is.
+
+    https://developers.tiktok.com/doc/content-posting-api-reference-photo-post
+    """
+    if transfer is Transfer.PUSH and post.media_type is MediaType.PHOTO:
+        return FieldError("/transfer", "TikTok takes photos by pull only")
+    return None
+
+
 def problem_with_deadline(
     publish_by: datetime | None, scheduled_for: datetime
 ) -> FieldError | None:
@@ -115,7 +142,11 @@ def _changed(job: Job, change: JobChange, *, now: datetime) -> Job:
     if change.max_attempts is not UNSET:
         job = _with_max_attempts(job, change.max_attempts)
     if change.asset_url is not UNSET:
-        job = replace(job, asset_url=change.asset_url)
+        job = replace(job, asset_url=change.asset_url, asset_urls=())
+    if change.asset_urls is not UNSET:
+        job = replace(job, asset_url="", asset_urls=tuple(change.asset_urls))
+    if change.transfer is not UNSET:
+        job = replace(job, transfer=change.transfer)
     if change.post is not UNSET:
         job = replace(job, post=replace(job.post, **change.post))
     if change.scheduled_for is not UNSET:
@@ -137,7 +168,13 @@ def _labelled(job: Job, change: JobChange) -> Job:
 def _looks_different(job: Job, before: Job) -> bool:
     """Tell whether what a look ahead of time found could be otherwise now."""
     moved = job.scheduled_for != before.scheduled_for or job.post_now
-    return moved or (job.asset_url, job.post) != (before.asset_url, before.post)
+    now = (job.asset_url, job.asset_urls, job.transfer, job.post)
+    return moved or now != (
+        before.asset_url,
+        before.asset_urls,
+        before.transfer,
+        before.post,
+    )
 
 
 def _look(

@@ -169,6 +169,8 @@ class NewJob:
     publish_by: datetime | None = None
     external_id: str | None = None
     metadata: Mapping[str, str] | None = None
+    asset_urls: tuple[str, ...] = ()  # of photos, which have no asset_url
+    transfer: Transfer | None = None  # None: the service's default
 
 
 class AttemptRecord(Struct, frozen=True, kw_only=True):

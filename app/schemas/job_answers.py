@@ -20,7 +20,7 @@ from app.domain.job import (
     LastError,
     Transfer,
 )
-from app.domain.post import Post, PostMode, PrivacyLevel
+from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
 from app.domain.readiness import Readiness, ReadinessProblem
 from app.schemas.fields import Answer, Timestamp
 from app.service.words import notice, user_message
@@ -52,6 +52,10 @@ class PostAnswer(Answer):
     brand_content_toggle: bool
     brand_organic_toggle: bool
     is_aigc: bool
+    media_type: MediaType
+    description: str = Field(description="Of photos alone, as what follows")
+    photo_cover_index: int
+    auto_add_music: bool
 
 
 class ErrorAnswer(Answer):
@@ -103,7 +107,7 @@ class JobAnswer(Answer):
     project_id: str
     platform: str
     asset_id: str
-    asset_url: str
+    asset_url: str | None = Field(description="null for photos")
     asset_urls: list[str] = Field(description="Of a set of photos; else empty")
     post: PostAnswer
     transfer: Transfer = Field(
@@ -128,7 +132,9 @@ class JobAnswer(Answer):
         description="The TikTok account it is for; null until one is connected"
     )
     publish_id: str | None
-    uploaded_bytes: int | None
+    uploaded_bytes: int | None = Field(
+        description="How much TikTok is known to have of a video that we upload"
+    )
     delivery: Delivery | None
     post_id: str | None
     post_ids: list[str] = Field(description="All of them: a draft may become several")
@@ -150,6 +156,8 @@ class JobAnswer(Answer):
         """Show a job with what its owner should know right now."""
         return cls(
             **_of_job(job),
+            asset_url=job.asset_url or None,
+            uploaded_bytes=_uploaded(job),
             post=PostAnswer(**_of_post(job.post)),
             last_error=ErrorAnswer.of(job.last_error) if job.last_error else None,
             metadata=dict(job.metadata or {}),
@@ -166,7 +174,14 @@ def _next_attempt(job: Job) -> datetime | None:
     return None if at is None or at >= WITHOUT_END else at
 
 
+def _uploaded(job: Job) -> int | None:
+    """Return what TikTok has; once posted, that is all of it."""
+    return job.source_size if job.status is JobStatus.POSTED else job.uploaded_bytes
+
+
 _MADE: Final = {
+    "asset_url",
+    "uploaded_bytes",
     "post",
     "next_attempt_at",
     "last_error",

@@ -10,14 +10,22 @@ from pydantic.alias_generators import to_camel
 from app.domain.asset_url import MAX_URL_LENGTH
 from app.domain.edit import JobChange
 from app.domain.idempotency import to_millis
-from app.domain.job import FailureReason, Job, JobStatus, NewJob
+from app.domain.job import FailureReason, Job, JobStatus, NewJob, Transfer
 from app.domain.naming import (
     MAX_EXTERNAL_ID,
     MAX_METADATA_KEY,
     MAX_METADATA_KEYS,
     MAX_METADATA_VALUE,
 )
-from app.domain.post import MAX_TITLE_UNITS, Post, PostMode, PrivacyLevel
+from app.domain.post import (
+    MAX_DESCRIPTION_UNITS,
+    MAX_PHOTOS,
+    MAX_TITLE_UNITS,
+    MediaType,
+    Post,
+    PostMode,
+    PrivacyLevel,
+)
 from app.schemas.fields import Moment, Name, Request, Text
 from app.service.jobs import JobFilter, JobOrder, JobSort
 
@@ -31,14 +39,34 @@ Title = Annotated[
 AssetUrl = Annotated[
     Text,
     Field(
-        description="Where TikTok fetches the video: public, https, no redirects",
+        description="Where the video is fetched: public, https, no redirects",
         examples=["https://cdn.example.com/v.mp4"],
         json_schema_extra={"maxLength": MAX_URL_LENGTH, "format": "uri"},
+    ),
+]
+AssetUrls = Annotated[
+    list[AssetUrl],
+    Field(
+        min_length=1,
+        max_length=MAX_PHOTOS,
+        description="Of photos, in their order, instead of assetUrl; the same rules",
+        examples=[["https://cdn.example.com/1.jpg", "https://cdn.example.com/2.jpg"]],
+    ),
+]
+Description = Annotated[
+    Text,
+    Field(
+        description="Of photos: the text below the title;"
+        f" at most {MAX_DESCRIPTION_UNITS} UTF-16 code units",
+        json_schema_extra={"maxLength": MAX_DESCRIPTION_UNITS},
     ),
 ]
 # JSON has no enums: their values are strings, which strict types would refuse.
 Mode = Annotated[PostMode, Field(strict=False)]
 Privacy = Annotated[PrivacyLevel, Field(strict=False)]
+Media = Annotated[MediaType, Field(strict=False)]
+Way = Annotated[Transfer, Field(strict=False)]
+CoverIndex = Annotated[int, Field(ge=0, lt=MAX_PHOTOS)]
 Milliseconds = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Attempts = Annotated[int, Field(ge=1, le=100)]
 
@@ -71,6 +99,14 @@ class PostRequest(Request):
     brand_content_toggle: bool = Field(False, description="A paid partnership")
     brand_organic_toggle: bool = Field(False, description="The creator's own business")
     is_aigc: bool = Field(False, description="Made with AI")
+    media_type: Media = Field(
+        MediaType.VIDEO, description="photo: one to 35 of them, in assetUrls"
+    )
+    description: Description = ""
+    photo_cover_index: CoverIndex = Field(
+        0, description="Which of the photos is shown first, counted from 0"
+    )
+    auto_add_music: bool = Field(False, description="Let TikTok choose music to photos")
 
 
 class JobRequest(Request):
@@ -79,7 +115,13 @@ class JobRequest(Request):
     project_id: Name
     platform: Literal["tiktok"] = "tiktok"
     asset_id: Name
-    asset_url: AssetUrl
+    asset_url: AssetUrl | None = Field(None, description="Required for a video")
+    asset_urls: AssetUrls | None = None
+    transfer: Way | None = Field(
+        None,
+        description="pull: TikTok fetches the video. push: we fetch and upload it."
+        " Left out or null: the service's default. Photos are always pulled",
+    )
     scheduled_for: Moment | None = Field(
         None, description="When it goes live; left out or null: Post Now"
     )
@@ -101,7 +143,9 @@ class JobRequest(Request):
             project_id=self.project_id,
             platform=self.platform,
             asset_id=self.asset_id,
-            asset_url=self.asset_url,
+            asset_url=self.asset_url or "",
+            asset_urls=tuple(self.asset_urls or ()),
+            transfer=self.transfer,
             post=Post(**dict(self.post)),
             scheduled_for=self.scheduled_for,
             max_attempts=self.max_attempts or default_max_attempts,
@@ -121,7 +165,13 @@ class JobRequest(Request):
         return job_fields + post_fields
 
     def _differing_fields(self, job: Job) -> Iterator[str]:
-        for name in ("asset_url", "external_id", "metadata"):
+        if (self.asset_url or "") != job.asset_url:
+            yield "asset_url"
+        if tuple(self.asset_urls or ()) != job.asset_urls:
+            yield "asset_urls"
+        if self.transfer not in {None, job.transfer}:
+            yield "transfer"
+        for name in ("external_id", "metadata"):
             if getattr(self, name) != getattr(job, name):
                 yield name
         if self.max_attempts not in {None, job.max_attempts}:
@@ -149,6 +199,10 @@ class PostPatch(Request):
     brand_content_toggle: bool | MISSING = MISSING
     brand_organic_toggle: bool | MISSING = MISSING
     is_aigc: bool | MISSING = MISSING
+    media_type: Media | MISSING = MISSING
+    description: Description | MISSING = MISSING
+    photo_cover_index: CoverIndex | MISSING = MISSING
+    auto_add_music: bool | MISSING = MISSING
 
 
 class JobPatch(Request):
@@ -158,6 +212,8 @@ class JobPatch(Request):
         MISSING, description="null makes it Post Now"
     )
     asset_url: AssetUrl | MISSING = MISSING
+    asset_urls: AssetUrls | MISSING = MISSING
+    transfer: Way | MISSING = MISSING
     post: PostPatch | MISSING = MISSING
     max_attempts: Attempts | MISSING = MISSING
     publish_by: Moment | MISSING | None = Field(

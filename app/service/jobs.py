@@ -1,20 +1,26 @@
 """What people do with their jobs."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from app.domain.asset_url import problem_with_url
 from app.domain.clock import Clock
-from app.domain.edit import JobChange, problem_with_deadline
+from app.domain.edit import (
+    UNSET,
+    JobChange,
+    problem_with_deadline,
+    problem_with_transfer,
+    problems_with_content,
+)
 from app.domain.errors import FieldError, InvalidInput, NotFound
 from app.domain.idempotency import RequestKey
-from app.domain.job import AttemptRecord, FailureReason, Job, NewJob
+from app.domain.job import AttemptRecord, FailureReason, Job, NewJob, Transfer
 from app.domain.naming import problem_with_name
-from app.domain.post import problems_of
+from app.domain.post import MediaType
 from app.metrics import Metrics
 from app.service.cursor import decode_job_cursor, encode_job_cursor
 from app.service.scope import check_scope
@@ -58,12 +64,14 @@ class JobService:
         clock: Clock,
         on_due: Callable[[], None],
         allow_private_urls: bool = False,
+        transfer: Transfer = Transfer.PULL,
         metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._on_due = on_due  # wakes the runner; only a hint
         self._allow_private_urls = allow_private_urls
+        self._default_transfer = transfer
         self._metrics = metrics or Metrics()
 
     async def create(
@@ -77,6 +85,7 @@ class JobService:
         if problems := tuple(self._problems(new)):
             raise InvalidInput(*problems)
         check_scope(new.project_id, scope)
+        new = replace(new, transfer=self._transfer(new))
         job, created = await self._store.add(new, now=self._clock.now(), key=key)
         if created:
             self._wake(job)
@@ -126,10 +135,8 @@ class JobService:
 
         Raises NotFound, InvalidInput, JobNotEditable or DuplicateJob.
         """
-        if isinstance(change.asset_url, str) and (
-            problem := self._url_problem(change.asset_url)
-        ):
-            raise InvalidInput(problem)
+        if problems := tuple(self._changed_url_problems(change)):
+            raise InvalidInput(*problems)
         job = await self._store.edit(
             _checked_id(job_id), change, now=self._clock.now(), project_id=scope
         )
@@ -195,16 +202,36 @@ class JobService:
         for pointer, name in names:
             if problem := problem_with_name(name):
                 yield FieldError(pointer, problem)
-        if url_problem := self._url_problem(new.asset_url):
-            yield url_problem
-        yield from problems_of(new.post)
+        if new.asset_url:
+            yield from self._url_problems("/assetUrl", new.asset_url)
+        yield from self._photo_url_problems(new.asset_urls)
+        yield from problems_with_content(new.post, new.asset_url, new.asset_urls)
+        if wrong_way := problem_with_transfer(new.transfer, new.post):
+            yield wrong_way
         due = new.scheduled_for or self._clock.now()
         if deadline := problem_with_deadline(new.publish_by, due):
             yield deadline
 
-    def _url_problem(self, url: str) -> FieldError | None:
+    def _transfer(self, new: NewJob) -> Transfer:
+        """Choose the way for who left it to the service; photos have but one."""
+        if new.post.media_type is MediaType.PHOTO:
+            return Transfer.PULL
+        return new.transfer or self._default_transfer
+
+    def _changed_url_problems(self, change: JobChange) -> Iterator[FieldError]:
+        if change.asset_url is not UNSET:
+            yield from self._url_problems("/assetUrl", change.asset_url)
+        if change.asset_urls is not UNSET:
+            yield from self._photo_url_problems(change.asset_urls)
+
+    def _photo_url_problems(self, urls: Sequence[str]) -> Iterator[FieldError]:
+        for place, url in enumerate(urls):
+            yield from self._url_problems(f"/assetUrls/{place}", url)
+
+    def _url_problems(self, pointer: str, url: str) -> Iterator[FieldError]:
         problem = problem_with_url(url, allow_private=self._allow_private_urls)
-        return FieldError("/assetUrl", problem) if problem else None
+        if problem:
+            yield FieldError(pointer, problem)
 
 
 def _place(

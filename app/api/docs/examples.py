@@ -46,6 +46,34 @@ JOBS: Final[dict[str, Example]] = {
             "post": {"title": "Right now", "privacyLevel": "SELF_ONLY"},
         },
     },
+    "pushed": {
+        "summary": "A video that is uploaded: TikTok need not know its site",
+        "value": {
+            "projectId": "proj_1",
+            "assetId": "asset_12",
+            "assetUrl": _URL,
+            "transfer": "push",
+            "post": {"title": "On its way", "privacyLevel": "SELF_ONLY"},
+        },
+    },
+    "photos": {
+        "summary": "Photos",
+        "value": {
+            "projectId": "proj_1",
+            "assetId": "asset_13",
+            "assetUrls": [
+                "https://cdn.example.com/1.jpg",
+                "https://cdn.example.com/2.jpg",
+            ],
+            "post": {
+                "mediaType": "photo",
+                "title": "Two tulips",
+                "description": "From this morning",
+                "photoCoverIndex": 1,
+                "privacyLevel": "SELF_ONLY",
+            },
+        },
+    },
     "draft": {
         "summary": "A draft for the inbox",
         "value": {

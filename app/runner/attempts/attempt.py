@@ -283,7 +283,7 @@ class Attempt:
             return await self.give_up(answer, in_flight=True)
         match answer.state:
             case PublishState.COMPLETE:
-                return published(answer, publish_id, self._username)
+                return published(answer, self.job, publish_id, self._username)
             case PublishState.IN_INBOX:
                 return in_inbox(answer, publish_id)
             case PublishState.FAILED:

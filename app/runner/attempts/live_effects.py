@@ -12,6 +12,8 @@ from app.domain.codes import cap_of
 from app.domain.errors import StoreUnavailable
 from app.domain.job import Job, WaitingFor
 from app.domain.outcome import Fault, PutOff
+from app.domain.post import MediaType
+from app.domain.pull_links import pull_tokens
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access, Grants
 from app.pacing.creators import CreatorCache
@@ -180,10 +182,10 @@ class LiveEffects:
 
     async def revoke_media(self, job: Job) -> bool:
         """Withdraw the init's video; True if TikTok never had it and never will."""
-        token, media = job.media_token, self._deps.media
-        if token is None or media is None:
+        tokens, media = pull_tokens(job), self._deps.media
+        if not tokens or media is None:
             return False
-        return await self.persist(lambda: media.links.revoke(token, now=self.now()))
+        return await self.persist(lambda: media.links.revoke(*tokens, now=self.now()))
 
     async def init(self, access: Access, job: Job) -> InitTaken | Fault:
         """Send the init; raises ClaimLost if the lease ran out since the stamp.
@@ -192,11 +194,15 @@ class LiveEffects:
         what another worker may have judged by now.
         """
         self.hold_lease()
-        url = job.asset_url
+        urls = job.asset_urls or (job.asset_url,)
         if job.media_token is not None and self._deps.media is not None:
-            url = self._deps.media.url(job.media_token, job.asset_url)
+            urls = self._deps.media.urls(job)
+        if job.post.media_type is MediaType.PHOTO:
+            return await self.calls.photo_init(
+                access.token, job.post, urls, timeout=self.call_seconds()
+            )
         return await self.calls.init(
-            access.token, job.post, url, timeout=self.call_seconds()
+            access.token, job.post, urls[0], timeout=self.call_seconds()
         )
 
     async def save_publish_id(self, job: Job, publish_id: str) -> Job | None:

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from secrets import token_urlsafe
 from urllib.parse import quote, urlsplit
 
+from app.domain.job import Job
+from app.domain.post import MediaType
+from app.domain.pull_links import pull_links
 from app.store.jobs.media_links import MediaStore
 
-DEFAULT_NAME = "video.mp4"
+DEFAULT_NAMES = {MediaType.VIDEO: "video.mp4", MediaType.PHOTO: "photo.jpg"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,13 @@ class MediaGateway:
         """Return a token that nobody can guess."""
         return token_urlsafe(32)
 
-    def url(self, token: str, asset_url: str) -> str:
-        """Return the pull URL; the asset's name tells TikTok its format."""
-        name = urlsplit(asset_url).path.rpartition("/")[2] or DEFAULT_NAME
+    def urls(self, job: Job) -> tuple[str, ...]:
+        """Return the pull URLs; an asset's name tells TikTok its format."""
+        unnamed = DEFAULT_NAMES[job.post.media_type]
+        return tuple(
+            self._url(token, urlsplit(url).path.rpartition("/")[2] or unnamed)
+            for token, url in pull_links(job)
+        )
+
+    def _url(self, token: str, name: str) -> str:
         return f"{self.base_url.rstrip('/')}/media/{token}/{quote(name, safe='.-_')}"

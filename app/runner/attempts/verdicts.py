@@ -2,7 +2,7 @@
 
 from typing import Final, assert_never
 
-from app.domain.job import ErrorClass
+from app.domain.job import ErrorClass, Job
 from app.domain.outcome import (
     AuthLost,
     Fault,
@@ -19,13 +19,13 @@ PRIVACY_NOT_OFFERED: Final = "privacy_level_option_mismatch"
 
 
 def published(
-    status: PublishStatus, publish_id: str, username: str | None
+    status: PublishStatus, job: Job, publish_id: str, username: str | None
 ) -> Published:
     """Return what a finished publish came to; its id may come later."""
     post_id = status.post_ids[0] if status.post_ids else None
     url = None
     if post_id is not None and username:
-        url = f"https://www.tiktok.com/@{username}/video/{post_id}"
+        url = f"https://www.tiktok.com/@{username}/{job.post.media_type}/{post_id}"
     return Published(
         publish_id=publish_id,
         post_id=post_id,

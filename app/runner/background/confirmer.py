@@ -12,6 +12,7 @@ from app.domain.corrections import FailedForGood, NotAsked, NoWord, Truth, decid
 from app.domain.errors import StoreUnavailable
 from app.domain.job import ErrorClass, Job
 from app.domain.outcome import Fault, Published
+from app.domain.pull_links import pull_tokens
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access, Grants
 from app.grants.renewal import with_renewal
@@ -124,15 +125,13 @@ class Confirmer:
             lambda access: calls.status(access.token, publish_id),
             self.grants.renew,
         )
-        return _truth(answer, publish_id, access.username)
+        return _truth(answer, job, publish_id, access.username)
 
     async def _search(
         self, calls: Calls, access: Access, job: Job, init_sent_at: datetime
     ) -> Truth:
         """Find what an unanswered init became; rather nothing than another's post."""
-        if job.media_token is not None and await self.links.revoke(
-            job.media_token, now=self.clock.now()
-        ):
+        if await self.links.revoke(*pull_tokens(job), now=self.clock.now()):
             return FailedForGood(fault=NEVER_FETCHED)
         since = init_sent_at - CLOCK_SKEW
         publish_id = await self.store.orphan(job, access.open_id, since=since)
@@ -175,13 +174,13 @@ class Confirmer:
 
 
 def _truth(
-    answer: PublishStatus | Fault, publish_id: str, username: str | None
+    answer: PublishStatus | Fault, job: Job, publish_id: str, username: str | None
 ) -> Truth:
     if isinstance(answer, Fault):
         return NoWord()
     match answer.state:
         case PublishState.COMPLETE:
-            return published(answer, publish_id, username)
+            return published(answer, job, publish_id, username)
         case PublishState.IN_INBOX:
             return in_inbox(answer, publish_id)
         case PublishState.FAILED:

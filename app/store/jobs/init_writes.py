@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.job import Job
+from app.domain.pull_links import pull_links
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
@@ -111,15 +112,17 @@ class InitWriter:
 
 
 def _links(write: InitWrite) -> list[dict[str, Any]]:
-    if not write.is_stamp or write.after.media_token is None:
+    if not write.is_stamp:
         return []
-    link = {
-        "token": write.after.media_token,
-        "job_id": write.job.id,
-        "asset_url": write.job.asset_url,
-        "created_at": write.after.init_sent_at,
-    }
-    return [link]
+    return [
+        {
+            "token": token,
+            "job_id": write.job.id,
+            "asset_url": url,
+            "created_at": write.after.init_sent_at,
+        }
+        for token, url in pull_links(write.after)
+    ]
 
 
 def _statement(given: FromClause, columns: tuple[str, ...]) -> ReturningUpdate[Any]:

@@ -40,6 +40,8 @@ _COLUMNS: Final = (
     "platform",
     "asset_id",
     "asset_url",
+    "asset_urls",
+    "transfer",
     "scheduled_for",
     "post_now",
     "idempotency_key",

@@ -18,7 +18,7 @@ from app.domain.errors import (
     WriteUnknown,
 )
 from app.domain.idempotency import RequestKey, idempotency_key, to_millis
-from app.domain.job import AttemptRecord, Job, JobStatus, NewJob
+from app.domain.job import AttemptRecord, Job, JobStatus, NewJob, Transfer
 from app.domain.readiness import PreflightTimes, first_preflight
 from app.store.db.engine import Database
 from app.store.db.notify import hint, is_hinted_at
@@ -253,6 +253,8 @@ def _new_job(new: NewJob, now: datetime, preflights: PreflightTimes) -> Job:
         platform=new.platform,
         asset_id=new.asset_id,
         asset_url=new.asset_url,
+        asset_urls=new.asset_urls,
+        transfer=new.transfer or Transfer.PULL,
         post=new.post,
         status=JobStatus.SCHEDULED,
         scheduled_for=at,
@@ -278,6 +280,8 @@ def _new_job(new: NewJob, now: datetime, preflights: PreflightTimes) -> Job:
 def _editable(job: Job) -> dict[str, Any]:
     return {
         "asset_url": job.asset_url,
+        "asset_urls": list(job.asset_urls) or None,
+        "transfer": job.transfer,
         "post": post_to_json(job.post),
         "scheduled_for": job.scheduled_for,
         "post_now": job.post_now,

@@ -48,17 +48,30 @@ class MediaStore:
             row = (await connection.execute(statement)).mappings().one_or_none()
         return None if row is None else MediaLink(row["asset_url"])
 
-    async def revoke(self, token: str, *, now: datetime) -> bool:
-        """Withdraw a link nobody fetched; False if somebody did.
+    async def revoke(self, *tokens: str, now: datetime) -> bool:
+        """Withdraw an init's links of which nobody fetched one; False if somebody did.
 
         The two statements meet on one row: either the fetch sees the revocation or
         the revocation sees the fetch.
         """
         statement = (
             update(media_links)
-            .where(_links.token == token, _links.fetched_at.is_(None))
+            .where(_links.token.in_(tokens), _links.fetched_at.is_(None))
             .values(revoked_at=func.coalesce(_links.revoked_at, now))
             .returning(_links.token)
         )
-        async with self._database.single() as connection:
-            return (await connection.execute(statement)).scalar() is not None
+        if len(tokens) == 1:
+            async with self._database.single() as connection:
+                return (await connection.execute(statement)).scalar() is not None
+        try:
+            async with self._database.write() as connection:
+                revoked = (await connection.execute(statement)).scalars().all()
+                if len(revoked) < len(tokens):
+                    raise _Fetched  # all or none: what TikTok has of it can be posted
+        except _Fetched:
+            return False
+        return bool(tokens)
+
+
+class _Fetched(Exception):
+    """Somebody fetched one of several; what was withdrawn is given out again."""

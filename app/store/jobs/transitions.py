@@ -24,6 +24,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.type_api import TypeEngine
 
 from app.domain.job import AttemptRecord, Job, JobStatus
+from app.domain.pull_links import pull_tokens
 from app.domain.transition import Transition, applied
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
@@ -259,10 +260,10 @@ async def _revoke_links(
 ) -> None:
     """Let nobody fetch the videos of inits that are over or given up."""
     tokens = [
-        write.job.media_token
+        token
         for write in written
-        if write.job.media_token is not None
-        and (write.change.init_sent_at is None or write.change.to is JobStatus.POSTED)
+        if write.change.init_sent_at is None or write.change.to is JobStatus.POSTED
+        for token in pull_tokens(write.job)
     ]
     links = media_links.c
     if tokens:

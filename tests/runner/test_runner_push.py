@@ -1,0 +1,294 @@
+"""Videos that we upload: on a real database, with the simulator's upload host."""
+
+import asyncio
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from app.domain.edit import JobChange
+from app.domain.job import FailureReason, Job, JobStatus, Transfer
+from app.sandbox.posts import Post
+from app.sandbox.recording import Call
+from tests.runner.stage import Stage, Worker
+
+BYTES: Final = 450_000
+CHUNK: Final = 100_000
+CHUNKS: Final = 4  # the last takes what is left over
+
+
+@pytest.fixture
+async def worker(stage: Stage) -> Worker:
+    """Give a process that uploads in small chunks, with a connected account."""
+    worker = await pusher(stage)
+    await stage.connect(worker, "proj_1")
+    return worker
+
+
+async def pusher(stage: Stage, **changes: object) -> Worker:
+    """Start a process that uploads in small chunks to a TikTok that takes these."""
+    weather = stage.tiktok.sandbox.settings.model_copy(
+        update={"min_chunk_bytes": 1000, "check_media": False}
+    )
+    stage.tiktok.sandbox.settings = weather
+    settings: dict[str, object] = {
+        "allow_private_urls": True,
+        "upload_hosts": ("127.0.0.1",),
+        "upload_whole_bytes": 2 * CHUNK,
+        "upload_chunk_bytes": CHUNK,
+        "http_timeout_seconds": 10,
+    }
+    return await stage.worker(**settings | changes)
+
+
+async def push(
+    stage: Stage,
+    worker: Worker,
+    *,
+    query: str = f"bytes={BYTES}&seed=7",
+    **more: object,
+) -> Job:
+    """Add a job that is due and pushed."""
+    url = f"{stage.tiktok.url}/_sandbox/video.mp4?{query}"
+    return await stage.job(worker, asset_url=url, transfer=Transfer.PUSH)
+
+
+async def hash_of(stage: Stage, query: str = f"bytes={BYTES}&seed=7") -> str:
+    """Return the hash of an asset, fetched by somebody else."""
+    async with httpx.AsyncClient() as client:
+        url = f"{stage.tiktok.url}/_sandbox/video.mp4?{query}"
+        return sha256((await client.get(url)).content).hexdigest()
+
+
+def published(stage: Stage) -> list[Post]:
+    """List the posts that went live."""
+    return [post for post in stage.tiktok.sandbox.posts if post.published_at]
+
+
+async def test_a_pushed_video_is_posted(stage: Stage, worker: Worker) -> None:
+    """Every byte, in order, in chunks as TikTok asks for them."""
+    job = await push(stage, worker)
+    await worker.tick()
+    done = await worker.job(job)
+    assert (done.status, done.attempts) == (JobStatus.POSTED, 0)
+    assert done.uploaded_bytes == done.source_size == BYTES
+    (post,) = published(stage)
+    assert post.sha256 == await hash_of(stage)
+    assert len(stage.calls(Call.UPLOAD)) == CHUNKS
+    assert len(stage.calls(Call.INIT)) == 1
+
+
+@pytest.mark.parametrize("size", [1, 5_000, 2 * CHUNK])
+async def test_a_small_video_goes_in_one_piece(
+    stage: Stage, worker: Worker, size: int
+) -> None:
+    """Up to the limit for whole ones."""
+    job = await push(stage, worker, query=f"bytes={size}&seed=7")
+    await worker.tick()
+    assert (await worker.job(job)).status is JobStatus.POSTED
+    assert len(stage.calls(Call.UPLOAD)) == 1
+
+
+async def test_a_source_without_ranges_is_read_once_from_the_start(
+    stage: Stage, worker: Worker
+) -> None:
+    """Where nothing breaks off, no range is needed."""
+    query = f"bytes={BYTES}&seed=7&range=0"
+    job = await push(stage, worker, query=query)
+    await worker.tick()
+    assert (await worker.job(job)).status is JobStatus.POSTED
+    (post,) = published(stage)
+    assert post.sha256 == await hash_of(stage, query)
+
+
+@pytest.mark.parametrize("chunk", [1, CHUNKS - 1], ids=["middle", "last"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "reset", "taken": False},
+        {"kind": "reset", "taken": True},
+        {"kind": "empty", "http_status": 503},
+        {"kind": "garbage", "taken": True},
+        {"kind": "cut"},
+        {"kind": "cut", "keep": True},
+        {"kind": "upload_answer", "http_status": 206, "content_range": "bytes 0-3/9"},
+        {"kind": "upload_answer", "http_status": 201},
+        {"kind": "upload_answer", "http_status": 416},
+        {"kind": "upload_expired"},
+    ],
+    ids=lambda fault: "-".join(map(str, fault.values())),
+)
+async def test_whatever_happens_to_a_chunk_the_video_is_posted_once(
+    stage: Stage, worker: Worker, fault: dict[str, Any], chunk: int
+) -> None:
+    """At every chunk boundary; nothing is ever unconfirmed."""
+    job = await push(stage, worker)
+    stage.fault("upload", rule={"match": {"chunk": chunk}, "times": 1}, **fault)
+    await worker.tick()
+    done = await worker.job(job)
+    while done.status is JobStatus.RETRYING:
+        stage.clock.go_to(done.next_attempt_at)
+        await worker.tick()
+        done = await worker.job(job)
+    assert done.status is JobStatus.POSTED, (done.last_error, done.failure_reason)
+    (post,) = published(stage)
+    assert post.sha256 == await hash_of(stage)
+    assert done.publish_id == post.publish_id
+
+
+@pytest.mark.parametrize(
+    "kind", ["reset", "truncate", "gateway", "ok_without_publish_id"]
+)
+async def test_an_init_without_an_answer_is_simply_repeated(
+    stage: Stage, worker: Worker, kind: str
+) -> None:
+    """Nobody knows its URL, so nothing can come of it."""
+    job = await push(stage, worker)
+    stage.fault("init", kind, taken=True, rule={"times": 2})
+    await worker.tick()
+    done = await worker.job(job)
+    assert (done.status, done.attempts) == (JobStatus.POSTED, 0)
+    assert len(published(stage)) == 1
+    assert len(stage.calls(Call.INIT)) == 3
+    assert len(done.upload_repeats) == 2
+
+
+async def test_only_three_repeats_go_before_the_schedule(
+    stage: Stage, worker: Worker
+) -> None:
+    """Each costs one of the account's six inits a minute."""
+    job = await push(stage, worker)
+    stage.fault("init", "reset", taken=True, rule={"times": 9})
+    await worker.tick()
+    waiting = await worker.job(job)
+    assert waiting.status is JobStatus.RETRYING
+    assert not waiting.in_flight
+    assert len(stage.calls(Call.INIT)) == 4
+    stage.clock.go_to(waiting.next_attempt_at)
+    await worker.tick()
+    assert len(stage.calls(Call.INIT)) == 5
+
+
+async def test_another_worker_goes_on_from_what_tiktok_has(
+    stage: Stage, worker: Worker
+) -> None:
+    """A tick hands an upload on between chunks; that is no attempt."""
+    job = await push(stage, worker)
+    stage.fault("upload", "hang", rule={"match": {"chunk": 2}, "times": 1})
+    await stage.ticked(worker, lambda: len(stage.calls(Call.UPLOAD)) == 3)
+    waiting = await worker.job(job)
+    assert (waiting.status, waiting.attempts) == (JobStatus.SCHEDULED, 0)
+    assert waiting.uploaded_bytes == 2 * CHUNK
+    other = await pusher(stage)
+    await other.tick()
+    done = await worker.job(job)
+    assert (done.status, done.attempts) == (JobStatus.POSTED, 0)
+    assert len(stage.calls(Call.INIT)) == 1
+    assert published(stage)[0].sha256 == await hash_of(stage)
+
+
+async def test_a_worker_that_is_told_to_stop_hands_the_upload_on_at_once(
+    stage: Stage, worker: Worker
+) -> None:
+    """In the middle of a chunk: TikTok takes those whole or not at all."""
+    job = await push(stage, worker)
+    stage.fault("upload", "hang", rule={"match": {"chunk": 3}, "times": 1})
+    async with stage.running(worker) as stop:
+        await stage.until_called(Call.UPLOAD, CHUNKS)
+        stop.set()
+    waiting = await worker.job(job)
+    assert waiting.claim_token is None
+    assert waiting.attempts == 0
+    assert waiting.in_flight  # the mark stands: only TikTok's word ends it now
+    await (await pusher(stage)).tick()
+    assert (await worker.job(job)).status is JobStatus.POSTED
+    assert len(stage.calls(Call.INIT)) == 1
+
+
+async def test_a_dead_workers_last_chunk_is_sent_by_its_successor(
+    stage: Stage, worker: Worker
+) -> None:
+    """To the same URL: two workers that send it make one post."""
+    job = await push(stage, worker)
+    stage.fault("upload", "hang", rule={"match": {"chunk": 3}, "times": 1})
+    ticking = asyncio.create_task(worker.tick(1000))
+    await stage.until_called(Call.UPLOAD, CHUNKS)
+    stage.clock.go_on(timedelta(seconds=301))  # the first one's lease is over
+    other = await pusher(stage)
+    await other.tick()
+    done = await other.job(job)
+    assert (done.status, done.attempts) == (JobStatus.POSTED, 1)
+    assert len(published(stage)) == len(stage.calls(Call.INIT)) == 1
+    ticking.cancel()
+    await asyncio.gather(ticking, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "status"),
+    [
+        ("bytes=1000&status=404", "asset_unreachable", JobStatus.RETRYING),
+        ("bytes=1000&redirect=1", "asset_unreachable", JobStatus.RETRYING),
+        ("bytes=1000&noLength=1&range=0", "asset_no_length", JobStatus.FAILED),
+        (
+            "bytes=450000&cutAfter=250000&range=0",
+            "asset_unreachable",
+            JobStatus.RETRYING,
+        ),
+    ],
+)
+async def test_a_video_that_cannot_be_read_has_a_code_and_costs_no_post(
+    stage: Stage, worker: Worker, query: str, code: str, status: JobStatus
+) -> None:
+    """Before the last chunk nothing is in flight."""
+    job = await push(stage, worker, query=query)
+    await worker.tick()
+    ended = await worker.job(job)
+    assert ended.last_error is not None
+    assert (ended.last_error.code, ended.status) == (code, status)
+    assert not ended.in_flight
+    assert not published(stage)
+
+
+async def test_a_video_that_changes_under_way_is_sent_anew(
+    stage: Stage, worker: Worker
+) -> None:
+    """Half of one and half of another would be neither."""
+    query = f"bytes={BYTES}&seed=7&changeAfter=1"
+    job = await push(stage, worker, query=query)
+    stage.fault("upload", "reset", rule={"match": {"chunk": 2}, "times": 1})
+    await worker.tick()
+    done = await worker.job(job)
+    assert done.status is JobStatus.POSTED
+    assert len(stage.calls(Call.INIT)) == 2
+    (post,) = published(stage)
+    assert post.publish_id == done.publish_id
+
+
+async def test_an_upload_url_elsewhere_gets_no_byte(stage: Stage) -> None:
+    """Whatever an answer says."""
+    worker = await pusher(stage, upload_hosts=("upload.example.com",))
+    await stage.connect(worker, "proj_1")
+    job = await push(stage, worker)
+    await worker.tick()
+    ended = await worker.job(job)
+    assert ended.last_error is not None
+    assert ended.last_error.code == "upload_host_refused"
+    assert ended.failure_reason is FailureReason.PERMANENT
+    assert not stage.calls(Call.UPLOAD)
+
+
+async def test_an_edited_post_is_not_finished_with_its_former_upload(
+    stage: Stage, worker: Worker
+) -> None:
+    """What was asked for before has the former caption."""
+    job = await push(stage, worker)
+    stage.fault("upload", "hang", rule={"match": {"chunk": 2}, "times": 1})
+    await stage.ticked(worker, lambda: len(stage.calls(Call.UPLOAD)) == 3)
+    change = JobChange(post={"title": "another caption"})
+    await worker.container.jobs.edit(job.id, change, now=stage.clock.now())
+    await worker.tick()
+    (post,) = published(stage)
+    assert post.title == "another caption"
+    assert len(stage.calls(Call.INIT)) == 2
