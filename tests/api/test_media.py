@@ -187,3 +187,29 @@ async def _raw_messages(api: Api, path: str) -> list[dict[str, object]]:
 
     await api.app(scope, receive, send)  # type: ignore[arg-type]
     return messages
+
+
+async def test_a_sets_links_are_withdrawn_together_or_not_at_all(
+    database_url: str,
+) -> None:
+    """A set of photos of which one was fetched can be posted no second time."""
+    async with gateway(database_url) as api:
+        store = MediaStore(api.database)
+        job = (await api.client.get("/v1/jobs")).json()["items"][0]["id"]
+        links = [
+            {
+                "token": f"{TOKEN}{place}",
+                "job_id": job,
+                "asset_url": f"https://x.example/{place}.jpg",
+                "created_at": NOW,
+            }
+            for place in range(3)
+        ]
+        async with api.database.write() as connection:
+            await connection.execute(api.database.insert_new(media_links), links)
+        tokens = [str(link["token"]) for link in links]
+        assert await store.fetch(tokens[1], now=NOW)
+        assert not await store.revoke(*tokens, now=NOW)
+        assert await store.fetch(tokens[0], now=NOW)  # it was not withdrawn
+        assert await store.revoke(tokens[2], now=NOW)
+        assert not await store.revoke(now=NOW)  # nothing is no proof

@@ -1,0 +1,100 @@
+"""Which way a post takes to TikTok, and photos, as callers ask for them."""
+
+from typing import Any, Final
+
+import pytest
+
+from tests.api.serving import Api, job_body, serving
+
+URLS: Final = [f"https://cdn.example.com/{place}.jpg" for place in range(3)]
+PHOTOS: Final[dict[str, Any]] = {
+    "mediaType": "photo",
+    "title": "Title",
+    "description": "Words",
+    "privacyLevel": "SELF_ONLY",
+    "photoCoverIndex": 2,
+    "autoAddMusic": True,
+}
+
+
+def photo_body(**changes: object) -> dict[str, Any]:
+    """Return a request for photos; the post's changes stand under ``post``."""
+    body = job_body(assetUrls=URLS, post=PHOTOS)
+    del body["assetUrl"]
+    return body | changes
+
+
+async def refused(api: Api, body: dict[str, Any]) -> list[str]:
+    """Return what a request is refused for."""
+    answer = await api.client.post("/v1/jobs", json=body)
+    assert answer.status_code == 422, answer.text
+    return [each["pointer"] for each in answer.json()["errors"]]
+
+
+async def test_photos_are_stored_and_shown(api: Api) -> None:
+    """With their addresses in order, and none of a video's."""
+    answer = await api.client.post("/v1/jobs", json=photo_body())
+    assert answer.status_code == 201, answer.text
+    job = answer.json()
+    assert (job["assetUrl"], job["assetUrls"], job["transfer"]) == (None, URLS, "pull")
+    assert PHOTOS.items() <= job["post"].items()
+    again = (await api.client.get(answer.headers["location"])).json()
+    assert again == job
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointers"),
+    [
+        ({"assetUrls": []}, ["/assetUrls"]),
+        ({"assetUrls": [URLS[0]] * 36}, ["/assetUrls"]),
+        ({"assetUrls": None}, ["/assetUrls"]),
+        ({"assetUrl": URLS[0]}, ["/assetUrl"]),
+        ({"assetUrls": [URLS[0], "http://x.example/1.jpg", URLS[2]]}, ["/assetUrls/1"]),
+        ({"transfer": "push"}, ["/transfer"]),
+        ({"transfer": "carry"}, ["/transfer"]),
+        ({"post": PHOTOS | {"photoCoverIndex": 3}}, ["/post/photoCoverIndex"]),
+        ({"post": PHOTOS | {"disableDuet": True}}, ["/post/disableDuet"]),
+        ({"post": PHOTOS | {"title": "x" * 91}}, ["/post/title"]),
+        ({"post": {"privacyLevel": "SELF_ONLY"}}, ["/assetUrls"]),
+        (
+            {"assetUrls": None, "post": {"privacyLevel": "SELF_ONLY"}},
+            ["/assetUrl"],
+        ),
+    ],
+)
+async def test_what_photos_cannot_have_is_refused(
+    edge: Api, changes: dict[str, Any], pointers: list[str]
+) -> None:
+    """With a pointer at the culprit."""
+    assert await refused(edge, photo_body(**changes)) == pointers
+
+
+@pytest.mark.parametrize("default", ["pull", "push"])
+async def test_the_service_chooses_for_who_does_not(
+    sqlite_url: str, default: str
+) -> None:
+    """TRANSFER is the default; photos are pulled all the same."""
+    async with serving(sqlite_url, transfer=default) as api:
+        assert (await api.job(assetId="a"))["transfer"] == default
+        for way in ("pull", "push"):
+            assert (await api.job(assetId=way, transfer=way))["transfer"] == way
+        photos = await api.client.post("/v1/jobs", json=photo_body())
+        assert photos.json()["transfer"] == "pull"
+
+
+async def test_a_job_may_be_given_another_way_and_other_media(edge: Api) -> None:
+    """What does not fit together is refused as when it is made."""
+    job = await edge.job(assetId="edited")
+    url = f"/v1/jobs/{job['id']}"
+    pushed = await edge.client.patch(url, json={"transfer": "push"})
+    assert pushed.json()["transfer"] == "push"
+    photo = {"mediaType": "photo", "title": "x"}
+    alone = await edge.client.patch(url, json={"post": photo})
+    assert alone.status_code == 422
+    both = {"transfer": "pull", "assetUrls": URLS, "post": photo}
+    changed = await edge.client.patch(url, json=both)
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["assetUrls"] == URLS
+    assert changed.json()["assetUrl"] is None
+    bad = await edge.client.patch(url, json={"assetUrls": [URLS[0], "ftp://x"]})
+    assert [each["pointer"] for each in bad.json()["errors"]] == ["/assetUrls/1"]
