@@ -17,6 +17,7 @@ from app.service.keys import KeyService
 from app.service.media import MediaService
 from app.service.metrics import MetricsService
 from app.service.tiktok_events import TikTokEventService
+from app.service.validation import ValidationService
 from app.service.webhook_endpoints import WebhookService
 from app.store.jobs.changes import ChangeStore
 from app.store.jobs.tiktok_events import TikTokEventStore
@@ -70,6 +71,13 @@ class UseCases:
         parts = self._container
         return HoldService(
             store=parts.holds, clock=parts.clock, on_due=parts.runner.wake
+        )
+
+    @cached_property
+    def validation(self) -> ValidationService:
+        """Return what checks a job before it is scheduled."""
+        return ValidationService(
+            jobs=self.jobs, accounts=self.accounts, holds=self.holds, clock=self.clock
         )
 
     @cached_property

@@ -14,6 +14,7 @@ from app.api import (
     cron,
     holds,
     job_actions,
+    job_batches,
     jobs,
     media,
     oauth,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _ROUTERS: Final = (
+    job_batches.router,
     jobs.router,
     project_jobs.router,
     job_actions.router,

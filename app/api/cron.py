@@ -5,10 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Security
 from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
 
-from app.api.auth import check_bearer
+from app.api.auth import CHALLENGE, check_bearer
 from app.api.docs.declared import declared
-from app.api.problems import ProblemResponse
+from app.api.problems import HTTP_CODES, ProblemResponse
 from app.api.services import Wired
 from app.schemas.fields import Answer
 
@@ -18,7 +19,13 @@ def _disabled() -> ProblemResponse:
     return ProblemResponse(503, code="cron_disabled", detail=detail)
 
 
-router = APIRouter(tags=["Cron"], responses=declared(401, 413, 503, _disabled()))
+def _refused() -> ProblemResponse:
+    code, _ = HTTP_CODES[401]
+    detail = "Authorization: Bearer <CRON_SECRET> is needed; an API key is not it."
+    return ProblemResponse(401, code=code, detail=detail, headers=CHALLENGE)
+
+
+router = APIRouter(tags=["Cron"], responses=declared(413, 503, _disabled(), _refused()))
 
 _secret = HTTPBearer(
     scheme_name="cronSecret", description="CRON_SECRET", auto_error=False
@@ -58,5 +65,8 @@ async def tick(
     """Run what is due, within TICK_BUDGET_SECONDS; ticks may overlap."""
     if services.cron_secret is None:
         return _disabled()
-    check_bearer(request.headers, services.cron_secret)
+    try:
+        check_bearer(request.headers, services.cron_secret)
+    except HTTPException:
+        return _refused()
     return TickAnswer(**asdict(await services.tick()))

@@ -128,7 +128,8 @@ async def list_jobs(
     return JobsAnswer(items=items, next_cursor=page.next_cursor)
 
 
-router.include_router(stream.router)  # before /{id}, which would take it for an id
+# Before /{id}, which would take their names for ids.
+router.include_router(stream.router)
 
 
 @router.get(

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from app.api.methods import allowed_methods
 from app.domain import errors
+from app.schemas.invalid import REQUIRED, field_error
 
 log = structlog.get_logger(__name__)
 
@@ -121,13 +122,15 @@ def http_problem(
     return ProblemResponse(status, code=code, detail=detail, headers=headers)
 
 
-def described(error: errors.SchedulerError) -> ProblemResponse:
+def described(
+    error: errors.SchedulerError, *, detail: str | None = None
+) -> ProblemResponse:
     """Put an error of the domain into the form that callers see."""
     status = STATUS[next(kind for kind in type(error).__mro__ if kind in STATUS)]
     return ProblemResponse(
         status,
         code=error.code,
-        detail=str(error),
+        detail=detail or str(error),
         fields=error.errors if isinstance(error, errors.InvalidInput) else (),
         headers=_retry_after(error),
         more=_more(error),
@@ -137,8 +140,15 @@ def described(error: errors.SchedulerError) -> ProblemResponse:
 async def _handle(request: Request, error: Exception) -> ProblemResponse:
     response = problem_of(error)
     if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        response.headers["Allow"] = allowed_methods(request)
+        return _not_allowed(request)
     return response
+
+
+def _not_allowed(request: Request) -> ProblemResponse:
+    methods = allowed_methods(request)
+    code, _ = HTTP_CODES[405]
+    detail = f"{request.method} does nothing here; there is {methods}."
+    return ProblemResponse(405, code=code, detail=detail, headers={"Allow": methods})
 
 
 def _domain_problem(error: errors.SchedulerError) -> ProblemResponse:
@@ -151,7 +161,13 @@ def _domain_problem(error: errors.SchedulerError) -> ProblemResponse:
 
 def _more(error: errors.SchedulerError) -> Mapping[str, object] | None:
     """Return what a program needs to go on from here."""
-    return {"id": error.job_id} if isinstance(error, errors.MayHaveBeenStored) else None
+    match error:
+        case errors.MayHaveBeenStored(job_id=job_id):
+            return {"id": job_id}
+        case errors.PostingNotAllowed(reason=str(reason)):
+            return {"reason": reason}
+        case _:
+            return None
 
 
 def _retry_after(error: errors.SchedulerError) -> Mapping[str, str] | None:
@@ -167,18 +183,24 @@ def _retry_after(error: errors.SchedulerError) -> Mapping[str, str] | None:
 
 def _validation_problem(error: RequestValidationError) -> ProblemResponse:
     found = error.errors()
-    if any(each["type"] == "json_invalid" for each in found):
-        return http_problem(400)
+    for each in found:
+        if each["type"] == "json_invalid":
+            return _no_json(error, at=each["loc"][-1])
     if isinstance(error.body, bytes):  # FastAPI parses nothing but JSON
         return http_problem(415)
-    return _domain_problem(errors.InvalidInput(*map(_field_error, found)))
+    wrong = errors.InvalidInput(*(field_error(each, skip=1) for each in found))
+    if any(each["loc"] == ("body",) and each["type"] == REQUIRED for each in found):
+        return described(wrong, detail="The body is empty; send JSON.")
+    return _domain_problem(wrong)
 
 
-def _field_error(found: Mapping[str, Any]) -> errors.FieldError:
-    # Only place and rule: the rejected value may be a secret.
-    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in found["loc"])
-    where, *inside = parts
-    if where == "query":  # one that may repeat has a name, and no places
-        inside = inside[:1]
-    message = found["msg"].removeprefix("Value error, ")
-    return errors.FieldError("".join(f"/{part}" for part in inside), message)
+def _no_json(error: RequestValidationError, *, at: int | str) -> ProblemResponse:
+    """Say where a body stops being JSON, without a word of it."""
+    text = error.body if isinstance(error.body, str) else ""
+    before = text[: int(at)]
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return _malformed(f"The body is no JSON: see line {line}, column {column}.")
+
+
+def _malformed(detail: str) -> ProblemResponse:
+    return ProblemResponse(400, code=HTTP_CODES[400][0], detail=detail)

@@ -3,6 +3,7 @@
 SchedulerError
 ├── InvalidInput
 ├── NotFound
+│   └── AccountNotConnected
 ├── Conflict
 │   ├── DuplicateJob
 │   ├── IdempotencyKeyReused
@@ -41,6 +42,7 @@ class FieldError:
 
     pointer: str  # JSON pointer into the body, or the parameter's name
     message: str
+    code: str = "invalid"  # stable, for programs
 
 
 class SchedulerError(Exception):
@@ -66,6 +68,12 @@ class NotFound(SchedulerError):
     """There is nothing here."""
 
     code = "not_found"
+
+
+class AccountNotConnected(NotFound):
+    """No TikTok account is connected to this project; connect one."""
+
+    code = "account_not_connected"
 
 
 class Conflict(SchedulerError):
@@ -132,6 +140,10 @@ class PostingNotAllowed(Conflict):
     """TikTok lets this account post nothing at the moment."""
 
     code = "posting_not_allowed"
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__(reason and f"{self.__doc__} ({reason})")
+        self.reason = reason  # TikTok's own code, if it was just told
 
 
 class InvalidState(SchedulerError):

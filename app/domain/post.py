@@ -102,10 +102,12 @@ def _too_long(post: Post) -> Iterator[FieldError]:
         "description": MAX_DESCRIPTION_UNITS,
     }
     for name in limits.keys() & _carried(post):
-        if utf16_units(getattr(post, name)) > limits[name]:
+        units = utf16_units(getattr(post, name))
+        if units > limits[name]:
             yield FieldError(
                 f"/post/{name}",
-                f"TikTok takes at most {limits[name]} UTF-16 code units",
+                f"TikTok takes at most {limits[name]:,} UTF-16 code units; this has"
+                f" {units:,}",
             )
 
 

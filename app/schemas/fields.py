@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -10,12 +10,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     PlainSerializer,
+    ValidationError,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from app.domain.idempotency import iso_millis
 from app.domain.naming import MAX_NAME_LENGTH, problem_with_name
+from app.schemas.invalid import naming_unknown
 
 _RFC3339: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})",
@@ -28,9 +32,20 @@ class Request(BaseModel):
     """A body as callers send it: camelCase, no unknown fields, no guessed types."""
 
     # Only ever made from JSON, so that no constructor needs to know the names.
-    model_config = ConfigDict(  # type: ignore[pydantic-alias]
+    model_config = ConfigDict(
         alias_generator=to_camel, extra="forbid", strict=True, frozen=True
     )
+
+    @model_validator(mode="wrap")  # type: ignore[pydantic-alias]
+    @classmethod
+    def _name_unknown(
+        cls, data: object, handler: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            names = (to_camel(name) for name in cls.model_fields)
+            raise naming_unknown(error, names) from None
 
 
 class Answer(BaseModel):

@@ -1,10 +1,10 @@
 """What callers get from the job routes."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field
 
@@ -23,6 +23,8 @@ from app.domain.job import (
 from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
 from app.domain.readiness import Readiness, ReadinessProblem
 from app.schemas.fields import Answer, Timestamp
+from app.schemas.problems import Problem
+from app.service.validation import Severity, Verdict
 from app.service.words import notice, user_message
 
 
@@ -198,6 +200,61 @@ class JobsAnswer(Answer):
 
     items: list[JobAnswer]
     next_cursor: str | None = Field(description="null on the last page")
+
+
+class BatchedJob(Answer):
+    """A job that was stored, or found."""
+
+    status: Literal[200, 201] = Field(description="201: new. 200: it was there")
+    job: JobAnswer
+
+
+class RefusedJob(Answer):
+    """A job that was not stored, and why."""
+
+    status: int = Field(description="As POST /v1/jobs would have answered")
+    problem: Problem
+
+
+class BatchAnswer(Answer):
+    """What became of each job, in the order of the request."""
+
+    items: list[BatchedJob | RefusedJob]
+
+
+class FoundProblem(Answer):
+    """What would keep a job from being stored, or posted as asked."""
+
+    code: str = Field(description="Stable, for programs")
+    pointer: str = Field(description="JSON pointer into the body")
+    severity: Severity = Field(
+        description="error: it would not be stored, or would fail as things stand"
+    )
+    message: str
+
+
+class ValidationAnswer(Answer):
+    """What POST /v1/jobs would make of a body, and TikTok of its post."""
+
+    ok: bool = Field(description="There is no error among the problems")
+    problems: list[FoundProblem]
+    media: dict[str, Any] | None = Field(
+        description="What was found of the media; null if nobody looked"
+    )
+    existing_job_id: str | None = Field(
+        description="The job that the request would find instead of making one"
+    )
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Self:
+        """Show what was found."""
+        problems = [FoundProblem(**asdict(each)) for each in verdict.problems]
+        return cls(
+            ok=verdict.ok,
+            problems=problems,
+            media=None if verdict.media is None else dict(verdict.media),
+            existing_job_id=verdict.existing_job_id,
+        )
 
 
 class AttemptAnswer(Answer):

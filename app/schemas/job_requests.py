@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import MISSING, ConfigDict, Field
+from pydantic import MISSING, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from app.domain.asset_url import MAX_URL_LENGTH
 from app.domain.edit import JobChange
+from app.domain.errors import InvalidInput
 from app.domain.idempotency import to_millis
 from app.domain.job import FailureReason, Job, JobStatus, NewJob, Transfer
 from app.domain.naming import (
@@ -27,6 +28,7 @@ from app.domain.post import (
     PrivacyLevel,
 )
 from app.schemas.fields import Moment, Name, Request, Text
+from app.schemas.invalid import field_error
 from app.service.jobs import JobFilter, JobOrder, JobSort
 
 Title = Annotated[
@@ -184,6 +186,27 @@ class JobRequest(Request):
 
 def _millis(moment: datetime | None) -> datetime | None:
     return None if moment is None else to_millis(moment)
+
+
+MAX_BATCH: Final = 100
+
+# Each is read by itself: one that is wrong sinks no other.
+BatchItem = Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/JobRequest"})]
+
+
+class BatchRequest(Request):
+    """Jobs to be scheduled, each as in a request of its own."""
+
+    items: list[BatchItem] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+def read_job(body: object) -> JobRequest:
+    """Read what somebody asks for; raises InvalidInput."""
+    try:
+        return JobRequest.model_validate(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        raise InvalidInput(*map(field_error, found)) from None
 
 
 class PostPatch(Request):

@@ -9,7 +9,7 @@ from app.domain.account import Account, AccountStatus, Grant, NewAccount, TokenP
 from app.domain.clock import Clock
 from app.domain.codes import NOT_CONNECTED, blocks_posting
 from app.domain.errors import (
-    NotFound,
+    AccountNotConnected,
     PostingNotAllowed,
     QuotaExhausted,
     ReconnectRequired,
@@ -207,9 +207,9 @@ class AccountService:
 def _error(answer: Fault) -> SchedulerError:
     """Say to a person what kept TikTok's options away."""
     if answer.code == NOT_CONNECTED:
-        return NotFound()
+        return AccountNotConnected()
     if blocks_posting(answer.code):
-        return PostingNotAllowed(f"{PostingNotAllowed.__doc__} ({answer.code})")
+        return PostingNotAllowed(answer.code)
     if answer.error_class is ErrorClass.AUTH:
         return ReconnectRequired()
     return TikTokUnavailable(f"{TikTokUnavailable.__doc__} ({answer.code})")

@@ -82,7 +82,7 @@ class JobService:
         Raises InvalidInput, NotFound for another's project, IdempotencyKeyReused,
         TooLongAgo or MayHaveBeenStored.
         """
-        if problems := tuple(self._problems(new)):
+        if problems := tuple(self.problems_with(new)):
             raise InvalidInput(*problems)
         check_scope(new.project_id, scope)
         new = replace(new, transfer=self._transfer(new))
@@ -92,6 +92,13 @@ class JobService:
         else:
             self._metrics.duplicates.repeat(new)
         return job, created
+
+    async def find_twin(self, new: NewJob) -> Job | None:
+        """Return the job that a request would find, None if it would make one.
+
+        Raises TooLongAgo.
+        """
+        return await self._store.find_twin(new, now=self._clock.now())
 
     async def get(self, job_id: str, *, scope: str | None) -> Job:
         """Return a job; raises NotFound."""
@@ -193,7 +200,8 @@ class JobService:
         if due is not None and due <= self._clock.now():
             self._on_due()
 
-    def _problems(self, new: NewJob) -> Iterator[FieldError]:
+    def problems_with(self, new: NewJob) -> Iterator[FieldError]:
+        """Find what keeps a job from being stored."""
         names = (
             ("/projectId", new.project_id),
             ("/platform", new.platform),

@@ -161,11 +161,11 @@ async def test_a_project_that_cannot_be_is_refused(edge: Api, project: str) -> N
 
 
 async def test_other_projects_accounts_do_not_exist(api: Api) -> None:
-    """A key of one project gets for another's the answer for no account at all."""
+    """A key of one project gets for another's what it gets for one nobody has."""
     await api.client.put(URL, json=BODY)
     mine, other = await api.caller("proj_1"), await api.caller("proj_2")
     assert (await mine.get(URL)).status_code == 200
-    nothing = await other.get(URL.replace("proj_1", "proj_2"))
+    nothing = await other.get(URL.replace("proj_1", "proj_3"))
     calls = (
         other.get(URL),
         other.put(URL, json=BODY),

@@ -184,7 +184,12 @@ async def test_the_shared_quota_is_kept(tiktok: RunningSandbox, api: Api) -> Non
 async def test_without_an_account_there_is_nobody_to_ask_about(
     tiktok: RunningSandbox, api: Api
 ) -> None:
-    """404, and TikTok is not called."""
+    """404 that says so, and TikTok is not called."""
     await api.client.delete(URL)
-    assert (await _problem(api, 404))["code"] == "not_found"
+    assert (await _problem(api, 404))["code"] == "account_not_connected"
+    account = await api.client.get(URL)
+    assert (account.status_code, account.json()["code"]) == (
+        404,
+        "account_not_connected",
+    )
     assert _asked(tiktok) == 0

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from pydantic import BaseModel, Field
-
 from app.api.problems import (
     HTTP_CODES,
     MEDIA_TYPE,
@@ -29,25 +27,6 @@ _USUAL: Final[Mapping[int, errors.SchedulerError]] = {
     503: errors.StoreUnavailable(),
 }
 """What is behind a status as a rule, for the OpenAPI document."""
-
-
-class ProblemError(BaseModel):
-    """What is wrong with one field."""
-
-    pointer: str = Field(description="JSON pointer into the body, or /parameter")
-    detail: str
-
-
-class Problem(BaseModel):
-    """What every error looks like."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str = Field(description="Stable; this is what programs should look at")
-    errors: list[ProblemError] | None = Field(None, description="With status 422")
-    id: str | None = Field(None, description="With may_have_been_stored: the job's")
 
 
 def declared(*kinds: Kind) -> dict[int | str, dict[str, Any]]:

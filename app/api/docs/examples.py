@@ -85,6 +85,13 @@ JOBS: Final[dict[str, Example]] = {
     },
 }
 
+BATCHES: Final[dict[str, Example]] = {
+    "two": {
+        "summary": "Two at a time",
+        "value": {"items": [JOBS["scheduled"]["value"], JOBS["draft"]["value"]]},
+    }
+}
+
 PATCHES: Final[dict[str, Example]] = {
     "later": {
         "summary": "Another time",

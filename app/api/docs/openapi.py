@@ -6,8 +6,8 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from app.api.docs import answer_examples
-from app.api.docs.declared import Problem
 from app.api.docs.events import add_webhooks
+from app.schemas.problems import Problem
 
 TAGS: Final = (
     (

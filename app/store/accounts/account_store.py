@@ -27,7 +27,7 @@ from app.domain.account import (
     Grant,
     NewAccount,
 )
-from app.domain.errors import NotFound, StoreUnavailable
+from app.domain.errors import AccountNotConnected, StoreUnavailable
 from app.domain.events import EventType
 from app.domain.history import Actor
 from app.store.accounts.ownership import (
@@ -98,11 +98,11 @@ class AccountStore:
         raise StoreUnavailable("the account could not be stored; try again")
 
     async def get(self, project_id: str, platform: str) -> Account:
-        """Return an account; raises NotFound."""
+        """Return an account; raises AccountNotConnected."""
         # Two may ask for the same account, so what is asked is no key.
         account = await self._reads.ask(object(), (project_id, platform))
         if account is None:
-            raise NotFound
+            raise AccountNotConnected
         return account
 
     async def list_by_open_id(self, platform: str, open_id: str) -> tuple[Account, ...]:
@@ -140,14 +140,14 @@ class AccountStore:
         return tuple(account for account in found if account.usable)
 
     async def delete(self, project_id: str, platform: str, *, now: datetime) -> Account:
-        """Remove an account and return what it was; raises NotFound."""
+        """Remove an account and return what it was; raises AccountNotConnected."""
         statement = (
             delete(accounts).where(_named(project_id, platform)).returning(accounts)
         )
         async with self._database.write() as connection:
             row = (await connection.execute(statement)).mappings().one_or_none()
             if row is None:
-                raise NotFound
+                raise AccountNotConnected
             account = self._rows.read(row)
             await remember_person(self._database, connection, account)
             await show_nobody(self._database, connection, account, now=now)
@@ -156,7 +156,7 @@ class AccountStore:
     async def rebind_jobs(
         self, project_id: str, platform: str, *, now: datetime, by: Actor | None
     ) -> RebindResult:
-        """Move the jobs made for another person to the present one; raises NotFound."""
+        """Move jobs made for another person to the present; or AccountNotConnected."""
         account = await self.get(project_id, platform)
         return await rebind_jobs(self._database, account, now=now, by=by)
 

@@ -110,6 +110,14 @@ class JobStore:
             await point_key(connection, key, twin)
             return twin
 
+    async def find_twin(self, new: NewJob, *, now: datetime) -> Job | None:
+        """Return the job that a request would find; raises TooLongAgo."""
+        job = _new_job(new, now, ())
+        async with self._database.read() as connection:
+            if (twin := await _find_twin(connection, job)) is None:
+                await refuse_if_pruned(connection, job.scheduled_for, now=now)
+        return twin
+
     async def get(self, job_id: str, *, project_id: str | None = None) -> Job:
         """Return a job; raises NotFound."""
         async with self._database.read() as connection:

@@ -1,0 +1,109 @@
+"""Many jobs at once, and what would become of one."""
+
+import asyncio
+import json
+from typing import Annotated, Any, Final
+
+import structlog
+from fastapi import APIRouter, Body, Request
+from pydantic import WithJsonSchema
+
+from app.api.auth import ProjectScope
+from app.api.docs import examples
+from app.api.docs.declared import declared
+from app.api.middleware import note
+from app.api.problems import http_problem, problem_of
+from app.api.services import Wired
+from app.domain.errors import InvalidInput, SchedulerError
+from app.schemas.job_answers import (
+    BatchAnswer,
+    BatchedJob,
+    RefusedJob,
+    ValidationAnswer,
+)
+from app.schemas.job_requests import BatchRequest, read_job
+from app.schemas.problems import Problem
+from app.service.validation import Problem as Found
+from app.service.validation import Verdict
+from app.use_cases import UseCases
+
+AT_ONCE: Final = 8
+"""How many jobs of a batch are stored at a time: others need connections, too."""
+
+_AnyJob = Annotated[
+    Any,
+    WithJsonSchema({"$ref": "#/components/schemas/JobRequest"}),
+    Body(openapi_examples=examples.JOBS),
+]
+
+log = structlog.get_logger(__name__)
+
+router = APIRouter(
+    prefix="/v1/jobs", tags=["Jobs"], responses=declared(400, 401, 413, 415, 422, 503)
+)
+
+
+@router.post(
+    "/batch",
+    operation_id="createJobs",
+    summary="Schedule up to a hundred videos",
+)
+async def create_jobs(
+    body: Annotated[BatchRequest, Body(openapi_examples=examples.BATCHES)],
+    request: Request,
+    services: Wired,
+    scope: ProjectScope,
+) -> BatchAnswer:
+    """Schedule many, each as `POST /v1/jobs` alone; up to 1 MiB.
+
+    One that is refused sinks no other. The whole sent again finds every job.
+    """
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def made(item: object) -> BatchedJob | RefusedJob:
+        async with gate:
+            return await _made(item, services, scope)
+
+    items = await asyncio.gather(*map(made, body.items))
+    note(request, jobs=len(items), refused=sum(each.status >= 400 for each in items))
+    return BatchAnswer(items=items)
+
+
+@router.post(
+    "/validate",
+    operation_id="validateJob",
+    summary="Check a job without scheduling it",
+    responses=declared(404),
+)
+async def validate_job(
+    body: _AnyJob, services: Wired, scope: ProjectScope
+) -> ValidationAnswer:
+    """Say what would keep a job from being stored, or posted as asked.
+
+    The body is that of `POST /v1/jobs`, and may be one that it would refuse. Nothing is
+    stored, and TikTok is only asked what the creator may choose.
+    """
+    try:
+        asked = read_job(body)
+    except InvalidInput as error:
+        return ValidationAnswer.of(Verdict(tuple(map(Found.of, error.errors))))
+    new = asked.to_domain(default_max_attempts=services.default_max_attempts)
+    return ValidationAnswer.of(await services.validation.check(new, scope=scope))
+
+
+async def _made(
+    item: object, services: UseCases, scope: str | None
+) -> BatchedJob | RefusedJob:
+    try:
+        asked = read_job(item)
+        new = asked.to_domain(default_max_attempts=services.default_max_attempts)
+        job, created = await services.jobs.create(new, scope=scope)
+    except SchedulerError as error:
+        answer = problem_of(error)
+    except Exception:
+        log.exception("a job of a batch broke")
+        answer = http_problem(500)
+    else:
+        return BatchedJob(status=201 if created else 200, job=services.show(job))
+    problem = Problem.model_validate(json.loads(bytes(answer.body)))
+    return RefusedJob(status=answer.status_code, problem=problem)

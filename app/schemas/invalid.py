@@ -1,0 +1,66 @@
+"""What is wrong with a body, said so that it can be mended at once."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from app.domain.errors import FieldError
+
+UNKNOWN: Final = "unknown_field"
+REQUIRED: Final = "missing"
+
+_CODES: Final = {REQUIRED: "required", UNKNOWN: UNKNOWN}
+_OBJECT: Final = "must be an object"
+_MESSAGES: Final = {
+    REQUIRED: "is required",
+    "model_type": _OBJECT,
+    "model_attributes_type": _OBJECT,
+}
+
+
+def naming_unknown(error: ValidationError, names: Iterable[str]) -> ValidationError:
+    """Say of each field that a model does not know which one may have been meant."""
+    known = tuple(names)
+    return ValidationError.from_exception_data(
+        error.title,
+        [_detail(each, known) for each in error.errors(include_url=False)],
+        hide_input=True,
+    )
+
+
+def field_error(found: Mapping[str, Any], *, skip: int = 0) -> FieldError:
+    """Put what pydantic found into the form that callers see.
+
+    Only place and rule: the rejected value may be a secret. ``skip`` leaves out the
+    first parts of the place.
+    """
+    places = found["loc"][skip:]
+    if found["loc"][:1] == ("query",):  # one that may repeat has a name, and no places
+        places = places[:1]
+    parts = (str(each).replace("~", "~0").replace("/", "~1") for each in places)
+    kind = found["type"]
+    message = _MESSAGES.get(kind, found["msg"].removeprefix("Value error, "))
+    return FieldError(
+        "".join(f"/{part}" for part in parts), message, _CODES.get(kind, "invalid")
+    )
+
+
+def _detail(found: Mapping[str, Any], known: tuple[str, ...]) -> InitErrorDetails:
+    kind, message = found["type"], found["msg"]
+    if kind == "extra_forbidden" and len(found["loc"]) == 1:
+        kind, message = UNKNOWN, _unknown(str(found["loc"][0]), known)
+    return InitErrorDetails(
+        type=PydanticCustomError(kind, message), loc=found["loc"], input=None
+    )
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    by_lower = {each.lower(): each for each in known}
+    wanted = to_camel(name.replace("-", "_").lower()) if "_" in name else name
+    close = get_close_matches(wanted.lower(), by_lower, n=1)
+    meant = f"; did you mean {by_lower[close[0]]}?" if close else ""
+    return f"is not known here{meant}"

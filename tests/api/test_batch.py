@@ -1,0 +1,111 @@
+"""POST /v1/jobs/batch: each job as in a request of its own."""
+
+from typing import Any
+
+import pytest
+
+from app.domain.errors import StoreUnavailable
+from app.domain.job import Job, NewJob
+from app.service.jobs import JobService
+from tests.api.serving import Api, job_body
+
+BATCH = "/v1/jobs/batch"
+
+
+def items(count: int) -> list[dict[str, Any]]:
+    """Ask for some jobs, each of its own asset."""
+    return [job_body(assetId=f"asset_{number}") for number in range(count)]
+
+
+async def send(api: Api, *jobs: object) -> list[dict[str, Any]]:
+    """Ask for some jobs at once."""
+    answer = await api.client.post(BATCH, json={"items": jobs})
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found
+
+
+async def test_every_job_is_made_in_its_place(api: Api) -> None:
+    """A hundred at once; the answers stand in the order of the request."""
+    asked = items(100)
+    done = await send(api, *asked)
+    assert [each["status"] for each in done] == [201] * 100
+    assert [each["job"]["assetId"] for each in done] == [
+        each["assetId"] for each in asked
+    ]
+    assert all(set(each) == {"status", "job"} for each in done)
+    shown = await api.client.get(f"/v1/jobs/{done[0]['job']['id']}")
+    assert shown.json() == done[0]["job"]
+
+
+async def test_the_whole_again_finds_every_job(api: Api) -> None:
+    """Post Now included, while it is not over."""
+    asked = [*items(9), job_body(scheduledFor=None, assetId="now")]
+    first, again = await send(api, *asked), await send(api, *asked)
+    assert {each["status"] for each in again} == {200}
+    assert [each["job"]["id"] for each in again] == [
+        each["job"]["id"] for each in first
+    ]
+
+
+async def test_one_bad_item_sinks_no_other(api: Api) -> None:
+    """Each is refused as POST /v1/jobs would refuse it."""
+    bad: list[Any] = [
+        job_body(assetUrl="ftp://x.example/v.mp4"),
+        job_body(projectId=...),
+        7,
+        job_body() | {"project_id": "proj_1"},
+    ]
+    good = items(2)
+    done = await send(api, good[0], *bad, good[1])
+    assert [each["status"] for each in done] == [201, 422, 422, 422, 422, 201]
+    for item, each in zip(bad, done[1:], strict=False):
+        assert set(each) == {"status", "problem"}
+        alone = await api.client.post("/v1/jobs", json=item)
+        mine = {name: value for name, value in each["problem"].items() if value}
+        assert mine == alone.json()
+
+
+async def test_another_projects_job_is_not_found(api: Api) -> None:
+    """As alone; the caller's own jobs are made."""
+    caller = await api.caller("proj_1")
+    asked = [job_body(), job_body(projectId="proj_2")]
+    done = (await caller.post(BATCH, json={"items": asked})).json()["items"]
+    assert [each["status"] for each in done] == [201, 404]
+
+
+async def test_two_of_one_kind_make_one_job(api: Api) -> None:
+    """One is new, the other one finds it."""
+    done = await send(api, job_body(), job_body())
+    assert sorted(each["status"] for each in done) == [200, 201]
+    assert len({each["job"]["id"] for each in done}) == 1
+
+
+async def test_a_database_that_goes_away_is_told_for_each(
+    edge: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was stored before is told as stored."""
+    create = JobService.create
+
+    async def fails(
+        self: JobService, new: NewJob, *, scope: str | None
+    ) -> tuple[Job, bool]:
+        if new.asset_id == "asset_1":
+            raise StoreUnavailable
+        if new.asset_id == "asset_2":
+            raise ValueError("nobody expected it")
+        return await create(self, new, scope=scope)
+
+    monkeypatch.setattr(JobService, "create", fails)
+    done = await send(edge, *items(3))
+    assert [each["status"] for each in done] == [201, 503, 500]
+    assert done[1]["problem"]["code"] == "database_unavailable"
+    assert "nobody expected it" not in str(done[2])
+
+
+async def test_a_batch_has_between_one_and_a_hundred(edge: Api) -> None:
+    """More are a 422 as a whole, and so is none."""
+    for wrong in ([], items(101)):
+        refused = await edge.client.post(BATCH, json={"items": wrong})
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["pointer"] == "/items"
