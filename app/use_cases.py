@@ -7,6 +7,7 @@ from app.domain.clock import Clock
 from app.domain.job import Job
 from app.runner.tick_report import TickReport
 from app.schemas.job_answers import JobAnswer
+from app.service.account_overview import AccountOverview
 from app.service.accounts import AccountService
 from app.service.connect import ConnectService, OAuthApp
 from app.service.feed import JobFeed
@@ -19,6 +20,7 @@ from app.service.metrics import MetricsService
 from app.service.tiktok_events import TikTokEventService
 from app.service.validation import ValidationService
 from app.service.webhook_endpoints import WebhookService
+from app.store.accounts.overview import AccountOverviewStore
 from app.store.jobs.changes import ChangeStore
 from app.store.jobs.tiktok_events import TikTokEventStore
 
@@ -51,6 +53,17 @@ class UseCases:
         parts = self._container
         store = ChangeStore(parts.database)
         return JobFeed(store=store, clock=parts.clock, stop=parts.stop)
+
+    @cached_property
+    def account_overview(self) -> AccountOverview:
+        """Return what people see of their TikTok accounts."""
+        parts = self._container
+        return AccountOverview(
+            store=AccountOverviewStore(parts.database, parts.vault),
+            accounts=parts.accounts,
+            pacer=parts.pacer,
+            clock=parts.clock,
+        )
 
     @cached_property
     def accounts(self) -> AccountService:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Body, Path, Response, status
+from fastapi import APIRouter, Body, Path, Query, Response, status
 
 from app.api.auth import ProjectScope
 from app.api.docs import examples
@@ -17,8 +17,11 @@ from app.domain.errors import (
 from app.schemas.accounts import (
     AccountAnswer,
     AccountRequest,
+    AccountsAnswer,
+    AccountsQuery,
     CreatorInfoAnswer,
     PutAccountAnswer,
+    QuotaAnswer,
 )
 from app.schemas.fields import Name
 
@@ -28,6 +31,23 @@ PREFIX: Final = f"/v1/projects/{{projectId}}/accounts/{PLATFORM}"
 router = APIRouter(
     prefix=PREFIX, tags=["Accounts"], responses=declared(400, 401, 404, 413, 422, 503)
 )
+
+list_router = APIRouter(
+    prefix="/v1/accounts", tags=["Accounts"], responses=declared(401, 422, 503)
+)
+
+
+@list_router.get("", operation_id="listAccounts", summary="List accounts")
+async def list_accounts(
+    query: Annotated[AccountsQuery, Query()], services: Wired, scope: ProjectScope
+) -> AccountsAnswer:
+    """List the accounts of the key's projects, sorted by project."""
+    page = await services.account_overview.list(
+        query.status, limit=query.limit, cursor=query.cursor, scope=scope
+    )
+    items = [AccountAnswer.of(account) for account in page.accounts]
+    return AccountsAnswer(items=items, next_cursor=page.next_cursor)
+
 
 ProjectId = Annotated[Name, Path(alias="projectId")]
 
@@ -63,6 +83,15 @@ async def get_account(
     """Show the account, without its tokens."""
     account = await services.accounts.get(project_id, PLATFORM, scope=scope)
     return AccountAnswer.of(account)
+
+
+@router.get("/quota", operation_id="getQuota", summary="Show what is left of limits")
+async def get_quota(
+    project_id: ProjectId, services: Wired, scope: ProjectScope
+) -> QuotaAnswer:
+    """Show what was posted through us of late, and whether a post may begin now."""
+    usage = await services.account_overview.usage(project_id, PLATFORM, scope=scope)
+    return QuotaAnswer.of(usage)
 
 
 @router.delete(

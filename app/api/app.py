@@ -40,6 +40,7 @@ _ROUTERS: Final = (
     project_jobs.router,
     job_actions.router,
     accounts.router,
+    accounts.list_router,
     holds.router,
     oauth.router,
     cron.router,

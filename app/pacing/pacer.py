@@ -119,6 +119,18 @@ class Pacer:
             return None
         return account_quota.use_kept(call, now)
 
+    async def left(self, platform: str, open_id: str) -> tuple[int, PutOff | None]:
+        """Return how many inits an account may send now, and its rest or the app's.
+
+        Takes nothing. An account that rests has none left.
+        """
+        now = self._clock.now()
+        row = await self._store.load(Owner(platform, open_id))
+        rest = await self._app_rest(platform, now) or _rest_of(row, now)
+        taken = row.quota.taken(QuotaCall.INIT, now)
+        left = max(0, self._limits[QuotaCall.INIT] - taken)
+        return 0 if rest else left, rest
+
     async def rest(self, asker: Asker, *, until: datetime, reason: WaitingFor) -> None:
         """Let the account, or for the app's cap the whole app, rest until a time.
 

@@ -1,12 +1,15 @@
 """Accounts as they come in and go out; tokens only ever come in."""
 
 import re
+from dataclasses import asdict
 from typing import Annotated, Final, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from app.domain.account import Account, AccountStatus
+from app.domain.job import WaitingFor
 from app.schemas.fields import Answer, Request, Timestamp
+from app.service.account_overview import AccountUsage
 from app.service.accounts import CreatorInfo, GivenAccount, PutAccount
 
 _TEN_YEARS: Final = 10 * 365 * 24 * 3600
@@ -108,6 +111,43 @@ class AccountAnswer(Answer):
             refresh_token_expires_at=account.grant.refresh_token_expires_at,
             connected_at=account.connected_at,
         )
+
+
+class AccountsAnswer(Answer):
+    """A page of accounts."""
+
+    items: list[AccountAnswer]
+    next_cursor: str | None
+
+
+class AccountsQuery(Request):
+    """Which accounts a list shows, and which page of them."""
+
+    # A query has no types: every value is text at first.
+    model_config = ConfigDict(strict=False)
+
+    status: AccountStatus | None = None
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, description="nextCursor of the page before")
+
+
+class QuotaAnswer(Answer):
+    """What an account used of TikTok's limits, as far as it went through us."""
+
+    posted_last_24h: int = Field(alias="postedLast24h")
+    drafts_last_24h: int = Field(alias="draftsLast24h")
+    rests_until: Timestamp | None = Field(
+        description="TikTok said that a daily cap is reached: no post begins until then"
+    )
+    reason: WaitingFor | None = Field(
+        description="account_cap: the account's; app_cap: the whole app's"
+    )
+    inits_left_this_minute: int = Field(description="Posts that may begin at once")
+
+    @classmethod
+    def of(cls, usage: AccountUsage) -> Self:
+        """Show it."""
+        return cls(**asdict(usage))
 
 
 class PutAccountAnswer(AccountAnswer):

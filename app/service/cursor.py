@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from app.domain.errors import FieldError, InvalidInput
+from app.domain.naming import problem_with_name
 from app.store.jobs.listing import NEWEST_FIRST, JobOrder, JobPosition, JobSort
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,9 +70,12 @@ def encode_name_cursor(last: str) -> str:
 def decode_name_cursor(cursor: str) -> str:
     """Read the name of the last row seen; raises InvalidInput for what is no cursor."""
     try:
-        return _decode(cursor).decode()
+        name = _decode(cursor).decode()
     except ValueError:
         raise _NO_CURSOR from None
+    if problem_with_name(name):
+        raise _NO_CURSOR
+    return name
 
 
 _NO_CURSOR: Final = InvalidInput(

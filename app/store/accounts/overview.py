@@ -1,0 +1,79 @@
+"""What people see of accounts: lists of them, and how much each posted of late."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, or_, select
+
+from app.domain.account import Account, AccountStatus
+from app.domain.job import Delivery
+from app.store.accounts.rows import AccountRows
+from app.store.accounts.tables import RECONNECT_REQUIRED, accounts
+from app.store.db.engine import Database
+from app.store.db.vault import Vault
+from app.store.jobs.tables import schedule_jobs
+
+_accounts = accounts.c
+_jobs = schedule_jobs.c
+
+
+@dataclass(frozen=True, slots=True)
+class PostCount:
+    """How many posts TikTok took, by where they went."""
+
+    published: int = 0
+    drafts: int = 0
+
+
+class AccountOverviewStore:
+    """Reads accounts without touching them."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._rows = AccountRows(vault)
+
+    async def page(
+        self,
+        *,
+        project_id: str | None,
+        status: AccountStatus | None,
+        limit: int,
+        after: str | None = None,
+    ) -> tuple[Account, ...]:
+        """Return accounts sorted by project, those after the project named."""
+        statement = select(accounts).order_by(_accounts.project_id).limit(limit)
+        if project_id is not None:
+            statement = statement.where(_accounts.project_id == project_id)
+        if status is AccountStatus.RECONNECT_REQUIRED:
+            statement = statement.where(RECONNECT_REQUIRED)
+        elif status is not None:
+            statement = statement.where(_accounts.status == status)
+        if after is not None:
+            statement = statement.where(_accounts.project_id > after)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return tuple(self._rows.read(row) for row in rows)
+
+    async def posts_since(
+        self, project_id: str, platform: str, open_id: str, *, since: datetime
+    ) -> PostCount:
+        """Count what a project posted for a TikTok person since a time."""
+        statement = (
+            select(_jobs.delivery, func.count().label("posts"))
+            .where(
+                _jobs.project_id == project_id,
+                _jobs.platform == platform,
+                or_(_jobs.open_id == open_id, _jobs.open_id.is_(None)),
+                _jobs.posted_at >= since,
+                # No later than it was posted it was written: the index has it by that.
+                _jobs.updated_at >= since,
+            )
+            .group_by(_jobs.delivery)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        found: dict[str | None, int] = {row.delivery: row.posts for row in rows}
+        return PostCount(
+            published=found.get(Delivery.PUBLISHED, 0),
+            drafts=found.get(Delivery.INBOX, 0),
+        )
