@@ -417,9 +417,25 @@ async def open_container(
     )
     try:
         _ = container.database, container.vault  # what is set wrong stops a start
-        yield container
+        async with _hurried(container):
+            yield container
     finally:
         await container.close()
+
+
+@asynccontextmanager
+async def _hurried(container: Container) -> AsyncIterator[None]:
+    """From a stop on, wait for a database that hangs for seconds only."""
+
+    async def pass_on() -> None:
+        await container.stop.wait()
+        container.database.hurry()
+
+    watcher = asyncio.create_task(pass_on(), name="hurry")
+    try:
+        yield
+    finally:
+        watcher.cancel()
 
 
 def tracing_of(settings: Settings) -> Tracing:

@@ -34,7 +34,7 @@ async def work(settings: Settings) -> None:
 async def tick(settings: Settings) -> str:
     """Run one tick and return its report as JSON; raises StoreUnavailable."""
     stop = _stopped_by_signal()
-    async with open_container(settings) as container:
+    async with open_container(settings, stop=stop) as container:
         report = await container.runner.tick(
             budget=settings.tick_budget_seconds, stop=stop
         )

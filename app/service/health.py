@@ -7,12 +7,18 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+import structlog
+
 from app.domain.clock import Clock
+from app.domain.concurrency import first
 from app.domain.errors import StoreUnavailable
 from app.store.db.engine import Database
 from app.store.db.health import HealthStore
-from app.store.db.revision import look_at
+from app.store.db.revision import is_migrated, look_at
 
+log = structlog.get_logger(__name__)
+
+LOOK_AGAIN_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 3.0
 """The longest that a health check waits for the database."""
 
@@ -111,6 +117,28 @@ class HealthService:
         if runs is None:
             return Check.ELSEWHERE
         return Check.OK if runs else Check.STOPPED
+
+
+async def wait_for_tables(
+    database: Database, *, clock: Clock, stop: asyncio.Event
+) -> bool:
+    """Wait until the database has what this program needs; False if told to stop.
+
+    A runner that began on older tables could send what it cannot write down.
+    """
+    told: str | None = None
+    while not stop.is_set():
+        try:
+            if await is_migrated(database):
+                return True
+            reason = "the database is not migrated"
+        except StoreUnavailable as error:
+            reason = str(error)
+        if reason != told:
+            log.warning("no jobs are run yet", reason=reason)
+        told = reason
+        await first(stop.wait(), clock.sleep(LOOK_AGAIN_SECONDS))
+    return False
 
 
 async def state_of(

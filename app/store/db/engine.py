@@ -31,7 +31,9 @@ from app.store.db.sqlite_file import open_file, why_not
 __all__ = ["Database", "normalise_url"]
 
 POOL_SIZE: Final = 10
-SQLITE_BUSY_SECONDS: Final = 15
+SQLITE_BUSY_SECONDS: Final = 7
+"""How long SQLite waits for another process's lock; nothing can break that off."""
+
 POSTGRES_COMMAND_SECONDS: Final = 15
 OLDEST_SESSION_SECONDS: Final = 600
 """After so long a session is replaced: the name may lead elsewhere by now."""
@@ -142,6 +144,8 @@ class Database:
         """
         if self.sessions is not None:
             self.sessions.hurry(HURRIED_SECONDS)
+        else:
+            event.listen(self.engine.sync_engine, "checkout", _wait_shortly)
 
     async def close(self) -> None:
         """Give every connection back; aiosqlite's threads end only so."""
@@ -283,6 +287,13 @@ def _sqlite(url: URL, pool_size: int) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _wait_shortly(connection: DBAPIConnection, *_: object) -> None:
+    """Let SQLite wait for nobody's lock for long any more."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=1000")
+    cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

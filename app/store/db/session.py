@@ -116,7 +116,8 @@ class Sessions:
     def _put_off(self, error: Unreachable) -> None:
         """Wait for a quarter of the time that it has been away already."""
         now = self._now()
-        if self._patience is not None:
+        if self._patience is not None and error.cause == NO_ANSWER:
+            # It hangs, and the program ends: nobody else is to wait for it.
             self._last, self._next_try = error, math.inf
             return
         if self._away_since is None:
@@ -170,7 +171,7 @@ class Sessions:
             raise _unreachable(error) from error
         session._loop = loop  # noqa: SLF001  it asks which task runs on its loop
         try:
-            return session, await _look(session)
+            return session, await self._look(session)
         except BaseException as error:
             session.terminate()
             raise _unreachable(error) from error
@@ -197,6 +198,12 @@ class Sessions:
         """Tell whether a pooler is in between: those make process numbers up."""
         told: int = session.get_server_pid()
         return not self._address.named_statements or found["pid"] != told
+
+    async def _look(self, session: Session) -> Mapping[str, Any]:
+        seconds = self._patience or LOOK_SECONDS
+        # Without a name: a pooler would meet the name again in another session.
+        statement = await session.prepare(_LOOK, name="", timeout=seconds)
+        return cast(Mapping[str, Any], await statement.fetchrow(timeout=seconds))
 
     async def _set_up(self, session: Session, found: Mapping[str, Any]) -> None:
         """Give a session the settings that the promises rest on, if it lacks them."""
@@ -230,12 +237,6 @@ class Sessions:
         asked = wanted.get("synchronous_commit", found["synchronous_commit"])
         wanted["synchronous_commit"] = asked if asked in DURABLE else "on"
         return wanted
-
-
-async def _look(session: Session) -> Mapping[str, Any]:
-    # Without a name: a pooler would meet the name again in another session.
-    statement = await session.prepare(_LOOK, name="", timeout=LOOK_SECONDS)
-    return cast(Mapping[str, Any], await statement.fetchrow(timeout=LOOK_SECONDS))
 
 
 def _refuse_unfit(found: Mapping[str, Any], *, writable: bool) -> None:
