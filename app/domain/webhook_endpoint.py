@@ -88,6 +88,7 @@ class DeliveryResult:
     at: datetime
     status: int | None  # of HTTP; None: there was no answer
     error: str | None  # None: delivered
+    retry_after: float | None = None  # seconds that the receiver asked for
 
 
 def problem_with_endpoint(url: str, *, allow_private: bool = False) -> str | None:
@@ -136,12 +137,20 @@ def signatures(
 
 
 def next_try(
-    attempts: int, *, now: datetime, steps: tuple[float, ...]
+    attempts: int,
+    *,
+    now: datetime,
+    steps: tuple[float, ...],
+    retry_after: float | None = None,
 ) -> datetime | None:
-    """Return when an event is tried again after so many tries; None: never."""
+    """Return when an event is tried again after so many tries; None: never.
+
+    Not before the receiver wants it, but for a wish longer than the longest step.
+    """
     if attempts > len(steps):
         return None
-    return now + timedelta(seconds=steps[attempts - 1])
+    asked = min(retry_after or 0.0, max(steps))
+    return now + timedelta(seconds=max(steps[attempts - 1], asked))
 
 
 def _key(text: str) -> bytes:

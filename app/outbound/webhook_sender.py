@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from app.domain.retry_after import parse_retry_after
 from app.domain.webhook_endpoint import DeliveryResult, WebhookEndpoint, signatures
 from app.outbound.client import Outbound
 from app.outbound.errors import OutboundError, Refused, TooSlow
+
+BUSY: Final = frozenset({429, 503})
+"""Statuses whose Retry-After is heeded."""
 
 REFUSED: Final = "the address is not one that is called"
 TOO_SLOW: Final = "the receiver took too long"
@@ -36,12 +40,15 @@ class WebhookSender:
             async with self._outbound.open(
                 "POST", endpoint.url, headers=headers, body=body, seconds=self._seconds
             ) as answer:
-                status = answer.status
+                status, wish = answer.status, answer.headers.get("retry-after")
         except OutboundError as error:
             return DeliveryResult(at=now, status=None, error=_reason(error))
         taken = 200 <= status < 300
         return DeliveryResult(
-            at=now, status=status, error=None if taken else f"it answered {status}"
+            at=now,
+            status=status,
+            error=None if taken else f"it answered {status}",
+            retry_after=parse_retry_after(wish, now=now) if status in BUSY else None,
         )
 
 

@@ -118,3 +118,12 @@ def test_every_step_is_one_further_try() -> None:
     """Then never again."""
     times = [next_try(n, now=NOW, steps=STEPS) for n in range(1, 5)]
     assert times == [*(NOW + timedelta(seconds=step) for step in STEPS), None]
+
+
+@pytest.mark.parametrize(
+    ("asked", "waits"), [(None, 0), (1.0, 0), (60.0, 60), (10.0**9, max(STEPS))]
+)
+def test_a_receiver_may_ask_for_more_time(asked: float | None, waits: float) -> None:
+    """Never for less than the step, and for no longer than the longest one."""
+    first = next_try(1, now=NOW, steps=STEPS, retry_after=asked)
+    assert first == NOW + timedelta(seconds=max(STEPS[0], waits))

@@ -141,3 +141,15 @@ async def test_the_environments_proxy_is_not_asked(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     async with serving(answering(response(b"ok"))) as url:
         assert await get(ANYBODY, url) == (200, b"ok")
+
+
+async def test_an_address_that_swallows_everything_keeps_nobody() -> None:
+    """A name's other addresses are tried beside it."""
+
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        return ("10.255.255.1", "127.0.0.1")
+
+    outbound = Outbound(allow_private=True, resolve=resolve)
+    async with serving(answering(response(b"here"))) as url:
+        named = url.replace("127.0.0.1", "receiver.example.com")
+        assert await get(outbound, named) == (200, b"here")

@@ -140,7 +140,10 @@ class Deliveries:
     ) -> None:
         now = self.clock.now()
         retry_at = next_try(
-            delivery.event.attempts + 1, now=now, steps=self.retry_after
+            delivery.event.attempts + 1,
+            now=now,
+            steps=self.retry_after,
+            retry_after=sent.retry_after,
         )
         await self.store.failed(delivery, sent, retry_at=retry_at)
         self.metrics.webhooks.sent(

@@ -121,6 +121,24 @@ async def test_a_failed_event_is_tried_again_at_its_times(
     assert event["last_error"] == "it answered 503"
 
 
+@pytest.mark.parametrize(("status", "waits"), [(429, 60), (503, 60), (500, 5)])
+async def test_a_receiver_that_is_busy_is_given_its_time(
+    database: Database, clock: Hands, receiver: Receiver, status: int, waits: int
+) -> None:
+    """Retry-After of a 429 or 503 is heeded; of another answer it means nothing."""
+    receiver.answers.append(status)
+    receiver.headers = "retry-after: 60\r\n"
+    await listen(database, receiver.url, now=clock.now())
+    await happen(database, now=clock.now())
+    await sender(database, clock).run_due()
+    clock.forward(seconds=waits - 0.001)
+    await sender(database, clock).run_due()
+    assert len(receiver.received) == 1
+    clock.forward(seconds=0.001)
+    await sender(database, clock).run_due()
+    assert await statuses(database) == ["delivered"]
+
+
 async def test_events_of_one_job_keep_their_order(
     database: Database, clock: Hands, receiver: Receiver
 ) -> None:
