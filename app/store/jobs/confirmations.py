@@ -3,9 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Select, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 
-from app.domain.job import Job
+from app.domain.job import Job, Transfer
+from app.domain.publish_ids import PULLED, not_of
 from app.domain.transition import Transition
 from app.store.accounts.ownership import of_person, projects_of
 from app.store.db.engine import Database
@@ -65,16 +66,23 @@ class ConfirmationStore:
         that gets its job in between must not look like one without.
         """
         publishes = _publishes_of_nobody(job, open_id, since).subquery()
-        statement = select(func.count(), func.min(publishes.c.publish_id)).where(
+        pulled = _has_shape(publishes.c.publish_id, PULLED[job.post.media_type])
+        statement = select(
+            func.count(),
+            func.min(publishes.c.publish_id),
+            func.count().filter(pulled),
+            exists(_uploads(job, open_id, since)),
+        ).where(
             ~exists(_other_open_inits(job, open_id, since)),
             ~exists(_inits_left_by_attempts(job, open_id, since)),
             ~exists(_inits_of_deleted_jobs(job, open_id, since)),
         )
         async with self._database.read() as connection:
-            count, publish_id = (
+            count, publish_id, surely_pulled, uploads = (
                 await connection.execute(statement.select_from(publishes))
             ).one()
-        return publish_id if count == 1 else None
+        is_ours = count == 1 and (surely_pulled or not uploads)
+        return publish_id if is_ours else None
 
     async def without_post_id(
         self, job: Job, open_id: str, *, since: datetime
@@ -126,8 +134,28 @@ def _publishes_of_nobody(job: Job, open_id: str, since: datetime) -> Select[str]
             ~former,
             ~named_before,
             ~pruned,
+            ~_has_shape(_events.publish_id, not_of(job.post.media_type)),
         )
         .distinct()
+    )
+
+
+def _has_shape(
+    publish_id: ColumnElement[str], beginnings: tuple[str, ...]
+) -> ColumnElement[bool]:
+    return or_(*(publish_id.startswith(each, autoescape=True) for each in beginnings))
+
+
+def _uploads(job: Job, open_id: str, since: datetime) -> Select[str]:
+    """Find jobs of the account whose videos we upload, at work since then.
+
+    An init of theirs without an answer leaves nothing behind, and TikTok may send an
+    event that it failed: its publish_id is not this job's.
+    """
+    return select(_jobs.id).where(
+        of_person(job.platform, open_id),
+        _jobs.transfer == Transfer.PUSH,
+        _jobs.updated_at >= since - INIT_TOLD_WITHIN,
     )
 
 

@@ -5,15 +5,18 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import insert
 
-from app.domain.job import Delivery, FailureReason, Job
+from app.domain.job import Delivery, FailureReason, Job, Transfer
+from app.domain.post import MediaType, Post
 from app.domain.transition import confirmed_late, still_unknown
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.jobs.confirmations import LEASE, ConfirmationStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.tables import job_attempts, tiktok_events
+from app.store.retention.tombstones import past_publishes
 from tests.support.accounts import VAULT, new_account
 from tests.support.factories import (
     FAILED,
@@ -314,3 +317,55 @@ async def test_a_look_that_a_hint_overtook_changes_nothing(
     after = await JobStore(database).get(doubtful.id)
     assert after.confirm_at == quick.confirm_at
     assert after.failure_reason is FailureReason.UNCONFIRMED
+
+
+@pytest.mark.parametrize(
+    "publish_id", ["v_pub_file~v2-1.1", "v_inbox_file~v2.1", "p_pub_url~v2.1"]
+)
+async def test_an_uploads_or_photos_publish_is_no_videos_that_was_pulled(
+    database: Database, store: ConfirmationStore, doubtful: Job, publish_id: str
+) -> None:
+    """Its shape rules it out: an upload that was given up fails later, by itself."""
+    await tell(database, publish_id)
+    assert await orphan(store, doubtful) is None
+    await tell(database, "v_pub_url~v2.1")
+    assert await orphan(store, doubtful) == "v_pub_url~v2.1"
+
+
+@pytest.mark.parametrize(
+    ("publish_id", "found"), [(P, None), ("v_pub_url~v2.1", "v_pub_url~v2.1")]
+)
+async def test_an_upload_is_a_rival_for_ids_of_no_known_shape(
+    database: Database,
+    store: ConfirmationStore,
+    doubtful: Job,
+    publish_id: str,
+    found: str | None,
+) -> None:
+    """Its inits without an answer leave nothing behind that could be looked for."""
+    await store_job(
+        database, POSTED, transfer=Transfer.PUSH, open_id=OPEN_ID, updated_at=NOW
+    )
+    await tell(database, publish_id)
+    assert await orphan(store, doubtful) == found
+
+
+async def test_a_photos_init_finds_its_own(
+    database: Database, store: ConfirmationStore, doubtful: Job
+) -> None:
+    """And none of a video's."""
+    photos = replace(doubtful, post=Post(media_type=MediaType.PHOTO))
+    await tell(database, "v_pub_url~v2.1")
+    assert await orphan(store, photos) is None
+    await tell(database, "p_pub_url~v2.1")
+    assert await orphan(store, photos) == "p_pub_url~v2.1"
+
+
+async def test_an_upload_that_was_given_up_is_nobodys_answer(
+    database: Database, store: ConfirmationStore, doubtful: Job
+) -> None:
+    """Its id was remembered when the next one took its place."""
+    async with database.write() as connection:
+        await connection.execute(insert(past_publishes).values(publish_id=P))
+    await tell(database, P)
+    assert await orphan(store, doubtful) is None
