@@ -34,6 +34,7 @@ from app.runner.attempts.verdicts import (
     outcome_of,
     published,
 )
+from app.runner.attempts.ways.pull_progress import LONGEST_PULL, PullProgress
 from app.runner.attempts.ways.push import Push, Void
 from app.runner.attempts.ways.push_effects import PushEffects
 from app.tiktok import (
@@ -225,6 +226,7 @@ class Attempt:
         else:
             poll_at += self._poll.interval
         trouble: Fault | None = None
+        progress = PullProgress()
         while poll_at <= deadline:
             if not await self._wait(poll_at):
                 return self._hand_on(poll_at, deadline)
@@ -239,14 +241,25 @@ class Attempt:
             )
             ended: Outcome | Void | None = await self.ending(answer, publish_id)
             if ended is None and isinstance(answer, PublishStatus):
+                progress.note(answer, self.effects.now())
                 ended = await self._fill_up(answer)
+                deadline = max(deadline, self._deadline())  # from the last chunk on
             if ended is not None:
                 return ended
             trouble = answer if isinstance(answer, Fault) else None
             poll_at = self.effects.now() + self._poll.interval
         if not await self._wait(deadline):
             return self._hand_on(deadline, deadline)
+        if self._pull_goes_on(progress):
+            now = self.effects.now()
+            return HandedOn(resume_at=now, polling_since=now)
         return Processing(publish_id=publish_id, fault=trouble)
+
+    def _pull_goes_on(self, progress: PullProgress) -> bool:
+        """Tell whether TikTok visibly fetches the video, within the time it has."""
+        now, sent_at = self.effects.now(), self.job.init_sent_at
+        in_time = sent_at is not None and now - sent_at < LONGEST_PULL
+        return in_time and progress.goes_on(now, within=self._poll.deadline / 2)
 
     async def _fill_up(self, status: PublishStatus) -> Outcome | Void | None:
         """Send what is missing of an upload whose last chunk went out."""

@@ -295,3 +295,46 @@ async def test_the_pace_is_a_setting() -> None:
     assert outcome == NOT_DONE
     assert world.at("status") == [2, 4, 6]
     assert world.now() == after(7)
+
+
+def downloading(*counts: int | None) -> list[PublishStatus]:
+    """Answer that TikTok has fetched so many bytes."""
+    return [
+        PublishStatus(state=PublishState.PROCESSING, downloaded_bytes=count)
+        for count in counts
+    ]
+
+
+async def test_a_pull_that_visibly_goes_on_is_handed_on() -> None:
+    """4 GB take TikTok over five minutes; that is no failure."""
+    outcome, world = await run(NEW, status=downloading(*range(0, 1_000_000, 1000)))
+    assert outcome == HandedOn(resume_at=after(90), polling_since=after(90))
+    assert world.at("status") == EVERY_5_SECONDS
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        (0,),
+        (None,),
+        (5000,),
+        (5000, 4000),
+        (0, 1000, 1000),
+    ],
+    ids=["nothing", "not told", "stands still", "falls", "grew long ago"],
+)
+async def test_a_pull_that_stands_still_is_not(counts: tuple[int | None, ...]) -> None:
+    """Only what grew of late goes on."""
+    outcome, _ = await run(NEW, status=downloading(*counts))
+    assert outcome == NOT_DONE
+
+
+async def test_no_pull_goes_on_for_longer_than_an_hour() -> None:
+    """TikTok gives up by then, so we need not wait for it."""
+    growing = downloading(*range(0, 1_000_000, 1000))
+    long_ago = replace(RESUMED, init_sent_at=after(-3600))
+    outcome, _ = await run(long_ago, status=growing)
+    assert outcome == NOT_DONE
+    in_time = replace(RESUMED, init_sent_at=after(-3000))
+    outcome, _ = await run(in_time, status=growing)
+    assert isinstance(outcome, HandedOn)
