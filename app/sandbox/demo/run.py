@@ -45,9 +45,16 @@ async def _demo(console: Console, directory: Path) -> Sequence[Life]:
             async with httpx.AsyncClient(
                 base_url=sandbox.url, trust_env=False
             ) as tiktok:
+                await _take_small_chunks(tiktok)
                 return await _show(console, service, tiktok)
         finally:
             await service.close()
+
+
+async def _take_small_chunks(tiktok: httpx.AsyncClient) -> None:
+    """Let the simulator take less than TikTok's 5 MB, so that nobody has to wait."""
+    body = {"minChunkBytes": 1000, "maxChunkBytes": 1_000_000}
+    (await tiktok.post("/_sandbox/settings", json=body)).raise_for_status()
 
 
 async def _show(
@@ -59,11 +66,12 @@ async def _show(
         for life in lives:
             await begin(life, service, tiktok)
         await _watch(lives, lives, service, tiktok, screen)
-        killed = Life(KILLED)
-        lives.append(killed)
-        await begin(killed, service, tiktok)
-        await _kill_in_mid_poll(killed, lives, service, tiktok, screen)
-        await _watch([killed], lives, service, tiktok, screen)
+        killed = [Life(scenario) for scenario in KILLED]
+        lives += killed
+        for life in killed:
+            await begin(life, service, tiktok)
+        await _kill_under_way(killed, lives, service, tiktok, screen)
+        await _watch(killed, lives, service, tiktok, screen)
     return lives
 
 
@@ -94,19 +102,21 @@ async def _settle(
         await look(life, service, tiktok)
 
 
-async def _kill_in_mid_poll(
-    life: Life,
+async def _kill_under_way(
+    killed: Sequence[Life],
     shown: Sequence[Life],
     service: Service,
     tiktok: httpx.AsyncClient,
     screen: Live,
 ) -> None:
-    """Kill the worker once TikTok has its post, and start another."""
-    while not life.job.get("publishId") and not life.over:
-        await look(life, service, tiktok)
+    """Kill the worker once TikTok has something of each post, and start another."""
+    while not all(life.is_under_way or life.over for life in killed):
+        for life in killed:
+            await look(life, service, tiktok)
         screen.update(table(shown))
         await asyncio.sleep(LOOK_SECONDS / 5)
     await service.kill()
-    life.trail.append("killed")
+    for life in killed:
+        life.trail.append("killed")
     screen.update(table(shown))
     await service.start()

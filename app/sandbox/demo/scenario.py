@@ -25,6 +25,8 @@ class Scenario:
     after_seconds: float | None = None  # None: Post Now
     clicks: int = 1
     kills_worker: bool = False
+    assets: tuple[str, ...] = ("video.mp4",)  # several are photos
+    transfer: str = "pull"
     consents: bool = False  # the person connects the account on TikTok's own page
 
     @property
@@ -45,6 +47,13 @@ class Life:
     published: int = 0
     rows: set[str] = field(default_factory=set)
     early: bool = False
+
+    @property
+    def is_under_way(self) -> bool:
+        """Tell whether TikTok has the post, or some of its bytes."""
+        if self.scenario.transfer == "push":
+            return bool(self.job.get("uploadedBytes"))
+        return bool(self.job.get("publishId"))
 
     @property
     def over(self) -> bool:
@@ -69,8 +78,17 @@ class Life:
     def note(self, job: Mapping[str, Any]) -> None:
         """Take down how the job stands."""
         self.job = job
-        if not self.trail or self.trail[-1] != job["status"]:
+        if job["status"] == "processing" and (count := job["uploadedBytes"]):
+            self._note_upload(count)
+        elif not self.trail or self.trail[-1] != job["status"]:
             self.trail.append(job["status"])
+
+    def _note_upload(self, count: int) -> None:
+        """Show how far an upload is, in the place of what was shown before."""
+        told = f"uploaded {count / 1_000_000:.1f} MB"
+        if self.trail and self.trail[-1].startswith("uploaded"):
+            self.trail.pop()
+        self.trail.append(told)
 
 
 async def begin(life: Life, service: Service, tiktok: httpx.AsyncClient) -> None:
@@ -83,7 +101,8 @@ async def begin(life: Life, service: Service, tiktok: httpx.AsyncClient) -> None
     else:
         await _connect(scenario, service, account)
     for fault in scenario.faults:
-        body = {**fault, "match": {"openId": scenario.project}}
+        match = {**fault.get("match", {}), "openId": scenario.project}
+        body = {**fault, "match": match}
         (await tiktok.post("/_sandbox/faults", json=body)).raise_for_status()
     for _ in range(scenario.clicks):
         answer = await service.post("/v1/jobs", _request(scenario, tiktok))
@@ -132,15 +151,23 @@ def _request(scenario: Scenario, tiktok: httpx.AsyncClient) -> dict[str, Any]:
     request: dict[str, Any] = {
         "projectId": scenario.project,
         "assetId": "asset_1",
-        "assetUrl": str(tiktok.base_url.join("/_sandbox/video.mp4")),
-        "post": {
-            "mode": "direct",
-            "title": scenario.name,
-            "privacyLevel": "PUBLIC_TO_EVERYONE",
-            **scenario.post,
-        },
+        "transfer": scenario.transfer,
+        **_addresses(scenario, tiktok),
+        "post": {**_chosen(scenario), **scenario.post},
     }
     if scenario.after_seconds is not None:
         at = datetime.now(UTC) + timedelta(seconds=scenario.after_seconds)
         request["scheduledFor"] = at.isoformat(timespec="milliseconds")
     return request
+
+
+def _chosen(scenario: Scenario) -> dict[str, Any]:
+    """Choose for a direct post; a video draft carries no choices."""
+    if scenario.post.get("mode") == "inbox":
+        return {}
+    return {"title": scenario.name, "privacyLevel": "PUBLIC_TO_EVERYONE"}
+
+
+def _addresses(scenario: Scenario, tiktok: httpx.AsyncClient) -> dict[str, Any]:
+    urls = [str(tiktok.base_url.join(f"/_sandbox/{each}")) for each in scenario.assets]
+    return {"assetUrl": urls[0]} if len(urls) == 1 else {"assetUrls": urls}

@@ -16,6 +16,22 @@ TOGETHER: Final = (
         post={"mode": "inbox"},
     ),
     Scenario(
+        name="Pushed",
+        status="posted",
+        transfer="push",
+        assets=("video.mp4?bytes=2300000",),
+    ),
+    Scenario(
+        name="Three photos, one too big",
+        status="failed",
+        reason="permanent",
+        inits=1,  # TikTok looks at them, and takes a set as a whole or not at all
+        published=0,
+        attempts=1,
+        assets=("photo.jpg?n=1", "photo.jpg?width=2160&height=3840", "photo.jpg?n=3"),
+        post={"mediaType": "photo"},
+    ),
+    Scenario(
         name="Rejected by TikTok",
         status="failed",
         reason="permanent",
@@ -66,10 +82,24 @@ TOGETHER: Final = (
     ),
 )
 
-KILLED: Final = Scenario(
-    name="Worker killed",
-    status="posted",
-    attempts=1,  # the abandoned claim
-    kills_worker=True,
-    faults=({"call": "init", "fault": {"kind": "processing", "seconds": 4}},),
+KILLED: Final = (
+    Scenario(
+        name="Worker killed",
+        status="posted",
+        attempts=1,  # the abandoned claim
+        kills_worker=True,
+        faults=({"call": "init", "fault": {"kind": "processing", "seconds": 4}},),
+    ),
+    Scenario(
+        name="Upload cut, resumed by another worker",
+        status="posted",
+        attempts=1,
+        kills_worker=True,
+        transfer="push",
+        assets=("video.mp4?bytes=2300000",),
+        faults=(
+            {"call": "upload", "fault": {"kind": "cut"}, "match": {"chunk": 1}},
+            {"call": "upload", "fault": {"kind": "hang"}, "match": {"chunk": 2}},
+        ),
+    ),
 )

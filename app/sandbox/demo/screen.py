@@ -40,4 +40,8 @@ def table(lives: Sequence[Life], *, closing: bool = False) -> Table:
 
 
 def _way(life: Life) -> str:
-    return " → ".join(f"[{COLOURS[status]}]{status}[/]" for status in life.trail)
+    return " → ".join(f"[{_colour(each)}]{each}[/]" for each in life.trail)
+
+
+def _colour(step: str) -> str:
+    return COLOURS.get(step, COLOURS["processing"])  # how far an upload is

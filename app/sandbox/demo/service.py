@@ -15,6 +15,8 @@ COMPRESSED: Final = {
     "CLAIM_TIMEOUT_SECONDS": "6",
     "BACKOFF_SECONDS": "1,2,4",
     "HTTP_TIMEOUT_SECONDS": "2",
+    "UPLOAD_WHOLE_BYTES": "1000000",
+    "UPLOAD_CHUNK_BYTES": "500000",
 }
 """The demo's times; in earnest a poll takes 5 s, its deadline 90 s, a lease 300 s."""
 
@@ -39,6 +41,7 @@ class Service:
             ),
             "TIKTOK_CLIENT_KEY": "sandbox_key",
             "TIKTOK_CLIENT_SECRET": "sandbox_secret",
+            "UPLOAD_HOSTS": "127.0.0.1",
             "ALLOW_PRIVATE_URLS": "true",
             "LOG_LEVEL": "warning",
         }
