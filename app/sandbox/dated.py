@@ -1,6 +1,7 @@
 """The Date header, by which callers can tell how far their clock is off."""
 
 from email.utils import formatdate
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,5 +43,10 @@ def date_line(sandbox: Sandbox, scope: Scope) -> list[tuple[bytes, bytes]]:
     if fault.omit:
         return []
     shift = sandbox.settings.date_shift_seconds + fault.shift_seconds
-    value = fault.value or formatdate(sandbox.now() + shift, usegmt=True)
+    value = fault.value or _http_date(int(sandbox.now() + shift))
     return [(b"date", value.encode())]
+
+
+@lru_cache(maxsize=64)
+def _http_date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)

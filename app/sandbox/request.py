@@ -57,7 +57,7 @@ async def read_request(http: Request, call: Call, sandbox: Sandbox) -> ApiReques
         title=post.title if post else _title(known),
     )
     drawn = sandbox.script.draw(seen, sandbox.random)
-    base_url = str(http.base_url).rstrip("/")
+    base_url = f"{http.scope['scheme']}://{http.headers.get('host', '')}"
     return ApiRequest(seen, http.query_params, body, token, drawn, base_url)
 
 
