@@ -391,8 +391,11 @@ async def test_uploads_cost_no_memory() -> None:
         assert statuses == [206, 206, 206, 206, 201]
         await tiktok.settled()
         (post,) = await tiktok.read("posts")
+        (taken,) = running.sandbox.posts
     assert post["status"] == "PUBLISH_COMPLETE"
     assert post["sha256"] == hashlib.sha256(bytes(size)).hexdigest()
+    assert taken.upload is not None
+    assert taken.upload.taken.head == b""
     assert peak < 10 * MB
 
 
