@@ -1,7 +1,7 @@
 """The gate that every TikTok call passes: recorded, struck by faults, answered."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
@@ -41,24 +41,11 @@ class Gate:
             )
         except ClientDisconnect:
             return  # half a request is none
-        record = self._record(request)
+        body = without_secrets(request.body or request.query)
+        record = note(self._sandbox, request.seen, request.drawn, body)
         tell_date(scope, request.drawn.date)
         await prepare(self._sandbox, request.seen, request.drawn)
         await self._respond(request, record, Wire(scope, receive, send))
-
-    def _record(self, request: ApiRequest) -> Record:
-        seen = request.seen
-        record = Record(
-            at=self._sandbox.now(),
-            call=seen.call,
-            open_id=seen.open_id,
-            publish_id=seen.publish_id,
-            title=seen.title,
-            body=without_secrets(request.body or request.query),
-            fault=request.drawn.names,
-        )
-        self._sandbox.calls.add(record)
-        return record
 
     async def _respond(self, request: ApiRequest, record: Record, wire: Wire) -> None:
         fault = self._answer_fault(request)
@@ -78,6 +65,23 @@ class Gate:
         if self._call is Call.AUTHORIZE and isinstance(fault, Error):
             return None
         return fault
+
+
+def note(
+    sandbox: Sandbox, seen: Seen, drawn: Drawn, body: Mapping[str, object]
+) -> Record:
+    """Begin the record of a call."""
+    record = Record(
+        at=sandbox.now(),
+        call=seen.call,
+        open_id=seen.open_id,
+        publish_id=seen.publish_id,
+        title=seen.title,
+        body=body,
+        fault=drawn.names,
+    )
+    sandbox.calls.add(record)
+    return record
 
 
 async def prepare(sandbox: Sandbox, seen: Seen, drawn: Drawn) -> None:

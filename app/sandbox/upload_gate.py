@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from app.sandbox.answers import LOG_ID_HEADER, Answer, log_id
 from app.sandbox.dated import tell_date
 from app.sandbox.faults import AnswerFault
-from app.sandbox.gate import prepare
+from app.sandbox.gate import note, prepare
 from app.sandbox.intake import Intake
 from app.sandbox.lifecycle import uploaded
 from app.sandbox.posts import Post, PostStatus
@@ -49,6 +49,14 @@ class Chunk:
         upload = self.upload
         return upload.plan.index(self.span.start) if upload and self.span else None
 
+    def to_json(self) -> dict[str, object]:
+        """Give what the record shows of it: nothing that opens the door."""
+        return {
+            "range": self.http.headers.get("content-range"),
+            "length": self.length,
+            "chunk": self.index,
+        }
+
 
 class UploadGate:
     """Serve the upload endpoint; of the bytes only their hash is kept."""
@@ -61,30 +69,13 @@ class UploadGate:
         chunk = _chunk_of(Request(scope, receive), self._sandbox)
         seen = _seen(chunk)
         drawn = self._sandbox.script.draw(seen, self._sandbox.random)
-        record = self._record(chunk, seen, drawn)
+        record = note(self._sandbox, seen, drawn, chunk.to_json())
         tell_date(scope, drawn.date)
         await prepare(self._sandbox, seen, drawn)
         try:
             await self._respond(chunk, drawn, record, Wire(scope, receive, send))
         except ClientDisconnect:
             return  # a chunk that does not come whole is not taken
-
-    def _record(self, chunk: Chunk, seen: Seen, drawn: Drawn) -> Record:
-        record = Record(
-            at=self._sandbox.now(),
-            call=Call.UPLOAD,
-            open_id=seen.open_id,
-            publish_id=seen.publish_id,
-            title=seen.title,
-            body={
-                "range": chunk.http.headers.get("content-range"),
-                "length": chunk.length,
-                "chunk": chunk.index,
-            },
-            fault=drawn.names,
-        )
-        self._sandbox.calls.add(record)
-        return record
 
     async def _respond(
         self, chunk: Chunk, drawn: Drawn, record: Record, wire: Wire

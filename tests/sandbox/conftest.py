@@ -7,6 +7,8 @@ import pytest
 
 from app.sandbox.server import running_sandbox
 from app.sandbox.settings import SandboxSettings
+from app.tiktok import TikTok as Client
+from app.tiktok.client import Calls
 from tests.sandbox.receiver import Receiver, receiving
 from tests.sandbox.support import HandClock, TikTok
 
@@ -35,3 +37,20 @@ async def receiver() -> AsyncIterator[Receiver]:
     """Give the app's callback URL, with a server behind it."""
     async with receiving() as receiver:
         yield receiver
+
+
+@pytest.fixture
+async def events(tiktok: TikTok, receiver: Receiver) -> Receiver:
+    """Give the callback URL that the app has told TikTok."""
+    await tiktok.settings(webhookUrl=receiver.url)
+    return receiver
+
+
+@pytest.fixture
+async def calls(tiktok: TikTok) -> AsyncIterator[Calls]:
+    """Give the client's calls, aimed at the simulator."""
+    client = Client(
+        base_url=tiktok.url, client_key="sandbox_key", client_secret="sandbox_secret"
+    )
+    async with client.connect() as calls:
+        yield calls

@@ -13,13 +13,6 @@ PUBLIC = "post.publish.publicly_available"
 IDS = "publicaly_available_post_id"
 
 
-@pytest.fixture
-async def events(tiktok: TikTok, receiver: Receiver) -> Receiver:
-    """Give the callback URL that the app has told TikTok."""
-    await tiktok.settings(webhookUrl=receiver.url)
-    return receiver
-
-
 async def draft(tiktok: TikTok) -> str:
     """Send a draft to the inbox."""
     body = {"source_info": tiktok.direct()["source_info"]}

@@ -1,14 +1,11 @@
 """The service's own client and the simulator understand each other."""
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.domain.post import Post, PostMode, PrivacyLevel
-from app.tiktok import TikTok as Client
 from app.tiktok.client import Calls
 from app.tiktok.oauth import authorize_url, code_challenge
 from app.tiktok.values import InitTaken, PublishState, PublishStatus, TokenGrant
@@ -17,16 +14,6 @@ from tests.sandbox.support import AUTHORIZE, TikTok
 PUBLIC = Post(title="A cat", privacy_level=PrivacyLevel.PUBLIC_TO_EVERYONE)
 CALLBACK = "http://127.0.0.1:8000/oauth/tiktok/callback"
 TOKEN = "act.sandbox"
-
-
-@pytest.fixture
-async def calls(tiktok: TikTok) -> AsyncIterator[Calls]:
-    """Give the client's calls, aimed at the simulator."""
-    client = Client(
-        base_url=tiktok.url, client_key="sandbox_key", client_secret="sandbox_secret"
-    )
-    async with client.connect() as calls:
-        yield calls
 
 
 @pytest.fixture

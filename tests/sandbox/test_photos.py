@@ -10,9 +10,11 @@ from tests.sandbox.support import CONTENT, VIDEOS, TikTok, code_of
 LONG = "\N{CAT FACE}"  # two UTF-16 units
 
 
-async def taken(tiktok: TikTok, *urls: str, **more: object) -> str:
+async def taken(
+    tiktok: TikTok, *urls: str, mode: str = "DIRECT_POST", **more: object
+) -> str:
     """Send a content init that is taken, and give its publish_id."""
-    answer = await tiktok.post(CONTENT, tiktok.photos(*urls, **more))  # type: ignore[arg-type]
+    answer = await tiktok.post(CONTENT, tiktok.photos(*urls, mode=mode, **more))
     assert code_of(answer) == "ok", answer.text
     publish_id: str = answer.json()["data"]["publish_id"]
     return publish_id

@@ -18,13 +18,6 @@ COMPLETE = "post.publish.complete"
 PUBLIC = "post.publish.publicly_available"
 
 
-@pytest.fixture
-async def events(tiktok: TikTok, receiver: Receiver) -> Receiver:
-    """Give the callback URL that the app has told TikTok."""
-    await tiktok.settings(webhookUrl=receiver.url)
-    return receiver
-
-
 def timestamp_of(received: Received, *, secret: str = "sandbox_secret") -> int:
     """Check the signature over the raw body, and give its time."""
     assert received.signed_with(secret)
