@@ -26,7 +26,7 @@ MANIFESTS = sorted(KUBERNETES.glob("*.yaml"))
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?<!namespace )(?<!-u )tiktok-scheduler((?: [a-z][a-z-]*)+)")
 VARIABLE = re.compile(r"\b(?!AF_|POSTGRES_)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
-NO_SETTING = {"CURRENT_TIMESTAMP", "ON_ERROR_STOP"}
+NO_SETTING = {"DATABASE_URL_FILE", "CURRENT_TIMESTAMP", "ON_ERROR_STOP"}
 # What a program may take to say goodbye, and TikTok to answer what is out.
 GOODBYE = LONGEST_GOODBYE_SECONDS + Settings(_env_file=None).http_timeout_seconds
 
@@ -120,6 +120,18 @@ def test_every_stop_is_given_its_time() -> None:
             r"^TimeoutStopSec=(\d+)$", unit.read_text(), re.MULTILINE
         )
         assert int(seconds) > GOODBYE
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_a_unit_waits_for_the_clock_and_has_room_for_its_connections(
+    unit: Path,
+) -> None:
+    """A clock that is wrong at the start posts early; a connection is a descriptor."""
+    text = unit.read_text()
+    for order in ("Wants", "After"):
+        assert re.search(rf"^{order}=.*\btime-sync\.target\b", text, re.MULTILINE)
+    (most,) = re.findall(r"^LimitNOFILE=(\d+)$", text, re.MULTILINE)
+    assert int(most) > Settings(_env_file=None).max_in_flight
 
 
 def test_no_pod_has_more_rights_than_it_needs() -> None:
