@@ -23,7 +23,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.store.db.address import normalise_url
-from app.store.db.engine import open_sessions
+from app.store.db.engine import open_sessions, watch
 from app.store.db.migrate import FORMER_VERSION_TABLE, LAST_FORMER, VERSION_TABLE
 from app.store.db.types import UtcDateTime
 from app.store.tables import metadata
@@ -158,11 +158,13 @@ async def postgres_engine(url: URL, schema: str | None) -> AsyncEngine:
         if await session.fetchval("SELECT current_schema() IS NULL"):
             await session.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
         await session.close()
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=sessions.connect,
         poolclass=pool.NullPool,
     )
+    watch(engine.sync_engine, sessions)
+    return engine
 
 
 async def main() -> None:

@@ -213,11 +213,11 @@ def _postgres(sessions: Sessions, pool_size: int) -> AsyncEngine:
         pool_use_lifo=True,
         hide_parameters=True,
     )
-    _watch(engine.sync_engine, sessions)
+    watch(engine.sync_engine, sessions)
     return engine
 
 
-def _watch(engine: Engine, sessions: Sessions) -> None:
+def watch(engine: Engine, sessions: Sessions) -> None:
     """Look at sessions as they are opened, lent, given back and found broken."""
 
     def opened(connection: Any, _: ConnectionPoolEntry) -> None:  # noqa: ANN401
