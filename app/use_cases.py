@@ -9,6 +9,7 @@ from app.runner.tick_report import TickReport
 from app.schemas.job_answers import JobAnswer
 from app.service.account_overview import AccountOverview
 from app.service.accounts import AccountService
+from app.service.browser_tokens import BrowserTokens
 from app.service.connect import ConnectService, OAuthApp
 from app.service.feed import JobFeed
 from app.service.health import HealthService
@@ -51,8 +52,13 @@ class UseCases:
     def feed(self) -> JobFeed:
         """Return what tells of jobs as they change."""
         parts = self._container
-        store = ChangeStore(parts.database)
-        return JobFeed(store=store, clock=parts.clock, stop=parts.stop)
+        return JobFeed(
+            store=ChangeStore(parts.database),
+            keys=parts.keys,
+            show=lambda job: self.show(job).model_dump_json(by_alias=True),
+            clock=parts.clock,
+            stop=parts.stop,
+        )
 
     @cached_property
     def account_overview(self) -> AccountOverview:
@@ -118,6 +124,11 @@ class UseCases:
     def keys(self) -> KeyService:
         """Return what makes, lists, revokes and recognises API keys."""
         return KeyService(store=self._container.keys, clock=self.clock)
+
+    @cached_property
+    def browser_tokens(self) -> BrowserTokens:
+        """Return what issues tokens for browsers and reads them."""
+        return BrowserTokens(self._container.vault, self.clock)
 
     @cached_property
     def tiktok_events(self) -> TikTokEventService:

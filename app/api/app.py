@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app.api import (
     accounts,
+    browser_tokens,
     cron,
     holds,
     job_actions,
@@ -41,6 +42,7 @@ _ROUTERS: Final = (
     job_actions.router,
     accounts.router,
     accounts.list_router,
+    browser_tokens.router,
     holds.router,
     oauth.router,
     cron.router,

@@ -7,17 +7,20 @@ from typing import Annotated, Final
 from fastapi import Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.access import refusal
 from app.api.problems import http_problem, problem_of
 from app.domain.api_key import ApiKey
 from app.domain.errors import SchedulerError
+from app.service.browser_tokens import PREFIX as BROWSER_PREFIX
 from app.use_cases import UseCases
 
 CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 GUARDED: Final = "/v1"
+STREAM: Final = "/v1/jobs/stream"
 
 
 class ApiKeyWall:
@@ -39,7 +42,10 @@ class ApiKeyWall:
                 app = problem_of(error)
             else:
                 scope.setdefault("state", {})["api_key"] = key
-                app = app if key else http_problem(401, headers=CHALLENGE)
+                if key is None:
+                    app = http_problem(401, headers=CHALLENGE)
+                elif refused := refusal(key, scope["method"], _path_of(scope)):
+                    app = problem_of(refused)
         await app(scope, receive, send)
 
 
@@ -77,16 +83,42 @@ def check_bearer(headers: Headers, expected: str) -> None:
         raise HTTPException(401, headers=CHALLENGE)
 
 
+def caller_of(request: Request) -> ApiKey:
+    """Return the key, or the browser's token, that the caller came with."""
+    key: ApiKey = request.state.api_key
+    return key
+
+
 async def _key_of(scope: Scope) -> ApiKey | None:
     services: UseCases = scope["app"].state.services
     secret = bearer_of(Headers(scope=scope))
-    return await services.keys.authenticate(secret) if secret else None
+    if secret is None:
+        token = _token_in_url(scope)
+        return services.browser_tokens.read(token, in_url=True) if token else None
+    if secret.startswith(BROWSER_PREFIX):
+        return services.browser_tokens.read(secret)
+    return await services.keys.authenticate(secret)
+
+
+def _token_in_url(scope: Scope) -> str | None:
+    """Return a token that stands in the stream's query, where no other route has one.
+
+    A browser's EventSource can send no header.
+    """
+    if scope["method"] != "GET" or _path_of(scope) != STREAM:
+        return None
+    return QueryParams(scope["query_string"]).get("token")
 
 
 def _digest(text: str) -> bytes:
     return sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
+def _path_of(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
 def _is_guarded(scope: Scope) -> bool:
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    path = _path_of(scope)
     return path == GUARDED or path.startswith(f"{GUARDED}/")

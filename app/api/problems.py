@@ -29,6 +29,7 @@ STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.InvalidState: HTTPStatus.BAD_REQUEST,
     errors.AuthorizationFailed: HTTPStatus.BAD_REQUEST,
     errors.NotYourBrowser: HTTPStatus.FORBIDDEN,

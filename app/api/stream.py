@@ -3,22 +3,23 @@
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, assert_never
 
 from fastapi import APIRouter, Depends, Header, Query
+from fastapi import Request as HttpRequest
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import ConfigDict, Field
 
-from app.api.auth import ProjectScope
+from app.api.auth import ProjectScope, caller_of
 from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.services import Wired
 from app.domain.errors import StoreUnavailable, TooManyListeners
 from app.schemas.fields import Name, Request
 from app.service.feed import JobChanged, Listener, Resync, StreamMessage, StreamReady
-from app.use_cases import UseCases
 
 router = APIRouter(
     responses=declared(401, 404, 413, 422, StoreUnavailable, TooManyListeners)
@@ -26,6 +27,9 @@ router = APIRouter(
 
 COME_BACK_AFTER: Final = 2000
 """Milliseconds that a client waits before it connects again."""
+
+AT_ONCE: Final = 8
+"""Events that one stream sends before others have their turn."""
 
 _STREAM: Final[dict[str, Any]] = {
     "description": "Server-sent events until the connection ends",
@@ -41,12 +45,17 @@ class StreamQuery(Request):
     project_id: Name | None = Field(
         None, description="May be left out with a key that is bound to a project"
     )
+    token: str | None = Field(
+        None,
+        description="A browser token that lives ten minutes at most, for `EventSource`",
+    )
 
 
 async def listening(
     query: Annotated[StreamQuery, Query()],
     services: Wired,
-    scope: ProjectScope,
+    request: HttpRequest,
+    _scope: ProjectScope,
     last_event_id: Annotated[
         str | None,
         Header(
@@ -57,7 +66,7 @@ async def listening(
 ) -> AsyncIterator[Listener]:
     """Listen while the request lasts; what is refused is refused before it streams."""
     async with services.feed.listen(
-        query.project_id, since=_moment(last_event_id), scope=scope
+        query.project_id, since=_moment(last_event_id), caller=caller_of(request)
     ) as listener:
         yield listener
 
@@ -70,7 +79,7 @@ async def listening(
     responses={200: _STREAM},
 )
 async def stream_jobs(
-    listener: Annotated[Listener, Depends(listening)], services: Wired
+    listener: Annotated[Listener, Depends(listening)],
 ) -> AsyncIterator[ServerSentEvent]:
     """Watch a project's jobs, without asking again and again.
 
@@ -84,28 +93,31 @@ async def stream_jobs(
     What is told are states: of several quick changes only the newest may come, a state
     may come twice, and a job that was removed is not told. Each event has an `id`; send
     the last one as `Last-Event-ID` to get what changed since, up to an hour later.
-    The stream ends after ten minutes, and when the service is restarted: connect
-    again. Lines that start with a colon keep the connection open.
+    The stream ends after ten minutes, within seconds when its key is revoked, and when
+    the service is restarted: connect again. Lines that start with a colon keep the
+    connection open.
 
-    A browser's `EventSource` cannot send a key, and a key has no place in a URL: read
-    the stream with `fetch`, or let your own backend pass it on.
+    A browser's `EventSource` cannot send a key, and a key has no place in a URL: give
+    it a browser token as `?token=`, read the stream with `fetch`, or let your own
+    backend pass it on.
     """
+    count = 0
     async for told in listener:
-        yield _event(told, services)
+        yield _event(told)
+        count += 1
+        if count % AT_ONCE == 0:  # sending waits for nobody while there is room
+            await asyncio.sleep(0)
 
 
-def _event(told: StreamMessage, services: UseCases) -> ServerSentEvent:
+def _event(told: StreamMessage) -> ServerSentEvent:
     at = told.at.isoformat(timespec="microseconds")
     match told:
         case StreamReady(resumed=resumed):
             return ServerSentEvent(
                 event="ready", id=at, retry=COME_BACK_AFTER, data={"resumed": resumed}
             )
-        case JobChanged(job=job):
-            data = services.show(job)
-            return ServerSentEvent(
-                event="job", id=at, raw_data=data.model_dump_json(by_alias=True)
-            )
+        case JobChanged():
+            return ServerSentEvent(event="job", id=at, raw_data=told.text)
         case Resync():
             return ServerSentEvent(event="resync", id=at, data={})
         case _:

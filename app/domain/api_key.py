@@ -2,6 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+
+
+class Access(StrEnum):
+    """What a caller may do."""
+
+    READ = "read"
+    COMPOSE = "compose"  # of browsers: read, and schedule jobs
+    WRITE = "write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,3 +22,6 @@ class ApiKey:
     project_id: str | None  # None: good for every project
     created_at: datetime
     revoked_at: datetime | None = None
+    access: Access = Access.WRITE
+    expires_at: datetime | None = None  # None: never
+    for_browser: bool = False  # a token of the key that has this id

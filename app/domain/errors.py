@@ -15,6 +15,9 @@ SchedulerError
 │   ├── ReconnectRequired
 │   ├── WebhookDisabled
 │   └── PostingNotAllowed
+├── Forbidden
+│   ├── ReadOnlyKey
+│   └── NotForBrowsers
 ├── InvalidState
 ├── AuthorizationFailed
 ├── NotYourBrowser
@@ -144,6 +147,24 @@ class PostingNotAllowed(Conflict):
     def __init__(self, reason: str | None = None) -> None:
         super().__init__(reason and f"{self.__doc__} ({reason})")
         self.reason = reason  # TikTok's own code, if it was just told
+
+
+class Forbidden(SchedulerError):
+    """The caller may not do this."""
+
+    code = "forbidden"
+
+
+class ReadOnlyKey(Forbidden):
+    """This key may read, and change nothing."""
+
+    code = "read_only_key"
+
+
+class NotForBrowsers(Forbidden):
+    """A browser's token may not do this; use an API key, from a server."""
+
+    code = "not_for_browsers"
 
 
 class InvalidState(SchedulerError):

@@ -6,13 +6,14 @@ process, and none reads while nobody listens.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
+from app.domain.api_key import ApiKey
 from app.domain.clock import Clock
 from app.domain.concurrency import first
 from app.domain.errors import (
@@ -21,6 +22,7 @@ from app.domain.errors import (
     StoreUnavailable,
     TooManyListeners,
 )
+from app.domain.job import Job
 from app.service.listener import (
     JobChanged,
     Listener,
@@ -29,6 +31,7 @@ from app.service.listener import (
     StreamReady,
 )
 from app.service.scope import check_scope
+from app.store.api_keys import KeyStore
 from app.store.jobs.changes import Change, ChangeStore
 
 __all__ = [
@@ -54,6 +57,13 @@ LONGEST_GAP: Final = timedelta(hours=1)
 LONGEST_LISTENING: Final = timedelta(minutes=10)
 """Then a client has to come anew, with a key that is still good."""
 
+KEYS_EVERY: Final = timedelta(seconds=3)
+"""How long a stream may go on with a key that was revoked."""
+
+WOKEN_AT_ONCE: Final = 8
+OTHERS_SHARE: Final = 3
+"""How much more of the loop's time others get while a crowd is told."""
+
 MAX_LISTENERS: Final = 1000
 MAX_CHANGES: Final = 2000  # in one look
 MAX_RESUMED: Final = 500  # more are quicker read as a list
@@ -63,10 +73,20 @@ class JobFeed:
     """Tells listeners what changes; ``stop`` ends them all."""
 
     def __init__(
-        self, *, store: ChangeStore, clock: Clock, stop: asyncio.Event
+        self,
+        *,
+        store: ChangeStore,
+        keys: KeyStore,
+        show: Callable[[Job], str],
+        clock: Clock,
+        stop: asyncio.Event,
     ) -> None:
+        """Take also what writes a job as callers see it."""
         self._store = store
+        self._keys = keys
+        self._show = show
         self._clock = clock
+        self._keys_seen_at = clock.now()
         self._stop = stop
         self._listeners: set[Listener] = set()
         self._newcomer = asyncio.Event()
@@ -74,18 +94,23 @@ class JobFeed:
 
     @asynccontextmanager
     async def listen(
-        self, project_id: str | None, *, since: datetime | None, scope: str | None
+        self, project_id: str | None, *, since: datetime | None, caller: ApiKey
     ) -> AsyncIterator[Listener]:
-        """Watch a project, from a moment on or from now.
+        """Watch a project, from a moment on or from now, while the caller may.
 
         Raises NotFound for another's project, InvalidInput without one, and
         TooManyListeners.
         """
-        project_id = _checked_project(project_id, scope)
+        project_id = _checked_project(project_id, caller.project_id)
         if len(self._listeners) >= MAX_LISTENERS:
             raise TooManyListeners
         until = self._clock.now() + LONGEST_LISTENING
-        listener = Listener(project_id, since=since, until=until)
+        listener = Listener(
+            project_id,
+            since=since,
+            until=min(until, caller.expires_at or until),
+            key_id=None if caller.for_browser else caller.id,
+        )
         self._listeners.add(listener)
         self._read_on()
         try:
@@ -105,7 +130,7 @@ class JobFeed:
             self._reading = asyncio.create_task(self._read(), name="job feed")
 
     async def _read(self) -> None:
-        reader = _Reader(self._store, self._clock.now())
+        reader = _Reader(self._store, self._clock.now(), self._show)
         try:
             while self._listeners and not self._stop.is_set():
                 self._newcomer.clear()
@@ -127,16 +152,49 @@ class JobFeed:
             if listener.until <= now:
                 listener.end()
         try:
+            await self._look_at_keys(now)
             await reader.look(frozenset(self._listeners), now=now)
         except StoreUnavailable:
             log.warning("the job feed waits for the database")
+        await self._wake_all()
+
+    async def _look_at_keys(self, now: datetime) -> None:
+        """End those whose key was revoked since they came."""
+        if now < self._keys_seen_at + KEYS_EVERY:
+            return
+        self._keys_seen_at = now
+        ids = {each.key_id for each in self._listeners if each.key_id is not None}
+        good = await self._keys.good(ids)
+        for listener in self._listeners:
+            if listener.key_id is not None and listener.key_id not in good:
+                listener.end()
+
+    async def _wake_all(self) -> None:
+        """Wake those who have something to give, few at a time.
+
+        A crowd that is woken at once would keep the loop from everything else: a post
+        takes a dozen turns of it. So most of the time between is left to others.
+        """
+        loop = asyncio.get_running_loop()
+        waiting = [each for each in self._listeners if each.waits]
+        for start in range(0, len(waiting), WOKEN_AT_ONCE):
+            began = loop.time()
+            for listener in waiting[start : start + WOKEN_AT_ONCE]:
+                listener.wake()
+            if len(waiting) <= WOKEN_AT_ONCE:
+                return
+            await asyncio.sleep(0)  # they give theirs
+            await asyncio.sleep(OTHERS_SHARE * (loop.time() - began))
 
 
 class _Reader:
     """Knows what it has seen, while somebody listens."""
 
-    def __init__(self, store: ChangeStore, now: datetime) -> None:
+    def __init__(
+        self, store: ChangeStore, now: datetime, show: Callable[[Job], str]
+    ) -> None:
         self._store = store
+        self._show = show
         self._seen: dict[str, datetime] = {}
         self._looked_at = now
 
@@ -158,12 +216,12 @@ class _Reader:
         unseen = [each for each in found if self._seen.get(each.job_id) != each.at]
         news = {each.job_id for each in unseen if each.project_id in watched}
         jobs = await self._store.jobs(news)
+        changes = self._changes(jobs, now)
         for listener in live:
             if len(news) == MAX_CHANGES:
                 listener.resync(now=now)
             else:
-                mine = (job for job in jobs if job.project_id == listener.project_id)
-                listener.tell(mine, now=now)
+                listener.tell(changes.get(listener.project_id, ()), now=now)
         self._remember(found, floor)
         self._seen |= {job.id: job.updated_at for job in jobs}
 
@@ -183,8 +241,20 @@ class _Reader:
         if len(missed) > MAX_RESUMED:
             return False
         jobs = await self._store.jobs({each.job_id for each in missed})
-        listener.tell(jobs, now=now)
+        changes = self._changes(jobs, now)
+        listener.tell(changes.get(listener.project_id, ()), now=now)
         return True
+
+    def _changes(
+        self, jobs: Iterable[Job], now: datetime
+    ) -> dict[str, list[JobChanged]]:
+        """Make what is told of each project, once for all its listeners."""
+        found: dict[str, list[JobChanged]] = {}
+        for job in jobs:
+            # A worker's clock may be fast, and nobody may resume in the future.
+            change = JobChanged(min(job.updated_at, now), job, self._show)
+            found.setdefault(job.project_id, []).append(change)
+        return found
 
     def _remember(self, found: list[Change], floor: datetime) -> None:
         self._seen = {job: at for job, at in self._seen.items() if at >= floor}

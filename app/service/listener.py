@@ -1,9 +1,10 @@
 """One client that watches a project, and what it has not been told yet."""
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Final, Self
 
 from app.domain.job import Job
@@ -22,12 +23,18 @@ class StreamReady:
     resumed: bool  # False: what changed before is not known to the client
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobChanged:
-    """A job as it stands."""
+    """A job as it stands; one for all who watch it."""
 
     at: datetime
     job: Job
+    show: Callable[[Job], str] = field(repr=False, compare=False)
+
+    @cached_property
+    def text(self) -> str:
+        """Return the job as it is shown: written once, however many watch it."""
+        return self.show(self.job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +55,15 @@ class Listener:
     """
 
     def __init__(
-        self, project_id: str, *, since: datetime | None, until: datetime
+        self,
+        project_id: str,
+        *,
+        since: datetime | None,
+        until: datetime,
+        key_id: str | None = None,
     ) -> None:
         self.project_id = project_id
+        self.key_id = key_id  # ends with it; None: does not depend on one
         self.since = since  # None: from now on
         self.until = until  # when it has to come anew
         self.greeted = False
@@ -71,26 +84,31 @@ class Listener:
             await self._news.wait()
         return self._pending.pop(next(iter(self._pending)))
 
-    def tell(self, jobs: Iterable[Job], *, now: datetime) -> None:
+    @property
+    def waits(self) -> bool:
+        """Tell whether there is something to give that it has not been woken for."""
+        return bool(self._pending) and not self._news.is_set()
+
+    def wake(self) -> None:
+        """Let it give what there is."""
+        self._news.set()
+
+    def tell(self, changes: Iterable[JobChanged], *, now: datetime) -> None:
         """Add jobs that changed; what is left of their former states is dropped."""
-        for job in jobs:
-            self._pending.pop(job.id, None)
-            # A worker's clock may be fast, and nobody may resume in the future.
-            self._pending[job.id] = JobChanged(min(job.updated_at, now), job)
+        for change in changes:
+            self._pending.pop(change.job.id, None)
+            self._pending[change.job.id] = change
         if len(self._pending) > MAX_PENDING:
             self.resync(now=now)
-        self._news.set()
 
     def greet(self, *, now: datetime, resumed: bool) -> None:
         """Say that from here on everything is told."""
         self.greeted = True
         self._pending[_MARK] = StreamReady(now, resumed)
-        self._news.set()
 
     def resync(self, *, now: datetime) -> None:
         """Tell nothing one by one; the list is to be read anew."""
         self._pending = {_MARK: Resync(now)}
-        self._news.set()
 
     def end(self) -> None:
         """Give what is left, and no more."""

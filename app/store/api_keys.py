@@ -1,5 +1,6 @@
 """API keys: their hashes, never their secrets."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import Column, Table, Text, UniqueConstraint, insert, select, update
@@ -71,6 +72,16 @@ class KeyStore:
         if row is None:
             raise NotFound
         return _key_from_row(row)
+
+    async def good(self, key_ids: Collection[str]) -> frozenset[str]:
+        """Return which of some keys are not revoked."""
+        if not key_ids:
+            return frozenset()
+        statement = select(_keys.id).where(
+            _keys.id.in_(sorted(key_ids)), _keys.revoked_at.is_(None)
+        )
+        async with self._database.read() as connection:
+            return frozenset((await connection.execute(statement)).scalars())
 
     async def find(self, secret_sha256: str) -> ApiKey | None:
         """Return the key with this hash unless it is revoked."""

@@ -1,13 +1,16 @@
 """The job feed: every state is told, to those who may see it, and to them alone."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import event, update
 
+from app.domain.api_key import ApiKey
 from app.domain.errors import (
     InvalidInput,
     NotFound,
@@ -18,6 +21,7 @@ from app.domain.job import Job
 from app.service import feed as feed_module
 from app.service import listener as listener_module
 from app.service.feed import (
+    KEYS_EVERY,
     LONGEST_GAP,
     LONGEST_LISTENING,
     OVERLAP,
@@ -29,6 +33,7 @@ from app.service.feed import (
     StreamReady,
     _Reader,
 )
+from app.store.api_keys import KeyStore
 from app.store.db.engine import Database
 from app.store.jobs.changes import ChangeStore
 from app.store.jobs.tables import schedule_jobs
@@ -60,6 +65,18 @@ class HandClock:
         self._moved = asyncio.Event()
 
 
+def caller_for(project_id: str | None = None) -> ApiKey:
+    """Make a browser's token, which no key's end ends."""
+    return ApiKey(
+        id="k", name="", project_id=project_id, created_at=NOW, for_browser=True
+    )
+
+
+def changed(job: Job) -> JobChanged:
+    """Make what is told of a job."""
+    return JobChanged(job.updated_at, job, lambda each: each.id)
+
+
 class Watched:
     """A feed on a database, and ways to change jobs and see what is told."""
 
@@ -67,15 +84,28 @@ class Watched:
         self.database = database
         self.clock = HandClock()
         self.stop = asyncio.Event()
+        self.shown = Counter[str]()
         self.feed = JobFeed(
-            store=ChangeStore(database), clock=self.clock, stop=self.stop
+            store=ChangeStore(database),
+            keys=KeyStore(database),
+            show=self.show,
+            clock=self.clock,
+            stop=self.stop,
         )
 
     def listen(
-        self, project_id: str | None = "proj_1", since: datetime | None = None
+        self,
+        project_id: str | None = "proj_1",
+        since: datetime | None = None,
+        caller: ApiKey | None = None,
     ) -> AbstractAsyncContextManager[Listener]:
-        """Listen with a key for every project."""
-        return self.feed.listen(project_id, since=since, scope=None)
+        """Listen, with a caller who may see every project if none is given."""
+        return self.feed.listen(project_id, since=since, caller=caller or caller_for())
+
+    def show(self, job: Job) -> str:
+        """Write a job, and count how often."""
+        self.shown[job.id] += 1
+        return job.id
 
     async def change(self, job: Job, at: datetime | None = None) -> None:
         """Write a job, as any process may."""
@@ -234,15 +264,94 @@ def test_a_client_that_takes_nothing_is_sent_to_the_list(
     monkeypatch.setattr(listener_module, "MAX_PENDING", 2)
     listener = Listener("proj_1", since=None, until=NOW)
     for n in range(3):
-        listener.tell([a_job(id=f"job-{n}")], now=NOW)
+        listener.tell([changed(a_job(id=f"job-{n}"))], now=NOW)
     assert list(listener._pending.values()) == [Resync(NOW)]
 
 
-def test_nobody_is_told_a_time_to_come() -> None:
+async def test_nobody_is_told_a_time_to_come(watched: Watched) -> None:
     """A worker's fast clock would else make a client resume in the future."""
-    listener = Listener("proj_1", since=None, until=NOW)
-    listener.tell([a_job(updated_at=NOW + SECOND)], now=NOW)
-    assert [told.at for told in listener._pending.values()] == [NOW]
+    fast = NOW + timedelta(hours=1)
+    async with watched.listen() as listener:
+        await watched.told(listener)
+        await store_job(watched.database, updated_at=fast)
+        watched.clock.forward()
+        assert (await watched.told(listener)).at <= watched.clock.now() < fast
+
+
+async def test_a_state_is_written_once_for_all_who_watch(watched: Watched) -> None:
+    """However many they are, and only if somebody takes it."""
+    async with AsyncExitStack() as stack:
+        listeners = [
+            await stack.enter_async_context(watched.listen()) for _ in range(30)
+        ]
+        for listener in listeners:
+            await watched.told(listener)
+        job = await store_job(watched.database, updated_at=watched.clock.now())
+        watched.clock.forward()
+        told = [await watched.told(listener) for listener in listeners]
+    assert {each.text for each in told if isinstance(each, JobChanged)} == {job.id}
+    assert len(told) == 30
+    assert watched.shown == {job.id: 1}
+
+
+async def test_a_crowd_leaves_the_loop_to_others(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few are woken at a time, and others have their turns in between."""
+    monkeypatch.setattr(feed_module, "WOKEN_AT_ONCE", 2)
+    order: list[str] = []
+
+    async def take(listener: Listener) -> None:
+        await anext(listener)
+        order.append("listener")
+
+    async def turns() -> None:
+        while order.count("listener") < 10:
+            order.append("other")
+            await asyncio.sleep(0)
+
+    async with AsyncExitStack() as stack:
+        listeners = [
+            await stack.enter_async_context(watched.listen()) for _ in range(10)
+        ]
+        async with asyncio.TaskGroup() as group:
+            for listener in listeners:
+                group.create_task(take(listener))
+            group.create_task(turns())
+    told = "".join(each[0] for each in order)
+    assert "lll" not in told
+
+
+async def test_a_stream_ends_with_its_key(watched: Watched) -> None:
+    """Within seconds of the revocation; others' streams go on."""
+    store = KeyStore(watched.database)
+    mine, other = [
+        await store.add(name="", project_id=None, secret_sha256=name, now=NOW)
+        for name in ("a", "b")
+    ]
+    async with (
+        watched.listen(caller=mine) as ends,
+        watched.listen(caller=other) as goes_on,
+    ):
+        for listener in (ends, goes_on):
+            await watched.told(listener)
+        await store.revoke(mine.id, now=NOW)
+        watched.clock.forward(KEYS_EVERY)
+        with pytest.raises(StopAsyncIteration):
+            await watched.told(ends)
+        await store_job(watched.database, updated_at=watched.clock.now())
+        watched.clock.forward()
+        assert isinstance(await watched.told(goes_on), JobChanged)
+
+
+async def test_a_stream_ends_with_its_token(watched: Watched) -> None:
+    """A browser's token lets nobody watch longer than it lives."""
+    token = replace(caller_for("proj_1"), expires_at=NOW + 5 * SECOND)
+    async with watched.listen(caller=token) as listener:
+        await watched.told(listener)
+        watched.clock.forward(5 * SECOND)
+        with pytest.raises(StopAsyncIteration):
+            await watched.told(listener)
 
 
 async def test_a_listener_has_its_time(watched: Watched) -> None:
@@ -330,7 +439,7 @@ async def test_a_broken_reader_leaves_nobody_waiting(
 
 async def test_what_was_seen_long_ago_is_forgotten(watched: Watched) -> None:
     """A reader's memory holds what the next looks could see again, and no more."""
-    reader = _Reader(ChangeStore(watched.database), NOW)
+    reader = _Reader(ChangeStore(watched.database), NOW, watched.show)
     listener = Listener("proj_1", since=None, until=NOW)
     await store_job(watched.database, updated_at=NOW)
     for later, remembered in (
@@ -345,12 +454,16 @@ async def test_what_was_seen_long_ago_is_forgotten(watched: Watched) -> None:
 async def test_a_project_has_to_be_named_and_ones_own(watched: Watched) -> None:
     """A bound key's own project is understood; another one does not exist."""
     with pytest.raises(InvalidInput):
-        async with watched.feed.listen(None, since=None, scope=None):
+        async with watched.feed.listen(None, since=None, caller=caller_for()):
             pass
     with pytest.raises(NotFound):
-        async with watched.feed.listen("proj_1", since=None, scope="proj_2"):
+        async with watched.feed.listen(
+            "proj_1", since=None, caller=caller_for("proj_2")
+        ):
             pass
-    async with watched.feed.listen(None, since=None, scope="proj_2") as listener:
+    async with watched.feed.listen(
+        None, since=None, caller=caller_for("proj_2")
+    ) as listener:
         assert listener.project_id == "proj_2"
 
 

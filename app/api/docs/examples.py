@@ -130,6 +130,17 @@ HOLDS: Final[dict[str, Example]] = {
     },
 }
 
+BROWSER_TOKENS: Final[dict[str, Example]] = {
+    "watch": {
+        "summary": "For an EventSource",
+        "value": {"ttlSeconds": 600, "access": "read"},
+    },
+    "compose": {
+        "summary": "For a compose page",
+        "value": {"ttlSeconds": 3600, "access": "compose"},
+    },
+}
+
 ACCOUNTS: Final[dict[str, Example]] = {
     "simulator": {
         "summary": "The simulator's account",

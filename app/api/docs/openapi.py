@@ -15,6 +15,7 @@ TAGS: Final = (
         "One video that goes to one TikTok account once: schedule, watch, edit.",
     ),
     ("Accounts", "One TikTok account per project: connect it, and ask what it may do."),
+    ("Browsers", "A page may hold a token for its project; a key has no place there."),
     ("Holds", "Let due jobs wait, of one project or of all, and go on again."),
     ("Cron", "For where no process may stay: one call runs what is due."),
     ("Webhooks", "What TikTok tells us, and what we tell you."),

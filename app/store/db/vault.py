@@ -11,6 +11,8 @@ from typing import Final, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.domain.errors import TokenUnreadable
 from app.store.db.engine import normalise_url
@@ -36,6 +38,7 @@ class Vault:
         """Take the keys, newest first; raises KeysUnusable."""
         if not keys or any(len(key) != KEY_BYTES for key in keys):
             raise KeysUnusable(f"{_VARIABLE}: every key needs {KEY_BYTES} bytes")
+        self._keys = tuple(keys)
         self._ciphers = {_key_id(key): AESGCM(key) for key in reversed(keys)}
         self._first = _key_id(keys[0])
 
@@ -51,6 +54,10 @@ class Vault:
         if url.get_backend_name() != "sqlite" or url.database is None:
             raise KeysUnusable(f"{_VARIABLE}: needed unless the database is SQLite")
         return cls(_keys_of_file(Path(f"{url.database}.key")))
+
+    def derived(self, purpose: str) -> "Vault":
+        """Return a vault with keys of its own, made of these for one purpose."""
+        return Vault([_derived(key, purpose) for key in self._keys])
 
     def encrypt(self, text: str, *, bound_to: str) -> str:
         """Encrypt a text; only the same ``bound_to`` opens it again."""
@@ -77,6 +84,12 @@ class Vault:
     def is_current(self, text: str) -> bool:
         """Tell whether a ciphertext was made with the first key."""
         return text.startswith(f"{_FORM}.{self._first}.")
+
+
+def _derived(key: bytes, purpose: str) -> bytes:
+    # https://www.rfc-editor.org/rfc/rfc5869
+    info = f"tiktok-scheduler {purpose}".encode()
+    return HKDF(SHA256(), length=KEY_BYTES, salt=None, info=info).derive(key)
 
 
 def _unwrap(payload: str) -> bytes:

@@ -1,0 +1,92 @@
+"""Tokens for browsers: good for one project and a short time, and kept nowhere.
+
+A token is sealed with a key that is derived from TOKEN_ENCRYPTION_KEYS, so every
+process reads what another one issued, and nobody else can make or change one.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from app.domain.api_key import Access, ApiKey
+from app.domain.clock import Clock
+from app.domain.errors import TokenUnreadable
+from app.service.scope import check_scope
+from app.store.db.vault import Vault
+
+PREFIX: Final = "ttb_"
+"""What every token starts with, so that a leaked one can be recognised."""
+
+LONGEST: Final = timedelta(hours=1)
+LONGEST_IN_URL: Final = timedelta(minutes=10)
+"""URLs end up in histories and logs of others: what stands there is soon worthless."""
+
+_PURPOSE: Final = "browser token"
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserToken:
+    """A token, as its browser gets it."""
+
+    token: str = field(repr=False)
+    expires_at: datetime
+
+
+class BrowserTokens:
+    """Issues tokens and reads them."""
+
+    def __init__(self, vault: Vault, clock: Clock) -> None:
+        self._vault = vault.derived(_PURPOSE)
+        self._clock = clock
+
+    def issue(
+        self, project_id: str, *, issuer: ApiKey, access: Access, lives: timedelta
+    ) -> BrowserToken:
+        """Make a token that is good for one project; raises NotFound for another's."""
+        check_scope(project_id, issuer.project_id)
+        now = self._clock.now()
+        expires_at = now + min(lives, LONGEST)
+        values = {
+            "project": project_id,
+            "access": access,
+            "key": [issuer.id, issuer.name],
+            "from": now.timestamp(),
+            "until": expires_at.timestamp(),
+        }
+        sealed = self._vault.encrypt(json.dumps(values), bound_to=_PURPOSE)
+        return BrowserToken(PREFIX + sealed.rstrip("="), expires_at)
+
+    def read(self, token: str, *, in_url: bool = False) -> ApiKey | None:
+        """Return what a token is good for, None if it is none or out of date.
+
+        ``in_url`` takes those alone that were made for ten minutes at most.
+        """
+        if not token.startswith(PREFIX):
+            return None
+        sealed = token.removeprefix(PREFIX)
+        try:
+            text = self._vault.decrypt(_padded(sealed), bound_to=_PURPOSE)
+        except (TokenUnreadable, UnicodeEncodeError):
+            return None
+        values = json.loads(text)
+        began, ends = (
+            datetime.fromtimestamp(values[name], UTC) for name in ("from", "until")
+        )
+        if ends <= self._clock.now() or (in_url and ends - began > LONGEST_IN_URL):
+            return None
+        key_id, name = values["key"]
+        return ApiKey(
+            id=key_id,
+            name=name,
+            project_id=values["project"],
+            created_at=began,
+            access=Access(values["access"]),
+            expires_at=ends,
+            for_browser=True,
+        )
+
+
+def _padded(sealed: str) -> str:
+    payload = sealed.rpartition(".")[2]
+    return sealed + "=" * (-len(payload) % 4)
