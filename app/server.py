@@ -2,30 +2,78 @@
 
 import asyncio
 import gc
-import signal
+import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from app.main import create_app
+from app.serving import descriptors, listeners
+from app.serving.connections import Connections, Limits
+from app.serving.descriptors import Descriptors
+from app.serving.protocol import bounded
 from app.settings import Settings
+from app.stopping import LastExit, on_signal
 
-LONGEST_GOODBYE_SECONDS: Final = 20
+log = structlog.get_logger(__name__)
+
+KEEP_ALIVE_SECONDS: Final = 620
+"""How long a connection may rest between two requests.
+
+Longer than any proxy in front keeps it: who closes first may close on a request that
+is on its way. nginx keeps one for 60 s, AWS' load balancer for 60 s, Google's for 600.
+"""
+
+LONGEST_GOODBYE_SECONDS: Final = 5
 """How long a client that does not finish may delay a stop."""
 
+BACKLOG: Final = 2048
+"""How many may wait to be taken in, if there are descriptors for all of them."""
 
-class _Server(uvicorn.Server):
+
+DATABASE_CONNECTIONS: Final = 11
+"""A process's pool, and the one that listens."""
+
+
+class Server(uvicorn.Server):
     """A server that tells the application of a signal before it waits for requests.
 
     Without this a tick in progress would hold the process for its whole budget, and
     the jobs it has with it.
     """
 
-    def __init__(self, config: uvicorn.Config, stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        connections: Connections,
+        *,
+        stop: asyncio.Event,
+        last_exit: LastExit | None = None,
+    ) -> None:
         super().__init__(config)
+        self._callers = connections
         self._stop = stop
+        self._last_exit = last_exit
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say where, as uvicorn does where it opens the sockets itself."""
+        await super().startup(sockets)
+        for each in sockets or ():
+            host, port, *_ = each.getsockname()
+            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            logging.getLogger("uvicorn.error").info(
+                "Uvicorn running on http://%s (Press CTRL+C to quit)", where
+            )
+
+    async def on_tick(self, counter: int) -> bool:
+        """See, ten times a second, who has taken too long."""
+        self._callers.sweep()
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -33,28 +81,72 @@ class _Server(uvicorn.Server):
 
         uvicorn would raise them once more at its end, and die of them.
         """
-        loop = asyncio.get_running_loop()
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, self._on_signal, each)
+        on_signal(self._on_signal)
         yield
 
     def _on_signal(self, sig: int) -> None:
+        if self._last_exit is not None:
+            self._last_exit.watch()
         self._stop.set()
         self.handle_exit(sig, None)
 
 
 def serve(settings: Settings, *, host: str, port: int) -> None:
-    """Serve; returns after SIGINT or SIGTERM, once every job is given back."""
+    """Serve; returns after a signal, once every job is given back.
+
+    Raises OSError for an address that cannot be listened on.
+    """
+    budget = budget_of(settings)
+    sockets = listeners.bind(host, port)
     stop = asyncio.Event()
-    config = uvicorn.Config(
-        create_app(settings, stop=stop),
-        host=host,
-        port=port,
+    app = create_app(settings, stop=stop)
+    last_exit = LastExit(call_seconds=settings.http_timeout_seconds)
+    connections = Connections(
+        Limits(
+            connections=budget.callers,
+            request_seconds=settings.request_timeout_seconds,
+        )
+    )
+    config = configured(app, connections, backlog=_backlog(budget))
+    gc.freeze()  # what was made by now stays, and need not be searched for garbage
+    Server(config, connections, stop=stop, last_exit=last_exit).run(sockets)
+
+
+def budget_of(settings: Settings) -> Descriptors:
+    """Raise the limit of descriptors as far as it goes, and share them out."""
+    descriptors.raise_soft_limit()
+    budget = descriptors.plan(
+        in_flight=settings.max_in_flight,
+        database_connections=DATABASE_CONNECTIONS,
+    )
+    if budget.short_by:
+        log.warning(
+            "too few file descriptors for MAX_IN_FLIGHT",
+            limit=budget.limit,
+            reserved=budget.reserved,
+            callers=budget.callers,
+        )
+    return budget
+
+
+def configured(
+    app: ASGIApp, connections: Connections, *, backlog: int = BACKLOG
+) -> uvicorn.Config:
+    """Configure uvicorn as it is used here, and nothing that is not."""
+    return uvicorn.Config(
+        app,
+        http=bounded(connections),
+        ws="none",
         log_config=None,  # app.logs has set it up
         access_log=False,  # the application logs requests, with their ids
         server_header=False,
-        timeout_keep_alive=30,
+        backlog=backlog,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=LONGEST_GOODBYE_SECONDS,
     )
-    gc.freeze()  # what was made by now stays, and need not be searched for garbage
-    _Server(config, stop).run()
+
+
+def _backlog(budget: Descriptors) -> int:
+    """Let no more come in at one go than there is room for until it is seen to."""
+    spare = budget.limit - budget.callers
+    return max(64, min(BACKLOG, spare // 2))

@@ -213,6 +213,8 @@ class Settings(BaseSettings):
         *(36_000, 50_400, 72_000, 86_400),
     )
 
+    request_timeout_seconds: Seconds = 20
+
     cors_origins: Origins = ()
     allow_private_urls: bool = False
     log_format: Annotated[LogFormat, BeforeValidator(_small)] = LogFormat.CONSOLE

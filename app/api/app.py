@@ -114,6 +114,6 @@ def _middleware(cors_origins: Sequence[str]) -> list[Middleware]:
         Middleware(RequestContext),
         *([cors] if cors_origins else []),
         Middleware(ErrorWall),
-        Middleware(BodyLimit),
         Middleware(ApiKeyWall),
+        Middleware(BodyLimit),
     ]

@@ -1,5 +1,6 @@
 """Who is calling."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Annotated, Final
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.access import refusal
-from app.api.problems import http_problem, problem_of
+from app.api.problems import ProblemResponse, http_problem, problem_of
 from app.domain.api_key import ApiKey
 from app.domain.errors import SchedulerError
 from app.service.browser_tokens import PREFIX as BROWSER_PREFIX
@@ -22,11 +23,15 @@ CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 GUARDED: Final = "/v1"
 STREAM: Final = "/v1/jobs/stream"
 
+_API_KEY: Final = "api_key"  # in a request's state
+_WITH_BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
+
 
 class ApiKeyWall:
     """Let nobody without a key reach anything under /v1, known or unknown.
 
-    A wall, as a route whose author forgot a dependency would be open.
+    A wall, as a route whose author forgot a dependency would be open. It stands before
+    whatever reads a body: of who is not let in, nothing is read.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -39,13 +44,13 @@ class ApiKeyWall:
             try:
                 key = await _key_of(scope)
             except SchedulerError as error:
-                app = problem_of(error)
+                app = _unread(problem_of(error), scope)
             else:
-                scope.setdefault("state", {})["api_key"] = key
+                scope.setdefault("state", {})[_API_KEY] = key
                 if key is None:
-                    app = http_problem(401, headers=CHALLENGE)
+                    app = _unread(http_problem(401, headers=CHALLENGE), scope)
                 elif refused := refusal(key, scope["method"], _path_of(scope)):
-                    app = problem_of(refused)
+                    app = _unread(problem_of(refused), scope)
         await app(scope, receive, send)
 
 
@@ -69,6 +74,12 @@ class CallersProject(SecurityBase):
 ProjectScope = Annotated[str | None, Security(CallersProject())]
 
 
+def has_key(scope: Mapping[str, object]) -> bool:
+    """Tell whether the request came with a good key, as far as is known by now."""
+    state = scope.get("state")
+    return isinstance(state, dict) and state.get(_API_KEY) is not None
+
+
 def bearer_of(headers: Headers) -> str | None:
     """Return the token of an Authorization header."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -87,6 +98,13 @@ def caller_of(request: Request) -> ApiKey:
     """Return the key, or the browser's token, that the caller came with."""
     key: ApiKey = request.state.api_key
     return key
+
+
+def _unread(answer: ProblemResponse, scope: Scope) -> ProblemResponse:
+    """End the connection with an answer that leaves a body unread."""
+    if any(name in _WITH_BODY for name, _ in scope["headers"]):
+        answer.headers["Connection"] = "close"
+    return answer
 
 
 async def _key_of(scope: Scope) -> ApiKey | None:

@@ -10,9 +10,10 @@ from typing import Final
 from uuid import uuid4
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.auth import has_key
 from app.api.problems import http_problem
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -112,7 +113,11 @@ class ErrorWall:
 
 
 class BodyLimit:
-    """Refuse bodies over 64 KiB, announced or not, before any route sees them."""
+    """Refuse bodies over 64 KiB, announced or not, before any route sees them.
+
+    What a caller with a key sends too much is read, up to a point, so that it gets to
+    see the answer; of anybody else nothing is.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -122,9 +127,17 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = await _read(receive, announced=_content_length(scope))
+        try:
+            body, is_whole = await _read(
+                receive,
+                announced=_content_length(scope),
+                at_most=_DRAINED if has_key(scope) else MAX_BODY_BYTES,
+            )
+        except ClientDisconnect:
+            return  # half a request is none, and nobody is there to be told
         if len(body) > MAX_BODY_BYTES:
-            await http_problem(413)(scope, receive, send)
+            headers = None if is_whole else {"Connection": "close"}
+            await http_problem(413, headers=headers)(scope, receive, send)
             return
         pending: Message | None = {
             "type": "http.request",
@@ -162,20 +175,23 @@ def _content_length(scope: Scope) -> int:
     return int(given) if given.isascii() and given.isdigit() else 0
 
 
-async def _read(receive: Receive, *, announced: int) -> bytearray:
-    """Read a body, or as much of it as tells that it is too large.
+async def _read(
+    receive: Receive, *, announced: int, at_most: int
+) -> tuple[bytearray, bool]:
+    """Read a body, or as much of it as tells that it is too large; say if it is whole.
 
-    What is a little too large is read to its end: a client that is still sending when
-    the connection closes may never see the 413.
+    Raises ClientDisconnect if the caller hangs up in the middle.
     """
     body, more = bytearray(), True
-    if announced > _DRAINED:
-        return bytearray(announced and MAX_BODY_BYTES + 1)
-    while more and len(body) <= _DRAINED:
+    if announced > at_most:
+        return bytearray(MAX_BODY_BYTES + 1), False
+    while more and len(body) <= at_most:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         body += message.get("body", b"")
-        more = message["type"] == "http.request" and message.get("more_body", False)
-    return body
+        more = message.get("more_body", False)
+    return body, not more
 
 
 def _loggable(path: str) -> str:

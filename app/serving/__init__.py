@@ -1,0 +1,1 @@
+"""The HTTP server's own limits: time, size and number of what callers send."""

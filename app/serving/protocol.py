@@ -1,0 +1,341 @@
+"""One caller's connection: uvicorn's protocol, bounded in time and in size.
+
+uvicorn reads heads with httptools, which takes any size, and waits for the rest of a
+request for ever. docs/decisions/0011 tells what else was looked at.
+"""
+
+import asyncio
+from enum import Enum, auto
+from typing import Any, Final, cast
+
+import httptools
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import (
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+from uvicorn.server import ServerState
+
+from app.api.auth import has_key
+from app.serving.connections import Connections
+from app.serving.refusals import Refusal
+from app.serving.soft_close import SoftCloseTransport
+
+MAX_HEAD_BYTES: Final = 32 * 1024
+"""Request line and header fields together, trailers counted in."""
+
+MAX_FIELDS: Final = 256
+"""A small field takes ten times its size in memory."""
+
+MAX_PIPELINED: Final = 32
+"""Requests that may wait for the answer to the one before them."""
+
+CLOSING_SECONDS: Final = 10.0
+"""How long a connection may take to write its last bytes."""
+
+_SLICE: Final = 16 * 1024  # how much is read before it is looked at what came of it
+_REQUEST_LINE: Final = 16  # bytes beside the target
+_FIELD: Final = 4  # bytes beside name and value
+
+
+class _Phase(Enum):
+    RECEIVING = auto()  # a request, or the first one is waited for
+    ANSWERING = auto()
+    RESTING = auto()  # between two requests
+
+
+class _HeadTooLarge(Exception):
+    """There is more of a head than is taken."""
+
+
+class _TooManyAtOnce(Exception):
+    """More is asked in advance than is remembered."""
+
+
+class CallerProtocol(HttpToolsProtocol):
+    """Reads requests and writes answers, within limits."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        connections: Connections,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.is_known = False
+        self._all = connections
+        self._phase = _Phase.RECEIVING
+        self._since = connections.now()  # when the phase began
+        self._stuck_since: float | None = None
+        self._closing_since: float | None = None
+        self._answering: RequestResponseCycle | None = None  # the one whose turn it is
+        self._in_head = False
+        self._heard = False  # whether the last slice had anything whole in it
+        self._unheard = 0  # bytes since then
+        self._room = MAX_HEAD_BYTES
+        self._fields = MAX_FIELDS
+        self._refusing = False
+        self._repeating = False  # a head is read that is known already
+
+    # The connection.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a caller in, or tell it that there is no room."""
+        self._line = SoftCloseTransport(transport, is_sending=self._is_sending)
+        super().connection_made(self._line.as_transport())
+        if not self._all.admit(self):
+            transport.write(Refusal.BUSY.answer)
+            transport.close()  # softly would take a place that there is not
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell every request that waits for an answer; uvicorn tells the last one."""
+        self._line.forget()
+        for cycle in self._unanswered():
+            cycle.disconnected = True
+            cycle.message_event.set()
+        super().connection_lost(exc)
+        self._all.leave(self)
+
+    def abort(self) -> None:
+        """Hang up at once."""
+        self._line.abort()
+
+    def check(self, now: float) -> None:
+        """End what has taken too long."""
+        if self._line.is_closing():
+            self._closing_since = self._closing_since or now
+            if now - self._closing_since >= CLOSING_SECONDS:
+                self.abort()
+        elif self._stuck_since is not None:
+            if now - self._stuck_since >= self._all.limits.stuck_seconds:
+                self._all.count("stuck")
+                self.abort()
+        elif self._phase is _Phase.RECEIVING:
+            self._check_receipt(now)
+
+    def pause_writing(self) -> None:
+        """Note that the caller takes nothing more for now."""
+        self._stuck_since = self._all.now()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Note that it does."""
+        self._stuck_since = None
+        super().resume_writing()
+
+    # What comes in.
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, as far as it is wanted."""
+        if self._line.is_closing() or self._refusing:
+            return
+        self._unset_keepalive_if_required()
+        if self._phase is _Phase.RESTING:
+            self._enter(_Phase.RECEIVING)
+        try:
+            self._feed(data)
+        except _HeadTooLarge:
+            self._refuse(Refusal.HEAD_TOO_LARGE)
+        except httptools.HttpParserError as error:
+            self._refuse(_why(error))
+        else:
+            self._settle()
+
+    def on_message_begin(self) -> None:
+        """Begin to count what a head takes."""
+        if self._repeating:
+            return
+        self._heard = self._in_head = True
+        self._room = MAX_HEAD_BYTES - _REQUEST_LINE
+        self._fields = MAX_FIELDS
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take the target, or a part of it."""
+        if self._repeating:
+            return
+        self._spend(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the head or of the trailers."""
+        if self._repeating:
+            return
+        self._spend(len(name) + len(value) + _FIELD)
+        self._fields -= 1
+        if self._fields < 0:
+            raise _HeadTooLarge
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Start the request, or let it wait for its turn."""
+        if self._repeating:
+            return
+        self._heard, self._in_head = True, False
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise _TooManyAtOnce
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._heard = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Take the end of a request, unless its body is still to come."""
+        self._heard = True
+        if not (self.parser.should_upgrade() and self._framing()):
+            super().on_message_complete()
+
+    # What goes out.
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, unless this one has not come in whole."""
+        cycle = self._answering
+        if cycle is None:
+            raise AssertionError("only what was begun can be complete")
+        self.is_known = has_key(cycle.scope)
+        if cycle.more_body and not self._line.is_closing():
+            self._line.close()  # before the phase changes: the caller is still sending
+        super().on_response_complete()
+        if self._line.is_closing():
+            return
+        if self._unanswered():
+            self._settle()
+        else:
+            self._enter(_Phase.RECEIVING if self._in_head else _Phase.RESTING)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's type is private
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    # Helpers.
+
+    def _feed(self, data: bytes) -> None:
+        for start in range(0, len(data), _SLICE):
+            self._heard = False
+            self._parse(data[start : start + _SLICE])
+            if self._heard:
+                self._unheard = 0
+                continue
+            # Half a field, or what surrounds a chunk: the parser keeps it to itself.
+            self._unheard += min(_SLICE, len(data) - start)
+            if self._unheard > MAX_HEAD_BYTES:
+                raise _HeadTooLarge
+
+    def _parse(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                # No other protocol is spoken: it is a request like any other.
+                data = data[upgrade.args[0] :]
+                if framing := self._framing():
+                    self._read_body_after_all(framing)
+            else:
+                return
+
+    def _framing(self) -> list[bytes]:
+        """Return the fields that say where the present request's body ends."""
+        return [
+            b"%b: %b\r\n" % field
+            for field in self.headers
+            if field[0] in {b"content-length", b"transfer-encoding"}
+        ]
+
+    def _read_body_after_all(self, framing: list[bytes]) -> None:
+        """Read the body of a request that offered another protocol, as Java's does.
+
+        httptools takes what follows for that protocol. To go on with it as with the
+        next request would let a body smuggle one in.
+        """
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._repeating = True
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
+        self._repeating = False
+
+    def _spend(self, size: int) -> None:
+        self._heard = True
+        self._room -= size
+        if self._room < 0:
+            raise _HeadTooLarge
+
+    def _settle(self) -> None:
+        """See where the connection stands after something came in or went out."""
+        cycle = self._answering
+        if cycle is None or cycle.response_complete:
+            return  # the head is not whole
+        if cycle.more_body:
+            if cycle.body:  # one piece at a time: the application asks for the next
+                self.flow.pause_reading()
+            self._enter(_Phase.RECEIVING)
+        else:
+            self._enter(_Phase.ANSWERING)
+
+    def _enter(self, phase: _Phase) -> None:
+        if phase is not self._phase:
+            self._phase = phase
+            self._since = self._all.now()
+            if phase is _Phase.ANSWERING:
+                self._all.busy(self)
+            else:
+                self._all.wait(self, mid_request=phase is _Phase.RECEIVING)
+
+    def _check_receipt(self, now: float) -> None:
+        if self.flow.read_paused:
+            self._since = now  # it is we who do not read
+        elif now - self._since >= self._all.limits.request_seconds:
+            if self._in_head or self._unanswered():
+                self._refuse(Refusal.TOO_SLOW)
+            else:
+                self._all.count("silent")
+                self.abort()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Say why, after what was asked before is answered, and hang up."""
+        self._all.count(refusal.name.lower())
+        self._refusing = True
+        waiting = self._unanswered()
+        last = waiting[-1] if waiting else None
+        if last is not None and last.more_body:  # its own body is at fault
+            last.disconnected = True
+            last.message_event.set()
+            waiting.pop()
+            if waiting:
+                self.pipeline.popleft()
+        if waiting:
+            waiting[-1].keep_alive = False
+            self._line.listen_no_more()
+            return
+        if last is None or not last.response_started:
+            self._line.write(refusal.answer)
+        self._line.close()
+
+    def _unanswered(self) -> list[RequestResponseCycle]:
+        """List the requests that wait for their answers, in their order."""
+        first = self._answering
+        if first is None or first.response_complete:
+            return []
+        return [first, *(cycle for cycle, _ in reversed(self.pipeline))]
+
+    def _is_sending(self) -> bool:
+        return self._refusing or self._phase is _Phase.RECEIVING
+
+
+def _why(error: httptools.HttpParserError) -> Refusal:
+    if isinstance(error.__context__, _HeadTooLarge):
+        return Refusal.HEAD_TOO_LARGE
+    return Refusal.MALFORMED
+
+
+def bounded(connections: Connections) -> type[asyncio.Protocol]:
+    """Return what uvicorn makes each connection's protocol with."""
+
+    def make(**given: Any) -> CallerProtocol:  # noqa: ANN401 - uvicorn's own
+        return CallerProtocol(**given, connections=connections)
+
+    return cast("type[asyncio.Protocol]", make)

@@ -1,0 +1,81 @@
+"""The end of a program that was told to stop, whatever hangs."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS: Final = 10.0
+"""How long a program may live after it was told to stop."""
+
+SIGNALS: Final = tuple(
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP")
+    if hasattr(signal, name)
+)
+
+_LOOK_EVERY_SECONDS: Final = 0.1
+
+
+def nobody_calls() -> bool:
+    """Say that no call to TikTok is out."""
+    return False
+
+
+class LastExit:
+    """Ends the process when it was told to stop and does not.
+
+    A database that hangs, a resolver that does not answer and the threads that wait for
+    them must not hold it. What was not given back is free when its claim runs out.
+    Only a call to TikTok that is out gets longer: its answer decides whether there is a
+    post.
+    """
+
+    def __init__(
+        self,
+        *,
+        call_seconds: float,
+        is_calling: Callable[[], bool] = nobody_calls,
+        seconds: float = STOP_SECONDS,
+    ) -> None:
+        """Take what a call may take beside ``seconds``, and what tells of one."""
+        self._seconds = seconds
+        self._call_seconds = call_seconds
+        self._is_calling = is_calling
+        self._watched = False
+
+    def watch(self) -> None:
+        """Begin to count; does nothing the second time."""
+        if not self._watched:
+            self._watched = True
+            thread = threading.Thread(target=self._wait, name="last exit", daemon=True)
+            thread.start()
+
+    def _wait(self) -> None:
+        """Count in a thread of its own: the loop itself may hang."""
+        ends_at = time.monotonic() + self._seconds
+        at_the_latest = ends_at + self._call_seconds
+        while (now := time.monotonic()) < ends_at or (
+            self._is_calling() and now < at_the_latest
+        ):
+            time.sleep(_LOOK_EVERY_SECONDS)
+        log.warning("something hangs; ended without it", seconds=self._seconds)
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def on_signal(act: Callable[[int], None]) -> None:
+    """Call this at every signal that ends a program; needs a running loop."""
+    loop = asyncio.get_running_loop()
+    for each in SIGNALS:
+        loop.add_signal_handler(each, act, each)
