@@ -40,6 +40,7 @@ def create_app(
         ) as container:
             await _migrate_sqlite(container)
             services = app.state.services = UseCases(container)
+            app.state.is_calling = container.tiktok.is_calling
             async with _runner(container):
                 yield
             await services.feed.close()

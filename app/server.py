@@ -18,7 +18,7 @@ from app.serving.connections import Connections, Limits
 from app.serving.descriptors import Descriptors
 from app.serving.protocol import bounded
 from app.settings import Settings
-from app.stopping import LastExit, on_signal
+from app.stopping import LastExit, nobody_calls, on_signal
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +101,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
     stop = asyncio.Event()
     app = create_app(settings, stop=stop)
     last_exit = LastExit(call_seconds=settings.http_timeout_seconds)
+    last_exit.spare(lambda: getattr(app.state, "is_calling", nobody_calls)())
     connections = Connections(
         Limits(
             connections=budget.callers,

@@ -40,18 +40,16 @@ class LastExit:
     post.
     """
 
-    def __init__(
-        self,
-        *,
-        call_seconds: float,
-        is_calling: Callable[[], bool] = nobody_calls,
-        seconds: float = STOP_SECONDS,
-    ) -> None:
-        """Take what a call may take beside ``seconds``, and what tells of one."""
+    def __init__(self, *, call_seconds: float, seconds: float = STOP_SECONDS) -> None:
+        """Take what a call to TikTok may take beside ``seconds``."""
         self._seconds = seconds
         self._call_seconds = call_seconds
-        self._is_calling = is_calling
+        self._is_calling = nobody_calls
         self._watched = False
+
+    def spare(self, is_calling: Callable[[], bool]) -> None:
+        """Take what tells of a call that is out, once there is somebody to call."""
+        self._is_calling = is_calling
 
     def watch(self) -> None:
         """Begin to count; does nothing the second time."""
@@ -72,6 +70,18 @@ class LastExit:
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)
+
+
+def stopped_by_signal(last_exit: LastExit) -> asyncio.Event:
+    """Return an event that a signal sets; from then on the last exit counts."""
+    stop = asyncio.Event()
+
+    def act(_signal: int) -> None:
+        last_exit.watch()
+        stop.set()
+
+    on_signal(act)
+    return stop
 
 
 def on_signal(act: Callable[[int], None]) -> None:

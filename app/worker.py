@@ -1,9 +1,7 @@
 """The programs without HTTP: a worker, and one tick."""
 
-import asyncio
 import gc
 import json
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -16,15 +14,20 @@ with collector.paused():
 
     from app.container import Container, open_container
     from app.probes import answering, worker_pages
+    from app.serving.descriptors import raise_soft_limit
     from app.settings import Settings
+    from app.stopping import LastExit, stopped_by_signal
 
 log = structlog.get_logger(__name__)
 
 
 async def work(settings: Settings) -> None:
-    """Run due jobs until SIGTERM or SIGINT, then give them back and return."""
-    stop = _stopped_by_signal()
+    """Run due jobs until a signal, then give them back and return."""
+    raise_soft_limit()
+    last_exit = LastExit(call_seconds=settings.http_timeout_seconds)
+    stop = stopped_by_signal(last_exit)
     async with open_container(settings, stop=stop) as container, _probed(container):
+        last_exit.spare(container.tiktok.is_calling)
         gc.freeze()  # what was made by now stays, and need not be searched for garbage
         log.info("worker started")
         await container.run_jobs()
@@ -33,8 +36,11 @@ async def work(settings: Settings) -> None:
 
 async def tick(settings: Settings) -> str:
     """Run one tick and return its report as JSON; raises StoreUnavailable."""
-    stop = _stopped_by_signal()
+    raise_soft_limit()
+    last_exit = LastExit(call_seconds=settings.http_timeout_seconds)
+    stop = stopped_by_signal(last_exit)
     async with open_container(settings, stop=stop) as container:
+        last_exit.spare(container.tiktok.is_calling)
         report = await container.runner.tick(
             budget=settings.tick_budget_seconds, stop=stop
         )
@@ -51,11 +57,3 @@ async def _probed(container: Container) -> AsyncIterator[None]:
     async with answering(worker_pages(container), host=host, port=port) as bound:
         log.info("metrics served", host=host, port=bound)
         yield
-
-
-def _stopped_by_signal() -> asyncio.Event:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop.set)
-    return stop

@@ -94,3 +94,10 @@ async def metrics(services: Wired) -> PlainTextResponse:
     return PlainTextResponse(
         await services.metrics.render(), media_type=CONTENT_TYPE_PLAIN_0_0_4
     )
+
+
+for _path, _page in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
+    # Some probes ask for no more than the status; the server leaves the body out.
+    router.add_api_route(
+        _path, _page, methods=["HEAD"], response_model=None, include_in_schema=False
+    )

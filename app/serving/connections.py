@@ -16,6 +16,8 @@ STUCK_SECONDS: Final = 60.0
 TOLD_EVERY_SECONDS: Final = 60.0
 """The log is told of callers turned away at most so often: they could fill it."""
 
+_LOOKS: Final = 64  # at callers who might make room, for each who comes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -35,6 +37,10 @@ class Caller(Protocol):
         """End what has taken too long."""
         ...
 
+    def has_news(self) -> bool:
+        """Tell whether something has come in that was not read yet."""
+        ...
+
     def abort(self) -> None:
         """Hang up at once."""
         ...
@@ -43,9 +49,10 @@ class Caller(Protocol):
 class Connections:
     """Keeps callers' connections within their number and their time.
 
-    When there is no room left, who waits without a key goes first and the longest
-    waiting of them at the very first; then who rests between two requests. Nobody is
-    cut off who is being answered: if that is everybody, the newcomer is turned away.
+    When there is no room left, who waits without a key goes first, the longest waiting
+    of them at the very first; then who rests between two requests. Nobody is cut off
+    who is being answered, or has just said something: if that is everybody, the
+    newcomer is turned away.
     """
 
     def __init__(
@@ -106,8 +113,11 @@ class Connections:
 
     def _make_room(self) -> bool:
         for waiting in (self._strangers, self._known):
-            if waiting:
+            for _ in range(min(len(waiting), _LOOKS)):
                 longest = next(iter(waiting))
+                if longest.has_news():  # it came while many others did
+                    waiting[longest] = waiting.pop(longest)
+                    continue
                 self.leave(longest)
                 self.count("made_room")
                 longest.abort()

@@ -1,6 +1,7 @@
 """The sockets that callers connect to."""
 
 import os
+import select
 import socket
 from contextlib import suppress
 from typing import Final
@@ -32,6 +33,15 @@ def bind(host: str, port: int) -> list[socket.socket]:
             each.close()
         raise
     return bound
+
+
+def is_readable(sock: socket.socket) -> bool:
+    """Tell whether there is something to be read, or an end."""
+    if not hasattr(select, "poll"):  # Windows, whose select takes any number
+        return bool(select.select([sock], [], [], 0)[0])
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _addresses(host: str, port: int) -> list[tuple[int, tuple[object, ...]]]:

@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from app.api.auth import has_key
 from app.serving.connections import Connections
+from app.serving.listeners import is_readable
 from app.serving.refusals import Refusal
 from app.serving.soft_close import SoftCloseTransport
 
@@ -98,6 +99,12 @@ class CallerProtocol(HttpToolsProtocol):
             cycle.message_event.set()
         super().connection_lost(exc)
         self._all.leave(self)
+
+    def has_news(self) -> bool:
+        """Tell whether something has come in that was not read yet."""
+        if self._line.is_closing():
+            return False
+        return is_readable(self._line.get_extra_info("socket"))
 
     def abort(self) -> None:
         """Hang up at once."""

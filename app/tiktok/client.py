@@ -40,6 +40,13 @@ NOT_CONFIGURED: Final = Fault(
 )
 
 
+@dataclass(slots=True)
+class _UnderWay:
+    """How many calls are out, whoever makes them."""
+
+    calls: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class _App:
     """This app, as registered with TikTok."""
@@ -49,6 +56,7 @@ class _App:
     client_secret: str | None = field(repr=False)
     timeout: float  # seconds
     on_call: OnCall
+    under_way: _UnderWay = field(default_factory=_UnderWay)
 
 
 class TikTok:
@@ -70,6 +78,10 @@ class TikTok:
     def connect(self) -> AbstractAsyncContextManager["Calls"]:
         """Open connections of its own for the calls of one attempt."""
         return Calls(self._app, self.ready().connect(self._app.base_url))
+
+    def is_calling(self) -> bool:
+        """Tell whether an answer is waited for; from any thread."""
+        return self._app.under_way.calls > 0
 
     def ready(self) -> "Http":
         """Import what the first call needs, if that is still to be done."""
@@ -267,7 +279,11 @@ class Calls:
             return request
         seconds = self._app.timeout if timeout is None else timeout
         began = time.perf_counter()
-        answer = await self._session.send(request, seconds=seconds)
+        self._app.under_way.calls += 1
+        try:
+            answer = await self._session.send(request, seconds=seconds)
+        finally:
+            self._app.under_way.calls -= 1
         result = answer if isinstance(answer, Fault) else read(answer)
         fault = result if isinstance(result, Fault) else None
         self._app.on_call(endpoint, fault, time.perf_counter() - began)

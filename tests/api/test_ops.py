@@ -20,6 +20,16 @@ async def test_a_good_start_is_alive_and_ready(api: Api) -> None:
             assert (response.status_code, response.json()["status"]) == (200, "ok")
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_a_probe_may_ask_for_the_head_alone(edge: Api, path: str) -> None:
+    """Whatever a GET is answered, a HEAD is too; other routes know no HEAD."""
+    async with edge.stranger() as probe:
+        asked = [await probe.request(each, path) for each in ("GET", "HEAD")]
+        assert [each.status_code for each in asked] == [200, 200]
+        assert asked[0].headers["content-type"] == asked[1].headers["content-type"]
+        assert (await probe.head("/cron/tick")).status_code == 405
+
+
 async def test_readyz_tells_of_every_part(api: Api) -> None:
     """What is fine is said too; jobs are run elsewhere than in this process."""
     async with api.stranger() as probe:

@@ -84,7 +84,7 @@ async def test_a_wrong_method_is_told_the_right_ones(edge: Api) -> None:
         (f"/v1/jobs/{uuid4()}", "GET, PATCH, DELETE"),
         (f"/v1/jobs/{uuid4()}/retry", "POST"),
         ("/cron/tick", "GET, POST"),
-        ("/healthz", "GET"),
+        ("/healthz", "GET, HEAD"),
         ("/media/token/v.mp4", "GET, HEAD"),
     ):
         response = await edge.client.options(path)

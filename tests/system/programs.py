@@ -17,6 +17,7 @@ PATIENCE_SECONDS: Final = 20.0
 """For what has to happen: long, since a busy machine is slow and not wrong."""
 
 _LOOK_SECONDS: Final = 0.02
+_LIMITED: Final = 'ulimit -n "$0" && exec "$@"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Programs:
     def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
         self.directory = directory
         self.env = {**_bare_environment(), **env}
+        self.wrapper: tuple[str, ...] = ()
         self._started: list[Program] = []
 
     async def start(self, *arguments: str, **env: str) -> Program:
@@ -83,8 +85,7 @@ class Programs:
         out, err = (self.directory / f"{number}.{end}" for end in ("out", "err"))
         with out.open("wb") as to_out, err.open("wb") as to_err:
             process = await asyncio.create_subprocess_exec(
-                SCRIPT,
-                *arguments,
+                *(*self.wrapper, SCRIPT, *arguments),
                 env={**self.env, **env},
                 cwd=self.directory,  # a .env of the developer's is none of the test's
                 stdin=asyncio.subprocess.DEVNULL,
@@ -94,6 +95,10 @@ class Programs:
         program = Program(process, out, err)
         self._started.append(program)
         return program
+
+    def limit_descriptors(self, number: int) -> None:
+        """Let no program that is started from now on have more than so many."""
+        self.wrapper = ("sh", "-c", _LIMITED, str(number))
 
     async def run(self, *arguments: str, **env: str) -> Ended:
         """Start it and wait for its end."""

@@ -1,0 +1,59 @@
+"""Stands between a program and its database, and can hang as a network does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Relay:
+    """Passes bytes on, until it hangs: then nothing moves and nothing is closed."""
+
+    port: int = 0
+    flows: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hang(self) -> None:
+        """Let nothing pass any more, of old connections and of new ones."""
+        self.flows.clear()
+
+    async def copy(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter
+    ) -> None:
+        """Pass one direction on to its end."""
+        with suppress(ConnectionError):
+            while data := await source.read(65536):
+                await self.flows.wait()
+                target.write(data)
+                await target.drain()
+
+
+@asynccontextmanager
+async def relaying(to: int) -> AsyncIterator[Relay]:
+    """Open a port on loopback that leads to another one."""
+    relay, busy = Relay(), set[asyncio.Task[None]]()
+    relay.flows.set()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await relay.flows.wait()
+        there, back = await asyncio.open_connection("127.0.0.1", to)
+        try:
+            await asyncio.gather(relay.copy(reader, back), relay.copy(there, writer))
+        finally:
+            writer.close()
+            back.close()
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(carry(reader, writer))
+        busy.add(task)
+        task.add_done_callback(busy.discard)
+
+    server = await asyncio.start_server(begin, "127.0.0.1", 0)
+    relay.port = server.sockets[0].getsockname()[1]
+    try:
+        yield relay
+    finally:
+        server.close()
+        for task in busy:
+            task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
