@@ -12,10 +12,11 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from app.domain.descriptors import Descriptors, share_out
 from app.main import create_app
-from app.serving import descriptors, listeners
+from app.service.descriptors import raise_soft_limit
+from app.serving import listeners
 from app.serving.connections import Connections, Limits
-from app.serving.descriptors import Descriptors
 from app.serving.protocol import bounded
 from app.settings import Settings
 from app.stopping import LastExit, nobody_calls, on_signal
@@ -34,10 +35,6 @@ LONGEST_GOODBYE_SECONDS: Final = 5
 
 BACKLOG: Final = 2048
 """How many may wait to be taken in, if there are descriptors for all of them."""
-
-
-DATABASE_CONNECTIONS: Final = 11
-"""A process's pool, and the one that listens."""
 
 
 class Server(uvicorn.Server):
@@ -115,10 +112,10 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
 
 def budget_of(settings: Settings) -> Descriptors:
     """Raise the limit of descriptors as far as it goes, and share them out."""
-    descriptors.raise_soft_limit()
-    budget = descriptors.plan(
+    budget = share_out(
+        raise_soft_limit(),
         in_flight=settings.max_in_flight,
-        database_connections=DATABASE_CONNECTIONS,
+        pool_size=settings.database_pool_size,
     )
     if budget.short_by:
         log.warning(

@@ -14,7 +14,7 @@ with collector.paused():
 
     from app.container import Container, open_container
     from app.probes import answering, worker_pages
-    from app.serving.descriptors import raise_soft_limit
+    from app.service.descriptors import raise_soft_limit
     from app.settings import Settings
     from app.stopping import LastExit, stopped_by_signal
 

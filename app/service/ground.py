@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from app.domain.descriptors import share_out
 from app.domain.errors import StoreUnavailable
+from app.service.descriptors import hard_limit
 from app.store.db.engine import Database
 from app.store.db.ground import Ground, Postgres, look_at_ground
 from app.store.db.migrate import newest_revision
@@ -17,9 +19,6 @@ from app.store.db.session import DURABLE, OLDEST_VERSION
 ENCODING: Final = "UTF8"
 SPARE_CONNECTIONS: Final = 3
 """So many should be left to people and their tools."""
-
-DESCRIPTORS_BESIDE: Final = 100
-"""What a process has open that is no call: files, sockets it listens on, streams."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,20 +56,23 @@ async def ground(database: Database, *, processes: int = 1) -> list[Finding]:
     return findings
 
 
-def descriptors(*, calls: int, pool_size: int) -> Finding:
-    """Look at how many files and sockets this process may have open."""
-    import resource
+def descriptors(*, in_flight: int, pool_size: int) -> Finding:
+    """Look at how many files and sockets a process may have open.
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = calls + pool_size + 1 + DESCRIPTORS_BESIDE
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return Finding(name="descriptors", ok=True, text=f"{soft} for {needed} needed")
+    `serve`, `worker` and `tick` raise their soft limit to the hard one.
+    """
+    found = share_out(hard_limit(), in_flight=in_flight, pool_size=pool_size)
+    text = (
+        f"{found.limit}: {found.reserved} kept for posts, {found.callers} for callers"
+    )
+    if not found.short_by:
+        return Finding(name="descriptors", ok=True, text=text)
     return Finding(
         name="descriptors",
         ok=False,
-        text=f"{soft} may be open (at most {hard}), and {needed} may be needed",
-        advice=f"raise the limit (LimitNOFILE, ulimit -n) to {needed} or lower"
-        " MAX_IN_FLIGHT",
+        text=f"{text}, which is {found.short_by} too few",
+        advice=f"raise the hard limit (LimitNOFILE, ulimit -Hn) by {found.short_by} or"
+        " lower MAX_IN_FLIGHT",
     )
 
 

@@ -1,7 +1,7 @@
 """One caller's connection: uvicorn's protocol, bounded in time and in size.
 
 uvicorn reads heads with httptools, which takes any size, and waits for the rest of a
-request for ever. docs/decisions/0011 tells what else was looked at.
+request for ever. docs/decisions/0012 tells what else was looked at.
 """
 
 import asyncio

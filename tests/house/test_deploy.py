@@ -13,13 +13,16 @@ import yaml  # type: ignore[import-untyped]  # ships no types
 from typer.main import get_command
 
 from app.cli import app as cli
-from app.server import LONGEST_GOODBYE_SECONDS
+from app.domain.descriptors import MOST_CALLERS, share_out
+from app.server import KEEP_ALIVE_SECONDS
 from app.settings import Settings
+from app.stopping import STOP_SECONDS
 from tests.support.repository import ROOT
 
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+NGINX = (DEPLOY / "nginx.conf").read_text()
 GUIDES = sorted((ROOT / "docs" / "deploy").glob("*.md"))
 MANIFESTS = sorted(KUBERNETES.glob("*.yaml"))
 
@@ -27,8 +30,8 @@ FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?<!namespace )(?<!-u )tiktok-scheduler((?: [a-z][a-z-]*)+)")
 VARIABLE = re.compile(r"\b(?!AF_|POSTGRES_)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 NO_SETTING = {"DATABASE_URL_FILE", "CURRENT_TIMESTAMP", "ON_ERROR_STOP"}
-# What a program may take to say goodbye, and TikTok to answer what is out.
-GOODBYE = LONGEST_GOODBYE_SECONDS + Settings(_env_file=None).http_timeout_seconds
+# What a program may take to end, and TikTok to answer what is out.
+GOODBYE = STOP_SECONDS + Settings(_env_file=None).http_timeout_seconds
 
 
 def documents(*paths: Path) -> Iterator[dict[str, Any]]:
@@ -123,15 +126,73 @@ def test_every_stop_is_given_its_time() -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
-def test_a_unit_waits_for_the_clock_and_has_room_for_its_connections(
-    unit: Path,
-) -> None:
-    """A clock that is wrong at the start posts early; a connection is a descriptor."""
+def test_a_unit_waits_for_the_clock(unit: Path) -> None:
+    """A clock that is wrong at the start posts early."""
     text = unit.read_text()
     for order in ("Wants", "After"):
         assert re.search(rf"^{order}=.*\btime-sync\.target\b", text, re.MULTILINE)
-    (most,) = re.findall(r"^LimitNOFILE=(\d+)$", text, re.MULTILINE)
-    assert int(most) > Settings(_env_file=None).max_in_flight
+
+
+def test_a_proxy_lets_go_of_a_connection_before_the_service_does() -> None:
+    """The service never closes on a request that is on its way."""
+    (upstream,) = re.findall(r"^upstream .*?^}", NGINX, re.MULTILINE | re.DOTALL)
+    (seconds,) = re.findall(r"^ +keepalive_timeout (\d+)s;$", upstream, re.MULTILINE)
+    assert int(seconds) < KEEP_ALIVE_SECONDS
+
+
+def test_a_proxy_waits_for_requests_no_longer_than_the_service() -> None:
+    """Who sends slowly is cut off by whoever stands in front."""
+    allowed = Settings(_env_file=None).request_timeout_seconds
+    for name in ("client_header_timeout", "client_body_timeout"):
+        (seconds,) = re.findall(rf"^ +{name} (\d+)s;$", NGINX, re.MULTILINE)
+        assert int(seconds) <= allowed
+
+
+def test_every_program_has_room_and_a_bound() -> None:
+    """Enough descriptors for all it may do, and not the whole machine's memory."""
+    settings = Settings(_env_file=None)
+    needed = share_out(
+        0, in_flight=settings.max_in_flight, pool_size=settings.database_pool_size
+    )
+    for unit in UNITS:
+        limits = dict(re.findall(r"^(\w+)=(\d+)[MG]?$", unit.read_text(), re.MULTILINE))
+        assert int(limits["LimitNOFILE"]) >= needed.reserved + MOST_CALLERS
+        assert {"MemoryMax", "TasksMax"} <= set(limits)
+    for _, pod in pods():
+        for container in pod["containers"]:
+            assert "memory" in container["resources"]["limits"]
+
+
+def test_every_pod_is_closed_to_whom_it_does_not_serve() -> None:
+    """One policy forbids everything, and others name what may pass."""
+    policies = list(documents(KUBERNETES / "network.yaml"))
+    closed, *opened = policies
+    assert closed["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    names = {"api", "worker"}
+    for policy in opened:
+        selector = policy["spec"]["podSelector"]
+        wanted = selector.get("matchLabels", {}).values()
+        assert set(wanted) <= names
+        for expression in selector.get("matchExpressions", ()):
+            assert set(expression["values"]) <= names
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+def test_nginx_takes_the_file(tmp_path: Path) -> None:
+    """No directive is misspelt, none stands where it may not."""
+    there = re.sub(
+        r"listen 443 ssl http2;", f"listen unix:{tmp_path}/nginx.sock;", NGINX
+    )
+    there = re.sub(r"^ +ssl_.*;$", "", there, flags=re.MULTILINE)
+    whole = f"pid {tmp_path}/pid; events {{}} http {{ access_log off; {there} }}"
+    (tmp_path / "nginx.conf").write_text(whole)
+    tested = subprocess.run(
+        ["nginx", "-t", "-q", "-e", tmp_path / "log", "-c", tmp_path / "nginx.conf"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (tested.returncode, tested.stderr) == (0, "")
 
 
 def test_no_pod_has_more_rights_than_it_needs() -> None:

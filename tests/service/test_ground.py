@@ -187,7 +187,7 @@ async def test_an_outage_is_a_finding() -> None:
 
 def test_too_few_descriptors_are_counted() -> None:
     """Beside what calls and connections need."""
-    assert descriptors(calls=10, pool_size=10).ok
-    short = descriptors(calls=10**9, pool_size=10)
+    assert descriptors(in_flight=10, pool_size=10).ok
+    short = descriptors(in_flight=10**9, pool_size=10)
     assert not short.ok
     assert "MAX_IN_FLIGHT" in short.advice

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 
 
@@ -35,13 +35,12 @@ async def relaying(to: int) -> AsyncIterator[Relay]:
     relay.flows.set()
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await relay.flows.wait()
-        there, back = await asyncio.open_connection("127.0.0.1", to)
-        try:
-            await asyncio.gather(relay.copy(reader, back), relay.copy(there, writer))
-        finally:
-            writer.close()
-            back.close()
+        with closing(writer):
+            await relay.flows.wait()
+            there, back = await asyncio.open_connection("127.0.0.1", to)
+            with closing(back):
+                ways = relay.copy(reader, back), relay.copy(there, writer)
+                await asyncio.gather(*ways)
 
     def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(carry(reader, writer))

@@ -28,6 +28,13 @@ async def sqlite_site(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Site]:
 
 
 @pytest.fixture
+async def postgres_site(postgres_url: str, tmp_path: Path) -> AsyncIterator[Site]:
+    """Give a site on Postgres."""
+    async with new_site(postgres_url, tmp_path) as site:
+        yield site
+
+
+@pytest.fixture
 async def programs(tmp_path: Path) -> AsyncIterator[Programs]:
     """Give programs without any setting, in an empty folder."""
     programs = Programs(tmp_path, {})

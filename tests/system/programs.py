@@ -85,7 +85,9 @@ class Programs:
         out, err = (self.directory / f"{number}.{end}" for end in ("out", "err"))
         with out.open("wb") as to_out, err.open("wb") as to_err:
             process = await asyncio.create_subprocess_exec(
-                *(*self.wrapper, SCRIPT, *arguments),
+                *self.wrapper,
+                SCRIPT,
+                *arguments,
                 env={**self.env, **env},
                 cwd=self.directory,  # a .env of the developer's is none of the test's
                 stdin=asyncio.subprocess.DEVNULL,

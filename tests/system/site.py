@@ -19,6 +19,7 @@ from app.sandbox.recording import Call, Record
 from app.sandbox.script import FaultRule
 from app.sandbox.server import RunningSandbox, running_sandbox
 from app.sandbox.settings import SandboxSettings
+from app.service.keys import KeyService
 from app.settings import Settings
 from app.store.tables import metadata
 from tests.support.receiver import SECRET as WEBHOOK_SECRET
@@ -157,6 +158,14 @@ class Site:
                 rows = await connection.execute(text(f"SELECT t::text FROM {table} t"))
                 found[table] = "\n".join(rows.scalars()).encode()
         return found
+
+
+async def key_of(site: Site) -> str:
+    """Make a key for every project that nobody printed anywhere."""
+    keys = KeyService(store=site.container.keys, clock=site.container.clock)
+    _, key = await keys.create("test", None)
+    site.secrets.append(key)
+    return key
 
 
 @asynccontextmanager

@@ -1,13 +1,18 @@
 """Told to stop, a program gives its jobs back and leaves; the next one goes on."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
+import pytest
 
 from app.domain.job import JobStatus
 from app.sandbox.recording import Call
+from app.stopping import STOP_SECONDS
+from tests.support.relay import relaying
 from tests.system.programs import Program, until
-from tests.system.site import CRON_SECRET, Site
+from tests.system.site import CRON_SECRET, Site, key_of
 
 QUICKLY = 5.0
 """Seconds; a claim would last 60 and a poll 30, so giving back is told from waiting."""
@@ -128,6 +133,55 @@ async def test_sigterm_ends_the_embedded_runner_too(sqlite_site: Site) -> None:
     assert seconds < QUICKLY
     given_back = await site.container.jobs.get(job.id)
     assert (given_back.claim_token, given_back.attempts) == (None, 0)
+
+
+@pytest.mark.parametrize("program", ["serve", "worker"])
+async def test_a_database_that_hangs_holds_no_stop(
+    postgres_site: Site, program: str
+) -> None:
+    """Nor do callers who wait for it: what was in hand is free when its claim ends."""
+    site = postgres_site
+    site.script("init", fault={"kind": "processing", "stuck": True})
+    url = site.container.database.url
+    async with relaying(to=url.port or 5432) as relay:
+        through = url.set(port=relay.port).render_as_string(hide_password=False)
+        running, address = await started(site, program, DATABASE_URL=through)
+        job = await site.post()
+        await site.called(Call.STATUS)
+        relay.hang()
+        async with callers_of(address, await key_of(site)):
+            ended, seconds = await running.stop()
+    assert ended.code == 0
+    assert seconds < STOP_SECONDS + QUICKLY
+    assert (await site.container.jobs.get(job.id)).attempts == 0
+
+
+async def started(site: Site, program: str, **env: str) -> tuple[Program, str | None]:
+    """Start a program that posts; return it and the URL it answers at, if it does."""
+    if program == "serve":
+        return await site.serve(**env)
+    running = await site.programs.start(program, **env)
+    await running.says("worker started")
+    return running, None
+
+
+@asynccontextmanager
+async def callers_of(address: str | None, key: str) -> AsyncIterator[None]:
+    """Ask for something that the database would have to give."""
+    if address is None:
+        yield
+        return
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+        paths = ("/v1/jobs", "/v1/jobs/stream?projectId=proj_1", "/readyz")
+        asked = [
+            asyncio.create_task(client.get(each, headers=headers)) for each in paths
+        ]
+        await asyncio.sleep(0)
+        try:
+            yield
+        finally:
+            await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def test_many_jobs_are_handed_back_together(sqlite_site: Site) -> None:

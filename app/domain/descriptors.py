@@ -1,0 +1,57 @@
+"""File descriptors: for whom a process keeps how many.
+
+Callers get what is left. However many connect, the runner can still reach TikTok and
+open the database.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+MOST_CALLERS: Final = 2048
+"""Connections of callers at most, for the sake of memory."""
+
+BESIDE_ATTEMPTS: Final = 64  # refreshes, checks ahead of and after a post
+WEBHOOKS: Final = 64  # as many are sent at a time
+MEDIA: Final = 64  # the asset servers' side of what the media gateway streams
+SYSTEM: Final = 64  # log, listeners, the loop, modules being read
+PER_DATABASE_CONNECTION: Final = 3  # SQLite: the file, its WAL and their index
+
+_LEAST_SHARE: Final = 4  # callers get a quarter at least
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptors:
+    """Who may have how many of a process's descriptors."""
+
+    limit: int
+    tiktok: int
+    database: int
+    webhooks: int = WEBHOOKS
+    media: int = MEDIA
+    system: int = SYSTEM
+
+    @property
+    def reserved(self) -> int:
+        """Return how many callers cannot have."""
+        return self.tiktok + self.database + self.webhooks + self.media + self.system
+
+    @property
+    def callers(self) -> int:
+        """Return how many connections of callers are kept open at most."""
+        left = max(self.limit - self.reserved, self.limit // _LEAST_SHARE)
+        return min(left, MOST_CALLERS)
+
+    @property
+    def short_by(self) -> int:
+        """Return how many are missing for what the settings allow, 0 if none."""
+        return max(0, self.reserved + self.callers - self.limit)
+
+
+def share_out(limit: int, *, in_flight: int, pool_size: int) -> Descriptors:
+    """Share a limit out, by what the settings allow to go on at one time."""
+    connections = pool_size + 1  # and the one that listens
+    return Descriptors(
+        limit=limit,
+        tiktok=in_flight + BESIDE_ATTEMPTS,
+        database=connections * PER_DATABASE_CONNECTION,
+    )

@@ -1,0 +1,72 @@
+"""A program that was told to stop ends, whatever hangs."""
+
+import subprocess
+import sys
+
+import pytest
+
+from app.stopping import SIGNALS
+from tests.support.repository import ROOT
+
+PROGRAM = """
+import asyncio, os, signal, sys, threading, time
+from app.stopping import LastExit, stopped_by_signal
+
+async def main():
+    last_exit = LastExit(call_seconds={call_seconds}, seconds=0.2)
+    calling = []
+    last_exit.spare(lambda: bool(calling))
+    stop = stopped_by_signal(last_exit)
+    os.kill(os.getpid(), {signal})
+    await stop.wait()
+    {hang}
+
+asyncio.run(main())
+"""
+BLOCKED = "time.sleep(600)"
+WAITING = "await asyncio.Event().wait()"
+THREAD = "threading.Thread(target=time.sleep, args=(600,)).start()"
+CALL = """
+    calling.append(1)
+    await asyncio.sleep(1)
+    print("answered", flush=True)
+    calling.clear()
+    await asyncio.sleep(600)
+"""
+
+
+def end(hang: str, *, call_seconds: float = 0, signal: int = 15) -> str:
+    """Run a program that hangs after a signal; return what it printed by its end."""
+    code = PROGRAM.format(hang=hang, call_seconds=call_seconds, signal=signal)
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,  # it would hang for ten minutes
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
+
+
+@pytest.mark.parametrize("hang", [BLOCKED, WAITING, THREAD])
+def test_nothing_that_hangs_holds_a_stop(hang: str) -> None:
+    """Neither the loop itself, nor a task, nor a thread."""
+    assert "something hangs" in end(hang)
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_every_signal_that_ends_programs_is_heard(signal: int) -> None:
+    """A terminal that closes and a service manager mean the same."""
+    assert "something hangs" in end(WAITING, signal=signal)
+
+
+def test_a_call_that_is_out_gets_its_time() -> None:
+    """Its answer tells whether there is a post; then it is over."""
+    assert "answered" in end(CALL, call_seconds=40)
+
+
+def test_a_call_gets_no_more_than_its_time() -> None:
+    """However long TikTok would take."""
+    assert "answered" not in end(CALL, call_seconds=0.2)
