@@ -1,5 +1,6 @@
 """What people see of their accounts: lists, and how much of TikTok's limits is left."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -73,6 +74,10 @@ class AccountOverview:
         page, has_more = found[:limit], len(found) > limit
         next_cursor = encode_name_cursor(page[-1].project_id) if has_more else None
         return AccountPage(page, next_cursor)
+
+    async def jobs_waiting(self) -> Mapping[str, int]:
+        """Count the jobs that wait, by project."""
+        return await self._store.jobs_waiting()
 
     async def usage(
         self, project_id: str, platform: str, *, scope: str | None

@@ -1,5 +1,6 @@
 """What people see of accounts: lists of them, and how much each posted of late."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,6 +54,16 @@ class AccountOverviewStore:
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).mappings().all()
         return tuple(self._rows.read(row) for row in rows)
+
+    async def jobs_waiting(self) -> Mapping[str, int]:
+        """Count the jobs that have a next time, by project."""
+        statement = (
+            select(_jobs.project_id, func.count())
+            .where(_jobs.next_attempt_at.is_not(None))
+            .group_by(_jobs.project_id)
+        )
+        async with self._database.read() as connection:
+            return dict((await connection.execute(statement)).tuples().all())
 
     async def posts_since(
         self, project_id: str, platform: str, open_id: str, *, since: datetime

@@ -1,0 +1,96 @@
+"""What operators do: is it posting, is everything set up, hold and release."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.commands.output import AsJson, print_json, print_pairs
+from app.commands.running import run, with_use_cases
+
+if TYPE_CHECKING:
+    from app.service.ground import Finding
+    from app.service.status import Status
+    from app.use_cases import UseCases
+
+Project = Annotated[
+    str | None, typer.Option(help="One project; left out: all of them.")
+]
+
+
+def status(*, as_json: AsJson = False) -> None:
+    """Tell whether posts go out; exit 1 if a person should look."""
+    found = with_use_cases(lambda cases: cases.status.look())
+    shown = _spelt(found)
+    if as_json:
+        print_json(shown)
+    else:
+        print_pairs({**shown, "toLookAt": ""})
+        for each in found.to_look_at or ("All is well.",):
+            typer.echo(each)
+    raise typer.Exit(1 if found.to_look_at else 0)
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check the settings against the world; exit 1 if anything keeps posts back."""
+    from app.doctor import examine
+
+    findings = run(examine())
+    if as_json:
+        print_json({"items": [asdict(each) for each in findings]})
+    else:
+        for each in findings:
+            typer.echo(_line(each))
+    raise typer.Exit(0 if all(each.ok for each in findings) else 1)
+
+
+def hold(
+    *,
+    reason: Annotated[str, typer.Option(help="For people: why nothing goes out.")],
+    project: Project = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="RFC 3339, with an offset.")
+    ] = None,
+) -> None:
+    """Let due jobs wait; what is in flight ends as it would."""
+    from pydantic import ValidationError
+
+    from app.schemas.holds import HoldRequest
+
+    try:
+        asked = HoldRequest.model_validate({"reason": reason, "until": until})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise typer.BadParameter(f"{first['loc'][0]}: {first['msg']}") from None
+
+    async def put(cases: "UseCases") -> None:
+        await cases.holds.put(asked.to_domain(project), scope=None)
+
+    with_use_cases(put)
+    typer.echo(f"held: {project or 'every project'}")
+
+
+def release(*, project: Project = None) -> None:
+    """Take a hold away: due jobs go on within seconds."""
+
+    async def delete(cases: "UseCases") -> None:
+        await cases.holds.delete(project, scope=None)
+
+    with_use_cases(delete)
+    typer.echo(f"released: {project or 'every project'}")
+
+
+def _spelt(found: "Status") -> dict[str, Any]:
+    from pydantic import TypeAdapter
+    from pydantic.alias_generators import to_camel
+
+    from app.service.status import Status
+
+    values = TypeAdapter(Status).dump_python(found, mode="json")
+    return {to_camel(name): value for name, value in values.items()}
+
+
+def _line(finding: "Finding") -> str:
+    mark = "ok  " if finding.ok else "FAIL"
+    advice = f" - {finding.advice}" if finding.advice else ""
+    return f"{mark}  {finding.name}: {finding.text}{advice}"

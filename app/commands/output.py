@@ -1,0 +1,69 @@
+"""How commands show what they found: tables for people, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON: names and values as in the API.")
+]
+
+
+def print_json(value: object) -> None:
+    """Print a value whose keys and times are spelt as the API spells them."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def as_answer(answer: "BaseModel") -> dict[str, Any]:
+    """Return an answer of the API's as its JSON has it."""
+    return answer.model_dump(mode="json", by_alias=True)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under their columns; a pipe gets them with tabs between."""
+    shown = [[text(each) for each in row] for row in rows]
+    if not sys.stdout.isatty():
+        for row in shown:
+            typer.echo("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in shown:
+        table.add_row(*map(Text, row))  # as text: a title's brackets are no markup
+    Console().print(table)
+
+
+def print_pairs(pairs: Mapping[str, object]) -> None:
+    """Print names and values, one a line; what has no value is left out."""
+    width = max(map(len, pairs), default=0)
+    for name, value in pairs.items():
+        if shown := text(value):
+            typer.echo(f"{name:<{width}}  {shown}")
+
+
+def text(value: object) -> str:
+    """Spell a value for people: nothing as nothing, a time to the second."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return value.isoformat(sep=" ", timespec="seconds")
+        case dict() | list() | tuple():
+            return json.dumps(value, ensure_ascii=False) if value else ""
+        case _:
+            # A caller's title may hold what moves a terminal's cursor.
+            return "".join(c if c.isprintable() else " " for c in str(value))

@@ -1,0 +1,50 @@
+"""How a command runs: on an event loop of its own, with the use cases it needs."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from app.container import Container
+    from app.use_cases import UseCases
+
+Result = TypeVar("Result")
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def run(
+    program: Coroutine[None, None, Result], *, loop_factory: LoopFactory | None = None
+) -> Result:
+    """Run a coroutine to its end; Ctrl-C is exit 130."""
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(program)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def with_container(
+    use: "Callable[[Container], Coroutine[None, None, Result]]",
+) -> Result:
+    """Make every part, let something be done with them, and close them."""
+    from app.container import open_container
+    from app.preparation import prepared
+
+    settings = prepared()
+
+    async def program() -> Result:
+        async with open_container(settings) as container:
+            return await use(container)
+
+    return run(program())
+
+
+def with_use_cases(
+    use: "Callable[[UseCases], Coroutine[None, None, Result]]",
+) -> Result:
+    """Do something as the API does it."""
+    from app.use_cases import UseCases
+
+    return with_container(lambda container: use(UseCases(container)))

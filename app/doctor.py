@@ -1,0 +1,214 @@
+"""Checks the settings against the world before going live: one line for each thing.
+
+What is wrong with a setting by itself stops every command; here is what only shows when
+somebody looks: a host that does not answer, clocks that differ, a URI that leads away.
+"""
+
+import asyncio
+import http.client
+import ssl
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from app.container import Container, open_container, open_vault
+from app.domain.clock import Clock, SystemClock
+from app.domain.errors import StoreUnavailable
+from app.service.health import CLOCKS_MAY_DIFFER
+from app.service.ground import Finding, descriptors, ground
+from app.settings import RunnerMode, Settings, SettingsError, load
+from app.store.db.health import HealthStore
+
+SECONDS: Final = 10.0
+CALLBACK: Final = "/oauth/tiktok/callback"
+SHORT_SECRET: Final = 16
+"""Characters: what is shorter can be guessed by trying."""
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+async def examine(*, clock: Clock | None = None) -> list[Finding]:
+    """Look at everything; a setting that stops the start is the only finding then."""
+    clock = clock or SystemClock()
+    try:
+        settings = load()
+        open_vault(settings)
+    except SettingsError as error:
+        return [Finding(name="settings", ok=False, text=str(error), advice="mend it")]
+    findings = [*_of_settings(settings), await _tiktok(settings, clock)]
+    if settings.media_base_url is not None:
+        findings.append(await _reachable("media gateway", str(settings.media_base_url)))
+    async with open_container(settings) as container:
+        findings += await _database(container)
+    calls, size = settings.max_in_flight, settings.database_pool_size
+    return [*findings, descriptors(calls=calls, pool_size=size)]
+
+
+def _of_settings(settings: Settings) -> Iterator[Finding]:
+    yield _client(settings)
+    yield _redirect_uri(settings)
+    yield _origins(settings)
+    yield _runner(settings)
+    if settings.allow_private_urls:
+        yield Finding(
+            name="private addresses",
+            ok=urlsplit(str(settings.tiktok_api_base_url)).hostname in LOOPBACK,
+            text="ALLOW_PRIVATE_URLS is on: callers can reach into your network",
+            advice="unset it in production",
+        )
+
+
+def _client(settings: Settings) -> Finding:
+    needed = {
+        "TIKTOK_CLIENT_KEY": settings.tiktok_client_key,
+        "TIKTOK_CLIENT_SECRET": settings.tiktok_client_secret,
+        "TIKTOK_REDIRECT_URI": settings.tiktok_redirect_uri,
+    }
+    missing = [name for name, value in needed.items() if not value]
+    return Finding(
+        name="TikTok app",
+        ok=not missing,
+        text=f"not set: {', '.join(missing)}" if missing else "all of it is set",
+        advice="accounts cannot be connected or kept alive" if missing else "",
+    )
+
+
+def _redirect_uri(settings: Settings) -> Finding:
+    uri = settings.tiktok_redirect_uri or ""
+    parts = urlsplit(uri)
+    problems = []
+    if not parts.path.endswith(CALLBACK):
+        problems.append(f"does not end with {CALLBACK}")
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        problems.append("is not https")
+    if parts.query or parts.fragment:
+        problems.append("has a query or a fragment, which TikTok refuses")
+    return Finding(
+        name="redirect URI",
+        ok=not (uri and problems),
+        text=f"{uri or 'not set'} {' and '.join(problems) if uri else ''}".rstrip(),
+        advice="make it equal to the one in TikTok's portal" if uri else "",
+    )
+
+
+def _origins(settings: Settings) -> Finding:
+    plain = [
+        origin
+        for origin in settings.cors_origins
+        if urlsplit(origin).scheme != "https"
+        and urlsplit(origin).hostname not in LOOPBACK
+    ]
+    text = ", ".join(settings.cors_origins) or "none: no browser may call"
+    return Finding(
+        name="CORS origins",
+        ok=not plain,
+        text=text,
+        advice=f"not https: {', '.join(plain)}" if plain else "",
+    )
+
+
+def _runner(settings: Settings) -> Finding:
+    by_cron = settings.runner is RunnerMode.CRON
+    secret = settings.cron_secret
+    if by_cron and secret is None:
+        text = "RUNNER=cron without CRON_SECRET: /cron/tick answers 503"
+        return Finding(
+            name="runner",
+            ok=False,
+            text=text,
+            advice="set CRON_SECRET, or run a worker and ignore this",
+        )
+    short = secret is not None and len(secret.get_secret_value()) < SHORT_SECRET
+    return Finding(
+        name="runner",
+        ok=True,
+        text="by cron" if by_cron else "in the API's process",
+        advice="CRON_SECRET is short: make it longer" if short else "",
+    )
+
+
+async def _tiktok(settings: Settings, clock: Clock) -> Finding:
+    """Ask TikTok's host for anything; its answer's Date tells whether clocks agree."""
+    url = str(settings.tiktok_api_base_url)
+    found = await _reachable("TikTok", url)
+    if not found.ok:
+        return found
+    told = await asyncio.to_thread(_date_of, url)
+    apart = abs(clock.now() - told) if told else timedelta()
+    tolerance = timedelta(seconds=30)  # a header of whole seconds, and the way here
+    return Finding(
+        name="TikTok",
+        ok=apart <= tolerance,
+        text=f"{found.text}; its clock and ours are {apart.total_seconds():.0f} s apart",
+        advice="" if apart <= tolerance else "set this machine's clock",
+    )
+
+
+async def _reachable(name: str, url: str) -> Finding:
+    try:
+        status = await asyncio.to_thread(_status_of, url)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        text = f"{urlsplit(url).netloc} does not answer: {error}"
+        return Finding(name=name, ok=False, text=text, advice="check name and network")
+    return Finding(name=name, ok=True, text=f"{urlsplit(url).netloc} answers ({status})")
+
+
+def _status_of(url: str) -> int:
+    with closing(_asked(url)) as answer:
+        return answer.status
+
+
+def _date_of(url: str) -> datetime | None:
+    with closing(_asked(url)) as answer:
+        header = answer.getheader("Date")
+    try:
+        return parsedate_to_datetime(header).astimezone(UTC) if header else None
+    except ValueError:
+        return None
+
+
+def _asked(url: str) -> http.client.HTTPResponse:
+    """Ask for a URL without following anything; any answer will do."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    connection = (
+        http.client.HTTPSConnection(
+            host, port, timeout=SECONDS, context=ssl.create_default_context()
+        )
+        if parts.scheme == "https"
+        else http.client.HTTPConnection(host, port, timeout=SECONDS)
+    )
+    connection.request("GET", parts.path or "/", headers={"Connection": "close"})
+    return connection.getresponse()
+
+
+async def _database(container: Container) -> list[Finding]:
+    found = await ground(container.database)
+    if not all(each.ok for each in found):
+        return found
+    store = HealthStore(container.database, container.vault)
+    try:
+        vitals = await store.look(now=container.clock.now())
+    except StoreUnavailable as error:
+        text = f"{error}"
+        return [*found, Finding(name="stored tokens", ok=False, text=text)]
+    apart = abs(vitals.clock_ahead).total_seconds()
+    agree = apart <= CLOCKS_MAY_DIFFER.total_seconds()
+    return [
+        *found,
+        Finding(
+            name="stored tokens",
+            ok=vitals.keys_fit,
+            text="can be read" if vitals.keys_fit else "some cannot be decrypted",
+            advice="" if vitals.keys_fit else "put the former TOKEN_ENCRYPTION_KEYS back",
+        ),
+        Finding(
+            name="clock",
+            ok=agree,
+            text=f"{apart:.1f} s apart from the database's",
+            advice="" if agree else "set this machine's clock",
+        ),
+    ]

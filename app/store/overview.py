@@ -1,0 +1,64 @@
+"""What an operator asks the database: is it posting, and what needs a person?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import func, or_, select
+
+from app.domain.hold import Hold
+from app.domain.job import FailureReason, JobStatus
+from app.store.db.engine import Database
+from app.store.db.types import Row
+from app.store.jobs.holds import EVERY_PROJECT, holds
+from app.store.jobs.tables import schedule_jobs
+
+FAILED_WITHIN: Final = timedelta(days=1)
+
+_jobs = schedule_jobs.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """What the jobs and holds tables say at one moment."""
+
+    in_flight: int
+    failed: Mapping[FailureReason, int]  # within a day
+    holds: tuple[Hold, ...]
+
+
+class OverviewStore:
+    """Reads what no index of its own is kept for: an operator asks seldom."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def look(self, *, now: datetime) -> Overview:
+        """Read everything in one transaction; raises StoreUnavailable."""
+        in_flight = select(func.count()).where(_jobs.status == JobStatus.PROCESSING)
+        lately = _jobs.updated_at > now - FAILED_WITHIN
+        failed = (
+            select(_jobs.failure_reason, func.count())
+            .where(_jobs.status == JobStatus.FAILED, lately)
+            .group_by(_jobs.failure_reason)
+        )
+        until = holds.c.until
+        active = select(holds).where(or_(until.is_(None), until > now))
+        async with self._database.read() as connection:
+            reasons = (await connection.execute(failed)).tuples().all()
+            kept = (await connection.execute(active)).mappings().all()
+            return Overview(
+                in_flight=(await connection.execute(in_flight)).scalar_one(),
+                failed={FailureReason(reason): count for reason, count in reasons},
+                holds=tuple(map(_hold, kept)),
+            )
+
+
+def _hold(row: Row) -> Hold:
+    project_id = row["project_id"]
+    return Hold(
+        project_id=None if project_id == EVERY_PROJECT else project_id,
+        until=row["until"],
+        reason=row["reason"],
+    )

@@ -1,0 +1,63 @@
+"""Which runners are there, and when each was last seen: for people, not for claims."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Column, Table, Text, delete, insert, select, update
+
+from app.store.db.engine import Database
+from app.store.db.metadata import metadata
+from app.store.db.types import UtcDateTime
+
+KEPT: Final = timedelta(days=1)
+"""How long one that is gone is remembered."""
+
+runners = Table(
+    "runners",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRunner:
+    """A process that runs jobs, or ran one lately."""
+
+    name: str
+    version: str
+    seen_at: datetime
+
+
+class RunnerStore:
+    """Notes which runners live."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def note(self, runner: SeenRunner) -> None:
+        """Say that a runner lives; those long gone are forgotten."""
+        values = {"version": runner.version, "seen_at": runner.seen_at}
+        its_own = runners.c.name == runner.name
+        async with self._database.write() as connection:
+            known = await connection.execute(
+                update(runners).where(its_own).values(values)
+            )
+            if known.rowcount:
+                return
+            gone = runners.c.seen_at < runner.seen_at - KEPT
+            await connection.execute(delete(runners).where(gone))
+            await connection.execute(
+                insert(runners).values(name=runner.name, **values)
+            )
+
+    async def seen_since(self, moment: datetime) -> tuple[SeenRunner, ...]:
+        """List the runners that were seen since then."""
+        found = (
+            select(runners).where(runners.c.seen_at > moment).order_by(runners.c.name)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(found)).mappings().all()
+        return tuple(SeenRunner(**row) for row in rows)
