@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-PIN: Final = re.compile(r"^(?P<name>[^\s\[=]+)(?:\[(?P<extras>[^]]+)\])?(?P<rest>==.*)$")
+PIN: Final = re.compile(r"^(?P<name>[^\s\[=]+)\[(?P<extras>[^]]+)\](?P<rest>==.*)$")
 
 
 def every_form(lock: str) -> str:
@@ -28,7 +28,7 @@ def every_form(lock: str) -> str:
 
 def _forms(head: str) -> Iterator[str]:
     match = PIN.match(head)
-    if match is None or match["extras"] is None:
+    if match is None:
         yield head
         return
     for extras in ("", *match["extras"].split(","), match["extras"]):
