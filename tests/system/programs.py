@@ -64,9 +64,12 @@ class Program:
             await self.process.wait()
 
     def _has(self, words: str) -> bool:
-        if self.process.returncode is not None:
+        over = self.process.returncode is not None  # before the look, or words are lost
+        if words in self.err.read_text():
+            return True
+        if over:
             raise AssertionError(f"ended by itself:\n{self.err.read_text()}")
-        return words in self.err.read_text()
+        return False
 
 
 class Programs:

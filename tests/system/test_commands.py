@@ -12,6 +12,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from app import __version__
 from app.container import open_database
 from app.domain.job import JobStatus
 from app.service.health import DatabaseState, state_of
@@ -27,6 +28,13 @@ async def test_help_lists_every_command(programs: Programs) -> None:
     ended = await programs.run("--help")
     assert ended.code == 0
     assert {word for word in ended.out.split() if word in COMMANDS} == COMMANDS
+
+
+async def test_the_version_is_one_word(programs: Programs) -> None:
+    """`--version` prints the version alone and touches nothing."""
+    ended = await programs.run("--version")
+    assert (ended.code, ended.out, ended.err) == (0, f"{__version__}\n", "")
+    assert not (programs.directory / "scheduler.db").exists()
 
 
 async def test_the_package_is_the_program_too(tmp_path: Path) -> None:
