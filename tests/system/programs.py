@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-SCRIPT: Final = Path(sysconfig.get_path("scripts")) / "tiktok-scheduler"
+from tests.support.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS: Final = 20.0
-"""For what has to happen: long, since a busy machine is slow and not wrong."""
+SCRIPT: Final = Path(sysconfig.get_path("scripts")) / "tiktok-scheduler"
 
 _LOOK_SECONDS: Final = 0.02
 
@@ -45,17 +44,16 @@ class Program:
         await until(lambda: "\n" in self.out.read_text(), what=f"a line in {self.out}")
         return self.out.read_text().partition("\n")[0]
 
-    async def ended(self, patience: float = PATIENCE_SECONDS) -> Ended:
+    async def ended(self) -> Ended:
         """Wait for its end."""
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             code = await self.process.wait()
         return Ended(code, self.out.read_text(), self.err.read_text())
 
-    async def stop(self) -> tuple[Ended, float]:
-        """Send SIGTERM; return the end, and the seconds it took."""
-        began = time.monotonic()
+    async def stop(self) -> Ended:
+        """Send SIGTERM and wait for the end."""
         self.process.send_signal(signal.SIGTERM)
-        return await self.ended(), time.monotonic() - began
+        return await self.ended()
 
     async def kill(self) -> None:
         """End it as a power cut would."""
