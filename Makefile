@@ -47,6 +47,10 @@ check: lint types imports test ## Run the whole gate: what must pass before a me
 test: $(INSTALLED) ## Run all tests on SQLite and on a Postgres of their own
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
+.PHONY: fresh
+fresh: $(INSTALLED) ## Install into empty environments, and try the wheel in one
+	$(BIN)/python -m pytest -n $(WORKERS) tests/fresh
+
 .PHONY: coverage
 coverage: $(INSTALLED) ## Run them again with coverage, which slows them by half
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term

@@ -73,8 +73,11 @@ class Program:
 class Programs:
     """Starts programs in one environment and ends those that are left."""
 
-    def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, directory: Path, env: Mapping[str, str], *, script: Path = SCRIPT
+    ) -> None:
         self.directory = directory
+        self._script = script
         self.env = {**_bare_environment(), **env}
         self._started: list[Program] = []
 
@@ -84,7 +87,7 @@ class Programs:
         out, err = (self.directory / f"{number}.{end}" for end in ("out", "err"))
         with out.open("wb") as to_out, err.open("wb") as to_err:
             process = await asyncio.create_subprocess_exec(
-                SCRIPT,
+                self._script,
                 *arguments,
                 env={**self.env, **env},
                 cwd=self.directory,  # a .env of the developer's is none of the test's
