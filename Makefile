@@ -16,6 +16,10 @@ stamp      = $(VENV)/.$(1)-$(shell cat $(2) pyproject.toml | cksum | tr ' ' '-')
 SERVICE   := $(call stamp,service,requirements/base.txt requirements/build.txt)
 INSTALLED := $(call stamp,installed,requirements/dev.txt)
 
+# `make test ORDER=random` shuffles the tests; ORDER=SEED, which it prints, repeats an order.
+SEED     := $(if $(ORDER:random=),--randomly-seed=$(ORDER))
+SHUFFLED := $(if $(ORDER),-p randomly $(SEED))
+
 # The job queues that `make bench` compares with stay out of the way of all else.
 PEERS   := .venv-bench
 COMPARED := $(PEERS)/.installed-$(shell cksum < requirements/bench.txt | tr ' ' '-')
@@ -45,7 +49,7 @@ check: lint types imports test ## Run the whole gate: what must pass before a me
 
 .PHONY: test
 test: $(INSTALLED) ## Run all tests on SQLite and on a Postgres of their own
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(SHUFFLED)
 
 .PHONY: fresh
 fresh: $(INSTALLED) ## Install into empty environments, and try the wheel in one

@@ -4,10 +4,10 @@ import asyncio
 from datetime import timedelta
 
 import httpx
-from app.store.db.tables import metadata
 
 from app.domain.job import Job, JobStatus
 from app.sandbox.recording import Call
+from app.store.tables import metadata
 from tests.support.patience import PATIENCE_SECONDS
 from tests.system.programs import Program, until
 from tests.system.site import CRON_SECRET, Site

@@ -128,17 +128,16 @@ async def _consent(
     (await service.api.get(back.headers["location"])).raise_for_status()
 
 
+def _direct(title: str) -> dict[str, Any]:
+    return {"mode": "direct", "title": title, "privacyLevel": "PUBLIC_TO_EVERYONE"}
+
+
 def _request(scenario: Scenario, tiktok: httpx.AsyncClient) -> dict[str, Any]:
     request: dict[str, Any] = {
         "projectId": scenario.project,
         "assetId": "asset_1",
         "assetUrl": str(tiktok.base_url.join("/_sandbox/video.mp4")),
-        "post": {
-            "mode": "direct",
-            "title": scenario.name,
-            "privacyLevel": "PUBLIC_TO_EVERYONE",
-            **scenario.post,
-        },
+        "post": scenario.post or _direct(scenario.name),
     }
     if scenario.after_seconds is not None:
         at = datetime.now(UTC) + timedelta(seconds=scenario.after_seconds)
