@@ -37,7 +37,7 @@ def test_a_workflow_may_do_no_more_than_it_says(path: Path) -> None:
 def test_the_host_runs_the_gate_on_every_supported_python() -> None:
     """One job calls .ci/run; its Pythons are those that the package names."""
     (job,) = _workflow("ci")["jobs"].values()
-    assert [step["run"] for step in job["steps"] if "run" in step] == ["bash .ci/run"]
+    assert job["steps"][-1]["run"] == "bash .ci/run"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
     assert job["strategy"]["matrix"]["python"] == named
