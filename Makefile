@@ -10,20 +10,27 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$candidate && break; done)
 
-# Named after what is installed: new requirements mean a new stamp.
-INSTALLED := $(VENV)/.installed-$(shell cat requirements/dev.txt pyproject.toml \
-	| cksum | tr ' ' '-')
+# Named after what is installed: new requirements mean a new stamp. SERVICE is what it takes
+# to run the service, INSTALLED has the tools and what the tests need as well.
+stamp      = $(VENV)/.$(1)-$(shell cat $(2) pyproject.toml | cksum | tr ' ' '-')
+SERVICE   := $(call stamp,service,requirements/base.txt requirements/build.txt)
+INSTALLED := $(call stamp,installed,requirements/dev.txt)
+
+# `make test ORDER=random` shuffles the tests; ORDER=SEED, which it prints, repeats an order.
+SEED     := $(if $(ORDER:random=),--randomly-seed=$(ORDER))
+SHUFFLED := $(if $(ORDER),-p randomly $(SEED))
 
 # The job queues that `make bench` compares with stay out of the way of all else.
 PEERS   := .venv-bench
 COMPARED := $(PEERS)/.installed-$(shell cksum < requirements/bench.txt | tr ' ' '-')
 
-PIP     := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Any pip that Python 3.11 or newer brings will do, from 22.3 on.
+PIP     := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --require-hashes
+STEP    := @sh scripts/step
 
-# --no-strip-extras: pip before 23.3 takes `coverage` and `coverage[toml]` for two things, and
-# wants each of them pinned.
 # --no-header and --no-emit-index-url: no command line, path or host gets into the files.
-COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+COMPILE := $(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
@@ -42,7 +49,11 @@ check: lint types imports test ## Run the whole gate: what must pass before a me
 
 .PHONY: test
 test: $(INSTALLED) ## Run all tests on SQLite and on a Postgres of their own
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(SHUFFLED)
+
+.PHONY: fresh
+fresh: $(INSTALLED) ## Install into empty environments, and try the wheel in one
+	$(BIN)/python -m pytest -n $(WORKERS) tests/fresh
 
 .PHONY: coverage
 coverage: $(INSTALLED) ## Run them again with coverage, which slows them by half
@@ -67,7 +78,7 @@ format: $(INSTALLED) ## Format, and mend what can be mended by itself
 	$(BIN)/ruff format .
 
 .PHONY: demo
-demo: $(INSTALLED) ## Watch every scenario end to end, on SQLite and the simulator
+demo: $(SERVICE) ## Watch every scenario end to end, on SQLite and the simulator
 	$(BIN)/tiktok-scheduler demo
 
 .PHONY: example
@@ -79,7 +90,7 @@ compose-page: $(INSTALLED) ## Show the compose page on the simulator; needs npm
 	$(BIN)/python -m examples.compose.run
 
 .PHONY: run
-run: $(INSTALLED) ## Serve the API on loopback, with settings from .env
+run: $(SERVICE) ## Serve the API on loopback, with settings from .env
 	$(BIN)/tiktok-scheduler serve
 
 .PHONY: chaos
@@ -91,14 +102,20 @@ bench: $(INSTALLED) $(COMPARED) ## Measure; figures go to bench/results/
 	$(BIN)/python -m bench
 
 .PHONY: lock
-lock: $(INSTALLED) ## Pin the newest fitting dependencies, with hashes
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+lock: $(INSTALLED) ## Pin what pyproject.toml asks for, with hashes
+	$(STEP) 'Installing what pins' $(INSTALL) --requirement requirements/lock.txt
+	echo 'uv>=0.13' | $(COMPILE) - --output-file requirements/lock.txt
 	echo 'hatchling>=1.27' | $(COMPILE) - --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml --output-file requirements/base.txt
 	$(COMPILE) pyproject.toml --extra media --output-file requirements/media.txt
 	$(COMPILE) pyproject.toml --extra otel --output-file requirements/otel.txt
 	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.txt
 	$(COMPILE) --group bench --output-file requirements/bench.txt
+	$(BIN)/python scripts/pin_every_form.py requirements/*.txt
+
+.PHONY: upgrade
+upgrade: ## Pin the newest of everything that fits
+	$(MAKE) lock UPGRADE=--upgrade
 
 .PHONY: clean
 clean: ## Remove .venv, caches and whatever else can be made again
@@ -108,20 +125,30 @@ clean: ## Remove .venv, caches and whatever else can be made again
 		examples/typescript/src/api.d.ts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED):
+$(BIN)/python:
 	@test -n "$(PYTHON)" \
 		|| { echo 'Python 3.11 or newer is needed: none found.' >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	$(STEP) 'Making $(VENV)' $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo '$(PYTHON) cannot make a virtual environment: install its venv and' \
 		'ensurepip modules (on Debian the package python3-venv).' >&2; exit 1; }
-	$(PIP) install --require-hashes --requirement requirements/dev.txt
-	$(PIP) install --no-deps --no-build-isolation --editable .
+
+$(SERVICE): | $(BIN)/python
+	$(STEP) 'Installing what the service needs' $(INSTALL) \
+		--requirement requirements/base.txt --requirement requirements/build.txt
+	$(STEP) 'Installing the service' \
+		$(PIP) install --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/.service-*
+	@touch $@
+
+$(INSTALLED): | $(SERVICE)
+	$(STEP) 'Installing tools and what tests need' $(INSTALL) \
+		--requirement requirements/dev.txt
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 
 $(COMPARED): $(INSTALLED)
 	@test -x $(PEERS)/bin/python || $(BIN)/python -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip --quiet --disable-pip-version-check install \
-		--require-hashes --requirement requirements/bench.txt
+	$(STEP) 'Installing other job queues' $(PEERS)/bin/python -m pip install \
+		--disable-pip-version-check --require-hashes --requirement requirements/bench.txt
 	@rm -f $(PEERS)/.installed-*
 	@touch $@

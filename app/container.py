@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from sqlalchemy.exc import ArgumentError
 
+from app import __version__
 from app.domain.clock import Clock, SystemClock
 from app.domain.events import EventPayload, EventType, Render
 from app.domain.outcome import Fault
@@ -62,6 +63,7 @@ from app.store.jobs.media_links import MediaStore
 from app.store.jobs.readiness import ReadinessStore
 from app.store.jobs.uploads import UploadStore
 from app.store.retention.pruning import RetentionStore
+from app.store.runners import RunnerStore, SeenRunner
 from app.store.webhooks.deliveries import DeliveryStore
 from app.store.webhooks.endpoints import WebhookStore
 from app.tiktok import Endpoint, TikTok
@@ -71,6 +73,7 @@ CONFIRM_EVERY: Final = 10.0
 REFRESH_EVERY: Final = 60.0
 PREFLIGHT_EVERY: Final = 15.0
 LET_GO_EVERY: Final = 5.0
+HEARTBEAT_EVERY: Final = 30.0
 PRUNE_EVERY: Final = 3600.0
 
 
@@ -268,6 +271,7 @@ class Container:
                 PREFLIGHT_EVERY,
                 lambda: self.readiness_checker.run_due(limit=8),
             ),
+            BackgroundJob("heartbeat", HEARTBEAT_EVERY, self._say_alive),
             BackgroundJob("let go", LET_GO_EVERY, lambda: self.holds.let_go(now=now())),
             BackgroundJob("prune", PRUNE_EVERY, records.run_due),
             BackgroundJob("prune webhooks", PRUNE_EVERY, events.run_due),
@@ -281,6 +285,19 @@ class Container:
             ),
         )
         return BackgroundJobs(jobs, self.clock)
+
+    @cached_property
+    def runners(self) -> RunnerStore:
+        """Return what notes which runners live."""
+        return RunnerStore(self.database)
+
+    @cached_property
+    def _worker(self) -> str:
+        return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+
+    async def _say_alive(self) -> None:
+        now = self.clock.now()
+        await self.runners.note(SeenRunner(self._worker, __version__, now))
 
     @cached_property
     def confirmer(self) -> Confirmer:
@@ -391,7 +408,7 @@ class Container:
 
     def _capacity(self) -> Capacity:
         return Capacity(
-            worker=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}",
+            worker=self._worker,
             batch=self.settings.claim_batch_size,
             in_flight=self.settings.max_in_flight,
         )

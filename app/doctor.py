@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from app.container import Container, open_container, open_vault
 from app.domain.clock import Clock, SystemClock
 from app.domain.errors import StoreUnavailable
-from app.service.health import CLOCKS_MAY_DIFFER
 from app.service.ground import Finding, descriptors, ground
+from app.service.health import CLOCKS_MAY_DIFFER
 from app.settings import RunnerMode, Settings, SettingsError, load
 from app.store.db.health import HealthStore
 
@@ -43,8 +43,8 @@ async def examine(*, clock: Clock | None = None) -> list[Finding]:
         findings.append(await _reachable("media gateway", str(settings.media_base_url)))
     async with open_container(settings) as container:
         findings += await _database(container)
-    calls, size = settings.max_in_flight, settings.database_pool_size
-    return [*findings, descriptors(calls=calls, pool_size=size)]
+    in_flight, size = settings.max_in_flight, settings.database_pool_size
+    return [*findings, descriptors(in_flight=in_flight, pool_size=size)]
 
 
 def _of_settings(settings: Settings) -> Iterator[Finding]:
@@ -142,7 +142,7 @@ async def _tiktok(settings: Settings, clock: Clock) -> Finding:
     return Finding(
         name="TikTok",
         ok=apart <= tolerance,
-        text=f"{found.text}; its clock and ours are {apart.total_seconds():.0f} s apart",
+        text=f"{found.text}; clocks are {apart.total_seconds():.0f} s apart",
         advice="" if apart <= tolerance else "set this machine's clock",
     )
 
@@ -153,7 +153,8 @@ async def _reachable(name: str, url: str) -> Finding:
     except (OSError, http.client.HTTPException, ValueError) as error:
         text = f"{urlsplit(url).netloc} does not answer: {error}"
         return Finding(name=name, ok=False, text=text, advice="check name and network")
-    return Finding(name=name, ok=True, text=f"{urlsplit(url).netloc} answers ({status})")
+    text = f"{urlsplit(url).netloc} answers ({status})"
+    return Finding(name=name, ok=True, text=text)
 
 
 def _status_of(url: str) -> int:
@@ -203,7 +204,9 @@ async def _database(container: Container) -> list[Finding]:
             name="stored tokens",
             ok=vitals.keys_fit,
             text="can be read" if vitals.keys_fit else "some cannot be decrypted",
-            advice="" if vitals.keys_fit else "put the former TOKEN_ENCRYPTION_KEYS back",
+            advice=""
+            if vitals.keys_fit
+            else "put the former TOKEN_ENCRYPTION_KEYS back",
         ),
         Finding(
             name="clock",

@@ -18,12 +18,15 @@ from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.media import MediaService
 from app.service.metrics import MetricsService
+from app.service.status import StatusService
 from app.service.tiktok_events import TikTokEventService
 from app.service.validation import ValidationService
 from app.service.webhook_endpoints import WebhookService
 from app.store.accounts.overview import AccountOverviewStore
+from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.changes import ChangeStore
 from app.store.jobs.tiktok_events import TikTokEventStore
+from app.store.overview import OverviewStore
 
 
 class UseCases:
@@ -164,6 +167,18 @@ class UseCases:
             return None
         return MediaService(
             store=parts.media_links, outbound=parts.outbound, clock=parts.clock
+        )
+
+    @cached_property
+    def status(self) -> StatusService:
+        """Return what tells an operator whether it is posting."""
+        parts = self._container
+        return StatusService(
+            parts.database,
+            backlog=BacklogStore(parts.database),
+            overview=OverviewStore(parts.database),
+            runners=parts.runners,
+            clock=parts.clock,
         )
 
     @property

@@ -10,6 +10,7 @@ import pytest
 from app.container import open_container
 from app.probes import LONGEST_HEAD_BYTES, Reply, answering, worker_pages
 from tests.api.serving import settings_of
+from tests.support.patience import PATIENCE_SECONDS
 
 HOST = "127.0.0.1"
 
@@ -47,7 +48,9 @@ async def test_a_worker_tells_its_metrics_and_its_health(database_url: str) -> N
     async with (
         open_container(settings_of(database_url)) as container,
         answering(worker_pages(container), host=HOST, port=0) as port,
-        httpx.AsyncClient(base_url=f"http://{HOST}:{port}") as client,
+        httpx.AsyncClient(
+            base_url=f"http://{HOST}:{port}", timeout=PATIENCE_SECONDS
+        ) as client,
     ):
         metrics = await client.get("/metrics")
         alive, ready = await client.get("/healthz"), await client.get("/readyz")
@@ -66,7 +69,9 @@ async def test_a_worker_without_its_database_is_alive_and_not_ready(
     async with (
         open_container(settings_of(gone)) as container,
         answering(worker_pages(container), host=HOST, port=0) as port,
-        httpx.AsyncClient(base_url=f"http://{HOST}:{port}") as client,
+        httpx.AsyncClient(
+            base_url=f"http://{HOST}:{port}", timeout=PATIENCE_SECONDS
+        ) as client,
     ):
         ready, metrics = await client.get("/readyz"), await client.get("/metrics")
     assert (ready.status_code, ready.json()["status"]) == (503, "database_unavailable")

@@ -26,6 +26,7 @@ from app.tracing.otel import OpenTelemetry, exporting_to
 from tests.api.serving import CRON_SECRET, client_of, job_body, settings_of
 from tests.domain.jobs import a_job
 from tests.support.logs import restored
+from tests.support.patience import PATIENCE_SECONDS
 
 ACCOUNT = {
     "openId": "sandbox_user",
@@ -116,7 +117,7 @@ async def test_a_call_that_failed_says_why(traced: Traced) -> None:
     await post(traced)
     rule = {"kind": "error", "code": "internal_error", "http_status": 500}
     script = f"{traced.tiktok.url}/_sandbox/faults"
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         answer = await client.post(script, json={"call": "init", "fault": rule})
         assert answer.is_success, answer.text
     await traced.stranger.post("/cron/tick", headers=CRON)

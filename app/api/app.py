@@ -9,6 +9,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from app import __version__
 from app.api import (
     accounts,
     browser_tokens,
@@ -64,7 +65,7 @@ def build_app(
     app = FastAPI(
         telemetry=_telemetry(tracer_provider),
         title="tiktok-scheduler",
-        version="0.1.0",
+        version=__version__,
         description=openapi.DESCRIPTION,
         openapi_tags=[
             {"name": name, "description": text} for name, text in openapi.TAGS

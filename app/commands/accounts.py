@@ -42,9 +42,11 @@ def list_accounts(
     """List every project's account, when its tokens end, and how many jobs wait."""
     from app.domain.account import AccountStatus
 
-    if status is not None and status not in AccountStatus:
-        raise typer.BadParameter(f"--status: one of {', '.join(AccountStatus)}")
-    wanted = None if status is None else AccountStatus(status)
+    try:
+        wanted = None if status is None else AccountStatus(status)
+    except ValueError:
+        known = ", ".join(AccountStatus)
+        raise typer.BadParameter(f"--status: one of {known}") from None
     found = with_use_cases(lambda cases: _all(cases, wanted))
     if as_json:
         items = [as_answer(each) | {"jobsWaiting": waiting} for each, waiting in found]

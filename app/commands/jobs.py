@@ -34,9 +34,7 @@ def list_jobs(
     external_id: Chosen = None,
     scheduled_from: Moment = None,
     scheduled_to: Moment = None,
-    sort: Annotated[
-        str | None, typer.Option(help="createdAt or scheduledFor.")
-    ] = None,
+    sort: Annotated[str | None, typer.Option(help="createdAt or scheduledFor.")] = None,
     order: Annotated[str | None, typer.Option(help="asc or desc.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     as_json: AsJson = False,

@@ -82,12 +82,23 @@ def release(*, project: Project = None) -> None:
 
 def _spelt(found: "Status") -> dict[str, Any]:
     from pydantic import TypeAdapter
-    from pydantic.alias_generators import to_camel
 
     from app.service.status import Status
 
-    values = TypeAdapter(Status).dump_python(found, mode="json")
-    return {to_camel(name): value for name, value in values.items()}
+    shown: dict[str, Any] = _camel(TypeAdapter(Status).dump_python(found, mode="json"))
+    return shown
+
+
+def _camel(value: Any) -> Any:  # noqa: ANN401  whatever JSON holds
+    from pydantic.alias_generators import to_camel
+
+    match value:
+        case dict():
+            return {to_camel(name): _camel(each) for name, each in value.items()}
+        case list():
+            return [_camel(each) for each in value]
+        case _:
+            return value
 
 
 def _line(finding: "Finding") -> str:

@@ -141,22 +141,37 @@ async def wait_for_tables(
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseFound:
+    """What a look at the database came to."""
+
+    state: DatabaseState
+    revision: str = ""  # empty: it has no tables, or does not answer
+
+
 async def state_of(
     database: Database, *, patience: float = PATIENCE_SECONDS
 ) -> DatabaseState:
     """Look at the database, for ``patience`` seconds at most."""
+    return (await found_in(database, patience=patience)).state
+
+
+async def found_in(
+    database: Database, *, patience: float = PATIENCE_SECONDS
+) -> DatabaseFound:
+    """Look at the database and its revision, for ``patience`` seconds at most."""
     try:
         async with asyncio.timeout(patience):
             found = await look_at(database)
     except (StoreUnavailable, TimeoutError):
         if database.trouble.of_writes:
-            return DatabaseState.DATABASE_READ_ONLY
-        return DatabaseState.DATABASE_UNAVAILABLE
+            return DatabaseFound(DatabaseState.DATABASE_READ_ONLY)
+        return DatabaseFound(DatabaseState.DATABASE_UNAVAILABLE)
     if not found.is_migrated:
-        return DatabaseState.DATABASE_NOT_MIGRATED
+        return DatabaseFound(DatabaseState.DATABASE_NOT_MIGRATED, found.revision)
     if not found.is_writable:
-        return DatabaseState.DATABASE_READ_ONLY
-    return DatabaseState.READY
+        return DatabaseFound(DatabaseState.DATABASE_READ_ONLY, found.revision)
+    return DatabaseFound(DatabaseState.READY, found.revision)
 
 
 def _database(found: DatabaseState) -> Check:

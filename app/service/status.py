@@ -1,6 +1,6 @@
 """Is it posting? One look for an operator, and what a person should look at."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,6 +8,8 @@ from typing import Final
 from app.domain.clock import Clock
 from app.domain.hold import Hold
 from app.domain.job import FailureReason
+from app.service.health import found_in
+from app.store.db.engine import Database
 from app.store.jobs.backlog import BacklogStore
 from app.store.overview import OverviewStore
 from app.store.runners import RunnerStore, SeenRunner
@@ -24,7 +26,7 @@ class Status:
     """What was found; ``to_look_at`` is empty if all is well."""
 
     database: str
-    revision: str | None
+    revision: str
     runners: tuple[SeenRunner, ...]
     due: int
     late_since: datetime | None  # of the job that is due longest
@@ -41,19 +43,18 @@ class StatusService:
 
     def __init__(
         self,
+        database: Database,
         *,
         backlog: BacklogStore,
         overview: OverviewStore,
         runners: RunnerStore,
         clock: Clock,
-        database: Callable[[], tuple[str, str | None]],
     ) -> None:
-        """Take the parts; ``database`` names its kind and revision."""
+        self._database = database
         self._backlog = backlog
         self._overview = overview
         self._runners = runners
         self._clock = clock
-        self._database = database
 
     async def look(self) -> Status:
         """Look; raises StoreUnavailable."""
@@ -61,11 +62,11 @@ class StatusService:
         backlog = await self._backlog.look(now=now)
         overview = await self._overview.look(now=now)
         runners = await self._runners.seen_since(now - SEEN_WITHIN)
-        kind, revision = self._database()
+        found = await found_in(self._database)
         late = backlog.oldest is not None and backlog.oldest < now - LATE_AFTER
         return Status(
-            database=kind,
-            revision=revision,
+            database="SQLite" if self._database.is_sqlite else "Postgres",
+            revision=found.revision,
             runners=runners,
             due=backlog.due,
             late_since=backlog.oldest if late else None,

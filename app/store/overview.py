@@ -1,4 +1,4 @@
-"""What an operator asks the database: is it posting, and what needs a person?"""
+"""What an operator asks the database: is it posting, and what needs a person."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

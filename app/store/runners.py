@@ -49,9 +49,7 @@ class RunnerStore:
                 return
             gone = runners.c.seen_at < runner.seen_at - KEPT
             await connection.execute(delete(runners).where(gone))
-            await connection.execute(
-                insert(runners).values(name=runner.name, **values)
-            )
+            await connection.execute(insert(runners).values(name=runner.name, **values))
 
     async def seen_since(self, moment: datetime) -> tuple[SeenRunner, ...]:
         """List the runners that were seen since then."""

@@ -1,6 +1,6 @@
 """Every table of the service: each stands beside its duty, and is imported here."""
 
-from app.store import api_keys
+from app.store import api_keys, runners
 from app.store.accounts import tables as accounts
 from app.store.db.metadata import metadata
 from app.store.jobs import tables as jobs
@@ -13,6 +13,7 @@ __all__ = [
     "jobs",
     "metadata",
     "pruning",
+    "runners",
     "tombstones",
     "webhooks",
 ]

@@ -9,6 +9,7 @@ import pytest
 from app.sandbox.server import RunningSandbox
 from tests.api.serving import Api
 from tests.api.test_accounts import BODY, URL, serving_with, tiktok
+from tests.support.patience import PATIENCE_SECONDS
 
 __all__ = ["tiktok"]
 
@@ -37,7 +38,9 @@ async def api(tiktok: RunningSandbox, database_url: str) -> AsyncIterator[Api]:
 
 
 async def _fault(tiktok: RunningSandbox, call: str, **fault: object) -> None:
-    async with httpx.AsyncClient(base_url=tiktok.url) as client:
+    async with httpx.AsyncClient(
+        base_url=tiktok.url, timeout=PATIENCE_SECONDS
+    ) as client:
         body = {"call": call, "times": None, "fault": fault}
         answer = await client.post("/_sandbox/faults", json=body)
         assert answer.status_code == 201, answer.text

@@ -13,6 +13,7 @@ from app.sandbox.accounts import Account
 from app.sandbox.server import RunningSandbox
 from tests.api.serving import Api, serving
 from tests.api.test_accounts import URL, serving_with, tiktok
+from tests.support.patience import PATIENCE_SECONDS
 
 __all__ = ["tiktok"]
 
@@ -54,7 +55,7 @@ async def _begin(api: Api, **body: object) -> dict[str, Any]:
 
 async def _consent(url: str, **choice: str) -> dict[str, str]:
     """Open TikTok's page as the person would; give the query it sends back."""
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as browser:
         answer = await browser.get(httpx.URL(url).copy_merge_params(choice))
     assert answer.status_code == 302, answer.text
     back = urlsplit(answer.headers["location"])
@@ -208,7 +209,9 @@ async def test_the_name_is_no_condition(tiktok: RunningSandbox, edge: Api) -> No
 
 
 async def _script(tiktok: RunningSandbox, call: str, **fault: object) -> None:
-    async with httpx.AsyncClient(base_url=tiktok.url) as client:
+    async with httpx.AsyncClient(
+        base_url=tiktok.url, timeout=PATIENCE_SECONDS
+    ) as client:
         body = {"call": call, "fault": fault}
         answer = await client.post("/_sandbox/faults", json=body)
         assert answer.status_code == 201, answer.text

@@ -26,6 +26,7 @@ from app.store.api_keys import KeyStore
 from app.store.db.engine import Database
 from tests.api.serving import CRON_SECRET, settings_of
 from tests.support.databases import SqliteDatabases
+from tests.support.patience import PATIENCE_SECONDS
 
 # What no schema can say: a URL's host, two fields together (422), a stale state (400),
 # TikTok's signature (401).
@@ -76,10 +77,10 @@ def serving_on_loopback(database_url: str) -> Iterator[str]:
     thread = Thread(target=lambda: asyncio.run(serve(database_url, server)))
     thread.start()
     try:
-        sockets = server.result(timeout=30).servers[0].sockets
+        sockets = server.result(timeout=PATIENCE_SECONDS).servers[0].sockets
         yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     finally:
-        server.result(timeout=30).should_exit = True
+        server.result(timeout=PATIENCE_SECONDS).should_exit = True
         thread.join()
 
 

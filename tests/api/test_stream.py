@@ -16,6 +16,7 @@ from app.service import feed as feed_module
 from app.use_cases import UseCases
 from tests.api.serving import client_of, job_body, settings_of
 from tests.support.loopback import on_loopback
+from tests.support.patience import PATIENCE_SECONDS
 
 STREAM: Final = "/v1/jobs/stream"
 FRONTEND: Final = "https://app.example.com"
@@ -43,7 +44,7 @@ class Served:
         """Give a client with a key of its own."""
         headers = {"Authorization": f"Bearer {await self.key(project_id)}"}
         async with httpx.AsyncClient(
-            base_url=self.address, headers=headers, timeout=30
+            base_url=self.address, headers=headers, timeout=PATIENCE_SECONDS
         ) as client:
             yield client
 
@@ -181,7 +182,7 @@ async def test_a_client_that_goes_leaves_nothing_behind(served: Served) -> None:
         async with watching(client) as (_, told):
             await anext(told)
             assert len(services.feed._listeners) == 1
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while services.feed._listeners:  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.01)
 
@@ -191,7 +192,7 @@ async def test_a_stop_ends_the_streams_first(served: Served) -> None:
     async with served.client() as client, watching(client) as (_, told):
         await anext(told)
         served.stop.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert [event async for event in told] == []
 
 

@@ -17,8 +17,9 @@ from urllib.request import urlopen
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.support.patience import PATIENCE_SECONDS
+
 BINARY: Final = shutil.which("chromium") or shutil.which("google-chrome")
-PATIENCE_SECONDS: Final = 30.0
 
 _LOOK_SECONDS: Final = 0.05
 _FLAGS: Final = (
@@ -150,6 +151,6 @@ async def _tab(profile: Path) -> str:
 
 
 def _tabs(port: str) -> list[str]:
-    with urlopen(f"http://127.0.0.1:{port}/json", timeout=5) as answer:
+    with urlopen(f"http://127.0.0.1:{port}/json", timeout=PATIENCE_SECONDS) as answer:
         tabs = json.loads(answer.read())
     return [tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page"]

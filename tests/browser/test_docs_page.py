@@ -15,11 +15,9 @@ from app.use_cases import UseCases
 from tests.api.serving import settings_of
 from tests.browser.chromium import BINARY, Page, chromium
 from tests.support.loopback import on_loopback
+from tests.support.patience import PATIENCE_SECONDS
 
-pytestmark = [
-    pytest.mark.skipif(BINARY is None, reason="no Chromium on this machine"),
-    pytest.mark.timeout(180),
-]
+pytestmark = pytest.mark.skipif(BINARY is None, reason="no Chromium on this machine")
 
 
 @pytest.fixture
@@ -78,7 +76,7 @@ async def test_a_violation_would_be_seen(docs: tuple[Page, str]) -> None:
     await page.see("document.querySelectorAll('.opblock').length > 20")
     picture = "Object.assign(new Image(), {src: 'http://127.0.0.1:9/x.png'})"
     await page.see(f"(document.body.append({picture}), true)")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not page.complaints:  # noqa: ASYNC110 - the browser tells in its time
             await asyncio.sleep(0.01)
     assert "violates" in page.complaints[0] or "ContentSecurity" in page.complaints[0]

@@ -15,6 +15,7 @@ from app.store.accounts.account_store import AccountStore
 from app.tiktok import TikTok
 from tests.grants.conftest import StepClock
 from tests.support.accounts import NAME, new_account, new_grant
+from tests.support.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -49,7 +50,9 @@ async def account(accounts: AccountStore) -> Account:
 
 
 async def _cut_off(sandbox: RunningSandbox, **settings: float) -> None:
-    async with httpx.AsyncClient(base_url=sandbox.url) as client:
+    async with httpx.AsyncClient(
+        base_url=sandbox.url, timeout=PATIENCE_SECONDS
+    ) as client:
         await client.post("/_sandbox/settings", json=settings)
         fault = {"kind": "truncate", "taken": True}
         answer = await client.post(

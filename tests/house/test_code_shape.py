@@ -1,6 +1,7 @@
 """The house's measures: small functions, a domain that stands alone."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,15 @@ from tests.support.repository import ROOT, source_files
 MAX_FUNCTION_LINES = 40
 
 FILES = list(source_files(ROOT / "app", suffix=".py"))
+TESTS = list(source_files(ROOT / "tests", suffix=".py"))
 DOMAIN = list(source_files(ROOT / "app" / "domain", suffix=".py"))
+
+# Bounds on what another task or process does, as literals.
+WAIT = re.compile(
+    r"asyncio\.timeout\([\d.]+\)"
+    r"|wait_for\([^\n]*timeout=[\d.]+\)"
+    r"|AsyncClient\([^)]*timeout=[\d.]+\)"
+)
 
 
 def name(path: Path) -> str:
@@ -49,3 +58,9 @@ def _imports(path: Path) -> Iterator[str]:
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield (node.module or "").partition(".")[0]
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name)
+def test_tests_are_patient(path: Path) -> None:
+    """Whoever waits in a test waits PATIENCE_SECONDS: a busy machine is not wrong."""
+    assert WAIT.findall(path.read_text()) == []

@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from alembic import command
 
 from app.store.db.migrate import alembic_config
+from tests.support.patience import PATIENCE_SECONDS
 
 PROCESSES = 3
-WAIT_SECONDS = 50
 
 # Says that it is ready, and waits for the word.
 MIGRATE = """
@@ -52,6 +52,8 @@ async def test_they_take_turns(empty_url: str) -> None:
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
-        errors = [process.communicate(timeout=WAIT_SECONDS)[1] for process in started]
+        errors = [
+            process.communicate(timeout=PATIENCE_SECONDS)[1] for process in started
+        ]
     assert errors == [""] * PROCESSES
     await asyncio.to_thread(command.check, alembic_config(empty_url))

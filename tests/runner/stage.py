@@ -28,6 +28,7 @@ from app.sandbox.settings import SandboxSettings
 from app.settings import Settings, load
 from app.tiktok import TikTok
 from tests.runner.watched import Claims, Meddled, Signals, WatchedCalls
+from tests.support.patience import PATIENCE_SECONDS
 
 KEY: Final = "A" * 43 + "="
 PUBLIC: Final = PrivacyLevel.PUBLIC_TO_EVERYONE
@@ -65,7 +66,7 @@ class Worker:
     tiktok: Meddled
 
     async def tick(
-        self, budget: float = 20.0, *, stop: asyncio.Event | None = None
+        self, budget: float = PATIENCE_SECONDS, *, stop: asyncio.Event | None = None
     ) -> TickReport:
         """Run one tick."""
         return await self.runner.tick(budget=budget, stop=stop)
@@ -124,7 +125,7 @@ class Stage:
             await task
 
     async def ticked(
-        self, worker: Worker, until: Callable[[], object], *, budget: float = 60
+        self, worker: Worker, until: Callable[[], object], *, budget: float = 600
     ) -> TickReport:
         """Run a tick whose time runs out as soon as something is so."""
         began = self.clock.now()
@@ -217,7 +218,8 @@ class Stage:
             "tiktok_client_secret": "sandbox_secret",
             "token_encryption_keys": KEY,
             "poll_interval_seconds": 0.05,
-            "poll_deadline_seconds": 60,
+            "poll_deadline_seconds": 290,
+            "http_timeout_seconds": 60,
             "claim_timeout_seconds": 300,
             "tiktok_init_per_minute": 10_000,
             "tiktok_status_per_minute": 100_000,

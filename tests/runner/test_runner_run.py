@@ -4,39 +4,8 @@ import asyncio
 import dataclasses
 from datetime import datetime, timedelta
 
-from app.domain.job import Job
 from app.sandbox.recording import Call
 from tests.runner.stage import Clock, Stage, Worker
-
-SOON = timedelta(seconds=1)
-NOISE = timedelta(seconds=1)  # of a busy machine
-
-
-async def started(stage: Stage, worker: Worker, job: Job) -> datetime:
-    """Wait until a job is done, and return when it was claimed."""
-    await stage.signals.until(lambda: "apply" in worker.claims.done)
-    (entry,) = await worker.ledger(job)
-    return entry.started_at
-
-
-async def test_a_job_starts_at_its_time(stage: Stage, worker: Worker) -> None:
-    """An idle worker knows when the next one falls due."""
-    at = stage.clock.now() + timedelta(seconds=1.5)
-    job = await stage.job(worker, scheduled_for=at)
-    async with stage.running(worker):
-        began = await started(stage, worker, job)
-    assert timedelta(0) <= began - job.scheduled_for < SOON + NOISE
-
-
-async def test_a_job_that_comes_in_is_found_within_a_second(
-    stage: Stage, worker: Worker
-) -> None:
-    """Another process stored it, so nothing woke this one."""
-    async with stage.running(worker):
-        await stage.signals.until(lambda: "next_due" in worker.claims.done)
-        job = await stage.job(worker)
-        began = await started(stage, worker, job)
-    assert began - job.created_at < SOON + NOISE
 
 
 class Measured(Clock):
@@ -52,20 +21,52 @@ class Measured(Clock):
         await super().sleep(seconds)
 
 
-async def test_an_idle_worker_sleeps_no_longer_than_until_the_next_job(
-    stage: Stage, worker: Worker
-) -> None:
-    """Its time is known, so nothing is left to the next look."""
-    clock = Measured()
+class Hands(Clock):
+    """A clock on which time passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = super().now().replace(microsecond=0)
+
+    def now(self) -> datetime:
+        """Return where the hands stand."""
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        """Move the hands on."""
+        self._now += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+
+def on(clock: Clock, stage: Stage, worker: Worker) -> Worker:
+    """Let a worker live by a clock of its own."""
     deps = dataclasses.replace(worker.runner._deps, clock=clock)
     runner = stage.runner(deps, worker.runner._rules, worker.runner._capacity)
-    await stage.job(worker, scheduled_for=clock.now() + timedelta(seconds=0.6))
-    stop = asyncio.Event()
-    running = asyncio.create_task(runner.run(stop))
-    await stage.until_called(Call.CREATOR_INFO)
-    stop.set()
-    await running
-    assert 0 < clock.sleeps[0] <= 0.6
+    return dataclasses.replace(worker, runner=runner)
+
+
+async def test_a_job_starts_at_its_time(stage: Stage, worker: Worker) -> None:
+    """An idle worker knows when the next one falls due, and sleeps no longer."""
+    clock = Hands()
+    at = clock.now() + timedelta(seconds=1.5)
+    job = await stage.job(worker, scheduled_for=at)
+    async with stage.running(on(clock, stage, worker)):
+        await stage.signals.until(lambda: "apply" in worker.claims.done)
+    (entry,) = await worker.ledger(job)
+    assert entry.started_at == at
+
+
+async def test_a_job_that_comes_in_is_found_within_a_second(
+    stage: Stage, worker: Worker
+) -> None:
+    """Another process stored it, so nothing woke this one."""
+    clock = Measured()
+    async with stage.running(on(clock, stage, worker)):
+        await stage.signals.until(lambda: "next_due" in worker.claims.done)
+        job = await stage.job(worker)
+        await stage.signals.until(lambda: "apply" in worker.claims.done)
+    assert (await worker.job(job)).status == "posted"
+    assert max(clock.sleeps) < 1
 
 
 class Sleepless(Clock):
@@ -78,8 +79,7 @@ class Sleepless(Clock):
 
 async def test_a_hint_starts_it_at_once(stage: Stage, worker: Worker) -> None:
     """Whoever stores a job in this process wakes the runner."""
-    deps = dataclasses.replace(worker.runner._deps, clock=Sleepless())
-    runner = stage.runner(deps, worker.runner._rules, worker.runner._capacity)
+    runner = on(Sleepless(), stage, worker).runner
     stop = asyncio.Event()
     running = asyncio.create_task(runner.run(stop))
     await stage.signals.until(lambda: "next_due" in worker.claims.done)
@@ -94,8 +94,7 @@ async def test_a_hint_between_two_looks_is_not_lost(
     stage: Stage, worker: Worker
 ) -> None:
     """It may come while the worker asks the database when the next one is due."""
-    deps = dataclasses.replace(worker.runner._deps, clock=Sleepless())
-    runner = stage.runner(deps, worker.runner._rules, worker.runner._capacity)
+    runner = on(Sleepless(), stage, worker).runner
     hints = [runner.wake]
 
     def hint() -> None:

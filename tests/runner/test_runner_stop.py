@@ -11,9 +11,10 @@ from app.domain.outcome import PutOff
 from app.pacing.pacer import Pacer
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
+from tests.support.patience import PATIENCE_SECONDS
 
-AT_ONCE = 5.0  # seconds: far less than the time-outs that are broken off
-PATIENT = {"http_timeout_seconds": 60}
+PATIENT = {"http_timeout_seconds": 10 * PATIENCE_SECONDS}
+"""Who waits for TikTok's answer in spite of a stop waits longer than the test."""
 
 
 async def stopped(
@@ -22,7 +23,7 @@ async def stopped(
     """Stop a running worker when TikTok has seen a call; return the job then."""
     async with stage.running(worker) as stop:
         await stage.until_called(at, times)
-        async with asyncio.timeout(AT_ONCE):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             stop.set()
             await stage.signals.until(lambda: "apply" in worker.claims.done)
     return await worker.job(job)
@@ -147,7 +148,7 @@ async def test_stopped_in_a_claim(stage: Stage, worker: Worker, moment: str) -> 
         worker.claims.before["claim_due"] = told_to_stop
     else:
         worker.claims.after["claim_due"] = stop.set
-    async with asyncio.timeout(AT_ONCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await worker.runner.run(stop)
     back = await worker.job(job)
     assert (back.status, back.attempts, back.claim_token) == ("scheduled", 0, None)
@@ -166,7 +167,7 @@ async def test_a_tick_can_be_stopped_too(stage: Stage, worker: Worker) -> None:
     ticking = asyncio.create_task(alone.tick(stop=stop))
     await stage.until_called(Call.STATUS)
     stop.set()
-    async with asyncio.timeout(AT_ONCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         report = await ticking
     assert (report.claimed, report.in_flight) == (1, 1)
     assert (await worker.job(second)).claimed_at is None

@@ -12,6 +12,7 @@ from app.runner.tick_report import TickReport
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker, of
 from tests.support.factories import abandoned, store_row
+from tests.support.patience import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("drive", ["tick", "run"])
@@ -134,13 +135,13 @@ async def test_a_tick_ends_in_time_whatever_hangs(
     stage: Stage, worker: Worker, hangs: str
 ) -> None:
     """Its budget is kept even while TikTok answers nothing."""
+    patient = await stage.worker(http_timeout_seconds=10 * PATIENCE_SECONDS)
     await stage.job(worker)
     stage.fault(hangs, "hang", rule={"times": None})
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    report = await worker.tick(budget=1.5)
-    # Far from the call's own time-out; half a second is for a busy machine.
-    assert loop.time() - began <= 1.5 + 0.5
+    async with asyncio.timeout(PATIENCE_SECONDS):  # far from the call's own time-out
+        report = await patient.tick(budget=1.5)
+        while not report.claimed:  # a busy machine had no time left to claim it
+            report = await patient.tick(budget=15)
     assert report.claimed == 1
 
 
@@ -204,9 +205,9 @@ async def test_a_tick_without_jobs_is_over_at_once(
     stage: Stage, worker: Worker
 ) -> None:
     """Nothing due, nothing waited for."""
-    report = await worker.tick(budget=20)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        report = await worker.tick(budget=10 * PATIENCE_SECONDS)
     assert (report.claimed, report.in_flight) == (0, 0)
-    assert report.duration_ms < 5000
 
 
 async def test_a_tick_without_a_database_says_so(worker: Worker) -> None:

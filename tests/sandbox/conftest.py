@@ -11,6 +11,7 @@ from app.tiktok import TikTok as Client
 from app.tiktok.client import Calls
 from tests.sandbox.receiver import Receiver, receiving
 from tests.sandbox.support import HandClock, TikTok
+from tests.support.patience import PATIENCE_SECONDS
 
 NO_TLS = False  # plain HTTP; reading the certificates would cost 50 ms a test
 
@@ -27,7 +28,9 @@ async def tiktok(clock: HandClock) -> AsyncIterator[TikTok]:
     settings = SandboxSettings(processing_seconds=0, webhook_retry_seconds=0)
     async with (
         running_sandbox(settings=settings, now=clock) as running,
-        httpx.AsyncClient(base_url=running.url, verify=NO_TLS) as client,
+        httpx.AsyncClient(
+            base_url=running.url, verify=NO_TLS, timeout=PATIENCE_SECONDS
+        ) as client,
     ):
         yield TikTok(running, client)
 

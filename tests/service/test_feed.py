@@ -39,6 +39,7 @@ from app.store.jobs.changes import ChangeStore
 from app.store.jobs.tables import schedule_jobs
 from tests.domain.jobs import a_job
 from tests.support.factories import NOW, store_job
+from tests.support.patience import PATIENCE_SECONDS
 
 SECOND = timedelta(seconds=1)
 
@@ -120,7 +121,7 @@ class Watched:
     async def told(self, listener: Listener) -> StreamMessage:
         """Move time on until something is told."""
         waiting = asyncio.ensure_future(anext(listener))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not waiting.done():
                 self.clock.forward()
                 await asyncio.wait([waiting], timeout=0.01)
@@ -368,9 +369,9 @@ async def test_a_stop_ends_every_listener(watched: Watched) -> None:
     async with watched.listen() as listener:
         await watched.told(listener)
         watched.stop.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert [told async for told in listener] == []
-        async with watched.listen() as late, asyncio.timeout(20):
+        async with watched.listen() as late, asyncio.timeout(PATIENCE_SECONDS):
             assert [told async for told in late] == []
 
 
@@ -388,7 +389,7 @@ async def test_nothing_is_read_while_nobody_listens(watched: Watched) -> None:
     reading = watched.feed._reading
     assert reading is not None
     watched.clock.forward()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await reading
     async with watched.listen() as listener:
         assert isinstance(await watched.told(listener), StreamReady)
@@ -411,7 +412,7 @@ async def test_listeners_outlive_a_database_that_goes_away(
 
         monkeypatch.setattr(ChangeStore, "since", away)
         await watched.change(job)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while looks < 3:
                 watched.clock.forward(OVERLAP)
                 await asyncio.sleep(0)

@@ -25,10 +25,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
-Command = list[str | Path]
+from tests.support.patience import PATIENCE_SECONDS
 
-START_SECONDS = 30.0
-STOP_SECONDS = 30.0
+Command = list[str | Path]
 
 # Durability is bought with fsync, and a test's data may die with the machine; but what
 # was committed must outlive a server that a test kills, so commits stay synchronous.
@@ -232,7 +231,7 @@ class PostgresServer:
 
     def _wait_until_ready(self, directory: Path) -> None:
         status = directory / "data" / "postmaster.pid"
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             # The last line is the one that pg_ctl reads, too.
             if status.exists() and status.read_text().rstrip().endswith("ready"):
@@ -243,7 +242,7 @@ class PostgresServer:
     def _signal(self, name: str) -> None:
         if self._leash is None:
             return
-        self._leash.communicate(f"{name}\n".encode(), timeout=STOP_SECONDS)
+        self._leash.communicate(f"{name}\n".encode(), timeout=PATIENCE_SECONDS)
         self._leash = None
 
     def _signal_all(self, number: int) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from standardwebhooks import Webhook
 
+from tests.support.patience import PATIENCE_SECONDS
+
 SECRET: Final = "whsec_YSB3ZWJob29rIHNlY3JldCBvZiBpdHMgMzIgYnl0ZXM="
 
 
@@ -51,7 +53,7 @@ class Receiver:
 
     async def until(self, met: Callable[["Receiver"], bool]) -> None:
         """Wait until something is so."""
-        async with asyncio.timeout(20), self._news:
+        async with asyncio.timeout(PATIENCE_SECONDS), self._news:
             await self._news.wait_for(lambda: met(self))
 
     async def got(self, count: int) -> list[Received]:

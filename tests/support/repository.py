@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # What git ignores, tools leave behind, or git keeps for itself.
 _SKIPPED = {"build", "dist", "htmlcov", "node_modules", "results", "__pycache__"}
-_KEPT = {".ci"}
+_KEPT = {".ci", ".github"}
 
 
 def source_files(folder: Path = ROOT, *, suffix: str = "") -> Iterator[Path]:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-SCRIPT: Final = Path(sysconfig.get_path("scripts")) / "tiktok-scheduler"
+from tests.support.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS: Final = 20.0
-"""For what has to happen: long, since a busy machine is slow and not wrong."""
+SCRIPT: Final = Path(sysconfig.get_path("scripts")) / "tiktok-scheduler"
 
 _LOOK_SECONDS: Final = 0.02
 _LIMITED: Final = 'ulimit -n "$0" && exec "$@"'
@@ -46,17 +45,16 @@ class Program:
         await until(lambda: "\n" in self.out.read_text(), what=f"a line in {self.out}")
         return self.out.read_text().partition("\n")[0]
 
-    async def ended(self, patience: float = PATIENCE_SECONDS) -> Ended:
+    async def ended(self, *, patience: float = PATIENCE_SECONDS) -> Ended:
         """Wait for its end."""
         async with asyncio.timeout(patience):
             code = await self.process.wait()
         return Ended(code, self.out.read_text(), self.err.read_text())
 
-    async def stop(self) -> tuple[Ended, float]:
-        """Send SIGTERM; return the end, and the seconds it took."""
-        began = time.monotonic()
+    async def stop(self, *, patience: float = PATIENCE_SECONDS) -> Ended:
+        """Send SIGTERM and wait for the end."""
         self.process.send_signal(signal.SIGTERM)
-        return await self.ended(), time.monotonic() - began
+        return await self.ended(patience=patience)
 
     async def kill(self) -> None:
         """End it as a power cut would."""
@@ -65,16 +63,22 @@ class Program:
             await self.process.wait()
 
     def _has(self, words: str) -> bool:
-        if self.process.returncode is not None:
+        over = self.process.returncode is not None  # before the look, or words are lost
+        if words in self.err.read_text():
+            return True
+        if over:
             raise AssertionError(f"ended by itself:\n{self.err.read_text()}")
-        return words in self.err.read_text()
+        return False
 
 
 class Programs:
     """Starts programs in one environment and ends those that are left."""
 
-    def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, directory: Path, env: Mapping[str, str], *, script: Path = SCRIPT
+    ) -> None:
         self.directory = directory
+        self._script = script
         self.env = {**_bare_environment(), **env}
         self.wrapper: tuple[str, ...] = ()
         self._started: list[Program] = []
@@ -86,7 +90,7 @@ class Programs:
         with out.open("wb") as to_out, err.open("wb") as to_err:
             process = await asyncio.create_subprocess_exec(
                 *self.wrapper,
-                SCRIPT,
+                self._script,
                 *arguments,
                 env={**self.env, **env},
                 cwd=self.directory,  # a .env of the developer's is none of the test's

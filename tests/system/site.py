@@ -31,10 +31,13 @@ CLIENT_SECRET: Final = "sandbox_secret"
 
 COMPRESSED: Final = {
     "POLL_INTERVAL_SECONDS": "0.2",
-    "POLL_DEADLINE_SECONDS": "30",
-    "CLAIM_TIMEOUT_SECONDS": "60",
     "BACKOFF_SECONDS": "0.2",
-    "HTTP_TIMEOUT_SECONDS": "5",
+    # Longer than a test waits: on a slow machine nothing is given up or taken over.
+    "POLL_DEADLINE_SECONDS": "1000",
+    "CLAIM_TIMEOUT_SECONDS": "2000",
+    "HTTP_TIMEOUT_SECONDS": "1000",
+    "WEBHOOK_TIMEOUT_SECONDS": "1000",
+    "TICK_BUDGET_SECONDS": "1000",
     # A slow machine may poll long: TikTok's quota is another test's matter.
     "TIKTOK_STATUS_PER_MINUTE": "10000",
 }

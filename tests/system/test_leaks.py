@@ -8,6 +8,7 @@ from sqlalchemy import make_url
 
 from app.sandbox.recording import Call
 from app.service.keys import KeyService
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.postgres import find_binaries
 from tests.support.receiver import SECRET, receiving
 from tests.system.site import CRON_SECRET, Site
@@ -62,7 +63,7 @@ async def _caller(site: Site, url: str) -> httpx.AsyncClient:
     _, key = await keys.create("test", None)
     site.secrets.append(key)
     headers = {"Authorization": f"Bearer {key}"}
-    return httpx.AsyncClient(base_url=url, headers=headers, timeout=20)
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE_SECONDS)
 
 
 async def _connect(site: Site, api: httpx.AsyncClient) -> None:

@@ -6,13 +6,14 @@ from typing import Any
 import httpx
 
 from app.domain.job import JobStatus
+from tests.support.patience import PATIENCE_SECONDS
 from tests.system.programs import Program, free_port
 from tests.system.site import Site
 
 
 async def lines_of(program: Program) -> list[dict[str, Any]]:
     """Stop a program and read its log, each line by itself."""
-    ended, _ = await program.stop()
+    ended = await program.stop()
     return [json.loads(line) for line in ended.err.splitlines()]
 
 
@@ -22,7 +23,9 @@ async def test_a_workers_metrics_can_be_read_on_a_port(site: Site) -> None:
     worker = await site.programs.start("worker", "--metrics-port", str(port))
     job = await site.ended(await site.post())
     assert job.status is JobStatus.POSTED
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS
+    ) as client:
         figures = (await client.get("/metrics")).text.splitlines()
         ready = (await client.get("/readyz")).json()
     assert "scheduler_posted_lateness_seconds_count 1.0" in figures
@@ -31,7 +34,7 @@ async def test_a_workers_metrics_can_be_read_on_a_port(site: Site) -> None:
         figures
     )
     assert ready["checks"]["runner"] == "ok"
-    ended, _ = await worker.stop()
+    ended = await worker.stop()
     assert ended.code == 0
 
 
@@ -40,7 +43,7 @@ async def test_the_port_can_come_from_the_environment(sqlite_site: Site) -> None
     port = free_port()
     worker = await sqlite_site.programs.start("worker", METRICS_PORT=str(port))
     await worker.says("metrics served")
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         answer = await client.get(f"http://127.0.0.1:{port}/healthz")
     assert answer.status_code == 200
 
@@ -62,7 +65,7 @@ async def test_each_line_of_a_server_says_whose_it_is(site: Site) -> None:
     Nothing else tells which of a thousand posts a line is about.
     """
     server, url = await site.serve(LOG_FORMAT="json")
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS) as client:
         await client.get("/v1/jobs?state=secret-state", headers={"X-Request-ID": "r-1"})
     job = await site.ended(await site.post())
     lines = await lines_of(server)

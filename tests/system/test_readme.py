@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.repository import ROOT
-from tests.system.programs import PATIENCE_SECONDS, SCRIPT, free_port
+from tests.system.programs import SCRIPT, free_port
 
 SECTION = re.compile(r"^## Your first post.*?$(.*?)^## ", re.MULTILINE | re.DOTALL)
 SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -72,7 +73,7 @@ class Terminal:
 async def answers(url: str) -> None:
     """Wait until somebody answers there."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         while time.monotonic() < deadline:
             try:
                 (await client.get(url)).raise_for_status()

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.receiver import SECRET, receiving
 from tests.system.programs import until
 from tests.system.site import CRON_SECRET, Site
@@ -14,7 +15,7 @@ async def client(site: Site, url: str) -> httpx.AsyncClient:
     """Make a client of the API with a key."""
     key = (await site.programs.run("keys", "create")).out.strip()
     headers = {"Authorization": f"Bearer {key}"}
-    return httpx.AsyncClient(base_url=url, headers=headers, timeout=20)
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE_SECONDS)
 
 
 async def test_a_frontend_hears_of_its_post(site: Site) -> None:
@@ -67,5 +68,5 @@ async def test_a_worker_tells_and_tries_again(site: Site) -> None:
 
         await until(arrived, what="both events' receipts")
         assert (await api.get(PATH)).json()["failingSince"] is None
-    ended, _ = await worker.stop()
+    ended = await worker.stop()
     assert ended.code == 0

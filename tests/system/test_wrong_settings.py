@@ -113,7 +113,7 @@ async def test_a_worker_waits_for_a_postgres_that_is_away(programs: Programs) ->
     env = {"DATABASE_URL": NOBODY.replace(":9/", f":{free_port()}/"), **KEY}
     worker = await programs.start("worker", **env)
     await worker.says("The database does not answer")
-    ended, _ = await worker.stop()
+    ended = await worker.stop()
     assert ended.code == 0
     assert SECRET not in ended.err
     assert "Traceback" not in ended.err

@@ -1,13 +1,14 @@
 """Attempts over real sockets, and what they leave behind."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from app.domain.outcome import Fault
+from app.domain.outcome import Fault, Verdict
 from app.domain.post import Post, PrivacyLevel
 from app.tiktok import Calls, InitTaken, PublishStatus, TikTok
+from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos
 from tests.tiktok.chaos import envelope, response
 
@@ -18,7 +19,12 @@ BODY = envelope({"publish_id": "v_pub_url~v2.1", "status": "PUBLISH_COMPLETE"})
 @asynccontextmanager
 async def connected(base_url: str) -> AsyncIterator[Calls]:
     """Give the calls of an attempt."""
-    tiktok = TikTok(base_url=base_url, client_key=None, client_secret=None, timeout=5.0)
+    tiktok = TikTok(
+        base_url=base_url,
+        client_key=None,
+        client_secret=None,
+        timeout=PATIENCE_SECONDS,
+    )
     async with tiktok.connect() as calls:
         yield calls
 
@@ -27,6 +33,16 @@ async def init(base_url: str) -> InitTaken | Fault:
     """Send one init on connections of its own."""
     async with connected(base_url) as calls:
         return await calls.init("act.secret", POST, "https://cdn.example.com/v.mp4")
+
+
+async def cut_off(send: Callable[[float], Awaitable[object]]) -> Fault:
+    """Send with more and more seconds, until they end after something was sent."""
+    fault: object = None
+    for seconds in (0.4, 4.0, 40.0):
+        fault = await send(seconds)
+        if isinstance(fault, Fault) and fault.verdict is not Verdict.NOT_SENT:
+            return fault
+    raise AssertionError(f"not sent in time, or not cut off: {fault}")
 
 
 async def poll(calls: Calls) -> None:
@@ -55,11 +71,11 @@ class Connections:
 
 def descriptors() -> int:
     """Count what this process has open."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+    return sum(1 for _ in Path("/dev/fd").iterdir())
 
 
 async def all_closed(before: int) -> None:
     """Wait until no more descriptors are open than before."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while descriptors() > before:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.01)

@@ -16,7 +16,9 @@ from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
 from app.domain.upload import ChunkSizes, plan_chunks
 from app.tiktok import Calls, InitTaken, PublishState, PublishStatus, TikTok
 from app.tiktok.transport.session import Http
+from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos
+from tests.tiktok.attempts import cut_off
 from tests.tiktok.chaos import envelope, response
 
 POST = Post(title="Hello", privacy_level=PrivacyLevel.SELF_ONLY)
@@ -58,7 +60,7 @@ async def connected(
         client_key="client-key",
         client_secret="secret.client",
         http=Http(transport=transport, now=lambda: NOW),
-        timeout=5.0,
+        timeout=PATIENCE_SECONDS,
     )
     async with tiktok.connect() as calls:
         yield calls
@@ -113,11 +115,14 @@ async def test_every_call_returns_a_refusal(call: Call) -> None:
 async def test_every_call_has_the_clients_deadline(call: Call) -> None:
     """Without a deadline of its own a call takes no longer than the client allows."""
     async with chaos.serving(chaos.stall) as url:
-        tiktok = TikTok(base_url=url, client_key="k", client_secret="s", timeout=0.4)
-        async with tiktok.connect() as calls:
-            fault = await call(calls, "act.token")
-    assert isinstance(fault, Fault)
+        fault = await cut_off(lambda seconds: _hasty(url, call, seconds))
     assert (fault.code, fault.verdict) == ("timeout", Verdict.UNKNOWN)
+
+
+async def _hasty(url: str, call: Call, seconds: float) -> object:
+    tiktok = TikTok(base_url=url, client_key="k", client_secret="s", timeout=seconds)
+    async with tiktok.connect() as calls:
+        return await call(calls, "act.token")
 
 
 @every_call
@@ -253,10 +258,12 @@ async def test_no_call_queues_behind_others() -> None:
 
     async with chaos.serving(script) as url, connected(url) as calls:
         tasks = [
-            asyncio.create_task(calls.status("act.token", "p", timeout=30))
+            asyncio.create_task(
+                calls.status("act.token", "p", timeout=PATIENCE_SECONDS)
+            )
             for _ in range(101)
         ]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             for _ in tasks:
                 await arrived.acquire()
         for task in tasks:

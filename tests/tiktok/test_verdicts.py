@@ -13,7 +13,9 @@ from app.domain.post import Post, PrivacyLevel
 from app.tiktok import InitTaken, TikTok
 from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES
 from tests.support.certificates import Certificate
+from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos
+from tests.tiktok.attempts import cut_off
 from tests.tiktok.chaos import Script, answering, envelope, response
 
 POST = Post(title="Hello", privacy_level=PrivacyLevel.SELF_ONLY)
@@ -68,7 +70,9 @@ LOST: dict[str, tuple[Script, str]] = {
 }
 
 
-async def init(base_url: str, *, seconds: float = 5.0) -> InitTaken | Fault:
+async def init(
+    base_url: str, *, seconds: float = PATIENCE_SECONDS
+) -> InitTaken | Fault:
     """Send one init and return what came of it."""
     tiktok = TikTok(base_url=base_url, client_key=None, client_secret=None)
     async with tiktok.connect() as calls:
@@ -77,7 +81,7 @@ async def init(base_url: str, *, seconds: float = 5.0) -> InitTaken | Fault:
         )
 
 
-async def failed_init(base_url: str, *, seconds: float = 5.0) -> Fault:
+async def failed_init(base_url: str, *, seconds: float = PATIENCE_SECONDS) -> Fault:
     """Send an init that does not succeed."""
     fault = await init(base_url, seconds=seconds)
     assert isinstance(fault, Fault)
@@ -124,13 +128,14 @@ async def test_an_answer_that_proves_nothing(script: Script, code: str) -> None:
 async def test_deadline_after_sending(script: Script) -> None:
     """The deadline is over all, and once a byte left it leaves the init unknown."""
     async with chaos.serving(script) as url:
-        assert_unknown(await failed_init(url, seconds=0.7), "timeout")
+        fault = await cut_off(lambda seconds: init(url, seconds=seconds))
+    assert_unknown(fault, "timeout")
 
 
 async def test_drip_in_time() -> None:
     """A slow answer that is whole in time counts."""
     async with chaos.serving(chaos.dripping(TAKEN)) as url:
-        taken = await init(url, seconds=20)
+        taken = await init(url)
     assert taken == InitTaken(publish_id="v_pub_url~v2.1", log_id="log-1")
 
 
@@ -142,7 +147,7 @@ async def test_refused() -> None:
 
 async def test_no_such_host() -> None:
     """A name that cannot be resolved was sent nothing."""
-    fault = await failed_init("http://nobody.invalid", seconds=20)
+    fault = await failed_init("http://nobody.invalid")
     assert_not_sent(fault, "connect_failed")
 
 
@@ -199,9 +204,9 @@ async def test_tls_hangs() -> None:
         hung_up.set()
 
     async with chaos.serving(script) as url:
-        fault = await failed_init(url.replace("http:", "https:"), seconds=0.5)
+        fault = await failed_init(url.replace("http:", "https:"), seconds=1)
         assert_not_sent(fault, "connect_timeout")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await hung_up.wait()
 
 
@@ -228,7 +233,8 @@ async def test_over_tls(
     async with chaos.serving(answering(TAKEN), ssl=certificate.server()) as url:
         assert isinstance(await init(url), InitTaken)
     async with chaos.serving(chaos.stall, ssl=certificate.server()) as url:
-        assert_unknown(await failed_init(url, seconds=1), "timeout")
+        fault = await cut_off(lambda seconds: init(url, seconds=seconds))
+    assert_unknown(fault, "timeout")
     script = chaos.reset_after_request
     async with chaos.serving(script, ssl=certificate.server()) as url:
         assert_unknown(await failed_init(url), "connection_lost")

@@ -8,15 +8,14 @@ from typing import Final
 
 import httpx
 from rich.console import Console
-from rich.live import Live
 
 from app.sandbox.demo.scenario import Life, begin, look
 from app.sandbox.demo.scenarios import KILLED, TOGETHER
-from app.sandbox.demo.screen import table
+from app.sandbox.demo.screen import Screen, shown_on, table
 from app.sandbox.demo.service import Service
 from app.sandbox.server import running_sandbox
 
-LONGEST_SECONDS: Final = 50
+LONGEST_SECONDS: Final = 240
 LOOK_SECONDS: Final = 0.25
 
 INTRODUCTION: Final = """\
@@ -43,7 +42,7 @@ async def _demo(console: Console, directory: Path) -> Sequence[Life]:
         service = Service(directory=directory, tiktok=sandbox.url)
         try:
             async with httpx.AsyncClient(
-                base_url=sandbox.url, trust_env=False
+                base_url=sandbox.url, trust_env=False, timeout=60
             ) as tiktok:
                 await _take_small_chunks(tiktok)
                 return await _show(console, service, tiktok)
@@ -62,7 +61,7 @@ async def _show(
 ) -> Sequence[Life]:
     await service.start()
     lives = [Life(scenario) for scenario in TOGETHER]
-    with Live(table(lives), console=console, refresh_per_second=8) as screen:
+    with shown_on(console, lives) as screen:
         for life in lives:
             await begin(life, service, tiktok)
         await _watch(lives, lives, service, tiktok, screen)
@@ -80,13 +79,13 @@ async def _watch(
     shown: Sequence[Life],
     service: Service,
     tiktok: httpx.AsyncClient,
-    screen: Live,
+    screen: Screen,
 ) -> None:
     """Look until every job that is waited for has ended, or it takes too long."""
     for _ in range(int(LONGEST_SECONDS / LOOK_SECONDS)):
         for life in waiting:
             await look(life, service, tiktok)
-        screen.update(table(shown))
+        screen(shown)
         if all(life.over for life in waiting):
             break
         await asyncio.sleep(LOOK_SECONDS)
@@ -107,16 +106,16 @@ async def _kill_under_way(
     shown: Sequence[Life],
     service: Service,
     tiktok: httpx.AsyncClient,
-    screen: Live,
+    screen: Screen,
 ) -> None:
     """Kill the worker once TikTok has something of each post, and start another."""
     while not all(life.is_under_way or life.over for life in killed):
         for life in killed:
             await look(life, service, tiktok)
-        screen.update(table(shown))
+        screen(shown)
         await asyncio.sleep(LOOK_SECONDS / 5)
     await service.kill()
     for life in killed:
         life.trail.append("killed")
-    screen.update(table(shown))
+    screen(shown)
     await service.start()

@@ -1,7 +1,10 @@
 """What is watched: a table that changes while the posts live."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
+from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
 from app.sandbox.demo.scenario import Life
@@ -14,6 +17,27 @@ COLOURS = {
     "failed": "red",
     "killed": "bold white on red",
 }
+
+
+Screen = Callable[[Sequence[Life]], None]
+
+
+@contextmanager
+def shown_on(console: Console, lives: Sequence[Life]) -> Iterator[Screen]:
+    """Give what shows lives as they go on; in a file or a pipe, a line for each end."""
+    if console.is_terminal:
+        with Live(table(lives), console=console, refresh_per_second=8) as live:
+            yield lambda shown: live.update(table(shown))
+        return
+    told = set[str]()
+
+    def tell(shown: Sequence[Life]) -> None:
+        for life in shown:
+            if life.over and life.scenario.name not in told:
+                told.add(life.scenario.name)
+                console.print(f"{life.scenario.name}: {_way(life)}")
+
+    yield tell
 
 
 def table(lives: Sequence[Life], *, closing: bool = False) -> Table:

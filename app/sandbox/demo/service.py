@@ -14,13 +14,13 @@ COMPRESSED: Final = {
     "POLL_DEADLINE_SECONDS": "5",
     "CLAIM_TIMEOUT_SECONDS": "6",
     "BACKOFF_SECONDS": "1,2,4",
-    "HTTP_TIMEOUT_SECONDS": "2",
+    "HTTP_TIMEOUT_SECONDS": "5",
     "UPLOAD_WHOLE_BYTES": "1000000",
     "UPLOAD_CHUNK_BYTES": "500000",
 }
 """The demo's times; in earnest a poll takes 5 s, its deadline 90 s, a lease 300 s."""
 
-_START_SECONDS: Final = 30
+_START_SECONDS: Final = 240
 
 
 class Service:
@@ -46,7 +46,7 @@ class Service:
             "LOG_LEVEL": "warning",
         }
         self.api = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{self._port}", trust_env=False, timeout=10
+            base_url=f"http://127.0.0.1:{self._port}", trust_env=False, timeout=60
         )
 
     async def start(self) -> None:

@@ -17,6 +17,7 @@ from app.store.db.migrate import VERSION_TABLE, newest_revision
 class DatabaseLook:
     """What a short look at a database came to."""
 
+    revision: str  # empty before the first
     is_migrated: bool
     is_writable: bool
 
@@ -38,14 +39,15 @@ async def look_at(database: Database) -> DatabaseLook:
     back. Raises StoreUnavailable.
     """
     async with database.read() as connection:
-        migrated = await _revision(connection) >= _newest()
+        revision = await _revision(connection)
         writable = await _may_write(connection)
         if not writable:
             # Sessions stay as they were opened, whatever the server is by now.
             await connection.invalidate()
+    migrated = revision >= _newest()
     if migrated and writable and database.trouble.of_writes:
         await _try_to_write(database)
-    return DatabaseLook(is_migrated=migrated, is_writable=writable)
+    return DatabaseLook(revision=revision, is_migrated=migrated, is_writable=writable)
 
 
 @cache  # read from files that do not change while we run

@@ -70,7 +70,7 @@ def life(seed: int, **changed: object) -> Life:
     )
 
 
-@pytest.mark.timeout(60 + LIVES / 200)
+@pytest.mark.timeout(600 + LIVES / 200)
 def test_no_life_posts_twice_or_has_no_end() -> None:
     """Over all of them TikTok never takes a second init that could become a post."""
     for seed in range(SEED * 10**9, SEED * 10**9 + LIVES):

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
 
+from app.domain.clock import SystemClock
 from app.main import create_app
 from app.sandbox.recording import Call
 from app.sandbox.script import FaultRule
@@ -17,9 +19,18 @@ from app.sandbox.server import RunningSandbox, running_sandbox
 from app.sandbox.settings import SandboxSettings
 from app.settings import RunnerMode
 from tests.api.serving import settings_of
+from tests.support.patience import PATIENCE_SECONDS
 
-PROMPT_SECONDS = 8
-"""Less than the chore's own pace, and far less than the first look's minute."""
+
+class Standing(SystemClock):
+    """A clock that stands: the time of the first look, in a minute, never comes."""
+
+    def __init__(self) -> None:
+        self._now = super().now()
+
+    def now(self) -> datetime:
+        """Return when it was made."""
+        return self._now
 
 
 class QuietServer(uvicorn.Server):
@@ -44,8 +55,9 @@ async def served(
             tiktok_client_key=tiktok.sandbox.settings.client_key,
             tiktok_client_secret=tiktok.sandbox.settings.client_secret,
             allow_private_urls=True,
-            http_timeout_seconds=2,
-        )
+            http_timeout_seconds=PATIENCE_SECONDS,
+        ),
+        clock=Standing(),
     )
     listener = socket.create_server(("127.0.0.1", 0))
     server = QuietServer(uvicorn.Config(app, log_config=None))
@@ -55,7 +67,9 @@ async def served(
     _, key = await app.state.services.keys.create("test", None)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+    async with httpx.AsyncClient(
+        base_url=url, headers=headers, timeout=PATIENCE_SECONDS
+    ) as client:
         try:
             yield client
         finally:
@@ -86,7 +100,7 @@ async def test_tiktoks_webhook_corrects_a_lost_answer_at_once(
         tiktok.sandbox.script.add(FaultRule.model_validate(lost))
         await connect(client)
         job = await post_now(client, tiktok)
-        async with asyncio.timeout(PROMPT_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while job["status"] != "posted":
                 await asyncio.sleep(0.05)
                 job = (await client.get(f"/v1/jobs/{job['id']}")).json()

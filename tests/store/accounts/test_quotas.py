@@ -21,6 +21,7 @@ from tests.support.factories import (
     store_job,
     store_rows,
 )
+from tests.support.patience import PATIENCE_SECONDS
 
 OWNER = Owner("tiktok", "open_1")
 FIRST = NOW + timedelta(seconds=40)
@@ -186,7 +187,7 @@ async def test_what_another_worker_postpones_is_left_to_it(postgres_url: str) ->
     here, there = Database(postgres_url), Database(postgres_url)
     held, free = [await store_job(here) for _ in range(2)]
     lock = select(schedule_jobs).where(schedule_jobs.c.id == held.id).with_for_update()
-    async with there.write() as connection, asyncio.timeout(20):
+    async with there.write() as connection, asyncio.timeout(PATIENCE_SECONDS):
         await connection.execute(lock)
         await QuotaStore(here).postpone_due(
             "proj_1", "tiktok", until=FIRST, first=FIRST, now=NOW

@@ -11,6 +11,7 @@ from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from tests.store.claiming import claim
 from tests.support.factories import LEASE, store_job
+from tests.support.patience import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("step", range(12))
@@ -28,7 +29,7 @@ async def test_a_statement_that_is_broken_off_leaves_no_lock(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        async with asyncio.timeout(5), other.write():
+        async with asyncio.timeout(PATIENCE_SECONDS), other.write():
             pass
     finally:
         gc.enable()

@@ -11,6 +11,7 @@ from app.domain.outcome import Fault, Verdict
 from app.tiktok import InitTaken
 from app.tiktok.transport import dial
 from app.tiktok.transport.connection import Connection
+from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos
 from tests.tiktok.attempts import BODY, Connections, all_closed, descriptors, init
 from tests.tiktok.chaos import answering, response
@@ -80,7 +81,7 @@ async def test_the_slower_address_is_hung_up(monkeypatch: pytest.MonkeyPatch) ->
             resolving(monkeypatch, "127.0.0.9", "127.0.0.1")
             before = descriptors()
             assert isinstance(await init(named(url)), InitTaken)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while len(seen.served) < 2:  # noqa: ASYNC110 - no event
                     await asyncio.sleep(0.01)
             await all_closed(before)

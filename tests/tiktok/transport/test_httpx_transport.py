@@ -11,6 +11,7 @@ from app.tiktok.transport import httpx_transport as transport
 from app.tiktok.transport.connection import Connection
 from app.tiktok.transport.names import Names
 from tests.support.certificates import Certificate
+from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos
 from tests.tiktok.attempts import (
     BODY,
@@ -81,7 +82,7 @@ async def test_hung_up_between_two_polls(farewell: bytes) -> None:
     async with chaos.serving(script) as url, connected(url) as calls:
         await poll(calls)
         hang_up.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await hung_up.wait()
         await poll(calls)
 
@@ -92,7 +93,7 @@ async def test_unasked_words_before_a_request(monkeypatch: pytest.MonkeyPatch) -
 
     async def dial_and_dawdle(peer: dial.Peer, names: Names) -> Connection:
         connection = await real(peer, names)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while connection.is_open:  # noqa: ASYNC110 - no event
                 await asyncio.sleep(0)
         return connection
@@ -130,7 +131,7 @@ async def test_cancelled_calls_hang_up(
     ssl = certificate.server() if over_tls else None
     async with chaos.serving(script, ssl=ssl) as url, connected(url) as calls:
         call = asyncio.create_task(calls.status("act.secret", "v"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await asked.wait()
             call.cancel()
             await hung_up.wait()

@@ -1,0 +1,159 @@
+"""What each program does before its work: settings, logs, database, a line on all."""
+
+import asyncio
+import gc
+from dataclasses import dataclass
+from typing import Final
+
+from app import __version__, collector
+
+with collector.paused():
+    import structlog
+    from pydantic import HttpUrl
+
+    from app.container import open_database, open_vault
+    from app.logs import configure_logging
+    from app.service.ground import Finding, before_building
+    from app.service.health import DatabaseFound, DatabaseState, found_in
+    from app.settings import Settings, SettingsError, load
+    from app.store.db.migrate import newest_revision, upgrade
+
+log = structlog.get_logger(__name__)
+
+DATABASE_PATIENCE_SECONDS: Final = 10.0
+GARBAGE_THRESHOLD: Final = 10_000
+"""So many new objects make the collector look; Python's own 700 is a few requests."""
+
+UNREACHABLE: Final = "DATABASE_URL: the database cannot be reached"
+READ_ONLY: Final = "DATABASE_URL: the database can only be read"
+NOT_MIGRATED: Final = (
+    "DATABASE_URL: the database is not migrated; run `tiktok-scheduler migrate` first"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a look at the database came to, and what stands in the way."""
+
+    found: DatabaseFound
+    cause: str | None
+    is_hopeless: bool  # no waiting could mend it
+
+    @property
+    def state(self) -> DatabaseState:
+        """Return the state alone."""
+        return self.found.state
+
+    def because(self, text: str) -> SettingsError:
+        """Make an error that tells the cause, too."""
+        return SettingsError(text if self.cause is None else f"{text}: {self.cause}")
+
+
+def prepared(program: str | None = None, *, waits: bool = False) -> Settings:
+    """Read the settings, and bring an SQLite database, which has one user, up to date.
+
+    A ``program`` that is named says in the log what it starts with. One that ``waits``
+    starts without its Postgres too, as it outlives an outage. Raises SettingsError.
+    """
+    settings = _settings()
+    on_sqlite = open_database(settings).is_sqlite
+    if not on_sqlite:
+        open_vault(settings)
+    look = _look_at_database(settings)
+    if look.state is DatabaseState.DATABASE_UNAVAILABLE and (
+        on_sqlite or look.is_hopeless or not waits
+    ):
+        raise look.because(UNREACHABLE)
+    if look.state is DatabaseState.DATABASE_READ_ONLY and not waits:
+        raise look.because(READ_ONLY)
+    revision = look.found.revision
+    if look.state is DatabaseState.DATABASE_NOT_MIGRATED and on_sqlite:
+        _upgrade(settings)
+        revision = newest_revision()
+    elif look.state is DatabaseState.DATABASE_NOT_MIGRATED and not waits:
+        raise SettingsError(NOT_MIGRATED)
+    open_vault(settings)  # makes a key beside an SQLite file, now known to be in reach
+    if program is not None:
+        _announce(program, settings, revision)
+    _spare_the_collector()
+    return settings
+
+
+def migrate() -> None:
+    """Bring the database to the newest revision; raises SettingsError."""
+    settings = _settings()
+    look = _look_at_database(settings)
+    if look.state is DatabaseState.DATABASE_UNAVAILABLE:
+        raise look.because(UNREACHABLE)
+    _upgrade(settings)
+
+
+def _settings() -> Settings:
+    settings = load()
+    configure_logging(settings.log_format, settings.log_level)
+    return settings
+
+
+def _look_at_database(settings: Settings) -> _Look:
+    async def look() -> _Look:
+        database = open_database(settings)
+        database.trouble.is_told = False  # in one line, if that is the end
+        try:
+            found = await found_in(database, patience=DATABASE_PATIENCE_SECONDS)
+        finally:
+            await database.close()
+        return _Look(found, database.trouble.cause, database.trouble.hopeless)
+
+    return asyncio.run(look())
+
+
+def _upgrade(settings: Settings) -> None:
+    _look_at_ground(settings)
+    url = settings.database_url.get_secret_value()
+    upgrade(url, schema=settings.database_schema)
+
+
+def _look_at_ground(settings: Settings) -> None:
+    """See whether a migration can be built on what is there, before it begins."""
+
+    async def look() -> list[Finding]:
+        database = open_database(settings)
+        try:
+            return await before_building(database)
+        finally:
+            await database.close()
+
+    if wrong := [found for found in asyncio.run(look()) if not found.ok]:
+        lines = (f"{found.text}; {found.advice}" for found in wrong)
+        raise SettingsError(f"DATABASE_URL: {'. '.join(lines)}")
+
+
+def _announce(program: str, settings: Settings, revision: str) -> None:
+    """Say in one line what a program starts with; no value of it is a secret."""
+    log.info(
+        "starting",
+        program=program,
+        version=__version__,
+        database="sqlite" if open_database(settings).is_sqlite else "postgres",
+        revision=revision or "unknown",
+        runner=settings.runner.value,
+        transfer=settings.transfer.value,
+        tiktok=_place(settings.tiktok_api_base_url),
+        media_gateway="off" if settings.media_base_url is None else "on",
+    )
+    if settings.allow_private_urls:
+        log.warning("ALLOW_PRIVATE_URLS is on: whoever has a key reaches this network")
+
+
+def _place(url: HttpUrl) -> str:
+    usual = {"http": 80, "https": 443}[url.scheme] == url.port
+    return f"{url.host}" if usual else f"{url.host}:{url.port}"
+
+
+def _spare_the_collector() -> None:
+    """Let the garbage collector look at less: it took a tenth of a busy worker's CPU.
+
+    Thousands of attempts that wait are no garbage. What is made before the work begins
+    is frozen where that is, in app.server and app.worker.
+    """
+    gc.set_threshold(GARBAGE_THRESHOLD)

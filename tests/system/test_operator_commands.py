@@ -1,0 +1,162 @@
+"""What operators ask at a terminal: answers in one command, exit codes for scripts."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.domain.job import JobStatus
+from tests.system.programs import Programs
+from tests.system.site import Site
+
+LATER = datetime.now(UTC) + timedelta(days=30)
+
+
+async def test_jobs_are_listed_and_shown_as_the_api_has_them(site: Site) -> None:
+    """`--json` has the API's names; filters are the API's; a pipe gets tabs."""
+    job = await site.post(scheduled_for=LATER)
+    other = await site.post("proj_2", scheduled_for=LATER)
+    listed = json.loads((await site.programs.run("jobs", "list", "--json")).out)
+    assert [each["id"] for each in listed["items"]] == [other.id, job.id]
+    one = await site.programs.run("jobs", "list", "--project", "proj_1")
+    assert one.out.split("\t")[:3] == [job.id, "proj_1", "scheduled"]
+    assert one.out.count("\n") == 1
+    none = await site.programs.run("jobs", "list", "--status", "posted")
+    assert (none.code, none.out) == (0, "")
+    shown = json.loads((await site.programs.run("jobs", "show", job.id, "--json")).out)
+    assert shown == listed["items"][1]
+    plain = await site.programs.run("jobs", "show", job.id)
+    assert "proj_1" in plain.out
+
+
+async def test_a_job_that_is_not_there_is_one_line(programs: Programs) -> None:
+    """Exit 1, and nothing on standard output."""
+    for command in ("show", "retry"):
+        ended = await programs.run("jobs", command, "no-such-job")
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.err.count("\n") == 1
+
+
+async def test_a_filter_that_cannot_work_is_refused(programs: Programs) -> None:
+    """As the API refuses it; a typing error does not show everything."""
+    ended = await programs.run("jobs", "list", "--status", "pending")
+    assert ended.code == 2
+    assert "status" in ended.err
+
+
+async def test_a_failed_job_is_retried(sqlite_site: Site) -> None:
+    """`jobs retry` does what the API's retry does."""
+    site = sqlite_site
+    site.script(
+        "init", fault={"kind": "error", "code": "spam_risk_user_banned_from_posting"}
+    )
+    job = await site.post()
+    await site.programs.run("tick")
+    assert (await site.container.jobs.get(job.id)).status is JobStatus.FAILED
+    ended = await site.programs.run("jobs", "retry", job.id, "--json")
+    assert ended.code == 0
+    assert json.loads(ended.out)["status"] == "scheduled"
+    again = await site.programs.run("jobs", "retry", job.id)
+    assert again.code == 1
+
+
+async def test_a_held_project_waits_until_it_is_released(sqlite_site: Site) -> None:
+    """`hold` keeps due jobs back at no attempt, `release` lets them go."""
+    site = sqlite_site
+    job = await site.post()
+    held = await site.programs.run("hold", "--project", "proj_1", "--reason", "audit")
+    assert held.code == 0
+    await site.programs.run("tick")
+    waiting = await site.container.jobs.get(job.id)
+    assert (waiting.status, waiting.attempts) == (JobStatus.SCHEDULED, 0)
+    status = json.loads((await site.programs.run("status", "--json")).out)
+    assert status["holds"] == [
+        {"projectId": "proj_1", "reason": "audit", "until": None}
+    ]
+    assert (await site.programs.run("release", "--project", "proj_1")).code == 0
+    await site.programs.run("tick")
+    assert (await site.ended(job)).status is JobStatus.POSTED
+
+
+async def test_status_tells_whether_it_is_posting(site: Site) -> None:
+    """Exit 0 if all is well, 1 with a sentence for each thing to look at."""
+    ended = await site.programs.run("status")
+    assert ended.code == 1
+    assert "No runner was seen" in ended.out
+    await site.programs.run("tick")
+    ended = await site.programs.run("status", "--json")
+    found = json.loads(ended.out)
+    assert (ended.code, found["toLookAt"]) == (0, [])
+    assert len(found["runners"]) == 1
+
+
+async def test_accounts_are_listed_with_their_waiting_jobs(site: Site) -> None:
+    """No token is printed."""
+    await site.post(scheduled_for=LATER)
+    ended = await site.programs.run("accounts", "list", "--json")
+    [account] = json.loads(ended.out)["items"]
+    assert (account["projectId"], account["jobsWaiting"]) == ("proj_1", 1)
+    assert "act." not in ended.out
+    wrong = await site.programs.run("accounts", "list", "--status", "gone")
+    assert wrong.code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("TIKTOK_API_BASE_URL", "http://127.0.0.1:9", "does not answer"),
+        ("TIKTOK_CLIENT_SECRET", "", "TIKTOK_CLIENT_SECRET"),
+        ("TIKTOK_REDIRECT_URI", "https://x.example.com/elsewhere", "redirect URI"),
+        ("TIKTOK_REDIRECT_URI", "http://x.example.com/oauth/tiktok/callback", "https"),
+        ("RUNNER", "cron", "CRON_SECRET"),
+        ("CORS_ORIGINS", "http://app.example.com", "not https"),
+        ("CORS_ORIGINS", "https://app.example.com/page", "CORS_ORIGINS"),
+        ("MEDIA_BASE_URL", "http://127.0.0.1:9/x", "media gateway"),
+        ("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/x", "127.0.0.1"),
+        ("POLL_DEADLINE_SECONDS", "400", "CLAIM_TIMEOUT_SECONDS"),
+    ],
+)
+async def test_doctor_finds_what_is_wrong(
+    sqlite_site: Site, name: str, value: str, says: str
+) -> None:
+    """Exit 1 and a line that begins with FAIL; nothing is written."""
+    site = sqlite_site
+    well = {
+        "TIKTOK_REDIRECT_URI": "http://127.0.0.1:8000/oauth/tiktok/callback",
+        "CRON_SECRET": "" if name == "RUNNER" else "s3cret-of-the-cron-trigger",
+        "CLAIM_TIMEOUT_SECONDS": "300",
+        "POLL_DEADLINE_SECONDS": "90",
+    }
+    ended = await site.programs.run("doctor", **{**well, name: value})
+    assert ended.code == 1, ended.out
+    wrong = [line for line in ended.out.splitlines() if line.startswith("FAIL")]
+    assert any(says in line for line in wrong), ended.out
+
+
+async def test_doctor_finds_nothing_where_all_is_well(sqlite_site: Site) -> None:
+    """Exit 0, a line for each thing."""
+    url = "http://127.0.0.1:8000/oauth/tiktok/callback"
+    ended = await sqlite_site.programs.run("doctor", TIKTOK_REDIRECT_URI=url)
+    assert ended.code == 0, ended.out
+    assert ended.out.count("\n") > 8
+
+
+async def test_init_writes_fresh_secrets_once(programs: Programs) -> None:
+    """A .env for its owner alone, with what compose.yaml needs; never overwritten."""
+    assert (await programs.run("init")).code == 0
+    path = programs.directory / ".env"
+    assert path.stat().st_mode & 0o077 == 0
+    lines = dict(
+        line.split("=", 1)
+        for line in path.read_text().splitlines()
+        if "=" in line and not line.startswith("#")
+    )
+    secrets = [
+        lines[name]
+        for name in ("CRON_SECRET", "TOKEN_ENCRYPTION_KEYS", "POSTGRES_PASSWORD")
+    ]
+    assert all(len(secret) >= 32 for secret in secrets)
+    before = path.read_text()
+    assert (await programs.run("init")).code != 0
+    assert path.read_text() == before
+    assert (await programs.run("keys", "list")).code == 0  # the file itself is valid
