@@ -452,6 +452,7 @@ def open_database(settings: Settings, *, render: Render | None = None) -> Databa
             pool_size=settings.database_pool_size,
             schema=settings.database_schema,
             render=render,
+            mark_commit=settings.database_mark_commit,
         )
     except ArgumentError:
         raise SettingsError("DATABASE_URL: not a database URL") from None

@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -160,6 +160,7 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl = SecretStr("sqlite+aiosqlite:///./scheduler.db")
     database_schema: Schema | None = None
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 10
+    database_mark_commit: Literal["on", "remote_apply"] | None = None
     cron_secret: CronSecret | None = None
     runner: Annotated[RunnerMode, BeforeValidator(_small)] = RunnerMode.EMBEDDED
 
