@@ -95,7 +95,6 @@ lock: $(INSTALLED) ## Pin the newest fitting dependencies, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	echo 'hatchling>=1.27' | $(COMPILE) - --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml --output-file requirements/base.txt
-	$(COMPILE) pyproject.toml --extra media --output-file requirements/media.txt
 	$(COMPILE) pyproject.toml --extra otel --output-file requirements/otel.txt
 	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.txt
 	$(COMPILE) --group bench --output-file requirements/bench.txt

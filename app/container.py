@@ -24,6 +24,8 @@ from app.domain.quota import QuotaCall
 from app.grants.grants import Grants
 from app.metrics import Metrics
 from app.outbound import Outbound
+from app.outbound.media.at_once import AtOnce
+from app.outbound.media.checker import MediaChecker
 from app.outbound.webhook_sender import WebhookSender
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Pacer
@@ -225,6 +227,7 @@ class Container:
             creators=self.creators,
             pacer=self.pacer,
             http_timeout=self.settings.http_timeout_seconds,
+            measure=AtOnce(self.outbound),
             push=self._push_tools(),
             media=self._media_gateway(),
         )
@@ -304,7 +307,7 @@ class Container:
             grants=self.grants,
             pacer=self.pacer,
             creators=self.creators,
-            outbound=self.outbound,
+            media=MediaChecker(self.outbound),
             clock=self.clock,
             preflights=self.settings.preflight_times,
             inits_per_minute=self.settings.tiktok_init_per_minute,
@@ -367,7 +370,7 @@ class Container:
             uploads=UploadStore(self.database, self.vault),
             outbound=self.outbound,
             sizes=settings.chunk_sizes,
-            hosts=settings.upload_hosts,
+            hosts=settings.allowed_upload_hosts,
             allow_http=settings.allow_private_urls,
             silence=settings.http_timeout_seconds,
             monotonic=time.monotonic,

@@ -192,7 +192,7 @@ class Settings(BaseSettings):
     tiktok_creator_info_per_minute: PerMinute = 20
 
     transfer: Transfer = Transfer.PULL
-    upload_hosts: Words = TIKTOK_UPLOAD_HOSTS
+    upload_hosts: Words = ()
     upload_whole_bytes: Annotated[int, Field(ge=1, le=MOST_CHUNK_BYTES)] = 64_000_000
     upload_chunk_bytes: Annotated[int, Field(ge=1, le=MOST_CHUNK_BYTES)] = 10_000_000
 
@@ -263,6 +263,15 @@ class Settings(BaseSettings):
                 " takes no smaller chunks"
             )
         return self
+
+    @cached_property
+    def allowed_upload_hosts(self) -> tuple[str, ...]:
+        """Return where videos may be uploaded to: TikTok, unless it was set.
+
+        An API elsewhere, such as the simulator, may take uploads itself.
+        """
+        api = self.tiktok_api_base_url
+        return self.upload_hosts or (*TIKTOK_UPLOAD_HOSTS, f"{api.host}:{api.port}")
 
     @cached_property
     def chunk_sizes(self) -> ChunkSizes:
