@@ -107,7 +107,6 @@ lock: $(INSTALLED) ## Pin what pyproject.toml asks for, with hashes
 	echo 'uv>=0.13' | $(COMPILE) - --output-file requirements/lock.txt
 	echo 'hatchling>=1.27' | $(COMPILE) - --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml --output-file requirements/base.txt
-	$(COMPILE) pyproject.toml --extra media --output-file requirements/media.txt
 	$(COMPILE) pyproject.toml --extra otel --output-file requirements/otel.txt
 	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.txt
 	$(COMPILE) --group bench --output-file requirements/bench.txt

@@ -25,6 +25,8 @@ from app.domain.quota import QuotaCall
 from app.grants.grants import Grants
 from app.metrics import Metrics
 from app.outbound import Outbound
+from app.outbound.media.at_once import AtOnce
+from app.outbound.media.checker import MediaChecker
 from app.outbound.webhook_sender import WebhookSender
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Pacer
@@ -228,6 +230,7 @@ class Container:
             creators=self.creators,
             pacer=self.pacer,
             http_timeout=self.settings.http_timeout_seconds,
+            measure=AtOnce(self.outbound),
             push=self._push_tools(),
             media=self._media_gateway(),
         )
@@ -321,7 +324,7 @@ class Container:
             grants=self.grants,
             pacer=self.pacer,
             creators=self.creators,
-            outbound=self.outbound,
+            media=MediaChecker(self.outbound),
             clock=self.clock,
             preflights=self.settings.preflight_times,
             inits_per_minute=self.settings.tiktok_init_per_minute,
@@ -384,7 +387,7 @@ class Container:
             uploads=UploadStore(self.database, self.vault),
             outbound=self.outbound,
             sizes=settings.chunk_sizes,
-            hosts=settings.upload_hosts,
+            hosts=settings.allowed_upload_hosts,
             allow_http=settings.allow_private_urls,
             silence=settings.http_timeout_seconds,
             monotonic=time.monotonic,
@@ -469,6 +472,7 @@ def open_database(settings: Settings, *, render: Render | None = None) -> Databa
             pool_size=settings.database_pool_size,
             schema=settings.database_schema,
             render=render,
+            mark_commit=settings.database_mark_commit,
         )
     except ArgumentError:
         raise SettingsError("DATABASE_URL: not a database URL") from None

@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -160,6 +160,7 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl = SecretStr("sqlite+aiosqlite:///./scheduler.db")
     database_schema: Schema | None = None
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 10
+    database_mark_commit: Literal["on", "remote_apply"] | None = None
     cron_secret: CronSecret | None = None
     runner: Annotated[RunnerMode, BeforeValidator(_small)] = RunnerMode.EMBEDDED
 
@@ -191,7 +192,7 @@ class Settings(BaseSettings):
     tiktok_creator_info_per_minute: PerMinute = 20
 
     transfer: Transfer = Transfer.PULL
-    upload_hosts: Words = TIKTOK_UPLOAD_HOSTS
+    upload_hosts: Words = ()
     upload_whole_bytes: Annotated[int, Field(ge=1, le=MOST_CHUNK_BYTES)] = 64_000_000
     upload_chunk_bytes: Annotated[int, Field(ge=1, le=MOST_CHUNK_BYTES)] = 10_000_000
 
@@ -262,6 +263,15 @@ class Settings(BaseSettings):
                 " takes no smaller chunks"
             )
         return self
+
+    @cached_property
+    def allowed_upload_hosts(self) -> tuple[str, ...]:
+        """Return where videos may be uploaded to: TikTok, unless it was set.
+
+        An API elsewhere, such as the simulator, may take uploads itself.
+        """
+        api = self.tiktok_api_base_url
+        return self.upload_hosts or (*TIKTOK_UPLOAD_HOSTS, f"{api.host}:{api.port}")
 
     @cached_property
     def chunk_sizes(self) -> ChunkSizes:

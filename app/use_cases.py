@@ -17,6 +17,7 @@ from app.service.holds import HoldService
 from app.service.jobs import JobService
 from app.service.keys import KeyService
 from app.service.media import MediaService
+from app.service.media_probe import MediaProbe
 from app.service.metrics import MetricsService
 from app.service.status import StatusService
 from app.service.tiktok_events import TikTokEventService
@@ -99,7 +100,11 @@ class UseCases:
     def validation(self) -> ValidationService:
         """Return what checks a job before it is scheduled."""
         return ValidationService(
-            jobs=self.jobs, accounts=self.accounts, holds=self.holds, clock=self.clock
+            jobs=self.jobs,
+            accounts=self.accounts,
+            holds=self.holds,
+            clock=self.clock,
+            probe=MediaProbe(self._container.outbound).probe,
         )
 
     @cached_property

@@ -44,6 +44,9 @@ class PartsFound(Answer):
     clock: Check = Field(
         description="`skewed`: over 5 s from the database's, so claims may cross"
     )
+    commits: Check = Field(
+        description="`local`: on one machine's disk when written; `replicated`: on two"
+    )
     runner: Check = Field(
         description="`ok`, `stopped`, or `elsewhere`: by cron or in another process"
     )

@@ -279,6 +279,11 @@ _NOT_READ: Final = Words(
 )
 _NOT_SENT: Final = Words("The video could not be sent to TikTok.", _AGAIN)
 
+_TOO_LONG: Final = Words(
+    "The video is longer than this TikTok account may post.",
+    "Shorten it and schedule it again.",
+)
+
 # Of videos that this service fetches and uploads itself.
 _UPLOAD: Final[dict[str, Code]] = {
     "asset_unreachable": Code(words=_NOT_READ),
@@ -312,6 +317,7 @@ _UPLOAD: Final[dict[str, Code]] = {
             "Export a smaller one and schedule it again.",
         )
     ),
+    "video_too_long": Code(words=_TOO_LONG),
     "upload_failed": Code(words=_NOT_SENT),
     "upload_too_slow": Code(
         words=Words("Sending the video to TikTok took too long.", _AGAIN)

@@ -18,6 +18,7 @@ class ReadinessProblem:
 
     code: str  # stable, for programs
     message: str  # for the person
+    pointer: str | None = None  # at the culprit in the job
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Readiness:
 
     checked_at: datetime
     problems: tuple[ReadinessProblem, ...] = ()
+    video_seconds: float | None = None  # as measured; None: it could not be told
 
     @property
     def ok(self) -> bool:
@@ -52,6 +54,17 @@ NOT_A_VIDEO: Final = ReadinessProblem(
 TOO_LARGE: Final = ReadinessProblem(
     "asset_too_large", "The video is larger than the 4 GB that TikTok takes."
 )
+_OTHER_FAMILIES: Final = ("text/", "image/", "audio/", "font/")
+_OTHER_TYPES: Final = frozenset(
+    {
+        "application/json",
+        "application/pdf",
+        "application/xml",
+        "application/xhtml+xml",
+        "application/zip",
+    }
+)
+
 GOES_OUT_LATE: Final = ReadinessProblem(
     "goes_out_late",
     "More posts are due in the same minute than TikTok takes: this one may go out"
@@ -96,8 +109,10 @@ def preflight_after_change(
     )
 
 
-def asset_problem(status: int, headers: Mapping[str, str]) -> ReadinessProblem | None:
-    """Judge what a video's address answered; header names are in lower case.
+def asset_problem(
+    status: int, headers: Mapping[str, str], *, is_photo: bool = False
+) -> ReadinessProblem | None:
+    """Judge what an asset's address answered; header names are in lower case.
 
     https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
     """
@@ -105,6 +120,8 @@ def asset_problem(status: int, headers: Mapping[str, str]) -> ReadinessProblem |
         return REDIRECTS
     if status not in {200, 206}:
         return UNREACHABLE
+    if is_photo:
+        return None  # its first bytes tell more than a server does
     if not _may_be_video(headers.get("content-type", "")):
         return NOT_A_VIDEO
     size = _size(headers)
@@ -112,8 +129,9 @@ def asset_problem(status: int, headers: Mapping[str, str]) -> ReadinessProblem |
 
 
 def _may_be_video(content_type: str) -> bool:
+    """Doubt only a type that says otherwise: many servers know none."""
     kind = content_type.partition(";")[0].strip().lower()
-    return kind in {"", "application/octet-stream"} or kind.startswith("video/")
+    return kind not in _OTHER_TYPES and not kind.startswith(_OTHER_FAMILIES)
 
 
 def _size(headers: Mapping[str, str]) -> int | None:

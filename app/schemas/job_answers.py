@@ -81,6 +81,10 @@ class ProblemAnswer(Answer):
 
     code: str = Field(examples=["asset_unreachable"])
     message: str = Field(description="For the person")
+    pointer: str | None = Field(
+        description="At the culprit, for instance one of several photos",
+        examples=["/assetUrls/7"],
+    )
 
 
 class ReadinessAnswer(Answer):

@@ -45,6 +45,8 @@ class Check(StrEnum):
     READ_ONLY = "read_only"  # it answers, but nothing can be written
     UNREADABLE = "unreadable"  # no TOKEN_ENCRYPTION_KEYS opens the stored tokens
     SKEWED = "skewed"
+    LOCAL = "local"  # on the disk of one machine
+    REPLICATED = "replicated"  # on a standby's, too
     STOPPED = "stopped"
     ELSEWHERE = "elsewhere"  # by cron, or in another process
 
@@ -57,6 +59,7 @@ class Checks:
     migrations: Check
     keys: Check = Check.UNKNOWN
     clock: Check = Check.UNKNOWN
+    commits: Check = Check.UNKNOWN
     runner: Check
 
 
@@ -88,28 +91,30 @@ class HealthService:
     async def check(self) -> Health:
         """Look at everything, in seconds at most."""
         found = await state_of(self._database)
-        keys = clock = Check.UNKNOWN
+        keys = clock = commits = Check.UNKNOWN
         if found is DatabaseState.READY:
-            keys, clock = await self._vitals()
+            keys, clock, commits = await self._vitals()
         checks = Checks(
             database=_database(found),
             migrations=_migrations(found),
             keys=keys,
             clock=clock,
+            commits=commits,
             runner=self._runner(),
         )
         return Health(found, checks)
 
-    async def _vitals(self) -> tuple[Check, Check]:
+    async def _vitals(self) -> tuple[Check, Check, Check]:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 vitals = await self._store.look(now=self._clock.now())
         except (StoreUnavailable, TimeoutError):
-            return Check.UNKNOWN, Check.UNKNOWN
+            return Check.UNKNOWN, Check.UNKNOWN, Check.UNKNOWN
         skewed = abs(vitals.clock_ahead) > CLOCKS_MAY_DIFFER
         return (
             Check.OK if vitals.keys_fit else Check.UNREADABLE,
             Check.SKEWED if skewed else Check.OK,
+            Check.REPLICATED if vitals.is_replicated else Check.LOCAL,
         )
 
     def _runner(self) -> Check:

@@ -40,6 +40,7 @@ async def test_readyz_tells_of_every_part(api: Api) -> None:
         "database": "ok",
         "migrations": "ok",
         "keys": "ok",
+        "commits": "local",
         "runner": "elsewhere",
     }
 

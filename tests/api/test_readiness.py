@@ -28,6 +28,7 @@ async def test_what_was_found_stands_on_the_job(api: Api) -> None:
             "checkedAt": "2026-04-09T12:00:00.000Z",
             "ok": not problems,
             "problems": [
-                {"code": each.code, "message": each.message} for each in problems
+                {"code": each.code, "message": each.message, "pointer": None}
+                for each in problems
             ],
         }

@@ -8,7 +8,11 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from app.domain.job import NewJob
 from app.sandbox.server import RunningSandbox
+from app.service.accounts import CreatorInfo
+from app.service.media_probe import MediaProbe
+from app.service.validation import Probed, not_probed
 from app.store.jobs.tables import schedule_jobs
 from app.store.retention.pruning import pruned
 from tests.api.serving import Api, job_body
@@ -18,6 +22,18 @@ from tests.support.factories import NOW
 __all__ = ["tiktok"]
 
 VALIDATE = "/v1/jobs/validate"
+
+
+@pytest.fixture(autouse=True)
+def unprobed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at no media where a test is not about it: its server is made up."""
+
+    async def probe(self: MediaProbe, new: NewJob, info: CreatorInfo | None) -> Probed:
+        return await not_probed(new, info)
+
+    monkeypatch.setattr(MediaProbe, "probe", probe)
+
+
 LATER = "2026-05-01T12:00:00.000Z"
 
 

@@ -31,7 +31,7 @@ def test_a_lock_file_holds_pins_hashes_and_reasons_alone(path: Path) -> None:
     assert strange == []
 
 
-@pytest.mark.parametrize("file", ["base.txt", "media.txt", "otel.txt", "dev.txt"])
+@pytest.mark.parametrize("file", ["base.txt", "otel.txt", "dev.txt"])
 def test_a_lock_file_fits_what_the_project_asks_for(file: str) -> None:
     """After a change of pyproject.toml comes `make lock`."""
     path = ROOT / "requirements" / file
@@ -75,7 +75,7 @@ def _pins(path: Path) -> dict[str, str]:
 def _wanted(file: str) -> list[Requirement]:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
     lines = [*project["project"]["dependencies"]]
-    if file in ("media.txt", "otel.txt"):
+    if file == "otel.txt":
         lines += project["project"]["optional-dependencies"][Path(file).stem]
     if file == "dev.txt":
         lines += project["dependency-groups"]["dev"]

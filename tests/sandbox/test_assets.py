@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.sandbox.support import TikTok, all_served
+from tests.support.patience import PATIENCE_SECONDS
 
 VIDEO = "/_sandbox/video.mp4"
 JPEG, WEBP, PNG = (f"/_sandbox/photo.{kind}" for kind in ("jpg", "webp", "png"))
@@ -171,7 +172,7 @@ async def test_an_asset_can_stall(tiktok: TikTok) -> None:
     with pytest.raises(httpx.ReadTimeout):
         await read_on(tiktok, "stallAfter=1000", received, patience=1)
     assert len(received) == 1000
-    await asyncio.wait_for(all_served(), timeout=30)
+    await asyncio.wait_for(all_served(), timeout=PATIENCE_SECONDS)
 
 
 async def test_an_asset_can_be_slow(tiktok: TikTok) -> None:
@@ -190,7 +191,7 @@ async def test_a_slow_asset_ends_when_nobody_listens(tiktok: TikTok) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await fetch(tiktok, f"bytes={BIG}&bytesPerSecond=100")
-    await asyncio.wait_for(all_served(), timeout=30)
+    await asyncio.wait_for(all_served(), timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ async def callers_of(address: str | None, key: str) -> AsyncIterator[None]:
         yield
         return
     headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_SECONDS) as client:
         paths = ("/v1/jobs", "/v1/jobs/stream?projectId=proj_1", "/readyz")
         asked = [
             asyncio.create_task(client.get(each, headers=headers)) for each in paths

@@ -15,6 +15,7 @@ import pytest
 from app.domain.job import JobStatus
 from app.sandbox.recording import Call
 from app.service.descriptors import raise_soft_limit
+from tests.support.patience import PATIENCE_SECONDS
 from tests.system.programs import Program, until
 from tests.system.site import Site, key_of
 
@@ -52,7 +53,7 @@ async def send(address: tuple[str, int], *parts: bytes, times: int = 1) -> bytes
     except ConnectionError:
         pass
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while part := await reader.read(65536):
                 said += part
     except ConnectionError:

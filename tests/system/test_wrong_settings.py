@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
+from tests.store.db.roles import make_database
+from tests.support.sql import execute
 from tests.system.programs import Ended, Programs, free_port
 from tests.system.site import ENCRYPTION_KEY
 
@@ -127,3 +130,27 @@ async def test_settings_come_from_a_file_too(
     assert_one_line(await programs.run("tick"), "MAX_IN_FLIGHT")
     ended = await programs.run("tick", MAX_IN_FLIGHT="1")
     assert ended.code == 0
+
+
+async def test_what_no_waiting_mends_ends_the_start(
+    programs: Programs, shared_server_url: str
+) -> None:
+    """A database that is not there, for programs that would wait for one too."""
+    url = make_url(shared_server_url).set(database="nowhere", password=SECRET)
+    env = {"DATABASE_URL": url.render_as_string(hide_password=False), **KEY}
+    for command in ("worker", "serve", "tick", "migrate"):
+        ended = await programs.run(command, **env)
+        assert_one_line(ended, 'database "nowhere" does not exist (3D000)')
+
+
+async def test_bad_ground_stops_a_migration_in_one_line(
+    programs: Programs, shared_server_url: str
+) -> None:
+    """Before anything is changed, and with what to do."""
+    made = await make_database(
+        shared_server_url, "ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'"
+    )
+    ended = await programs.run("migrate", DATABASE_URL=made)
+    assert_one_line(ended, "the database's encoding is LATIN1; make a database")
+    tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+    assert await execute(made, tables) == 0

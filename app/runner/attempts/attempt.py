@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from app.domain.job import ErrorClass, Job, Transfer
 from app.domain.lifecycle import OUTCOME_UNKNOWN
+from app.domain.media import too_long
 from app.domain.outcome import (
     Fault,
     HandedOn,
@@ -23,13 +24,14 @@ from app.domain.outcome import (
     Unconfirmed,
     Verdict,
 )
-from app.domain.post import PostMode
+from app.domain.post import MediaType, PostMode
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access
 from app.grants.renewal import is_refused, renewed, with_renewal
 from app.runner.attempts.effects import Effects
 from app.runner.attempts.verdicts import (
     in_inbox,
+    longer_than_allowed,
     not_offered,
     outcome_of,
     published,
@@ -48,6 +50,8 @@ SHORTEST_WAIT: Final = timedelta(seconds=0.1)
 """Between two asks for a turn, whatever the answer was."""
 
 Answer = TypeVar("Answer")
+Measure = Callable[[Job], Awaitable[float | None]]
+"""Tells how many seconds a job's video has, None if that cannot be told."""
 
 
 class ClaimLost(Exception):
@@ -74,12 +78,14 @@ class Attempt:
         effects: Effects,
         poll: PollPolicy,
         push: PushEffects | None = None,
+        measure: Measure | None = None,
     ) -> None:
         self.job = job
         self.effects = effects
         self.access: Access
         self._poll = poll
         self._push = Push(self, push) if push is not None else None
+        self._measure = measure
         self._username: str | None = None
 
     async def run(self) -> Outcome:
@@ -138,9 +144,25 @@ class Attempt:
         if isinstance(answer, Fault):
             return await self.give_up(answer)
         self._username = answer.username or self._username
-        if post.privacy_level in answer.privacy_options:
+        if post.privacy_level not in answer.privacy_options:
+            return Rejected(fault=not_offered(answer, str(post.privacy_level)))
+        return await self._check_length(answer.max_video_seconds)
+
+    async def _check_length(self, max_seconds: int | None) -> Outcome | None:
+        """Reject a video that is longer than this creator may post, for certain.
+
+        A job that was looked at ahead of its time was measured then.
+        """
+        job = self.job
+        if not max_seconds or job.post.media_type is MediaType.PHOTO:
             return None
-        return Rejected(fault=not_offered(answer, str(post.privacy_level)))
+        if job.readiness is not None:
+            seconds = job.readiness.video_seconds
+        else:
+            seconds = await self._measure(job) if self._measure is not None else None
+        if not too_long(seconds, max_seconds):
+            return None
+        return Rejected(fault=longer_than_allowed(seconds, max_seconds))
 
     # The init: written ahead, sent once, and its answer written before anything else.
 
@@ -239,13 +261,10 @@ class Attempt:
             answer = await self.authorised(
                 lambda access: self.effects.status(access, publish_id)
             )
-            ended: Outcome | Void | None = await self.ending(answer, publish_id)
-            if ended is None and isinstance(answer, PublishStatus):
-                progress.note(answer, self.effects.now())
-                ended = await self._fill_up(answer)
-                deadline = max(deadline, self._deadline())  # from the last chunk on
+            ended = await self._judge(answer, publish_id, progress)
             if ended is not None:
                 return ended
+            deadline = max(deadline, self._deadline())  # from the last chunk on
             trouble = answer if isinstance(answer, Fault) else None
             poll_at = self.effects.now() + self._poll.interval
         if not await self._wait(deadline):
@@ -254,6 +273,16 @@ class Attempt:
             now = self.effects.now()
             return HandedOn(resume_at=now, polling_since=now)
         return Processing(publish_id=publish_id, fault=trouble)
+
+    async def _judge(
+        self, answer: PublishStatus | Fault, publish_id: str, progress: PullProgress
+    ) -> Outcome | Void | None:
+        """Return what an answer ends the polling with, once what is missing is sent."""
+        ended = await self.ending(answer, publish_id)
+        if ended is not None or isinstance(answer, Fault):
+            return ended
+        progress.note(answer, self.effects.now())
+        return await self._fill_up(answer)
 
     def _pull_goes_on(self, progress: PullProgress) -> bool:
         """Tell whether TikTok visibly fetches the video, within the time it has."""

@@ -117,7 +117,9 @@ class AttemptPool:
 
     async def _run(self, job: Job, effects: LiveEffects) -> None:
         """Run one attempt and write down what it came to."""
-        attempt = Attempt(job, effects, self._rules.poll, effects.push)
+        attempt = Attempt(
+            job, effects, self._rules.poll, effects.push, effects.video_seconds
+        )
         with self._recorder.attempt(job):
             try:
                 outcome = await _outcome(attempt, effects)

@@ -16,6 +16,7 @@ from app.domain.post import MediaType
 from app.domain.pull_links import pull_tokens
 from app.domain.quota import QuotaCall
 from app.grants.grants import Access, Grants
+from app.outbound.media.at_once import AtOnce
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Asker, Pacer
 from app.runner.attempts.attempt import ClaimLost
@@ -43,6 +44,7 @@ class Dependencies:
     creators: CreatorCache
     pacer: Pacer
     http_timeout: float  # seconds a call to TikTok may take
+    measure: AtOnce | None = None  # None: no video is measured before its init
     push: PushTools | None = None
     media: MediaGateway | None = None  # None: TikTok pulls from the asset's own URL
 
@@ -165,6 +167,13 @@ class LiveEffects:
             return await self._deps.creators.get(access, ask, now=self.now)
         finally:
             self.interruptible = False
+
+    async def video_seconds(self, job: Job) -> float | None:
+        """Measure the video, if that is quickly done."""
+        if self._deps.measure is None:
+            return None
+        with self.interruption():
+            return await self._deps.measure.seconds(job.asset_url)
 
     async def stamp_init(self, job: Job) -> Job | None:
         """Write ahead that an init goes out, and on whose account."""

@@ -15,6 +15,7 @@ from app.domain.outcome import (
 )
 from app.tiktok import CreatorInfo, PublishStatus
 
+VIDEO_TOO_LONG: Final = "video_too_long"
 PRIVACY_NOT_OFFERED: Final = "privacy_level_option_mismatch"
 
 
@@ -64,4 +65,14 @@ def not_offered(info: CreatorInfo, chosen: str) -> Fault:
         error_class=ErrorClass.PERMANENT,
         code=PRIVACY_NOT_OFFERED,
         message=f"TikTok offers this creator {offered}, not {chosen}",
+    )
+
+
+def longer_than_allowed(seconds: float | None, max_seconds: int) -> Fault:
+    """Return the fault of a video that is longer than this creator may post."""
+    return Fault(
+        error_class=ErrorClass.PERMANENT,
+        code=VIDEO_TOO_LONG,
+        message=f"the video has {seconds or 0:.1f} seconds, and this creator may post"
+        f" {max_seconds}",
     )

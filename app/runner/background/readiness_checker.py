@@ -1,9 +1,7 @@
 """Look at jobs ahead of their time, so that people can still put things right."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -15,12 +13,9 @@ from app.domain.outcome import Fault, PutOff
 from app.domain.post import PostMode
 from app.domain.readiness import (
     GOES_OUT_LATE,
-    REFUSED,
-    UNREACHABLE,
     PreflightTimes,
     Readiness,
     ReadinessProblem,
-    asset_problem,
     next_preflight,
 )
 from app.domain.readiness_account import (
@@ -31,16 +26,13 @@ from app.domain.readiness_account import (
 )
 from app.grants.grants import Access, Grants
 from app.grants.renewal import with_renewal
-from app.outbound import Outbound, OutboundError, Refused
+from app.outbound.media.checker import Found, MediaChecker
 from app.pacing.creators import CreatorCache, ask_for_no_post
 from app.pacing.pacer import Pacer
 from app.store.jobs.readiness import ReadinessStore
 from app.tiktok import CreatorInfo, TikTok
 
 log = structlog.get_logger(__name__)
-
-ASSET_SECONDS: Final = 10.0
-"""How long a video's server may take to begin its answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +44,7 @@ class ReadinessChecker:
     grants: Grants
     pacer: Pacer
     creators: CreatorCache
-    outbound: Outbound
+    media: MediaChecker
     clock: Clock
     preflights: PreflightTimes
     inits_per_minute: int
@@ -80,45 +72,48 @@ class ReadinessChecker:
                 log.exception("a look ahead broke")
 
     async def _look(self, job: Job) -> None:
-        problems = tuple([problem async for problem in self._problems(job)])
-        now = self.clock.now()
+        found = Found()
+        await self._find(job, found)
+        now, problems = self.clock.now(), tuple(found.problems)
         again = next_preflight(job.scheduled_for, now=now, preflights=self.preflights)
-        if not await self.store.save(job, Readiness(now, problems), next_look=again):
+        seen = Readiness(now, problems, video_seconds=found.video_seconds)
+        if not await self.store.save(job, seen, next_look=again):
             log.info("the job changed meanwhile; what was found is dropped")
         elif problems:
             codes = [problem.code for problem in problems]
             log.warning("job not ready", problems=codes)
 
-    async def _problems(self, job: Job) -> AsyncIterator[ReadinessProblem]:
+    async def _find(self, job: Job, found: Found) -> None:
         access = await self.grants.current(
             job.project_id, job.platform, open_id=job.open_id
         )
+        info: CreatorInfo | None = None
         if isinstance(access, Fault):
-            yield grant_problem(access)
+            found.add(grant_problem(access))
         else:
             account = scope_problem(job.post, access.scopes)
-            account = account or await self._creator_problem(job, access)
-            if account is not None:
-                yield account
-        asset = await self._asset_problem(job.asset_url)
-        if asset is not None:
-            yield asset
+            if account is None:
+                info, account = await self._creator(job, access)
+            found.add(account)
+        most = None if info is None else info.max_video_seconds
+        await self.media.look(job, found, max_seconds=most)
         if await self._is_crowded(job):
-            yield GOES_OUT_LATE
+            found.add(GOES_OUT_LATE)
 
-    async def _creator_problem(
+    async def _creator(
         self, job: Job, access: Access
-    ) -> ReadinessProblem | None:
+    ) -> tuple[CreatorInfo | None, ReadinessProblem | None]:
+        """Ask what the creator may choose, and what that makes of the post."""
         if job.post.mode is PostMode.INBOX:
-            return None  # a draft's audience is chosen in TikTok's app
+            return None, None  # a draft's audience is chosen in TikTok's app
         answer, _ = await with_renewal(access, self._creator_info, self.grants.renew)
         match answer:
             case CreatorInfo():
-                return privacy_problem(job.post, answer.privacy_options)
+                return answer, privacy_problem(job.post, answer.privacy_options)
             case Fault():
-                return creator_problem(answer)
+                return None, creator_problem(answer)
             case PutOff():
-                return None  # nothing was learned, which is no verdict
+                return None, None  # nothing was learned, which is no verdict
 
     async def _creator_info(self, access: Access) -> CreatorInfo | Fault | PutOff:
         return await ask_for_no_post(
@@ -128,25 +123,6 @@ class ReadinessChecker:
             tiktok=self.tiktok,
             now=self.clock.now,
         )
-
-    async def _asset_problem(self, url: str) -> ReadinessProblem | None:
-        try:
-            problem = await self._asked("HEAD", url)
-            if problem is UNREACHABLE:
-                # Not every server knows HEAD, and a URL signed for GET refuses it.
-                problem = await self._asked("GET", url)
-        except Refused:
-            return REFUSED
-        except OutboundError:
-            return UNREACHABLE
-        return problem
-
-    async def _asked(self, method: str, url: str) -> ReadinessProblem | None:
-        part = {"Range": "bytes=0-0"} if method == "GET" else None
-        async with self.outbound.open(
-            method, url, headers=part, seconds=ASSET_SECONDS
-        ) as answer:
-            return asset_problem(answer.status, answer.headers)
 
     async def _is_crowded(self, job: Job) -> bool:
         limit = self.inits_per_minute

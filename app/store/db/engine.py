@@ -1,7 +1,6 @@
 """The connection to the database, and what both databases need to behave alike."""
 
 import asyncio
-import select
 import time
 from asyncio import Transport
 from collections.abc import AsyncIterator, Coroutine
@@ -11,9 +10,10 @@ from contextlib import (
     nullcontext,
 )
 from json import JSONDecoder
+from select import POLLIN, poll
 from typing import Any, Final
 
-from sqlalchemy import Insert, Table, event
+from sqlalchemy import Insert, Table, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
@@ -61,14 +61,17 @@ class Database:
         pool_size: int = POOL_SIZE,
         schema: str | None = None,
         render: Render | None = None,
+        mark_commit: str | None = None,
     ) -> None:
         """Open nothing yet; ``schema`` is where Postgres has our tables.
 
-        ``render`` writes the bodies of events; without it an event has none. Raises
+        ``render`` writes the bodies of events; without it an event has none. With
+        ``mark_commit``, marks are committed at this synchronous_commit. Raises
         sqlalchemy.exc.ArgumentError or ValueError for a URL that is none.
         """
         self.url = normalise_url(url)
         self.schema = schema
+        self._mark_commit = mark_commit
         self.pool_size = pool_size
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.trouble = Trouble(self._why_not)
@@ -119,6 +122,21 @@ class Database:
                 async with self._single.connect() as connection:
                     progress.may_be_written = True
                     yield connection
+
+    @asynccontextmanager
+    async def mark(self, *, alone: bool) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction for what has to be known before an init goes out.
+
+        ``alone``: it is one statement. Raises as ``write`` and ``single`` do.
+        """
+        if self.is_sqlite or self._mark_commit is None:
+            async with self.single() if alone else self.write() as connection:
+                yield connection
+            return
+        async with self.write() as connection:
+            level = func.set_config("synchronous_commit", self._mark_commit, True)
+            await connection.execute(select(level))
+            yield connection
 
     def insert_new(self, table: Table) -> Insert:
         """Make an INSERT that leaves a row alone that is there already."""
@@ -271,8 +289,8 @@ async def _ask(session: Session) -> None:
 
 
 def _is_readable(transport: Transport) -> bool:
-    waiting = select.poll()
-    waiting.register(transport.get_extra_info("socket"), select.POLLIN)
+    waiting = poll()
+    waiting.register(transport.get_extra_info("socket"), POLLIN)
     return bool(waiting.poll(0))
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import TIMESTAMP, func, literal, select
+from sqlalchemy import TIMESTAMP, Text, func, literal, select
 
 from app.store.accounts.rows import UNREADABLE, AccountRows
 from app.store.accounts.tables import accounts
@@ -14,6 +14,11 @@ from app.store.db.vault import Vault
 SAMPLE: Final = 5
 """So many accounts tell whether the keys are those that tokens were encrypted with."""
 
+_SERVER: Final = select(
+    func.clock_timestamp(type_=TIMESTAMP(timezone=True)),
+    func.current_setting("synchronous_standby_names", type_=Text()),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
@@ -21,6 +26,7 @@ class Vitals:
 
     keys_fit: bool
     clock_ahead: timedelta  # of ours before the database's; claims go by ours
+    is_replicated: bool  # a commit waits for a standby, too
 
 
 class HealthStore:
@@ -35,17 +41,14 @@ class HealthStore:
         async with self._database.read() as connection:
             found = await connection.execute(select(accounts).limit(SAMPLE))
             rows = found.mappings().all()
-            # SQLite has no clock but the machine's.
-            clock = select(func.clock_timestamp(type_=TIMESTAMP(timezone=True)))
-            theirs = (
-                now
-                if self._database.is_sqlite
-                else (await connection.execute(clock)).scalar_one()
-            )
+            theirs, standbys = now, ""
+            if not self._database.is_sqlite:  # it has no clock but the machine's
+                theirs, standbys = (await connection.execute(_SERVER)).one()
         read = (self._rows.read(row) for row in rows)
         return Vitals(
             keys_fit=all(account.reconnect_reason != UNREADABLE for account in read),
             clock_ahead=now - theirs,
+            is_replicated=bool(standbys),
         )
 
 

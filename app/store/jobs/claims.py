@@ -1,6 +1,6 @@
 """The worker's side of the jobs table: claim, and write what the claim allows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -97,18 +97,7 @@ class ClaimStore:
                 if row.held_until is not None and _may_be_held(taken[row.id])
             ]
             taken |= await _put_off(connection, held, now=now)
-        jobs = taken.values()
-        return Claimed(
-            jobs=tuple(
-                sorted(
-                    (job for job in jobs if job.claim_token is not None),
-                    key=attrgetter("scheduled_for"),
-                )
-            ),
-            reclaimed=len(reclaimed),
-            failed=sum(job.status is JobStatus.FAILED for job in jobs),
-            held=len(held),
-        )
+        return _summed_up(taken.values(), reclaimed=len(reclaimed), held=len(held))
 
     async def next_due(self) -> datetime | None:
         """Return when the next job falls due, None if none is waiting."""
@@ -195,6 +184,17 @@ class ClaimStore:
                 *[_jobs[name] for name in _READ], _jobs.abandoned_by, held_until(now)
             )
         )
+
+
+def _summed_up(jobs: Collection[Job], *, reclaimed: int, held: int) -> Claimed:
+    """Tell what a claim came to: those that are still claimed, in the order of time."""
+    claimed = (job for job in jobs if job.claim_token is not None)
+    return Claimed(
+        jobs=tuple(sorted(claimed, key=attrgetter("scheduled_for"))),
+        reclaimed=reclaimed,
+        failed=sum(job.status is JobStatus.FAILED for job in jobs),
+        held=held,
+    )
 
 
 def _claimed(row: Sequence[Any], claim: dict[str, Any]) -> Job:

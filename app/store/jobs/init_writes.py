@@ -88,8 +88,7 @@ class InitWriter:
         values = self._values.bind([self._row(write) for write in writes])
         # One statement commits by itself; with others it is some that belong together.
         alone = not any(each.buries or _links(each) for each in writes)
-        opened = self._database.single() if alone else self._database.write()
-        async with opened as connection:
+        async with self._database.mark(alone=alone) as connection:
             result = await connection.execute(self._statement, values)
             written = {job_id: asked[job_id] for job_id in result.scalars().all()}
             if not alone:

@@ -95,8 +95,14 @@ def readiness_to_json(readiness: Readiness | None) -> dict[str, Any] | None:
         return None
     return {
         "checked_at": readiness.checked_at.astimezone(UTC).isoformat(),
-        "problems": [asdict(problem) for problem in readiness.problems],
+        "problems": [_problem_to_json(problem) for problem in readiness.problems],
+        "video_seconds": readiness.video_seconds,
     }
+
+
+def _problem_to_json(problem: ReadinessProblem) -> dict[str, Any]:
+    """Leave out a pointer that is not there: a former version knows none."""
+    return {name: value for name, value in asdict(problem).items() if value is not None}
 
 
 def readiness_from_json(data: Mapping[str, Any]) -> Readiness:
@@ -104,6 +110,7 @@ def readiness_from_json(data: Mapping[str, Any]) -> Readiness:
     return Readiness(
         checked_at=datetime.fromisoformat(data["checked_at"]),
         problems=tuple(ReadinessProblem(**problem) for problem in data["problems"]),
+        video_seconds=data.get("video_seconds"),
     )
 
 

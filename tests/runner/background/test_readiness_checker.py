@@ -10,9 +10,10 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from app.domain.job import Job, JobStatus
-from app.domain.post import Post, PostMode, PrivacyLevel
+from app.domain.job import Job, JobStatus, Transfer
+from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
 from app.outbound import Outbound
+from app.outbound.media.checker import MediaChecker
 from app.runner.background.readiness_checker import ReadinessChecker
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
@@ -200,13 +201,85 @@ async def server() -> AsyncIterator[Server]:
         yield told
 
 
-async def test_a_sound_video_is_asked_for_once(
+async def test_of_a_sound_video_only_parts_are_fetched(
     lookout: Lookout, server: Server
 ) -> None:
-    """By HEAD: not a byte of it is fetched."""
+    """After a HEAD, with a Range of some kilobytes."""
     job = await lookout.job(asset_url=server.url)
     assert await lookout.found(job) == []
-    assert [request.split()[0] for request in server.asked] == [b"HEAD"]
+    assert [request.split()[0] for request in server.asked] == [b"HEAD", b"GET"]
+    assert b"range: bytes=0-65535" in server.asked[1].lower()
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("duration=601.5", "video_too_long"),
+        ("duration=601.5&moov=end", "video_too_long"),
+        ("duration=600", None),
+        ("duration=5&width=100&height=1024", "video_picture_size"),
+        ("duration=5&fps=12", "video_frame_rate"),
+        ("duration=5&codec=av01", "video_codec"),
+        ("duration=5&codec=hvc1&fps=60&width=4096&height=4096", None),
+    ],
+)
+async def test_a_video_is_measured(
+    lookout: Lookout, query: str, code: str | None
+) -> None:
+    """A certain breach is told with the number seen and the number allowed."""
+    url = f"{lookout.stage.tiktok.url}/_sandbox/video.mp4?{query}"
+    job = await lookout.job(asset_url=url)
+    assert await lookout.found(job) == ([code] if code else [])
+
+
+async def test_a_video_that_is_too_long_never_reaches_the_init(
+    lookout: Lookout,
+) -> None:
+    """Looked at before, or right before it: whichever way it is to take."""
+    base = f"{lookout.stage.tiktok.url}/_sandbox/video.mp4?duration=700"
+    ahead = await lookout.job(asset_url=base)
+    assert await lookout.found(ahead) == ["video_too_long"]
+    lookout.stage.clock.go_to(ahead.scheduled_for)
+    now = [
+        await lookout.stage.job(lookout.worker, asset_url=base, transfer=way)
+        for way in Transfer
+    ]
+    await lookout.worker.tick()
+    for job in (ahead, *now):
+        ended = await lookout.worker.job(job)
+        assert ended.status is JobStatus.FAILED
+        assert ended.last_error is not None
+        assert ended.last_error.code == "video_too_long"
+        assert "700.0" in ended.last_error.message
+        assert "600" in ended.last_error.message
+    assert not lookout.stage.calls(Call.INIT)
+
+
+async def test_the_culprit_of_a_set_of_photos_is_named(lookout: Lookout) -> None:
+    """One bad photo fails them all, and TikTok does not say which."""
+    base = f"{lookout.stage.tiktok.url}/_sandbox"
+    urls = (
+        f"{base}/photo.jpg?width=1080&height=1927",
+        f"{base}/photo.png",
+        f"{base}/photo.webp?width=1500&height=1200",
+        f"{base}/photo.jpg?bytes=30000000",
+        f"{base}/photo.jpg?status=404",
+        f"{base}/photo.webp",
+    )
+    post = Post(media_type=MediaType.PHOTO, privacy_level=PRIVATE)
+    job = await lookout.job(asset_url="", asset_urls=urls, post=post)
+    await lookout.found(job)
+    readiness = (await lookout.worker.job(job)).readiness
+    assert readiness is not None
+    assert [(each.code, each.pointer) for each in readiness.problems] == [
+        ("photo_type", "/assetUrls/1"),
+        ("photo_picture_size", "/assetUrls/2"),
+        ("photo_too_large", "/assetUrls/3"),
+        ("asset_unreachable", "/assetUrls/4"),
+    ]
+    assert "PNG" in readiness.problems[0].message
+    for each in readiness.problems:
+        assert str(each.pointer) in each.message
 
 
 @pytest.mark.parametrize("status", [403, 405, 501])
@@ -252,7 +325,7 @@ async def test_a_private_address_is_never_connected_to(
 ) -> None:
     """It is refused here as it is everywhere."""
     lookout.checker = dataclasses.replace(
-        lookout.checker, outbound=Outbound(allow_private=False)
+        lookout.checker, media=MediaChecker(Outbound(allow_private=False))
     )
     job = await lookout.job(asset_url="https://127.0.0.1/v.mp4")
     assert await lookout.found(job) == ["asset_refused"]
@@ -271,10 +344,12 @@ async def test_a_look_that_breaks_does_not_stop_the_others(lookout: Lookout) -> 
     class Broken:
         renew = grants.renew
 
-        async def current(self, project_id: str, platform: str) -> object:
+        async def current(
+            self, project_id: str, platform: str, *, open_id: str | None = None
+        ) -> object:
             if project_id == "proj_2":
                 raise RuntimeError("a bug")
-            return await grants.current(project_id, platform)
+            return await grants.current(project_id, platform, open_id=open_id)
 
     lookout.checker = dataclasses.replace(lookout.checker, grants=Broken())  # type: ignore[arg-type]
     assert await lookout.found(sound) == []

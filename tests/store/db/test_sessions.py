@@ -61,6 +61,19 @@ async def test_a_stricter_durability_is_kept(postgres_url: str) -> None:
         assert await setting(database, "synchronous_commit") == "remote_apply"
 
 
+@pytest.mark.parametrize("alone", [True, False])
+async def test_the_mark_alone_can_be_stricter(
+    postgres_url: str, *, alone: bool
+) -> None:
+    """What must never be forgotten waits for the standby, nothing else does."""
+    asked = text("SELECT current_setting('synchronous_commit')")
+    database = Database(postgres_url, pool_size=1, mark_commit="remote_apply")
+    async with database.mark(alone=alone) as connection:
+        assert (await connection.execute(asked)).scalar_one() == "remote_apply"
+    assert await setting(database, "synchronous_commit") == "on"
+    await database.close()
+
+
 async def test_transactions_are_read_committed_whatever_the_host_presets(
     postgres_url: str,
 ) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.errors import StoreUnavailable
 from app.store.db import engine
 from app.store.db.engine import Database
+from app.store.db.sqlite_file import why_not
 from app.store.jobs.tables import media_links, schedule_jobs
 from tests.support.factories import NOW, store_job
 
@@ -202,3 +203,41 @@ def spoil(file: Path, how: str) -> None:
         file.mkdir()
     elif how == "garbage":
         file.write_text("this is no database, but it is long enough to be read as one")
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda _: None, "the file's folder is not there"),
+        (lambda file: file.mkdir(parents=True), "it is a folder, not a file"),
+    ],
+)
+async def test_a_file_that_cannot_be_a_database_says_why(
+    tmp_path: Path, make: Callable[[Path], None], says: str
+) -> None:
+    """SQLite says of all of them that it is unable to open a database file."""
+    file = tmp_path / "folder" / "scheduler.db"
+    make(file)
+    database = Database(f"sqlite:///{file}")
+    with pytest.raises(StoreUnavailable):
+        await store_job(database)
+    assert database.trouble.cause == says
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("refused", "says"),
+    [("folder", "may not write in the file's folder"), ("file", "belongs to")],
+)
+def test_rights_that_are_missing_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str, says: str
+) -> None:
+    """Whose file it is, and who is asking; the path is not quoted."""
+    file = tmp_path / "scheduler.db"
+    file.touch()
+    closed = tmp_path if refused == "folder" else file
+    monkeypatch.setattr("os.access", lambda path, _: path != closed)
+    found = why_not(str(file))
+    assert found is not None
+    assert says in found
+    assert str(tmp_path) not in found

@@ -1,0 +1,1 @@
+"""Look into videos and photos at their own addresses, with few bytes and no copy."""

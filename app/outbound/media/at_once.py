@@ -1,0 +1,55 @@
+"""Measure a video right before its init: quickly, or not at all."""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+from urllib.parse import urlsplit
+
+from app.outbound.client import Outbound
+from app.outbound.errors import OutboundError
+from app.outbound.media.measure import Measurer
+
+QUICK_SECONDS: Final = 3.0
+MOST_AT_A_TIME: Final = 8
+"""More would make posts of others wait for somebody's slow server."""
+
+SPARED_SECONDS: Final = 60.0
+"""How long a host is not asked again that did not answer."""
+
+MOST_SPARED: Final = 1000
+
+
+class AtOnce:
+    """Tells how long a video is if that is quickly told; one per process."""
+
+    def __init__(
+        self, outbound: Outbound, *, now: Callable[[], float] = monotonic
+    ) -> None:
+        self._measurer = Measurer(outbound)
+        self._now = now  # seconds
+        self._running = 0
+        self._spared: dict[str, float] = {}
+
+    async def seconds(self, url: str) -> float | None:
+        """Return a video's length; None if it could not be told in time."""
+        host = urlsplit(url).netloc
+        if self._running >= MOST_AT_A_TIME or self._is_spared(host):
+            return None
+        self._running += 1
+        try:
+            async with asyncio.timeout(QUICK_SECONDS):
+                return (await self._measurer.film(url)).seconds
+        except (OutboundError, TimeoutError):
+            self._spare(host)
+            return None
+        finally:
+            self._running -= 1
+
+    def _is_spared(self, host: str) -> bool:
+        return self._now() < self._spared.get(host, 0.0)
+
+    def _spare(self, host: str) -> None:
+        if len(self._spared) >= MOST_SPARED:
+            self._spared.clear()
+        self._spared[host] = self._now() + SPARED_SECONDS

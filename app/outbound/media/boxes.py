@@ -1,0 +1,155 @@
+"""MP4 and MOV: boxes within boxes. Pure; nothing that arrives raises.
+
+ISO/IEC 14496-12; QuickTime File Format.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+MOST_BOXES: Final = 200
+_UNKNOWN: Final = {0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF}
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box's name and where its content lies."""
+
+    name: str
+    start: int  # of its content
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movie:
+    """What ``moov`` says."""
+
+    seconds: float | None = None
+    width: int | None = None
+    height: int | None = None
+    frame_rate: float | None = None  # of a constant one
+    codec: str | None = None
+
+
+def read_box(data: bytes, at: int, end: int) -> Box | None:
+    """Read the head of the box at a place; None if there is none.
+
+    ``end`` is where what it lies in ends, which may be behind ``data``.
+    """
+    if at < 0 or at + 8 > len(data):
+        return None
+    size, name = struct.unpack_from(">I4s", data, at)
+    head = 8
+    if size == 1:
+        if at + 16 > len(data):
+            return None
+        (size,) = struct.unpack_from(">Q", data, at + 8)
+        head = 16
+    elif size == 0:
+        size = end - at
+    if size < head or not name.isascii():
+        return None
+    return Box(name.decode("ascii"), at + head, at + size)
+
+
+def read_movie(moov: bytes) -> Movie:
+    """Read the content of ``moov``: the whole film's length and its first picture."""
+    children = {box.name: box for box in _boxes(moov, 0, len(moov))}
+    if "mvex" in children:
+        return Movie()  # in fragments: what is said here is not all
+    seconds = None
+    if (mvhd := children.get("mvhd")) is not None:
+        seconds = _seconds(moov[mvhd.start : mvhd.end])
+    for box in _boxes(moov, 0, len(moov)):
+        if box.name == "trak":
+            track = _track(moov, box)
+            if track is not None:
+                width, height, rate, codec = track
+                return Movie(
+                    seconds=seconds,
+                    width=width,
+                    height=height,
+                    frame_rate=rate,
+                    codec=codec,
+                )
+    return Movie(seconds=seconds)
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
+    at = start
+    for _ in range(MOST_BOXES):
+        box = read_box(data, at, end)
+        if box is None or box.end > len(data):
+            return
+        yield box
+        at = box.end
+
+
+def _find(data: bytes, inside: Box, *path: str) -> Box | None:
+    for name in path:
+        boxes = _boxes(data, inside.start, inside.end)
+        found = next((box for box in boxes if box.name == name), None)
+        if found is None:
+            return None
+        inside = found
+    return inside
+
+
+def _track(
+    data: bytes, trak: Box
+) -> tuple[int | None, int | None, float | None, str | None] | None:
+    """Read a video track; None for any other."""
+    handler = _find(data, trak, "mdia", "hdlr")
+    if handler is None or data[handler.start + 8 : handler.start + 12] != b"vide":
+        return None
+    width, height = _sides(data, _find(data, trak, "tkhd"))
+    tables = _find(data, trak, "mdia", "minf", "stbl")
+    times = _find(data, trak, "mdia", "mdhd")
+    rate = codec = None
+    if tables is not None:
+        codec = _codec(data, _find(data, tables, "stsd"))
+        rate = _rate(data, _find(data, tables, "stts"), times)
+    return width, height, rate, codec
+
+
+def _seconds(content: bytes) -> float | None:
+    """Read the time scale and duration of ``mvhd`` or ``mdhd``."""
+    try:
+        if content[0] == 1:
+            scale, duration = struct.unpack_from(">IQ", content, 20)
+        else:
+            scale, duration = struct.unpack_from(">II", content, 12)
+    except (struct.error, IndexError):
+        return None
+    if not scale or duration in _UNKNOWN:
+        return None
+    return float(duration / scale)
+
+
+def _sides(data: bytes, tkhd: Box | None) -> tuple[int | None, int | None]:
+    """Read width and height, which are the last eight bytes, as 16.16."""
+    if tkhd is None or tkhd.end - tkhd.start < 8:
+        return None, None
+    width, height = struct.unpack_from(">II", data, tkhd.end - 8)
+    return (width >> 16) or None, (height >> 16) or None
+
+
+def _codec(data: bytes, stsd: Box | None) -> str | None:
+    if stsd is None or stsd.end - stsd.start < 16:
+        return None
+    name = data[stsd.start + 12 : stsd.start + 16]
+    return name.decode("ascii") if name.isascii() else None
+
+
+def _rate(data: bytes, stts: Box | None, mdhd: Box | None) -> float | None:
+    """Return the frame rate if every frame lasts as long as the others."""
+    if stts is None or mdhd is None or stts.end - stts.start < 16:
+        return None
+    entries, count, delta = struct.unpack_from(">III", data, stts.start + 4)
+    content = data[mdhd.start : mdhd.end]
+    scale_at = 20 if content[:1] == b"\1" else 12
+    if entries != 1 or not delta or not count or len(content) < scale_at + 4:
+        return None
+    (scale,) = struct.unpack_from(">I", content, scale_at)
+    return float(scale / delta) if scale else None

@@ -1,0 +1,127 @@
+"""Look at a job's video or photos where they lie, as far as that tells for certain."""
+
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from app.domain.media import Film, Picture, film_problems, photo_problems
+from app.domain.post import MediaType, Post
+from app.domain.readiness import (
+    REFUSED,
+    UNREACHABLE,
+    ReadinessProblem,
+    asset_problem,
+)
+from app.outbound import Outbound, OutboundError, Refused
+from app.outbound.media.measure import Measurer
+
+ASSET_SECONDS: Final = 10.0
+"""How long an asset's server may take to begin its answer."""
+
+
+class HasMedia(Protocol):
+    """A job, or one that is about to be made."""
+
+    @property
+    def post(self) -> Post:
+        """Return the person's choices."""
+        ...
+
+    @property
+    def asset_url(self) -> str:
+        """Return where the video lies; empty for photos."""
+        ...
+
+    @property
+    def asset_urls(self) -> tuple[str, ...]:
+        """Return where the photos lie; empty for a video."""
+        ...
+
+
+@dataclass
+class Found:
+    """What a look has found so far."""
+
+    problems: list[ReadinessProblem] = field(default_factory=list)
+    film: Film | None = None  # as measured
+    photos: list[Picture] = field(default_factory=list)
+
+    @property
+    def video_seconds(self) -> float | None:
+        """Return how long the video is, None if that cannot be told."""
+        return None if self.film is None else self.film.seconds
+
+    def add(self, problem: ReadinessProblem | None) -> None:
+        """Take in a problem, if it is one."""
+        if problem is not None:
+            self.problems.append(problem)
+
+
+class MediaChecker:
+    """Asks the servers of videos and photos, never TikTok."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+        self._measurer = Measurer(outbound)
+
+    async def look(
+        self, job: HasMedia, found: Found, *, max_seconds: int | None
+    ) -> None:
+        """Add what would keep the media from being posted."""
+        if job.post.media_type is MediaType.VIDEO:
+            await self._look_at_video(job.asset_url, found, max_seconds)
+            return
+        for place, url in enumerate(job.asset_urls):
+            await self._look_at_photo(url, place, found)
+
+    async def _look_at_video(
+        self, url: str, found: Found, max_seconds: int | None
+    ) -> None:
+        problem = await self._asset_problem(url, is_photo=False)
+        if problem is not None:
+            found.add(problem)
+            return
+        try:
+            film = await self._measurer.film(url)
+        except OutboundError:
+            return  # it answered just before: nothing was learned
+        found.film = film
+        for each in film_problems(film, max_seconds):
+            found.add(each)
+
+    async def _look_at_photo(self, url: str, place: int, found: Found) -> None:
+        problem = await self._asset_problem(url, is_photo=True)
+        if problem is not None:
+            pointer = f"/assetUrls/{place}"
+            text = problem.message.replace("The video", f"The photo at {pointer}", 1)
+            found.add(ReadinessProblem(problem.code, text, pointer))
+            return
+        try:
+            photo = await self._measurer.picture(url)
+        except OutboundError:
+            return
+        found.photos.append(photo)
+        for each in photo_problems(photo, place):
+            found.add(each)
+
+    async def _asset_problem(
+        self, url: str, *, is_photo: bool
+    ) -> ReadinessProblem | None:
+        try:
+            problem = await self._asked("HEAD", url, is_photo=is_photo)
+            if problem is UNREACHABLE:
+                # Not every server knows HEAD, and a URL signed for GET refuses it.
+                problem = await self._asked("GET", url, is_photo=is_photo)
+        except Refused:
+            return REFUSED
+        except OutboundError:
+            return UNREACHABLE
+        return problem
+
+    async def _asked(
+        self, method: str, url: str, *, is_photo: bool
+    ) -> ReadinessProblem | None:
+        part = {"Range": "bytes=0-0"} if method == "GET" else None
+        async with self._outbound.open(
+            method, url, headers=part, seconds=ASSET_SECONDS
+        ) as answer:
+            return asset_problem(answer.status, answer.headers, is_photo=is_photo)

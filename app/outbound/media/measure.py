@@ -1,0 +1,126 @@
+"""Measure a video or a photo at its address: some Range requests, never all of it."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from app.domain.media import Film, Picture
+from app.outbound.client import Outbound
+from app.outbound.errors import TooSlow
+from app.outbound.media.boxes import Movie, read_box, read_movie
+from app.outbound.media.pictures import kind_of, sides_of
+
+LONGEST_SECONDS: Final = 15.0
+PART_BYTES: Final = 64 * 1024
+MOST_MOOV_BYTES: Final = 4 * 1024**2
+"""More than the tables of ten minutes at 60 frames a second."""
+
+MOST_REQUESTS: Final = 12
+_FILM_BOXES: Final = frozenset({"ftyp", "moov", "mdat", "free", "skip", "wide", "uuid"})
+
+
+class Measurer:
+    """Looks into files of others; what it cannot tell, it does not say."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+
+    async def film(self, url: str) -> Film:
+        """Measure a video; raises OutboundError where nobody answers."""
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                return await _Reader(self._outbound, url).film()
+        except TimeoutError:
+            raise TooSlow("the server took too long") from None
+
+    async def picture(self, url: str) -> Picture:
+        """Measure a photo; raises OutboundError where nobody answers."""
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                return await _Reader(self._outbound, url).picture()
+        except TimeoutError:
+            raise TooSlow("the server took too long") from None
+
+
+class _Reader:
+    """Reads parts of one file, each from a request of its own."""
+
+    def __init__(self, outbound: Outbound, url: str) -> None:
+        self._outbound = outbound
+        self._url = url
+        self._size: int | None = None
+        self._requests = 0
+
+    async def picture(self) -> Picture:
+        head = await self._part(0, PART_BYTES)
+        sides = sides_of(head)
+        if sides is None and kind_of(head) == "jpeg":  # much may stand before them
+            head = await self._part(0, 8 * PART_BYTES)
+            sides = sides_of(head)
+        width, height = sides or (None, None)
+        return Picture(size=self._size, kind=kind_of(head), width=width, height=height)
+
+    async def film(self) -> Film:
+        head = await self._part(0, PART_BYTES)
+        if (kind := kind_of(head)) is not None:
+            return Film(size=self._size, container=kind, is_video=False)
+        if head.startswith(b"\x1aE\xdf\xa3"):
+            return Film(size=self._size, container="webm")
+        first = read_box(head, 0, self._size or len(head))
+        if first is None or first.name not in _FILM_BOXES:
+            return Film(size=self._size)
+        movie = await self._movie(head)
+        return Film(
+            size=self._size,
+            container="mov" if head[8:12] == b"qt  " else "mp4",
+            seconds=movie.seconds,
+            width=movie.width,
+            height=movie.height,
+            frame_rate=movie.frame_rate,
+            codec=movie.codec,
+        )
+
+    async def _movie(self, head: bytes) -> Movie:
+        """Find ``moov``, which may stand at the end, behind gigabytes."""
+        at, size = 0, self._size or len(head)
+        while at < size and self._requests < MOST_REQUESTS:
+            within = at + 16 <= len(head)
+            part = head[at:] if within else await self._part(at, PART_BYTES)
+            box = read_box(part, 0, size - at)
+            if box is None:
+                break
+            if box.name == "moov":
+                length = min(box.end - box.start, MOST_MOOV_BYTES)
+                content = part[box.start : box.start + length]
+                if len(content) < length:
+                    content = await self._part(at + box.start, length)
+                return read_movie(content)
+            at += box.end
+        return Movie()
+
+    async def _part(self, start: int, length: int) -> bytes:
+        """Read some bytes; fewer where a server has no more or gives no part."""
+        self._requests += 1
+        wanted = {
+            "Range": f"bytes={start}-{start + length - 1}",
+            "Accept-Encoding": "identity",
+        }
+        async with self._outbound.open(
+            "GET", self._url, headers=wanted, seconds=LONGEST_SECONDS
+        ) as answer:
+            if answer.status not in {200, 206} or (start and answer.status != 206):
+                return b""
+            self._note_size(answer.status, answer.headers)
+            part = bytearray()
+            async for piece in answer.chunks():
+                part += piece
+                if len(part) >= length:
+                    break
+        return bytes(part[:length])
+
+    def _note_size(self, status: int, headers: Mapping[str, str]) -> None:
+        told = headers.get("content-length", "")
+        if status == 206:
+            told = headers.get("content-range", "").rpartition("/")[2]
+        if told.isascii() and told.isdecimal() and len(told) < 20:
+            self._size = int(told)

@@ -1,0 +1,1 @@
+"""Measuring media at their own addresses."""
