@@ -13,6 +13,7 @@ from pydantic import (
     ModelWrapValidatorHandler,
     PlainSerializer,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -85,7 +86,11 @@ def _check_text(value: str) -> str:
 Moment = Annotated[datetime, BeforeValidator(_parse_moment)]
 """A time in a request."""
 
-Timestamp = Annotated[datetime, PlainSerializer(iso_millis, return_type=str)]
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(iso_millis, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 """A time in an answer: UTC, milliseconds, Z."""
 
 Name = Annotated[

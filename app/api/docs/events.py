@@ -4,12 +4,15 @@ Written by hand: given to FastAPI as bodies that are received, the answers in th
 be told apart from the same answers elsewhere, under uglier names.
 """
 
+import re
 from typing import Any, Final
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.domain.events import EventType
 from app.schemas.events import AccountEvent, JobEvent, TestEvent
+from app.schemas.stream import StreamJobEvent, StreamReadyEvent, StreamResyncEvent
 
 _JOB_NEWS: Final = {
     EventType.JOB_POSTED: "TikTok has published the post, or put it into the inbox",
@@ -47,13 +50,7 @@ _HEADERS: Final = {
 
 def add_webhooks(document: dict[str, Any]) -> None:
     """Add what frontends are sent to an OpenAPI document."""
-    models = (JobEvent, AccountEvent, TestEvent)
-    _, made = models_json_schema(
-        [(model, "serialization") for model in models], ref_template=_TEMPLATE
-    )
-    schemas = document["components"]["schemas"]
-    for name, schema in made["$defs"].items():
-        schemas.setdefault(name, schema)
+    _add_schemas(document, JobEvent, AccountEvent, TestEvent)
     news = {kind: (summary, JobEvent) for kind, summary in _JOB_NEWS.items()}
     document["webhooks"] = {
         str(kind): {"post": _operation(kind, summary, model.__name__)}
@@ -61,11 +58,38 @@ def add_webhooks(document: dict[str, Any]) -> None:
     }
 
 
+def add_stream(document: dict[str, Any]) -> None:
+    """Say what each event of the stream holds.
+
+    OpenAPI 3.1 has no word for a stream: the schema is that of one event, as
+    `EventSource` gives it, with its data parsed.
+    """
+    models = (StreamReadyEvent, StreamJobEvent, StreamResyncEvent)
+    _add_schemas(document, *models)
+    operation = document["paths"]["/v1/jobs/stream"]["get"]
+    responses = {str(key): value for key, value in operation["responses"].items()}
+    content = responses["200"]["content"]["text/event-stream"]
+    content.pop("itemSchema", None)  # OpenAPI 3.2
+    content["schema"] = {
+        "description": "One event after the other, each one of these",
+        "oneOf": [{"$ref": _TEMPLATE.format(model=each.__name__)} for each in models],
+    }
+
+
+def _add_schemas(document: dict[str, Any], *models: type[BaseModel]) -> None:
+    _, made = models_json_schema(
+        [(model, "serialization") for model in models], ref_template=_TEMPLATE
+    )
+    schemas = document["components"]["schemas"]
+    for name, schema in made["$defs"].items():
+        schemas.setdefault(name, schema)
+
+
 def _operation(kind: EventType, summary: str, schema: str) -> dict[str, Any]:
     content = {"schema": {"$ref": _TEMPLATE.format(model=schema)}}
     return {
         "tags": ["Webhooks"],
-        "operationId": f"hear_{kind.replace('.', '_')}",
+        "operationId": f"on{_camel(kind)}",
         "summary": summary,
         "description": "Signed as in the Standard Webhooks specification.",
         "parameters": [_header(name) for name in _HEADERS],
@@ -76,6 +100,10 @@ def _operation(kind: EventType, summary: str, schema: str) -> dict[str, Any]:
         },
         "security": [],
     }
+
+
+def _camel(kind: EventType) -> str:
+    return "".join(part.title() for part in re.split(r"[._]", kind))
 
 
 def _header(name: str) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """The OpenAPI document: what people read on /docs and generators read for clients."""
 
+import json
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any, Final
 
 from fastapi import FastAPI
 
-from app.api.docs import answer_examples
-from app.api.docs.events import add_webhooks
+from app.api.docs import answer_examples, examples, vocabulary
+from app.api.docs.events import add_stream, add_webhooks
 from app.schemas.problems import Problem
 
 TAGS: Final = (
@@ -59,7 +61,9 @@ def install(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            _complete(generate())
+            document = generate()
+            _complete(document)
+            _show_nulls(document)
         return generate()
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own recipe
@@ -71,6 +75,8 @@ def _complete(document: dict[str, Any]) -> None:
     problem = Problem.model_json_schema(ref_template=template)
     schemas.update(problem.pop("$defs"), Problem=problem)
     add_webhooks(document)
+    add_stream(document)
+    vocabulary.describe(schemas)
     for name, example in answer_examples.MODELS.items():
         schemas[name]["examples"] = [example]
     for answer in _answers(document):
@@ -79,6 +85,25 @@ def _complete(document: dict[str, Any]) -> None:
         parameter["schema"] = _without_null(parameter["schema"])
     for field in _fields(document):
         field.pop("title", None)  # "Scheduledfor" says less than the name beside it
+    for name, schema in schemas.items():
+        if name.endswith(("Request", "Patch")):
+            _without_defaults(schema)
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """Tell of defaults in words: generators take a field that has one for required."""
+    for field in schema["properties"].values():
+        if "default" in field:
+            default = json.dumps(field.pop("default"))
+            text = field.get("description")
+            before = f"{text.rstrip('.')}. " if text else ""
+            field["description"] = f"{before}Default: {default}"
+
+
+def _show_nulls(document: dict[str, Any]) -> None:
+    """Put back the examples that hold a null: FastAPI drops every null it writes."""
+    content = document["paths"]["/v1/jobs/{id}"]["patch"]["requestBody"]["content"]
+    content["application/json"]["examples"] = deepcopy(examples.PATCHES)
 
 
 def _say_what_it_is(answer: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -32,6 +32,8 @@ _PAGE: Final = """<!doctype html>
 <link rel="stylesheet" href="docs/swagger-ui.css">
 </head>
 <body>
+<label id="keeping" hidden><input type="checkbox" id="keep"> Keep the key in this tab
+until it is closed</label>
 <div id="swagger-ui"></div>
 <script src="docs/swagger-ui-bundle.js"></script>
 <script src="docs/init.js"></script>
@@ -39,14 +41,29 @@ _PAGE: Final = """<!doctype html>
 </html>
 """
 # validatorUrl: Swagger UI would else ask a server on the internet about our schema.
-_INIT: Final = """SwaggerUIBundle({
+# The key is kept only if somebody asks for it, and goes with the tab.
+_INIT: Final = """const KEPT = "tiktok-scheduler key";
+const keep = document.getElementById("keep");
+const ui = SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",
   validatorUrl: null,
   deepLinking: true,
   defaultModelsExpandDepth: 0,
   persistAuthorization: false,
+  onComplete() {
+    const kept = sessionStorage.getItem(KEPT);
+    keep.checked = kept !== null;
+    document.getElementById("keeping").hidden = false;
+    if (kept !== null) ui.authActions.authorize(JSON.parse(kept));
+    ui.getStore().subscribe(write);
+    keep.addEventListener("change", write);
+  },
 });
+function write() {
+  if (!keep.checked) return sessionStorage.removeItem(KEPT);
+  sessionStorage.setItem(KEPT, JSON.stringify(ui.authSelectors.authorized().toJS()));
+}
 """
 
 

@@ -1,0 +1,110 @@
+"""Fields that hold one of some words, each with its meaning, for the document.
+
+Where TikTok, or a later version, may say another word, the list is open.
+"""
+
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any, Final
+
+from app.api.problems import HTTP_CODES
+from app.domain import readiness, readiness_account
+from app.domain.codes import CODES
+from app.domain.errors import SchedulerError
+from app.domain.job import FailureReason
+from app.domain.readiness import ReadinessProblem
+from app.service.health import DatabaseState
+from app.service.tiktok_events import Receipt
+
+Meanings = Mapping[str, str]
+
+OUTCOMES: Final[Meanings] = {
+    "published": "TikTok said that it is published",
+    "in_inbox": "TikTok said that the draft is in the inbox",
+    "processing": "TikTok was still working on it when the attempt had to end",
+    "rate_limited": "TikTok asked to slow down",
+    "transient": "it failed, and the same again may work",
+    "rejected": "TikTok will not take this post",
+    "auth_lost": "TikTok does not accept our access any more",
+    "unconfirmed": "nobody knows whether TikTok took the init",
+    "abandoned": "the worker went away",
+}
+DECISIONS: Final[Meanings] = {
+    "posted": "it is over, and well",
+    "processing": "the next attempt goes on at once",
+    "retrying": "the next attempt has its time",
+    **{f"failed:{reason}": f"it is over: {reason}" for reason in FailureReason},
+}
+_CHECKED: Final[Meanings] = {
+    "in_the_past": "the time is past: it would go out at once",
+    "held": "posting is on hold",
+    "comments_off": "the creator has comments off: TikTok decides",
+    "duets_off": "the creator has duets off: TikTok decides",
+    "stitches_off": "the creator has stitches off: TikTok decides",
+    "required": "the field is missing",
+    "unknown_field": "there is no such field",
+    "invalid": "the field holds what it may not; the message says why",
+}
+
+
+def describe(schemas: dict[str, Any]) -> None:
+    """Write the words of each such field into its schema."""
+    for (model, name), (words, is_open) in _fields().items():
+        field = schemas[model]["properties"][name]
+        table = "".join(f"\n| `{word}` | {text} |" for word, text in words.items())
+        before = field.get("description", "").strip()
+        field["description"] = f"{before}\n\n| | |\n|---|---|{table}".strip()
+        _list(field, list(words), is_open=is_open)
+
+
+def _fields() -> Mapping[tuple[str, str], tuple[Meanings, bool]]:
+    of_tiktok = {code: known.words.what for code, known in CODES.items() if known.words}
+    blocking = {
+        code: of_tiktok[code] for code in of_tiktok if CODES[code].blocks_posting
+    }
+    found_ahead = {**dict(_found_ahead()), **blocking}
+    return {
+        ("ErrorAnswer", "code"): (of_tiktok, True),
+        ("AttemptAnswer", "errorCode"): (of_tiktok, True),
+        ("AttemptAnswer", "outcome"): (OUTCOMES, False),
+        ("AttemptAnswer", "decision"): (DECISIONS, False),
+        ("ProblemAnswer", "code"): (found_ahead, True),
+        ("FoundProblem", "code"): ({**_CHECKED, **found_ahead}, True),
+        ("Problem", "code"): (_errors(), True),
+    }
+
+
+def _list(field: dict[str, Any], words: list[str], *, is_open: bool) -> None:
+    kinds = field.pop("anyOf", [{"type": field.pop("type", "string")}])
+    string = {"type": "string", "enum": words}
+    rest = [each for each in kinds if each.get("type") != "string"]
+    if not is_open and not rest:
+        field.update(string)
+        return
+    field["anyOf"] = [string, *([{"type": "string"}] if is_open else []), *rest]
+
+
+def _found_ahead() -> Iterator[tuple[str, str]]:
+    modules: tuple[ModuleType, ...] = (readiness, readiness_account)
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, ReadinessProblem):
+                yield value.code, value.message
+
+
+def _errors() -> Meanings:
+    """Name every error of the service, by what it says."""
+    found = dict(HTTP_CODES.values())
+    found |= {kind.code: str(kind()) for kind in _kinds(SchedulerError)}
+    return found | {
+        "cron_disabled": "CRON_SECRET is not set.",
+        Receipt.BAD_SIGNATURE: "TikTok did not sign this event.",
+        Receipt.NOT_CONFIGURED: "TIKTOK_CLIENT_SECRET is not set.",
+        DatabaseState.DATABASE_NOT_MIGRATED: "The database is not migrated.",
+    }
+
+
+def _kinds(kind: type[SchedulerError]) -> Iterator[type[SchedulerError]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _kinds(each)
