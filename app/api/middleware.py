@@ -19,7 +19,9 @@ from app.api.problems import http_problem
 MAX_BODY_BYTES: Final = 64 * 1024
 REQUEST_ID: Final = "X-Request-ID"
 
-_DRAINED: Final = 16 * MAX_BODY_BYTES
+_BATCH: Final = "/v1/jobs/batch"
+MAX_BATCH_BYTES: Final = 1024 * 1024
+_DRAINED: Final = 2 * MAX_BATCH_BYTES
 PROBES: Final = {"/healthz", "/readyz", "/metrics"}
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _STAMP: Final = REQUEST_ID.lower().encode()
@@ -115,6 +117,8 @@ class ErrorWall:
 class BodyLimit:
     """Refuse bodies over 64 KiB, announced or not, before any route sees them.
 
+    A batch of jobs may have 1 MiB.
+
     What a caller with a key sends too much is read, up to a point, so that it gets to
     see the answer; of anybody else nothing is.
     """
@@ -127,15 +131,16 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most = MAX_BATCH_BYTES if scope["path"] == _BATCH else MAX_BODY_BYTES
         try:
             body, is_whole = await _read(
                 receive,
                 announced=_content_length(scope),
-                at_most=_DRAINED if has_key(scope) else MAX_BODY_BYTES,
+                at_most=_DRAINED if has_key(scope) else most,
             )
         except ClientDisconnect:
             return  # half a request is none, and nobody is there to be told
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > most:
             headers = None if is_whole else {"Connection": "close"}
             await http_problem(413, headers=headers)(scope, receive, send)
             return
@@ -184,7 +189,7 @@ async def _read(
     """
     body, more = bytearray(), True
     if announced > at_most:
-        return bytearray(MAX_BODY_BYTES + 1), False
+        return bytearray(at_most + 1), False
     while more and len(body) <= at_most:
         message = await receive()
         if message["type"] == "http.disconnect":

@@ -50,7 +50,7 @@ HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
     404: (errors.NotFound.code, str(errors.NotFound())),
     405: ("method_not_allowed", "There is nothing here for this method."),
     408: ("request_timeout", "The request did not arrive in time."),
-    413: ("body_too_large", "The body is larger than 64 KiB."),
+    413: ("body_too_large", "The body is larger than 64 KiB, or a batch than 1 MiB."),
     415: ("unsupported_media_type", "Send JSON, with Content-Type: application/json."),
     431: ("head_too_large", "The request's head is larger than 32 KiB."),
     500: ("internal_error", "Something went wrong on our side; it has been logged."),

@@ -1,5 +1,6 @@
 """POST /v1/jobs/batch: each job as in a request of its own."""
 
+import json
 from typing import Any
 
 import pytest
@@ -109,3 +110,17 @@ async def test_a_batch_has_between_one_and_a_hundred(edge: Api) -> None:
         refused = await edge.client.post(BATCH, json={"items": wrong})
         assert refused.status_code == 422
         assert refused.json()["errors"][0]["pointer"] == "/items"
+
+
+async def test_a_batch_may_have_a_mebibyte(edge: Api) -> None:
+    """What a hundred jobs with long captions need; every other body has 64 KiB."""
+    post = {"mode": "direct", "title": "x" * 2200, "privacyLevel": "SELF_ONLY"}
+    metadata = {f"k{number}": "y" * 450 for number in range(16)}
+    asked = [each | {"post": post, "metadata": metadata} for each in items(100)]
+    assert 900_000 < len(json.dumps({"items": asked})) < 2**20
+    assert {each["status"] for each in await send(edge, *asked)} == {201}
+    blank = {"items": items(1), "x": " " * 2**20}
+    assert (await edge.client.post(BATCH, json=blank)).status_code == 413
+    alone = job_body() | {"x": " " * 2**16}
+    assert (await edge.client.post("/v1/jobs", json=alone)).status_code == 413
+    assert (await edge.client.post("/v1/jobs/validate", json=alone)).status_code == 413
