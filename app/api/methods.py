@@ -3,6 +3,7 @@
 from typing import Final
 
 from fastapi import Request
+from fastapi.routing import iter_route_contexts
 from starlette.routing import Match
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -14,17 +15,22 @@ def allowed_methods(request: Request) -> str:
     A path that is written out is no other one's parameter: /v1/jobs/batch is no job.
     https://www.rfc-editor.org/rfc/rfc9110#field.allow
     """
-    found = {method: _parameters(request, method) for method in _METHODS}
-    routed = {method: names for method, names in found.items() if names is not None}
-    written_out = [method for method, names in routed.items() if not names]
-    return ", ".join(written_out or routed)
+    path = request.scope["path"]
+    routes = iter_route_contexts(request.app.routes)
+    written_out = {
+        method
+        for route in routes
+        if route.path == path
+        for method in route.methods or ()
+    }
+    return ", ".join(
+        method
+        for method in _METHODS
+        if (method in written_out if written_out else _is_routed(request, method))
+    )
 
 
-def _parameters(request: Request, method: str) -> frozenset[str] | None:
-    """Name the parameters of the first route that takes a method, None without one."""
-    scope = {**request.scope, "method": method, "path_params": {}}
-    for route in request.app.router.routes:
-        match, found = route.matches(scope)
-        if match is Match.FULL:
-            return frozenset(found.get("path_params", ()))
-    return None
+def _is_routed(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    routes = request.app.router.routes
+    return any(route.matches(scope)[0] is Match.FULL for route in routes)
