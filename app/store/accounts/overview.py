@@ -12,6 +12,7 @@ from app.store.accounts.rows import AccountRows
 from app.store.accounts.tables import RECONNECT_REQUIRED, accounts
 from app.store.db.engine import Database
 from app.store.db.vault import Vault
+from app.store.jobs.changes import written_since
 from app.store.jobs.tables import schedule_jobs
 
 _accounts = accounts.c
@@ -76,8 +77,7 @@ class AccountOverviewStore:
                 _jobs.platform == platform,
                 or_(_jobs.open_id == open_id, _jobs.open_id.is_(None)),
                 _jobs.posted_at >= since,
-                # No later than it was posted it was written: the index has it by that.
-                _jobs.updated_at >= since,
+                written_since(since),
             )
             .group_by(_jobs.delivery)
         )

@@ -11,6 +11,7 @@ from app.domain.transition import Transition
 from app.store.accounts.ownership import of_person, projects_of
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
+from app.store.jobs.changes import written_since
 from app.store.jobs.rows import job_from_row
 from app.store.jobs.tables import job_attempts, schedule_jobs, tiktok_events
 from app.store.jobs.tiktok_events import INIT_TOLD_WITHIN
@@ -92,6 +93,7 @@ class ConfirmationStore:
             of_person(job.platform, open_id),
             _jobs.id != job.id,
             _jobs.init_sent_at >= since,
+            written_since(since),
             _jobs.post_id.is_(None),
         )
         async with self._database.read() as connection:
@@ -165,6 +167,7 @@ def _other_open_inits(job: Job, open_id: str, since: datetime) -> Select[str]:
         of_person(job.platform, open_id),
         _jobs.id != job.id,
         _jobs.init_sent_at >= since - INIT_TOLD_WITHIN,
+        written_since(since - INIT_TOLD_WITHIN),
         _jobs.publish_id.is_(None),
     )
 
@@ -181,6 +184,7 @@ def _inits_left_by_attempts(job: Job, open_id: str, since: datetime) -> Select[s
         left_an_init(),
         of_person(job.platform, open_id),
         _attempts.finished_at >= since - INIT_TOLD_WITHIN,
+        written_since(since - INIT_TOLD_WITHIN),
         or_(
             and_(own, _attempts.finished_at < present),
             and_(~own, was_followed()),

@@ -14,6 +14,7 @@ from app.store.accounts.ownership import of_person
 from app.store.accounts.reconnect import require_reconnect
 from app.store.accounts.tables import accounts
 from app.store.db.engine import Database
+from app.store.jobs.changes import written_since
 from app.store.jobs.tables import schedule_jobs, tiktok_events
 
 AUTH_REMOVED: Final = "auth_removed"
@@ -113,6 +114,7 @@ def _unanswered(open_id: str, now: datetime) -> ColumnElement[bool]:
     return and_(
         of_person(PLATFORM, open_id),
         _jobs.init_sent_at >= now - INIT_TOLD_WITHIN,
+        written_since(now - INIT_TOLD_WITHIN),
         _jobs.publish_id.is_(None),
     )
 
