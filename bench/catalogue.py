@@ -21,6 +21,12 @@ CATALOGUE: Final = (
         "Does a claim cost the same with millions of rows behind it?",
         timeout_seconds=480,
     ),
+    Entry(
+        "growth",
+        "Does any other read grow with the rows that there are?",
+        rounds=3,
+        timeout_seconds=1800.0,
+    ),
     Entry("sqlite", "How many no-op jobs a second on an SQLite file?"),
     Entry(
         "http_cost",

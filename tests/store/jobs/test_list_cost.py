@@ -72,7 +72,7 @@ def cases(order: JobOrder) -> Iterator[Case]:
             project_id=project, statuses=statuses, failure_reasons=reasons, **other
         )
         case = Case(which, order)
-        if not case.may_cost_its_window and not (project is None and len(other) > 1):
+        if not case.may_cost_its_window and not (project is None and len(other) > 2):
             yield case
     for project in (BIG, None):
         yield Case(JobFilter(project_id=project), order, MIDDLE)
