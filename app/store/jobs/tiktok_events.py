@@ -111,12 +111,13 @@ async def _check_now(
 
 def _unanswered(open_id: str, now: datetime) -> ColumnElement[bool]:
     """Match the account's inits whose outcome is unknown."""
-    return and_(
+    earliest = now - INIT_TOLD_WITHIN
+    jobs = select(_jobs.id).where(
         of_person(PLATFORM, open_id),
-        _jobs.init_sent_at >= now - INIT_TOLD_WITHIN,
-        written_since(now - INIT_TOLD_WITHIN),
+        _jobs.init_sent_at >= earliest,
         _jobs.publish_id.is_(None),
     )
+    return _jobs.id.in_(written_since(earliest, jobs))
 
 
 def _is_news(event: TikTokEvent) -> ColumnElement[bool]:
