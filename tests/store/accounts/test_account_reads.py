@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from app.domain.account import Account
-from app.domain.errors import NotFound
+from app.domain.errors import AccountNotConnected
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from tests.support.accounts import NOW, VAULT, new_account
@@ -50,4 +50,4 @@ async def test_one_that_is_missing_is_missing_for_who_asked(
         *(accounts.get(*name) for name in asked), return_exceptions=True
     )
     assert isinstance(found[0], Account)
-    assert [type(each) for each in found[1:]] == [NotFound, NotFound]
+    assert [type(each) for each in found[1:]] == [AccountNotConnected, AccountNotConnected]
