@@ -19,6 +19,7 @@ from app.service.keys import KeyService
 from app.service.media import MediaService
 from app.service.media_probe import MediaProbe
 from app.service.metrics import MetricsService
+from app.service.publish_canceller import PublishCanceller
 from app.service.status import StatusService
 from app.service.tiktok_events import TikTokEventService
 from app.service.validation import ValidationService
@@ -50,6 +51,12 @@ class UseCases:
             allow_private_urls=parts.settings.allow_private_urls,
             transfer=parts.settings.transfer,
             metrics=parts.metrics,
+            canceller=PublishCanceller(
+                grants=parts.grants,
+                tiktok=parts.tiktok,
+                pacer=parts.pacer,
+                clock=parts.clock,
+            ),
         )
 
     @cached_property

@@ -5,7 +5,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Annotated, Final
 
-from fastapi import Request, Security
+from fastapi import Depends, Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers, QueryParams
@@ -16,6 +16,7 @@ from app.api.access import refusal
 from app.api.problems import ProblemResponse, http_problem, problem_of
 from app.domain.api_key import ApiKey
 from app.domain.errors import SchedulerError
+from app.domain.history import Actor
 from app.service.browser_tokens import PREFIX as BROWSER_PREFIX
 from app.use_cases import UseCases
 
@@ -78,6 +79,16 @@ def has_key(scope: Mapping[str, object]) -> bool:
     """Tell whether the request came with a good key, as far as is known by now."""
     state = scope.get("state")
     return isinstance(state, dict) and state.get(_API_KEY) is not None
+
+
+async def actor_of(request: Request) -> Actor | None:
+    """Return the key that a request was made with."""
+    # Waits for nothing, yet async: FastAPI would run a plain function in a thread.
+    key: ApiKey = request.state.api_key
+    return Actor(key.id, key.name)
+
+
+By = Annotated[Actor | None, Depends(actor_of)]
 
 
 def bearer_of(headers: Headers) -> str | None:

@@ -2,27 +2,25 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Body
 
 from app.api.accounts import PLATFORM, PREFIX, ProjectId
-from app.api.auth import ProjectScope
+from app.api.auth import By, ProjectScope
+from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.services import Wired
-from app.domain.api_key import ApiKey
-from app.domain.history import Actor
-from app.schemas.job_actions import ReboundAnswer
+from app.domain.errors import JobNotCancellable
+from app.schemas.job_actions import (
+    CancelledAnswer,
+    CancelRequest,
+    HistoryAnswer,
+    HistoryItemAnswer,
+    ReboundAnswer,
+)
+from app.schemas.job_answers import JobAnswer
+from app.service.jobs import CancelFilter
 
 router = APIRouter(responses=declared(400, 401, 404, 413, 422, 503))
-
-
-async def actor_of(request: Request) -> Actor:
-    """Return the key that a request was made with."""
-    # Waits for nothing, yet async: FastAPI would run a plain function in a thread.
-    key: ApiKey = request.state.api_key
-    return Actor(key.id, key.name)
-
-
-By = Annotated[Actor, Depends(actor_of)]
 
 
 @router.post(
@@ -39,3 +37,59 @@ async def rebind_jobs(
         project_id, PLATFORM, scope=scope, by=by
     )
     return ReboundAnswer(moved=result.moved, skipped=result.skipped)
+
+
+@router.post(
+    "/v1/jobs/{id}/cancel",
+    operation_id="cancelJob",
+    summary="Cancel a job",
+    tags=["Jobs"],
+    responses=declared(JobNotCancellable),
+)
+async def cancel_job(
+    id: str, services: Wired, scope: ProjectScope, by: By
+) -> JobAnswer:
+    """End a job that is not to be posted; a late repeat of its request revives nothing.
+
+    What TikTok is downloading is cancelled there, if TikTok agrees.
+    """
+    return services.show(await services.jobs.cancel(id, scope=scope, by=by))
+
+
+@router.post(
+    "/v1/projects/{projectId}/jobs/cancel",
+    operation_id="cancelJobs",
+    summary="Cancel a project's jobs together",
+    tags=["Jobs"],
+    responses=declared(415),
+)
+async def cancel_jobs(
+    project_id: ProjectId,
+    body: Annotated[CancelRequest, Body(openapi_examples=examples.CANCELS)],
+    services: Wired,
+    scope: ProjectScope,
+    by: By,
+) -> CancelledAnswer:
+    """End all that fit and that TikTok has nothing of."""
+    which = CancelFilter(
+        project_id=project_id,
+        scheduled_from=body.scheduled_from,
+        scheduled_to=body.scheduled_to,
+        external_id=body.external_id,
+    )
+    done = await services.jobs.cancel_many(
+        which, dry_run=body.dry_run, scope=scope, by=by
+    )
+    return CancelledAnswer(cancelled=done.cancelled, skipped=done.skipped)
+
+
+@router.get(
+    "/v1/jobs/{id}/history",
+    operation_id="getHistory",
+    summary="Show a job's whole story",
+    tags=["Jobs"],
+)
+async def get_history(id: str, services: Wired, scope: ProjectScope) -> HistoryAnswer:
+    """Show what happened to a job, oldest first, and who did it."""
+    items = await services.jobs.history(id, scope=scope)
+    return HistoryAnswer(items=[HistoryItemAnswer.of(item) for item in items])

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Body, Header, Query, Request, Response, status
 
 from app.api import stream
-from app.api.auth import ProjectScope
+from app.api.auth import By, ProjectScope
 from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.middleware import note
@@ -19,6 +19,7 @@ from app.domain.errors import (
     MayHaveBeenStored,
     OutcomeUnknown,
     StoreUnavailable,
+    TooLate,
     TooLongAgo,
 )
 from app.domain.idempotency import RequestKey
@@ -143,7 +144,7 @@ async def get_job(id: str, services: Wired, scope: ProjectScope) -> JobAnswer:
 @router.patch(
     "/{id}",
     operation_id="editJob",
-    summary="Change a job that has not begun",
+    summary="Change a job that TikTok has nothing of",
     responses=declared(404, 415, JobNotEditable, DuplicateJob, TooLongAgo),
 )
 async def edit_job(
@@ -151,9 +152,13 @@ async def edit_job(
     body: Annotated[JobPatch, Body(openapi_examples=examples.PATCHES)],
     services: Wired,
     scope: ProjectScope,
+    by: By,
 ) -> JobAnswer:
-    """Change a job while nothing of it is at TikTok; `post` is merged by field."""
-    job = await services.jobs.edit(id, body.to_domain(), scope=scope)
+    """Change a job while nothing of it is at TikTok; `post` is merged by field.
+
+    A failed job stays failed until it is retried.
+    """
+    job = await services.jobs.edit(id, body.to_domain(), scope=scope, by=by)
     return services.show(job)
 
 
@@ -174,21 +179,29 @@ async def delete_job(id: str, services: Wired, scope: ProjectScope) -> None:
     operation_id="retryJob",
     summary="Start a failed job again",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=declared(404, 415, JobNotRetryable, OutcomeUnknown, DuplicateJob),
+    responses=declared(
+        404, 415, JobNotRetryable, TooLate, OutcomeUnknown, DuplicateJob
+    ),
 )
 async def retry_job(
     id: str,
     services: Wired,
     scope: ProjectScope,
+    by: By,
     body: Annotated[
         RetryRequest | None, Body(openapi_examples=examples.RETRIES)
     ] = None,
 ) -> JobAnswer:
-    """Start a failed job again, with all its attempts before it."""
+    """Start a failed job again, with all its attempts before it.
+
+    What TikTok has of it is followed; with `acceptDuplicateRisk` it is given up, after
+    TikTok was asked to cancel it, and sent anew.
+    """
     job = await services.jobs.retry(
         id,
         accept_duplicate_risk=body is not None and body.accept_duplicate_risk,
         scope=scope,
+        by=by,
     )
     return services.show(job)
 

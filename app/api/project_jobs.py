@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body
 from pydantic import Field
 
 from app.api.accounts import ProjectId
-from app.api.auth import ProjectScope
+from app.api.auth import By, ProjectScope
 from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.services import Wired
@@ -51,6 +51,7 @@ async def retry_failed_jobs(
     body: Annotated[RetryFailedRequest, Body(openapi_examples=examples.RETRY_FAILED)],
     services: Wired,
     scope: ProjectScope,
+    by: By,
 ) -> RetriedAnswer:
     """Start again what failed for one reason, such as a lost TikTok account."""
     done = await services.jobs.retry_failed(
@@ -58,5 +59,6 @@ async def retry_failed_jobs(
         FailureReason(body.failure_reason),
         include_overdue=body.include_overdue,
         scope=scope,
+        by=by,
     )
     return RetriedAnswer(retried=done.retried, skipped=done.skipped)

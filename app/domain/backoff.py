@@ -33,6 +33,17 @@ class RetryPolicy:
         step = self.steps[min(attempts, len(self.steps) - 1)]
         return min(step, self.cap)
 
+    def cap_delay(
+        self, *, random: Random, retry_after: float | None = None
+    ) -> timedelta:
+        """Return the wait before a daily cap is tried again: a quarter of the longest.
+
+        Often enough to go out soon after it is lifted, and no load for TikTok.
+        """
+        longest = self.base_delay(len(self.steps) - 1) / 4
+        wait = longest if retry_after is None else retry_after
+        return self.delay(0, random=random, retry_after=wait)
+
     def delay(
         self, attempts: int, *, random: Random, retry_after: float | None = None
     ) -> timedelta:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.domain.job import Delivery, Job
+from app.domain.job import Job
 from app.domain.post import PostMode, PrivacyLevel
 
 CONFIRM_STEPS: Final = tuple(
@@ -32,8 +32,3 @@ def lacks_post_id(job: Job, post_id: str | None) -> bool:
     """Tell whether a post that everybody may see has no id yet."""
     public = job.post.privacy_level is PrivacyLevel.PUBLIC_TO_EVERYONE
     return public and post_id is None and job.post.mode is PostMode.DIRECT
-
-
-def was_public(job: Job) -> bool:
-    """Tell whether the post is known to have been seen: nothing makes it failed."""
-    return job.post_id is not None or job.delivery is Delivery.INBOX

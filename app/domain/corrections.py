@@ -7,7 +7,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from app.domain import transition as become
-from app.domain.confirmation import lacks_post_id, next_confirmation, was_public
+from app.domain.confirmation import lacks_post_id, next_confirmation
 from app.domain.job import (
     Delivery,
     ErrorClass,
@@ -27,6 +27,11 @@ class FailedForGood:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """TikTok told that the post is not public any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class NoWord:
     """TikTok cannot say yet."""
 
@@ -38,7 +43,7 @@ class NotAsked:
     until: datetime
 
 
-Truth = Published | InInbox | FailedForGood | NoWord | NotAsked
+Truth = Published | InInbox | Withdrawn | FailedForGood | NoWord | NotAsked
 
 
 def decide_late(job: Job, truth: Truth, *, now: datetime) -> Transition:
@@ -49,24 +54,17 @@ def decide_late(job: Job, truth: Truth, *, now: datetime) -> Transition:
     """
     match truth:
         case Published():
-            if job.status is JobStatus.POSTED and truth.post_id is None:
-                # Seen by all only after moderation; what is private never gets an id.
-                return _ask_again(job, now) if lacks_post_id(job, None) else _done(job)
-            return become.confirmed_late(
-                job,
-                delivery=job.delivery or Delivery.PUBLISHED,
-                publish_id=truth.publish_id or None,
-                post_id=truth.post_id,
-                post_url=truth.post_url,
-                now=now,
-            )
+            return _published(job, truth, now)
+        case Withdrawn():
+            return become.withdrawn(job)
         case InInbox():
-            return become.confirmed_late(
-                job, delivery=Delivery.INBOX, publish_id=truth.publish_id, now=now
-            )
+            return _in_inbox(job, truth, now)
         case FailedForGood(fault=fault):
-            if job.status is JobStatus.POSTED and was_public(job):
-                return _ask_again(job, now)
+            if job.status is JobStatus.POSTED and job.post_id is None:
+                if job.delivery is Delivery.INBOX:
+                    return become.discarded(job, now=now)
+            elif job.status is JobStatus.POSTED:
+                return _done(job)
             return become.failed_late(
                 job, reason=_reason(fault), error=fault.to_error(now)
             )
@@ -77,6 +75,39 @@ def decide_late(job: Job, truth: Truth, *, now: datetime) -> Transition:
             return replace(change, confirm_tries=job.confirm_tries)
         case _:
             assert_never(truth)
+
+
+def _in_inbox(job: Job, truth: InInbox, now: datetime) -> Transition:
+    if job.status is JobStatus.POSTED:
+        return _done(job)
+    return become.confirmed_late(
+        job, delivery=Delivery.INBOX, publish_id=truth.publish_id, now=now
+    )
+
+
+def _published(job: Job, truth: Published, now: datetime) -> Transition:
+    """Take in what is new of a publish that TikTok calls complete.
+
+    What everybody may see gets its id only after moderation, and what is private never.
+    """
+    change = become.confirmed_late(
+        job,
+        delivery=Delivery.PUBLISHED,
+        publish_id=truth.publish_id or None,
+        post_ids=truth.ids,
+        post_url=truth.post_url,
+        now=now,
+    )
+    if job.status is not JobStatus.POSTED or is_news(job, change):
+        return change
+    return _ask_again(job, now) if lacks_post_id(job, job.post_id) else _done(job)
+
+
+def is_news(job: Job, change: Transition) -> bool:
+    """Tell whether a posted job's record says more than before."""
+    after = change.delivery, change.post_ids, change.post_url
+    before = job.post_ids or ((job.post_id,) if job.post_id else ())
+    return after != (job.delivery, before, job.post_url)
 
 
 def _ask_again(job: Job, now: datetime) -> Transition:

@@ -11,10 +11,12 @@ from msgspec.structs import replace
 from app.domain.errors import (
     FieldError,
     InvalidInput,
+    JobNotCancellable,
     JobNotDeletable,
     JobNotEditable,
     JobNotRetryable,
     OutcomeUnknown,
+    TooLate,
 )
 from app.domain.idempotency import idempotency_key, to_millis
 from app.domain.job import FailureReason, Job, JobStatus, Transfer
@@ -89,10 +91,29 @@ def check_deletable(job: Job) -> None:
         raise JobNotDeletable("TikTok may have this post; its row guards it")
 
 
-def check_retryable(job: Job, *, accept_duplicate_risk: bool) -> None:
-    """Raise JobNotRetryable or OutcomeUnknown unless the job may start again."""
+def check_cancellable(job: Job) -> bool:
+    """Tell whether a job is yet to be cancelled; False if that was done before.
+
+    Raises JobNotCancellable for what is over, and for what TikTok may have.
+    """
+    if job.failure_reason is FailureReason.CANCELLED:
+        return False
+    if job.status is JobStatus.POSTED or (
+        job.status is JobStatus.FAILED and not job.in_flight
+    ):
+        raise JobNotCancellable(f"the job is {job.status}; there is nothing to cancel")
+    if job.in_flight:
+        raise JobNotCancellable("TikTok has this post, or may have it")
+    return True
+
+
+def check_retryable(job: Job, *, accept_duplicate_risk: bool, now: datetime) -> None:
+    """Raise JobNotRetryable, TooLate or OutcomeUnknown unless it may start again."""
     if job.status is not JobStatus.FAILED:
         raise JobNotRetryable(f"the job is {job.status}; only a failed job is retried")
+    missed = job.failure_reason is FailureReason.MISSED
+    if missed and job.publish_by is not None and job.publish_by <= now:
+        raise TooLate
     # A job may fail for another reason while the answer to its init is not known.
     unknown = job.ambiguous or job.failure_reason is FailureReason.UNCONFIRMED
     if unknown and not accept_duplicate_risk:
@@ -132,7 +153,7 @@ def problem_with_deadline(
 
 
 def _check_editable(job: Job) -> None:
-    if job.status not in {JobStatus.SCHEDULED, JobStatus.RETRYING}:
+    if job.status in {JobStatus.PROCESSING, JobStatus.POSTED}:
         raise JobNotEditable(f"the job is {job.status}; it can no longer be changed")
     if job.in_flight:
         raise JobNotEditable("TikTok may have this post already")
@@ -207,6 +228,7 @@ def _moved(job: Job, scheduled_for: datetime | None, *, now: datetime) -> Job:
         scheduled_for=at,
         post_now=scheduled_for is None,
         idempotency_key=key,
-        next_attempt_at=at,
+        # A failed job stays over until it is retried.
+        next_attempt_at=None if job.status is JobStatus.FAILED else at,
         waiting_for=None,
     )

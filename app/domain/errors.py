@@ -11,6 +11,8 @@ SchedulerError
 │   ├── JobNotEditable
 │   ├── JobNotDeletable
 │   ├── JobNotRetryable
+│   ├── JobNotCancellable
+│   ├── TooLate
 │   ├── OutcomeUnknown
 │   ├── ReconnectRequired
 │   ├── WebhookDisabled
@@ -119,6 +121,18 @@ class JobNotRetryable(Conflict):
     """Only a failed job can be retried."""
 
     code = "job_not_retryable"
+
+
+class JobNotCancellable(Conflict):
+    """The job is over, or TikTok has it and does not cancel it."""
+
+    code = "job_not_cancellable"
+
+
+class TooLate(Conflict):
+    """Its last moment is over; set a later publishBy first."""
+
+    code = "too_late"
 
 
 class OutcomeUnknown(Conflict):

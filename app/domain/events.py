@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Final
 
 from app.domain.account import Account
-from app.domain.job import FailureReason, Job, JobStatus
+from app.domain.corrections import is_news
+from app.domain.job import Availability, FailureReason, Job, JobStatus
 from app.domain.readiness import Readiness
 from app.domain.transition import Transition
 
@@ -64,6 +65,12 @@ def events_of(job: Job, change: Transition) -> tuple[EventType, ...]:
     match change.to:
         case JobStatus.POSTED if job.status is not JobStatus.POSTED:
             return (EventType.JOB_POSTED,)
+        case JobStatus.POSTED if change.availability is not job.availability and (
+            change.availability is Availability.WITHDRAWN
+        ):
+            return (EventType.JOB_POST_WITHDRAWN,)
+        case JobStatus.POSTED if is_news(job, change):
+            return (EventType.JOB_POST_AVAILABLE,)
         case JobStatus.FAILED if job.failure_reason is not change.failure_reason:
             if change.failure_reason is FailureReason.UNCONFIRMED:
                 return EventType.JOB_FAILED, EventType.JOB_UNCONFIRMED

@@ -7,8 +7,10 @@ from typing import Final, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from app.domain import codes
 from app.domain import transition as become
 from app.domain.backoff import Random, RetryPolicy, UnconfirmedInit
+from app.domain.codes import cap_of
 from app.domain.job import (
     AttemptRecord,
     Delivery,
@@ -23,6 +25,7 @@ from app.domain.outcome import (
     Fault,
     HandedOn,
     InInbox,
+    Missed,
     Outcome,
     Processing,
     Published,
@@ -43,6 +46,11 @@ ABANDONED: Final = Fault(
     error_class=ErrorClass.TRANSIENT,
     code="claim_abandoned",
     message="the worker that ran this attempt went away",
+)
+MISSED: Final = Fault(
+    error_class=ErrorClass.PERMANENT,
+    code=codes.MISSED,
+    message="its last moment passed before it could be sent",
 )
 OUTCOME_UNKNOWN: Final = Fault(
     error_class=ErrorClass.TRANSIENT,
@@ -68,10 +76,8 @@ def decide(
     """
     context = _Context(job=job, now=now, policy=policy, random=random)
     match outcome:
-        case PutOff(until=until, waiting_for=waiting_for):
-            return become.given_back(job, at=until, waiting_for=waiting_for)
-        case HandedOn(resume_at=resume_at, polling_since=since):
-            return become.given_back(job, at=resume_at, polling_since=since)
+        case PutOff() | HandedOn():
+            return _given_back(context, outcome)
         case Published() | InInbox():
             change, fault = _succeed(context, outcome), None
         case Unconfirmed(fault=fault):
@@ -80,19 +86,64 @@ def decide(
             change, fault = _abandoned(context), ABANDONED
         case Processing():
             change, fault = _still_processing(context, outcome)
+        case Missed():
+            change, fault = _missed(context), MISSED
+        case RateLimited(fault=fault) if _waits_for_cap(job, outcome):
+            return _put_off_for_cap(context, fault)
         case RateLimited(fault=fault) | Transient(fault=fault):
             change = _retry(context, fault, in_flight=outcome.in_flight)
-        case Rejected(fault=fault):
-            change = _fail(
-                context, FailureReason.PERMANENT, fault, in_flight=outcome.in_flight
-            )
-        case AuthLost(fault=fault):
-            change = _fail(
-                context, FailureReason.AUTH, fault, in_flight=outcome.in_flight
-            )
+        case Rejected(fault=fault) | AuthLost(fault=fault):
+            reason = _FINAL[type(outcome)]
+            change = _fail(context, reason, fault, in_flight=outcome.in_flight)
         case _:
             assert_never(outcome)
     return become.with_entry(change, _entry(context, outcome, fault, change))
+
+
+_FINAL: Final[dict[type, FailureReason]] = {
+    Rejected: FailureReason.PERMANENT,
+    AuthLost: FailureReason.AUTH,
+}
+
+
+def _given_back(context: _Context, outcome: PutOff | HandedOn) -> Transition:
+    job = context.job
+    match outcome:
+        case PutOff(until=until, waiting_for=waiting_for):
+            at = _in_time(context, until, in_flight=job.in_flight)
+            return become.given_back(job, at=at, waiting_for=waiting_for)
+        case HandedOn(resume_at=resume_at, polling_since=since):
+            return become.given_back(job, at=resume_at, polling_since=since)
+
+
+def _waits_for_cap(job: Job, outcome: RateLimited) -> bool:
+    """Tell whether a daily cap only puts the job off, as it says until when."""
+    capped = cap_of(outcome.fault.code) is not None
+    return capped and job.publish_by is not None and not outcome.in_flight
+
+
+def _put_off_for_cap(context: _Context, fault: Fault) -> Transition:
+    """Try again now and then until the cap lets it through, at no attempt."""
+    wait = context.policy.cap_delay(
+        random=context.random, retry_after=fault.retry_after
+    )
+    at = _in_time(context, context.now + wait, in_flight=False)
+    change = become.given_back(context.job, at=at, waiting_for=cap_of(fault.code))
+    return replace(change, last_error=fault.to_error(context.now))
+
+
+def _missed(context: _Context) -> Transition:
+    return become.ended_unsent(
+        context.job,
+        reason=FailureReason.MISSED,
+        error=MISSED.to_error(context.now),
+    )
+
+
+def _in_time(context: _Context, at: datetime, *, in_flight: bool) -> datetime:
+    """Return when the job is tried again: at its last moment at the latest."""
+    by = context.job.publish_by
+    return at if by is None or in_flight else min(at, max(by, context.now))
 
 
 def _succeed(context: _Context, outcome: Published | InInbox) -> Transition:
@@ -102,6 +153,7 @@ def _succeed(context: _Context, outcome: Published | InInbox) -> Transition:
                 context.job,
                 delivery=Delivery.PUBLISHED,
                 publish_id=outcome.publish_id,
+                post_ids=outcome.ids,
                 post_id=outcome.post_id,
                 post_url=outcome.post_url,
                 now=context.now,
@@ -141,7 +193,7 @@ def _retry(
     error = fault.to_error(context.now)
     if again is not None:
         return again(error)
-    at = context.now + _wait(context, fault)
+    at = _in_time(context, context.now + _wait(context, fault), in_flight=in_flight)
     return become.retrying(job, at=at, error=error, in_flight=in_flight)
 
 
@@ -208,6 +260,7 @@ _OUTCOME_NAMES: Final[dict[type, str]] = {
     AuthLost: "auth_lost",
     Unconfirmed: "unconfirmed",
     Abandoned: "abandoned",
+    Missed: "missed",
 }
 
 

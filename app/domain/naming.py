@@ -14,6 +14,12 @@ MAX_METADATA_VALUE: Final = 512
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
+def camel(name: str) -> str:
+    """Return a field's name as callers know it."""
+    first, *others = name.split("_")
+    return first + "".join(each.capitalize() for each in others)
+
+
 def problem_with_name(name: str) -> str | None:
     """Say why a caller's own id cannot be taken, None if it can.
 

@@ -48,8 +48,14 @@ class Published(Struct, frozen=True, kw_only=True):
     publish_id: str
     post_id: str | None = None  # public posts only, and sometimes later
     post_url: str | None = None
+    post_ids: tuple[str, ...] = ()  # all of them
     log_id: str | None = None
     http_status: int | None = None  # of the answer that said so
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Return every id that was told."""
+        return self.post_ids or ((self.post_id,) if self.post_id else ())
 
 
 class InInbox(Struct, frozen=True, kw_only=True):
@@ -107,6 +113,10 @@ class Abandoned(Struct, frozen=True, kw_only=True):
     worker: str | None
 
 
+class Missed(Struct, frozen=True, kw_only=True):
+    """The job's last moment passed before its init was sent."""
+
+
 class PutOff(Struct, frozen=True, kw_only=True):
     """The job waits for its turn; no attempt, no error."""
 
@@ -135,6 +145,7 @@ Outcome = (
     | AuthLost
     | Unconfirmed
     | Abandoned
+    | Missed
     | PutOff
     | HandedOn
 )

@@ -9,8 +9,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.confirmation import first_confirmation, lacks_post_id
+from app.domain.history import Actor
 from app.domain.job import (
     AttemptRecord,
+    Availability,
     Delivery,
     FailureReason,
     Job,
@@ -23,8 +25,9 @@ _S = JobStatus
 
 TRANSITIONS: Final[Mapping[JobStatus, frozenset[JobStatus]]] = MappingProxyType(
     {
-        _S.SCHEDULED: frozenset({_S.PROCESSING}),
-        _S.RETRYING: frozenset({_S.PROCESSING}),
+        # Before it is claimed only a person ends a job.
+        _S.SCHEDULED: frozenset({_S.PROCESSING, _S.FAILED}),
+        _S.RETRYING: frozenset({_S.PROCESSING, _S.FAILED}),
         _S.PROCESSING: frozenset(
             # processing → processing: handed on in flight, or reclaimed
             {_S.POSTED, _S.FAILED, _S.RETRYING, _S.SCHEDULED, _S.PROCESSING}
@@ -50,12 +53,16 @@ class Transition(Struct, frozen=True, kw_only=True):
     waiting_for: WaitingFor | None = None
     delivery: Delivery | None = None
     post_id: str | None = None
+    post_ids: tuple[str, ...] = ()
     post_url: str | None = None
+    availability: Availability | None = None
+    discarded_at: datetime | None = None
     posted_at: datetime | None = None
     confirm_at: datetime | None = None
     confirm_tries: int = 0
     keeps_claim: bool = False
     entry: AttemptRecord | None = None
+    by: Actor | None = None  # the person who asked for it
 
 
 def applied(job: Job, change: Transition, *, now: datetime) -> Job:
@@ -75,6 +82,9 @@ def applied(job: Job, change: Transition, *, now: datetime) -> Job:
         waiting_for=change.waiting_for,
         delivery=change.delivery,
         post_id=change.post_id,
+        post_ids=change.post_ids,
+        availability=change.availability,
+        discarded_at=change.discarded_at,
         post_url=change.post_url,
         posted_at=change.posted_at,
         confirm_at=change.confirm_at,
@@ -92,6 +102,7 @@ def posted(
     delivery: Delivery,
     publish_id: str | None,
     now: datetime,
+    post_ids: tuple[str, ...] = (),
     post_id: str | None = None,
     post_url: str | None = None,
 ) -> Transition:
@@ -104,10 +115,34 @@ def posted(
         publish_id=publish_id,
         delivery=delivery,
         post_id=post_id,
+        post_ids=post_ids,
         post_url=post_url,
+        availability=availability_of(job, post_id),
         posted_at=now,
         # A public post gets its id once it is through moderation.
         confirm_at=first_confirmation(now) if lacks_post_id(job, post_id) else None,
+    )
+
+
+def availability_of(job: Job, post_id: str | None) -> Availability | None:
+    """Say whether everybody can see a post: TikTok names public ones alone."""
+    if post_id is not None:
+        return Availability.PUBLIC
+    return Availability.UNKNOWN if lacks_post_id(job, None) else None
+
+
+def ended_unsent(
+    job: Job, *, reason: FailureReason, error: LastError, by: Actor | None = None
+) -> Transition:
+    """End a job of which nothing was sent: that was no failed attempt."""
+    return Transition(
+        to=JobStatus.FAILED,
+        attempts=job.attempts,
+        next_attempt_at=None,
+        publish_id=job.publish_id,
+        failure_reason=reason,
+        last_error=error,
+        by=by,
     )
 
 
@@ -190,20 +225,23 @@ def with_entry(transition: Transition, entry: AttemptRecord) -> Transition:
     return replace(transition, entry=entry)
 
 
-def rescheduled(job: Job, *, now: datetime) -> Transition:
-    """Start a failed job again because a person asked for it.
+def rescheduled(
+    job: Job, *, now: datetime, gives_up: bool = False, by: Actor | None = None
+) -> Transition:
+    """Start a failed job again because a person asked for it, at its time if to come.
 
-    An init with a known publish_id is resumed; one whose fate is unknown is given up,
-    which the caller must have accepted.
+    An init with a known publish_id is resumed, unless the caller gives it up; one whose
+    fate is unknown is given up, which the caller must have accepted.
     """
-    resumes = job.in_flight and not job.ambiguous
+    resumes = job.in_flight and not job.ambiguous and not gives_up
     return Transition(
         to=JobStatus.SCHEDULED,
         attempts=0,
-        next_attempt_at=now,
+        next_attempt_at=now if resumes else max(now, job.scheduled_for),
         init_sent_at=job.init_sent_at if resumes else None,
         publish_id=job.publish_id if resumes else None,
         waiting_for=WaitingFor.TIKTOK if resumes else None,
+        by=by,
     )
 
 
@@ -213,19 +251,43 @@ def confirmed_late(
     delivery: Delivery,
     publish_id: str | None,
     now: datetime,
-    post_id: str | None = None,
+    post_ids: tuple[str, ...] = (),
     post_url: str | None = None,
 ) -> Transition:
-    """Correct the record: TikTok says that a job which had failed was posted."""
+    """Correct the record: TikTok says more of a post, or that a failed job was posted.
+
+    What is known already stays: no id is forgotten, and a post that was withdrawn stays
+    so although TikTok still names it.
+    """
+    known = job.post_ids or ((job.post_id,) if job.post_id else ())
+    ids = tuple(dict.fromkeys((*known, *post_ids)))
     change = posted(
         job,
         delivery=delivery,
         publish_id=publish_id or job.publish_id,
-        post_id=post_id or job.post_id,
-        post_url=post_url or job.post_url,
+        post_ids=ids,
+        post_id=ids[0] if ids else None,
+        post_url=job.post_url or post_url,
         now=job.posted_at or now,
     )
-    return replace(change, confirm_tries=job.confirm_tries)
+    withdrawn = job.availability is Availability.WITHDRAWN
+    return replace(
+        change,
+        availability=job.availability if withdrawn else change.availability,
+        confirm_tries=job.confirm_tries,
+    )
+
+
+def withdrawn(job: Job) -> Transition:
+    """Correct the record: the post is not public any more."""
+    change = still_unknown(job, confirm_at=None)
+    return replace(change, availability=Availability.WITHDRAWN)
+
+
+def discarded(job: Job, *, now: datetime) -> Transition:
+    """Correct the record: the draft's person threw it away."""
+    change = still_unknown(job, confirm_at=None)
+    return replace(change, discarded_at=job.discarded_at or now)
 
 
 def failed_late(job: Job, *, reason: FailureReason, error: LastError) -> Transition:
@@ -252,7 +314,10 @@ def still_unknown(job: Job, *, confirm_at: datetime | None) -> Transition:
         last_error=job.last_error,
         delivery=job.delivery,
         post_id=job.post_id,
+        post_ids=job.post_ids,
         post_url=job.post_url,
+        availability=job.availability,
+        discarded_at=job.discarded_at,
         posted_at=job.posted_at,
         confirm_at=confirm_at,
         confirm_tries=job.confirm_tries + 1,

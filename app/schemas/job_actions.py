@@ -1,8 +1,13 @@
 """What callers send and get when they cancel, move or look back at jobs."""
 
+from typing import Any, Self
+
 from pydantic import Field
 
-from app.schemas.fields import Answer
+from app.schemas.fields import Answer, Moment, Request, Timestamp
+from app.schemas.job_answers import AttemptAnswer
+from app.schemas.job_requests import ExternalId
+from app.service.history import HistoryItem
 
 
 class ReboundAnswer(Answer):
@@ -10,3 +15,56 @@ class ReboundAnswer(Answer):
 
     moved: int
     skipped: int = Field(description="At TikTok, or being worked on just now")
+
+
+class CancelRequest(Request):
+    """Which of a project's jobs are cancelled: all that fit."""
+
+    scheduled_from: Moment | None = Field(None, description="Inclusive")
+    scheduled_to: Moment | None = Field(None, description="Exclusive")
+    external_id: ExternalId | None = None
+    dry_run: bool = Field(False, description="Only count")
+
+
+class CancelledAnswer(Answer):
+    """What became of them; what was over is not counted."""
+
+    cancelled: int
+    skipped: int = Field(description="TikTok may have them")
+
+
+class ActorAnswer(Answer):
+    """The API key that something was done with."""
+
+    id: str
+    name: str
+
+
+class HistoryItemAnswer(Answer):
+    """One thing that happened to a job."""
+
+    at: Timestamp
+    kind: str = Field(examples=["accepted", "attempt", "put_off", "available"])
+    text: str = Field(description="For the person")
+    by: ActorAnswer | None = Field(description="Who did it; null: the service itself")
+    data: dict[str, Any] | None = Field(description="What there is to say beside")
+    attempt: AttemptAnswer | None = Field(description="The ledger's row, if it is one")
+
+    @classmethod
+    def of(cls, item: HistoryItem) -> Self:
+        """Show one thing."""
+        by, attempt = item.by, item.attempt
+        return cls(
+            at=item.at,
+            kind=item.kind,
+            text=item.text,
+            by=None if by is None else ActorAnswer(id=by.key_id, name=by.key_name),
+            data=None if item.data is None else dict(item.data),
+            attempt=None if attempt is None else AttemptAnswer.of(attempt),
+        )
+
+
+class HistoryAnswer(Answer):
+    """A job's whole story, oldest first."""
+
+    items: list[HistoryItemAnswer]

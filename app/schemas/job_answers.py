@@ -71,9 +71,10 @@ class ErrorAnswer(Answer):
     at: Timestamp
 
     @classmethod
-    def of(cls, error: LastError) -> Self:
-        """Show an error."""
-        return cls(**_of_error(error), user_message=user_message(error))
+    def of(cls, error: LastError, *, goes_on: bool = False) -> Self:
+        """Show an error, with what to do unless the job goes on by itself."""
+        said = user_message(error, goes_on=goes_on)
+        return cls(**_of_error(error), user_message=said)
 
 
 class ProblemAnswer(Answer):
@@ -160,18 +161,25 @@ class JobAnswer(Answer):
     @classmethod
     def of(cls, job: Job, *, run_by_cron: bool, now: datetime) -> Self:
         """Show a job with what its owner should know right now."""
+        told = notice(job, run_by_cron=run_by_cron, now=now)
         return cls(
             **_of_job(job),
             asset_url=job.asset_url or None,
             uploaded_bytes=_uploaded(job),
             post=PostAnswer(**_of_post(job.post)),
-            last_error=ErrorAnswer.of(job.last_error) if job.last_error else None,
+            last_error=_last_error(job),
             metadata=dict(job.metadata or {}),
             next_attempt_at=_next_attempt(job),
-            notice=notice(job, run_by_cron=run_by_cron, now=now),
-            notice_code="held" if job.held_since else None,
+            notice=told.text if told else None,
+            notice_code=told.code if told else None,
             readiness=ReadinessAnswer.of(job.readiness) if job.readiness else None,
         )
+
+
+def _last_error(job: Job) -> ErrorAnswer | None:
+    if job.last_error is None:
+        return None
+    return ErrorAnswer.of(job.last_error, goes_on=job.status is not JobStatus.FAILED)
 
 
 def _next_attempt(job: Job) -> datetime | None:

@@ -16,15 +16,26 @@ from app.domain.edit import (
     problem_with_transfer,
     problems_with_content,
 )
-from app.domain.errors import FieldError, InvalidInput, NotFound
+from app.domain.errors import FieldError, InvalidInput, JobNotCancellable, NotFound
+from app.domain.history import Actor
 from app.domain.idempotency import RequestKey
-from app.domain.job import AttemptRecord, FailureReason, Job, NewJob, Transfer
+from app.domain.job import (
+    AttemptRecord,
+    FailureReason,
+    Job,
+    JobStatus,
+    NewJob,
+    Transfer,
+)
 from app.domain.naming import problem_with_name
 from app.domain.post import MediaType
 from app.metrics import Metrics
 from app.service.cursor import decode_job_cursor, encode_job_cursor
+from app.service.history import HistoryItem, story_of
+from app.service.publish_canceller import PublishCanceller
 from app.service.scope import check_scope
 from app.store.jobs.bulk_retry import RetryFilter, RetryResult
+from app.store.jobs.cancelling import CancelFilter, CancelResult
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.listing import (
     NEWEST_FIRST,
@@ -36,7 +47,14 @@ from app.store.jobs.listing import (
 )
 from app.store.jobs.tiktok_events import PLATFORM
 
-__all__ = ["JobFilter", "JobOrder", "JobPage", "JobService", "JobSort"]
+__all__ = [
+    "CancelFilter",
+    "JobFilter",
+    "JobOrder",
+    "JobPage",
+    "JobService",
+    "JobSort",
+]
 
 OVERDUE: Final = timedelta(days=1)
 """After that much delay a post may be out of season."""
@@ -66,8 +84,10 @@ class JobService:
         allow_private_urls: bool = False,
         transfer: Transfer = Transfer.PULL,
         metrics: Metrics | None = None,
+        canceller: PublishCanceller | None = None,
     ) -> None:
         self._store = store
+        self._canceller = canceller  # None: what is at TikTok stays there
         self._clock = clock
         self._on_due = on_due  # wakes the runner; only a hint
         self._allow_private_urls = allow_private_urls
@@ -137,15 +157,22 @@ class JobService:
         """Return a job's ledger, oldest first; raises NotFound."""
         return await self._store.attempts(_checked_id(job_id), project_id=scope)
 
-    async def edit(self, job_id: str, change: JobChange, *, scope: str | None) -> Job:
-        """Change a job that has not begun.
+    async def edit(
+        self,
+        job_id: str,
+        change: JobChange,
+        *,
+        scope: str | None,
+        by: Actor | None = None,
+    ) -> Job:
+        """Change a job of which TikTok has nothing.
 
         Raises NotFound, InvalidInput, JobNotEditable or DuplicateJob.
         """
         if problems := tuple(self._changed_url_problems(change)):
             raise InvalidInput(*problems)
         job = await self._store.edit(
-            _checked_id(job_id), change, now=self._clock.now(), project_id=scope
+            _checked_id(job_id), change, now=self._clock.now(), project_id=scope, by=by
         )
         self._wake(job)
         return job
@@ -155,20 +182,84 @@ class JobService:
         await self._store.delete(_checked_id(job_id), project_id=scope)
 
     async def retry(
-        self, job_id: str, *, accept_duplicate_risk: bool, scope: str | None
+        self,
+        job_id: str,
+        *,
+        accept_duplicate_risk: bool,
+        scope: str | None,
+        by: Actor | None = None,
     ) -> Job:
         """Start a failed job again.
 
-        Raises NotFound, JobNotRetryable, OutcomeUnknown or DuplicateJob.
+        With the risk accepted an open publish is given up, after TikTok was asked to
+        cancel it. Raises NotFound, JobNotRetryable, TooLate, OutcomeUnknown or
+        DuplicateJob.
         """
+        if accept_duplicate_risk:
+            job = await self.get(job_id, scope=scope)
+            if job.status is JobStatus.FAILED:
+                await self._cancel_publish(job)
         job = await self._store.retry(
             _checked_id(job_id),
             now=self._clock.now(),
             accept_duplicate_risk=accept_duplicate_risk,
             project_id=scope,
+            by=by,
         )
         self._wake(job)
         return job
+
+    async def cancel(
+        self, job_id: str, *, scope: str | None, by: Actor | None = None
+    ) -> Job:
+        """End a job that is not to be posted any more.
+
+        What TikTok has is cancelled there, if TikTok agrees. Raises NotFound or
+        JobNotCancellable.
+        """
+        try:
+            job = await self._store.cancel(
+                _checked_id(job_id), now=self._clock.now(), project_id=scope, by=by
+            )
+        except JobNotCancellable:
+            there = await self.get(job_id, scope=scope)
+            if not await self._cancel_publish(there):
+                raise
+            job = await self._store.cancel(
+                there.id,
+                now=self._clock.now(),
+                cancelled_publish=there.publish_id,
+                project_id=scope,
+                by=by,
+            )
+        self._on_due()  # its frontend may have to be told
+        return job
+
+    async def cancel_many(
+        self,
+        which: CancelFilter,
+        *,
+        dry_run: bool,
+        scope: str | None,
+        by: Actor | None = None,
+    ) -> CancelResult:
+        """End a project's jobs of which TikTok has nothing; raises NotFound."""
+        check_scope(which.project_id, scope)
+        return await self._store.cancel_many(
+            which, now=self._clock.now(), by=by, dry_run=dry_run
+        )
+
+    async def history(
+        self, job_id: str, *, scope: str | None
+    ) -> tuple[HistoryItem, ...]:
+        """Return a job's whole story, oldest first; raises NotFound."""
+        job, attempts, entries = await self._store.history(
+            _checked_id(job_id), project_id=scope
+        )
+        return story_of(job, attempts, entries)
+
+    async def _cancel_publish(self, job: Job) -> bool:
+        return self._canceller is not None and await self._canceller.cancel(job)
 
     async def retry_failed(
         self,
@@ -177,6 +268,7 @@ class JobService:
         *,
         include_overdue: bool,
         scope: str | None,
+        by: Actor | None = None,
     ) -> RetryResult:
         """Start again what failed for one reason, and may without taking a risk.
 
@@ -190,7 +282,7 @@ class JobService:
             reason=reason,
             scheduled_from=None if include_overdue else now - OVERDUE,
         )
-        result = await self._store.retry_failed(which, now=now)
+        result = await self._store.retry_failed(which, now=now, by=by)
         if result.retried:
             self._on_due()
         return result

@@ -1,9 +1,11 @@
 """What people read about a job: what happened, what comes next, what to do."""
 
+import re
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.domain.codes import (
+    ACCOUNT_CHANGED,
     CLASS_WORDS,
     CODES,
     LOST_TRACK,
@@ -13,6 +15,7 @@ from app.domain.codes import (
     words_of,
 )
 from app.domain.job import (
+    Availability,
     Delivery,
     ErrorClass,
     FailureReason,
@@ -21,12 +24,19 @@ from app.domain.job import (
     LastError,
     WaitingFor,
 )
-from app.domain.post import PrivacyLevel
+from app.domain.post import PostMode, PrivacyLevel
+from app.domain.readiness import ReadinessProblem
+from app.domain.readiness_account import CHANGED, NOT_CONNECTED
 
 CRON_SECONDS: Final = 60
 """How often a cron trigger comes at best; no notice promises more."""
 
 
+SAID: Final = re.compile(r"it last said ([A-Z_]+(?: \([a-z_]+\))?)")
+IN_INBOX: Final = (
+    "The draft is in the TikTok inbox. Finish it in TikTok's app: the caption and who"
+    " may see it are chosen there."
+)
 HELD: Final = "Posting is on hold. It goes on by itself when the hold ends."
 
 
@@ -43,67 +53,107 @@ WAITING: Final[dict[WaitingFor, str]] = {
 }
 
 
-def user_message(error: LastError) -> str:
-    """Say what happened and what to do."""
-    return " ".join(_phrase(error))
+class Notice(NamedTuple):
+    """What a person should know about a job right now."""
+
+    code: str  # stable, for programs and translations
+    text: str
 
 
-def notice(job: Job, *, run_by_cron: bool, now: datetime) -> str | None:
+def user_message(error: LastError, *, goes_on: bool = False) -> str:
+    """Say what happened, and what to do unless the job goes on by itself."""
+    words = _phrase(error)
+    return words.what if goes_on else " ".join(words)
+
+
+def notice(job: Job, *, run_by_cron: bool, now: datetime) -> Notice | None:
     """Say what a person should know about a job right now, None if it is as planned."""
-    if job.held_since is not None:
-        return HELD
     match job.status:
-        case JobStatus.SCHEDULED:
-            return _waiting(job, now) or _going_live(job, now, run_by_cron=run_by_cron)
-        case JobStatus.PROCESSING:
-            return _waiting(job, now)
-        case JobStatus.RETRYING:
-            return _waiting(job, now) or _retrying(job, now)
+        case JobStatus.SCHEDULED | JobStatus.PROCESSING | JobStatus.RETRYING:
+            if job.held_since is not None:
+                return Notice("held", HELD)
+            return _waiting(job, now) or _coming(job, now, run_by_cron=run_by_cron)
         case JobStatus.POSTED:
             return _posted(job)
         case JobStatus.FAILED:
             return _failed(job)
 
 
-def _waiting(job: Job, now: datetime) -> str | None:
+def _coming(job: Job, now: datetime, *, run_by_cron: bool) -> Notice | None:
+    if job.status is JobStatus.PROCESSING:
+        return None
+    if (problem := _account_problem(job)) is not None:
+        return Notice(problem.code, problem.message)
+    if job.status is JobStatus.RETRYING:
+        return Notice("retrying", _retrying(job, now))
+    return _going_live(job, now, run_by_cron=run_by_cron)
+
+
+def _account_problem(job: Job) -> ReadinessProblem | None:
+    """Return what keeps a job back for certain: nobody, or another person."""
+    found = job.readiness.problems if job.readiness else ()
+    certain = {CHANGED.code, NOT_CONNECTED.code}
+    return next((each for each in found if each.code in certain), None)
+
+
+def _waiting(job: Job, now: datetime) -> Notice | None:
     if job.waiting_for is None:
         return None
-    return f"{WAITING[job.waiting_for]} {_next_look(job, now)}".rstrip()
+    text = f"{WAITING[job.waiting_for]} {_next_look(job, now)}".rstrip()
+    return Notice(f"waits_for_{job.waiting_for}", text)
 
 
-def _going_live(job: Job, now: datetime, *, run_by_cron: bool) -> str | None:
+def _going_live(job: Job, now: datetime, *, run_by_cron: bool) -> Notice | None:
     if job.next_attempt_at is None or job.next_attempt_at > now:
         return None
     if run_by_cron:
-        return f"Goes live within about {CRON_SECONDS} seconds."
-    return "Goes live in a moment."
+        soon = f"Goes live within about {CRON_SECONDS} seconds."
+        return Notice("goes_live_soon", soon)
+    return Notice("goes_live_now", "Goes live in a moment.")
 
 
 def _retrying(job: Job, now: datetime) -> str:
     return f"{_last_phrase(job).what} {_next_look(job, now)}".rstrip()
 
 
-def _posted(job: Job) -> str | None:
+def _posted(job: Job) -> Notice | None:
+    if job.availability is Availability.WITHDRAWN:
+        return Notice("withdrawn", "TikTok does not show this post any more.")
+    if job.discarded_at is not None:
+        gone = "The draft was thrown away in TikTok's app, or TikTok could not keep it."
+        return Notice("draft_discarded", gone)
     if job.delivery is Delivery.INBOX:
-        return (
-            "The draft is in the TikTok inbox. Finish it in TikTok's app: the caption"
-            " and who may see it are chosen there."
-        )
+        return Notice("draft_in_inbox", IN_INBOX)
     public = job.post.privacy_level is PrivacyLevel.PUBLIC_TO_EVERYONE
     if public and job.post_id is None:
-        return "TikTok has published it and may review it before everybody sees it."
+        review = "TikTok has published it and may review it before everybody sees it."
+        return Notice("in_review", review)
+    if job.post.mode is PostMode.INBOX:
+        return Notice("draft_published", "The draft was published in TikTok's app.")
     return None
 
 
-def _failed(job: Job) -> str:
+def _failed(job: Job) -> Notice:
     if job.failure_reason is FailureReason.UNCONFIRMED or job.ambiguous:
-        return " ".join(UNCONFIRMED)
+        return Notice("unconfirmed", " ".join(UNCONFIRMED))
     if job.in_flight:
-        lost = job.failure_reason is FailureReason.AUTH
-        return " ".join(LOST_TRACK if lost else STILL_WORKING)
+        return _lost_track(job)
     if job.failure_reason is FailureReason.MAX_ATTEMPTS:
-        return f"{_last_phrase(job).what} {_spent(job.max_attempts)}"
-    return " ".join(_last_phrase(job))
+        text = f"{_last_phrase(job).what} {_spent(job.max_attempts)}"
+        return Notice("attempts_used_up", text)
+    code = job.last_error.code if job.last_error else str(job.failure_reason)
+    return Notice(code, " ".join(_last_phrase(job)))
+
+
+def _lost_track(job: Job) -> Notice:
+    if job.failure_reason is not FailureReason.AUTH:
+        what, todo = STILL_WORKING
+        said = job.last_error and SAID.search(job.last_error.message)
+        told = f"{what} It last said {said[1]}." if said else what
+        return Notice("still_at_tiktok", f"{told} {todo}")
+    if job.last_error is not None and job.last_error.code == ACCOUNT_CHANGED:
+        return Notice(ACCOUNT_CHANGED, " ".join(_last_phrase(job)))
+    return Notice("lost_track", " ".join(LOST_TRACK))
 
 
 def _spent(attempts: int) -> str:

@@ -46,6 +46,8 @@ def identifier(value: object) -> str | None:
         return str(value) if 0 < value < 10**_MAX_ID_LENGTH else None
     if not isinstance(value, str) or len(value) > _MAX_ID_LENGTH:
         return None
+    if not value.strip("0"):  # TikTok's way to say that there is none
+        return None
     return value if value and clean(value, limit=_MAX_ID_LENGTH) == value else None
 
 

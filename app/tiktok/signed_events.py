@@ -5,16 +5,23 @@ import json
 from hashlib import sha256
 from typing import Any, Final
 
-from app.domain.tiktok_event import EventKind, TikTokEvent
-from app.tiktok.fields import identifier, moment
+from app.domain.account import RemovalReason
+from app.domain.tiktok_event import EventKind, TikTokEvent, kind_of
+from app.tiktok.fields import identifier, integer, moment
 from app.tiktok.text import clean, well_formed
 
 UNREADABLE: Final = "unreadable"
 
 _MAX_NAME_LENGTH: Final = 100
 _MAX_DIGITS: Final = 11  # keeps a time within the calendar
-# TikTok's documentation misspells it; the day that is mended must cost nothing.
-_SPELLINGS: Final = {"post.publish.no_longer_publicaly_available": EventKind.WITHDRAWN}
+
+_REMOVALS: Final = {
+    1: RemovalReason.BY_PERSON,
+    2: RemovalReason.DELETED,
+    3: RemovalReason.AGE,
+    4: RemovalReason.BANNED,
+    5: RemovalReason.BY_DEVELOPER,
+}
 
 Json = dict[str, Any]
 
@@ -50,7 +57,7 @@ def read_event(body: bytes) -> TikTokEvent:
     publish_id = identifier(content.get("publish_id"))
     post_id = identifier(content.get("post_id"))
     open_id = identifier(outer.get("user_openid")) or ""
-    kind = _kind(name)
+    kind = kind_of(name)
     which = post_id or (created_at and created_at.isoformat())
     named = publish_id is not None or kind is EventKind.ACCESS_REMOVED
     return TikTokEvent(
@@ -61,6 +68,7 @@ def read_event(body: bytes) -> TikTokEvent:
         created_at=created_at,
         publish_id=publish_id,
         post_id=post_id,
+        removal=_removal(kind, content),
         dedup_key=_digest(
             json.dumps([name, open_id, publish_id, which]).encode()
             if named and which
@@ -80,10 +88,14 @@ def _name(value: object) -> str:
     return text or UNREADABLE
 
 
-def _kind(name: str) -> EventKind | None:
-    if name in _SPELLINGS:
-        return _SPELLINGS[name]
-    return EventKind(name) if name in set(EventKind) else None
+def _removal(kind: EventKind | None, content: Json) -> RemovalReason | None:
+    """Read why access was removed.
+
+    https://developers.tiktok.com/doc/webhooks-events
+    """
+    if kind is not EventKind.ACCESS_REMOVED:
+        return None
+    return _REMOVALS.get(integer(content.get("reason")) or 0, RemovalReason.UNKNOWN)
 
 
 def _content(value: object) -> Json:

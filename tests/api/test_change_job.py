@@ -118,7 +118,7 @@ async def test_a_retrying_job_with_nothing_at_tiktok_can_be_changed(api: Api) ->
     [
         (PROCESSING, {}),
         (POSTED, {}),
-        (FAILED, {}),
+        (FAILED, IN_FLIGHT),
         (RETRYING, IN_FLIGHT),
         (RETRYING, {"init_sent_at": NOW}),
     ],

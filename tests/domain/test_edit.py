@@ -75,14 +75,14 @@ def test_a_moved_job_has_its_new_time_everywhere(post_now: bool) -> None:
     [
         a_job(),
         resting(JobStatus.POSTED),
-        resting(JobStatus.FAILED),
+        in_flight(resting(JobStatus.FAILED)),
         in_flight(resting(JobStatus.RETRYING, attempts=1)),
         in_flight(resting(JobStatus.SCHEDULED)),
     ],
 )
 def test_a_job_that_tiktok_may_have_is_not_changed(job: Job) -> None:
     """Only a job that waits, with nothing in flight, can still become another."""
-    waits = job.status in {JobStatus.SCHEDULED, JobStatus.RETRYING}
+    waits = job.status not in {JobStatus.PROCESSING, JobStatus.POSTED}
     why = "TikTok may have this post" if waits else f"the job is {job.status};"
     with pytest.raises(JobNotEditable, match=why):
         edited(job, JobChange(max_attempts=9), now=NOW)
@@ -135,7 +135,7 @@ def test_a_row_that_guards_a_post_is_never_removed(job: Job, deletable: bool) ->
 def test_only_a_failed_job_is_retried(status: JobStatus) -> None:
     """What still runs or went well needs no second start."""
     with pytest.raises(JobNotRetryable, match=f"the job is {status};"):
-        check_retryable(a_job(status=status), accept_duplicate_risk=True)
+        check_retryable(a_job(status=status), accept_duplicate_risk=True, now=NOW)
 
 
 @pytest.mark.parametrize("reason", FailureReason)
@@ -145,15 +145,15 @@ def test_an_unknown_init_is_retried_only_by_who_accepts_the_risk(
     """Whatever the job failed of in the end, an unanswered init may be a post."""
     job = in_flight(resting(JobStatus.FAILED, failure_reason=reason), publish_id=None)
     with pytest.raises(OutcomeUnknown):
-        check_retryable(job, accept_duplicate_risk=False)
-    check_retryable(job, accept_duplicate_risk=True)
+        check_retryable(job, accept_duplicate_risk=False, now=NOW)
+    check_retryable(job, accept_duplicate_risk=True, now=NOW)
 
 
 def test_a_known_failure_is_retried_freely() -> None:
     """What TikTok named or refused holds no risk; unconfirmed always does."""
     failed = resting(JobStatus.FAILED, failure_reason=FailureReason.AUTH)
-    check_retryable(failed, accept_duplicate_risk=False)
-    check_retryable(in_flight(failed), accept_duplicate_risk=False)
+    check_retryable(failed, accept_duplicate_risk=False, now=NOW)
+    check_retryable(in_flight(failed), accept_duplicate_risk=False, now=NOW)
     unconfirmed = resting(JobStatus.FAILED, failure_reason=FailureReason.UNCONFIRMED)
     with pytest.raises(OutcomeUnknown):
-        check_retryable(unconfirmed, accept_duplicate_risk=False)
+        check_retryable(unconfirmed, accept_duplicate_risk=False, now=NOW)

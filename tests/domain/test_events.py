@@ -8,9 +8,11 @@ from app.domain.readiness import REFUSED, UNREACHABLE, Readiness, ReadinessProbl
 from app.domain.transition import (
     Transition,
     confirmed_late,
+    discarded,
     failed_late,
     rescheduled,
     still_unknown,
+    withdrawn,
 )
 from tests.domain.jobs import AN_ERROR, NOW, a_job
 
@@ -24,7 +26,7 @@ PERMANENT, GONE = FailureReason.PERMANENT, FailureReason.UNCONFIRMED
 def late_post(job: Job) -> Transition:
     """Let TikTok say late that it was posted."""
     return confirmed_late(
-        job, delivery=Delivery.PUBLISHED, publish_id="pub_1", post_id="1", now=NOW
+        job, delivery=Delivery.PUBLISHED, publish_id="pub_1", post_ids=("1",), now=NOW
     )
 
 
@@ -41,7 +43,9 @@ def late_failure(job: Job, reason: FailureReason) -> Transition:
         (UNCONFIRMED, late_failure(UNCONFIRMED, GONE), ()),
         (UNCONFIRMED, still_unknown(UNCONFIRMED, confirm_at=NOW), ()),
         (UNCONFIRMED, rescheduled(UNCONFIRMED, now=NOW), ()),
-        (POSTED, late_post(POSTED), ()),
+        (POSTED, late_post(POSTED), (EventType.JOB_POST_AVAILABLE,)),
+        (POSTED, withdrawn(POSTED), (EventType.JOB_POST_WITHDRAWN,)),
+        (POSTED, discarded(POSTED, now=NOW), ()),
         (POSTED, late_failure(POSTED, PERMANENT), (EventType.JOB_FAILED,)),
     ],
 )

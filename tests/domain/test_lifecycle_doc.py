@@ -15,6 +15,7 @@ from app.domain.outcome import (
     AuthLost,
     HandedOn,
     InInbox,
+    Missed,
     Outcome,
     Processing,
     Published,
@@ -39,6 +40,7 @@ OUTCOMES: list[Outcome] = [
     AuthLost(fault=A_FAULT),
     Unconfirmed(fault=A_FAULT),
     Abandoned(worker="worker-0"),
+    Missed(),
     PutOff(until=NOW, waiting_for=WaitingFor.QUOTA),
     HandedOn(resume_at=NOW),
 ]

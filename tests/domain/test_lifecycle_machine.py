@@ -231,7 +231,7 @@ class Life(RuleBasedStateMachine):
         """Ask for another try, with or without accepting a second post."""
         unknown = self.job.ambiguous
         try:
-            check_retryable(self.job, accept_duplicate_risk=accept)
+            check_retryable(self.job, accept_duplicate_risk=accept, now=NOW)
         except Conflict:
             return
         if unknown and accept:

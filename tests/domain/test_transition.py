@@ -72,6 +72,14 @@ CALLS: dict[str, tuple[Job, Callable[[Job], Transition]]] = {
             job, delivery=Delivery.PUBLISHED, publish_id="pub-1", now=NOW
         ),
     ),
+    "ended_unsent": (
+        a_job(),
+        lambda job: become.ended_unsent(
+            job, reason=FailureReason.MISSED, error=AN_ERROR
+        ),
+    ),
+    "withdrawn": (A_POSTED_JOB, become.withdrawn),
+    "discarded": (A_POSTED_JOB, lambda job: become.discarded(job, now=NOW)),
     "failed_late": (
         A_POSTED_JOB,
         lambda job: become.failed_late(
@@ -103,7 +111,7 @@ def test_every_constructor_is_tried_here() -> None:
 def test_a_constructor_keeps_to_the_allowed_ways(name: str) -> None:
     """No named change leads where TRANSITIONS does not, or it leads nowhere."""
     job, change = CALLS[name]
-    stays = name == "still_unknown"
+    stays = name in {"still_unknown", "withdrawn", "discarded"}
     assert change(job).to in ({job.status} if stays else TRANSITIONS[job.status])
 
 

@@ -39,9 +39,10 @@ def waiting_job(**changes: Any) -> Job:  # noqa: ANN401  as replace() takes them
 
 def said(job: Job, *, run_by_cron: bool = False) -> str:
     """Return a notice that must be there."""
-    text = notice(job, run_by_cron=run_by_cron, now=NOW)
-    assert text is not None
-    return text
+    told = notice(job, run_by_cron=run_by_cron, now=NOW)
+    assert told is not None
+    assert re.fullmatch(r"[a-z_]+", told.code)
+    return told.text
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ async def test_what_may_have_been_posted_since_the_backup_is_held(
     job = await held(database, await store_row(database, row))
     assert (job.status, job.failure_reason) == (FAILED, FailureReason.UNCONFIRMED)
     with pytest.raises(OutcomeUnknown):
-        check_retryable(job, accept_duplicate_risk=False)
+        check_retryable(job, accept_duplicate_risk=False, now=now)
     again = await JobStore(database).retry(job.id, now=now, accept_duplicate_risk=True)
     assert again.status is SCHEDULED
 

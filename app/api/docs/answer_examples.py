@@ -142,6 +142,15 @@ MODELS: Final[dict[str, dict[str, Any]]] = {
     "CreatorInfoAnswer": CREATOR_INFO,
     "AuthorizationAnswer": AUTHORIZATION,
     "TickAnswer": TICK,
+    "CancelledAnswer": {"cancelled": 4, "skipped": 1},
+    "HistoryItemAnswer": {
+        "at": "2030-04-08T10:12:00.500Z",
+        "kind": "edited",
+        "text": "It was changed.",
+        "by": {"id": "0196a1b2-0000-7e4f-8a5b-6c7d8e9f0a1b", "name": "backend"},
+        "data": {"fields": ["scheduledFor"]},
+        "attempt": None,
+    },
     "ReboundAnswer": {"moved": 3, "skipped": 1},
     "RetriedAnswer": {"retried": 12, "skipped": 1},
 }

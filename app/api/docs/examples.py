@@ -119,6 +119,20 @@ RETRY_FAILED: Final[dict[str, Example]] = {
     }
 }
 
+CANCELS: Final[dict[str, Example]] = {
+    "campaign": {
+        "summary": "What you call a campaign, counted first",
+        "value": {"externalId": "order-77", "dryRun": True},
+    },
+    "day": {
+        "summary": "Everything of one day",
+        "value": {
+            "scheduledFrom": "2030-04-09T00:00:00.000Z",
+            "scheduledTo": "2030-04-10T00:00:00.000Z",
+        },
+    },
+}
+
 HOLDS: Final[dict[str, Example]] = {
     "open": {
         "summary": "Until it is taken away",

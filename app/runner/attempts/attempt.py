@@ -16,6 +16,7 @@ from app.domain.media import too_long
 from app.domain.outcome import (
     Fault,
     HandedOn,
+    Missed,
     Outcome,
     Processing,
     PutOff,
@@ -35,6 +36,7 @@ from app.runner.attempts.verdicts import (
     not_offered,
     outcome_of,
     published,
+    still_working,
 )
 from app.runner.attempts.ways.pull_progress import LONGEST_PULL, PullProgress
 from app.runner.attempts.ways.push import Push, Void
@@ -101,7 +103,7 @@ class Attempt:
         self._username = self.job.creator_username or access.username
         resumes = self.job.in_flight
         if not resumes:
-            ended = await self._check()
+            ended = self._missed() or await self._check() or self._missed()
             if ended is None:
                 self._name_person()
                 ended = await self._begin()
@@ -112,6 +114,11 @@ class Attempt:
             again = await self._begin(followed)
             followed = again or await self._follow(at_once=False)
         return followed
+
+    def _missed(self) -> Missed | None:
+        """Tell whether the job's last moment is over; nothing is sent after it."""
+        by = self.job.publish_by
+        return Missed() if by is not None and self.effects.now() >= by else None
 
     def _name_person(self) -> None:
         """Note whose post it will be; whatever is written of its init says so."""
@@ -206,12 +213,14 @@ class Attempt:
         self.own(await self.effects.clear_init(self.job))
         return None
 
-    async def _send_init(self) -> InitTaken | Fault | PutOff | HandedOn:
+    async def _send_init(self) -> InitTaken | Fault | PutOff | HandedOn | Missed:
         wait = await self.effects.turn(self.access, self.job, QuotaCall.INIT)
         if wait is not None:
             return wait
         if self.effects.hurried():
             return HandedOn(resume_at=self.effects.now())
+        if (missed := self._missed()) is not None:
+            return missed
         self.own(await self.effects.stamp_init(self.job))
         ended = await self._still_time()
         if ended is not None:
@@ -219,7 +228,7 @@ class Attempt:
             return ended
         return await self.effects.init(self.access, self.job)
 
-    async def _still_time(self) -> PutOff | HandedOn | None:
+    async def _still_time(self) -> PutOff | HandedOn | Missed | None:
         """Look whether the init may go out, however long its stamp took to write."""
         if not self.effects.in_time():
             # Once: were each place too old, one call too many is better than no post.
@@ -229,7 +238,7 @@ class Attempt:
         if self.effects.hurried():
             # An init cut short would leave its fate open.
             return HandedOn(resume_at=self.effects.now())
-        return None
+        return self._missed()
 
     # After the init: TikTok has it, and only TikTok's word ends it.
 
@@ -247,8 +256,8 @@ class Attempt:
             deadline = max(deadline, poll_at + self._poll.interval)
         else:
             poll_at += self._poll.interval
-        trouble: Fault | None = None
         progress = PullProgress()
+        last: PublishStatus | Fault | None = None
         while poll_at <= deadline:
             if not await self._wait(poll_at):
                 return self._hand_on(poll_at, deadline)
@@ -265,14 +274,24 @@ class Attempt:
             if ended is not None:
                 return ended
             deadline = max(deadline, self._deadline())  # from the last chunk on
-            trouble = answer if isinstance(answer, Fault) else None
+            last = answer
             poll_at = self.effects.now() + self._poll.interval
         if not await self._wait(deadline):
             return self._hand_on(deadline, deadline)
+        return self._not_done(publish_id, progress, last)
+
+    def _not_done(
+        self,
+        publish_id: str,
+        progress: PullProgress,
+        last: PublishStatus | Fault | None,
+    ) -> Outcome:
+        """Say what a publish comes to that is not over at the deadline."""
         if self._pull_goes_on(progress):
             now = self.effects.now()
             return HandedOn(resume_at=now, polling_since=now)
-        return Processing(publish_id=publish_id, fault=trouble)
+        fault = last if isinstance(last, Fault) else still_working(last)
+        return Processing(publish_id=publish_id, fault=fault)
 
     async def _judge(
         self, answer: PublishStatus | Fault, publish_id: str, progress: PullProgress

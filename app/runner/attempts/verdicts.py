@@ -2,7 +2,10 @@
 
 from typing import Final, assert_never
 
+from msgspec.structs import replace
+
 from app.domain.job import ErrorClass, Job
+from app.domain.lifecycle import STILL_PROCESSING
 from app.domain.outcome import (
     AuthLost,
     Fault,
@@ -14,26 +17,46 @@ from app.domain.outcome import (
     Transient,
 )
 from app.tiktok import CreatorInfo, PublishStatus
+from app.tiktok.text import clean
 
 VIDEO_TOO_LONG: Final = "video_too_long"
 PRIVACY_NOT_OFFERED: Final = "privacy_level_option_mismatch"
 
 
 def published(
-    status: PublishStatus, job: Job, publish_id: str, username: str | None
+    status: PublishStatus,
+    job: Job,
+    publish_id: str,
+    username: str | None,
+    *,
+    told: tuple[str, ...] = (),
 ) -> Published:
-    """Return what a finished publish came to; its id may come later."""
-    post_id = status.post_ids[0] if status.post_ids else None
+    """Return what a finished publish came to; its id may come later.
+
+    ``told`` are ids that only TikTok's events name.
+    """
+    post_ids = tuple(dict.fromkeys((*status.post_ids, *told)))
+    post_id = post_ids[0] if post_ids else None
     url = None
     if post_id is not None and username:
         url = f"https://www.tiktok.com/@{username}/{job.post.media_type}/{post_id}"
     return Published(
         publish_id=publish_id,
+        post_ids=post_ids,
         post_id=post_id,
         post_url=url,
         log_id=status.log_id,
         http_status=status.http_status,
     )
+
+
+def still_working(said: PublishStatus | None) -> Fault | None:
+    """Say why a publish is not over, as TikTok said last; None if it said nothing."""
+    if said is None or not said.raw_status:
+        return None
+    reason = f" ({said.fail_reason})" if said.fail_reason else ""
+    message = f"{STILL_PROCESSING.message}: it last said {said.raw_status}{reason}"
+    return replace(STILL_PROCESSING, message=clean(message, limit=200))
 
 
 def in_inbox(status: PublishStatus, publish_id: str) -> InInbox:

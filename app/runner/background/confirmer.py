@@ -2,18 +2,27 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, assert_never
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
 from app.domain.clock import Clock
-from app.domain.corrections import FailedForGood, NotAsked, NoWord, Truth, decide_late
+from app.domain.corrections import (
+    FailedForGood,
+    NotAsked,
+    NoWord,
+    Truth,
+    Withdrawn,
+    decide_late,
+)
 from app.domain.errors import StoreUnavailable
-from app.domain.job import ErrorClass, Job
+from app.domain.job import ErrorClass, Job, JobStatus
 from app.domain.outcome import Fault, Published
+from app.domain.post import PostMode
 from app.domain.pull_links import pull_tokens
 from app.domain.quota import QuotaCall
+from app.domain.tiktok_event import ToldOfPost
 from app.grants.grants import Access, Grants
 from app.grants.renewal import with_renewal
 from app.metrics import Metrics
@@ -46,6 +55,7 @@ NEVER_FETCHED: Final = Fault(
 )
 
 VIDEO_LIST_SCOPE: Final = "video.list"
+_NOTHING: Final = ToldOfPost()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +98,10 @@ class Confirmer:
         written = await self.store.apply(job, change, now=now)
         if written is None:
             log.info("the job changed meanwhile; what TikTok said is dropped")
-        elif written.status is not job.status:
+        elif written.status is job.status:
+            self._log_more(job, written)
+        else:
             self.metrics.posts.correct(written.status)
-            # Its ledger has one row per attempt, and this was none: the log has it.
             log.info(
                 "record corrected",
                 was=str(job.status),
@@ -99,7 +110,24 @@ class Confirmer:
                 post_id=written.post_id,
             )
 
+    def _log_more(self, job: Job, written: Job) -> None:
+        """Say what came to be known of a post; several may be one too many."""
+        if written.post_ids == job.post_ids:
+            return
+        direct = job.post.mode is PostMode.DIRECT
+        several = direct and len(written.post_ids) > 1
+        about = log.bind(publish_id=job.publish_id, post_ids=written.post_ids)
+        if several:
+            about.warning("one direct post has several ids")
+        else:
+            about.info("post available")
+
     async def _find_out(self, job: Job) -> Truth:
+        told = _NOTHING
+        if job.publish_id is not None:
+            told = await self.store.told(job)
+            if told.withdrawn and job.status is JobStatus.POSTED:
+                return Withdrawn()
         access = await self.grants.current(
             job.project_id, job.platform, open_id=job.open_id
         )
@@ -107,13 +135,18 @@ class Confirmer:
             return NoWord()
         async with self.tiktok.connect() as calls:
             if job.publish_id is not None:
-                return await self._ask(calls, access, job, job.publish_id)
+                return await self._ask(calls, access, job, job.publish_id, told)
             if job.init_sent_at is None:
                 return NoWord()
             return await self._search(calls, access, job, job.init_sent_at)
 
     async def _ask(
-        self, calls: Calls, access: Access, job: Job, publish_id: str
+        self,
+        calls: Calls,
+        access: Access,
+        job: Job,
+        publish_id: str,
+        told: ToldOfPost = _NOTHING,
     ) -> Truth:
         """Ask for the status; only TikTok's own word counts, never an error."""
         asker = Asker(job.project_id, job.platform, access.quota_owner, alone=True)
@@ -125,7 +158,9 @@ class Confirmer:
             lambda access: calls.status(access.token, publish_id),
             self.grants.renew,
         )
-        return _truth(answer, job, publish_id, access.username)
+        # The name of then: the person may have another one by now.
+        username = job.creator_username or access.username
+        return _truth(answer, job, publish_id, username, told=told.public)
 
     async def _search(
         self, calls: Calls, access: Access, job: Job, init_sent_at: datetime
@@ -158,7 +193,10 @@ class Confirmer:
         if len(found) != 1 or await self._is_contested(job, access, found[0], since):
             return NoWord()
         return Published(
-            publish_id="", post_id=found[0].id, post_url=found[0].share_url
+            publish_id="",
+            post_id=found[0].id,
+            post_ids=(found[0].id,),
+            post_url=found[0].share_url,
         )
 
     async def _is_contested(
@@ -174,17 +212,28 @@ class Confirmer:
 
 
 def _truth(
-    answer: PublishStatus | Fault, job: Job, publish_id: str, username: str | None
+    answer: PublishStatus | Fault,
+    job: Job,
+    publish_id: str,
+    username: str | None,
+    *,
+    told: tuple[str, ...],
 ) -> Truth:
+    """Say what a status answer comes to, beside ids that TikTok's events name."""
     if isinstance(answer, Fault):
         return NoWord()
     match answer.state:
-        case PublishState.COMPLETE:
-            return published(answer, job, publish_id, username)
-        case PublishState.IN_INBOX:
-            return in_inbox(answer, publish_id)
         case PublishState.FAILED:
             fault = fault_of_fail_reason(answer.fail_reason, answer.log_id)
             return FailedForGood(fault=fault)
+        case PublishState.COMPLETE:
+            return published(answer, job, publish_id, username, told=told)
+        case _ if told:
+            # A signed word that everybody can see it, and nothing against it.
+            return published(answer, job, publish_id, username, told=told)
+        case PublishState.IN_INBOX:
+            return in_inbox(answer, publish_id)
         case PublishState.PROCESSING:
             return NoWord()
+        case _:
+            assert_never(answer.state)

@@ -40,12 +40,20 @@ accounts = Table(
     Column("refresh_lease", Text),
     Column("refresh_lease_until", UtcDateTime),
     Column("connected_at", UtcDateTime, nullable=False),
+    # TikTok told that it removed our access, and why: to be checked with TikTok.
+    Column("removal_reason", Text),
+    Column("removal_check_at", UtcDateTime),
     # When TikTok itself said whose tokens these are; NULL: a caller claims it.
     Column("verified_at", UtcDateTime),
     Column("updated_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("project_id", "platform"),
     CheckConstraint(one_of("status", AccountStatus), name="status"),
     Index("ix_accounts_open_id", "open_id"),
+    Index(
+        "ix_accounts_removal_check",
+        "removal_check_at",
+        **partly("removal_check_at IS NOT NULL"),
+    ),
     Index("ix_accounts_reconnect_required", "project_id", **partly(RECONNECT_REQUIRED)),
 )
 

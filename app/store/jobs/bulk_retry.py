@@ -1,5 +1,6 @@
 """Retry many failed jobs of a project: one statement per page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -9,6 +10,7 @@ from sqlalchemy import (
     and_,
     case,
     func,
+    literal,
     literal_column,
     null,
     or_,
@@ -19,10 +21,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.errors import DuplicateJob
+from app.domain.history import Actor, HistoryEntry, HistoryKind
 from app.domain.job import FailureReason, JobStatus, WaitingFor
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
 from app.store.db.notify import hint
+from app.store.db.types import UtcDateTime
+from app.store.jobs.history import write_history
 from app.store.jobs.tables import NOT_PROCESSING, in_state, schedule_jobs
 
 _PAGE: Final = 500  # rows whose locks one transaction holds
@@ -48,7 +53,11 @@ class RetryResult:
 
 
 async def retry_failed(
-    database: Database, which: RetryFilter, *, now: datetime
+    database: Database,
+    which: RetryFilter,
+    *,
+    now: datetime,
+    by: Actor | None = None,
 ) -> RetryResult:
     """Retry failed jobs as ``JobStore.retry`` does each, without accepting risks.
 
@@ -59,8 +68,10 @@ async def retry_failed(
     try:
         while True:
             async with database.write() as connection:
-                moved = len((await connection.execute(page)).all())
+                ids = (await connection.execute(page)).scalars().all()
+                await write_history(connection, _entries(ids, now, by))
                 await hint(connection)
+            moved = len(ids)
             retried += moved
             if moved < _PAGE:
                 break
@@ -70,6 +81,15 @@ async def retry_failed(
     async with database.read() as connection:
         skipped: int = (await connection.execute(left)).scalar_one()
     return RetryResult(retried, skipped)
+
+
+def _entries(
+    job_ids: Sequence[str], now: datetime, by: Actor | None
+) -> list[HistoryEntry]:
+    return [
+        HistoryEntry(job_id=job_id, at=now, kind=HistoryKind.RETRIED, by=by)
+        for job_id in job_ids
+    ]
 
 
 def _retry_page(
@@ -135,7 +155,10 @@ def _rescheduled(now: datetime) -> dict[str, Any]:
     return {
         "status": JobStatus.SCHEDULED,
         "attempts": 0,
-        "next_attempt_at": now,
+        "next_attempt_at": case(
+            (and_(fresh, _jobs.scheduled_for > now), _jobs.scheduled_for),
+            else_=literal(now, UtcDateTime()),
+        ),
         "attempt_started_at": None,
         "publish_id": case((fresh, null()), else_=_jobs.publish_id),
         "failure_reason": None,

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, u
 
 from app.domain.job import Job, Transfer
 from app.domain.publish_ids import PULLED, not_of
+from app.domain.tiktok_event import ToldOfPost
 from app.domain.transition import Transition
 from app.store.accounts.ownership import of_person, projects_of
 from app.store.db.engine import Database
@@ -84,6 +85,20 @@ class ConfirmationStore:
             ).one()
         is_ours = count == 1 and (surely_pulled or not uploads)
         return publish_id if is_ours else None
+
+    async def told(self, job: Job) -> ToldOfPost:
+        """Return what TikTok's signed events say of a job's publish."""
+        conditions = [_events.publish_id == job.publish_id]
+        if job.open_id is not None:
+            conditions.append(_events.open_id == job.open_id)
+        statement = (
+            select(_events.event, _events.post_id)
+            .where(*conditions)
+            .order_by(_events.created_at, _events.id)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return ToldOfPost.of((row.event, row.post_id) for row in rows)
 
     async def without_post_id(
         self, job: Job, open_id: str, *, since: datetime

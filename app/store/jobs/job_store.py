@@ -1,7 +1,7 @@
 """People's side of the jobs table: add, look, change, remove, start again."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -9,7 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from app.domain import transition as become
-from app.domain.edit import JobChange, check_deletable, check_retryable, edited
+from app.domain.edit import (
+    JobChange,
+    check_cancellable,
+    check_deletable,
+    check_retryable,
+    edited,
+)
 from app.domain.errors import (
     DuplicateJob,
     MayHaveBeenStored,
@@ -17,12 +23,21 @@ from app.domain.errors import (
     StoreUnavailable,
     WriteUnknown,
 )
+from app.domain.history import Actor, HistoryEntry, HistoryKind
 from app.domain.idempotency import RequestKey, idempotency_key, to_millis
 from app.domain.job import AttemptRecord, Job, JobStatus, NewJob, Transfer
+from app.domain.naming import camel
 from app.domain.readiness import PreflightTimes, first_preflight
 from app.store.db.engine import Database
 from app.store.db.notify import hint, is_hinted_at
 from app.store.jobs.bulk_retry import RetryFilter, RetryResult, retry_failed
+from app.store.jobs.cancelling import (
+    CancelFilter,
+    CancelResult,
+    cancel_many,
+    cancelled,
+)
+from app.store.jobs.history import read_history, write_history
 from app.store.jobs.insert_writer import InsertWriter
 from app.store.jobs.listing import (
     NEWEST_FIRST,
@@ -41,7 +56,7 @@ from app.store.jobs.rows import (
 from app.store.jobs.tables import GUARDING_POST_NOW, job_attempts, schedule_jobs
 from app.store.jobs.transitions import UNCHANGED, write_transitions
 from app.store.retention.pruning import refuse_if_pruned
-from app.store.retention.tombstones import delete_jobs
+from app.store.retention.tombstones import delete_jobs, remember
 
 _jobs = schedule_jobs.c
 _ADD_TRIES = 5
@@ -155,8 +170,9 @@ class JobStore:
         *,
         now: datetime,
         project_id: str | None = None,
+        by: Actor | None = None,
     ) -> Job:
-        """Change a job that has not begun.
+        """Change a job of which TikTok has nothing.
 
         Raises NotFound, JobNotEditable, InvalidInput, DuplicateJob when the new time
         makes it another job's twin, and TooLongAgo when it may make it a pruned one's.
@@ -170,6 +186,7 @@ class JobStore:
                     .where(_jobs.id == job.id)
                     .values(_labels(after) if change.is_label else _editable(after))
                 )
+                await write_history(connection, _edits(job, after, now, by))
                 if after.scheduled_for != job.scheduled_for:
                     await refuse_if_pruned(connection, after.scheduled_for, now=now)
                 if is_hinted_at(after.next_attempt_at, now=now):
@@ -192,17 +209,24 @@ class JobStore:
         now: datetime,
         accept_duplicate_risk: bool = False,
         project_id: str | None = None,
+        by: Actor | None = None,
     ) -> Job:
-        """Start a failed job again.
+        """Start a failed job again; with the risk accepted an open init is given up.
 
-        Raises NotFound, JobNotRetryable, OutcomeUnknown, and DuplicateJob when a newer
-        Post Now of the same asset is waiting.
+        Raises NotFound, JobNotRetryable, TooLate, OutcomeUnknown, and DuplicateJob when
+        a newer Post Now of the same asset is waiting.
         """
         try:
             async with self._database.write() as connection:
                 job = await _get(connection, job_id, project_id, lock=True)
-                check_retryable(job, accept_duplicate_risk=accept_duplicate_risk)
-                change = become.rescheduled(job, now=now)
+                check_retryable(
+                    job, accept_duplicate_risk=accept_duplicate_risk, now=now
+                )
+                change = become.rescheduled(
+                    job, now=now, gives_up=accept_duplicate_risk, by=by
+                )
+                if job.in_flight and job.publish_id and accept_duplicate_risk:
+                    await remember(self._database, connection, [job.publish_id])
                 written = await write_transitions(
                     connection, [(job, change)], guard=UNCHANGED, now=now
                 )
@@ -211,9 +235,83 @@ class JobStore:
             raise DuplicateJob from error
         return written[job.id]  # its row was locked as it was read
 
-    async def retry_failed(self, which: RetryFilter, *, now: datetime) -> RetryResult:
+    async def cancel(
+        self,
+        job_id: str,
+        *,
+        now: datetime,
+        cancelled_publish: str | None = None,
+        project_id: str | None = None,
+        by: Actor | None = None,
+    ) -> Job:
+        """End a job of which TikTok has nothing, or whose publish TikTok cancelled.
+
+        Raises NotFound or JobNotCancellable.
+        """
+        async with self._database.write() as connection:
+            job = await _get(connection, job_id, project_id, lock=True)
+            proven = job.in_flight and job.publish_id == cancelled_publish is not None
+            if not proven and not check_cancellable(job):
+                return job
+            change = cancelled(job, now=now, by=by)
+            written = await write_transitions(
+                connection, [(job, change)], guard=UNCHANGED, now=now
+            )
+        return written[job.id]  # its row was locked as it was read
+
+    async def cancel_many(
+        self, which: CancelFilter, *, now: datetime, by: Actor | None, dry_run: bool
+    ) -> CancelResult:
+        """End a project's jobs of which TikTok has nothing."""
+        return await cancel_many(self._database, which, now=now, by=by, dry_run=dry_run)
+
+    async def history(
+        self, job_id: str, *, project_id: str | None = None
+    ) -> tuple[Job, tuple[AttemptRecord, ...], tuple[HistoryEntry, ...]]:
+        """Return a job, its ledger and the rest of its history; raises NotFound."""
+        statement = (
+            select(job_attempts)
+            .where(job_attempts.c.job_id == job_id)
+            .order_by(job_attempts.c.number)
+        )
+        async with self._database.read() as connection:
+            job = await _get(connection, job_id, project_id)
+            rows = (await connection.execute(statement)).mappings().all()
+            entries = await read_history(connection, job_id)
+        return job, tuple(attempt_from_row(row) for row in rows), entries
+
+    async def retry_failed(
+        self, which: RetryFilter, *, now: datetime, by: Actor | None = None
+    ) -> RetryResult:
         """Retry a project's failed jobs where that is safe; raises DuplicateJob."""
-        return await retry_failed(self._database, which, now=now)
+        return await retry_failed(self._database, which, now=now, by=by)
+
+
+_EDITABLE: Final = (
+    "asset_url",
+    "post",
+    "scheduled_for",
+    "publish_by",
+    "max_attempts",
+    "external_id",
+    "metadata",
+)
+
+
+def _edits(job: Job, after: Job, now: datetime, by: Actor | None) -> list[HistoryEntry]:
+    """Say which fields a person changed."""
+    changed = [name for name in _EDITABLE if getattr(job, name) != getattr(after, name)]
+    if not changed:
+        return []
+    return [
+        HistoryEntry(
+            job_id=job.id,
+            at=now,
+            kind=HistoryKind.EDITED,
+            data={"fields": [camel(name) for name in changed]},
+            by=by,
+        )
+    ]
 
 
 async def _find_twin(connection: AsyncConnection, job: Job) -> Job | None:

@@ -327,6 +327,7 @@ tiktok_events = Table(
     Column("event", Text, nullable=False),
     Column("open_id", Text, nullable=False),
     Column("publish_id", Text),
+    Column("post_id", Text),
     Column("created_at", UtcDateTime, nullable=False),  # TikTok's time
     Column("received_at", UtcDateTime, nullable=False),
     Column("handled_at", UtcDateTime),  # not used; older processes write it

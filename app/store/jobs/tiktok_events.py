@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Update, and_, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from app.domain.job import JobStatus
+from app.domain.job import Availability, Delivery, JobStatus
 from app.domain.tiktok_event import EventKind, TikTokEvent
 from app.store.accounts.ownership import of_person
 from app.store.accounts.reconnect import require_reconnect
@@ -64,6 +64,7 @@ class TikTokEventStore:
             "event": event.name,
             "open_id": event.open_id,
             "publish_id": event.publish_id,
+            "post_id": event.post_id,
             "created_at": created_at,
             "received_at": now,
             "body": event.body,
@@ -100,7 +101,7 @@ async def _check_now(
     connection: AsyncConnection, event: TikTokEvent, publish_id: str, now: datetime
 ) -> int:
     """Bring forward the check of a publish's job, or of those it could belong to."""
-    named = _jobs.publish_id == publish_id
+    named = and_(_jobs.publish_id == publish_id, _of_person(event.open_id))
     owner = select(_jobs.id).where(named).limit(1)
     if (await connection.execute(owner)).scalar() is None:
         named = _unanswered(event.open_id, now)
@@ -129,9 +130,27 @@ def _is_news(event: TikTokEvent) -> ColumnElement[bool]:
             # TikTok sends one for every failed publish; most jobs know it already.
             return or_(and_(failed, _OPEN), and_(posted, _jobs.post_id.is_(None)))
         case EventKind.PUBLIC:
-            return or_(failed, and_(posted, _jobs.post_id.is_(None)))
+            return or_(failed, and_(posted, _lacks(event.post_id)))
+        case EventKind.WITHDRAWN:
+            shown = _jobs.availability.is_distinct_from(Availability.WITHDRAWN)
+            return or_(failed, and_(posted, shown))
+        case EventKind.COMPLETE:
+            return or_(failed, and_(posted, _jobs.delivery == Delivery.INBOX))
         case _:
             return failed
+
+
+def _lacks(post_id: str | None) -> ColumnElement[bool]:
+    """Match posts that this id says something new of."""
+    lacks = or_(_jobs.post_id.is_(None), _jobs.delivery == Delivery.INBOX)
+    return lacks if post_id is None else or_(lacks, _jobs.post_id != post_id)
+
+
+def _of_person(open_id: str) -> ColumnElement[bool]:
+    """Match the jobs of the person whom an event names, if it names one."""
+    if not open_id:
+        return true()
+    return or_(_jobs.open_id == open_id, _jobs.open_id.is_(None))
 
 
 def _next_attempt(now: datetime) -> Update:
@@ -145,4 +164,5 @@ def _next_attempt(now: datetime) -> Update:
 def _next_confirmation(now: datetime) -> Update:
     # The new ``updated_at`` voids a check that is under way: what it saw may be older
     # than the event.
-    return update(schedule_jobs).values(confirm_at=now, updated_at=now)
+    # And TikTok is asked as often as after the end, should it not know yet.
+    return update(schedule_jobs).values(confirm_at=now, confirm_tries=0, updated_at=now)

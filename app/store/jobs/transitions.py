@@ -25,11 +25,13 @@ from sqlalchemy.sql.type_api import TypeEngine
 
 from app.domain.job import AttemptRecord, Job, JobStatus
 from app.domain.pull_links import pull_tokens
+from app.domain.story import history_of
 from app.domain.transition import Transition, applied
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.types import UtcDateTime
+from app.store.jobs.history import write_history
 from app.store.jobs.rows import error_to_json
 from app.store.jobs.tables import job_attempts, media_links, schedule_jobs
 from app.store.webhooks.outbox import JOB_LISTENER, ChangedJob, tell_of_jobs
@@ -38,6 +40,7 @@ _jobs = schedule_jobs.c
 
 CHANGED: Final = (
     "last_error",
+    "post_ids",
     "status",
     "attempts",
     "attempt_number",
@@ -50,6 +53,8 @@ CHANGED: Final = (
     "delivery",
     "post_id",
     "post_url",
+    "availability",
+    "discarded_at",
     "posted_at",
     "confirm_at",
     "confirm_tries",
@@ -60,7 +65,7 @@ CHANGED: Final = (
 )
 """The columns that a transition writes, beside ``abandoned_by``, which it clears."""
 
-_all_but_error = attrgetter(*CHANGED[1:])
+_all_but_json = attrgetter(*CHANGED[2:])
 
 # The columns of the ledger that the job's own columns do not repeat.
 _LEDGER: Final = tuple(
@@ -193,7 +198,8 @@ class _Statements:
     def _row(self, write: _Write) -> tuple[Any, ...]:
         entry, after = write.change.entry, write.after
         ledger = _NO_ENTRY if entry is None else _ledger_values(entry)
-        changed = (error_to_json(after.last_error), *_all_but_error(after))
+        ids = list(after.post_ids) or None
+        changed = (error_to_json(after.last_error), ids, *_all_but_json(after))
         return (after.id, *self._guard_values(write.job), *changed, *ledger)
 
 
@@ -215,6 +221,14 @@ async def _write_all(
     written = [write for write in writes if write.job.id in listeners]
     await _tell(connection, written, listeners, now=now)
     await _revoke_links(connection, written, now=now)
+    await write_history(
+        connection,
+        [
+            entry
+            for write in written
+            for entry in history_of(write.job, write.change, at=now)
+        ],
+    )
     return {write.job.id: write.after for write in written}
 
 

@@ -69,6 +69,7 @@ async def test_the_first_answer_that_says_so_ends_it() -> None:
     assert outcome == Published(
         publish_id="pub-1",
         post_id="71",
+        post_ids=("71",),
         post_url="https://www.tiktok.com/@cat/video/71",
         log_id="log-done",
         http_status=200,

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.domain.confirmation import CONFIRM_STEPS
-from app.domain.job import FailureReason, Job, JobStatus
+from app.domain.job import Availability, FailureReason, Job, JobStatus
 from app.domain.post import Post, PrivacyLevel
 from app.domain.transition import Transition
 from app.runner.background.confirmer import Confirmer
@@ -390,7 +390,7 @@ async def test_what_tiktok_failed_unseen_is_not_posted(late: Late) -> None:
 
 
 async def test_what_people_saw_stays_posted(late: Late) -> None:
-    """No event is even looked into that says otherwise."""
+    """Whatever is said of it later, it is only noted that nobody sees it any more."""
     job = await late.stage.job(late.worker)
     await late.worker.tick()
     posted = await late.worker.job(job)
@@ -401,7 +401,13 @@ async def test_what_people_saw_stays_posted(late: Late) -> None:
     for name in (FAILURE, "post.publish.no_longer_publicaly_available"):
         await late.tell(name, post, post_id=posted.post_id)
         await late.look()
-    assert await late.worker.job(job) == posted
+    after = await late.worker.job(job)
+    assert after == replace(
+        posted,
+        availability=Availability.WITHDRAWN,
+        confirm_tries=after.confirm_tries,
+        updated_at=after.updated_at,
+    )
     assert len(late.stage.calls(Call.STATUS)) == asked
 
 
@@ -420,7 +426,9 @@ async def test_a_public_post_gets_its_id_when_it_is_told(late: Late) -> None:
     assert after == replace(
         posted,
         post_id="7602997517160123666",
+        post_ids=("7602997517160123666",),
         post_url=after.post_url,
+        availability=Availability.PUBLIC,
         confirm_at=None,
         updated_at=after.updated_at,
     )

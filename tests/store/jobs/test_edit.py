@@ -132,7 +132,9 @@ BEGUN: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("columns", [*BEGUN, {"status": FAILED}], ids=str)
+@pytest.mark.parametrize(
+    "columns", [*BEGUN, {"status": FAILED, "init_sent_at": NOW}], ids=str
+)
 async def test_what_has_begun_is_not_changed(
     database: Database, jobs: JobStore, columns: dict[str, Any]
 ) -> None:

@@ -5,11 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from app.domain.errors import DuplicateJob, JobNotRetryable, OutcomeUnknown
 from app.domain.job import FailureReason, Job, JobStatus, WaitingFor
 from app.store.db.engine import Database
 from app.store.jobs.job_store import JobStore
+from app.store.retention.tombstones import past_publishes
 from tests.support.factories import (
     FAILED,
     NOW,
@@ -101,13 +103,16 @@ async def test_with_the_risk_accepted_an_unknown_init_is_given_up(
     assert again == await jobs.get(job.id)
 
 
-async def test_even_with_the_risk_accepted_a_known_id_is_resumed(
+async def test_with_the_risk_accepted_a_known_id_is_given_up(
     database: Database, jobs: JobStore
 ) -> None:
-    """Where asking TikTok is possible, nothing is risked."""
+    """A way out of a publish that never ends; its id is nobody else's for ever."""
     job = await store_row(database, unconfirmed(publish_id="pub_1"))
     again = await jobs.retry(job.id, now=LATER, accept_duplicate_risk=True)
-    assert (again.init_sent_at, again.publish_id) == (NOW, "pub_1")
+    assert (again.init_sent_at, again.publish_id) == (None, None)
+    async with database.read() as connection:
+        known = await connection.execute(select(past_publishes.c.publish_id))
+        assert known.scalars().all() == ["pub_1"]
 
 
 @pytest.mark.parametrize("status", [SCHEDULED, PROCESSING, RETRYING, POSTED])
