@@ -15,10 +15,12 @@ from functools import cached_property, partial
 from typing import Final
 from uuid import uuid4
 
+import structlog
 from sqlalchemy.exc import ArgumentError
 
 from app import __version__
 from app.domain.clock import Clock, SystemClock
+from app.domain.errors import StoreUnavailable
 from app.domain.events import EventPayload, EventType, Render
 from app.domain.outcome import Fault
 from app.domain.quota import QuotaCall
@@ -63,6 +65,7 @@ from app.store.jobs.holds import HoldStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.media_links import MediaStore
 from app.store.jobs.readiness import ReadinessStore
+from app.store.jobs.spool import Spool, SpoolStore
 from app.store.jobs.uploads import UploadStore
 from app.store.retention.pruning import RetentionStore
 from app.store.runners import RunnerStore, SeenRunner
@@ -71,11 +74,14 @@ from app.store.webhooks.endpoints import WebhookStore
 from app.tiktok import Endpoint, TikTok
 from app.tracing import Tracing, open_tracing
 
+log = structlog.get_logger(__name__)
+
 CONFIRM_EVERY: Final = 10.0
 REFRESH_EVERY: Final = 60.0
 PREFLIGHT_EVERY: Final = 15.0
 LET_GO_EVERY: Final = 5.0
 HEARTBEAT_EVERY: Final = 30.0
+HAND_IN_EVERY: Final = 30.0
 PRUNE_EVERY: Final = 3600.0
 
 
@@ -233,7 +239,25 @@ class Container:
             measure=AtOnce(self.outbound),
             push=self._push_tools(),
             media=self._media_gateway(),
+            spool=self.spool,
         )
+
+    @cached_property
+    def spool(self) -> Spool:
+        """Return what keeps publish_ids that no database would take."""
+        return Spool(self.settings.spool_dir, self.vault)
+
+    async def hand_in(self) -> int:
+        """Write what a process before this one had to keep in files."""
+        store = SpoolStore(self.database, self.spool)
+        return await store.hand_in(now=self.clock.now())
+
+    async def hand_in_if_possible(self) -> None:
+        """Do it before any job is claimed; a background job does it later, if not."""
+        try:
+            await self.hand_in()
+        except StoreUnavailable as error:
+            log.warning("kept publish_ids wait for the database", reason=str(error))
 
     @cached_property
     def runner(self) -> Runner:
@@ -275,6 +299,7 @@ class Container:
                 lambda: self.readiness_checker.run_due(limit=8),
             ),
             BackgroundJob("heartbeat", HEARTBEAT_EVERY, self._say_alive),
+            BackgroundJob("hand in", HAND_IN_EVERY, self.hand_in),
             BackgroundJob("let go", LET_GO_EVERY, lambda: self.holds.let_go(now=now())),
             BackgroundJob("prune", PRUNE_EVERY, records.run_due),
             BackgroundJob("prune webhooks", PRUNE_EVERY, events.run_due),
@@ -357,6 +382,7 @@ class Container:
         # Neither the first post nor the first event is to wait for an import.
         self.tiktok.ready()
         _ = self.render_event
+        await self.hand_in_if_possible()
         async with DueHints(self.database, self.clock).waking(self.runner.wake):
             await self.runner.run(self.stop)
 

@@ -36,6 +36,7 @@ def with_container(
 
     async def program() -> Result:
         async with open_container(settings) as container:
+            await container.hand_in_if_possible()
             return await use(container)
 
     return run(program())

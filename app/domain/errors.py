@@ -31,6 +31,7 @@ SchedulerError
 ├── TooManyListeners
 └── StoreUnavailable
     ├── WriteUnknown
+    ├── StoreRefused
     └── MayHaveBeenStored
 
 The message is the class's docstring unless one is given. How each looks over HTTP
@@ -249,6 +250,12 @@ class WriteUnknown(StoreUnavailable):
     """The database went away without saying whether it wrote; look before a repeat."""
 
     code = "write_unknown"
+
+
+class StoreRefused(StoreUnavailable):
+    """The database answers, and refuses what it is asked to write."""
+
+    code = "database_refused"
 
 
 class MayHaveBeenStored(StoreUnavailable):

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
+import structlog
+
 from app.domain.clock import Clock
 from app.domain.codes import cap_of
-from app.domain.errors import StoreUnavailable
+from app.domain.errors import StoreRefused, StoreUnavailable
 from app.domain.job import Job, WaitingFor
+from app.domain.kept_init import KeptInit
 from app.domain.outcome import Fault, PutOff
 from app.domain.post import MediaType
 from app.domain.pull_links import pull_tokens
@@ -23,7 +26,10 @@ from app.runner.attempts.attempt import ClaimLost
 from app.runner.attempts.media_gateway import MediaGateway
 from app.runner.attempts.ways.live_push import LivePush, PushTools
 from app.store.jobs.claims import ClaimStore
+from app.store.jobs.spool import Spool
 from app.tiktok import Calls, CreatorInfo, InitTaken, PublishStatus, TikTok
+
+log = structlog.get_logger(__name__)
 
 STORE_RETRY_SECONDS: Final = 0.2
 SHORTEST_CALL_SECONDS: Final = 0.05
@@ -47,6 +53,7 @@ class Dependencies:
     measure: AtOnce | None = None  # None: no video is measured before its init
     push: PushTools | None = None
     media: MediaGateway | None = None  # None: TikTok pulls from the asset's own URL
+    spool: Spool | None = None  # keeps what the database would not take
 
 
 class LiveEffects:
@@ -215,11 +222,27 @@ class LiveEffects:
         )
 
     async def save_publish_id(self, job: Job, publish_id: str) -> Job | None:
-        """Write TikTok's id down."""
-        return await self.persist(
-            lambda: self._deps.claims.save_publish_id(job, publish_id, now=self.now()),
-            even_late=True,
+        """Write TikTok's id down; where no patience helps, into a file."""
+        told = KeptInit.of(job, publish_id, at=self.now())
+        claims = self._deps.claims
+        try:
+            return await self.persist(
+                lambda: claims.save_publish_id(job, publish_id, now=self.now()),
+                even_late=True,
+            )
+        except (ClaimLost, asyncio.CancelledError):
+            await self._keep(told)
+            raise
+
+    async def _keep(self, told: KeptInit) -> None:
+        """Keep what no database would take; the log has it in any case."""
+        log.error(
+            "TikTok's publish_id could not be written",
+            job_id=told.job_id,
+            publish_id=told.publish_id,
         )
+        if self._deps.spool is not None:
+            await asyncio.to_thread(self._deps.spool.keep, told)
 
     async def status(self, access: Access, publish_id: str) -> PublishStatus | Fault:
         """Ask how far the publish has got."""
@@ -238,14 +261,18 @@ class LiveEffects:
 
         Raises ClaimLost after that. ``even_late`` goes on: while the database is away
         nobody else takes the job over, and if somebody did, the write finds the claim
-        token changed.
+        token changed. Such a write tells what TikTok did, so a refusal too is waited
+        out, while the lease lasts; before an init it is a mistake, raised as such.
         """
         try:
             while True:
                 try:
                     return await write()
-                except StoreUnavailable:
-                    if self._gives_up(even_late=even_late):
+                except StoreUnavailable as error:
+                    refused = isinstance(error, StoreRefused)
+                    if refused and not even_late:
+                        raise
+                    if self._gives_up(even_late=even_late and not refused):
                         raise ClaimLost from None
                     self._waits_for_store = True
                     await self._deps.clock.sleep(STORE_RETRY_SECONDS)

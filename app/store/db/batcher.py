@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from typing import Final, Generic, TypeVar
 
-from app.domain.errors import StoreUnavailable
+from app.domain.errors import StoreRefused, StoreUnavailable
 
 Key = TypeVar("Key", bound=Hashable)
 Asked = TypeVar("Asked")
@@ -62,7 +62,7 @@ class Batcher(Generic[Key, Asked, Answer]):
         try:
             written = await self._write(asked)
         except Exception as error:  # noqa: BLE001  it is for those who asked
-            if len(asked) > 1 and not isinstance(error, StoreUnavailable):
+            if len(asked) > 1 and _may_be_ones(error):
                 return False
             for answer in answers.values():
                 _fail(answer, error)
@@ -85,6 +85,11 @@ class Batcher(Generic[Key, Asked, Answer]):
                 asked[key], answers[key] = wish, answer
         self._waiting = later
         return asked, answers
+
+
+def _may_be_ones(error: Exception) -> bool:
+    """Tell whether an error may be due to one write among others."""
+    return isinstance(error, StoreRefused) or not isinstance(error, StoreUnavailable)
 
 
 def _fail(answer: asyncio.Future[Answer], error: Exception) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.domain.errors import StoreUnavailable, WriteUnknown
+from app.domain.errors import StoreRefused, StoreUnavailable, WriteUnknown
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +47,9 @@ BAD_SESSION_STATES: Final = ("08", "25006", "25P03", "26000", "42P05", "57P")
 
 HOPELESS_STATES: Final = ("28", "3D", "42501")
 """What no waiting mends: somebody has to change a setting or a right."""
+
+VALUE_STATES: Final = ("22", "23")
+"""The values are at fault: a data exception, or a constraint that they break."""
 
 _TLS_MISMATCH: Final = "rejected SSL upgrade"
 
@@ -125,6 +128,23 @@ def unavailable(trouble: Trouble, *, writes: bool) -> Iterator[Progress]:
         raise progress.lost(error) from error
     if trouble.cause is not None:
         trouble.over(written=writes)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Raise StoreRefused where the server refuses, but not because of a value.
+
+    Rights, triggers, a table that is gone for a moment: what an operator did, an
+    operator can undo. Elsewhere such an error is a mistake and raised as it is.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        state = state_of(error.orig)
+        if not state or state.startswith(VALUE_STATES):
+            raise
+        log.warning("the database refuses a write", state=state)
+        raise StoreRefused from error
 
 
 def cause_of(error: Exception) -> str | None:

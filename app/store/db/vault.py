@@ -152,7 +152,7 @@ def _make(path: Path) -> str:
             file.flush()
             os.fsync(file.fileno())
         path.hardlink_to(draft)
-        _sync(path.parent)
+        sync_directory(path.parent)
     except FileExistsError:
         return path.read_text(encoding="ascii", errors="replace")
     finally:
@@ -160,7 +160,8 @@ def _make(path: Path) -> str:
     return key
 
 
-def _sync(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
     # A key whose name is lost with the power would take every token with it.
     descriptor = os.open(directory, os.O_RDONLY)
     try:

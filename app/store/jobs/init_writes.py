@@ -14,6 +14,7 @@ from app.domain.pull_links import pull_links
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
+from app.store.db.outage import refusals
 from app.store.db.types import UtcDateTime
 from app.store.jobs.tables import media_links, schedule_jobs
 from app.store.jobs.transitions import all_owned
@@ -88,6 +89,12 @@ class InitWriter:
         values = self._values.bind([self._row(write) for write in writes])
         # One statement commits by itself; with others it is some that belong together.
         alone = not any(each.buries or _links(each) for each in writes)
+        with refusals():
+            return await self._written(asked, values, alone=alone)
+
+    async def _written(
+        self, asked: Mapping[str, InitWrite], values: Mapping[str, Any], *, alone: bool
+    ) -> dict[str, Job]:
         async with self._database.mark(alone=alone) as connection:
             result = await connection.execute(self._statement, values)
             written = {job_id: asked[job_id] for job_id in result.scalars().all()}

@@ -30,6 +30,7 @@ from app.domain.transition import Transition, applied
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
+from app.store.db.outage import refusals
 from app.store.db.types import UtcDateTime
 from app.store.jobs.history import write_history
 from app.store.jobs.rows import error_to_json
@@ -114,8 +115,9 @@ class TransitionWriter:
 
     async def _write_all(self, asked: Mapping[str, _Write]) -> dict[str, Job]:
         now = max(write.after.updated_at for write in asked.values())
-        async with self._database.write() as connection:
-            return await _write_all(connection, asked, guard=OWNED, now=now)
+        with refusals():
+            async with self._database.write() as connection:
+                return await _write_all(connection, asked, guard=OWNED, now=now)
 
 
 async def write_transitions(
