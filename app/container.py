@@ -275,11 +275,6 @@ class Container:
     def background_jobs(self) -> BackgroundJobs:
         """Return what a runner does beside running jobs."""
         now = self.clock.now
-        records = Pruner(
-            store=RetentionStore(self.database),
-            clock=self.clock,
-            keep=self.settings.retention,
-        )
         events = WebhookPruner(store=self.webhooks, clock=self.clock)
         jobs = (
             BackgroundJob(
@@ -301,7 +296,7 @@ class Container:
             BackgroundJob("heartbeat", HEARTBEAT_EVERY, self._say_alive),
             BackgroundJob("hand in", HAND_IN_EVERY, self.hand_in),
             BackgroundJob("let go", LET_GO_EVERY, lambda: self.holds.let_go(now=now())),
-            BackgroundJob("prune", PRUNE_EVERY, records.run_due),
+            BackgroundJob("prune", PRUNE_EVERY, self.pruner.run_due),
             BackgroundJob("prune webhooks", PRUNE_EVERY, events.run_due),
             BackgroundJob(
                 "deliver",
@@ -326,6 +321,15 @@ class Container:
     async def _say_alive(self) -> None:
         now = self.clock.now()
         await self.runners.note(SeenRunner(self._worker, __version__, now))
+
+    @cached_property
+    def pruner(self) -> Pruner:
+        """Return what deletes records that are kept long enough."""
+        return Pruner(
+            store=RetentionStore(self.database),
+            clock=self.clock,
+            keep=self.settings.retention,
+        )
 
     @cached_property
     def confirmer(self) -> Confirmer:
