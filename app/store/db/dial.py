@@ -22,6 +22,9 @@ class DialingLoop:
     def __init__(self, loop: asyncio.AbstractEventLoop, keepalives: Keepalives) -> None:
         self._loop = loop
         self._keepalives = keepalives
+        # What each statement asks for is not to be looked for each time.
+        self.create_future = loop.create_future
+        self.call_later = loop.call_later
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever a loop has
         return getattr(self._loop, name)

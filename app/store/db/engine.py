@@ -242,15 +242,18 @@ def watch(engine: Engine, sessions: Sessions) -> None:
         if sessions.pooled:  # each transaction may have another session
             connection._prepared_statement_cache = None  # noqa: SLF001
 
+    borrowed = sessions.borrowed
+
     def lent(
         connection: DBAPIConnection, record: ConnectionPoolEntry, _: object
     ) -> None:
-        _replace_if_gone(connection, record)
-        sessions.borrow(connection.driver_connection)
+        now, session = time.monotonic(), connection.driver_connection
+        _replace_if_gone(connection, session, now - record.info.get(RETURNED, now))
+        borrowed[session] = now
 
     def returned(connection: DBAPIConnection | None, _: ConnectionPoolEntry) -> None:
         if connection is not None:
-            sessions.give_back(connection.driver_connection)
+            borrowed.pop(connection.driver_connection, None)
 
     event.listen(engine, "connect", opened, insert=True)
     event.listen(engine, "checkout", lent)
@@ -264,18 +267,18 @@ def _replace_if_bad(context: ExceptionContext) -> None:
         context.is_disconnect = True
 
 
-def _replace_if_gone(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+def _replace_if_gone(
+    connection: DBAPIConnection, session: Session, idle_seconds: float
+) -> None:
     """Let a server's restart cost a look at a socket, not a request.
 
     SQLAlchemy's own ping is three round trips before every statement. Nothing is to be
     read from an idle connection unless its other end has closed it. Only who was idle
     for long is asked: what is in between may have forgotten the connection.
     """
-    driver: Any = connection.driver_connection
-    if driver.is_closed() or _is_readable(driver._transport):  # noqa: SLF001
+    if session.is_closed() or _is_readable(session._transport):  # noqa: SLF001
         raise InvalidatePoolError
-    returned = record.info.get(RETURNED)
-    if returned is not None and time.monotonic() - returned > ASKED_AFTER_SECONDS:
+    if idle_seconds > ASKED_AFTER_SECONDS:
         run_async: Any = connection.run_async
         run_async(_ask)
 

@@ -57,13 +57,14 @@ class Sessions:
         self.pooled = not address.named_statements
         """A pooler is in between, which gives each transaction another session."""
         self.open = WeakSet[Session]()
+        self.borrowed: dict[Session, float] = {}
+        """Those in use, and since when; by time.monotonic()."""
         self._address = address
         self._command_seconds = command_seconds
         self._now = now
         self._away_since: float | None = None
         self._next_try = 0.0
         self._last: Unreachable | None = None
-        self._borrowed: dict[Session, float] = {}
         self._patience: float | None = None  # None: nobody hurries
 
     async def connect(self) -> Session:
@@ -81,14 +82,6 @@ class Sessions:
         self.open.add(session)
         return session
 
-    def borrow(self, session: Session) -> None:
-        """Note that a session is in use from now on."""
-        self._borrowed[session] = self._now()
-
-    def give_back(self, session: Session) -> None:
-        """Note that it is not any more."""
-        self._borrowed.pop(session, None)
-
     def hurry(self, seconds: float) -> None:
         """Break off, from now on, whatever uses a session for longer than this.
 
@@ -99,10 +92,10 @@ class Sessions:
 
     def _look_after(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         late = self._now() - seconds
-        if any(since <= late for since in self._borrowed.values()):
+        if any(since <= late for since in self.borrowed.values()):
             # It hangs, then, and so would whoever took one that lies idle.
             for session in list(self.open):
-                if self._borrowed.get(session, late) <= late:
+                if self.borrowed.get(session, late) <= late:
                     session.terminate()
         loop.call_later(LOOK_AGAIN_SECONDS, self._look_after, seconds, loop)
 

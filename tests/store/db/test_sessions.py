@@ -213,6 +213,21 @@ async def test_a_switch_over_is_followed(postgres_server: PostgresServer) -> Non
             await store_job(database)
 
 
+async def test_an_old_session_is_replaced(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a switch the name leads elsewhere, and the old server may still be up."""
+    monkeypatch.setattr(engine, "OLDEST_SESSION_SECONDS", 0.001)
+    pid = text("SELECT pg_backend_pid()")
+    found = set[int]()
+    async with opened(postgres_url, pool_size=1) as database:
+        for _ in range(2):
+            async with database.read() as connection:
+                found.add((await connection.execute(pid)).scalar_one())
+                await connection.execute(text("SELECT pg_sleep(0.01)"))
+    assert len(found) == 2
+
+
 async def test_an_address_that_swallows_everything_keeps_nobody(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
