@@ -20,6 +20,7 @@ RECONNECT_REQUIRED: Final = "reconnect_required"
 ACCOUNT_CHANGED: Final = "account_changed"
 POLL_DEADLINE: Final = "poll_deadline"
 MISSED: Final = "missed"
+OUT_OF_RESOURCES: Final = "out_of_resources"
 CANCELLED: Final = "cancelled"
 PUBLISH_CANCELLED: Final = "publish_cancelled"
 
@@ -358,6 +359,9 @@ _WAY_THERE: Final[dict[str, Code]] = {
     ),
     "scheduler_error": Code(
         words=Words("Something went wrong in this service.", _AGAIN)
+    ),
+    OUT_OF_RESOURCES: Code(
+        words=Words("This service was too busy to reach TikTok.", _AGAIN)
     ),
     "claim_abandoned": Code(
         words=Words("The service was interrupted while it worked on this post.", _AGAIN)

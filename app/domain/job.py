@@ -70,6 +70,7 @@ class WaitingFor(StrEnum):
     ACCOUNT_CAP = "account_cap"  # the account's posts per day
     APP_CAP = "app_cap"  # the app's active users per day
     TIKTOK = "tiktok"  # TikTok has the video and is not done
+    RESOURCES = "resources"  # this process lacks descriptors, threads or memory
 
 
 class LastError(Struct, frozen=True, kw_only=True):

@@ -50,6 +50,7 @@ WAITING: Final[dict[WaitingFor, str]] = {
     WaitingFor.ACCOUNT_CAP: _cap("spam_risk_too_many_posts"),
     WaitingFor.APP_CAP: _cap("reached_active_user_cap"),
     WaitingFor.TIKTOK: STILL_WORKING.what,
+    WaitingFor.RESOURCES: "This service is very busy just now.",
 }
 
 

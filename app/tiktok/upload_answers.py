@@ -38,6 +38,7 @@ class UploadAnswer:
     content_range: str = ""
     sent_all: bool = False  # the chunk's last byte was handed to the system
     out_of_time: bool = False  # it was we who broke off
+    lacks_resources: bool = False  # we had none to open a connection with
     trouble: str = ""  # what went wrong where there is no status; holds no secret
     log_id: str | None = None
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.errors import StoreUnavailable
+from app.domain.job import FailureReason, WaitingFor
 from app.sandbox.recording import Call
 from app.store.db.migrate import upgrade
 from tests.runner.stage import Stage, Worker, of, staged
@@ -165,6 +166,46 @@ async def test_an_outage_that_outlasts_a_lease_loses_no_id(
     stage.clock.go_to(kept.next_attempt_at)
     assert (await worker.tick()).posted == 1
     assert len(stage.calls(Call.INIT)) == 1
+
+
+@pytest.mark.parametrize(
+    "lacking", [MemoryError(), RuntimeError("can't start new thread")], ids=repr
+)
+@pytest.mark.parametrize("step", ["creator_info", "status"])
+async def test_what_we_lack_costs_no_attempt(
+    stage: Stage, worker: Worker, step: str, lacking: Exception
+) -> None:
+    """The job is put off and tried again within ten seconds."""
+
+    async def stumble() -> None:
+        raise lacking
+
+    short = await stage.worker()
+    short.tiktok.before[step] = stumble
+    job = await stage.job(worker)
+    await short.tick()
+    after = await worker.job(job)
+    assert (after.attempts, after.claim_token) == (0, None)
+    assert after.waiting_for is WaitingFor.RESOURCES
+    assert after.next_attempt_at is not None
+    assert after.next_attempt_at - stage.clock.now() < timedelta(seconds=10)
+    assert len(await worker.ledger(job)) == 0
+    stage.clock.go_to(after.next_attempt_at)
+    assert (await worker.tick()).posted == 1
+    assert len(stage.calls(Call.INIT)) == 1
+
+
+async def test_a_doubt_stays_one_whatever_we_lack(stage: Stage, worker: Worker) -> None:
+    """After the stamp nobody knows what was sent."""
+
+    async def stumble() -> None:
+        raise MemoryError
+
+    short = await stage.worker()
+    short.tiktok.before["init"] = stumble
+    job = await stage.job(worker)
+    await short.tick()
+    assert (await worker.job(job)).failure_reason is FailureReason.UNCONFIRMED
 
 
 @pytest.mark.parametrize(

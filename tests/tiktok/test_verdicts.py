@@ -7,6 +7,7 @@ import asyncio
 
 import pytest
 
+from app.domain.codes import OUT_OF_RESOURCES
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.domain.post import Post, PrivacyLevel
@@ -14,6 +15,7 @@ from app.tiktok import InitTaken, TikTok
 from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES
 from tests.support.certificates import Certificate
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.shortages import no_descriptors
 from tests.tiktok import chaos
 from tests.tiktok.attempts import cut_off
 from tests.tiktok.chaos import Script, answering, envelope, response
@@ -143,6 +145,15 @@ async def test_refused() -> None:
     """A refused connection carried nothing."""
     with chaos.refusing() as url:
         assert_not_sent(await failed_init(url), "connect_failed")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_nothing_left_to_connect_with(scheme: str) -> None:
+    """Without a descriptor nothing is sent, and it is known whose fault that is."""
+    TikTok(base_url="", client_key=None, client_secret=None).ready()  # as workers do
+    with no_descriptors():
+        fault = await failed_init(f"{scheme}://127.0.0.1:9")
+    assert_not_sent(fault, OUT_OF_RESOURCES)
 
 
 async def test_no_such_host() -> None:

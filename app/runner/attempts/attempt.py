@@ -10,6 +10,7 @@ from typing import Final, TypeVar, assert_never
 
 from msgspec.structs import replace
 
+from app.domain import codes
 from app.domain.job import ErrorClass, Job, Transfer
 from app.domain.lifecycle import OUTCOME_UNKNOWN
 from app.domain.media import too_long
@@ -31,6 +32,7 @@ from app.grants.grants import Access
 from app.grants.renewal import is_refused, renewed, with_renewal
 from app.runner.attempts.effects import Effects
 from app.runner.attempts.verdicts import (
+    but_for_shortage,
     in_inbox,
     longer_than_allowed,
     not_offered,
@@ -92,6 +94,9 @@ class Attempt:
 
     async def run(self) -> Outcome:
         """Carry the job as far as it goes; raises ClaimLost."""
+        return but_for_shortage(await self._run(), now=self.effects.now())
+
+    async def _run(self) -> Outcome:
         if self.job.ambiguous:
             ended = await self._void_init()
             if ended is not None:
@@ -191,6 +196,10 @@ class Attempt:
                 return None
             case Fault(verdict=Verdict.UNKNOWN):
                 return await self._unknown(answer)
+            case Fault(code=codes.OUT_OF_RESOURCES):
+                # It is put off: what is stamped would be taken for sent.
+                self.own(await self.effects.clear_init(self.job))
+                return await self.give_up(answer)
             case Fault():
                 return await self.give_up(answer)
             case _:

@@ -18,10 +18,12 @@ from app.domain.outcome import (
     Transient,
     Unconfirmed,
 )
+from app.domain.shortage import is_shortage
 from app.domain.transition import Transition
 from app.runner.attempts.attempt import Attempt, ClaimLost, PollPolicy
 from app.runner.attempts.live_effects import Dependencies, LiveEffects
 from app.runner.attempts.recorder import Recorder
+from app.runner.attempts.verdicts import put_off_for_shortage
 
 log = structlog.get_logger(__name__)
 
@@ -161,8 +163,10 @@ async def _outcome(attempt: Attempt, effects: LiveEffects) -> Outcome:
         return HandedOn(resume_at=effects.now())
     except ClaimLost:
         raise
-    except Exception:
+    except Exception as error:
         log.exception("an attempt broke")
+        if is_shortage(error) and not attempt.job.ambiguous:
+            return put_off_for_shortage(effects.now())
         return _broken(attempt.job)
 
 

@@ -1,21 +1,26 @@
 """What TikTok's answers come to."""
 
+from datetime import datetime
 from typing import Final, assert_never
 
 from msgspec.structs import replace
 
-from app.domain.job import ErrorClass, Job
+from app.domain import codes
+from app.domain.job import ErrorClass, Job, WaitingFor
 from app.domain.lifecycle import STILL_PROCESSING
 from app.domain.outcome import (
     AuthLost,
     Fault,
     InInbox,
     Outcome,
+    Processing,
     Published,
+    PutOff,
     RateLimited,
     Rejected,
     Transient,
 )
+from app.domain.shortage import AGAIN_AFTER
 from app.tiktok import CreatorInfo, PublishStatus
 from app.tiktok.text import clean
 
@@ -79,6 +84,23 @@ def outcome_of(fault: Fault, *, in_flight: bool = False) -> Outcome:
             return Transient(fault=fault, in_flight=in_flight)
         case _:
             assert_never(fault.error_class)
+
+
+def but_for_shortage(outcome: Outcome, *, now: datetime) -> Outcome:
+    """Put off what failed for want of something of our own: it is no attempt."""
+    match outcome:
+        case (
+            Transient(fault=Fault(code=codes.OUT_OF_RESOURCES))
+            | Processing(fault=Fault(code=codes.OUT_OF_RESOURCES))
+        ):
+            return put_off_for_shortage(now)
+        case _:
+            return outcome
+
+
+def put_off_for_shortage(now: datetime) -> PutOff:
+    """Return what becomes of an attempt that we lack something for."""
+    return PutOff(until=now + AGAIN_AFTER, waiting_for=WaitingFor.RESOURCES)
 
 
 def not_offered(info: CreatorInfo, chosen: str) -> Fault:

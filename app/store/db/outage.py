@@ -17,12 +17,14 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.domain.errors import StoreRefused, StoreUnavailable, WriteUnknown
+from app.domain.shortage import is_shortage
 
 log = structlog.get_logger(__name__)
 
 ALL_IN_USE: Final = "every database connection of this process is in use"
 CLOSED: Final = "the connection was closed"
 NO_ANSWER: Final = "no answer in time"
+LACKING: Final = "this process lacks threads or memory"
 
 # Postgres says more finely than by exception what only time or an operator can mend:
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -119,7 +121,7 @@ def unavailable(trouble: Trouble, *, writes: bool) -> Iterator[Progress]:
         yield progress
     except PoolTimeout as error:  # no outage: there is more to do than we keep up with
         raise StoreUnavailable(ALL_IN_USE) from error
-    except (OSError, DBAPIError) as error:
+    except (OSError, DBAPIError, MemoryError, RuntimeError) as error:
         cause = cause_of(error)
         if cause is None:
             raise
@@ -155,7 +157,9 @@ def cause_of(error: Exception) -> str | None:
         return _of_statement(error)
     if isinstance(error, TimeoutError):
         return NO_ANSWER
-    return of_system(error) if isinstance(error, OSError) else None
+    if isinstance(error, OSError):
+        return of_system(error)
+    return LACKING if is_shortage(error) else None
 
 
 def state_of(error: BaseException | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from app.domain.shortage import is_shortage
 from app.tiktok.transport.connection import Connection
 from app.tiktok.transport.names import Names
 
@@ -83,7 +84,8 @@ class _Race:
             self._running.discard(task)
             if (failure := task.exception()) is None:
                 return task.result()
-            self._failure = failure
+            if not is_shortage(self._failure):
+                self._failure = failure
         return None
 
     def _end(self) -> None:

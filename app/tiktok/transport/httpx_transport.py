@@ -57,7 +57,10 @@ class Transport(httpx.AsyncBaseTransport):
         port = _SCHEMES.get(url.scheme)
         if port is None or not url.raw_host:
             raise httpx.UnsupportedProtocol("not an http(s) URL")
-        tls = self._tls() if url.scheme == "https" else None
+        try:
+            tls = self._tls() if url.scheme == "https" else None
+        except Exception as error:  # the authorities are read from a file
+            raise httpx.ConnectError(type(error).__name__) from error
         return Peer(url.raw_host.decode("ascii"), url.port or port, tls)
 
     async def _connected(

@@ -13,9 +13,11 @@ from typing import Final, Self
 import httpx
 
 from app.domain.clock import SystemClock
+from app.domain.codes import OUT_OF_RESOURCES
 from app.domain.job import ErrorClass
 from app.domain.outcome import Fault, Verdict
 from app.domain.retry_after import parse_retry_after
+from app.domain.shortage import is_shortage
 from app.tiktok.text import clean
 from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES
 from app.tiktok.transport.httpx_transport import Transport
@@ -194,6 +196,8 @@ def _lost(error: Exception, *, http_status: int | None) -> Fault:
 
 
 def _describe_unsent(error: Exception) -> tuple[str, str]:
+    if is_shortage(error):
+        return OUT_OF_RESOURCES, "this process lacks what a connection takes"
     match error:
         case httpx.TimeoutException():
             return "connect_timeout", "no connection to TikTok in time"

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from app.domain.shortage import is_shortage
 from app.tiktok.text import clean
 from app.tiktok.transport.answer_reader import AnswerReader
 from app.tiktok.transport.connection import Connection
@@ -63,6 +64,7 @@ class Uploader:
                 sent_all=body.sent_all,
                 out_of_time=deadline is not None and deadline.expired(),
                 trouble=_trouble(error),
+                lacks_resources=is_shortage(error),
             )
         self._keep(connection, reader, whole=body.ended)
         return UploadAnswer(

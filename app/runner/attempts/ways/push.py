@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Final, Protocol, TypeVar, assert_never
 
+from app.domain.codes import OUT_OF_RESOURCES
 from app.domain.job import ErrorClass, Job
 from app.domain.outcome import (
     Fault,
@@ -23,6 +24,7 @@ from app.domain.outcome import (
     Verdict,
 )
 from app.domain.quota import QuotaCall
+from app.domain.shortage import is_shortage
 from app.domain.upload import (
     URL_LIFETIME,
     ChunkPlan,
@@ -434,6 +436,8 @@ _FOR_GOOD: Final = frozenset(
 
 def fault_of_source(failed: SourceFailed) -> Fault:
     """Return the fault of a video that cannot be read; nothing of it was sent."""
+    if is_shortage(failed):
+        return _fault(OUT_OF_RESOURCES, "this process lacks what a connection takes")
     for_good = failed.trouble in _FOR_GOOD
     return Fault(
         error_class=ErrorClass.PERMANENT if for_good else ErrorClass.TRANSIENT,
@@ -449,6 +453,8 @@ def _by_class(fault: Fault) -> Outcome:
 
 
 def _trouble(answer: UploadAnswer) -> Fault:
+    if answer.lacks_resources:
+        return _fault(OUT_OF_RESOURCES, "this process lacks what a connection takes")
     said = answer.trouble or f"the upload host answered HTTP {answer.status}"
     return _fault(UPLOAD_FAILED, said, http_status=answer.status, log_id=answer.log_id)
 

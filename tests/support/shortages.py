@@ -1,0 +1,39 @@
+"""What a process may lack, brought about for the length of a block."""
+
+import os
+import resource
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Let nothing be opened any more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    probe = os.open(os.devnull, os.O_RDONLY)
+    filled = [probe]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (probe + 16, hard))
+    with suppress(OSError):
+        while True:
+            filled.append(os.dup(probe))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for each in filled:
+            os.close(each)
+
+
+@contextmanager
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let no thread be started any more."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        yield
