@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from app.stopping import SIGNALS
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.repository import ROOT
 
 PROGRAM = """
@@ -44,7 +45,7 @@ def end(hang: str, *, call_seconds: float = 0, signal: int = 15) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,  # it would hang for ten minutes
+        timeout=PATIENCE_SECONDS,  # it would hang for ten minutes
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout

@@ -12,8 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.server import Server, configured
 from app.serving import listeners
 from app.serving.connections import Connections, Limits
-
-PATIENCE_SECONDS = 60.0
+from tests.support.patience import PATIENCE_SECONDS
 
 
 class HandClock:

@@ -5,6 +5,7 @@ import asyncio
 from app.serving.connections import STUCK_SECONDS
 from app.serving.protocol import _Phase
 from tests.serving.server import Caller, Recorder, Served, reply, served, until
+from tests.support.patience import PATIENCE_SECONDS
 
 REQUEST_SECONDS = 20.0
 
@@ -143,7 +144,7 @@ async def test_a_caller_that_takes_nothing_is_hung_up_on() -> None:
         await caller.send(b"GET /stream HTTP/1.1\r\n\r\n")
         await until(lambda: _is_stuck(running))
         running.clock.forward(STUCK_SECONDS)
-        await asyncio.wait_for(ended.wait(), 60)
+        await asyncio.wait_for(ended.wait(), PATIENCE_SECONDS)
         await running.becomes(0)
 
 
