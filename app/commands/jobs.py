@@ -4,15 +4,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands.output import AsJson, as_answer, print_json, print_pairs, print_table
+from app.commands.output import (
+    AsJson,
+    as_answer,
+    print_json,
+    print_pairs,
+    print_table,
+    text,
+)
 from app.commands.running import with_use_cases
 
 if TYPE_CHECKING:
+    from app.schemas.job_actions import HistoryAnswer
     from app.schemas.job_answers import JobAnswer, JobsAnswer
     from app.schemas.job_requests import JobQuery
     from app.use_cases import UseCases
 
-jobs = typer.Typer(help="Jobs: list, show, retry.", no_args_is_help=True)
+jobs = typer.Typer(
+    help="Jobs: list, show, retry, cancel, and why one is as it is.",
+    no_args_is_help=True,
+)
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 Repeated = Annotated[list[str] | None, typer.Option(help="May be given several times.")]
@@ -89,6 +100,38 @@ def retry_job(
         return cases.show(job)
 
     _show(with_use_cases(retry), as_json=as_json)
+
+
+@jobs.command("cancel")
+def cancel_job(id: JobId, *, as_json: AsJson = False) -> None:
+    """End a job that is not to be posted; its row stays and guards its key."""
+
+    async def cancel(cases: "UseCases") -> "JobAnswer":
+        return cases.show(await cases.jobs.cancel(id, scope=None))
+
+    _show(with_use_cases(cancel), as_json=as_json)
+
+
+@jobs.command("why")
+def why_job(id: JobId, *, as_json: AsJson = False) -> None:
+    """Tell a job's whole story in plain words, oldest first."""
+
+    async def read(cases: "UseCases") -> "tuple[HistoryAnswer, JobAnswer]":
+        from app.schemas.job_actions import HistoryAnswer, HistoryItemAnswer
+
+        items = await cases.jobs.history(id, scope=None)
+        story = HistoryAnswer(items=[HistoryItemAnswer.of(each) for each in items])
+        return story, cases.show(await cases.jobs.get(id, scope=None))
+
+    story, job = with_use_cases(read)
+    if as_json:
+        print_json(as_answer(story))
+        return
+    for item in story.items:
+        by = f" (by {item.by.name or item.by.id})" if item.by else ""
+        typer.echo(f"{text(item.at)}  {text(item.text)}{by}")
+    now = f"Now: {job.status}"
+    typer.echo(f"{now}. {job.notice}" if job.notice else f"{now}.")
 
 
 async def _page(cases: "UseCases", query: "JobQuery") -> "JobsAnswer":

@@ -70,7 +70,8 @@ async def test_a_person_posts_schedules_and_cancels(tmp_path: Path) -> None:
         await page.click(f"{waiting} button")
         await page.see("document.querySelector('.post[data-status=failed]') && true")
         await look(page, folder, "cancelled")
-        assert page.complaints == []
+        # The simulator's people have their pictures at a host of TikTok's.
+        assert [each for each in page.complaints if "tiktokcdn" not in each] == []
 
 
 async def test_branded_content_cannot_be_private(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.domain.job import JobStatus
+from app.sandbox.recording import Call
 from tests.system.programs import Programs
 from tests.system.site import Site
 
@@ -58,6 +59,36 @@ async def test_a_failed_job_is_retried(sqlite_site: Site) -> None:
     assert json.loads(ended.out)["status"] == "scheduled"
     again = await site.programs.run("jobs", "retry", job.id)
     assert again.code == 1
+
+
+async def test_why_tells_a_jobs_story(sqlite_site: Site) -> None:
+    """Each thing that happened in a sentence, and how the job stands now."""
+    site = sqlite_site
+    fault = {"kind": "error", "code": "spam_risk_user_banned_from_posting"}
+    site.script("init", fault=fault)
+    job = await site.post()
+    await site.programs.run("tick")
+    told = await site.programs.run("jobs", "why", job.id)
+    assert told.code == 0
+    *story, now = told.out.splitlines()
+    assert len(story) >= 2
+    assert now.startswith("Now: failed")
+    ended = await site.programs.run("jobs", "why", job.id, "--json")
+    items = json.loads(ended.out)["items"]
+    assert [line.split("  ", 1)[1] for line in story] == [
+        each["text"] for each in items
+    ]
+
+
+async def test_a_job_is_cancelled_for_good(sqlite_site: Site) -> None:
+    """`jobs cancel` ends it, twice as well as once; nothing is sent."""
+    site = sqlite_site
+    job = await site.post()
+    for _ in range(2):
+        ended = await site.programs.run("jobs", "cancel", job.id, "--json")
+        assert json.loads(ended.out)["failureReason"] == "cancelled"
+    await site.programs.run("tick")
+    assert site.calls(Call.INIT) == []
 
 
 async def test_a_held_project_waits_until_it_is_released(sqlite_site: Site) -> None:

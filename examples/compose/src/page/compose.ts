@@ -46,6 +46,7 @@ export async function showCreator(): Promise<boolean> {
   find("creator-handle", HTMLElement).textContent = `@${creator.creatorUsername}`;
   const picture = find("creator-picture", HTMLImageElement);
   picture.hidden = creator.creatorAvatarUrl === "";
+  picture.onerror = () => (picture.hidden = true); // its address lives for two hours
   if (!picture.hidden) picture.src = creator.creatorAvatarUrl;
   form().hidden = false;
   const video = find("video-url", HTMLInputElement);
