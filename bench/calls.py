@@ -22,8 +22,8 @@ import httpcore
 import httpx
 import uvloop
 
-from app.cli import GARBAGE_THRESHOLD
 from app.domain.post import Post, PrivacyLevel
+from app.preparation import GARBAGE_THRESHOLD
 from app.tiktok import encode
 from app.tiktok.transport.httpx_transport import Transport
 from app.tiktok.transport.names import Names

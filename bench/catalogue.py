@@ -46,6 +46,12 @@ CATALOGUE: Final = (
         rounds=3,
         timeout_seconds=900.0,
     ),
+    Entry(
+        "push",
+        "What do uploads cost, in CPU and memory?",
+        rounds=2,
+        timeout_seconds=900.0,
+    ),
     Entry("pacing", "What does keeping the quotas cost?", 3, 300.0),
     Entry("fair", "Does one account's crowd keep others waiting?", 3, 300.0),
     Entry("post_jobs", "How many posts a second does the API take in?"),

@@ -15,13 +15,13 @@ from typing import Final
 
 import uvloop
 
-from app.cli import GARBAGE_THRESHOLD
 from app.domain.backoff import RetryPolicy
 from app.domain.clock import SystemClock
 from app.domain.job import Job
 from app.domain.lifecycle import decide
 from app.domain.outcome import Abandoned, Published
 from app.domain.transition import Transition
+from app.preparation import GARBAGE_THRESHOLD
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from bench.servers import ROOT

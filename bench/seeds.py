@@ -77,6 +77,7 @@ async def add_jobs(
                 **first,
                 "id": str(uuid7()),
                 "project_id": f"proj_{number % (projects or count)}",
+                "open_id": f"user_{number % (projects or count)}",
                 "asset_id": f"asset_{number}",
                 "idempotency_key": uuid4().hex,
             }

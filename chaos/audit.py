@@ -110,7 +110,7 @@ def complaints(found: Found) -> Iterator[str]:
         yield f"{posts} posts"
     if job.status is JobStatus.POSTED and posts != 1:
         yield f"said to be posted with {posts} posts"
-    open_posts = [post for post in found.posts if post.status is not PostStatus.FAILED]
+    open_posts = [post for post in found.posts if _may_be_posted(post)]
     if len(open_posts) > 1:
         yield f"{len(open_posts)} inits that could become posts"
     yield from _of_changes(found)
@@ -146,6 +146,12 @@ def _of_ledger(found: Found) -> Iterator[str]:
 def _corrected(found: Found) -> bool:
     """Tell whether a late word of TikTok's changed the end, which is no attempt."""
     return any(JobStatus(was) in _OVER for was, _ in found.changes)
+
+
+def _may_be_posted(post: Post) -> bool:
+    """Tell whether something may come of it: of an upload only with its last byte."""
+    whole = post.upload is None or post.upload.complete
+    return whole and post.status is not PostStatus.FAILED
 
 
 def _is_out(post: Post) -> bool:

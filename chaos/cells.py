@@ -56,6 +56,9 @@ class Row:
     attempts: int | None = None  # how many must be counted; None: any
     max_attempts: int = 5
     inbox: bool = False
+    push: bool = False  # we upload the video, in three chunks
+    photos: int = 0  # so many instead of a video
+    query: str = ""  # what the asset's server is told to do
     settings: Mapping[str, Any] = field(default_factory=dict)
     crowded: bool = False  # keeps the machine busy alone
     breaks_server: bool = False  # needs a Postgres that nobody else uses

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from chaos import faults, kills, outages, together
+from chaos import faults, kills, outages, pushes, together
 from chaos.cells import Cell, Row, cells_of
 
 SHORT: Final = frozenset(
@@ -21,6 +21,9 @@ SHORT: Final = frozenset(
         "fault at status: access token died [SQLite]",
         "a commit's confirmation is lost: after claim [Postgres]",
         "connections are cut: before save_id [Postgres]",
+        "push, SIGKILL: after mark [SQLite]",
+        "push, SIGSTOP past the lease, then SIGCONT: before chunk, time 3 [Postgres]",
+        "push, fault at a chunk: the last: reset, taken [SQLite]",
         "another worker's clock is 10 minutes ahead: before wait [SQLite]",
     }
 )
@@ -33,6 +36,7 @@ def rows() -> Iterator[Row]:
     yield from faults.rows()
     yield from outages.rows()
     yield from together.rows()
+    yield from pushes.rows()
 
 
 def cells(*, short: bool = False, only: str = "") -> list[Cell]:

@@ -13,8 +13,8 @@ from app.api.app import build_app
 from app.container import Container, open_container
 from app.domain.account import Grant, NewAccount
 from app.domain.errors import StoreUnavailable
-from app.domain.job import Job, JobStatus, NewJob
-from app.domain.post import Post, PostMode, PrivacyLevel
+from app.domain.job import Job, JobStatus, NewJob, Transfer
+from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
 from app.sandbox.people import NewAccount as NewPerson
 from app.sandbox.people import add_account
 from app.sandbox.posts import PostStatus
@@ -28,6 +28,8 @@ from chaos.nursery import Worker
 from chaos.world import PATIENCE_SECONDS, Server, World
 
 LEASE: Final = 4.0
+PUSHED_BYTES: Final = 35_000
+CHUNK_BYTES: Final = 10_000
 COMPRESSED: Final[dict[str, Any]] = {
     "poll_interval_seconds": 0.1,
     "poll_deadline_seconds": 2.5,
@@ -44,6 +46,8 @@ COMPRESSED: Final[dict[str, Any]] = {
     "token_encryption_keys": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
     "allow_private_urls": True,
     "runner": "cron",
+    "upload_whole_bytes": CHUNK_BYTES,
+    "upload_chunk_bytes": CHUNK_BYTES,
 }
 """In earnest a poll takes 5 s, its deadline 90 s, a lease 300 s."""
 
@@ -140,15 +144,26 @@ class Place:
             project_id=self.name,
             platform="tiktok",
             asset_id=asset_id,
-            asset_url=f"{self.world.tiktok.url}/_sandbox/video.mp4",
+            **self._media(),
+            transfer=Transfer.PUSH if self.cell.row.push else Transfer.PULL,
             post=Post(
                 mode=mode,
                 privacy_level=privacy,
                 title="" if self.cell.row.inbox else asset_id,
+                media_type=MediaType.PHOTO if self.cell.row.photos else MediaType.VIDEO,
             ),
             scheduled_for=None,
             max_attempts=self.cell.row.max_attempts,
         )
+
+    def _media(self) -> dict[str, Any]:
+        row, base = self.cell.row, f"{self.world.tiktok.url}/_sandbox"
+        if row.photos:
+            urls = tuple(f"{base}/photo.jpg?n={each}" for each in range(row.photos))
+            return {"asset_url": "", "asset_urls": urls}
+        size = f"bytes={PUSHED_BYTES}&" if row.push else ""
+        # Each name is another file, whose requests are counted for itself.
+        return {"asset_url": f"{base}/video.mp4?{size}n={self.name}&{row.query}"}
 
 
 @asynccontextmanager

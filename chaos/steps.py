@@ -16,6 +16,7 @@ from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.media_links import MediaStore
+from app.store.jobs.uploads import UploadStore
 from app.tiktok.client import Calls
 from chaos.gate import Gate, Moment
 
@@ -26,6 +27,12 @@ STEPS: Final[dict[str, tuple[type, str]]] = {
     "creator_info": (Calls, "creator_info"),
     "stamp": (ClaimStore, "stamp_init"),
     "init": (Calls, "init"),
+    "photo_init": (Calls, "photo_init"),
+    "upload_init": (Calls, "upload_init"),
+    "save_upload": (UploadStore, "save"),
+    "mark": (UploadStore, "mark"),
+    "chunk": (Calls, "upload"),
+    "note": (UploadStore, "note"),
     "clear": (ClaimStore, "clear_init"),
     "save_id": (ClaimStore, "save_publish_id"),
     "wait": (LiveEffects, "pause"),

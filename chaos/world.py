@@ -133,7 +133,10 @@ class World:
 async def new_world(directory: Path, *, seed: int) -> AsyncIterator[World]:
     """Put up what cells share, and take it down."""
     weather = SandboxSettings(
-        seed=seed, quotas=None, processing_seconds=PROCESSING_SECONDS
+        min_chunk_bytes=1000,
+        seed=seed,
+        quotas=None,
+        processing_seconds=PROCESSING_SECONDS,
     )
     async with AsyncExitStack() as stack:
         tiktok = await stack.enter_async_context(running_sandbox(settings=weather))

@@ -1,0 +1,106 @@
+"""What it costs to push: CPU per gigabyte and per small post, and memory.
+
+A real `worker` on Postgres between a local server and a local TikTok. The yardstick for
+bytes is a bare loop that copies as many over two sockets through the same HTTP code;
+for posts, the same worker pulling.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import update
+
+from app.domain.job import JobStatus, Transfer
+from app.store.jobs.tables import schedule_jobs
+from bench.figures import Figure, at_most, median, ratio
+from bench.seeds import add_accounts, add_jobs, bench_container, count_jobs
+from bench.servers import (
+    InstantTikTok,
+    environment,
+    fresh_database,
+    postgres,
+    program,
+    until,
+)
+
+GIGABYTE: Final = 1_000_000_000
+HEAD_START_SECONDS: Final = 8.0
+LONGEST_SECONDS: Final = 240.0
+
+
+async def run(rounds: int, quick: bool) -> list[Figure]:
+    """Push large and small videos, turn about with what they are held against."""
+    large = GIGABYTE // 10 if quick else GIGABYTE
+    small = 100 if quick else 2000
+    files, each = (5, 20_000_000) if quick else (50, 200_000_000)
+    pushed, copied = list[float](), list[float]()
+    push, pull, memory = list[float](), list[float](), list[float]()
+    async with (
+        postgres() as server,
+        program("-m", "bench.bulk_tiktok", says=True) as bulk,
+    ):
+        tiktok = InstantTikTok(await bulk.first_line())
+        for _ in range(rounds):
+            cpu, _ = await _worker(server, tiktok, 1, large, Transfer.PUSH)
+            pushed.append(cpu * GIGABYTE / large)
+            copied.append(await _bare(tiktok, large) * GIGABYTE / large)
+            cpu, _ = await _worker(server, tiktok, small, 1_000_000, Transfer.PUSH)
+            push.append(1000 * cpu / small)
+            cpu, _ = await _worker(server, tiktok, small, 1_000_000, Transfer.PULL)
+            pull.append(1000 * cpu / small)
+            _, grown = await _worker(server, tiktok, files, each, Transfer.PUSH)
+            memory.append(grown / 1000 / files)
+    note = f"{files} files of {each // 1_000_000} MB at once"
+    return [
+        median("CPU per GB pushed", pushed, "s"),
+        median("CPU per GB, a bare loop over two sockets", copied, "s"),
+        ratio("push to the bare loop", pushed, copied, bar=at_most(1.3)),
+        median("CPU per push of 1 MB", push, "ms"),
+        median("CPU per pull", pull, "ms"),
+        ratio("push of 1 MB to pull", push, pull, bar=at_most(2)),
+        median("memory per push", memory, "KB", bar=at_most(300), note=note),
+    ]
+
+
+async def _bare(tiktok: InstantTikTok, size: int) -> float:
+    loop = ("-m", "bench.copy_loop", tiktok.url, str(size))
+    async with program(*loop, says=True) as running:
+        assert running.process.stdout is not None
+        return float((await running.process.stdout.readline()).decode())
+
+
+async def _worker(
+    server: str, tiktok: InstantTikTok, posts: int, size: int, way: Transfer
+) -> tuple[float, float]:
+    """Return a worker's CPU seconds for the posts, and by how many bytes it grew."""
+    url = await fresh_database(server)
+    env = environment(
+        url, tiktok, max_in_flight=500, poll_interval_seconds=0.2, claim_batch_size=500
+    )
+    async with bench_container(url, tiktok) as made:
+
+        async def all_posted() -> bool:
+            return await count_jobs(made, JobStatus.POSTED) == posts
+
+        await add_accounts(made, posts)
+        seconds = HEAD_START_SECONDS + posts / 1000
+        due = made.clock.now() + timedelta(seconds=seconds)
+        await add_jobs(made, posts, due=due)
+        async with made.database.write() as connection:
+            values = {"asset_url": f"{tiktok.url}/video/{size}", "transfer": way}
+            await connection.execute(update(schedule_jobs).values(values))
+        async with program("-m", "app", "worker", env=env) as worker:
+            left = (due - made.clock.now()).total_seconds() - 0.5
+            assert left > 0, "the machine is too busy to measure anything"
+            await asyncio.sleep(left)
+            idle, began = worker.resident_bytes(), worker.cpu_seconds()
+            most = idle
+
+            async def over() -> bool:
+                nonlocal most
+                most = max(most, worker.resident_bytes())
+                return await all_posted()
+
+            await until(over, within=LONGEST_SECONDS)
+            return worker.cpu_seconds() - began, float(most - idle)
