@@ -47,6 +47,7 @@ router = APIRouter(
     "/batch",
     operation_id="createJobs",
     summary="Schedule up to a hundred videos",
+    response_model_exclude_unset=True,  # of a problem, what does not apply
 )
 async def create_jobs(
     body: Annotated[BatchRequest, Body(openapi_examples=examples.BATCHES)],

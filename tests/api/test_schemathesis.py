@@ -17,6 +17,7 @@ import uvicorn
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
 from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from app.domain.clock import SystemClock
 from app.main import create_app
@@ -31,6 +32,9 @@ from tests.support.patience import PATIENCE_SECONDS
 # What no schema can say: a URL's host, two fields together (422), a stale state (400),
 # TikTok's signature (401).
 BEYOND_SCHEMAS: Final = ["2xx", "400", "401", "404", "409", "422"]
+
+# They answer 200 to a job that would be refused, and say why: they are for that.
+TELLING: Final = {"/v1/jobs/batch", "/v1/jobs/validate"}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +62,11 @@ def test_the_document_tells_the_truth(case: Case[Any], served: dict[str, str]) -
     """Good and bad requests get only what is declared, and nothing is a 5xx."""
     token = CRON_SECRET if case.path == "/cron/tick" else served["key"]
     headers = {"Authorization": f"Bearer {token}"}
-    case.call_and_validate(base_url=served["address"], headers=headers)
+    case.call_and_validate(
+        base_url=served["address"],
+        headers=headers,
+        excluded_checks=[negative_data_rejection] if case.path in TELLING else [],
+    )
 
 
 async def make_key(database_url: str) -> str:
