@@ -25,6 +25,7 @@ from app.domain.events import EventPayload, EventType, Render
 from app.domain.outcome import Fault
 from app.domain.quota import QuotaCall
 from app.grants.grants import Grants
+from app.grants.removals import RemovalChecker
 from app.metrics import Metrics
 from app.outbound import Outbound
 from app.outbound.media.at_once import AtOnce
@@ -284,6 +285,12 @@ class Container:
                 prompted_by=Hint.TIKTOK,
             ),
             BackgroundJob(
+                "check removals",
+                CONFIRM_EVERY,
+                lambda: self.removal_checker.run_due(limit=20),
+                prompted_by=Hint.TIKTOK,
+            ),
+            BackgroundJob(
                 "refresh",
                 REFRESH_EVERY,
                 lambda: self.grants.refresh_expiring(now=now(), limit=50),
@@ -308,6 +315,16 @@ class Container:
             ),
         )
         return BackgroundJobs(jobs, self.clock)
+
+    @cached_property
+    def removal_checker(self) -> RemovalChecker:
+        """Return what asks TikTok whether it removed our access."""
+        return RemovalChecker(
+            accounts=self.accounts,
+            grants=self.grants,
+            tiktok=self.tiktok,
+            clock=self.clock,
+        )
 
     @cached_property
     def runners(self) -> RunnerStore:

@@ -14,6 +14,7 @@ from pydantic import (
     HttpUrl,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
@@ -156,6 +157,14 @@ class Settings(BaseSettings):
     """The environment; an empty variable counts as unset."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _trimmed(cls, value: object) -> object:
+        """Take no blank or line break at an end for a part of a value."""
+        if isinstance(value, SecretStr):
+            return SecretStr(value.get_secret_value().strip())
+        return value.strip() if isinstance(value, str) else value
 
     database_url: DatabaseUrl = SecretStr("sqlite+aiosqlite:///./scheduler.db")
     database_schema: Schema | None = None

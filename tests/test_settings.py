@@ -261,3 +261,15 @@ def test_a_schema_is_a_plain_name(schema: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("DATABASE_SCHEMA", schema)
     with pytest.raises(SettingsError, match=r"^DATABASE_SCHEMA"):
         load(_env_file=None)
+
+
+def test_blanks_at_an_end_are_no_part_of_a_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A secret that a tool wrote with a line break works as it was meant."""
+    monkeypatch.setenv("CRON_SECRET", "s3cret-s3cret\n")
+    monkeypatch.setenv("RUNNER", " cron ")
+    found = load(_env_file=None)
+    assert found.cron_secret is not None
+    assert found.cron_secret.get_secret_value() == "s3cret-s3cret"
+    assert found.runner == "cron"

@@ -167,6 +167,7 @@ async def finish_connect(
     code: Annotated[str | None, Query()] = None,
     state: Annotated[str | None, Query()] = None,
     error: Annotated[str | None, Query()] = None,
+    scopes: Annotated[str | None, Query(max_length=1000)] = None,
 ) -> ConnectedAnswer | Response:
     """Finish a connect; a state works once, within ten minutes.
 
@@ -176,7 +177,7 @@ async def finish_connect(
     started = bool(state) and request.cookies.get(_cookie(state or "")) == state
     try:
         ended = await services.connect.finish(
-            state=state, code=code, error=error, started=started
+            state=state, code=code, error=error, started=started, scopes=scopes
         )
     except SchedulerError as refusal:
         return _told(request, refusal)

@@ -6,11 +6,12 @@ https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 
 import re
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 MAX_URL_LENGTH: Final = 2048
 MAX_HOST_LENGTH: Final = 253
 
+_SAFE: Final = "!$%&'()*+,/:;=?@-._~[]"
 _PRIVATE_SUFFIXES: Final = ("localhost", "local", "internal", "home.arpa")
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 # A last label with a digit is how an IPv4 address ends in every spelling that
@@ -36,6 +37,25 @@ def problem_with_url(url: str, *, allow_private: bool = False) -> str | None:
     if port == 0:
         return "is no valid URL"
     return _problem_with_parts(parts, allow_private=allow_private)
+
+
+def ascii_url(url: str) -> str:
+    """Return a URL as it goes over the wire: percent-encoded, its host in IDNA.
+
+    Raises ValueError for one that has no such form.
+    """
+    if url.isascii():
+        return url
+    try:
+        parts = urlsplit(url)
+        host, at, place = parts.netloc.rpartition("@")[2].partition(":")
+        name = host.encode("idna").decode("ascii")
+        rest = (quote(part, safe=_SAFE) for part in (parts.path, parts.query))
+    except UnicodeError:
+        raise ValueError("has no form in ASCII") from None
+    path, query = rest
+    user = "@" if "@" in parts.netloc else ""  # refused later, whoever it is
+    return urlunsplit((parts.scheme, f"{user}{name}{at}{place}", path, query, ""))
 
 
 def _problem_with_parts(parts: SplitResult, *, allow_private: bool) -> str | None:

@@ -26,6 +26,10 @@ _RFC3339: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})",
     re.ASCII | re.IGNORECASE,
 )
+FIRST_YEAR: Final = 2000
+YEARS_END: Final = 2100
+"""What calendars of databases and programs carry with room on both sides."""
+
 _HALF_A_PAIR: Final = re.compile(r"[\ud800-\udfff]")
 
 
@@ -64,9 +68,12 @@ def _parse_moment(value: object) -> datetime:
             "must be an RFC 3339 time with an offset, such as 2026-04-09T12:00:00.000Z"
         )
     try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("is no time in the calendar") from None
+    if not FIRST_YEAR <= moment.year < YEARS_END:
+        raise ValueError(f"must be between {FIRST_YEAR} and {YEARS_END}")
+    return moment
 
 
 def _check_name(value: str) -> str:

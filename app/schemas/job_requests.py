@@ -4,10 +4,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import MISSING, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    MISSING,
+    AfterValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
-from app.domain.asset_url import MAX_URL_LENGTH
+from app.domain.asset_url import MAX_URL_LENGTH, ascii_url
 from app.domain.edit import JobChange
 from app.domain.errors import InvalidInput
 from app.domain.idempotency import to_millis
@@ -40,6 +47,7 @@ Title = Annotated[
 ]
 AssetUrl = Annotated[
     Text,
+    AfterValidator(ascii_url),
     Field(
         description="Where the video is fetched: public, https, no redirects",
         examples=["https://cdn.example.com/v.mp4"],

@@ -4,7 +4,7 @@ https://developers.tiktok.com/doc/login-kit-web
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
 from typing import Final
@@ -170,9 +170,17 @@ class ConnectService:
         )
 
     async def finish(
-        self, *, state: str | None, code: str | None, error: str | None, started: bool
+        self,
+        *,
+        state: str | None,
+        code: str | None,
+        error: str | None,
+        started: bool,
+        scopes: str | None = None,
     ) -> Connected | NotConnected:
         """Take in what the browser brought back; a state works once.
+
+        ``scopes`` are those that TikTok named on the way back.
 
         ``started`` tells whether this browser went through the start of this state.
         Raises InvalidState if there is no telling whose way back this is,
@@ -190,10 +198,10 @@ class ConnectService:
             return _failed(pending, InvalidState(), InvalidState.code)
         if error or not code:
             return _failed(pending, _refused(error), _word(error))
-        return await self._exchange(pending, code, redirect_uri)
+        return await self._exchange(pending, code, redirect_uri, scopes or "")
 
     async def _exchange(
-        self, pending: PendingConnect, code: str, redirect_uri: str
+        self, pending: PendingConnect, code: str, redirect_uri: str, scopes: str
     ) -> Connected | NotConnected:
         async with self._tiktok.connect() as calls:
             grant = await calls.exchange_code(
@@ -204,6 +212,8 @@ class ConnectService:
                     "connect failed", project_id=pending.project_id, code=grant.code
                 )
                 return _failed(pending, _error(grant), grant.code)
+            if not grant.scopes:
+                grant = replace(grant, scopes=_scope_names(scopes))
             person = None
             if _NAME_SCOPE in grant.scopes:
                 person = await calls.user_info(grant.access_token, scopes=grant.scopes)
@@ -270,6 +280,10 @@ def _refused(error: str | None) -> SchedulerError:
     if passing is ErrorClass.TRANSIENT and error in CODES:
         return TikTokUnavailable()
     return AuthorizationFailed()
+
+
+def _scope_names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _word(error: str | None) -> str:

@@ -86,7 +86,7 @@ class TikTokEventService:
         if heard.repeated:
             self._metrics.duplicates.prevent(Prevented.REPEATED_WEBHOOK)
         _report(event, heard, stale=now - signed > FRESH)
-        if heard.jobs:
+        if heard.jobs or heard.accounts:
             self._on_hint()
 
 

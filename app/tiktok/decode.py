@@ -31,6 +31,13 @@ from app.tiktok.values import (
 from app.tiktok.wire import Answer
 
 WAITS_FOR_UPLOAD: Final = "PROCESSING_UPLOAD"
+ACCESS_LIVES: Final = 2 * 3600
+REFRESH_LIVES: Final = 180 * 24 * 3600
+"""Seconds that tokens live at least, as TikTok documents it.
+
+https://developers.tiktok.com/doc/oauth-user-access-token-management
+"""
+
 STATES: Final[dict[str, PublishState]] = {
     WAITS_FOR_UPLOAD: PublishState.PROCESSING,
     "PROCESSING_DOWNLOAD": PublishState.PROCESSING,
@@ -181,21 +188,23 @@ def _grant(
     body = read_flat(answer)
     if isinstance(body, Fault):
         return body
+    nested = body.get("data")
+    if "access_token" not in body and isinstance(nested, dict):
+        body = nested
     access_token = fields.text(body.get("access_token"))
     refresh_token = fields.text(body.get("refresh_token")) or refresh_token
     open_id = fields.text(body.get("open_id")) or open_id
-    expires_in = fields.seconds(body.get("expires_in"))
-    refresh_expires_in = fields.seconds(body.get("refresh_expires_in"))
+    # A pair without its lifetimes is a pair: TikTok has ended the one before it.
+    lives = fields.seconds(body.get("expires_in")) or ACCESS_LIVES
+    refresh_lives = fields.seconds(body.get("refresh_expires_in")) or REFRESH_LIVES
     if not access_token or not refresh_token or open_id is None:
         return bad_answer(answer, "tokens")
-    if expires_in is None or refresh_expires_in is None:
-        return bad_answer(answer, "lifetime")
     return TokenGrant(
         open_id=open_id,
         access_token=access_token,
         refresh_token=refresh_token,
-        expires_in=expires_in,
-        refresh_expires_in=refresh_expires_in,
+        expires_in=lives,
+        refresh_expires_in=refresh_lives,
         scopes=_scopes(body.get("scope")),
     )
 

@@ -121,7 +121,7 @@ def bad_answer(answer: Answer, missing: str, *, log_id: str | None = None) -> Fa
         message=f"TikTok's answer has no {missing} that can be read",
         verdict=Verdict.UNKNOWN,
         http_status=answer.status,
-        log_id=log_id,
+        log_id=log_id or _log_id(answer, {}),
     )
 
 
@@ -134,6 +134,7 @@ def no_envelope(answer: Answer) -> Fault:
             code="too_many_requests",
             message="TikTok's edge answered HTTP 429",
             http_status=answer.status,
+            log_id=_log_id(answer, {}),
             retry_after=answer.retry_after,
         )
     if answer.is_success:
@@ -144,6 +145,7 @@ def no_envelope(answer: Answer) -> Fault:
         message=f"HTTP {answer.status} without TikTok's error envelope",
         verdict=Verdict.UNKNOWN,
         http_status=answer.status,
+        log_id=_log_id(answer, {}),
     )
 
 
@@ -156,6 +158,7 @@ def _page(answer: Answer) -> Fault:
         code="turned_away",
         message=f"HTTP {answer.status} without TikTok's error envelope",
         http_status=answer.status,
+        log_id=_log_id(answer, {}),
     )
 
 
@@ -187,7 +190,7 @@ def _code(answer: Answer, error: Json) -> str:
 
 def _log_id(answer: Answer, holder: Json) -> str | None:
     # TikTok's tables say logid, its examples log_id.
-    value = holder.get("log_id") or holder.get("logid")
+    value = holder.get("log_id") or holder.get("logid") or answer.log_id
     return _line(answer, value, limit=_MAX_LOG_ID_LENGTH) or None
 
 

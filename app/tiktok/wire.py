@@ -26,6 +26,7 @@ class Answer:
     body: bytes = field(repr=False)
     retry_after: float | None = None  # seconds
     secrets: tuple[str, ...] = field(default=(), repr=False)  # as in the request
+    log_id: str | None = None  # of the header; TikTok's edge tells it there alone
 
     @property
     def is_success(self) -> bool:

@@ -91,3 +91,45 @@ async def test_a_job_belongs_to_whoever_is_connected(api: Api) -> None:
     for n, time in enumerate(times):
         job = await api.job(assetId=f"asset_{n}", scheduledFor=time)
         assert job["openId"] == "open_A"
+
+
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "2100-01-01T00:00:00Z"]
+)
+async def test_a_time_that_no_calendar_of_ours_carries(api: Api, time: str) -> None:
+    """422 on POST and on PATCH; Go's unset time is one of them."""
+    assert (await api.post_job(scheduledFor=time)).status_code == 422
+    job = await api.job()
+    url = f"/v1/jobs/{job['id']}"
+    for name in ("scheduledFor", "publishBy"):
+        assert (await api.client.patch(url, json={name: time})).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("https://cdn.example.com/vidéo.mp4", "https://cdn.example.com/vid%C3%A9o.mp4"),
+        ("https://bücher.example/a.mp4", "https://xn--bcher-kva.example/a.mp4"),
+        (
+            "https://cdn.example.com/a%20b.mp4?k=ü&s=a%2Fb",
+            "https://cdn.example.com/a%20b.mp4?k=%C3%BC&s=a%2Fb",
+        ),
+    ],
+)
+async def test_an_address_beyond_ascii_has_one_form(
+    api: Api, given: str, stored: str
+) -> None:
+    """It is stored and used as it goes over the wire."""
+    job = await api.job(assetUrl=given)
+    assert job["assetUrl"] == stored
+    url = f"/v1/jobs/{job['id']}"
+    changed = await api.client.patch(url, json={"assetUrl": f"{given}#x"[:-2]})
+    assert changed.json()["assetUrl"] == stored
+
+
+async def test_an_address_without_such_a_form_is_refused(api: Api) -> None:
+    """A host of which IDNA knows nothing."""
+    long = "ü" * 70
+    answer = await api.post_job(assetUrl=f"https://{long}.example/v.mp4")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/assetUrl"

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.sandbox.webhooks import sign
+from app.store.accounts.tables import accounts
 from app.store.jobs.tables import tiktok_events
 from tests.api.serving import Api, serving
 from tests.support.factories import NOW
@@ -127,8 +128,8 @@ async def test_without_the_database_tiktok_comes_again(sqlite_url: str) -> None:
         assert await kept(api) == 1
 
 
-async def test_removed_access_shows_on_the_account(hooked: Api) -> None:
-    """The person sees that a new consent is needed."""
+async def test_removed_access_is_a_hint(hooked: Api) -> None:
+    """Nobody loses an account by TikTok's word alone: it is to be checked."""
     account = {
         "openId": "open_1",
         "accessToken": "act.1",
@@ -142,4 +143,9 @@ async def test_removed_access_shows_on_the_account(hooked: Api) -> None:
     body = event(event="authorization.removed", content='{"reason": 1}')
     assert await told(hooked, body) == (200, "")
     shown = (await hooked.client.get(path)).json()
-    assert shown["status"] == "reconnect_required"
+    assert shown["status"] == "active"
+    due = select(accounts.c.removal_check_at, accounts.c.removal_reason)
+    async with hooked.database.read() as connection:
+        (row,) = (await connection.execute(due)).all()
+    assert row.removal_check_at is not None
+    assert row.removal_reason == "removed_by_person"

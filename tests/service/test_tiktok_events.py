@@ -22,7 +22,7 @@ from app.store.jobs.job_store import JobStore
 from app.store.jobs.rows import post_to_json
 from app.store.jobs.tables import tiktok_events
 from app.store.jobs.tiktok_events import TikTokEventStore
-from tests.support.accounts import VAULT, new_account, new_grant
+from tests.support.accounts import VAULT, new_account
 from tests.support.factories import (
     FAILED,
     NOW,
@@ -325,52 +325,43 @@ async def removed(bench: Bench, *, at: datetime = NOW) -> None:
     assert await bench.deliver(body) is Receipt.STORED
 
 
-async def test_removed_access_is_marked_in_every_project(bench: Bench) -> None:
-    """The grants are dead by then; each person sees that a new consent is needed."""
+async def to_check(bench: Bench) -> list[str]:
+    """List the projects whose account TikTok is to be asked about."""
+    found = await bench.accounts.claim_removals(now=NOW, until=NOW, limit=9)
+    return sorted(each.project_id for each in found)
+
+
+async def test_removed_access_is_checked_in_every_project(bench: Bench) -> None:
+    """It is a hint: the account is lost only once TikTok refuses its token."""
     before = NOW - timedelta(days=1)
     await bench.accounts.put(new_account(project_id="proj_2"), now=before)
     await bench.accounts.put(
         new_account(project_id="proj_3", open_id="open_2"), now=before
     )
     await removed(bench)
-    projects = ("proj_1", "proj_2", "proj_3")
-    found = [await bench.accounts.get(each, "tiktok") for each in projects]
-    assert [(each.status, each.reconnect_reason) for each in found] == [
-        ("reconnect_required", "auth_removed"),
-        ("reconnect_required", "auth_removed"),
-        ("active", None),
-    ]
-
-
-async def test_removed_access_is_told_to_each_project_once(bench: Bench) -> None:
-    """Whoever finds out that a grant is dead, its project's endpoint hears of it."""
-    before = NOW - timedelta(days=1)
-    await bench.accounts.put(new_account(project_id="proj_2"), now=before)
-    for project_id in ("proj_1", "proj_2"):
-        await listen(bench.database, HOOK, now=before, project_id=project_id)
-    for minutes in (1, 0):
-        await removed(bench, at=NOW - timedelta(minutes=minutes))
-    events = await told(bench.database)
-    assert [(each["project_id"], each["type"]) for each in events] == [
-        ("proj_1", "account.reconnect_required"),
-        ("proj_2", "account.reconnect_required"),
-    ]
-    assert {each["data"]["reconnect_reason"] for each in events} == {"auth_removed"}
-
-
-async def test_a_consent_given_since_then_stays(bench: Bench) -> None:
-    """Events come late, and after the person connected again."""
-    await bench.accounts.put(new_account(new_grant("two")), now=NOW)
-    await removed(bench, at=NOW - timedelta(seconds=1))
+    assert await to_check(bench) == ["proj_1", "proj_2"]
     assert (await bench.accounts.get("proj_1", "tiktok")).usable
 
 
-async def test_access_removed_right_after_the_consent_counts(bench: Bench) -> None:
-    """TikTok cuts its times to whole seconds."""
-    connected = NOW + timedelta(milliseconds=300)
-    await bench.accounts.put(new_account(new_grant("two")), now=connected)
-    await removed(bench)
-    assert not (await bench.accounts.get("proj_1", "tiktok")).usable
+async def test_why_a_lost_account_was_removed_is_told_once(bench: Bench) -> None:
+    """A dead token may be found before TikTok says why it is dead."""
+    before = NOW - timedelta(days=1)
+    account = await bench.accounts.get("proj_1", "tiktok")
+    await bench.accounts.mark_reconnect_required(
+        "proj_1",
+        "tiktok",
+        reason="invalid_grant",
+        grant_version=account.grant_version,
+        now=before,
+    )
+    await listen(bench.database, HOOK, now=before, project_id="proj_1")
+    for minutes in (1, 0):
+        await removed(bench, at=NOW - timedelta(minutes=minutes))
+    lost = await bench.accounts.get("proj_1", "tiktok")
+    assert (lost.usable, lost.reconnect_reason) == (False, "removed_by_person")
+    (event,) = await told(bench.database)
+    assert event["type"] == "account.reconnect_required"
+    assert event["data"]["reconnect_reason"] == "removed_by_person"
 
 
 async def test_a_time_of_no_calendar_breaks_nothing(bench: Bench) -> None:
@@ -378,4 +369,4 @@ async def test_a_time_of_no_calendar_breaks_nothing(bench: Bench) -> None:
     await removed(bench, at=datetime.max.replace(tzinfo=UTC))
     (kept,) = await bench.kept()
     assert kept.created_at == NOW
-    assert not (await bench.accounts.get("proj_1", "tiktok")).usable
+    assert await to_check(bench) == ["proj_1"]

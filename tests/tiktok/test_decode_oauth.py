@@ -51,13 +51,27 @@ def test_lifetimes(seconds: object, expected: int) -> None:
     assert grant.expires_in == expected
 
 
-@pytest.mark.parametrize("name", ["access_token", "expires_in", "refresh_expires_in"])
+@pytest.mark.parametrize("value", [None, "", [], False, {}])
+def test_half_a_grant(value: object) -> None:
+    """A grant that lacks its token never replaces a whole one."""
+    assert fault(refreshed(answer(GRANT | {"access_token": value}))).code == (
+        "bad_answer"
+    )
+
+
 @pytest.mark.parametrize("value", [None, "", [], -1, {}])
-def test_half_a_grant(name: str, value: object) -> None:
-    """A grant that lacks a part never replaces a whole one."""
-    if name == "access_token" and value == -1:
-        value = False
-    assert fault(refreshed(answer(GRANT | {name: value}))).code == "bad_answer"
+def test_a_pair_without_its_lifetimes_is_kept(value: object) -> None:
+    """The former one is dead by now: it lives as long as TikTok says they all do."""
+    told = GRANT | {"expires_in": value, "refresh_expires_in": value}
+    grant = refreshed(answer(told))
+    assert isinstance(grant, TokenGrant)
+    assert (grant.expires_in, grant.refresh_expires_in) == (7200, 15_552_000)
+
+
+def test_a_pair_may_be_nested() -> None:
+    """As TikTok nests everything else."""
+    assert refreshed(answer({"data": GRANT})) == refreshed(answer(GRANT))
+    assert decode.exchanged(answer({"data": GRANT})) == decode.exchanged(answer(GRANT))
 
 
 def test_what_a_refresh_may_leave_out() -> None:

@@ -8,6 +8,7 @@ from app.domain.outcome import Verdict
 from app.tiktok import (
     decode,
 )
+from app.tiktok.envelope import read_envelope
 from app.tiktok.wire import Answer
 from tests.tiktok.answers import answer, fault, refused
 
@@ -83,3 +84,10 @@ def test_the_last_of_two_keys_counts() -> None:
     """Duplicate keys do not confuse the reader."""
     body = b'{"error": {"code": "internal_error"}, "error": {"code": "invalid_params"}}'
     assert fault(decode.init(answer(body, status=400))).code == "invalid_params"
+
+
+@pytest.mark.parametrize("status", [200, 403, 429, 502])
+def test_a_log_id_of_the_header_alone(status: int) -> None:
+    """TikTok's edge writes pages without an envelope, and tells it there."""
+    page = Answer(status=status, body=b"<html>", log_id="log-edge")
+    assert fault(read_envelope(page)).log_id == "log-edge"

@@ -249,6 +249,8 @@ class AccountStore:
                     (lacks_scope, _accounts.status), else_=AccountStatus.ACTIVE
                 ),
                 reconnect_reason=case((lacks_scope, _accounts.reconnect_reason)),
+                removal_reason=None,  # TikTok would not have traded it
+                removal_check_at=None,
                 grant_version=_accounts.grant_version + 1,
                 verified_at=now if is_verified else _accounts.verified_at,
                 updated_at=now,
@@ -271,6 +273,36 @@ class AccountStore:
         others = [self._rows.read(row) for row in rows]
         token = refreshed.grant.refresh_token
         return [each for each in others if each.grant.refresh_token == token]
+
+    async def claim_removals(
+        self, *, now: datetime, until: datetime, limit: int
+    ) -> tuple[Account, ...]:
+        """Take accounts whose removal TikTok told of, to ask about until a time."""
+        due = select(_accounts.project_id).where(_accounts.removal_check_at <= now)
+        statement = (
+            update(accounts)
+            .where(
+                _accounts.project_id.in_(due.limit(limit)),
+                _accounts.removal_check_at <= now,
+            )
+            .values(removal_check_at=until)
+            .returning(accounts)
+        )
+        async with self._database.write() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return tuple(self._rows.read(row) for row in rows)
+
+    async def clear_removal(self, account: Account) -> None:
+        """Forget that TikTok told of a removal: it was about an older grant."""
+        statement = (
+            update(accounts)
+            .where(
+                _at_version(account.project_id, account.platform, account.grant_version)
+            )
+            .values(removal_reason=None, removal_check_at=None)
+        )
+        async with self._database.write() as connection:
+            await connection.execute(statement)
 
     async def release_refresh_lease(
         self, project_id: str, platform: str, *, token: str
@@ -367,6 +399,8 @@ def _connected(new: NewAccount, now: datetime) -> dict[str, Any]:
         "open_id": new.open_id,
         "status": AccountStatus.ACTIVE,
         "reconnect_reason": None,
+        "removal_reason": None,
+        "removal_check_at": None,
         "connected_at": now,
         "verified_at": now if new.is_verified else None,
         "updated_at": now,

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.account import SCOPE_REASONS, AccountStatus
+from app.domain.account import REMOVALS, SCOPE_REASONS, AccountStatus
 from app.store.accounts.tables import accounts
 from app.store.webhooks.outbox import ACCOUNT_LISTENER, tell_of_account
 
@@ -41,7 +41,9 @@ async def require_reconnect(
         .where(which, USABLE)
         .values(
             status=AccountStatus.RECONNECT_REQUIRED,
-            reconnect_reason=reason,
+            # Why TikTok removed our access, if it told, says more than a dead token.
+            reconnect_reason=func.coalesce(_accounts.removal_reason, reason),
+            removal_check_at=None,
             updated_at=now,
         )
         .returning(accounts, ACCOUNT_LISTENER)
@@ -52,6 +54,31 @@ async def require_reconnect(
     }
     rows = (await connection.execute(statement)).mappings().all()
     for row in rows:
-        if known.get((row["project_id"], row["platform"])) != reason:
+        before = known.get((row["project_id"], row["platform"]))
+        if before != row["reconnect_reason"]:
             await tell_of_account(connection, row, now=now)
     return len(rows)
+
+
+async def explain_loss(
+    connection: AsyncConnection,
+    which: ColumnElement[bool],
+    *,
+    reason: str,
+    now: datetime,
+) -> int:
+    """Keep why TikTok removed our access to lost accounts; return how many.
+
+    Tells the project of each: nobody is to reconnect an account that is gone.
+    """
+    unknown = _accounts.reconnect_reason.not_in(REMOVALS)
+    rows = await connection.execute(
+        update(accounts)
+        .where(which, ~USABLE, unknown)
+        .values(reconnect_reason=reason, removal_reason=reason, updated_at=now)
+        .returning(accounts, ACCOUNT_LISTENER)
+    )
+    found = rows.mappings().all()
+    for row in found:
+        await tell_of_account(connection, row, now=now)
+    return len(found)

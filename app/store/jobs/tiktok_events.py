@@ -8,16 +8,16 @@ from sqlalchemy import ColumnElement, Update, and_, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
+from app.domain.account import RemovalReason
 from app.domain.job import Availability, Delivery, JobStatus
 from app.domain.tiktok_event import EventKind, TikTokEvent
 from app.store.accounts.ownership import of_person
-from app.store.accounts.reconnect import require_reconnect
+from app.store.accounts.reconnect import USABLE, explain_loss
 from app.store.accounts.tables import accounts
 from app.store.db.engine import Database
 from app.store.jobs.changes import written_since
 from app.store.jobs.tables import schedule_jobs, tiktok_events
 
-AUTH_REMOVED: Final = "auth_removed"
 PLATFORM: Final = "tiktok"
 
 INIT_TOLD_WITHIN: Final = timedelta(days=4)
@@ -42,7 +42,7 @@ class HintResult:
 
     repeated: bool = False
     jobs: int = 0  # checked with TikTok now
-    accounts: int = 0  # have to be connected again
+    accounts: int = 0  # to be checked, or lost for a reason that was not known
 
 
 class TikTokEventStore:
@@ -86,15 +86,24 @@ class TikTokEventStore:
 async def _access_removed(
     connection: AsyncConnection, event: TikTokEvent, created_at: datetime, now: datetime
 ) -> HintResult:
-    """Ask for a new consent, unless there was one since the event."""
-    which = and_(
-        _accounts.platform == PLATFORM,
-        _accounts.open_id == event.open_id,
-        # TikTok's times are whole seconds, cut off.
-        _accounts.updated_at < created_at + timedelta(seconds=1),
+    """Let TikTok be asked whether it is so: a fresh grant must survive an old word.
+
+    Of an account that is lost already, the reason is kept at once.
+    """
+    reason = event.removal or RemovalReason.UNKNOWN
+    theirs = and_(_accounts.platform == PLATFORM, _accounts.open_id == event.open_id)
+    checked = await connection.execute(
+        update(accounts)
+        .where(theirs, USABLE)
+        .values(removal_reason=reason, removal_check_at=now)
     )
-    marked = await require_reconnect(connection, which, reason=AUTH_REMOVED, now=now)
-    return HintResult(accounts=marked)
+    lost = and_(
+        theirs,
+        # TikTok's times are whole seconds, cut off.
+        _accounts.connected_at < created_at + timedelta(seconds=1),
+    )
+    told = await explain_loss(connection, lost, reason=reason, now=now)
+    return HintResult(accounts=checked.rowcount + told)
 
 
 async def _check_now(

@@ -120,6 +120,7 @@ class Session:
             body=body,
             retry_after=parse_retry_after(wait, now=self._now()) if wait else None,
             secrets=request.secrets,
+            log_id=response.headers.get("X-Tt-Logid"),
         )
 
 

@@ -1,0 +1,67 @@
+"""TikTok tells that it removed our access: asked whether it is so before it is so."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from app.domain.account import SCOPE_REASONS, Account
+from app.domain.clock import Clock
+from app.domain.job import ErrorClass
+from app.domain.outcome import Fault
+from app.grants.grants import Grants
+from app.grants.renewal import with_renewal
+from app.store.accounts.account_store import AccountStore
+from app.tiktok import TikTok
+
+AGAIN: Final = timedelta(seconds=30)
+"""When TikTok is asked again that did not answer."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalChecker:
+    """Finds out which accounts are lost, by a call that changes nothing."""
+
+    accounts: AccountStore
+    grants: Grants
+    tiktok: TikTok
+    clock: Clock
+
+    async def run_due(self, *, limit: int) -> int:
+        """Check all that are due for it, so many at a time; return how many.
+
+        Raises StoreUnavailable.
+        """
+        checked = 0
+        while found := await self._due(limit):
+            for account in found:
+                await self._check(account)
+            checked += len(found)
+        return checked
+
+    async def _due(self, limit: int) -> tuple[Account, ...]:
+        now = self.clock.now()
+        return await self.accounts.claim_removals(
+            now=now, until=now + AGAIN, limit=limit
+        )
+
+    async def _check(self, account: Account) -> None:
+        access = await self.grants.current(
+            account.project_id, account.platform, open_id=account.open_id
+        )
+        if isinstance(access, Fault):
+            return  # a refused refresh has recorded the loss
+        async with self.tiktok.connect() as calls:
+            answer, access = await with_renewal(
+                access,
+                lambda access: calls.user_info(access.token, scopes=access.scopes),
+                self.grants.renew,
+            )
+        if not isinstance(answer, Fault) or answer.code in SCOPE_REASONS:
+            await self.accounts.clear_removal(account)
+            _log.info("access is still there", project_id=account.project_id)
+        elif answer.error_class is ErrorClass.AUTH:
+            await self.grants.lost(access, answer)
