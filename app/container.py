@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError
 
 from app import __version__
 from app.domain.clock import Clock, SystemClock
+from app.domain.clock_watch import ClockWatch
 from app.domain.errors import StoreUnavailable
 from app.domain.events import EventPayload, EventType, Render
 from app.domain.outcome import Fault
@@ -89,6 +90,7 @@ PRUNE_EVERY: Final = 3600.0
 class Container:
     """The parts of a running process; each is made once, when first asked for.
 
+    A clock that is handed in is right; the machine's own may be wrong.
     Making one opens no connection. ``stop`` ends the runner, ticks and streams.
     """
 
@@ -96,12 +98,13 @@ class Container:
         self,
         settings: Settings,
         *,
-        clock: Clock,
+        clock: Clock | None,
         tracing: Tracing,
         stop: asyncio.Event,
     ) -> None:
         self.settings = settings
-        self.clock = clock
+        self.clock = clock or SystemClock()
+        self._doubts_clock = clock is None
         self.tracing = tracing
         self.stop = stop
 
@@ -136,7 +139,11 @@ class Container:
         """Return what tells whether the process can work."""
         store = HealthStore(self.database, self.vault)
         return HealthService(
-            self.database, store, clock=self.clock, runs=lambda: self.runner.running
+            self.database,
+            store,
+            clock=self.clock,
+            runs=lambda: self.runner.running,
+            tolerance=watch.tolerance if (watch := self.database_clock) else None,
         )
 
     @cached_property
@@ -230,7 +237,7 @@ class Container:
         """Return what attempts work with."""
         lease = timedelta(seconds=self.settings.claim_timeout_seconds)
         return Dependencies(
-            claims=ClaimStore(self.database, lease=lease),
+            claims=ClaimStore(self.database, lease=lease, watch=self.database_clock),
             tiktok=self.tiktok,
             grants=self.grants,
             clock=self.clock,
@@ -240,8 +247,21 @@ class Container:
             measure=AtOnce(self.outbound),
             push=self._push_tools(),
             media=self._media_gateway(),
+            database_clock=self.database_clock,
+            tiktok_clock=self._watch(),
             spool=self.spool,
         )
+
+    @cached_property
+    def database_clock(self) -> ClockWatch | None:
+        """Return what compares our clock with the database's; None: ours is right."""
+        return self._watch()
+
+    def _watch(self) -> ClockWatch | None:
+        if not self._doubts_clock:
+            return None
+        tolerance = timedelta(seconds=self.settings.clock_tolerance_seconds)
+        return ClockWatch(self.clock.now, tolerance=tolerance)
 
     @cached_property
     def spool(self) -> Spool:
@@ -478,7 +498,7 @@ async def open_container(
     """
     container = Container(
         settings,
-        clock=clock or SystemClock(),
+        clock=clock,
         tracing=tracing or tracing_of(settings),
         stop=stop or asyncio.Event(),
     )

@@ -24,6 +24,9 @@ _DETAILS: Final = {
     DatabaseState.DATABASE_READ_ONLY: (
         "The database can only be read: a standby, or its disk is full."
     ),
+    DatabaseState.CLOCK_SKEWED: (
+        "Our clock and the database's differ: no job is claimed until they agree."
+    ),
 }
 
 
@@ -42,7 +45,7 @@ class PartsFound(Answer):
         description="`unreadable`: no key in TOKEN_ENCRYPTION_KEYS opens stored tokens"
     )
     clock: Check = Field(
-        description="`skewed`: over 5 s from the database's, so claims may cross"
+        description="`skewed`: too far from the database's; no job is claimed"
     )
     commits: Check = Field(
         description="`local`: on one machine's disk when written; `replicated`: on two"
@@ -74,7 +77,7 @@ async def healthz() -> Alive:
 async def readyz(services: Wired) -> Ready | ProblemResponse:
     """Answer whether the database is there and migrated, and what else is wrong.
 
-    Only the database decides between 200 and 503: no other process would do better.
+    The database and its clock decide between 200 and 503.
     """
     health = await services.health.check()
     checks = asdict(health.checks)

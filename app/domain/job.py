@@ -71,6 +71,7 @@ class WaitingFor(StrEnum):
     APP_CAP = "app_cap"  # the app's active users per day
     TIKTOK = "tiktok"  # TikTok has the video and is not done
     RESOURCES = "resources"  # this process lacks descriptors, threads or memory
+    CLOCK = "clock"  # by TikTok's clock it is not time yet: ours is ahead
 
 
 class LastError(Struct, frozen=True, kw_only=True):

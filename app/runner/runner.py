@@ -74,6 +74,7 @@ class Runner:
         self._rules = rules
         self._capacity = capacity
         self._awake = asyncio.Event()
+        self._skew_told = False
         self.running: bool | None = None  # None: only ticks, or nothing yet
         self._pools: WeakSet[AttemptPool] = WeakSet()  # ticks may overlap
         self._metrics.posts.count_running(self._running)
@@ -147,6 +148,9 @@ class Runner:
                 log.warning("nothing more is claimed", reason=str(error))
                 return  # what was begun has the rest of the time to end
             if not began and not len(pool):
+                if not tally.claimed and self._deps.database_clock is not None:
+                    await self._deps.claims.next_due()  # it compares the clocks
+                    self._tell_of_skew()
                 return
             if not began or not self._free(pool):
                 left = (time.until - self._now()).total_seconds()
@@ -214,7 +218,27 @@ class Runner:
         return seconds <= LONGEST_IDLE_SECONDS or self._awake.is_set()
 
     def _seconds_until(self, due: datetime | None) -> float:
-        return math.inf if due is None else (due - self._now()).total_seconds()
+        """Say how long nothing can be claimed, by the later of two clocks."""
+        self._tell_of_skew()
+        if due is None:
+            return math.inf
+        watch = self._deps.database_clock
+        if watch is None:
+            return (due - self._now()).total_seconds()
+        if watch.is_skewed:
+            return LONGEST_IDLE_SECONDS  # then to look again at the clocks
+        return (due - self._now() + max(watch.ahead, timedelta(0))).total_seconds()
+
+    def _tell_of_skew(self) -> None:
+        """Say once that nothing is claimed as clocks differ, and once that it ends."""
+        watch = self._deps.database_clock
+        skewed = watch is not None and watch.is_skewed
+        if watch is not None and skewed and not self._skew_told:
+            seconds = round(watch.ahead.total_seconds(), 3)
+            log.error("clocks differ; no job is claimed", ahead_seconds=seconds)
+        elif self._skew_told and not skewed:
+            log.info("clocks agree again")
+        self._skew_told = skewed
 
     async def _pause(self, seconds: float, stop: asyncio.Event) -> None:
         await first(stop.wait(), self._deps.clock.sleep(seconds))

@@ -33,6 +33,7 @@ class DatabaseState(StrEnum):
     DATABASE_UNAVAILABLE = "database_unavailable"
     DATABASE_NOT_MIGRATED = "database_not_migrated"
     DATABASE_READ_ONLY = "database_read_only"
+    CLOCK_SKEWED = "clock_skewed"
 
 
 class Check(StrEnum):
@@ -65,7 +66,7 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The verdict, and what it was made of; only the database decides."""
+    """The verdict, and what it was made of; the database and its clock decide."""
 
     state: DatabaseState
     checks: Checks
@@ -81,8 +82,13 @@ class HealthService:
         *,
         clock: Clock,
         runs: Callable[[], bool | None],
+        tolerance: timedelta | None = None,
     ) -> None:
-        """Take the parts; ``runs`` tells of this process's runner, None: not begun."""
+        """Take the parts; ``runs`` tells of this process's runner, None: not begun.
+
+        With a ``tolerance`` clocks that differ by more stand between it and its work.
+        """
+        self._tolerance = tolerance
         self._database = database
         self._store = store
         self._clock = clock
@@ -102,6 +108,8 @@ class HealthService:
             commits=commits,
             runner=self._runner(),
         )
+        if clock is Check.SKEWED and self._tolerance is not None:
+            found = DatabaseState.CLOCK_SKEWED
         return Health(found, checks)
 
     async def _vitals(self) -> tuple[Check, Check, Check]:
@@ -110,7 +118,7 @@ class HealthService:
                 vitals = await self._store.look(now=self._clock.now())
         except (StoreUnavailable, TimeoutError):
             return Check.UNKNOWN, Check.UNKNOWN, Check.UNKNOWN
-        skewed = abs(vitals.clock_ahead) > CLOCKS_MAY_DIFFER
+        skewed = abs(vitals.clock_ahead) > (self._tolerance or CLOCKS_MAY_DIFFER)
         return (
             Check.OK if vitals.keys_fit else Check.UNREADABLE,
             Check.SKEWED if skewed else Check.OK,
@@ -185,13 +193,17 @@ def _database(found: DatabaseState) -> Check:
             return Check.UNAVAILABLE
         case DatabaseState.DATABASE_READ_ONLY:
             return Check.READ_ONLY
-        case DatabaseState.READY | DatabaseState.DATABASE_NOT_MIGRATED:
+        case (
+            DatabaseState.READY
+            | DatabaseState.DATABASE_NOT_MIGRATED
+            | DatabaseState.CLOCK_SKEWED
+        ):
             return Check.OK
 
 
 def _migrations(found: DatabaseState) -> Check:
     match found:
-        case DatabaseState.READY:
+        case DatabaseState.READY | DatabaseState.CLOCK_SKEWED:
             return Check.OK
         case DatabaseState.DATABASE_NOT_MIGRATED:
             return Check.NOT_MIGRATED

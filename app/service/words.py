@@ -51,6 +51,7 @@ WAITING: Final[dict[WaitingFor, str]] = {
     WaitingFor.APP_CAP: _cap("reached_active_user_cap"),
     WaitingFor.TIKTOK: STILL_WORKING.what,
     WaitingFor.RESOURCES: "This service is very busy just now.",
+    WaitingFor.CLOCK: "The server's clock is wrong: by TikTok's it is not time yet.",
 }
 
 

@@ -66,6 +66,7 @@ def creator_info(answer: Answer) -> CreatorInfo | Fault:
         duet_disabled=data.get("duet_disabled") is True,
         stitch_disabled=data.get("stitch_disabled") is True,
         max_video_seconds=fields.integer(data.get("max_video_post_duration_sec")),
+        said_at=answer.said_at,
     )
 
 

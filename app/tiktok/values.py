@@ -34,6 +34,7 @@ class CreatorInfo:
     duet_disabled: bool = False
     stitch_disabled: bool = False
     max_video_seconds: int | None = None
+    said_at: datetime | None = None  # by TikTok's clock, in whole seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

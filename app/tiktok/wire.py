@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Answer:
     status: int
     body: bytes = field(repr=False)
     retry_after: float | None = None  # seconds
+    said_at: datetime | None = None  # by the other side's clock, in whole seconds
     secrets: tuple[str, ...] = field(default=(), repr=False)  # as in the request
     log_id: str | None = None  # of the header; TikTok's edge tells it there alone
 

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import structlog
 
 from app.domain.clock import Clock
+from app.domain.clock_watch import ClockWatch
 from app.domain.codes import cap_of
 from app.domain.errors import StoreRefused, StoreUnavailable
 from app.domain.job import Job, WaitingFor
@@ -35,6 +36,7 @@ STORE_RETRY_SECONDS: Final = 0.2
 SHORTEST_CALL_SECONDS: Final = 0.05
 STOP_PATIENCE_SECONDS: Final = 5.0
 LONGEST_OVERDUE: Final = timedelta(seconds=30)
+LOOK_AT_CLOCKS_AGAIN: Final = timedelta(seconds=60)
 
 Result = TypeVar("Result")
 
@@ -53,6 +55,8 @@ class Dependencies:
     measure: AtOnce | None = None  # None: no video is measured before its init
     push: PushTools | None = None
     media: MediaGateway | None = None  # None: TikTok pulls from the asset's own URL
+    database_clock: ClockWatch | None = None  # None: ours is beyond doubt
+    tiktok_clock: ClockWatch | None = None
     spool: Spool | None = None  # keeps what the database would not take
 
 
@@ -165,15 +169,42 @@ class LiveEffects:
             self._allow_interruption()
             if wait is not None:
                 return wait
-            return await self.calls.creator_info(
+            asked_at = self.now()
+            answer = await self.calls.creator_info(
                 access.token, timeout=self.call_seconds()
             )
+            self._compare_clocks(answer, asked_at)
+            return answer
 
         self._allow_interruption()
         try:
-            return await self._deps.creators.get(access, ask, now=self.now)
+            answer = await self._deps.creators.get(access, ask, now=self.now)
         finally:
             self.interruptible = False
+        early = self._too_early(job) if isinstance(answer, CreatorInfo) else None
+        return early or answer
+
+    def _compare_clocks(self, answer: CreatorInfo | Fault, asked_at: datetime) -> None:
+        watch = self._deps.tiktok_clock
+        if watch is None or isinstance(answer, Fault) or answer.said_at is None:
+            return
+        watch.note(answer.said_at, asked_at=asked_at, exact_to=timedelta(seconds=1))
+
+    def _too_early(self, job: Job) -> PutOff | None:
+        """Put a job off for which it is not time yet by TikTok's clock.
+
+        Post Now means at once: its time is only when its request came.
+        """
+        watch = self._deps.tiktok_clock
+        if watch is None or watch.ahead <= watch.tolerance or job.post_now:
+            return None
+        now = self.now()
+        early = job.scheduled_for - (now - watch.ahead)
+        if early <= timedelta(0):
+            return None
+        log.error("our clock is ahead of TikTok's", seconds=watch.ahead.total_seconds())
+        until = now + min(early, LOOK_AT_CLOCKS_AGAIN)
+        return PutOff(until=until, waiting_for=WaitingFor.CLOCK)
 
     async def video_seconds(self, job: Job) -> float | None:
         """Measure the video, if that is quickly done."""

@@ -8,10 +8,21 @@ from typing import Any, Final
 from uuid import uuid4
 
 from msgspec.structs import replace
-from sqlalchemy import case, func, literal, select, update
+from sqlalchemy import (
+    TIMESTAMP,
+    ColumnElement,
+    Interval,
+    and_,
+    case,
+    func,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from app.domain.clock_watch import ClockWatch
 from app.domain.job import Job, JobStatus
 from app.domain.transition import Transition, given_back
 from app.store.db.engine import Database
@@ -55,9 +66,17 @@ class ClaimStore:
     token: many rows cost the database little more than one.
     """
 
-    def __init__(self, database: Database, *, lease: timedelta) -> None:
+    def __init__(
+        self, database: Database, *, lease: timedelta, watch: ClockWatch | None = None
+    ) -> None:
+        """Take how long a claim lasts.
+
+        With a ``watch`` nothing is claimed before the database's clock says so too, nor
+        at all while the two are too far apart. SQLite has no clock but ours.
+        """
         self._database = database
         self._lease = lease
+        self._watch = None if database.is_sqlite else watch
         self._init_writer = InitWriter(database)
         self._transition_writer = TransitionWriter(database)
 
@@ -104,8 +123,15 @@ class ClaimStore:
         statement = select(func.min(_jobs.next_attempt_at)).where(
             _jobs.next_attempt_at.is_not(None)
         )
+        due: datetime | None
         async with self._database.read() as connection:
-            due: datetime | None = (await connection.execute(statement)).scalar()
+            if self._watch is None:
+                due = (await connection.execute(statement)).scalar()
+                return due
+            asked_at = self._watch.now()
+            told = await connection.execute(statement.add_columns(_database_time()))
+            due, theirs = told.one()
+            self._watch.note(theirs, asked_at=asked_at)
         return due
 
     async def stamp_init(
@@ -160,10 +186,21 @@ class ClaimStore:
             "updated_at": now,
         }
 
+    def _due(self, now: datetime, due_by: datetime) -> ColumnElement[bool]:
+        """Match what is due by our clock and the database's, while the two agree."""
+        if self._watch is None:
+            return _jobs.next_attempt_at <= due_by
+        theirs, ours = _database_time(), literal(now, UtcDateTime())
+        tolerance = literal(self._watch.tolerance, Interval())
+        return and_(
+            _jobs.next_attempt_at <= func.least(literal(due_by, UtcDateTime()), theirs),
+            ours.between(theirs - tolerance, theirs + tolerance),
+        )
+
     def _take(
         self, claim: dict[str, Any], *, now: datetime, due_by: datetime, limit: int
     ) -> ReturningUpdate[Any]:
-        due = _jobs.next_attempt_at <= due_by
+        due = self._due(now, due_by)
         order = _jobs.next_attempt_at, _jobs.id
         first = select(_jobs.id).where(due).order_by(*order).limit(limit)
         began = literal(now, UtcDateTime())  # inside CASE no column lends its type
@@ -195,6 +232,11 @@ def _summed_up(jobs: Collection[Job], *, reclaimed: int, held: int) -> Claimed:
         failed=sum(job.status is JobStatus.FAILED for job in jobs),
         held=held,
     )
+
+
+def _database_time() -> ColumnElement[datetime]:
+    # It stays the same within a statement, so an index can be searched by it.
+    return func.statement_timestamp(type_=TIMESTAMP(timezone=True))
 
 
 def _claimed(row: Sequence[Any], claim: dict[str, Any]) -> Job:

@@ -7,6 +7,7 @@ transport says so by the kind of exception that it raises.
 import ssl
 from collections.abc import Callable
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property, lru_cache
 from typing import Final, Self
 
@@ -119,9 +120,22 @@ class Session:
             status=response.status_code,
             body=body,
             retry_after=parse_retry_after(wait, now=self._now()) if wait else None,
+            said_at=_date(response.headers.get("Date")),
             secrets=request.secrets,
             log_id=response.headers.get("X-Tt-Logid"),
         )
+
+
+def _date(value: str | None) -> datetime | None:
+    """Read the header Date; None for nonsense.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.date
+    """
+    try:
+        found = parsedate_to_datetime(value or "")
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return found if found.tzinfo else None
 
 
 def _build(request: Request, base_url: str, seconds: float) -> httpx.Request:

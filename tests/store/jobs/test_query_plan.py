@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.clock_watch import ClockWatch
 from app.domain.outcome import HandedOn
 from app.store.db.engine import Database
 from app.store.jobs.backlog import BacklogStore
@@ -119,6 +120,20 @@ async def test_a_claim_reads_only_what_is_due(
     plan = await plan_of(busy, sent)
     assert any("ix_schedule_jobs_due" in step for step in plan)
     assert reads_all(plan) == []
+
+
+async def test_a_claim_by_two_clocks_reads_no_more(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """The database's own time bounds the same range of the same index."""
+    watch = ClockWatch(lambda: NOW, tolerance=timedelta(seconds=5))
+    claims = ClaimStore(busy, lease=LEASE, watch=watch)
+    await claim(claims)
+    plan = await plan_of(busy, sent)
+    assert any("ix_schedule_jobs_due" in step for step in plan)
+    assert reads_all(plan) == []
+    await claims.next_due()
+    assert reads_all(await plan_of(busy, sent)) == []
 
 
 async def test_counting_what_waits_reads_indexes_alone(
