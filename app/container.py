@@ -304,12 +304,7 @@ class Container:
                 lambda: self.confirmer.run_due(limit=20),
                 prompted_by=Hint.TIKTOK,
             ),
-            BackgroundJob(
-                "check removals",
-                CONFIRM_EVERY,
-                lambda: self.removal_checker.run_due(limit=20),
-                prompted_by=Hint.TIKTOK,
-            ),
+            BackgroundJob("removals", CONFIRM_EVERY, self._removals, Hint.TIKTOK),
             BackgroundJob(
                 "refresh",
                 REFRESH_EVERY,
@@ -354,6 +349,9 @@ class Container:
     @cached_property
     def _worker(self) -> str:
         return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+
+    async def _removals(self) -> None:
+        await self.removal_checker.run_due(limit=20)
 
     async def _say_alive(self) -> None:
         now = self.clock.now()

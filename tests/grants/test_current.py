@@ -146,7 +146,7 @@ _BLIPS: dict[str, Reply] = {
     "server error": httpx.Response(500, json={"error": "internal_error"}),
     "gateway": httpx.Response(502, html="<h1>Bad gateway</h1>"),
     "limited": httpx.Response(429, json={"error": "rate_limit_exceeded"}),
-    "half a pair": httpx.Response(200, json={"access_token": "act.x"}),
+    "half a pair": httpx.Response(200, json={"refresh_token": "rft.x"}),
     "empty": httpx.Response(200, json={"access_token": "", "refresh_token": ""}),
 }
 
