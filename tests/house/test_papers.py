@@ -66,3 +66,12 @@ def _anchors(page: Path) -> set[str]:
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
         for heading in headings
     }
+
+
+def test_every_decision_stands_in_the_index() -> None:
+    """Each record has a number of its own and its line in the index."""
+    records = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
+    numbers = [path.name[:4] for path in records]
+    assert len(set(numbers)) == len(numbers)
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text("utf-8")
+    assert [path.name for path in records[1:] if f"({path.name})" not in index] == []
