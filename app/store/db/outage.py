@@ -53,6 +53,7 @@ HOPELESS_STATES: Final = ("28", "3D", "42501")
 VALUE_STATES: Final = ("22", "23")
 """The values are at fault: a data exception, or a constraint that they break."""
 
+_SQLITE_REFUSES: Final = ("database is locked", "disk is full", "readonly database")
 _TLS_MISMATCH: Final = "rejected SSL upgrade"
 
 
@@ -204,14 +205,17 @@ def _of_statement(error: DBAPIError) -> str | None:
 
 
 def _is_refused(error: Exception) -> bool:
-    """Tell whether the server itself said that it did not do it."""
-    state = state_of(error.orig) if isinstance(error, DBAPIError) else ""
-    return bool(state) and not state.startswith(("08", "57P"))
+    """Tell whether the database itself said that it did not do it."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if state := state_of(error.orig):
+        return not state.startswith(("08", "57P"))
+    return any(words in str(error.orig) for words in _SQLITE_REFUSES)
 
 
 def _is_of_writes(error: Exception) -> bool:
     origin = error.orig if isinstance(error, DBAPIError) else None
-    full_or_read_only = ("disk is full", "disk full", "readonly")
+    full_or_read_only = ("disk is full", "readonly")
     return state_of(origin).startswith(("25006", "53100")) or any(
         words in str(origin) for words in full_or_read_only
     )

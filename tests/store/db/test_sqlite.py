@@ -133,6 +133,12 @@ async def test_a_link_belongs_to_a_job(files: list[Database]) -> None:
             await connection.execute(media_links.insert(), link)
 
 
+async def write_alone(database: Database) -> None:
+    """Write with one statement that commits by itself."""
+    async with database.single() as connection:
+        await write(connection, 8)
+
+
 async def test_a_file_that_stays_locked_is_unavailable(
     sqlite_url: str, files: list[Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +149,9 @@ async def test_a_file_that_stays_locked_is_unavailable(
         await write(connection, 7)
         with pytest.raises(StoreUnavailable):
             await store_job(impatient)
+        with pytest.raises(StoreUnavailable) as refused:
+            await write_alone(impatient)
+        assert type(refused.value) is StoreUnavailable  # known not to be written
         async with impatient.read() as reader:
             assert await read(reader) == 1
     await store_job(impatient)
