@@ -6,11 +6,13 @@ for posts, the same worker pulling.
 """
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import update
 
+from app.container import Container
 from app.domain.job import JobStatus, Transfer
 from app.store.jobs.tables import schedule_jobs
 from bench.figures import Figure, at_most, median, ratio
@@ -42,14 +44,14 @@ async def run(rounds: int, quick: bool) -> list[Figure]:
     ):
         tiktok = InstantTikTok(await bulk.first_line())
         for _ in range(rounds):
-            cpu, _ = await _worker(server, tiktok, 1, large, Transfer.PUSH)
+            cpu = await _worker(server, tiktok, 1, large, Transfer.PUSH)
             pushed.append(cpu * GIGABYTE / large)
             copied.append(await _bare(tiktok, large) * GIGABYTE / large)
-            cpu, _ = await _worker(server, tiktok, small, 1_000_000, Transfer.PUSH)
+            cpu = await _worker(server, tiktok, small, 1_000_000, Transfer.PUSH)
             push.append(1000 * cpu / small)
-            cpu, _ = await _worker(server, tiktok, small, 1_000_000, Transfer.PULL)
+            cpu = await _worker(server, tiktok, small, 1_000_000, Transfer.PULL)
             pull.append(1000 * cpu / small)
-            _, grown = await _worker(server, tiktok, files, each, Transfer.PUSH)
+            grown = await _grown(server, tiktok, files, each)
             memory.append(grown / 1000 / files)
     note = f"{files} files of {each // 1_000_000} MB at once"
     return [
@@ -72,35 +74,69 @@ async def _bare(tiktok: InstantTikTok, size: int) -> float:
 
 async def _worker(
     server: str, tiktok: InstantTikTok, posts: int, size: int, way: Transfer
-) -> tuple[float, float]:
-    """Return a worker's CPU seconds for the posts, and by how many bytes it grew."""
+) -> float:
+    """Return a worker's CPU seconds for the posts."""
     url = await fresh_database(server)
-    env = environment(
-        url, tiktok, max_in_flight=500, poll_interval_seconds=0.2, claim_batch_size=500
-    )
     async with bench_container(url, tiktok) as made:
-
-        async def all_posted() -> bool:
-            return await count_jobs(made, JobStatus.POSTED) == posts
-
         await add_accounts(made, posts)
         seconds = HEAD_START_SECONDS + posts / 1000
         due = made.clock.now() + timedelta(seconds=seconds)
-        await add_jobs(made, posts, due=due)
-        async with made.database.write() as connection:
-            values = {"asset_url": f"{tiktok.url}/video/{size}", "transfer": way}
-            await connection.execute(update(schedule_jobs).values(values))
-        async with program("-m", "app", "worker", env=env) as worker:
+        await _add(made, tiktok, posts, size, way, due)
+        async with program("-m", "app", "worker", env=_env(url, tiktok)) as worker:
             left = (due - made.clock.now()).total_seconds() - 0.5
             assert left > 0, "the machine is too busy to measure anything"
             await asyncio.sleep(left)
-            idle, began = worker.resident_bytes(), worker.cpu_seconds()
-            most = idle
+            began = worker.cpu_seconds()
+            await until(_all_posted(made, posts), within=LONGEST_SECONDS)
+            return worker.cpu_seconds() - began
 
-            async def over() -> bool:
-                nonlocal most
+
+async def _grown(server: str, tiktok: InstantTikTok, posts: int, size: int) -> float:
+    """Return by how many bytes a worker grows that has pushed before and is idle."""
+    url = await fresh_database(server)
+    async with bench_container(url, tiktok) as made:
+        await add_accounts(made, posts)
+        await _add(made, tiktok, 1, 1_000_000, Transfer.PUSH, made.clock.now())
+        async with program("-m", "app", "worker", env=_env(url, tiktok)) as worker:
+            await until(_all_posted(made, 1), within=LONGEST_SECONDS)
+            idle = most = worker.resident_bytes()
+            await _add(made, tiktok, posts, size, Transfer.PUSH, made.clock.now())
+            over = _all_posted(made, posts + 1)
+            while not await over():
                 most = max(most, worker.resident_bytes())
-                return await all_posted()
+                await asyncio.sleep(0.1)
+            return float(most - idle)
 
-            await until(over, within=LONGEST_SECONDS)
-            return worker.cpu_seconds() - began, float(most - idle)
+
+async def _add(
+    made: Container,
+    tiktok: InstantTikTok,
+    posts: int,
+    size: int,
+    way: Transfer,
+    due: datetime,
+) -> None:
+    later = max(due, made.clock.now()) + timedelta(hours=1)  # until all is written
+    await add_jobs(made, posts, due=later)
+    values = {
+        "asset_url": f"{tiktok.url}/video/{size}",
+        "transfer": way,
+        "scheduled_for": due,
+        "next_attempt_at": due,
+    }
+    added = schedule_jobs.c.scheduled_for == later
+    async with made.database.write() as connection:
+        await connection.execute(update(schedule_jobs).where(added).values(values))
+
+
+def _all_posted(made: Container, posts: int) -> Callable[[], Awaitable[bool]]:
+    async def are_posted() -> bool:
+        return await count_jobs(made, JobStatus.POSTED) == posts
+
+    return are_posted
+
+
+def _env(url: str, tiktok: InstantTikTok) -> dict[str, str]:
+    return environment(
+        url, tiktok, max_in_flight=500, poll_interval_seconds=0.2, claim_batch_size=500
+    )

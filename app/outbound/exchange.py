@@ -1,6 +1,7 @@
 """One request over httpcore, and its answer; imported with the first of them."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -15,6 +16,13 @@ from app.outbound.errors import OutboundError, TooSlow, Unreachable
 
 READ_SECONDS: Final = 30.0
 """How long a server may keep us waiting for its next bytes."""
+
+RECEIVE_BYTES: Final = 64 * 1024
+"""What the system holds for us of a fast server's answer.
+
+The loop reads all that there is at one time, and left to itself the system lets that be
+six megabytes for each of many videos.
+"""
 
 Headers = Mapping[str, str]
 
@@ -66,7 +74,10 @@ async def exchanged(
 def _pool(backend: VettedBackend, tls: ssl.SSLContext) -> httpcore.AsyncConnectionPool:
     # One connection for one request: nothing is left over for the next stranger.
     return httpcore.AsyncConnectionPool(
-        ssl_context=tls, max_connections=1, network_backend=backend
+        ssl_context=tls,
+        max_connections=1,
+        network_backend=backend,
+        socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)],
     )
 
 
