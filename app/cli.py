@@ -9,13 +9,13 @@ from app import __version__
 from app.commands import operations
 from app.commands.accounts import accounts
 from app.commands.jobs import jobs
-from app.commands.running import LoopFactory, run, with_container
+from app.commands.keys import keys
+from app.commands.running import LoopFactory, run
 from app.commands.setup import init
 from app.settings import SettingsError
 
 if TYPE_CHECKING:
-    from app.container import Container
-    from app.service.keys import KeyService
+    pass
 
 app = typer.Typer(
     name="tiktok-scheduler",
@@ -24,7 +24,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # a traceback's locals could hold secrets
 )
-keys = typer.Typer(help="API keys: make, list, revoke.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(accounts, name="accounts")
 app.add_typer(jobs, name="jobs")
@@ -117,55 +116,6 @@ def migrate() -> None:
     run_migrate()
 
 
-@keys.command("create")
-def keys_create(
-    project: Annotated[
-        str | None, typer.Option(help="The only project it is good for.")
-    ] = None,
-    name: Annotated[str, typer.Option(help="What it is for.")] = "",
-) -> None:
-    """Make a key and print it, this once."""
-
-    async def create(container: "Container") -> str:
-        _, secret = await _key_service(container).create(name, project)
-        return secret
-
-    typer.echo(with_container(create))
-
-
-@keys.command("list")
-def keys_list() -> None:
-    """List the keys; no secret is ever printed again."""
-
-    async def listed(container: "Container") -> list[str]:
-        found = await _key_service(container).list()
-        return [
-            "\t".join(
-                (
-                    key.id,
-                    key.project_id or "*",
-                    "revoked" if key.revoked_at else "active",
-                    key.created_at.isoformat(timespec="seconds"),
-                    key.name,
-                )
-            )
-            for key in found
-        ]
-
-    for line in with_container(listed):
-        typer.echo(line)
-
-
-@keys.command("revoke")
-def keys_revoke(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """Make a key worthless, everywhere within seconds."""
-
-    async def revoke(container: "Container") -> None:
-        await _key_service(container).revoke(key_id)
-
-    with_container(revoke)
-
-
 @app.command()
 def sandbox(host: Host = "127.0.0.1", port: Port = 9000) -> None:
     """Serve the TikTok simulator."""
@@ -190,12 +140,6 @@ for operation in (
     init,
 ):
     app.command()(operation)
-
-
-def _key_service(container: "Container") -> "KeyService":
-    from app.use_cases import UseCases
-
-    return UseCases(container).keys
 
 
 def _fast_loop() -> LoopFactory | None:

@@ -226,6 +226,7 @@ class Settings(BaseSettings):
     )
 
     request_timeout_seconds: Seconds = 20
+    rate_limit_per_minute: Annotated[int, Field(ge=0, le=10_000_000)] = 6000
 
     cors_origins: Origins = ()
     allow_private_urls: bool = False

@@ -20,6 +20,7 @@ from app.service.media import MediaService
 from app.service.media_probe import MediaProbe
 from app.service.metrics import MetricsService
 from app.service.publish_canceller import PublishCanceller
+from app.service.rate_limit import RateLimit
 from app.service.status import StatusService
 from app.service.tiktok_events import TikTokEventService
 from app.service.validation import ValidationService
@@ -144,6 +145,12 @@ class UseCases:
     def browser_tokens(self) -> BrowserTokens:
         """Return what issues tokens for browsers and reads them."""
         return BrowserTokens(self._container.vault, self.clock)
+
+    @cached_property
+    def rate_limit(self) -> RateLimit:
+        """Return what bounds the requests of each key."""
+        limit = self._container.settings.rate_limit_per_minute
+        return RateLimit(limit, self.clock)
 
     @cached_property
     def tiktok_events(self) -> TikTokEventService:

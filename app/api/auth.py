@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.access import refusal
 from app.api.problems import ProblemResponse, http_problem, problem_of
 from app.domain.api_key import ApiKey
-from app.domain.errors import SchedulerError
+from app.domain.errors import RateLimited, SchedulerError
 from app.domain.history import Actor
 from app.service.browser_tokens import PREFIX as BROWSER_PREFIX
 from app.use_cases import UseCases
@@ -50,7 +50,7 @@ class ApiKeyWall:
                 scope.setdefault("state", {})[_API_KEY] = key
                 if key is None:
                     app = _unread(http_problem(401, headers=CHALLENGE), scope)
-                elif refused := refusal(key, scope["method"], _path_of(scope)):
+                elif refused := _refusal(key, scope):
                     app = _unread(problem_of(refused), scope)
         await app(scope, receive, send)
 
@@ -109,6 +109,16 @@ def caller_of(request: Request) -> ApiKey:
     """Return the key, or the browser's token, that the caller came with."""
     key: ApiKey = request.state.api_key
     return key
+
+
+def _refusal(key: ApiKey, scope: Scope) -> SchedulerError | None:
+    """Say why a known key may not do this, or not now."""
+    services: UseCases = scope["app"].state.services
+    try:
+        services.rate_limit.take(key.id)
+    except RateLimited as error:
+        return error
+    return refusal(key, scope["method"], _path_of(scope))
 
 
 def _unread(answer: ProblemResponse, scope: Scope) -> ProblemResponse:

@@ -38,6 +38,8 @@ STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
     errors.TikTokUnavailable: HTTPStatus.BAD_GATEWAY,
     errors.QuotaExhausted: HTTPStatus.TOO_MANY_REQUESTS,
     errors.AssetUnavailable: HTTPStatus.BAD_GATEWAY,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyStreams: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TooManyListeners: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -176,9 +178,13 @@ def _more(error: errors.SchedulerError) -> Mapping[str, object] | None:
 
 def _retry_after(error: errors.SchedulerError) -> Mapping[str, str] | None:
     match error:
-        case errors.StoreUnavailable() | errors.TooManyListeners():
+        case (
+            errors.StoreUnavailable()
+            | errors.TooManyListeners()
+            | errors.TooManyStreams()
+        ):
             seconds: float = RETRY_AFTER_SECONDS
-        case errors.QuotaExhausted():
+        case errors.QuotaExhausted() | errors.RateLimited():
             seconds = max(1.0, error.retry_after)
         case _:
             return None

@@ -24,4 +24,9 @@ class ApiKey:
     revoked_at: datetime | None = None
     access: Access = Access.WRITE
     expires_at: datetime | None = None  # None: never
+    last_used_at: datetime | None = None  # to the minute
     for_browser: bool = False  # a token of the key that has this id
+
+    def has_expired(self, now: datetime) -> bool:
+        """Tell whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= now

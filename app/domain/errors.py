@@ -28,6 +28,8 @@ SchedulerError
 ├── TikTokUnavailable
 ├── QuotaExhausted
 ├── AssetUnavailable
+├── RateLimited
+├── TooManyStreams
 ├── TooManyListeners
 └── StoreUnavailable
     ├── WriteUnknown
@@ -232,6 +234,22 @@ class AssetUnavailable(SchedulerError):
     """The video cannot be had from its own URL."""
 
     code = "asset_unavailable"
+
+
+class RateLimited(SchedulerError):
+    """Too many requests with this API key; go on more slowly."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str | None = None, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after  # seconds
+
+
+class TooManyStreams(SchedulerError):
+    """This API key has as many streams open as one may have."""
+
+    code = "too_many_streams"
 
 
 class TooManyListeners(SchedulerError):

@@ -21,6 +21,7 @@ from app.domain.errors import (
     InvalidInput,
     StoreUnavailable,
     TooManyListeners,
+    TooManyStreams,
 )
 from app.domain.job import Job
 from app.service.listener import (
@@ -64,6 +65,9 @@ WOKEN_AT_ONCE: Final = 8
 OTHERS_SHARE: Final = 3
 """How much more of the loop's time others get while a crowd is told."""
 
+MAX_OF_A_KEY: Final = 100
+"""How many streams one key may have open, so that none takes all there are."""
+
 MAX_LISTENERS: Final = 1000
 MAX_CHANGES: Final = 2000  # in one look
 MAX_RESUMED: Final = 500  # more are quicker read as a list
@@ -104,12 +108,15 @@ class JobFeed:
         project_id = _checked_project(project_id, caller.project_id)
         if len(self._listeners) >= MAX_LISTENERS:
             raise TooManyListeners
+        if sum(each.caller_id == caller.id for each in self._listeners) >= MAX_OF_A_KEY:
+            raise TooManyStreams
         until = self._clock.now() + LONGEST_LISTENING
         listener = Listener(
             project_id,
             since=since,
             until=min(until, caller.expires_at or until),
             key_id=None if caller.for_browser else caller.id,
+            caller_id=caller.id,
         )
         self._listeners.add(listener)
         self._read_on()
@@ -164,7 +171,7 @@ class JobFeed:
             return
         self._keys_seen_at = now
         ids = {each.key_id for each in self._listeners if each.key_id is not None}
-        good = await self._keys.good(ids)
+        good = await self._keys.good(ids, now=now)
         for listener in self._listeners:
             if listener.key_id is not None and listener.key_id not in good:
                 listener.end()

@@ -6,7 +6,7 @@ from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Final
 
-from app.domain.api_key import ApiKey
+from app.domain.api_key import Access, ApiKey
 from app.domain.clock import Clock
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.naming import MAX_NAME_LENGTH, problem_with_name
@@ -18,12 +18,26 @@ PREFIX: Final = "tts_"
 TRUST: Final = timedelta(seconds=5)
 """How long a key is taken as good without asking the database again."""
 
+USE_IS_NOTED_EVERY: Final = timedelta(minutes=1)
+
 _MAX_TRUSTED: Final = 10_000
+_CHECKSUM: Final = 6
+_LENGTH: Final = len(PREFIX) + 43 + _CHECKSUM
 
 
 def make_secret() -> str:
-    """Return 256 random bits in url-safe characters."""
-    return PREFIX + token_urlsafe(32)
+    """Return 256 random bits in url-safe characters, and a checksum of them."""
+    body = PREFIX + token_urlsafe(32)
+    return body + _checksum(body)
+
+
+def is_mistyped(secret: str) -> bool:
+    """Tell whether a secret's checksum is wrong: no database need be asked.
+
+    Keys from before there were checksums are shorter.
+    """
+    body, checksum = secret[:-_CHECKSUM], secret[-_CHECKSUM:]
+    return len(secret) >= _LENGTH and checksum != _checksum(body)
 
 
 class KeyService:
@@ -40,19 +54,29 @@ class KeyService:
         self._clock = clock
         self._make_secret = make_secret
         self._trusted: dict[str, tuple[ApiKey, datetime]] = {}
+        self._noted: dict[str, datetime] = {}  # when each key's use was last written
 
-    async def create(self, name: str, project_id: str | None) -> tuple[ApiKey, str]:
+    async def create(
+        self,
+        name: str,
+        project_id: str | None,
+        *,
+        access: Access = Access.WRITE,
+        expires_in: timedelta | None = None,
+    ) -> tuple[ApiKey, str]:
         """Make a key and return it with its secret, which is kept nowhere.
 
         Raises InvalidInput.
         """
         _check(name, project_id)
-        secret = self._make_secret()
+        secret, now = self._make_secret(), self._clock.now()
         key = await self._store.add(
             name=name,
             project_id=project_id,
             secret_sha256=_digest(secret),
-            now=self._clock.now(),
+            now=now,
+            access=access,
+            expires_at=None if expires_in is None else now + expires_in,
         )
         return key, secret
 
@@ -67,22 +91,34 @@ class KeyService:
         return key
 
     async def authenticate(self, secret: str) -> ApiKey | None:
-        """Return the key that a secret belongs to, None if there is none."""
-        if not (secret.isascii() and secret.startswith(PREFIX)):
+        """Return the key that a secret belongs to, None if none or one that is over."""
+        if not (secret.isascii() and secret.startswith(PREFIX)) or is_mistyped(secret):
             return None
         digest, now = _digest(secret), self._clock.now()
         if (trusted := self._trusted.get(digest)) is not None and now < trusted[1]:
-            return trusted[0]
+            return None if trusted[0].has_expired(now) else trusted[0]
         self._trusted.pop(digest, None)
         key = await self._store.find(digest)
-        if key is not None:
-            self._trust(digest, key, until=now + TRUST)
+        if key is None or key.has_expired(now):
+            return None
+        self._trust(digest, key, until=now + TRUST)
+        self._note_use(key, now)
         return key
+
+    def _note_use(self, key: ApiKey, now: datetime) -> None:
+        noted = self._noted.get(key.id, key.last_used_at)
+        if noted is None or now - noted >= USE_IS_NOTED_EVERY:
+            self._noted[key.id] = now
+            self._store.note_use(key.id, now=now)
 
     def _trust(self, digest: str, key: ApiKey, *, until: datetime) -> None:
         if len(self._trusted) >= _MAX_TRUSTED:
             self._trusted.clear()
         self._trusted[digest] = (key, until)
+
+
+def _checksum(body: str) -> str:
+    return sha256(body.encode()).hexdigest()[:_CHECKSUM]
 
 
 def _digest(secret: str) -> str:

@@ -61,8 +61,10 @@ class Listener:
         since: datetime | None,
         until: datetime,
         key_id: str | None = None,
+        caller_id: str = "",
     ) -> None:
         self.project_id = project_id
+        self.caller_id = caller_id  # the key that it was opened with, or one of its
         self.key_id = key_id  # ends with it; None: does not depend on one
         self.since = since  # None: from now on
         self.until = until  # when it has to come anew

@@ -3,11 +3,20 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Column, Table, Text, UniqueConstraint, insert, select, update
+from sqlalchemy import (
+    Column,
+    Table,
+    Text,
+    UniqueConstraint,
+    insert,
+    or_,
+    select,
+    update,
+)
 from uuid_utils.compat import uuid7
 
-from app.domain.api_key import ApiKey
-from app.domain.errors import NotFound
+from app.domain.api_key import Access, ApiKey
+from app.domain.errors import NotFound, StoreUnavailable
 from app.store.db.engine import Database
 from app.store.db.metadata import metadata
 from app.store.db.types import Row, UtcDateTime
@@ -21,6 +30,9 @@ api_keys = Table(
     Column("secret_sha256", Text, nullable=False),  # 256 random bits need no salt
     Column("created_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime),
+    Column("access", Text, nullable=False, server_default="write"),
+    Column("expires_at", UtcDateTime),  # NULL: never
+    Column("last_used_at", UtcDateTime),
     UniqueConstraint("secret_sha256"),
 )
 
@@ -34,7 +46,14 @@ class KeyStore:
         self._database = database
 
     async def add(
-        self, *, name: str, project_id: str | None, secret_sha256: str, now: datetime
+        self,
+        *,
+        name: str,
+        project_id: str | None,
+        secret_sha256: str,
+        now: datetime,
+        access: Access = Access.WRITE,
+        expires_at: datetime | None = None,
     ) -> ApiKey:
         """Store a new key."""
         statement = (
@@ -45,6 +64,8 @@ class KeyStore:
                 project_id=project_id,
                 secret_sha256=secret_sha256,
                 created_at=now,
+                access=access,
+                expires_at=expires_at,
             )
             .returning(api_keys)
         )
@@ -73,15 +94,29 @@ class KeyStore:
             raise NotFound
         return _key_from_row(row)
 
-    async def good(self, key_ids: Collection[str]) -> frozenset[str]:
-        """Return which of some keys are not revoked."""
+    async def good(self, key_ids: Collection[str], *, now: datetime) -> frozenset[str]:
+        """Return which of some keys are neither revoked nor expired."""
         if not key_ids:
             return frozenset()
         statement = select(_keys.id).where(
-            _keys.id.in_(sorted(key_ids)), _keys.revoked_at.is_(None)
+            _keys.id.in_(sorted(key_ids)),
+            _keys.revoked_at.is_(None),
+            or_(_keys.expires_at.is_(None), _keys.expires_at > now),
         )
         async with self._database.read() as connection:
             return frozenset((await connection.execute(statement)).scalars())
+
+    def note_use(self, key_id: str, *, now: datetime) -> None:
+        """Write down, beside whatever goes on, that a key was used."""
+        _ = self._database.spawn(self._write_use(key_id, now))
+
+    async def _write_use(self, key_id: str, now: datetime) -> None:
+        statement = update(api_keys).where(_keys.id == key_id).values(last_used_at=now)
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(statement)
+        except StoreUnavailable:
+            return  # the next use will be written
 
     async def find(self, secret_sha256: str) -> ApiKey | None:
         """Return the key with this hash unless it is revoked."""
@@ -95,4 +130,9 @@ class KeyStore:
 
 def _key_from_row(row: Row) -> ApiKey:
     names = ("id", "name", "project_id", "created_at", "revoked_at")
-    return ApiKey(**{name: row[name] for name in names})
+    return ApiKey(
+        **{name: row[name] for name in names},
+        access=Access(row["access"]),
+        expires_at=row["expires_at"],
+        last_used_at=row["last_used_at"],
+    )

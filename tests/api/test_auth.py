@@ -1,9 +1,12 @@
 """Bearer keys: who gets in, and for how long."""
 
+from datetime import timedelta
+
 import httpx
 
-from app.domain.api_key import ApiKey
-from tests.api.serving import CRON_SECRET, Api, client_of, job_body
+from app.domain.api_key import Access, ApiKey
+from app.use_cases import UseCases
+from tests.api.serving import CRON_SECRET, Api, client_of, job_body, serving
 
 
 async def test_nothing_under_v1_opens_without_a_key(api: Api) -> None:
@@ -95,3 +98,54 @@ def assert_refused(response: httpx.Response) -> None:
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
     assert response.json()["code"] == "unauthorized"
+
+
+async def test_a_read_key_changes_nothing(sqlite_url: str) -> None:
+    """403 for whatever changes something, connecting too; reading works."""
+    async with serving(sqlite_url) as api:
+        services: UseCases = api.app.state.services
+        _, secret = await services.keys.create("reader", None, access=Access.READ)
+        async with client_of(api.app, secret) as reader:
+            assert (await reader.get("/v1/jobs")).status_code == 200
+            for method, path in (
+                ("POST", "/v1/jobs"),
+                ("POST", "/v1/projects/p/accounts/tiktok/connect"),
+                ("DELETE", "/v1/projects/p/accounts/tiktok"),
+                ("PUT", "/v1/hold"),
+            ):
+                answer = await reader.request(method, path)
+                assert (answer.status_code, answer.json()["code"]) == (
+                    403,
+                    "read_only_key",
+                )
+
+
+async def test_an_expired_key_is_no_key(sqlite_url: str) -> None:
+    """401, as for one that never was."""
+    async with serving(sqlite_url) as api:
+        services: UseCases = api.app.state.services
+        _, secret = await services.keys.create(
+            "intern", None, expires_in=timedelta(seconds=1)
+        )
+        async with client_of(api.app, secret) as intern:
+            assert (await intern.get("/v1/jobs")).status_code == 200
+            api.clock.forward(seconds=1)
+            answer = await intern.get("/v1/jobs")
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_key_that_asks_too_much_waits(sqlite_url: str) -> None:
+    """429 with the seconds to wait; another key and the probes go on."""
+    async with serving(sqlite_url, rate_limit_per_minute=3) as api:
+        services: UseCases = api.app.state.services
+        for _ in range(3):
+            assert (await api.client.get("/v1/jobs")).status_code == 200
+        answer = await api.client.get("/v1/jobs")
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+        assert 1 <= int(answer.headers["retry-after"]) <= 20
+        _, other = await services.keys.create("other", None)
+        async with client_of(api.app, other) as caller:
+            assert (await caller.get("/v1/jobs")).status_code == 200
+        for _ in range(10):
+            assert (await api.client.get("/healthz")).status_code == 200

@@ -1,12 +1,13 @@
 """API keys: shown once, kept as hashes, honoured only while they hold."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
 from app.domain.errors import InvalidInput, NotFound
-from app.service.keys import TRUST, KeyService
+from app.service.keys import TRUST, KeyService, is_mistyped
 from app.store.api_keys import KeyStore
 from app.store.db.engine import Database
 from tests.api.serving import StandingClock
@@ -45,7 +46,7 @@ async def test_a_secret_is_256_random_bits(keys: KeyService) -> None:
     secrets = {(await keys.create("", None))[1] for _ in range(20)}
     assert len(secrets) == 20
     assert all(secret.startswith("tts_") for secret in secrets)
-    assert all(len(secret) == 4 + 43 for secret in secrets)
+    assert all(len(secret) == 4 + 43 + 6 for secret in secrets)
 
 
 async def test_no_secret_is_stored(keys: KeyService, database: Database) -> None:
@@ -160,3 +161,46 @@ async def test_a_key_has_a_printable_name_and_a_possible_project(
     """A project that no job can have is a typing error, and said so."""
     with pytest.raises(InvalidInput):
         await keys.create(name, project_id)
+
+
+async def test_a_mistyped_key_is_refused_without_a_query(
+    keys: KeyService, database: Database
+) -> None:
+    """A wrong checksum is told without the database, which may be away."""
+    _, secret = await keys.create("laptop", None)
+    await database.close()
+    wrong = secret[:20] + ("x" if secret[20] != "x" else "y") + secret[21:]
+    assert is_mistyped(wrong)
+    assert not is_mistyped(secret)
+    assert await keys.authenticate(wrong) is None
+
+
+async def test_a_key_ends_at_its_time(keys: KeyService, clock: StandingClock) -> None:
+    """Good until then, and worthless from then on, trusted or not."""
+    key, secret = await keys.create("intern", None, expires_in=timedelta(days=2))
+    assert key.expires_at == clock.now() + timedelta(days=2)
+    clock.forward(days=2, seconds=-1)
+    assert await keys.authenticate(secret) is not None
+    clock.forward(seconds=1)
+    assert await keys.authenticate(secret) is None
+    clock.forward(seconds=60)
+    assert await keys.authenticate(secret) is None
+
+
+async def test_the_last_use_is_noted_once_a_minute(
+    keys: KeyService, clock: StandingClock, database: Database
+) -> None:
+    """The first use is written at once, the next after a minute."""
+    _, secret = await keys.create("laptop", None)
+    first = clock.now()
+    await keys.authenticate(secret)
+    clock.forward(seconds=30)
+    await keys.authenticate(secret)
+    await database.close()  # waits for what is being written
+    [key] = await KeyStore(database).list()
+    assert key.last_used_at == first
+    clock.forward(seconds=31)
+    await keys.authenticate(secret)
+    await database.close()
+    [key] = await KeyStore(database).list()
+    assert key.last_used_at == clock.now()

@@ -55,8 +55,8 @@ async def test_a_key_is_made_listed_and_revoked(programs: Programs) -> None:
     assert key.startswith("tts_")
     assert len(key.split()) == 1
     listed = await programs.run("keys", "list")
-    key_id, project, state, _, name = listed.out.strip().split("\t")
-    assert (project, state, name) == ("proj_1", "active", "web")
+    key_id, project, access, state, *_, name = listed.out.strip().split("\t")
+    assert (project, access, state, name) == ("proj_1", "write", "active", "web")
     assert (await programs.run("keys", "revoke", key_id)).code == 0
     listed_again = await programs.run("keys", "list")
     assert "\trevoked\t" in listed_again.out

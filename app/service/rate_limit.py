@@ -1,0 +1,32 @@
+"""How many requests one API key may make: a token bucket in this process."""
+
+from typing import Final
+
+from app.domain.clock import Clock
+from app.domain.errors import RateLimited
+
+_MAX_BUCKETS: Final = 10_000
+
+
+class RateLimit:
+    """Lets each key make so many requests a minute, in one go if it likes."""
+
+    def __init__(self, per_minute: int, clock: Clock) -> None:
+        """Take the limit; 0 is none."""
+        self._per_minute = per_minute
+        self._clock = clock
+        self._buckets: dict[str, tuple[float, float]] = {}  # tokens, and since when
+
+    def take(self, key_id: str) -> None:
+        """Count a request; raises RateLimited."""
+        if not self._per_minute:
+            return
+        now, each = self._clock.now().timestamp(), 60 / self._per_minute
+        most = float(self._per_minute)
+        tokens, since = self._buckets.get(key_id, (most, now))
+        tokens = min(most, tokens + max(0.0, now - since) / each)
+        if tokens < 1:
+            raise RateLimited(retry_after=(1 - tokens) * each)
+        if len(self._buckets) >= _MAX_BUCKETS and key_id not in self._buckets:
+            self._buckets.clear()  # in a process with so many keys none is crowded out
+        self._buckets[key_id] = (tokens - 1, now)
