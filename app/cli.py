@@ -137,6 +137,7 @@ for operation in (
     operations.doctor,
     operations.hold,
     operations.release,
+    operations.restore_hold,
     init,
 ):
     app.command()(operation)

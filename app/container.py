@@ -296,7 +296,6 @@ class Container:
     def background_jobs(self) -> BackgroundJobs:
         """Return what a runner does beside running jobs."""
         now = self.clock.now
-        events = WebhookPruner(store=self.webhooks, clock=self.clock)
         jobs = (
             BackgroundJob(
                 "confirm",
@@ -315,11 +314,7 @@ class Container:
                 PREFLIGHT_EVERY,
                 lambda: self.readiness_checker.run_due(limit=8),
             ),
-            BackgroundJob("heartbeat", HEARTBEAT_EVERY, self._say_alive),
-            BackgroundJob("hand in", HAND_IN_EVERY, self.hand_in),
-            BackgroundJob("let go", LET_GO_EVERY, lambda: self.holds.let_go(now=now())),
-            BackgroundJob("prune", PRUNE_EVERY, self.pruner.run_due),
-            BackgroundJob("prune webhooks", PRUNE_EVERY, events.run_due),
+            *self._housekeeping(),
             BackgroundJob(
                 "deliver",
                 LOOK_EVERY_SECONDS,
@@ -330,6 +325,17 @@ class Container:
             ),
         )
         return BackgroundJobs(jobs, self.clock)
+
+    def _housekeeping(self) -> tuple[BackgroundJob, ...]:
+        now = self.clock.now
+        events = WebhookPruner(store=self.webhooks, clock=self.clock)
+        return (
+            BackgroundJob("heartbeat", HEARTBEAT_EVERY, self._say_alive),
+            BackgroundJob("hand in", HAND_IN_EVERY, self.hand_in),
+            BackgroundJob("let go", LET_GO_EVERY, lambda: self.holds.let_go(now=now())),
+            BackgroundJob("prune", PRUNE_EVERY, self.pruner.run_due),
+            BackgroundJob("prune webhooks", PRUNE_EVERY, events.run_due),
+        )
 
     @cached_property
     def removal_checker(self) -> RemovalChecker:

@@ -1,6 +1,6 @@
 """What a worker answers over HTTP: its metrics, and whether it lives and can work.
 
-A few lines instead of a web framework: a worker needs no more, and starts without one.
+A few lines instead of a web framework: docs/decisions/0016 says why.
 """
 
 import asyncio

@@ -21,6 +21,7 @@ from app.service.media_probe import MediaProbe
 from app.service.metrics import MetricsService
 from app.service.publish_canceller import PublishCanceller
 from app.service.rate_limit import RateLimit
+from app.service.restore import RestoreService
 from app.service.status import StatusService
 from app.service.tiktok_events import TikTokEventService
 from app.service.validation import ValidationService
@@ -28,6 +29,7 @@ from app.service.webhook_endpoints import WebhookService
 from app.store.accounts.overview import AccountOverviewStore
 from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.changes import ChangeStore
+from app.store.jobs.restored import RestoreStore
 from app.store.jobs.tiktok_events import TikTokEventStore
 from app.store.overview import OverviewStore
 
@@ -103,6 +105,12 @@ class UseCases:
         return HoldService(
             store=parts.holds, clock=parts.clock, on_due=parts.runner.wake
         )
+
+    @cached_property
+    def restore(self) -> RestoreService:
+        """Return what has to be done after a restore."""
+        parts = self._container
+        return RestoreService(RestoreStore(parts.database), parts.holds, parts.clock)
 
     @cached_property
     def validation(self) -> ValidationService:

@@ -21,12 +21,12 @@ from typing import Final
 import httpcore
 import httpx
 import uvloop
+from app.tiktok.transport.names import Names
 
 from app.domain.post import Post, PrivacyLevel
 from app.preparation import GARBAGE_THRESHOLD
 from app.tiktok import encode
 from app.tiktok.transport.httpx_transport import Transport
-from app.tiktok.transport.names import Names
 from app.tiktok.transport.session import Http
 from app.tiktok.wire import Answer, Request
 

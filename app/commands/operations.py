@@ -70,6 +70,31 @@ def hold(
     typer.echo(f"held: {project or 'every project'}")
 
 
+def restore_hold(
+    *,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it; without it nothing is changed.")
+    ] = False,
+) -> None:
+    """After a restore, before anything runs: hold what may have been posted since.
+
+    What fell due, was claimed or was at TikTok ends `failed(unconfirmed)`; everything
+    else waits until `release`.
+    """
+    if not yes:
+        count = with_use_cases(lambda cases: cases.restore.count())
+        typer.echo(
+            f"{count} jobs may have been posted since the backup;"
+            " --yes holds them, and all posting until `tiktok-scheduler release`"
+        )
+        raise typer.Exit(1)
+    count = with_use_cases(lambda cases: cases.restore.hold())
+    typer.echo(
+        f"held as unconfirmed: {count} jobs; look at the accounts, retry what is not"
+        " there, then `tiktok-scheduler release` lets the others go out"
+    )
+
+
 def release(*, project: Project = None) -> None:
     """Take a hold away: due jobs go on within seconds."""
 

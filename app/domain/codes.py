@@ -22,6 +22,7 @@ POLL_DEADLINE: Final = "poll_deadline"
 MISSED: Final = "missed"
 OUT_OF_RESOURCES: Final = "out_of_resources"
 CANCELLED: Final = "cancelled"
+RESTORED: Final = "restored"
 PUBLISH_CANCELLED: Final = "publish_cancelled"
 
 
@@ -226,6 +227,12 @@ _POST: Final[dict[str, Code]] = {
         words=Words(
             "This post could not go out before the last moment that was set for it.",
             "Set a later one and retry it if it should still go out.",
+        )
+    ),
+    RESTORED: Code(
+        words=Words(
+            "It is not known whether this was posted: the database is a restored copy.",
+            "Look at the account; retry it only if the post is not there.",
         )
     ),
     CANCELLED: Code(

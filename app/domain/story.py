@@ -37,13 +37,21 @@ def _kinds(
             yield HistoryKind.RETRIED, None
         case JobStatus.FAILED, JobStatus.POSTED:
             yield HistoryKind.CONFIRMED, {"publishId": change.publish_id}
-        case _, JobStatus.FAILED if change.failure_reason is FailureReason.CANCELLED:
-            yield HistoryKind.CANCELLED, None
         case _, JobStatus.FAILED if change.failure_reason is not job.failure_reason:
-            yield HistoryKind.FAILED_LATE, _error(change)
+            yield _end(change)
         case _:
             if _waits_anew(job, change):
                 yield HistoryKind.PUT_OFF, _wait(change)
+
+
+def _end(change: Transition) -> tuple[HistoryKind, dict[str, Any] | None]:
+    match change.failure_reason:
+        case FailureReason.CANCELLED:
+            return HistoryKind.CANCELLED, None
+        case FailureReason.UNCONFIRMED:  # by no attempt: that would have its entry
+            return HistoryKind.RESTORED, None
+        case _:
+            return HistoryKind.FAILED_LATE, _error(change)
 
 
 def _corrections(

@@ -302,6 +302,23 @@ def failed_late(job: Job, *, reason: FailureReason, error: LastError) -> Transit
     )
 
 
+def doubted(job: Job, *, error: LastError) -> Transition:
+    """End a job of which a restored backup cannot tell whether it was posted.
+
+    TikTok is not asked about the publish that the backup knows: a later one, which it
+    does not know, may be the one that came out.
+    """
+    return Transition(
+        to=JobStatus.FAILED,
+        attempts=job.attempts,
+        next_attempt_at=None,
+        init_sent_at=job.init_sent_at,
+        publish_id=job.publish_id,
+        failure_reason=FailureReason.UNCONFIRMED,
+        last_error=error,
+    )
+
+
 def still_unknown(job: Job, *, confirm_at: datetime | None) -> Transition:
     """Leave the record as it is and ask again, or no more."""
     return Transition(

@@ -2,6 +2,7 @@
 
 from app.outbound.client import Outbound
 from app.outbound.errors import OutboundError, Refused, TooSlow, Unreachable
+from app.outbound.resolver import on_behalf_of
 from app.outbound.source import Source, SourceFailed, SourceInfo, SourceTrouble
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "SourceTrouble",
     "TooSlow",
     "Unreachable",
+    "on_behalf_of",
 ]

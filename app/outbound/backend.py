@@ -13,7 +13,7 @@ import httpcore
 
 from app.domain.racing import race
 from app.outbound.errors import Refused
-from app.outbound.resolver import Resolve, resolve
+from app.outbound.resolver import Resolve
 from app.outbound.vetting import is_public
 
 PORTS: Final = frozenset({80, 443})
@@ -23,7 +23,7 @@ PORTS: Final = frozenset({80, 443})
 class VettedBackend(httpcore.AsyncNetworkBackend):
     """Lets httpcore connect to public addresses alone."""
 
-    def __init__(self, *, allow_private: bool, resolve: Resolve = resolve) -> None:
+    def __init__(self, *, allow_private: bool, resolve: Resolve) -> None:
         self._inner = httpcore.AnyIOBackend()
         self._allow_private = allow_private
         self._resolve = resolve

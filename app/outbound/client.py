@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app.outbound.errors import Refused
-from app.outbound.resolver import Resolve, resolve
+from app.outbound.resolver import Resolve, Resolver
 
 if TYPE_CHECKING:
     from app.outbound.exchange import Headers, Response
@@ -19,9 +19,9 @@ class Outbound:
     With ``allow_private``, private addresses, http and every port are called too.
     """
 
-    def __init__(self, *, allow_private: bool, resolve: Resolve = resolve) -> None:
+    def __init__(self, *, allow_private: bool, resolve: Resolve | None = None) -> None:
         self._allow_private = allow_private
-        self._resolve = resolve
+        self._resolve = resolve or Resolver()
 
     def open(
         self,

@@ -1,14 +1,37 @@
-"""From a host's name to its addresses."""
+"""From a stranger's host name to its addresses, within a share for each project."""
 
-import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+from app.domain.look_ups import ANYBODY, LookUps
+
+AT_ONCE: Final = 32
+EACH: Final = 4
+"""How many of one project's names are looked up at a time."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
+_project: ContextVar[str] = ContextVar("project", default=ANYBODY)
 
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """Ask the system's resolver; raises OSError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+@contextmanager
+def on_behalf_of(project_id: str) -> Iterator[None]:
+    """Count what is looked up in this block towards a project's share."""
+    token = _project.set(project_id)
+    try:
+        yield
+    finally:
+        _project.reset(token)
+
+
+class Resolver:
+    """Looks up what callers named; one per process, or their shares would be none."""
+
+    def __init__(self, *, at_once: int = AT_ONCE, each: int = EACH) -> None:
+        self._look_ups = LookUps(at_once=at_once, each=each)
+
+    async def __call__(self, host: str, _port: int) -> Sequence[str]:
+        """Ask the system's resolver; raises OSError, UnicodeError."""
+        return await self._look_ups.addresses(host, share=_project.get())

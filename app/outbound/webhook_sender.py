@@ -11,6 +11,7 @@ from app.domain.retry_after import parse_retry_after
 from app.domain.webhook_endpoint import DeliveryResult, WebhookEndpoint, signatures
 from app.outbound.client import Outbound
 from app.outbound.errors import OutboundError, Refused, TooSlow
+from app.outbound.resolver import on_behalf_of
 
 BUSY: Final = frozenset({429, 503})
 """Statuses whose Retry-After is heeded."""
@@ -37,10 +38,8 @@ class WebhookSender:
             return DeliveryResult(at=now, status=None, error=UNSIGNED)
         headers = _headers(endpoint, event_id=event_id, body=body, now=now)
         try:
-            async with self._outbound.open(
-                "POST", endpoint.url, headers=headers, body=body, seconds=self._seconds
-            ) as answer:
-                status, wish = answer.status, answer.headers.get("retry-after")
+            with on_behalf_of(endpoint.project_id):
+                status, wish = await self._post(endpoint.url, headers, body)
         except OutboundError as error:
             return DeliveryResult(at=now, status=None, error=_reason(error))
         taken = 200 <= status < 300
@@ -50,6 +49,14 @@ class WebhookSender:
             error=None if taken else f"it answered {status}",
             retry_after=parse_retry_after(wish, now=now) if status in BUSY else None,
         )
+
+    async def _post(
+        self, url: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, str | None]:
+        async with self._outbound.open(
+            "POST", url, headers=headers, body=body, seconds=self._seconds
+        ) as answer:
+            return answer.status, answer.headers.get("retry-after")
 
 
 def _headers(

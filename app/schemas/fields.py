@@ -27,7 +27,7 @@ _RFC3339: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 FIRST_YEAR: Final = 2000
-YEARS_END: Final = 2100
+LAST_YEAR: Final = 2100
 """What calendars of databases and programs carry with room on both sides."""
 
 _HALF_A_PAIR: Final = re.compile(r"[\ud800-\udfff]")
@@ -71,8 +71,8 @@ def _parse_moment(value: object) -> datetime:
         moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("is no time in the calendar") from None
-    if not FIRST_YEAR <= moment.year < YEARS_END:
-        raise ValueError(f"must be between {FIRST_YEAR} and {YEARS_END}")
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"must be between {FIRST_YEAR} and {LAST_YEAR}")
     return moment
 
 

@@ -20,6 +20,7 @@ _TEXTS: Final[dict[HistoryKind, str]] = {
     HistoryKind.RETRIED: "It was started again.",
     HistoryKind.GIVEN_UP: "What TikTok had of it was given up, to send it anew.",
     HistoryKind.CANCELLED: "It was cancelled.",
+    HistoryKind.RESTORED: "It was held: the database was restored from a backup.",
     HistoryKind.MISSED: "Its last moment passed before it could be sent.",
     HistoryKind.CONFIRMED: "TikTok said late that it was posted after all.",
     HistoryKind.FAILED_LATE: "TikTok said late that it was not posted.",

@@ -6,7 +6,7 @@ from app.domain.job import NewJob
 from app.domain.media import Film, Picture
 from app.domain.post import MediaType
 from app.domain.readiness import UNREACHABLE, ReadinessProblem
-from app.outbound import Outbound
+from app.outbound import Outbound, on_behalf_of
 from app.outbound.media.checker import Found, MediaChecker
 from app.service.accounts import CreatorInfo
 from app.service.validation import Probed, Problem, Severity
@@ -24,7 +24,8 @@ class MediaProbe:
         """Say what was seen, and what of it TikTok would refuse for certain."""
         found = Found()
         most = None if info is None else info.max_video_seconds
-        await self._checker.look(new, found, max_seconds=most)
+        with on_behalf_of(new.project_id):
+            await self._checker.look(new, found, max_seconds=most)
         problems = tuple(map(_problem, found.problems))
         return Probed(media=_shown(new, found), problems=problems)
 

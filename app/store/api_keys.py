@@ -91,7 +91,7 @@ class KeyStore:
             statement = select(api_keys).where(_keys.id == key_id)
             row = (await connection.execute(statement)).mappings().one_or_none()
         if row is None:
-            raise NotFound
+            raise NotFound("no key has this id")
         return _key_from_row(row)
 
     async def good(self, key_ids: Collection[str], *, now: datetime) -> frozenset[str]:

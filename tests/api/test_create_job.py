@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import func, select
 
 from app.domain.job import FailureReason
+from app.store.accounts.account_store import AccountStore
 from app.store.jobs.tables import schedule_jobs
 from tests.api.serving import Api, job_body, serving
+from tests.support.accounts import VAULT, new_account
 from tests.support.factories import FAILED, NOW, POSTED, store_job, store_row
 from tests.support.factories import unconfirmed as unconfirmed_row
 
@@ -202,15 +204,38 @@ async def test_the_operator_sets_the_number_of_attempts(sqlite_url: str) -> None
 
 async def test_a_past_time_is_due_at_once(edge: Api) -> None:
     """A job for a time gone by can be tried right away."""
-    job = await edge.job(scheduledFor="1999-12-31T23:59:59Z")
+    await connect(edge)
+    job = await edge.job(scheduledFor="2000-01-01T00:00:00Z")
 
-    assert job["nextAttemptAt"] == "1999-12-31T23:59:59.000Z"
+    assert job["nextAttemptAt"] == "2000-01-01T00:00:00.000Z"
     assert job["notice"] == "Goes live within about 60 seconds."
 
 
 async def test_a_future_time_needs_no_notice(edge: Api) -> None:
     """A job that waits for its time has nothing to tell."""
+    await connect(edge)
     assert (await edge.job(scheduledFor="2100-01-01T00:00:00Z"))["notice"] is None
+
+
+@pytest.mark.parametrize("time", [None, "2100-01-01T00:00:00Z"])
+async def test_a_job_that_nobody_could_post_says_so_at_once(
+    api: Api, time: str | None
+) -> None:
+    """Not that it goes live in a moment; whoever connects makes it ready."""
+    job = await api.job(scheduledFor=time)
+    assert job["noticeCode"] == "account_not_connected"
+    codes = [problem["code"] for problem in job["readiness"]["problems"]]
+    assert codes == ["account_not_connected"]
+    url = f"/v1/jobs/{job['id']}"
+    assert (await api.client.get(url)).json() == job
+    await connect(api)
+    after = (await api.client.get(url)).json()
+    assert (after["readiness"], after["openId"]) == (None, "open_1")
+
+
+async def connect(api: Api) -> None:
+    """Let somebody be connected to the project."""
+    await AccountStore(api.database, VAULT).put(new_account(), now=NOW)
 
 
 LONGEST = "a" * 2200

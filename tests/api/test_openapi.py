@@ -1,5 +1,6 @@
 """The OpenAPI document: valid, typed, and the same words as the service's."""
 
+import inspect
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from app.api.docs import examples, vocabulary
 from app.domain.codes import CODES
 from app.domain.lifecycle import _OUTCOME_NAMES
+from app.service import words
 from tests.api.serving import Api
 
 
@@ -66,6 +68,14 @@ async def test_words_are_listed_with_their_meaning(document: dict[str, Any]) -> 
     assert anything == {"type": "string"}
     for word in known["enum"]:
         assert f"| `{word}` | " in code["description"]
+
+
+def test_every_notice_has_a_meaning() -> None:
+    """What the words of a job can be is listed; a new one has to be described."""
+    source = inspect.getsource(words)
+    named = set(re.findall(r'Notice\(\s*"([a-z_]+)"', source))
+    assert named
+    assert named <= set(vocabulary._NOTICES)
 
 
 def test_every_outcome_has_a_meaning() -> None:

@@ -3,13 +3,16 @@
 from datetime import timedelta
 
 from app.domain.readiness import UNREACHABLE, Readiness
+from app.store.accounts.account_store import AccountStore
 from app.store.jobs.rows import readiness_to_json
 from tests.api.serving import Api
+from tests.support.accounts import VAULT, new_account
 from tests.support.factories import NOW, store_job
 
 
 async def test_a_job_nobody_looked_at_says_so(api: Api) -> None:
     """There is no verdict yet, which is not the same as a good one."""
+    await AccountStore(api.database, VAULT).put(new_account(), now=NOW)
     job = await api.job(scheduledFor="2100-01-01T00:00:00Z")
     assert job["readiness"] is None
 

@@ -86,6 +86,7 @@ CALLS: dict[str, tuple[Job, Callable[[Job], Transition]]] = {
             job, reason=FailureReason.PERMANENT, error=AN_ERROR
         ),
     ),
+    "doubted": (a_job(), lambda job: become.doubted(job, error=AN_ERROR)),
     "still_unknown": (
         in_flight(A_FAILED_JOB),
         lambda job: become.still_unknown(job, confirm_at=LATER),

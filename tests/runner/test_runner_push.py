@@ -292,3 +292,34 @@ async def test_an_edited_post_is_not_finished_with_its_former_upload(
     (post,) = published(stage)
     assert post.title == "another caption"
     assert len(stage.calls(Call.INIT)) == 2
+
+
+async def test_an_upload_that_began_in_time_is_followed_however_late(
+    stage: Stage, worker: Worker
+) -> None:
+    """Its last moment is for the beginning; after it no other upload is asked for."""
+    by = stage.clock.now() + timedelta(seconds=30)
+    url = f"{stage.tiktok.url}/_sandbox/video.mp4?bytes={BYTES}"
+    job = await stage.job(worker, asset_url=url, transfer=Transfer.PUSH, publish_by=by)
+    stage.fault("upload", "hang", rule={"match": {"chunk": 2}, "times": 1})
+    await stage.ticked(worker, lambda: len(stage.calls(Call.UPLOAD)) == 3)
+    stage.clock.go_to(by + timedelta(minutes=1))
+    await worker.tick()
+    assert (await worker.job(job)).status is JobStatus.POSTED
+    assert len(stage.calls(Call.INIT)) == 1
+
+
+async def test_no_upload_is_begun_anew_after_the_last_moment(
+    stage: Stage, worker: Worker
+) -> None:
+    """What came to nothing by then is missed."""
+    by = stage.clock.now() + timedelta(seconds=30)
+    url = f"{stage.tiktok.url}/_sandbox/video.mp4?bytes={BYTES}"
+    job = await stage.job(worker, asset_url=url, transfer=Transfer.PUSH, publish_by=by)
+    stage.fault("upload", "hang", rule={"match": {"chunk": 2}, "times": 1})
+    await stage.ticked(worker, lambda: len(stage.calls(Call.UPLOAD)) == 3)
+    stage.clock.go_to(by + timedelta(minutes=1))
+    stage.fault("upload", "upload_expired")
+    await worker.tick()
+    assert (await worker.job(job)).failure_reason is FailureReason.MISSED
+    assert len(stage.calls(Call.INIT)) == 1

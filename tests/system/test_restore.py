@@ -1,20 +1,22 @@
 """What docs/deploy/backups.md says of a restore, done."""
 
-import re
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import make_url
 
 from app.domain.edit import check_retryable
 from app.domain.errors import OutcomeUnknown
+from app.domain.history import HistoryKind
 from app.domain.job import FailureReason, Job
 from app.sandbox.recording import Call
 from app.store.db.engine import Database
+from app.store.jobs.history import read_history
 from app.store.jobs.job_store import JobStore
+from app.store.jobs.restored import RestoreStore
 from tests.support.factories import (
     FAILED,
     POSTED,
@@ -25,19 +27,10 @@ from tests.support.factories import (
     job_row,
     store_row,
 )
-from tests.support.repository import ROOT
 from tests.system.programs import Programs
 from tests.system.site import Site
 
-PAGE = ROOT / "docs" / "deploy" / "backups.md"
-SQL = re.compile(r"^```sql\n(.*?);\n```$", re.MULTILINE | re.DOTALL)
 HOUR = timedelta(hours=1)
-
-
-def hold() -> str:
-    """Return the page's hold.sql."""
-    (found,) = SQL.findall(PAGE.read_text())
-    return str(found)
 
 
 @pytest.fixture
@@ -49,9 +42,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 async def held(database: Database, job: Job) -> Job:
-    """Run hold.sql, and return the job as it is then."""
-    async with database.write() as connection:
-        await connection.execute(text(hold()))
+    """Hold what is in doubt, and return the job as it is then."""
+    await RestoreStore(database).hold(now=datetime.now(UTC))
     return await JobStore(database).get(job.id)
 
 
@@ -70,15 +62,47 @@ async def test_what_may_have_been_posted_since_the_backup_is_held(
     assert again.status is SCHEDULED
 
 
-@pytest.mark.parametrize("kind", ["due later", "in flight", "posted"])
+@pytest.mark.parametrize("kind", ["claimed", "in flight", "in flight for later"])
+async def test_what_was_under_way_at_the_backup_is_held_with_its_guards(
+    database: Database, kind: str
+) -> None:
+    """Its publish may have failed since, and another have come out."""
+    now = datetime.now(UTC)
+    row = {
+        "claimed": job_row(PROCESSING, next_attempt_at=now + HOUR),
+        "in flight": handed_on(next_attempt_at=now - HOUR),
+        "in flight for later": handed_on(next_attempt_at=now + HOUR),
+    }[kind]
+    before = await store_row(database, row)
+    job = await held(database, before)
+    assert (job.status, job.failure_reason) == (FAILED, FailureReason.UNCONFIRMED)
+    assert (job.init_sent_at, job.publish_id) == (
+        before.init_sent_at,
+        before.publish_id,
+    )
+    assert (job.claim_token, job.next_attempt_at, job.confirm_at) == (None, None, None)
+    with pytest.raises(OutcomeUnknown):
+        check_retryable(job, accept_duplicate_risk=False, now=now)
+
+
+async def test_a_held_job_says_so_in_its_history(database: Database) -> None:
+    """Whoever asks why it did not go out finds the restore."""
+    now = datetime.now(UTC)
+    job = await store_row(database, job_row(SCHEDULED, next_attempt_at=now - HOUR))
+    await held(database, job)
+    async with database.read() as connection:
+        entries = await read_history(connection, job.id)
+    assert [entry.kind for entry in entries] == [HistoryKind.RESTORED]
+
+
+@pytest.mark.parametrize("kind", ["due later", "posted"])
 async def test_what_cannot_have_been_posted_unseen_is_left_alone(
     database: Database, kind: str
 ) -> None:
-    """Later jobs go out as planned; what is in flight is only asked about."""
+    """What is still to come keeps its time, for when posting is released."""
     now = datetime.now(UTC)
     row = {
         "due later": job_row(SCHEDULED, next_attempt_at=now + HOUR),
-        "in flight": handed_on(next_attempt_at=now - HOUR),
         "posted": job_row(POSTED),
     }[kind]
     job = await store_row(database, row)
@@ -88,23 +112,30 @@ async def test_what_cannot_have_been_posted_unseen_is_left_alone(
 async def test_a_restored_file_posts_nothing_twice(
     sqlite_site: Site, tmp_path: Path
 ) -> None:
-    """The backup is from before a post that went out; after the restore it is held."""
+    """The backup is from before a post; then nothing goes out before a release.
+
+    One that was cancelled since the backup is back, and does not go out by itself.
+    """
     job = await sqlite_site.post()
     lost = Path(make_url(sqlite_site.programs.env["DATABASE_URL"]).database or "")
     restored = tmp_path / "restored.db"
     with sqlite3.connect(lost) as source, sqlite3.connect(restored) as target:
         source.backup(target)
+    source.close()
+    target.close()
     assert (await sqlite_site.programs.run("tick")).code == 0
     assert sqlite_site.published == 1
-    with sqlite3.connect(restored) as target:
-        target.execute(hold())
-    target.close()
-    source.close()
     url = {"DATABASE_URL": f"sqlite:///{restored}"}
+    asked = await sqlite_site.programs.run("restore-hold", **url)
+    assert (asked.code, asked.out.split()[0]) == (1, "1")
+    assert (await sqlite_site.programs.run("restore-hold", "--yes", **url)).code == 0
+    found = Database(url["DATABASE_URL"])
+    now = datetime.now(UTC)
+    back = await store_row(found, job_row(SCHEDULED, next_attempt_at=now))
     assert (await sqlite_site.programs.run("tick", **url)).code == 0
     assert len(sqlite_site.calls(Call.INIT)) == 1
-    found = Database(url["DATABASE_URL"])
     assert (await JobStore(found).get(job.id)).status is FAILED
+    assert (await JobStore(found).get(back.id)).status is SCHEDULED
     await found.close()
 
 

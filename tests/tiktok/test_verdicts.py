@@ -15,6 +15,7 @@ from app.tiktok import InitTaken, TikTok
 from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES
 from tests.support.certificates import Certificate
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.resolver import resolving
 from tests.support.shortages import no_descriptors
 from tests.tiktok import chaos
 from tests.tiktok.attempts import cut_off
@@ -170,22 +171,15 @@ async def test_name_no_resolver_takes() -> None:
 
 async def test_resolver_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A deadline that passes while the name is looked up proves nothing was sent."""
-
-    async def hang(*args: object, **kwargs: object) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
+    resolver = resolving(monkeypatch, hanging={"tiktok.example"})
     fault = await failed_init("http://tiktok.example", seconds=0.2)
     assert_not_sent(fault, "connect_timeout")
+    resolver.go_on()
 
 
 async def test_resolver_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that no one foresaw, on the way to a connection, carried nothing."""
-
-    async def broken(*args: object, **kwargs: object) -> None:
-        raise RuntimeError
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", broken)
+    resolving(monkeypatch, failure=RuntimeError())
     assert_not_sent(await failed_init("http://tiktok.example"), "connect_failed")
 
 

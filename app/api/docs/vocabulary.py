@@ -15,6 +15,7 @@ from app.domain.job import FailureReason
 from app.domain.readiness import ReadinessProblem
 from app.service.health import DatabaseState
 from app.service.tiktok_events import Receipt
+from app.service.words import WAITING
 
 Meanings = Mapping[str, str]
 
@@ -28,12 +29,29 @@ OUTCOMES: Final[Meanings] = {
     "auth_lost": "TikTok does not accept our access any more",
     "unconfirmed": "nobody knows whether TikTok took the init",
     "abandoned": "the worker went away",
+    "missed": "its last moment had passed before anything was sent",
 }
 DECISIONS: Final[Meanings] = {
     "posted": "it is over, and well",
     "processing": "the next attempt goes on at once",
     "retrying": "the next attempt has its time",
     **{f"failed:{reason}": f"it is over: {reason}" for reason in FailureReason},
+}
+_NOTICES: Final[Meanings] = {
+    "held": "posting is on hold",
+    **{f"waits_for_{what}": text for what, text in WAITING.items()},
+    "goes_live_soon": "a cron trigger will run it within about a minute",
+    "goes_live_now": "it goes live in a moment",
+    "retrying": "an attempt failed, and the next one has its time",
+    "draft_in_inbox": "the draft is in the TikTok inbox, to be finished there",
+    "draft_published": "the draft was published in TikTok's app",
+    "draft_discarded": "the draft was thrown away, or could not be kept",
+    "in_review": "TikTok may review it before everybody sees it",
+    "withdrawn": "TikTok does not show it any more",
+    "unconfirmed": "nobody knows whether TikTok took it",
+    "still_at_tiktok": "TikTok has it and never said that it was done",
+    "lost_track": "TikTok has it and does not tell us any more what became of it",
+    "attempts_used_up": "every attempt failed",
 }
 _CHECKED: Final[Meanings] = {
     "in_the_past": "the time is past: it would go out at once",
@@ -68,6 +86,7 @@ def _fields() -> Mapping[tuple[str, str], tuple[Meanings, bool]]:
         ("AttemptAnswer", "errorCode"): (of_tiktok, True),
         ("AttemptAnswer", "outcome"): (OUTCOMES, False),
         ("AttemptAnswer", "decision"): (DECISIONS, False),
+        ("JobAnswer", "noticeCode"): ({**_NOTICES, **of_tiktok}, True),
         ("ProblemAnswer", "code"): (found_ahead, True),
         ("FoundProblem", "code"): ({**_CHECKED, **found_ahead}, True),
         ("Problem", "code"): (_errors(), True),

@@ -108,7 +108,7 @@ class Attempt:
         self._username = self.job.creator_username or access.username
         resumes = self.job.in_flight
         if not resumes:
-            ended = self._missed() or await self._check() or self._missed()
+            ended = await self._ready()
             if ended is None:
                 self._name_person()
                 ended = await self._begin()
@@ -120,7 +120,13 @@ class Attempt:
             followed = again or await self._follow(at_once=False)
         return followed
 
-    def _missed(self) -> Missed | None:
+    async def _ready(self) -> Outcome | None:
+        """Look whether it may begin; an upload that is under way has begun in time."""
+        if self._push is not None and self._push.is_under_way():
+            return await self._check()
+        return self.missed() or await self._check() or self.missed()
+
+    def missed(self) -> Missed | None:
         """Tell whether the job's last moment is over; nothing is sent after it."""
         by = self.job.publish_by
         return Missed() if by is not None and self.effects.now() >= by else None
@@ -228,7 +234,7 @@ class Attempt:
             return wait
         if self.effects.hurried():
             return HandedOn(resume_at=self.effects.now())
-        if (missed := self._missed()) is not None:
+        if (missed := self.missed()) is not None:
             return missed
         self.own(await self.effects.stamp_init(self.job))
         ended = await self._still_time()
@@ -247,7 +253,7 @@ class Attempt:
         if self.effects.hurried():
             # An init cut short would leave its fate open.
             return HandedOn(resume_at=self.effects.now())
-        return self._missed()
+        return self.missed()
 
     # After the init: TikTok has it, and only TikTok's word ends it.
 

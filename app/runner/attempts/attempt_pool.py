@@ -20,6 +20,7 @@ from app.domain.outcome import (
 )
 from app.domain.shortage import is_shortage
 from app.domain.transition import Transition
+from app.outbound import on_behalf_of
 from app.runner.attempts.attempt import Attempt, ClaimLost, PollPolicy
 from app.runner.attempts.live_effects import Dependencies, LiveEffects
 from app.runner.attempts.recorder import Recorder
@@ -122,7 +123,7 @@ class AttemptPool:
         attempt = Attempt(
             job, effects, self._rules.poll, effects.push, effects.video_seconds
         )
-        with self._recorder.attempt(job):
+        with self._recorder.attempt(job), on_behalf_of(job.project_id):
             try:
                 outcome = await _outcome(attempt, effects)
                 await self._record(attempt.job, outcome, effects)

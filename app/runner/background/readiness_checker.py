@@ -26,6 +26,7 @@ from app.domain.readiness_account import (
 )
 from app.grants.grants import Access, Grants
 from app.grants.renewal import with_renewal
+from app.outbound import on_behalf_of
 from app.outbound.media.checker import Found, MediaChecker
 from app.pacing.creators import CreatorCache, ask_for_no_post
 from app.pacing.pacer import Pacer
@@ -96,7 +97,8 @@ class ReadinessChecker:
                 info, account = await self._creator(job, access)
             found.add(account)
         most = None if info is None else info.max_video_seconds
-        await self.media.look(job, found, max_seconds=most)
+        with on_behalf_of(job.project_id):
+            await self.media.look(job, found, max_seconds=most)
         if await self._is_crowded(job):
             found.add(GOES_OUT_LATE)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from app.domain.names import Names
 from app.domain.racing import race
 from app.store.db.address import Keepalives
 
@@ -19,8 +20,11 @@ class DialingLoop:
     takes all the time there is, and the good one behind it is never tried.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, keepalives: Keepalives) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, names: Names, keepalives: Keepalives
+    ) -> None:
         self._loop = loop
+        self._names = names
         self._keepalives = keepalives
         # What each statement asks for is not to be looked for each time.
         self.create_future = loop.create_future
@@ -37,7 +41,7 @@ class DialingLoop:
         **options: Any,  # noqa: ANN401  as the loop's own
     ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
         """Connect to the first address that takes us; raises OSError."""
-        connected = await dial(self._loop, host, port)
+        connected = await dial(self._loop, self._names, host, port)
         keep_alive(connected, self._keepalives)
         if options.get("ssl"):
             options.setdefault("server_hostname", host)
@@ -46,11 +50,17 @@ class DialingLoop:
         )
 
 
-async def dial(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
+async def dial(
+    loop: asyncio.AbstractEventLoop, names: Names, host: str, port: int
+) -> socket.socket:
     """Open a socket to whichever address answers first; raises OSError."""
-    found = await _addresses(loop, host, port)
+    found = await _addresses(names, host, port)
     attempts = [partial(_open, loop, info) for info in _families_in_turn(found)]
-    return await race(attempts, drop=socket.socket.close)
+    try:
+        return await race(attempts, drop=socket.socket.close)
+    except OSError:
+        names.forget(host)
+        raise
 
 
 def keep_alive(connected: socket.socket, keepalives: Keepalives) -> None:
@@ -69,10 +79,19 @@ def keep_alive(connected: socket.socket, keepalives: Keepalives) -> None:
             connected.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-async def _addresses(
-    loop: asyncio.AbstractEventLoop, host: str, port: int
-) -> Sequence[AddressInfo]:
-    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+async def _addresses(names: Names, host: str, port: int) -> Sequence[AddressInfo]:
+    """Find out where the host is, or was when that could be told the last time."""
+    found = await names.addresses(host)
+    return [
+        (
+            socket.AF_INET6 if ":" in address else socket.AF_INET,
+            socket.SOCK_STREAM,
+            socket.IPPROTO_TCP,
+            "",
+            (address, port),
+        )
+        for address in found
+    ]
 
 
 def _families_in_turn(found: Sequence[AddressInfo]) -> list[AddressInfo]:

@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 import asyncpg
 
+from app.domain.names import Names
 from app.store.db.address import Host, PostgresAddress
 from app.store.db.dial import DialingLoop
 from app.store.db.outage import (
@@ -60,6 +61,7 @@ class Sessions:
         self.borrowed: dict[Session, float] = {}
         """Those in use, and since when; by time.monotonic()."""
         self._address = address
+        self._names = Names()
         self._command_seconds = command_seconds
         self._now = now
         self._away_since: float | None = None
@@ -183,7 +185,7 @@ class Sessions:
             timeout=self._patience or address.connect_seconds,
             command_timeout=self._command_seconds,
             server_settings={"application_name": address.application_name},
-            loop=cast(Any, DialingLoop(loop, address.keepalives)),
+            loop=cast(Any, DialingLoop(loop, self._names, address.keepalives)),
             **({} if named else {"statement_cache_size": 0}),
         )
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec.structs import replace
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,7 +28,8 @@ from app.domain.history import Actor, HistoryEntry, HistoryKind
 from app.domain.idempotency import RequestKey, idempotency_key, to_millis
 from app.domain.job import AttemptRecord, Job, JobStatus, NewJob, Transfer
 from app.domain.naming import camel
-from app.domain.readiness import PreflightTimes, first_preflight
+from app.domain.readiness import PreflightTimes, Readiness, first_preflight
+from app.domain.readiness_account import NOT_CONNECTED
 from app.store.db.engine import Database
 from app.store.db.notify import hint, is_hinted_at
 from app.store.jobs.bulk_retry import RetryFilter, RetryResult, retry_failed
@@ -101,6 +103,8 @@ class JobStore:
                 raise
             except _TwinGone:
                 continue
+            if found.id == job.id and found.open_id is None:
+                found = await self._show_unconnected(found, now=now)
             return found, found.id == job.id
         if unknown:
             raise MayHaveBeenStored(job.id)
@@ -132,6 +136,18 @@ class JobStore:
             if (twin := await _find_twin(connection, job)) is None:
                 await refuse_if_pruned(connection, job.scheduled_for, now=now)
         return twin
+
+    async def _show_unconnected(self, job: Job, *, now: datetime) -> Job:
+        """Let a new job show at once that nobody is connected who could post it."""
+        readiness = Readiness(now, (NOT_CONNECTED,))
+        async with self._database.single() as connection:
+            await connection.execute(
+                update(schedule_jobs)
+                # Who connects meanwhile has bound it, and found it ready.
+                .where(_jobs.id == job.id, _jobs.open_id.is_(None))
+                .values(readiness=readiness_to_json(readiness))
+            )
+        return replace(job, readiness=readiness)
 
     async def get(self, job_id: str, *, project_id: str | None = None) -> Job:
         """Return a job; raises NotFound."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from app.domain.names import Names
 from app.domain.shortage import is_shortage
 from app.tiktok.transport.connection import Connection
-from app.tiktok.transport.names import Names
 
 HEAD_START_SECONDS: Final = 0.25
 """What an address gets before the next one is tried beside it.

@@ -14,10 +14,10 @@ from typing import Final
 
 import httpx
 
+from app.domain.names import Names
 from app.tiktok.transport.answer_reader import AnswerReader
 from app.tiktok.transport.connection import Connection
 from app.tiktok.transport.dial import Peer, dial
-from app.tiktok.transport.names import Names
 
 KEEP_ALIVE_SECONDS: Final = 30.0  # outlasts the pause between two polls
 

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from app.domain.names import Names
 from app.domain.shortage import is_shortage
 from app.tiktok.text import clean
 from app.tiktok.transport.answer_reader import AnswerReader
 from app.tiktok.transport.connection import Connection
 from app.tiktok.transport.dial import Peer, dial
-from app.tiktok.transport.names import Names
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer
 
 _PORTS: Final = {"http": 80, "https": 443}

@@ -1,30 +1,20 @@
 """A name with several addresses, over real sockets."""
 
 import asyncio
-import socket
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
+from app.domain.names import Names
 from app.domain.outcome import Fault, Verdict
 from app.tiktok import InitTaken
 from app.tiktok.transport import dial
 from app.tiktok.transport.connection import Connection
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.resolver import resolving
 from tests.tiktok import chaos
 from tests.tiktok.attempts import BODY, Connections, all_closed, descriptors, init
 from tests.tiktok.chaos import answering, response
-
-
-def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    """Let every name have these addresses."""
-
-    async def look_up(*_: object, **__: object) -> list[Any]:
-        kind = socket.SOCK_STREAM
-        return [(socket.AF_INET, kind, 6, "", (each, 0)) for each in addresses]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
 
 
 def named(url: str) -> str:
@@ -86,3 +76,14 @@ async def test_the_slower_address_is_hung_up(monkeypatch: pytest.MonkeyPatch) ->
                     await asyncio.sleep(0.01)
             await all_closed(before)
     assert sum(seen.served) == 1
+
+
+async def test_forgotten_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that moved away is looked up anew after the first failure."""
+    resolver, known = resolving(monkeypatch), Names()
+    with chaos.refusing() as url:
+        port = int(url.rpartition(":")[2])
+        for _ in range(2):
+            with pytest.raises(ConnectionRefusedError):
+                await dial.dial(dial.Peer("tiktok.example", port, None), known)
+    assert len(resolver.asked) == 2

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
+from app.domain.names import Names
 from app.domain.outcome import Fault, Verdict
 from app.tiktok import TikTok
 from app.tiktok.transport import dial
 from app.tiktok.transport import httpx_transport as transport
 from app.tiktok.transport.connection import Connection
-from app.tiktok.transport.names import Names
 from tests.support.certificates import Certificate
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos

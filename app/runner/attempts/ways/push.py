@@ -17,6 +17,7 @@ from app.domain.job import ErrorClass, Job
 from app.domain.outcome import (
     Fault,
     HandedOn,
+    Missed,
     Outcome,
     PutOff,
     Rejected,
@@ -81,6 +82,10 @@ class Ground(Protocol):
         """Make a call that may be repeated; once more if only the token was stale."""
         ...
 
+    def missed(self) -> Missed | None:
+        """Tell whether the job's last moment is over; nothing is begun after it."""
+        ...
+
     def give_up(self, fault: Fault, *, in_flight: bool = False) -> Awaitable[Outcome]:
         """End the attempt."""
         ...
@@ -136,6 +141,13 @@ class Push:
                     return Transient(fault=sent.fault)
                 self._ground.own(await self._effects.note_repeat(self._job))
                 opened = await self._init(source)
+
+    def is_under_way(self) -> bool:
+        """Tell whether TikTok waits for the rest of an upload that was begun."""
+        issued_at = self._job.upload_issued_at
+        if issued_at is None or self._effects.opened(self._job) is None:
+            return False
+        return self._now() - issued_at <= URL_LIFETIME
 
     async def fill_up(self, status: PublishStatus) -> Outcome | Void | None:
         """Send again what is missing though the last chunk went out; None: ask on.
@@ -221,13 +233,15 @@ class Push:
 
     async def _send_init(
         self, plan: ChunkPlan
-    ) -> UploadTaken | Fault | PutOff | HandedOn:
+    ) -> UploadTaken | Fault | PutOff | HandedOn | Missed:
         ground = self._ground
         wait = await ground.effects.turn(ground.access, self._job, QuotaCall.INIT)
         if wait is not None:
             return wait
         if ground.effects.hurried():
             return HandedOn(resume_at=self._now())
+        if (missed := ground.missed()) is not None:
+            return missed
         return await self._effects.upload_init(ground.access, self._job, plan)
 
     async def _save(

@@ -1,0 +1,109 @@
+"""Hosts' addresses, from the system's resolver, in threads of their own.
+
+Who asks for others' hosts and who asks for TikTok's or the database's share no threads:
+a resolver that takes half a minute for a stranger's name keeps nobody else waiting. The
+loop's own look-ups are left alone: asyncio makes them in six threads, uvloop in four.
+"""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+Addresses = tuple[str, ...]
+
+ANYBODY: Final = ""
+"""Whose look-ups have no share of their own."""
+
+
+class LookUps:
+    """Looks so many names up at a time, and of one asker's no more than ``each``.
+
+    One look-up serves all who ask for a name meanwhile.
+    """
+
+    def __init__(self, *, at_once: int, each: int | None = None) -> None:
+        self._all = asyncio.Semaphore(at_once)
+        self._each = each or at_once
+        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = (
+            WeakValueDictionary()
+        )
+        self._under_way: dict[str, asyncio.Task[Addresses]] = {}
+
+    async def addresses(self, host: str, *, share: str = ANYBODY) -> Addresses:
+        """Return a host's addresses, the best first; raises OSError, UnicodeError.
+
+        ``share`` names on whose behalf it is asked.
+        """
+        if _is_address(host):
+            return (host,)
+        task = self._under_way.get(host)
+        if task is None:
+            task = asyncio.create_task(self._look_up(host, share))
+            self._under_way[host] = task
+            task.add_done_callback(lambda done: self._ended(host, done))
+        # Who gives up waiting does not take the answer from the others.
+        return await asyncio.shield(task)
+
+    async def _look_up(self, host: str, share: str) -> Addresses:
+        own = self._shares.get(share)
+        if own is None:
+            own = self._shares[share] = asyncio.Semaphore(self._each)
+        async with own, self._all:
+            return await _in_thread(host)
+
+    def _ended(self, host: str, done: asyncio.Task[Addresses]) -> None:
+        del self._under_way[host]
+        if not done.cancelled():
+            done.exception()  # everybody who waited may have given up
+
+
+def _in_thread(host: str) -> asyncio.Future[Addresses]:
+    """Ask in a thread that no end of the program waits for."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Addresses] = loop.create_future()
+
+    def ask() -> None:
+        try:
+            found = _ask(host)
+        except Exception as error:  # noqa: BLE001 - whoever waits is to have it
+            hand_over(answer.set_exception, error)
+        else:
+            hand_over(answer.set_result, found)
+
+    def hand_over(settle: Callable[[Any], None], what: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_unless_done, answer, settle, what)
+
+    threading.Thread(target=ask, name=f"look up {host}", daemon=True).start()
+    return answer
+
+
+def _unless_done(
+    answer: asyncio.Future[Addresses], settle: Callable[[Any], None], what: object
+) -> None:
+    if not answer.done():
+        settle(what)
+
+
+def _ask(host: str) -> Addresses:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        # Without a descriptor the resolver says that there is no answer for now.
+        os.close(os.open(os.devnull, os.O_RDONLY))
+        raise
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

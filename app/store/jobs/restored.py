@@ -1,0 +1,82 @@
+"""After a restore: jobs of which the backup does not know what became since."""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+
+from app.domain import transition as become
+from app.domain.codes import RESTORED
+from app.domain.job import ErrorClass, JobStatus
+from app.domain.outcome import Fault
+from app.store.db.engine import Database
+from app.store.jobs.rows import job_from_row
+from app.store.jobs.tables import schedule_jobs
+from app.store.jobs.transitions import UNCHANGED, write_transitions
+
+_jobs = schedule_jobs.c
+_PAGE: Final = 500  # rows whose locks one transaction holds
+_OVER: Final = (JobStatus.POSTED, JobStatus.FAILED)
+_RESTORED: Final = Fault(
+    error_class=ErrorClass.TRANSIENT,
+    code=RESTORED,
+    message="it may have been posted since the backup that was restored",
+)
+
+
+class RestoreStore:
+    """Finds and holds what may have been posted since a backup."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def count(self, *, now: datetime) -> int:
+        """Return how many jobs would be held."""
+        statement = select(func.count()).where(_in_doubt(now))
+        async with self._database.read() as connection:
+            count: int = (await connection.execute(statement)).scalar_one()
+        return count
+
+    async def hold(self, *, now: datetime) -> int:
+        """End them as unconfirmed, with event and history; return how many.
+
+        Open inits and claims' publish_ids stay in the record, as guards. Harmless if
+        repeated.
+        """
+        count = 0
+        while written := await self._hold_page(now):
+            count += written
+        return count
+
+    async def _hold_page(self, now: datetime) -> int:
+        statement = (
+            select(schedule_jobs).where(_in_doubt(now)).order_by(_jobs.id).limit(_PAGE)
+        )
+        error = _RESTORED.to_error(now)
+        async with self._database.write() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+            jobs = [job_from_row(row) for row in rows]
+            written = await write_transitions(
+                connection,
+                [(job, become.doubted(job, error=error)) for job in jobs],
+                guard=UNCHANGED,
+                now=now,
+            )
+        return len(written)
+
+
+def _in_doubt(now: datetime) -> ColumnElement[bool]:
+    """Match what is not over and fell due, was claimed, or has an open init.
+
+    A claim's lease, and the resumption of a publish, may lie ahead of the backup and
+    still be long over: both are asked for beside the time.
+    """
+    return and_(
+        _jobs.status.not_in(_OVER),
+        or_(
+            _jobs.next_attempt_at <= now,
+            _jobs.claim_token.is_not(None),
+            _jobs.init_sent_at.is_not(None),
+            _jobs.publish_id.is_not(None),
+        ),
+    )
