@@ -19,13 +19,19 @@ _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _TOP_LEVEL: Final = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]{1,59}")
 
 
-def problem_with_url(url: str, *, allow_private: bool = False) -> str | None:
+MAX_UNSEEN_URL_LENGTH: Final = 8192
+"""Of a URL that TikTok never sees: the media gateway's, or that of a pushed video."""
+
+
+def problem_with_url(
+    url: str, *, allow_private: bool = False, longest: int = MAX_URL_LENGTH
+) -> str | None:
     """Say why a URL cannot be taken, None if it can.
 
     ``allow_private`` lets http, addresses and loopback pass, for tests and the demo.
     """
-    if len(url) > MAX_URL_LENGTH:
-        return f"must have at most {MAX_URL_LENGTH} characters"
+    if len(url) > longest:
+        return f"must have at most {longest} characters"
     # Parsers disagree about a backslash: to browsers it is a slash.
     if "\\" in url or " " in url or not url.isprintable():
         return "must not contain whitespace, control characters or backslashes"

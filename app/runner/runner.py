@@ -185,7 +185,11 @@ class Runner:
             self.tell()
         for job in claimed.jobs:
             pool.start(job, until=time.until if time else None)
-        return bool(claimed.jobs or claimed.failed or claimed.held)
+        for job_id in claimed.unreadable:
+            log.error("a due job cannot be read; it is put off", job_id=job_id)
+        return bool(
+            claimed.jobs or claimed.failed or claimed.held or claimed.unreadable
+        )
 
     def _take_over(self, job: Job, worker: str, now: datetime) -> Transition:
         log.warning("claim abandoned", job_id=job.id, worker=worker)

@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from app.domain.asset_url import MAX_URL_LENGTH, ascii_url
+from app.domain.asset_url import MAX_UNSEEN_URL_LENGTH, MAX_URL_LENGTH, ascii_url
 from app.domain.edit import JobChange
 from app.domain.errors import InvalidInput
 from app.domain.idempotency import to_millis
@@ -49,9 +49,10 @@ AssetUrl = Annotated[
     Text,
     AfterValidator(ascii_url),
     Field(
-        description="Where the video is fetched: public, https, no redirects",
+        description="Where the video is fetched: public, https, no redirects."
+        f" At most {MAX_URL_LENGTH} characters where TikTok fetches it itself",
         examples=["https://cdn.example.com/v.mp4"],
-        json_schema_extra={"maxLength": MAX_URL_LENGTH, "format": "uri"},
+        json_schema_extra={"maxLength": MAX_UNSEEN_URL_LENGTH, "format": "uri"},
     ),
 ]
 AssetUrls = Annotated[

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from app.domain.asset_url import problem_with_url
+from app.domain.asset_url import MAX_UNSEEN_URL_LENGTH, MAX_URL_LENGTH, problem_with_url
 from app.domain.clock import Clock
 from app.domain.edit import (
     UNSET,
@@ -83,6 +83,7 @@ class JobService:
         on_due: Callable[[], None],
         allow_private_urls: bool = False,
         transfer: Transfer = Transfer.PULL,
+        has_gateway: bool = False,
         metrics: Metrics | None = None,
         canceller: PublishCanceller | None = None,
     ) -> None:
@@ -92,6 +93,7 @@ class JobService:
         self._on_due = on_due  # wakes the runner; only a hint
         self._allow_private_urls = allow_private_urls
         self._default_transfer = transfer
+        self._has_gateway = has_gateway
         self._metrics = metrics or Metrics()
 
     async def create(
@@ -303,7 +305,8 @@ class JobService:
             if problem := problem_with_name(name):
                 yield FieldError(pointer, problem)
         if new.asset_url:
-            yield from self._url_problems("/assetUrl", new.asset_url)
+            longest = self._longest(self._transfer(new))
+            yield from self._url_problems("/assetUrl", new.asset_url, longest)
         yield from self._photo_url_problems(new.asset_urls)
         yield from problems_with_content(new.post, new.asset_url, new.asset_urls)
         if wrong_way := problem_with_transfer(new.transfer, new.post):
@@ -320,16 +323,27 @@ class JobService:
 
     def _changed_url_problems(self, change: JobChange) -> Iterator[FieldError]:
         if change.asset_url is not UNSET:
-            yield from self._url_problems("/assetUrl", change.asset_url)
+            longest = self._longest(change.transfer)
+            yield from self._url_problems("/assetUrl", change.asset_url, longest)
         if change.asset_urls is not UNSET:
             yield from self._photo_url_problems(change.asset_urls)
 
     def _photo_url_problems(self, urls: Sequence[str]) -> Iterator[FieldError]:
+        longest = self._longest(Transfer.PULL)
         for place, url in enumerate(urls):
-            yield from self._url_problems(f"/assetUrls/{place}", url)
+            yield from self._url_problems(f"/assetUrls/{place}", url, longest)
 
-    def _url_problems(self, pointer: str, url: str) -> Iterator[FieldError]:
-        problem = problem_with_url(url, allow_private=self._allow_private_urls)
+    def _longest(self, way: object) -> int:
+        """Return how long a URL may be: longer where TikTok never sees it."""
+        unseen = self._has_gateway or way is Transfer.PUSH
+        return MAX_UNSEEN_URL_LENGTH if unseen else MAX_URL_LENGTH
+
+    def _url_problems(
+        self, pointer: str, url: str, longest: int
+    ) -> Iterator[FieldError]:
+        problem = problem_with_url(
+            url, allow_private=self._allow_private_urls, longest=longest
+        )
         if problem:
             yield FieldError(pointer, problem)
 

@@ -98,3 +98,15 @@ async def test_a_job_may_be_given_another_way_and_other_media(edge: Api) -> None
     assert changed.json()["assetUrl"] is None
     bad = await edge.client.patch(url, json={"assetUrls": [URLS[0], "ftp://x"]})
     assert [each["pointer"] for each in bad.json()["errors"]] == ["/assetUrls/1"]
+
+
+async def test_a_url_may_be_longer_where_tiktok_never_sees_it(edge: Api) -> None:
+    """Signed URLs of storage services are long; TikTok's limit is not ours."""
+    base = "https://cdn.example.com/v.mp4?s="
+    for way, longest in (("pull", 2048), ("push", 8192)):
+        for length, status in ((longest, 201), (longest + 1, 422)):
+            url = base + "x" * (length - len(base))
+            answer = await edge.post_job(
+                assetUrl=url, transfer=way, assetId=f"{way} {length}"
+            )
+            assert answer.status_code == status, (way, length)

@@ -1,6 +1,8 @@
 """The worker's side of the jobs table: claim, and write what the claim allows."""
 
-from collections.abc import Callable, Collection, Sequence
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -12,6 +14,7 @@ from sqlalchemy import (
     TIMESTAMP,
     ColumnElement,
     Interval,
+    Row,
     and_,
     case,
     func,
@@ -31,6 +34,7 @@ from app.store.db.types import UtcDateTime
 from app.store.jobs.holds import held_until
 from app.store.jobs.init_writes import InitWrite, InitWriter
 from app.store.jobs.rows import JOB_COLUMNS, job_of
+from app.store.jobs.set_aside import UNREADABLE, set_aside
 from app.store.jobs.tables import schedule_jobs
 from app.store.jobs.transitions import OWNED, TransitionWriter, write_transitions
 
@@ -57,6 +61,7 @@ class Claimed:
     reclaimed: int = 0  # claims taken over from workers that went away
     failed: int = 0  # of those, jobs whose last attempt that was
     held: int = 0  # put off, as their project is held
+    unreadable: tuple[str, ...] = ()  # ids of rows that are put off
 
 
 class ClaimStore:
@@ -99,8 +104,11 @@ class ClaimStore:
         claim = self._claim(now, worker)
         statement = self._take(claim, now=now, due_by=due_by, limit=limit)
         async with self._database.write() as connection:
-            rows = (await connection.execute(statement)).all()
-            taken = {row.id: _claimed(row, claim) for row in rows}
+            found = (await connection.execute(statement)).all()
+            taken = _readable(found, claim)
+            rows = [row for row in found if row.id in taken]
+            unreadable = {row.id for row in found} - taken.keys()
+            await set_aside(connection, unreadable, now=now)
             abandoned = [
                 (taken[row.id], on_abandoned(taken[row.id], row.abandoned_by))
                 for row in rows
@@ -110,13 +118,10 @@ class ClaimStore:
                 connection, abandoned, guard=OWNED, now=now
             )
             taken |= reclaimed
-            held = [
-                (taken[row.id], row.held_until)
-                for row in rows
-                if row.held_until is not None and _may_be_held(taken[row.id])
-            ]
+            held = _held(rows, taken)
             taken |= await _put_off(connection, held, now=now)
-        return _summed_up(taken.values(), reclaimed=len(reclaimed), held=len(held))
+        done = _summed_up(taken.values(), reclaimed=len(reclaimed), held=len(held))
+        return dataclasses.replace(done, unreadable=tuple(unreadable))
 
     async def next_due(self) -> datetime | None:
         """Return when the next job falls due, None if none is waiting."""
@@ -239,8 +244,28 @@ def _database_time() -> ColumnElement[datetime]:
     return func.statement_timestamp(type_=TIMESTAMP(timezone=True))
 
 
+def _readable(rows: Sequence[Row[Any]], claim: dict[str, Any]) -> dict[str, Job]:
+    """Make jobs of claimed rows, each by itself: one must not stop the others."""
+    jobs = {}
+    for row in rows:
+        with suppress(*UNREADABLE):
+            jobs[row.id] = _claimed(row, claim)
+    return jobs
+
+
 def _claimed(row: Sequence[Any], claim: dict[str, Any]) -> Job:
     return job_of({**dict(zip(_READ, row[: len(_READ)], strict=True)), **claim})
+
+
+def _held(
+    rows: Iterable[Row[Any]], taken: Mapping[str, Job]
+) -> list[tuple[Job, datetime]]:
+    """Return the claimed jobs that a hold keeps back, each with its end."""
+    return [
+        (taken[row.id], row.held_until)
+        for row in rows
+        if row.held_until is not None and _may_be_held(taken[row.id])
+    ]
 
 
 def _may_be_held(job: Job) -> bool:

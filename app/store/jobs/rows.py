@@ -31,6 +31,7 @@ T = TypeVar("T")
 JOB_COLUMNS: Final = Job.__struct_fields__
 _columns = itemgetter(*JOB_COLUMNS)
 _post_names = Post.__struct_fields__
+_known_in_post = frozenset(_post_names)
 _post_values = attrgetter(*_post_names)
 
 
@@ -59,7 +60,9 @@ def post_to_json(post: Post) -> dict[str, Any]:
 
 
 def post_from_json(data: Mapping[str, Any]) -> Post:
-    """Read a post from a JSON column."""
+    """Read a post from a JSON column; what a newer version added is passed over."""
+    if not data.keys() <= _known_in_post:
+        data = {name: data[name] for name in data.keys() & _known_in_post}
     return Post(
         **{
             **data,
