@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -105,7 +105,12 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
             request_seconds=settings.request_timeout_seconds,
         )
     )
-    config = configured(app, connections, backlog=_backlog(budget))
+    config = configured(
+        app,
+        connections,
+        backlog=_backlog(budget),
+        trusted_proxies=settings.trusted_proxies,
+    )
     gc.freeze()  # what was made by now stays, and need not be searched for garbage
     Server(config, connections, stop=stop, last_exit=last_exit).run(sockets)
 
@@ -128,7 +133,11 @@ def budget_of(settings: Settings) -> Descriptors:
 
 
 def configured(
-    app: ASGIApp, connections: Connections, *, backlog: int = BACKLOG
+    app: ASGIApp,
+    connections: Connections,
+    *,
+    backlog: int = BACKLOG,
+    trusted_proxies: Sequence[str] = (),
 ) -> uvicorn.Config:
     """Configure uvicorn as it is used here, and nothing that is not."""
     return uvicorn.Config(
@@ -138,6 +147,9 @@ def configured(
         log_config=None,  # app.logs has set it up
         access_log=False,  # the application logs requests, with their ids
         server_header=False,
+        # By default uvicorn believes whoever is on this machine.
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         backlog=backlog,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=LONGEST_GOODBYE_SECONDS,

@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -62,6 +63,11 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+def _network(text: str) -> str:
+    """Take an address or a network; raises ValueError."""
+    return str(ip_network(text)) if "/" in text else str(ip_address(text))
 
 
 def _split(value: object) -> object:
@@ -133,6 +139,11 @@ Origins = Annotated[
     BeforeValidator(_split),
 ]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Proxies = Annotated[
+    tuple[Annotated[str, AfterValidator(_network)], ...],
+    NoDecode,
+    BeforeValidator(_split),
+]
 ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 Steps = Annotated[
     tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...],
@@ -226,6 +237,7 @@ class Settings(BaseSettings):
     )
 
     request_timeout_seconds: Seconds = 20
+    trusted_proxies: Proxies = ()
     rate_limit_per_minute: Annotated[int, Field(ge=0, le=10_000_000)] = 6000
 
     cors_origins: Origins = ()

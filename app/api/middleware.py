@@ -77,9 +77,17 @@ class RequestContext:
                 path=_loggable(scope["path"]),
                 status=status,
                 duration_ms=round((time.monotonic() - began) * 1000, 1),
+                **_caller(scope),
                 **noted,
             )
             structlog.contextvars.reset_contextvars(**before)
+
+
+def _caller(scope: Scope) -> dict[str, str]:
+    """Tell who asked: the peer, or whom a trusted proxy names, and the key's id."""
+    client, key = scope.get("client"), scope["state"].get("api_key")
+    who = {} if client is None else {"peer": str(client[0])}
+    return who if key is None else {**who, "key": str(key.id)}
 
 
 def note(request: Request, **more: object) -> None:
