@@ -35,6 +35,7 @@ from app.domain.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_host_rule
 from app.environment import EnvironmentUnreadable, read_environment
 
 _ORIGIN: Final = re.compile(r"^https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$")
+_VERIFICATION: Final = re.compile(r"([A-Za-z0-9._-]{1,128}):([\x20-\x7e]{1,512})")
 _SCHEMA: Final = re.compile(r"^[a-z_][a-z0-9_$]{0,62}$")
 
 
@@ -127,7 +128,20 @@ def _exact_url(value: str) -> str:
     return value
 
 
+def _name_and_content(value: object) -> object:
+    """Take TikTok's verification file apart: its name, a colon, its content."""
+    if not isinstance(value, str):
+        return value
+    found = _VERIFICATION.fullmatch(value)
+    if found is None:
+        raise ValueError("must be name:content, as of the file that TikTok gave you")
+    return found.groups()
+
+
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+VerificationFile = Annotated[
+    tuple[str, str], NoDecode, BeforeValidator(_name_and_content)
+]
 PerMinute = Annotated[int, Field(ge=1, le=100_000)]
 Secret = Annotated[SecretStr, AfterValidator(_one_line)]
 CronSecret = Annotated[Secret, AfterValidator(_sendable)]
@@ -221,6 +235,7 @@ class Settings(BaseSettings):
     readiness_minutes: MinutesAhead = (60, 10)
 
     media_base_url: ExactUrl | None = None
+    media_verification: VerificationFile | None = None
 
     retention_days: Annotated[int, Field(ge=LEAST_KEPT.days, le=3650)] | None = None
 

@@ -198,6 +198,11 @@ class UseCases:
         )
 
     @cached_property
+    def media_verification(self) -> tuple[str, str] | None:
+        """Return name and content of the file that proves the gateway's domain."""
+        return self._container.settings.media_verification
+
+    @cached_property
     def status(self) -> StatusService:
         """Return what tells an operator whether it is posting."""
         parts = self._container

@@ -1,10 +1,12 @@
-"""The media gateway's one route: what TikTok pulls a video from."""
+"""The media gateway's routes: what TikTok pulls a video or a photo from."""
 
-from typing import Final
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
 
 import structlog
 from fastapi import APIRouter
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
@@ -15,33 +17,35 @@ from app.service.media import Asset, AssetBroken, MediaService
 
 log = structlog.get_logger(__name__)
 
-router = APIRouter()
-
-_PASSED_ON: Final = (
-    "accept-ranges",
-    "content-length",
-    "content-range",
-    "content-type",
-    "etag",
-    "last-modified",
-)
-
-
 # Of no use to callers of the API, and left out of their document.
+router = APIRouter(include_in_schema=False)
+
+
 @router.api_route(
-    "/media/{token}/{name}",
-    methods=["GET", "HEAD"],
-    response_class=Response,
-    include_in_schema=False,
+    "/media/{name}", methods=["GET", "HEAD"], response_class=PlainTextResponse
+)
+async def get_verification(name: str, services: Wired) -> PlainTextResponse:
+    """Give TikTok the file that proves whose domain this is.
+
+    https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
+    """
+    file = services.media_verification
+    if file is None or name != file[0]:
+        raise NotFound
+    return PlainTextResponse(file[1])
+
+
+@router.api_route(
+    "/media/{token}/{name}", methods=["GET", "HEAD"], response_class=Response
 )
 async def get_media(token: str, services: Wired) -> Response:
     """Stream the asset, or the part that is asked for; a revoked link is not found."""
     if services.media is None:
         raise NotFound
-    return _Video(services.media, token)
+    return _Media(services.media, token)
 
 
-class _Video(Response):
+class _Media(Response):
     """Streams an asset with no more of it in memory than one chunk."""
 
     def __init__(self, media: MediaService, token: str) -> None:
@@ -51,30 +55,56 @@ class _Video(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the asset's server's answer on; ``send`` waits for a slow reader."""
-        headers = Headers(scope=scope)
         try:
+            if scope["method"] == "HEAD":
+                await _start(send, 200, await self._media.look(self._token))
+                await send(_part(b"", more=False))
+                return
             async with self._media.open(
-                self._token, method=scope["method"], headers=headers
+                self._token, headers=Headers(scope=scope)
             ) as asset:
-                await _pass_on(asset, send, head_only=scope["method"] == "HEAD")
-        except AssetBroken:
+                await _unless_left(receive, asset, send)
+        except AssetBroken as error:
             # Ending here with less than was announced makes the server cut the
             # connection, so that half a video cannot be taken for a whole one.
-            log.warning("an asset broke off in the middle")
+            log.warning("an asset broke off in the middle", reason=str(error))
         except SchedulerError as error:
             await problem_of(error)(scope, receive, send)
 
 
-async def _pass_on(asset: Asset, send: Send, *, head_only: bool) -> None:
-    headers = [
-        (name.encode(), asset.headers[name].encode("latin-1"))
-        for name in _PASSED_ON
-        if name in asset.headers
+async def _unless_left(receive: Receive, asset: Asset, send: Send) -> None:
+    """Pass an asset on for as long as somebody is there to take it."""
+    passing = asyncio.create_task(_pass_on(asset, send))
+    leaving = asyncio.create_task(_left(receive))
+    try:
+        await asyncio.wait({passing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if passing.done():
+            passing.result()
+    finally:
+        for task in (passing, leaving):
+            task.cancel()
+        await asyncio.gather(passing, leaving, return_exceptions=True)
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _pass_on(asset: Asset, send: Send) -> None:
+    await _start(send, asset.status, asset.headers)
+    async with aclosing(asset.chunks()) as chunks:
+        async for chunk in chunks:
+            await send(_part(chunk, more=True))
+    await send(_part(b"", more=False))
+
+
+async def _start(send: Send, status: int, headers: Mapping[str, str]) -> None:
+    encoded = [
+        (name.encode(), value.encode("latin-1")) for name, value in headers.items()
     ]
-    await send(
-        {"type": "http.response.start", "status": asset.status, "headers": headers}
-    )
-    if not head_only:
-        async for chunk in asset.chunks():
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+
+
+def _part(body: bytes, *, more: bool) -> dict[str, object]:
+    return {"type": "http.response.body", "body": body, "more_body": more}

@@ -41,6 +41,7 @@ STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
     errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TooManyStreams: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TooManyListeners: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.GatewayBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """How each error of the domain looks over HTTP; subclasses follow their parents."""
@@ -181,7 +182,7 @@ def _retry_after(error: errors.SchedulerError) -> Mapping[str, str] | None:
         case (
             errors.StoreUnavailable()
             | errors.TooManyListeners()
-            | errors.TooManyStreams()
+            | errors.GatewayBusy()
         ):
             seconds: float = RETRY_AFTER_SECONDS
         case errors.QuotaExhausted() | errors.RateLimited():

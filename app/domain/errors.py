@@ -31,6 +31,7 @@ SchedulerError
 ├── RateLimited
 ├── TooManyStreams
 ├── TooManyListeners
+├── GatewayBusy
 └── StoreUnavailable
     ├── WriteUnknown
     ├── StoreRefused
@@ -256,6 +257,12 @@ class TooManyListeners(SchedulerError):
     """This process streams to as many clients as it may; try again later."""
 
     code = "too_many_listeners"
+
+
+class GatewayBusy(SchedulerError):
+    """As much is streamed through the media gateway as may be; try again later."""
+
+    code = "gateway_busy"
 
 
 class StoreUnavailable(SchedulerError):

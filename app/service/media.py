@@ -1,14 +1,20 @@
-"""The media gateway: gives TikTok the video of an init, through a URL of our own."""
+"""The media gateway: gives TikTok the media of an init, through URLs of our own."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import re
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from app.domain.clock import Clock
-from app.domain.errors import AssetUnavailable, NotFound
-from app.outbound import Outbound, OutboundError
-from app.store.jobs.media_links import MediaStore
+from app.domain.descriptors import MEDIA
+from app.domain.errors import AssetUnavailable, GatewayBusy, NotFound
+from app.domain.readiness import MAX_VIDEO_BYTES
+from app.outbound import Outbound, OutboundError, on_behalf_of
+from app.store.jobs.media_links import MediaLink, MediaStore
 
 if TYPE_CHECKING:
     from app.outbound.exchange import Response
@@ -16,74 +22,201 @@ if TYPE_CHECKING:
 ANSWER_SECONDS: Final = 30.0
 """How long the asset's server has for the head of its answer."""
 
+LONGEST_SECONDS: Final = 3600.0
+"""How long one stream may last: TikTok gives a pull up after that time."""
+
+PACE_SECONDS: Final = 30.0
+LEAST_BYTES_IN_PACE: Final = 30 * 1024
+"""What passes in that time at least, or nobody is served by it."""
+
+MOST_STREAMS: Final = MEDIA
+MOST_EACH: Final = 8
+"""Streams of one link at a time: TikTok needs one, or a few for parts."""
+
+_TYPES: Final = {
+    ".mp4": "video/mp4",
+    ".mov": "video/quicktime",
+    ".webm": "video/webm",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+}
+"""What TikTok takes. https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide"""
+
+_ONE_RANGE: Final = re.compile(r"bytes=(\d{1,19}-\d{0,19}|-\d{1,19})", re.ASCII)
+_TOTAL: Final = re.compile(r"bytes\s+(?:\d+-\d+|\*)/(\d{1,19})", re.ASCII)
 _ASKED: Final = ("range", "if-range")
 _GOOD: Final = frozenset({200, 206, 416})
+_PASSED_ON: Final = ("accept-ranges", "content-range", "etag", "last-modified")
 
 
 class AssetBroken(Exception):
-    """The asset's server broke off in the middle of the video."""
+    """The asset's server broke off in the middle of the video, or was broken off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A video, or a part of one, on its way."""
+    """A video or a photo, or a part of one, on its way."""
 
+    status: int  # 200, 206 or 416
+    headers: Mapping[str, str]  # names in lower case
     _answer: "Response"
+    _now: Callable[[], float] = field(repr=False)  # seconds
 
-    @property
-    def status(self) -> int:
-        """Return 200, 206 or 416."""
-        return self._answer.status
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers, their names in lower case."""
-        return self._answer.headers
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Read the video as it comes; raises AssetBroken."""
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Read it as it comes, while it comes fast enough; raises AssetBroken."""
+        began = since = self._now()
+        passed = in_pace = 0
         try:
             async for chunk in self._answer.chunks():
+                passed, in_pace = passed + len(chunk), in_pace + len(chunk)
+                now = self._now()
+                if passed > MAX_VIDEO_BYTES:
+                    raise AssetBroken("larger than TikTok takes")
+                if now - began > LONGEST_SECONDS:
+                    raise AssetBroken("not over in an hour")
+                if now - since > PACE_SECONDS:
+                    if in_pace < LEAST_BYTES_IN_PACE:
+                        raise AssetBroken("next to nothing passes")
+                    since, in_pace = now, 0
                 yield chunk
         except OutboundError as error:
-            raise AssetBroken from error
+            raise AssetBroken(str(error)) from error
 
 
 class MediaService:
     """Streams assets; what it gives out is recorded before the first byte."""
 
-    def __init__(self, *, store: MediaStore, outbound: Outbound, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: MediaStore,
+        outbound: Outbound,
+        clock: Clock,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._outbound = outbound
         self._clock = clock
+        self._now = now
+        self._streams = Counter[str]()
 
     @asynccontextmanager
     async def open(
-        self, token: str, *, method: str, headers: Mapping[str, str]
+        self, token: str, *, headers: Mapping[str, str]
     ) -> AsyncIterator[Asset]:
-        """Ask the asset's server for the video, or for the part that is asked of us.
+        """Ask the asset's server for all of it, or for the part that is asked of us.
 
-        A HEAD gives nothing out, so it does not count as fetched. Raises NotFound for
-        a link that is unknown or revoked, AssetUnavailable.
+        Raises NotFound for a link that is unknown or revoked, GatewayBusy,
+        AssetUnavailable.
         """
-        if method == "HEAD":
-            link = await self._store.find(token)
-        else:
-            link = await self._store.fetch(token, now=self._clock.now())
+        link = await self._store.find(token)
         if link is None:
             raise NotFound
-        asked = {name: headers[name] for name in _ASKED if name in headers}
+        asked = {}
+        if _ONE_RANGE.fullmatch(headers.get("range", "")):
+            asked = {
+                name: headers[name] for name in ("range", "if-range") if name in headers
+            }
+        with self._place(token):
+            # Counts as given out from here on: a stream that finds no place does not.
+            if not await self._store.fetch(token, now=self._clock.now()):
+                raise NotFound
+            async with self._asked(link, asked) as answer:
+                _check_size(answer)
+                headers = _headers(answer, link.asset_url)
+                yield Asset(answer.status, headers, answer, self._now)
+
+    async def look(self, token: str) -> Mapping[str, str]:
+        """Return what a GET would be answered with, without giving anything out.
+
+        Its first byte is asked for: a signed address may be good for GET alone. Raises
+        what ``open`` raises.
+        """
+        link = await self._store.find(token)
+        if link is None:
+            raise NotFound
+        with self._place(token):
+            async with self._asked(link, {"range": "bytes=0-0"}) as answer:
+                size = _check_size(answer)
+                headers = _headers(answer, link.asset_url)
+        headers.pop("content-range", None)
+        headers.pop("content-length", None)
+        if size is not None:
+            headers["content-length"] = str(size)
+        if answer.status == 206:
+            headers["accept-ranges"] = "bytes"
+        return headers
+
+    @asynccontextmanager
+    async def _asked(
+        self, link: MediaLink, headers: Mapping[str, str]
+    ) -> AsyncIterator["Response"]:
+        # What is unpacked on the way would not fit its Content-Length.
+        asked = {**headers, "Accept-Encoding": "identity"}
         try:
-            async with self._outbound.open(
-                method,
-                link.asset_url,
-                # What is unpacked on the way would not fit its Content-Length.
-                headers={**asked, "Accept-Encoding": "identity"},
-                seconds=ANSWER_SECONDS,
-            ) as answer:
-                if answer.status not in _GOOD:
-                    # TikTok takes no redirect, and an error page is no video.
-                    raise AssetUnavailable(f"its server answered {answer.status}")
-                yield Asset(answer)
+            with on_behalf_of(link.project_id):
+                opened = self._outbound.open(
+                    "GET", link.asset_url, headers=asked, seconds=ANSWER_SECONDS
+                )
+                async with opened as answer:
+                    if answer.status not in _GOOD:
+                        # TikTok takes no redirect, and an error page is no video.
+                        raise AssetUnavailable(f"its server answered {answer.status}")
+                    yield answer
         except OutboundError as error:
             raise AssetUnavailable(str(error)) from error
+
+    @contextmanager
+    def _place(self, token: str) -> Iterator[None]:
+        """Hold one of the places that there are for streams; raises GatewayBusy."""
+        if self._streams.total() >= MOST_STREAMS or self._streams[token] >= MOST_EACH:
+            raise GatewayBusy
+        self._streams[token] += 1
+        try:
+            yield
+        finally:
+            self._streams[token] -= 1
+            if not self._streams[token]:
+                del self._streams[token]
+
+
+def _check_size(answer: "Response") -> int | None:
+    """Return how large the whole asset is, if its server tells.
+
+    Raises AssetUnavailable for more than TikTok takes.
+    """
+    told = answer.headers.get("content-length", "")
+    if answer.status != 200:
+        found = _TOTAL.fullmatch(answer.headers.get("content-range", ""))
+        told = found[1] if found else ""
+    if not (told.isascii() and told.isdigit()):
+        return None
+    if int(told) > MAX_VIDEO_BYTES:
+        raise AssetUnavailable("it is larger than TikTok takes")
+    return int(told)
+
+
+def _headers(answer: "Response", url: str) -> dict[str, str]:
+    """Choose what is passed on; what a browser would make of it is for us to say."""
+    passed_on = {
+        name: answer.headers[name] for name in _PASSED_ON if name in answer.headers
+    }
+    if (length := answer.headers.get("content-length")) is not None:
+        passed_on["content-length"] = length
+    return {
+        **passed_on,
+        "content-type": _type_of(answer.headers.get("content-type", ""), url),
+        "content-disposition": "attachment",
+        "content-security-policy": "default-src 'none'; sandbox",
+        "x-content-type-options": "nosniff",
+    }
+
+
+def _type_of(claimed: str, url: str) -> str:
+    """Return a type that TikTok takes: the claimed one, or what the name says."""
+    plain = claimed.partition(";")[0].strip().lower()
+    if plain in _TYPES.values():
+        return plain
+    name = urlsplit(url).path.rpartition("/")[2].lower()
+    return _TYPES.get(f".{name.rpartition('.')[2]}", "video/mp4")

@@ -18,7 +18,7 @@ COMPRESSED: Final = {
     "UPLOAD_WHOLE_BYTES": "1000000",
     "UPLOAD_CHUNK_BYTES": "500000",
 }
-"""The demo's times; by default a poll takes 5 s, its deadline 90 s, a lease 300 s."""
+"""The demo's times; in production a poll takes 5 s, its deadline 90, a lease 300."""
 
 _START_SECONDS: Final = 240
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 
 from app.store.db.engine import Database
-from app.store.jobs.tables import media_links
+from app.store.jobs.tables import media_links, schedule_jobs
 
 _links = media_links.c
 
@@ -16,6 +16,7 @@ class MediaLink:
     """A pull URL that may be answered."""
 
     asset_url: str
+    project_id: str
 
 
 class MediaStore:
@@ -26,15 +27,17 @@ class MediaStore:
 
     async def find(self, token: str) -> MediaLink | None:
         """Return a link that is not revoked, without counting it as fetched."""
-        statement = select(media_links).where(
-            _links.token == token, _links.revoked_at.is_(None)
+        statement = (
+            select(_links.asset_url, schedule_jobs.c.project_id)
+            .join_from(media_links, schedule_jobs)
+            .where(_links.token == token, _links.revoked_at.is_(None))
         )
         async with self._database.read() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
-        return None if row is None else MediaLink(row["asset_url"])
+            row = (await connection.execute(statement)).one_or_none()
+        return None if row is None else MediaLink(*row)
 
-    async def fetch(self, token: str, *, now: datetime) -> MediaLink | None:
-        """Record that the video is about to be given out; None if it must not be.
+    async def fetch(self, token: str, *, now: datetime) -> bool:
+        """Record that the media are about to be given out; False if they must not be.
 
         Committed before the first byte: what is not recorded was not fetched.
         """
@@ -42,11 +45,10 @@ class MediaStore:
             update(media_links)
             .where(_links.token == token, _links.revoked_at.is_(None))
             .values(fetched_at=func.coalesce(_links.fetched_at, now))
-            .returning(media_links)
+            .returning(_links.token)
         )
         async with self._database.single() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
-        return None if row is None else MediaLink(row["asset_url"])
+            return (await connection.execute(statement)).scalar() is not None
 
     async def revoke(self, *tokens: str, now: datetime) -> bool:
         """Withdraw an init's links of which nobody fetched one; False if somebody did.
