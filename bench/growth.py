@@ -244,8 +244,8 @@ def _lists() -> dict[str, tuple[JobFilter, JobOrder]]:
         "asset": {"asset_id": "asset_500"},
         "externalId": {"external_id": "ext_500"},
         "window": {
-            "scheduled_from": NOW + timedelta(days=10, hours=1),
-            "scheduled_to": NOW + timedelta(days=10, hours=2),
+            "scheduled_from": NOW + timedelta(hours=1),
+            "scheduled_to": NOW + timedelta(hours=2),
         },
     }
     return {
@@ -293,7 +293,7 @@ async def _filled(url: str, count: int) -> AsyncIterator[Database]:
         "count": count,
         "series": _SERIES[lite].format(count=count),
         "made": _AT[lite].format(seconds=made),
-        "later": _AT[lite].format(seconds=f"({now} + 60 * (n - {count} / 2) + 864000)"),
+        "later": _AT[lite].format(seconds=f"({now} + 60 * n + 864000)"),
         "false": "0" if lite else "false",
         "number": number,
         # As a UUIDv7, which sorts by its time.

@@ -23,16 +23,12 @@ NEW: dict[str, tuple[list[str], str]] = {
     "created": ([*STATE, "id"], REST),
     "scheduled": ([*STATE, "scheduled_for", "id"], REST),
     "asset": (["asset_id", "project_id", "id"], REST),
-    "changed": (["project_id", "updated_at"], REST),
     "external_id": (
         ["external_id", "project_id", "id"],
         f"external_id IS NOT NULL AND {REST}",
     ),
 }
-OLD = {
-    "ix_schedule_jobs_project": ["project_id", "id"],
-    "ix_schedule_jobs_changes": ["project_id", "updated_at"],
-}
+OLD = "ix_schedule_jobs_project"
 
 
 def upgrade() -> None:
@@ -51,15 +47,13 @@ def upgrade() -> None:
                 sqlite_where=where,
                 **options,
             )
-        for index in OLD:
-            op.drop_index(index, table_name=JOBS, if_exists=True, **options)
+        op.drop_index(OLD, table_name=JOBS, if_exists=True, **options)
 
 
 def downgrade() -> None:
     """Undo."""
     with beside_writers() as options:
-        for index, columns in OLD.items():
-            op.create_index(index, JOBS, columns, if_not_exists=True, **options)
+        op.create_index(OLD, JOBS, ["project_id", "id"], if_not_exists=True, **options)
         for name in NEW:
             op.drop_index(
                 f"ix_{JOBS}_{name}", table_name=JOBS, if_exists=True, **options

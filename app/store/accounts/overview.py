@@ -12,7 +12,8 @@ from app.store.accounts.rows import AccountRows
 from app.store.accounts.tables import RECONNECT_REQUIRED, accounts
 from app.store.db.engine import Database
 from app.store.db.vault import Vault
-from app.store.jobs.tables import NOT_PROCESSING, schedule_jobs
+from app.store.jobs.changes import written_since
+from app.store.jobs.tables import schedule_jobs
 
 _accounts = accounts.c
 _jobs = schedule_jobs.c
@@ -76,9 +77,7 @@ class AccountOverviewStore:
                 _jobs.platform == platform,
                 or_(_jobs.open_id == open_id, _jobs.open_id.is_(None)),
                 _jobs.posted_at >= since,
-                # What was posted was written then, or later: only that is read.
-                _jobs.updated_at >= since,
-                NOT_PROCESSING,
+                written_since(since),
             )
             .group_by(_jobs.delivery)
         )

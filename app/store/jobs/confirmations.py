@@ -104,13 +104,13 @@ class ConfirmationStore:
         self, job: Job, open_id: str, *, since: datetime
     ) -> tuple[Job, ...]:
         """Return the account's other jobs that a video made since then may be of."""
-        jobs = select(schedule_jobs).where(
+        statement = select(schedule_jobs).where(
             of_person(job.platform, open_id),
             _jobs.id != job.id,
             _jobs.init_sent_at >= since,
+            written_since(since),
             _jobs.post_id.is_(None),
         )
-        statement = written_since(since, jobs)
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).mappings().all()
         return tuple(job_from_row(row) for row in rows)
@@ -178,14 +178,13 @@ def _uploads(job: Job, open_id: str, since: datetime) -> Select[str]:
 
 def _other_open_inits(job: Job, open_id: str, since: datetime) -> Select[str]:
     """Find other inits of the account whose publish_id is not known."""
-    earliest = since - INIT_TOLD_WITHIN
-    jobs = select(_jobs.id).where(
+    return select(_jobs.id).where(
         of_person(job.platform, open_id),
         _jobs.id != job.id,
-        _jobs.init_sent_at >= earliest,
+        _jobs.init_sent_at >= since - INIT_TOLD_WITHIN,
+        written_since(since - INIT_TOLD_WITHIN),
         _jobs.publish_id.is_(None),
     )
-    return select(written_since(earliest, jobs).subquery())
 
 
 def _inits_left_by_attempts(job: Job, open_id: str, since: datetime) -> Select[str]:
@@ -196,17 +195,16 @@ def _inits_left_by_attempts(job: Job, open_id: str, since: datetime) -> Select[s
     """
     own = _jobs.id == job.id
     present = job.init_sent_at
-    earliest = since - INIT_TOLD_WITHIN
-    attempts = select(_attempts.job_id).where(
+    return select(_attempts.job_id).where(
         left_an_init(),
         of_person(job.platform, open_id),
-        _attempts.finished_at >= earliest,
+        _attempts.finished_at >= since - INIT_TOLD_WITHIN,
+        written_since(since - INIT_TOLD_WITHIN),
         or_(
             and_(own, _attempts.finished_at < present),
             and_(~own, was_followed()),
         ),
     )
-    return select(written_since(earliest, attempts).subquery())
 
 
 def _inits_of_deleted_jobs(job: Job, open_id: str, since: datetime) -> Select[str]:

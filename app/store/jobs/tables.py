@@ -222,13 +222,8 @@ schedule_jobs = Table(
     ),
     # What is nobody's yet: the first who connects makes it theirs.
     Index("ix_schedule_jobs_unbound", "project_id", **partly(UNBOUND)),
-    # What changed of late in a project, beside what is being processed.
-    Index(
-        "ix_schedule_jobs_changed",
-        "project_id",
-        "updated_at",
-        **partly(NOT_PROCESSING),
-    ),
+    # What changed of late in a project, for those who watch it.
+    Index("ix_schedule_jobs_changes", "project_id", "updated_at"),
     Index(
         "ix_schedule_jobs_publish_id", "publish_id", **partly("publish_id IS NOT NULL")
     ),

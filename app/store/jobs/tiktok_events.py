@@ -121,13 +121,12 @@ async def _check_now(
 
 def _unanswered(open_id: str, now: datetime) -> ColumnElement[bool]:
     """Match the account's inits whose outcome is unknown."""
-    earliest = now - INIT_TOLD_WITHIN
-    jobs = select(_jobs.id).where(
+    return and_(
         of_person(PLATFORM, open_id),
-        _jobs.init_sent_at >= earliest,
+        _jobs.init_sent_at >= now - INIT_TOLD_WITHIN,
+        written_since(now - INIT_TOLD_WITHIN),
         _jobs.publish_id.is_(None),
     )
-    return _jobs.id.in_(written_since(earliest, jobs))
 
 
 def _is_news(event: TikTokEvent) -> ColumnElement[bool]:
