@@ -79,7 +79,8 @@ INSERT INTO schedule_jobs (
     failure_reason, delivery, scheduled_for, next_attempt_at, post_now, idempotency_key,
     attempts, max_attempts, attempt_number, init_sent_at, publish_id, post_id,
     posted_at, created_at, updated_at)
-SELECT {id}, CASE WHEN n % 2 = 0 THEN 'big' ELSE 'proj_' || n % 1000 END, 'tiktok',
+SELECT {id}, CASE WHEN {count} - n < 100 THEN 'small' WHEN n % 2 = 0 THEN 'big'
+    ELSE 'proj_' || n % 1000 END, 'tiktok',
     'asset_' || n, 'ext_' || n, 'https://cdn.example.com/v.mp4', '{{"mode": "direct",
     "privacy_level": "SELF_ONLY"}}', status,
     CASE WHEN status = 'failed' THEN CASE n % 3 WHEN 0 THEN 'auth' WHEN 1 THEN
@@ -126,7 +127,8 @@ FROM ({series}) AS series
 INSERT INTO accounts (project_id, platform, open_id, scopes, status, access_token,
     refresh_token, access_token_expires_at, refresh_token_expires_at, grant_version,
     connected_at, updated_at)
-SELECT CASE n WHEN 1 THEN 'big' ELSE 'proj_' || n END, 'tiktok', 'user_' || n, '',
+SELECT CASE n WHEN 1 THEN 'small' WHEN 2 THEN 'big' ELSE 'proj_' || n END, 'tiktok',
+    'user_' || n, '',
     CASE WHEN n % 50 = 0 THEN 'reconnect_required' ELSE 'active' END, 'a', 'r', {later},
     {later}, 1, {made}, {made}
 FROM ({series}) AS series WHERE n <= {count} / 10
@@ -199,16 +201,17 @@ async def _reads(database: Database) -> dict[str, Read]:
     reads = {name: _list_of(database, *each) for name, each in _lists().items()}
     jobs, webhooks = JobStore(database), WebhookStore(database, VAULT)
     posted = JobFilter(project_id=BIG, statuses=frozenset({JobStatus.POSTED}))
-    a_job = (await jobs.list(posted, limit=1))[0].id
+    job = (await jobs.list(posted, limit=1))[0]
+    doubts, late = ConfirmationStore(database), NOW - timedelta(seconds=90)
     lease = timedelta(minutes=2)
     accounts = AccountOverviewStore(database, VAULT)
     outbox = DeliveryStore(database, VAULT, lease=lease, render=_nothing)
     long_ago = NOW - timedelta(days=400)
     required = AccountStatus.RECONNECT_REQUIRED
     return reads | {
-        "the ledger of a job": lambda _: jobs.attempts(a_job),
+        "the ledger of a job": lambda _: jobs.attempts(job.id),
         "what changed of late": lambda _: ChangeStore(database).since(
-            NOW - timedelta(seconds=90), {BIG, "proj_1"}, limit=500
+            late, {BIG, "proj_1"}, limit=500
         ),
         "a claim's next time": lambda _: ClaimStore(database, lease=lease).next_due(),
         "the backlog": lambda now: BacklogStore(database).look(now=now),
@@ -221,6 +224,13 @@ async def _reads(database: Database) -> dict[str, Read]:
         "a claim of confirmations": lambda now: ConfirmationStore(database).claim_due(
             now=now, limit=DUE
         ),
+        "a lost init's publish": lambda _: doubts.orphan(job, "user_1", since=late),
+        "an account's open posts": lambda _: doubts.without_post_id(
+            job, "user_1", since=late
+        ),
+        "whose a video is": lambda _: doubts.is_known(
+            job, "user_1", "post_7", since=late
+        ),
         "a claim of pre-checks": lambda now: ReadinessStore(database).claim_due(
             now=now, limit=DUE
         ),
@@ -231,7 +241,7 @@ async def _reads(database: Database) -> dict[str, Read]:
             project_id=None, status=required, limit=PAGE
         ),
         "an account's last day": lambda _: accounts.posts_since(
-            BIG, "tiktok", "user_1", since=NOW - timedelta(seconds=90)
+            BIG, "tiktok", "user_2", since=late
         ),
     }
 
@@ -244,8 +254,8 @@ def _lists() -> dict[str, tuple[JobFilter, JobOrder]]:
         "asset": {"asset_id": "asset_500"},
         "externalId": {"external_id": "ext_500"},
         "window": {
-            "scheduled_from": NOW + timedelta(hours=1),
-            "scheduled_to": NOW + timedelta(hours=2),
+            "scheduled_from": NOW + timedelta(days=10, hours=1),
+            "scheduled_to": NOW + timedelta(days=10, hours=2),
         },
     }
     return {
@@ -293,7 +303,7 @@ async def _filled(url: str, count: int) -> AsyncIterator[Database]:
         "count": count,
         "series": _SERIES[lite].format(count=count),
         "made": _AT[lite].format(seconds=made),
-        "later": _AT[lite].format(seconds=f"({now} + 60 * n + 864000)"),
+        "later": _AT[lite].format(seconds=f"({now} + 60 * (n - {count} / 2) + 864000)"),
         "false": "0" if lite else "false",
         "number": number,
         # As a UUIDv7, which sorts by its time.

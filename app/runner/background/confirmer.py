@@ -188,7 +188,9 @@ class Confirmer:
             for video in videos or ()
             if shows(video, job.post.title)
             and since <= video.create_time <= since + LONGEST_DELAY
-            and not await self.store.is_known(job.platform, video.id)
+            and not await self.store.is_known(
+                job, access.open_id, video.id, since=since
+            )
         ]
         if len(found) != 1 or await self._is_contested(job, access, found[0], since):
             return NoWord()

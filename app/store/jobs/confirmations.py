@@ -115,10 +115,16 @@ class ConfirmationStore:
             rows = (await connection.execute(statement)).mappings().all()
         return tuple(job_from_row(row) for row in rows)
 
-    async def is_known(self, platform: str, post_id: str) -> bool:
-        """Tell whether a job has this TikTok video already."""
+    async def is_known(
+        self, job: Job, open_id: str, post_id: str, *, since: datetime
+    ) -> bool:
+        """Tell whether a job of the person has this TikTok video, made since then."""
         statement = select(
-            exists().where(and_(_jobs.platform == platform, _jobs.post_id == post_id))
+            exists().where(
+                of_person(job.platform, open_id),
+                _jobs.post_id == post_id,
+                written_since(since),
+            )
         )
         async with self._database.read() as connection:
             known: bool = (await connection.execute(statement)).scalar_one()
