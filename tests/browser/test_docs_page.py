@@ -70,6 +70,26 @@ async def test_try_it_out_works(docs: tuple[Page, str], pictures: Path) -> None:
     await page.picture(pictures / "list.png")
 
 
+async def test_a_key_is_kept_if_somebody_asks_for_it(docs: tuple[Page, str]) -> None:
+    """Ticked, it survives a reload of the tab; unticked, it is forgotten."""
+    page, key = docs
+    kept = "sessionStorage.getItem('tiktok-scheduler key')"
+    await page.see("document.querySelectorAll('.opblock').length > 20")
+    await page.click(".auth-wrapper .authorize")
+    await page.write("input[aria-label='auth-bearer-value']", key)
+    await page.click(".modal-ux .auth-btn-wrapper .authorize")
+    await page.click(".modal-ux .btn-done")
+    await page.see(f"{kept} === null")
+    await page.click("#keep")
+    await page.see(f"{kept} !== null")
+    await page.see("(location.reload(), true)")
+    await page.see("document.querySelectorAll('.opblock').length > 20")
+    await page.see("document.getElementById('keep').checked")
+    assert await execute(page, "Jobs-listJobs") == "200"
+    await page.click("#keep")
+    await page.see(f"{kept} === null")
+
+
 async def test_a_violation_would_be_seen(docs: tuple[Page, str]) -> None:
     """The page may not load from elsewhere, and the test above would notice."""
     page, _ = docs
