@@ -5,7 +5,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, assert_never
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -45,6 +45,13 @@ class StreamQuery(Request):
     project_id: Name | None = Field(
         None, description="May be left out with a key that is bound to a project"
     )
+    max_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=600,
+        description="Ends after so long: for a look, as on the docs page, which shows"
+        " events once the stream has ended",
+    )
     token: str | None = Field(
         None,
         description="A browser token that lives ten minutes at most, for `EventSource`",
@@ -66,7 +73,10 @@ async def listening(
 ) -> AsyncIterator[Listener]:
     """Listen while the request lasts; what is refused is refused before it streams."""
     async with services.feed.listen(
-        query.project_id, since=_moment(last_event_id), caller=caller_of(request)
+        query.project_id,
+        since=_moment(last_event_id),
+        caller=caller_of(request),
+        longest=timedelta(seconds=query.max_seconds or 600),
     ) as listener:
         yield listener
 

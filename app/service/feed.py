@@ -98,7 +98,12 @@ class JobFeed:
 
     @asynccontextmanager
     async def listen(
-        self, project_id: str | None, *, since: datetime | None, caller: ApiKey
+        self,
+        project_id: str | None,
+        *,
+        since: datetime | None,
+        caller: ApiKey,
+        longest: timedelta = LONGEST_LISTENING,
     ) -> AsyncIterator[Listener]:
         """Watch a project, from a moment on or from now, while the caller may.
 
@@ -110,7 +115,7 @@ class JobFeed:
             raise TooManyListeners
         if sum(each.caller_id == caller.id for each in self._listeners) >= MAX_OF_A_KEY:
             raise TooManyStreams
-        until = self._clock.now() + LONGEST_LISTENING
+        until = self._clock.now() + min(longest, LONGEST_LISTENING)
         listener = Listener(
             project_id,
             since=since,

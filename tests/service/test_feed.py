@@ -345,6 +345,18 @@ async def test_a_stream_ends_with_its_key(watched: Watched) -> None:
         assert isinstance(await watched.told(goes_on), JobChanged)
 
 
+async def test_a_stream_may_be_asked_to_end_soon(watched: Watched) -> None:
+    """For who wants a look and no more."""
+    caller = caller_for("proj_1")
+    async with watched.feed.listen(
+        "proj_1", since=None, caller=caller, longest=5 * SECOND
+    ) as listener:
+        await watched.told(listener)
+        watched.clock.forward(5 * SECOND)
+        with pytest.raises(StopAsyncIteration):
+            await watched.told(listener)
+
+
 async def test_a_stream_ends_with_its_token(watched: Watched) -> None:
     """A browser's token lets nobody watch longer than it lives."""
     token = replace(caller_for("proj_1"), expires_at=NOW + 5 * SECOND)

@@ -83,6 +83,8 @@ def _complete(document: dict[str, Any]) -> None:
         _say_what_it_is(answer, schemas)
     for parameter in _parameters(document):
         parameter["schema"] = _without_null(parameter["schema"])
+        if parameter["name"] == "maxSeconds":
+            parameter["example"] = 10  # the docs page writes it into its field
     for field in _fields(document):
         field.pop("title", None)  # "Scheduledfor" says less than the name beside it
     for name, schema in schemas.items():
