@@ -21,6 +21,9 @@ LONGEST_HEAD_BYTES: Final = 8192
 PATIENCE_SECONDS: Final = 10.0
 """The longest that one request may take, from its first byte to its answer's last."""
 
+MOST_AT_ONCE: Final = 32
+"""Connections of scrapers and probes; more are hung up on, the posts come first."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -65,6 +68,9 @@ async def answering(pages: Pages, *, host: str, port: int) -> AsyncIterator[int]
     busy: set[asyncio.Task[None]] = set()
 
     def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(busy) >= MOST_AT_ONCE:
+            writer.close()
+            return
         task = asyncio.create_task(_serve(pages, reader, writer))
         busy.add(task)
         task.add_done_callback(busy.discard)

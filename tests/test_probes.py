@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from http import HTTPStatus
 
 import httpx
 import pytest
 
 from app.container import open_container
-from app.probes import LONGEST_HEAD_BYTES, Reply, answering, worker_pages
+from app.probes import LONGEST_HEAD_BYTES, MOST_AT_ONCE, Reply, answering, worker_pages
 from tests.api.serving import settings_of
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -105,6 +106,21 @@ async def test_head_is_answered_without_the_body(port: int) -> None:
     answer = await said(port, b"HEAD /page HTTP/1.1\r\n\r\n")
     assert b"Content-Length: 4\r\n" in answer
     assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_only_so_many_are_listened_to_at_a_time(port: int) -> None:
+    """Whoever else connects takes no descriptor from the posts."""
+    silent = [await asyncio.open_connection(HOST, port) for _ in range(MOST_AT_ONCE)]
+    for _ in range(3):
+        assert await said(port, b"") == b""
+    for _, writer in silent:
+        writer.close()
+        await writer.wait_closed()
+    answer = b""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not answer:
+            with suppress(ConnectionError):  # the server has not seen them leave yet
+                answer = await said(port, b"GET /page HTTP/1.1\r\n\r\n")
 
 
 async def test_who_says_nothing_holds_up_no_stop() -> None:

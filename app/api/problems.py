@@ -180,9 +180,7 @@ def _more(error: errors.SchedulerError) -> Mapping[str, object] | None:
 def _retry_after(error: errors.SchedulerError) -> Mapping[str, str] | None:
     match error:
         case (
-            errors.StoreUnavailable()
-            | errors.TooManyListeners()
-            | errors.GatewayBusy()
+            errors.StoreUnavailable() | errors.TooManyListeners() | errors.GatewayBusy()
         ):
             seconds: float = RETRY_AFTER_SECONDS
         case errors.QuotaExhausted() | errors.RateLimited():

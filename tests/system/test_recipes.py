@@ -198,6 +198,8 @@ async def test_nginx_stands_in_front(sqlite_site: Site, tmp_path: Path) -> None:
         assert (await client.get("/metrics")).status_code == 200
         missing = await client.get("/media/s3cret-of-a-link")
         assert missing.status_code == 404
+        crowd = await asyncio.gather(*(client.get("/healthz") for _ in range(600)))
+        assert {each.status_code for each in crowd} == {200, 429}
         stream = "/v1/jobs/stream?projectId=proj_1"
         async with client.stream("GET", stream, timeout=60) as events:
             lines = events.aiter_lines()
