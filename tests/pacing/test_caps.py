@@ -50,9 +50,9 @@ async def test_what_one_post_was_refused_for_spares_the_next(
     assert same.next_attempt_at == first.next_attempt_at
     assert not stage.calls(Call.INIT, same)
     assert await worker.ledger(same) == ()
-    said = notice(same, run_by_cron=False, now=stage.clock.now())
-    assert said is not None
-    assert "Goes on by itself" in said
+    told = notice(same, run_by_cron=False, now=stage.clock.now())
+    assert told is not None
+    assert "Goes on by itself" in told.text
     stage.clock.go_to(same.next_attempt_at)
     await worker.tick()
     assert [(await worker.job(job)).status for job in (first, same)] == ["posted"] * 2

@@ -21,7 +21,7 @@ async def test_the_compose_page_takes_one_place(stage: Stage) -> None:
         clock=stage.clock,
     )
     await service.creator_info("proj_1", "tiktok", scope=None)
-    owner = Owner("tiktok", "user of proj_1")
+    owner = Owner("tiktok", "user of proj_1 proj_1")  # nobody confirmed it
     quota = (await QuotaStore(container.database).load(owner)).quota
     taken = {call: quota.taken(call, stage.clock.now()) for call in QuotaCall}
     assert taken == {CREATOR: 1, INIT: 0, STATUS: 0}

@@ -353,5 +353,5 @@ async def test_a_look_that_breaks_does_not_stop_the_others(lookout: Lookout) -> 
 
     lookout.checker = dataclasses.replace(lookout.checker, grants=Broken())  # type: ignore[arg-type]
     assert await lookout.found(sound) == []
-    assert (await lookout.worker.job(broken)).readiness is None
+    assert (await lookout.worker.job(broken)).readiness == broken.readiness
     assert (await lookout.worker.job(broken)).status is JobStatus.SCHEDULED
