@@ -383,6 +383,7 @@ class Container:
             pacer=self.pacer,
             clock=self.clock,
             metrics=self.metrics,
+            sole_publisher=self.settings.sole_publisher,
         )
 
     @cached_property

@@ -217,6 +217,7 @@ class Settings(BaseSettings):
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
     tick_budget_seconds: Seconds = 55
     http_timeout_seconds: Seconds = 10
+    sole_publisher: bool = False
     clock_tolerance_seconds: Seconds = 5
     spool_dir: Path = Path()
     unconfirmed_init: Annotated[UnconfirmedInit, BeforeValidator(_small)] = (

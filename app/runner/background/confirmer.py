@@ -18,7 +18,7 @@ from app.domain.corrections import (
 )
 from app.domain.errors import StoreUnavailable
 from app.domain.job import ErrorClass, Job, JobStatus
-from app.domain.outcome import Fault, Published
+from app.domain.outcome import Fault, InInbox, Published
 from app.domain.post import PostMode
 from app.domain.pull_links import pull_tokens
 from app.domain.quota import QuotaCall
@@ -69,6 +69,8 @@ class Confirmer:
     pacer: Pacer
     clock: Clock
     metrics: Metrics = field(default_factory=Metrics)
+    sole_publisher: bool = False
+    """Nobody else posts to these accounts by this TikTok app, say, a test system."""
 
     async def run_due(self, *, limit: int) -> int:
         """Look at all jobs that are due for it, so many at a time; return how many.
@@ -172,11 +174,29 @@ class Confirmer:
         publish_id = await self.store.orphan(job, access.open_id, since=since)
         if publish_id is not None:
             truth = await self._ask(calls, access, job, publish_id)
-            if not isinstance(truth, NoWord):
+            if self._may_adopt(job, truth):
+                log.info("a publish without a job is adopted", publish_id=publish_id)
                 return truth
         if VIDEO_LIST_SCOPE not in access.scopes or not can_be_found(job):
             return NoWord()
         return await self._look_for_video(calls, access, job, since)
+
+    def _may_adopt(self, job: Job, truth: Truth) -> bool:
+        """Tell whether the word on a publish that no job has is about this job.
+
+        Another installation of the same TikTok app may have made it: its failure must
+        not close our init, and its success is ours only if our own video was fetched,
+        as it was where there is a link that could not be withdrawn.
+        """
+        match truth:
+            case NoWord():
+                return False
+            case NotAsked():
+                return True
+            case Published() | InInbox():
+                return self.sole_publisher or job.media_token is not None
+            case _:
+                return self.sole_publisher
 
     async def _look_for_video(
         self, calls: Calls, access: Access, job: Job, since: datetime

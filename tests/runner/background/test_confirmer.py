@@ -133,6 +133,7 @@ async def late(stage: Stage) -> Late:
             grants=container.grants,
             pacer=container.pacer,
             clock=stage.clock,
+            sole_publisher=True,
         ),
     )
 
