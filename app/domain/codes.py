@@ -231,7 +231,7 @@ _POST: Final[dict[str, Code]] = {
     ),
     RESTORED: Code(
         words=Words(
-            "It is not known whether this was posted: the database is a restored copy.",
+            "It is not known whether this was posted: the database came from a backup.",
             "Look at the account; retry it only if the post is not there.",
         )
     ),

@@ -242,8 +242,8 @@ class RateLimited(SchedulerError):
 
     code = "rate_limited"
 
-    def __init__(self, message: str | None = None, *, retry_after: float) -> None:
-        super().__init__(message)
+    def __init__(self, retry_after: float = 60.0) -> None:
+        super().__init__()
         self.retry_after = retry_after  # seconds
 
 

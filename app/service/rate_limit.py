@@ -26,7 +26,7 @@ class RateLimit:
         tokens, since = self._buckets.get(key_id, (most, now))
         tokens = min(most, tokens + max(0.0, now - since) / each)
         if tokens < 1:
-            raise RateLimited(retry_after=(1 - tokens) * each)
+            raise RateLimited((1 - tokens) * each)
         if len(self._buckets) >= _MAX_BUCKETS and key_id not in self._buckets:
             self._buckets.clear()  # in a process with so many keys none is crowded out
         self._buckets[key_id] = (tokens - 1, now)
