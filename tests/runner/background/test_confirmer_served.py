@@ -56,6 +56,7 @@ async def served(
             tiktok_client_secret=tiktok.sandbox.settings.client_secret,
             allow_private_urls=True,
             http_timeout_seconds=PATIENCE_SECONDS,
+            sole_publisher=True,
         ),
         clock=Standing(),
     )
