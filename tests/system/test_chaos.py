@@ -60,7 +60,7 @@ async def test_a_mechanism_that_is_missing_is_noticed(
     world: World, mutant: str, cell: str
 ) -> None:
     """The judges see the second post that each of these mechanisms prevents."""
-    cells = [unhurried(each) for each in matrix.cells(only=cell)]
+    cells = [unhurried(each) for each in matrix.cells() if str(each) == cell]
     (result,) = await run_cells(world, cells, mutant=mutant)
     assert [end.posts for end in result.ends] == [2]
     assert "2 posts" in result.broken
