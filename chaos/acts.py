@@ -9,7 +9,8 @@ from chaos import disk
 from chaos.cells import Script
 from chaos.gate import Stop
 from chaos.nursery import Worker
-from chaos.place import LEASE, Place
+from chaos.place import Place
+from chaos.world import PATIENCE_SECONDS
 
 Act = Callable[[Place, Worker], Awaitable[None]]
 
@@ -39,7 +40,7 @@ def struck(stop: Stop, act: Act, **order: float) -> Script:
 async def at_stop(worker: Worker, stop: Stop) -> None:
     """Wait until a worker halts; raises NotReached."""
     try:
-        async with asyncio.timeout(LEASE * 4):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             reached = await worker.reached()
     except TimeoutError:
         reached = False
@@ -66,7 +67,7 @@ async def frozen(place: Place, worker: Worker) -> None:
     worker.signal(signal.SIGSTOP)
     worker.go()
     await place.worker()
-    await place.over(patience=LEASE * 3)
+    await place.over(patience=place.lease * 3)
     worker.signal(signal.SIGCONT)
     await asyncio.sleep(1.0)
 
@@ -138,7 +139,7 @@ def overtaken(clock: float) -> Act:
 
     async def act(place: Place, worker: Worker) -> None:
         await place.worker(clock=clock)
-        await place.over(patience=LEASE * 3)
+        await place.over(patience=place.lease * 3)
         worker.go()
         await asyncio.sleep(1.0)
 

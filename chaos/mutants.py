@@ -74,7 +74,7 @@ def _resume() -> None:
 
     async def run(self: Attempt) -> Outcome:
         if self.job.publish_id is not None and self.job.in_flight:
-            self._own(await self._effects.clear_init(self.job))
+            self.own(await self.effects.clear_init(self.job))
         return await original(self)
 
     _replace(Attempt, run)

@@ -114,6 +114,11 @@ class Place:
                 await asyncio.sleep(_LOOK_SECONDS / 4)
 
     @property
+    def lease(self) -> float:
+        """Return how many seconds a claim of its workers lasts."""
+        return float(self.settings["claim_timeout_seconds"])
+
+    @property
     def posts(self) -> list[Any]:
         """Return what TikTok took of this place."""
         return self.world.tiktok.sandbox.posts.of(self.name)

@@ -26,7 +26,7 @@ from app.settings import Settings
 from chaos import mutants, steps
 from chaos.gate import Gate, Moment, Stop
 
-REFRESH_LEASE: Final = timedelta(seconds=3)
+REFRESH_SHARE: Final = 3 / 4  # of the lease of a claim
 """The one time that is no setting, compressed like the others; in earnest 30 s."""
 
 
@@ -83,8 +83,9 @@ async def _work(order: Mapping[str, Any], line: socket.socket) -> None:
     if (name := order.get("mutant")) is not None:
         mutants.MUTANTS[name].install()
     steps.install(gate)
-    refresh.LEASE = REFRESH_LEASE  # type: ignore[misc]
     settings = Settings(**order["settings"], _env_file=None)
+    lease = REFRESH_SHARE * settings.claim_timeout_seconds
+    refresh.LEASE = timedelta(seconds=lease)  # type: ignore[misc]
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with open_container(settings, clock=GateClock(gate)) as container:

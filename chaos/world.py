@@ -23,7 +23,7 @@ from chaos.nursery import Nursery
 from tests.support.databases import SqliteDatabases
 from tests.support.postgres import PostgresServer
 
-PATIENCE_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = 300.0
 PROCESSING_SECONDS: Final = 0.3
 """How long the simulated TikTok works on a video: a few polls."""
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from app.store.db import engine
 from app.store.db.migrate import upgrade
 from tests.support.databases import PostgresDatabases, SqliteDatabases
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.postgres import PostgresServer
 from tests.support.scratch import use_memory
 
@@ -20,6 +22,14 @@ settings.load_profile("patient")
 def pytest_configure() -> None:
     """Make room for databases before the first one is asked for."""
     use_memory()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_sqlite() -> Iterator[None]:
+    """Let tests wait for the one writer of SQLite, whose queue is not fair."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(engine, "SQLITE_BUSY_SECONDS", PATIENCE_SECONDS)
+        yield
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -39,8 +39,16 @@ async def pull(
 
 
 def new_client() -> httpx.AsyncClient:
-    """Make a client for one exchange; the costly TLS context is shared."""
-    return httpx.AsyncClient(verify=_tls(), trust_env=False, follow_redirects=False)
+    """Make a client for one exchange; the costly TLS context is shared.
+
+    Whoever uses it sets a time-out over all.
+    """
+    return httpx.AsyncClient(
+        verify=_tls(),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=None,  # noqa: S113 - see above
+    )
 
 
 @cache

@@ -4,11 +4,12 @@
 """
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from tests.browser.chromium import BINARY, Page, chromium
 pytestmark = [
     pytest.mark.skipif(BINARY is None, reason="no Chromium on this machine"),
     pytest.mark.skipif(shutil.which("npm") is None, reason="no npm on this machine"),
-    pytest.mark.timeout(600),
 ]
 WIDE, NARROW = 1280, 400
 CHECKED = ("wcag2a", "wcag2aa", "wcag21aa")
@@ -30,7 +30,7 @@ CHECKED = ("wcag2a", "wcag2aa", "wcag21aa")
 @asynccontextmanager
 async def opened(tmp_path: Path) -> AsyncIterator[tuple[Page, Site]]:
     """Start everything; connect the account through the page as a person would."""
-    begun = compose_page(tmp_path)
+    begun = _alone(tmp_path)
     site, address = await asyncio.to_thread(begun.__enter__)
     try:
         async with chromium(tmp_path / "profile") as page:
@@ -45,6 +45,15 @@ async def opened(tmp_path: Path) -> AsyncIterator[tuple[Page, Site]]:
             yield page, site
     finally:
         await asyncio.to_thread(begun.__exit__, None, None, None)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[tuple[Site, str]]:
+    """Let nobody else build the page meanwhile: they build it in the same folder."""
+    with (HERE / "package.json").open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        with compose_page(folder) as begun:
+            yield begun
 
 
 async def test_a_person_posts_schedules_and_cancels(tmp_path: Path) -> None:

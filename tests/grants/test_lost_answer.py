@@ -32,7 +32,7 @@ def grants(sandbox: RunningSandbox, accounts: AccountStore) -> Grants:
         base_url=sandbox.url,
         client_key="sandbox_key",
         client_secret="sandbox_secret",
-        timeout=5,
+        timeout=PATIENCE_SECONDS,
     )
     clock = StepClock(datetime.now(UTC))
     return Grants(accounts=accounts, tiktok=tiktok, clock=clock)

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
+from typer.main import get_group
 
+from app.cli import app
 from tests.support.repository import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -41,6 +43,14 @@ def test_the_host_runs_the_gate_on_every_supported_python() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
     assert job["strategy"]["matrix"]["python"] == named
+
+
+def test_the_form_for_bugs_asks_for_what_the_commands_print() -> None:
+    """What it names can be run."""
+    form = (ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text()
+    asked = set(re.findall(r"`tiktok-scheduler ([a-z]+)`", form))
+    assert asked == {"doctor", "status"}
+    assert asked <= {str(command.name) for command in get_group(app).commands.values()}
 
 
 def _workflow(name: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from app.sandbox.settings import SandboxSettings
 from app.service.keys import KeyService
 from app.settings import Settings
 from app.store.tables import metadata
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.receiver import SECRET as WEBHOOK_SECRET
 from tests.system.programs import Program, Programs, free_port, until
 
@@ -174,7 +175,9 @@ async def key_of(site: Site) -> str:
 @asynccontextmanager
 async def new_site(database_url: str, directory: Path) -> AsyncIterator[Site]:
     """Open a site; at its end no secret may lie open anywhere."""
-    weather = SandboxSettings(processing_seconds=0.3, quotas=None)
+    weather = SandboxSettings(
+        processing_seconds=0.3, quotas=None, pull_timeout_seconds=PATIENCE_SECONDS
+    )
     async with running_sandbox(settings=weather) as tiktok:
         env = {**COMPRESSED, **_addresses(database_url, tiktok)}
         values: dict[str, Any] = {name.lower(): value for name, value in env.items()}

@@ -21,6 +21,7 @@ from tests.store.db.roles import as_url
 from tests.support.certificates import make_certificate
 from tests.support.factories import NOW, new_job
 from tests.support.outbox import happen, listen
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.postgres import PostgresServer
 from tests.support.repository import ROOT
 from tests.support.sql import execute
@@ -201,7 +202,7 @@ async def test_nginx_stands_in_front(sqlite_site: Site, tmp_path: Path) -> None:
         crowd = await asyncio.gather(*(client.get("/healthz") for _ in range(600)))
         assert {each.status_code for each in crowd} == {200, 429}
         stream = "/v1/jobs/stream?projectId=proj_1"
-        async with client.stream("GET", stream, timeout=60) as events:
+        async with client.stream("GET", stream, timeout=PATIENCE_SECONDS) as events:
             lines = events.aiter_lines()
             assert await anext(lines)  # at once, though no event came yet
     log = (folder / "access.log").read_text()

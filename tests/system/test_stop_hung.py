@@ -13,9 +13,6 @@ from tests.support.postgres import PostgresServer
 from tests.system.programs import Ended, Program
 from tests.system.site import Site, new_site
 
-WITHIN = 60.0
-"""Seconds: it takes ten at most, and a busy machine is given three times as long."""
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
@@ -43,7 +40,7 @@ async def started(site: Site, *command: str, says: str) -> Program:
 async def stop(program: Program) -> Ended:
     """Send SIGTERM and wait for the end."""
     program.process.terminate()
-    return await program.ended(patience=WITHIN)
+    return await program.ended()
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,9 @@ async def test_silent_sockets_cost_nobody_a_post(sqlite_site: Site) -> None:
         for number in range(3):
             job = await site.ended(await site.post(f"proj_{number}"))
             assert (job.status, job.attempts) == (JobStatus.POSTED, 0)
-        async with httpx.AsyncClient(base_url=url, headers=headers) as caller:
+        async with httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=PATIENCE_SECONDS
+        ) as caller:
             for _ in range(20):
                 assert (await caller.get("/v1/jobs")).status_code == 200
         assert descriptors_of(server) < FEW * 3 // 4
