@@ -83,9 +83,12 @@ def test_what_tiktok_would_refuse_is_listed(post: Post, pointers: list[str]) -> 
 
 
 def test_the_refusal_of_a_caption_names_the_limit() -> None:
-    """Who wrote too much learns how much is allowed, and in which unit."""
+    """Who wrote too much learns how much is allowed, in which unit, and how much it is."""
     (problem,) = problems_of(replace(PRIVATE, title="x" * 2201))
-    assert problem.message == "TikTok takes at most 2200 UTF-16 code units"
+    assert (
+        problem.message
+        == "TikTok takes at most 2,200 UTF-16 code units; this has 2,201"
+    )
 
 
 PHOTOS = Post(media_type=MediaType.PHOTO, privacy_level=PrivacyLevel.SELF_ONLY)
