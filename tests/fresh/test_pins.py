@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.fresh.environment import new_environment
+from tests.support.repository import ROOT
+
+TOGETHER = {"base.txt", "build.txt", "dev.txt"}
+OTHERS = {path.name for path in (ROOT / "requirements").glob("*.txt")} - TOGETHER
 
 
 @pytest.mark.parametrize("pip", ["oldest", "newest"])
@@ -16,7 +20,7 @@ def test_the_pins_install_with_any_supported_pip(tmp_path: Path, pip: str) -> No
     assert "No broken requirements" in environment.pip("check")
 
 
-@pytest.mark.parametrize("file", ["media.txt", "otel.txt", "bench.txt", "lock.txt"])
+@pytest.mark.parametrize("file", sorted(OTHERS))
 def test_what_few_install_is_there_too(tmp_path: Path, file: str) -> None:
     """Every pin can be had, and each with what it needs."""
     environment = new_environment(tmp_path, pip="oldest")
