@@ -83,7 +83,7 @@ def test_what_tiktok_would_refuse_is_listed(post: Post, pointers: list[str]) -> 
 
 
 def test_the_refusal_of_a_caption_names_the_limit() -> None:
-    """Who wrote too much learns how much is allowed, in which unit, and how much it is."""
+    """Who wrote too much learns the limit, its unit, and how much it is."""
     (problem,) = problems_of(replace(PRIVATE, title="x" * 2201))
     assert (
         problem.message
