@@ -195,6 +195,7 @@ async def test_nginx_stands_in_front(sqlite_site: Site, tmp_path: Path) -> None:
             base_url=front,
             verify=ssl.create_default_context(cafile=certificate),
             headers={"Authorization": f"Bearer {key}"},
+            timeout=PATIENCE_SECONDS,
         ) as client,
     ):
         assert (await client.get("/readyz")).status_code == 200
