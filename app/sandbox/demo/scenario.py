@@ -147,10 +147,6 @@ async def _consent(
     (await service.api.get(back.headers["location"])).raise_for_status()
 
 
-def _direct(title: str) -> dict[str, Any]:
-    return {"mode": "direct", "title": title, "privacyLevel": "PUBLIC_TO_EVERYONE"}
-
-
 def _request(scenario: Scenario, tiktok: httpx.AsyncClient) -> dict[str, Any]:
     request: dict[str, Any] = {
         "projectId": scenario.project,
