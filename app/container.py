@@ -19,14 +19,14 @@ import structlog
 from sqlalchemy.exc import ArgumentError
 
 from app import __version__
-from app.domain.clock import Clock, SystemClock
-from app.domain.clock_watch import ClockWatch
+from app.domain.accounts.quota import QuotaCall
 from app.domain.errors import StoreUnavailable
 from app.domain.events import EventPayload, EventType, Render
-from app.domain.outcome import Fault
-from app.domain.quota import QuotaCall
+from app.domain.jobs.outcome import Fault
 from app.grants.grants import Grants
 from app.grants.removals import RemovalChecker
+from app.machine.clock import Clock, SystemClock
+from app.machine.clock_watch import ClockWatch
 from app.metrics import Metrics
 from app.outbound import Outbound
 from app.outbound.media.at_once import AtOnce
@@ -49,8 +49,8 @@ from app.runner.background.webhook_deliveries import (
     Deliveries,
 )
 from app.runner.runner import Capacity, Runner
-from app.service.health import HealthService
-from app.service.metrics import MetricsService
+from app.service.operations.health import HealthService
+from app.service.operations.metrics import MetricsService
 from app.settings import RunnerMode, Settings, SettingsError
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.oauth_states import OAuthStateStore

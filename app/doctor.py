@@ -15,10 +15,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from app.container import Container, open_container, open_vault
-from app.domain.clock import Clock, SystemClock
 from app.domain.errors import StoreUnavailable
-from app.service.ground import Finding, descriptors, ground
-from app.service.health import CLOCKS_MAY_DIFFER
+from app.machine.clock import Clock, SystemClock
+from app.service.operations.ground import Finding, descriptors, ground
+from app.service.operations.health import CLOCKS_MAY_DIFFER
 from app.settings import RunnerMode, Settings, SettingsError, load
 from app.store.db.health import HealthStore
 

@@ -11,7 +11,7 @@ with collector.paused():
 
     from app.api.app import build_app
     from app.container import Container, open_container, tracing_of
-    from app.domain.clock import Clock
+    from app.machine.clock import Clock
     from app.settings import RunnerMode, Settings
     from app.store.db.migrate import upgrade
     from app.store.db.revision import is_migrated

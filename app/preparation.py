@@ -13,8 +13,8 @@ with collector.paused():
 
     from app.container import open_database, open_vault
     from app.logs import configure_logging
-    from app.service.ground import Finding, before_building
-    from app.service.health import DatabaseFound, DatabaseState, found_in
+    from app.service.operations.ground import Finding, before_building
+    from app.service.operations.health import DatabaseFound, DatabaseState, found_in
     from app.settings import Settings, SettingsError, load
     from app.store.db.migrate import newest_revision, upgrade
 

@@ -15,7 +15,7 @@ import structlog
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.container import Container
-from app.service.health import DatabaseState
+from app.service.operations.health import DatabaseState
 
 LONGEST_HEAD_BYTES: Final = 8192
 PATIENCE_SECONDS: Final = 10.0

@@ -12,9 +12,9 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from app.domain.descriptors import Descriptors, share_out
+from app.machine.descriptor_limits import raise_soft_limit
+from app.machine.descriptors import Descriptors, share_out
 from app.main import create_app
-from app.service.descriptors import raise_soft_limit
 from app.serving import listeners
 from app.serving.connections import Connections, Limits
 from app.serving.protocol import bounded

@@ -27,11 +27,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app.domain.backoff import RetryPolicy, UnconfirmedInit
-from app.domain.job import Transfer
-from app.domain.retention import LEAST_KEPT
-from app.domain.upload import LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES, ChunkSizes
-from app.domain.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_host_rule
+from app.domain.jobs.backoff import RetryPolicy, UnconfirmedInit
+from app.domain.jobs.job import Transfer
+from app.domain.jobs.retention import LEAST_KEPT
+from app.domain.posts.upload import LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES, ChunkSizes
+from app.domain.posts.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_host_rule
 from app.environment import EnvironmentUnreadable, read_environment
 
 _ORIGIN: Final = re.compile(r"^https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from bench import peers
 from bench.calls import CALLS
 from bench.figures import Figure, at_most, median, ratio

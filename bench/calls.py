@@ -23,7 +23,7 @@ import httpx
 import uvloop
 from app.tiktok.transport.names import Names
 
-from app.domain.post import Post, PrivacyLevel
+from app.domain.posts.post import Post, PrivacyLevel
 from app.preparation import GARBAGE_THRESHOLD
 from app.tiktok import encode
 from app.tiktok.transport.httpx_transport import Transport

@@ -12,9 +12,9 @@ from typing import Final
 
 from sqlalchemy import make_url
 
-from app.domain.clock import SystemClock
-from app.domain.job import Job
-from app.domain.transition import Transition
+from app.domain.jobs.job import Job
+from app.domain.jobs.transition import Transition
+from app.machine.clock import SystemClock
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from bench.figures import Figure, at_most, median, ratio

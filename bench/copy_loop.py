@@ -11,7 +11,7 @@ import time
 
 import uvloop
 
-from app.domain.upload import ChunkSizes, plan_chunks
+from app.domain.posts.upload import ChunkSizes, plan_chunks
 from app.outbound import Outbound
 from app.outbound.source import Source
 from app.tiktok.transport.session import Http

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from app.store.db.migrate import upgrade
 from bench.figures import Figure, at_most, median
 from bench.seeds import add_accounts, add_jobs, bench_container, post

@@ -22,8 +22,8 @@ from typing import Any, Final
 from sqlalchemy import insert, make_url
 from uuid_utils.compat import uuid7
 
-from app.domain.account import AccountStatus
-from app.domain.job import FailureReason, JobStatus
+from app.domain.accounts.account import AccountStatus
+from app.domain.jobs.job import FailureReason, JobStatus
 from app.store.accounts.overview import AccountOverviewStore
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade

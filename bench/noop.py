@@ -15,12 +15,12 @@ from typing import Final
 
 import uvloop
 
-from app.domain.backoff import RetryPolicy
-from app.domain.clock import SystemClock
-from app.domain.job import Job
-from app.domain.lifecycle import decide
-from app.domain.outcome import Abandoned, Published
-from app.domain.transition import Transition
+from app.domain.jobs.backoff import RetryPolicy
+from app.domain.jobs.job import Job
+from app.domain.jobs.lifecycle import decide
+from app.domain.jobs.outcome import Abandoned, Published
+from app.domain.jobs.transition import Transition
+from app.machine.clock import SystemClock
 from app.preparation import GARBAGE_THRESHOLD
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from app.container import Container
-from app.domain.job import JobStatus
-from app.domain.outcome import PutOff
-from app.domain.quota import QuotaCall
+from app.domain.accounts.quota import QuotaCall
+from app.domain.jobs.job import JobStatus
+from app.domain.jobs.outcome import PutOff
 from app.pacing.pacer import Asker
 from app.store.db.migrate import upgrade
 from bench import report

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import update
 
 from app.container import Container
-from app.domain.job import JobStatus, Transfer
+from app.domain.jobs.job import JobStatus, Transfer
 from app.store.jobs.tables import schedule_jobs
 from bench.figures import Figure, at_most, median, ratio
 from bench.seeds import add_accounts, add_jobs, bench_container, count_jobs

@@ -18,7 +18,7 @@ from typing import Final
 
 import asyncpg
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from bench.figures import Figure, at_least, at_most, median, ratio
 from bench.peers import PYTHON, are_installed
 from bench.seeds import add_accounts, add_jobs, bench_container, count_jobs

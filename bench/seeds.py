@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from app.container import Container, open_container, open_vault
-from app.domain.account import Grant, NewAccount
-from app.domain.job import JobStatus, NewJob
-from app.domain.post import Post, PrivacyLevel
+from app.domain.accounts.account import Grant, NewAccount
+from app.domain.jobs.job import JobStatus, NewJob
+from app.domain.posts.post import Post, PrivacyLevel
 from app.logs import configure_logging
 from app.settings import LogFormat, load
 from app.store.accounts.rows import AccountRows

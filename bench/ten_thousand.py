@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import func, select
 
 from app.container import Container
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from app.store.jobs.tables import job_attempts, schedule_jobs
 from bench.figures import Figure, at_most
 from bench.seeds import add_accounts, add_jobs, bench_container

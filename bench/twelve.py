@@ -21,9 +21,9 @@ import httpx
 import typer
 
 from app.container import Container
-from app.domain.account import Grant, NewAccount
-from app.domain.job import Job, JobStatus
-from app.domain.quota import LINE_TURNS, SKEW, WINDOW
+from app.domain.accounts.account import Grant, NewAccount
+from app.domain.accounts.quota import LINE_TURNS, SKEW, WINDOW
+from app.domain.jobs.job import Job, JobStatus
 from app.store.jobs.listing import JobFilter
 from bench.seeds import add_jobs, bench_container
 from bench.servers import (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from bench.figures import TIMES, Figure, median
 from bench.seeds import add_accounts, add_jobs, bench_container, count_jobs
 from bench.servers import (

@@ -15,8 +15,8 @@ import asyncpg
 from sqlalchemy import make_url, text
 
 from app.container import Container
-from app.domain.job import AttemptRecord, Job, JobStatus
-from app.domain.transition import TRANSITIONS
+from app.domain.jobs.job import AttemptRecord, Job, JobStatus
+from app.domain.jobs.transition import TRANSITIONS
 from app.sandbox.posts import Post, PostStatus
 from chaos.cells import End
 

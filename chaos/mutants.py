@@ -9,8 +9,8 @@ from typing import Any, Final
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, FromClause, and_, insert, select
 
-from app.domain.job import Job, JobStatus
-from app.domain.outcome import Fault, Outcome, Transient
+from app.domain.jobs.job import Job, JobStatus
+from app.domain.jobs.outcome import Fault, Outcome, Transient
 from app.runner.attempts.attempt import Attempt
 from app.runner.attempts.live_effects import LiveEffects
 from app.store.jobs import init_writes, transitions

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from app.api.app import build_app
 from app.container import Container, open_container
-from app.domain.account import Grant, NewAccount
+from app.domain.accounts.account import Grant, NewAccount
 from app.domain.errors import StoreUnavailable
-from app.domain.job import Job, JobStatus, NewJob, Transfer
-from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
+from app.domain.jobs.job import Job, JobStatus, NewJob, Transfer
+from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
 from app.sandbox.people import NewAccount as NewPerson
 from app.sandbox.people import add_account
 from app.sandbox.posts import PostStatus

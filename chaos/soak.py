@@ -13,8 +13,8 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from app.container import Container, open_container
-from app.domain.job import Job, JobStatus, NewJob
-from app.domain.post import Post, PrivacyLevel
+from app.domain.jobs.job import Job, JobStatus, NewJob
+from app.domain.posts.post import Post, PrivacyLevel
 from app.sandbox.people import NewAccount as NewPerson
 from app.sandbox.people import add_account
 from app.sandbox.posts import Post as Taken

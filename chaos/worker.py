@@ -18,10 +18,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from app.container import open_container
-from app.domain.clock import SystemClock
 from app.domain.errors import StoreUnavailable
 from app.grants import refresh
 from app.logs import configure_logging
+from app.machine.clock import SystemClock
 from app.settings import Settings
 from chaos import mutants, steps
 from chaos.gate import Gate, Moment, Stop

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from app.domain.job import JobStatus, WaitingFor
-from app.domain.outcome import (
+from app.domain.jobs.job import JobStatus, WaitingFor
+from app.domain.jobs.outcome import (
     InInbox,
     Outcome,
     Published,
@@ -21,7 +21,7 @@ from app.metrics import Metrics
 from app.metrics.codes import bounded
 from app.store.jobs.claims import Claimed
 from app.tiktok import Endpoint
-from tests.domain.jobs import A_FAULT, NOW, a_job, applied, decided
+from tests.domain.jobs.sample import A_FAULT, NOW, a_job, applied, decided
 from tests.support.repository import ROOT, source_files
 
 PUBLISHED = Published(publish_id="pub-1")

@@ -24,7 +24,7 @@ from app.sandbox.settings import SandboxSettings
 from app.tracing import Untraced, open_tracing
 from app.tracing.otel import OpenTelemetry, exporting_to
 from tests.api.serving import CRON_SECRET, client_of, job_body, settings_of
-from tests.domain.jobs import a_job
+from tests.domain.jobs.sample import a_job
 from tests.support.logs import restored
 from tests.support.patience import PATIENCE_SECONDS
 

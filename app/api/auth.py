@@ -16,7 +16,7 @@ from app.api.access import refusal
 from app.api.problems import ProblemResponse, http_problem, problem_of
 from app.domain.api_key import ApiKey
 from app.domain.errors import RateLimited, SchedulerError
-from app.domain.history import Actor
+from app.domain.jobs.history import Actor
 from app.service.browser_tokens import PREFIX as BROWSER_PREFIX
 from app.use_cases import UseCases
 

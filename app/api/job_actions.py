@@ -18,7 +18,7 @@ from app.schemas.job_actions import (
     ReboundAnswer,
 )
 from app.schemas.job_answers import JobAnswer
-from app.service.jobs import CancelFilter
+from app.service.jobs.jobs import CancelFilter
 
 router = APIRouter(responses=declared(400, 401, 404, 413, 422, 503))
 

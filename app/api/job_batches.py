@@ -23,8 +23,8 @@ from app.schemas.job_answers import (
 )
 from app.schemas.job_requests import BatchRequest, read_job
 from app.schemas.problems import Problem
-from app.service.validation import Problem as Found
-from app.service.validation import Verdict
+from app.service.jobs.validation import Problem as Found
+from app.service.jobs.validation import Verdict
 from app.use_cases import UseCases
 
 AT_ONCE: Final = 8

@@ -22,7 +22,7 @@ from app.domain.errors import (
     TooLate,
     TooLongAgo,
 )
-from app.domain.idempotency import RequestKey
+from app.domain.jobs.idempotency import RequestKey
 from app.schemas.job_answers import (
     AttemptAnswer,
     AttemptsAnswer,

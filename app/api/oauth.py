@@ -27,7 +27,7 @@ from app.domain.errors import (
 from app.domain.redirect import MAX_URL_LENGTH, with_query
 from app.schemas.accounts import AccountAnswer
 from app.schemas.fields import Answer, Request, Text, Timestamp
-from app.service.connect import STATE_LIVES, Connected, NotConnected
+from app.service.accounts.connect import STATE_LIVES, Connected, NotConnected
 
 router = APIRouter(tags=["Accounts"])
 

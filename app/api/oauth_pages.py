@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from app.domain.errors import SchedulerError
-from app.service.connect import Connected
+from app.service.accounts.connect import Connected
 
 _CSP: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _PAGE: Final = """<!doctype html>

@@ -12,7 +12,7 @@ from app.api.docs.declared import declared
 from app.api.problems import ProblemResponse
 from app.api.services import Wired
 from app.schemas.fields import Answer
-from app.service.health import Check, DatabaseState
+from app.service.operations.health import Check, DatabaseState
 
 router = APIRouter(tags=["Operations"])
 

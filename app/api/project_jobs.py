@@ -11,7 +11,7 @@ from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.services import Wired
 from app.domain.errors import DuplicateJob
-from app.domain.job import FailureReason
+from app.domain.jobs.job import FailureReason
 from app.schemas.fields import Answer, Request
 
 router = APIRouter(

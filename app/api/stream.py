@@ -19,7 +19,13 @@ from app.api.docs.declared import declared
 from app.api.services import Wired
 from app.domain.errors import StoreUnavailable, TooManyListeners
 from app.schemas.fields import Name, Request
-from app.service.feed import JobChanged, Listener, Resync, StreamMessage, StreamReady
+from app.service.jobs.feed import (
+    JobChanged,
+    Listener,
+    Resync,
+    StreamMessage,
+    StreamReady,
+)
 
 router = APIRouter(
     responses=declared(401, 404, 413, 422, StoreUnavailable, TooManyListeners)

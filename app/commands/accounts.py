@@ -10,7 +10,7 @@ from app.commands.output import AsJson, as_answer, print_json, print_table
 from app.commands.running import with_container, with_use_cases
 
 if TYPE_CHECKING:
-    from app.domain.account import AccountStatus
+    from app.domain.accounts.account import AccountStatus
     from app.schemas.accounts import AccountAnswer
     from app.use_cases import UseCases
 
@@ -40,7 +40,7 @@ def list_accounts(
     as_json: AsJson = False,
 ) -> None:
     """List every project's account, when its tokens end, and how many jobs wait."""
-    from app.domain.account import AccountStatus
+    from app.domain.accounts.account import AccountStatus
 
     try:
         wanted = None if status is None else AccountStatus(status)

@@ -9,8 +9,8 @@ from app.commands.output import AsJson, print_json, print_pairs
 from app.commands.running import run, with_use_cases
 
 if TYPE_CHECKING:
-    from app.service.ground import Finding
-    from app.service.status import Status
+    from app.service.operations.ground import Finding
+    from app.service.operations.status import Status
     from app.use_cases import UseCases
 
 Project = Annotated[
@@ -108,7 +108,7 @@ def release(*, project: Project = None) -> None:
 def _spelt(found: "Status") -> dict[str, Any]:
     from pydantic import TypeAdapter
 
-    from app.service.status import Status
+    from app.service.operations.status import Status
 
     shown: dict[str, Any] = _camel(TypeAdapter(Status).dump_python(found, mode="json"))
     return shown

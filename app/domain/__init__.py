@@ -1,1 +1,1 @@
-"""The rules of the house: values and pure functions, free of every framework."""
+"""Values and pure functions, free of every framework."""

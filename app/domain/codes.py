@@ -12,7 +12,7 @@ https://developers.tiktok.com/doc/oauth-error-handling
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from app.domain.job import ErrorClass, WaitingFor
+from app.domain.jobs.job import ErrorClass, WaitingFor
 
 TOKEN_REFUSED: Final = "access_token_invalid"  # noqa: S105 - TikTok's code, no secret
 NOT_CONNECTED: Final = "account_not_connected"

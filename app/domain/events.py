@@ -6,11 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from app.domain.account import Account
-from app.domain.corrections import is_news
-from app.domain.job import Availability, FailureReason, Job, JobStatus
-from app.domain.readiness import Readiness
-from app.domain.transition import Transition
+from app.domain.accounts.account import Account
+from app.domain.jobs.corrections import is_news
+from app.domain.jobs.job import Availability, FailureReason, Job, JobStatus
+from app.domain.jobs.readiness import Readiness
+from app.domain.jobs.transition import Transition
 
 
 class EventType(StrEnum):

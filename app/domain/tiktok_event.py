@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
-from app.domain.account import RemovalReason
+from app.domain.accounts.account import RemovalReason
 
 
 class EventKind(StrEnum):

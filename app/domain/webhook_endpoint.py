@@ -12,8 +12,8 @@ from hmac import digest
 from typing import Final
 from urllib.parse import urlsplit
 
-from app.domain.asset_url import problem_with_url
 from app.domain.events import EventStatus, EventType
+from app.domain.posts.asset_url import problem_with_url
 
 PREFIX: Final = "whsec_"
 """What every secret starts with, so that a leaked one can be recognised."""

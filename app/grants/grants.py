@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.domain.account import REMOVALS, Account
-from app.domain.clock import Clock
+from app.domain.accounts.account import REMOVALS, Account
 from app.domain.codes import ACCOUNT_CHANGED, NOT_CONNECTED, RECONNECT_REQUIRED
 from app.domain.errors import NotFound, StoreUnavailable
-from app.domain.job import ErrorClass
-from app.domain.outcome import Fault, Verdict
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault, Verdict
 from app.grants.refresh import Refresher
+from app.machine.clock import Clock
 from app.store.accounts.account_store import AccountStore
 from app.tiktok import TikTok
 

@@ -13,11 +13,11 @@ from uuid import uuid4
 
 import structlog
 
-from app.domain.account import SCOPE_REASONS, Account, Grant
-from app.domain.clock import Clock
+from app.domain.accounts.account import SCOPE_REASONS, Account, Grant
 from app.domain.errors import NotFound, StoreUnavailable
-from app.domain.job import ErrorClass
-from app.domain.outcome import Fault, Verdict
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault, Verdict
+from app.machine.clock import Clock
 from app.store.accounts.account_store import AccountStore
 from app.tiktok import TikTok, TokenGrant
 

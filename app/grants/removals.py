@@ -6,12 +6,12 @@ from typing import Final
 
 import structlog
 
-from app.domain.account import SCOPE_REASONS, Account
-from app.domain.clock import Clock
-from app.domain.job import ErrorClass
-from app.domain.outcome import Fault
+from app.domain.accounts.account import SCOPE_REASONS, Account
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault
 from app.grants.grants import Grants
 from app.grants.renewal import with_renewal
+from app.machine.clock import Clock
 from app.store.accounts.account_store import AccountStore
 from app.tiktok import TikTok
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeGuard, TypeVar
 
 from app.domain.codes import TOKEN_REFUSED
-from app.domain.outcome import Fault
+from app.domain.jobs.outcome import Fault
 from app.grants.grants import Access
 from app.tiktok import NOT_CONFIGURED
 

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 
-from app.domain.job import Job
-from app.domain.transition import Transition
+from app.domain.jobs.job import Job
+from app.domain.jobs.transition import Transition
 from app.metrics.duplicates import DuplicateMetrics, Prevented
 from app.metrics.posts import PostMetrics
 from app.metrics.queue import QueueMetrics

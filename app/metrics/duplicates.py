@@ -4,8 +4,8 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter
 
-from app.domain.job import FailureReason, Job, NewJob
-from app.domain.transition import Transition
+from app.domain.jobs.job import FailureReason, Job, NewJob
+from app.domain.jobs.transition import Transition
 
 
 class Prevented(StrEnum):

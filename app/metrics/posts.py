@@ -7,8 +7,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from app.domain.job import Delivery, FailureReason, Job, JobStatus
-from app.domain.transition import Transition
+from app.domain.jobs.job import Delivery, FailureReason, Job, JobStatus
+from app.domain.jobs.transition import Transition
 from app.metrics.codes import bounded
 from app.store.jobs.claims import Claimed
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from app.domain.job import WaitingFor
-from app.domain.outcome import Fault
-from app.domain.quota import QuotaCall
+from app.domain.accounts.quota import QuotaCall
+from app.domain.jobs.job import WaitingFor
+from app.domain.jobs.outcome import Fault
 from app.domain.tiktok_event import EventKind
 from app.metrics.codes import OTHER, bounded
 from app.tiktok import Endpoint

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-from app.domain.look_ups import ANYBODY, LookUps
+from app.machine.look_ups import ANYBODY, LookUps
 
 AT_ONCE: Final = 32
 EACH: Final = 4

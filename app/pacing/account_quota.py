@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.domain.quota import PLACE, QuotaCall, Wish
+from app.domain.accounts.quota import PLACE, QuotaCall, Wish
 from app.store.accounts.quotas import QuotaRow
 
 

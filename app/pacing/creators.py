@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.domain.outcome import Fault, PutOff
-from app.domain.quota import QuotaCall
+from app.domain.accounts.quota import QuotaCall
+from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access
 from app.pacing.pacer import Asker, Pacer
 from app.tiktok import CreatorInfo, TikTok

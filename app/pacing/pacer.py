@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.domain.clock import Clock
-from app.domain.job import WaitingFor
-from app.domain.outcome import PutOff
-from app.domain.quota import (
+from app.domain.accounts.quota import (
     IDLE,
     PLACE,
     WINDOW,
@@ -19,6 +16,9 @@ from app.domain.quota import (
     Wish,
     slot,
 )
+from app.domain.jobs.job import WaitingFor
+from app.domain.jobs.outcome import PutOff
+from app.machine.clock import Clock
 from app.metrics import Metrics
 from app.pacing.account_quota import AccountQuota, TurnQueue
 from app.store.accounts.quotas import WHOLE_APP, Owner, QuotaRow, QuotaStore

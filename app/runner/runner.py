@@ -11,12 +11,12 @@ from weakref import WeakSet
 
 import structlog
 
-from app.domain.concurrency import first
 from app.domain.errors import StoreUnavailable
-from app.domain.job import Job
-from app.domain.lifecycle import decide
-from app.domain.outcome import Abandoned
-from app.domain.transition import Transition
+from app.domain.jobs.job import Job
+from app.domain.jobs.lifecycle import decide
+from app.domain.jobs.outcome import Abandoned
+from app.domain.jobs.transition import Transition
+from app.machine.concurrency import first
 from app.metrics import Metrics
 from app.runner.attempts.attempt_pool import AttemptPolicy, AttemptPool
 from app.runner.attempts.live_effects import Dependencies

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from app.domain.job import JobStatus
-from app.domain.outcome import HandedOn, Outcome
-from app.domain.transition import Transition
+from app.domain.jobs.job import JobStatus
+from app.domain.jobs.outcome import HandedOn, Outcome
+from app.domain.jobs.transition import Transition
 from app.store.jobs.claims import Claimed
 
 

@@ -5,9 +5,9 @@ from typing import Literal, assert_never
 
 from pydantic import Field
 
-from app.domain.account import Account
+from app.domain.accounts.account import Account
 from app.domain.events import EventPayload, EventType, Probe
-from app.domain.job import Job
+from app.domain.jobs.job import Job
 from app.schemas.accounts import AccountAnswer
 from app.schemas.fields import Answer, Timestamp
 from app.schemas.job_answers import JobAnswer

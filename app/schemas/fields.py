@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from app.domain.idempotency import iso_millis
+from app.domain.jobs.idempotency import iso_millis
 from app.domain.naming import MAX_NAME_LENGTH, problem_with_name
 from app.schemas.invalid import naming_unknown
 

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from app.domain.hold import MAX_REASON_LENGTH, Hold
+from app.domain.jobs.hold import MAX_REASON_LENGTH, Hold
 from app.schemas.fields import Answer, Moment, Request, Text, Timestamp
 
 Reason = Annotated[

@@ -7,7 +7,7 @@ from pydantic import Field
 from app.schemas.fields import Answer, Moment, Request, Timestamp
 from app.schemas.job_answers import AttemptAnswer
 from app.schemas.job_requests import ExternalId
-from app.service.history import HistoryItem
+from app.service.jobs.history import HistoryItem
 
 
 class ReboundAnswer(Answer):

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field
 
-from app.domain.hold import WITHOUT_END
-from app.domain.job import (
+from app.domain.jobs.hold import WITHOUT_END
+from app.domain.jobs.job import (
     AttemptRecord,
     Availability,
     Delivery,
@@ -20,11 +20,11 @@ from app.domain.job import (
     LastError,
     Transfer,
 )
-from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
-from app.domain.readiness import Readiness, ReadinessProblem
+from app.domain.jobs.readiness import Readiness, ReadinessProblem
+from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
 from app.schemas.fields import Answer, Timestamp
 from app.schemas.problems import Problem
-from app.service.validation import Severity, Verdict
+from app.service.jobs.validation import Severity, Verdict
 from app.service.words import notice, user_message
 
 

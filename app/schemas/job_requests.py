@@ -14,18 +14,18 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from app.domain.asset_url import MAX_UNSEEN_URL_LENGTH, MAX_URL_LENGTH, ascii_url
-from app.domain.edit import JobChange
 from app.domain.errors import InvalidInput
-from app.domain.idempotency import to_millis
-from app.domain.job import FailureReason, Job, JobStatus, NewJob, Transfer
+from app.domain.jobs.edit import JobChange
+from app.domain.jobs.idempotency import to_millis
+from app.domain.jobs.job import FailureReason, Job, JobStatus, NewJob, Transfer
 from app.domain.naming import (
     MAX_EXTERNAL_ID,
     MAX_METADATA_KEY,
     MAX_METADATA_KEYS,
     MAX_METADATA_VALUE,
 )
-from app.domain.post import (
+from app.domain.posts.asset_url import MAX_UNSEEN_URL_LENGTH, MAX_URL_LENGTH, ascii_url
+from app.domain.posts.post import (
     MAX_DESCRIPTION_UNITS,
     MAX_PHOTOS,
     MAX_TITLE_UNITS,
@@ -36,7 +36,7 @@ from app.domain.post import (
 )
 from app.schemas.fields import Moment, Name, Request, Text
 from app.schemas.invalid import field_error
-from app.service.jobs import JobFilter, JobOrder, JobSort
+from app.service.jobs.jobs import JobFilter, JobOrder, JobSort
 
 Title = Annotated[
     Text,

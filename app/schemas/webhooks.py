@@ -4,8 +4,8 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from app.domain.asset_url import MAX_URL_LENGTH
 from app.domain.events import EventStatus, EventType
+from app.domain.posts.asset_url import MAX_URL_LENGTH
 from app.domain.webhook_endpoint import (
     DeliveryResult,
     DisabledReason,

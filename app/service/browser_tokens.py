@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from app.domain.api_key import Access, ApiKey
-from app.domain.clock import Clock
 from app.domain.errors import TokenUnreadable
+from app.machine.clock import Clock
 from app.service.scope import check_scope
 from app.store.db.vault import Vault
 

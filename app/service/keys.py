@@ -7,9 +7,9 @@ from secrets import token_urlsafe
 from typing import Final
 
 from app.domain.api_key import Access, ApiKey
-from app.domain.clock import Clock
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.naming import MAX_NAME_LENGTH, problem_with_name
+from app.machine.clock import Clock
 from app.store.api_keys import KeyStore
 
 PREFIX: Final = "tts_"

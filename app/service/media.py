@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from app.domain.clock import Clock
-from app.domain.descriptors import MEDIA
 from app.domain.errors import AssetUnavailable, GatewayBusy, NotFound
-from app.domain.readiness import MAX_VIDEO_BYTES
+from app.domain.jobs.readiness import MAX_VIDEO_BYTES
+from app.machine.clock import Clock
+from app.machine.descriptors import MEDIA
 from app.outbound import Outbound, OutboundError, on_behalf_of
 from app.store.jobs.media_links import MediaLink, MediaStore
 

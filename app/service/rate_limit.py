@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from app.domain.clock import Clock
 from app.domain.errors import RateLimited
+from app.machine.clock import Clock
 
 _MAX_BUCKETS: Final = 10_000
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
-from app.domain.clock import Clock
 from app.domain.tiktok_event import EventKind, TikTokEvent
+from app.machine.clock import Clock
 from app.metrics import Metrics, Prevented
 from app.store.jobs.tiktok_events import HintResult, TikTokEventStore
 from app.tiktok.signed_events import read_event, signed_at

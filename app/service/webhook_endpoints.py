@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from secrets import token_bytes
 
-from app.domain.clock import Clock
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.events import EventType, Probe, Render
 from app.domain.webhook_endpoint import (
@@ -17,8 +16,9 @@ from app.domain.webhook_endpoint import (
     problem_with_secret,
     secret_text,
 )
+from app.machine.clock import Clock
 from app.outbound.webhook_sender import WebhookSender
-from app.service.cursor import decode_cursor, encode_cursor
+from app.service.jobs.cursor import decode_cursor, encode_cursor
 from app.service.scope import check_scope
 from app.store.webhooks.endpoints import ReplayFilter, WebhookStore, new_event_id
 

@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from app.domain.accounts.account_readiness import CHANGED, NOT_CONNECTED
 from app.domain.codes import (
     ACCOUNT_CHANGED,
     CLASS_WORDS,
@@ -14,7 +15,7 @@ from app.domain.codes import (
     Words,
     words_of,
 )
-from app.domain.job import (
+from app.domain.jobs.job import (
     Availability,
     Delivery,
     ErrorClass,
@@ -24,9 +25,8 @@ from app.domain.job import (
     LastError,
     WaitingFor,
 )
-from app.domain.post import PostMode, PrivacyLevel
-from app.domain.readiness import ReadinessProblem
-from app.domain.readiness_account import CHANGED, NOT_CONNECTED
+from app.domain.jobs.readiness import ReadinessProblem
+from app.domain.posts.post import PostMode, PrivacyLevel
 
 CRON_SECONDS: Final = 60
 """How often a cron trigger comes at best; no notice promises more."""

@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy import func, or_, select
 
-from app.domain.hold import Hold
-from app.domain.job import FailureReason, JobStatus
+from app.domain.jobs.hold import Hold
+from app.domain.jobs.job import FailureReason, JobStatus
 from app.store.db.engine import Database
 from app.store.db.types import Row
 from app.store.jobs.holds import EVERY_PROJECT, holds

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from app.domain.job import ErrorClass
-from app.domain.outcome import Fault, Verdict
-from app.domain.post import Post, PostMode
-from app.domain.upload import ChunkPlan
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault, Verdict
+from app.domain.posts.post import Post, PostMode
+from app.domain.posts.upload import ChunkPlan
 from app.tiktok import decode, encode
 from app.tiktok.endpoint import Endpoint, OnCall, nobody_listens
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer, upload_fault

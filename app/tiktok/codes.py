@@ -3,7 +3,7 @@
 from typing import Final
 
 from app.domain.codes import class_of_fail_reason
-from app.domain.outcome import Fault
+from app.domain.jobs.outcome import Fault
 from app.tiktok.text import clean
 
 _MAX_CODE_LENGTH: Final = 100

@@ -6,7 +6,7 @@ empty. Nothing that arrives raises.
 
 from typing import Final
 
-from app.domain.outcome import Fault
+from app.domain.jobs.outcome import Fault
 from app.tiktok import fields
 from app.tiktok.envelope import (
     OK,

@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, assert_never
 from urllib.parse import quote_plus, urlencode
 
-from app.domain.post import Post, PostMode
-from app.domain.upload import ChunkPlan
+from app.domain.posts.post import Post, PostMode
+from app.domain.posts.upload import ChunkPlan
 from app.tiktok.text import well_formed
 from app.tiktok.wire import Request
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from enum import StrEnum
 
-from app.domain.outcome import Fault
+from app.domain.jobs.outcome import Fault
 
 
 class Endpoint(StrEnum):

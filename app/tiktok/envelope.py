@@ -13,8 +13,8 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Protocol
 
 from app.domain.codes import class_of_code, class_of_oauth_code
-from app.domain.job import ErrorClass
-from app.domain.outcome import Fault, Verdict
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault, Verdict
 from app.tiktok.text import clean, redacted
 from app.tiktok.wire import Answer
 

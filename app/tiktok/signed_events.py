@@ -5,7 +5,7 @@ import json
 from hashlib import sha256
 from typing import Any, Final
 
-from app.domain.account import RemovalReason
+from app.domain.accounts.account import RemovalReason
 from app.domain.tiktok_event import EventKind, TikTokEvent, kind_of
 from app.tiktok.fields import identifier, integer, moment
 from app.tiktok.text import clean, well_formed

@@ -10,9 +10,9 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from app.domain.job import ErrorClass
-from app.domain.outcome import Fault, Verdict
-from app.domain.upload import Span
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault, Verdict
+from app.domain.posts.upload import Span
 
 _RANGE: Final = re.compile(r"\s*bytes\s+0-(\d{1,19})/(\d{1,19}|\*)\s*", re.ASCII)
 _TYPES: Final = ("video/mp4", "video/quicktime", "video/webm")

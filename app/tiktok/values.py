@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from app.domain.account import TokenPair
+from app.domain.accounts.account import TokenPair
 
 
 class PublishState(StrEnum):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from app.domain.job import Job
-from app.domain.outcome import Fault
+from app.domain.jobs.job import Job
+from app.domain.jobs.outcome import Fault
 from app.tiktok import Endpoint
 
 if TYPE_CHECKING:

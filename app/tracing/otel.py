@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, Status, StatusCode, get_current_span
 
-from app.domain.job import Job
-from app.domain.outcome import Fault
+from app.domain.jobs.job import Job
+from app.domain.jobs.outcome import Fault
 from app.tiktok import Endpoint
 
 NAME: Final = "tiktok-scheduler"

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.job import Delivery, WaitingFor
-from app.domain.quota import IDLE, PLACE, QuotaCall
+from app.domain.accounts.quota import IDLE, PLACE, QuotaCall
+from app.domain.jobs.job import Delivery, WaitingFor
 from app.store.accounts.quotas import WHOLE_APP, Owner, QuotaStore
 from tests.api.serving import Api
 from tests.support.accounts import new_account

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from app.domain.errors import StoreUnavailable
-from app.domain.job import Job, NewJob
-from app.service.jobs import JobService
+from app.domain.jobs.job import Job, NewJob
+from app.service.jobs.jobs import JobService
 from tests.api.serving import Api, job_body
 
 BATCH = "/v1/jobs/batch"

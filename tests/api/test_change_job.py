@@ -8,9 +8,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from app.domain.edit import JobChange
-from app.domain.job import ErrorClass, FailureReason, JobStatus
-from app.domain.outcome import Fault, Transient
+from app.domain.jobs.edit import JobChange
+from app.domain.jobs.job import ErrorClass, FailureReason, JobStatus
+from app.domain.jobs.outcome import Fault, Transient
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from tests.api.serving import Api

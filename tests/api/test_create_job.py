@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from app.domain.job import FailureReason
+from app.domain.jobs.job import FailureReason
 from app.store.accounts.account_store import AccountStore
 from app.store.jobs.tables import schedule_jobs
 from tests.api.serving import Api, job_body, serving

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.job import FailureReason, JobStatus
+from app.domain.jobs.job import FailureReason, JobStatus
 from app.store.jobs.claims import ClaimStore
 from tests.api.serving import Api
 from tests.store.claiming import claim_one

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from app.store.accounts.account_store import AccountStore
 from tests.api.serving import Api
 from tests.support.accounts import VAULT, new_account

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from app.store.accounts.tables import accounts
 from tests.api.serving import Api, serving
 from tests.api.test_tiktok_webhook import APP, event, told

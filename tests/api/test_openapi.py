@@ -9,7 +9,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.api.docs import examples, vocabulary
 from app.domain.codes import CODES
-from app.domain.lifecycle import _OUTCOME_NAMES
+from app.domain.jobs.lifecycle import _OUTCOME_NAMES
 from app.service import words
 from tests.api.serving import Api
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from app.domain.readiness import UNREACHABLE, Readiness
+from app.domain.jobs.readiness import UNREACHABLE, Readiness
 from app.store.accounts.account_store import AccountStore
 from app.store.jobs.rows import readiness_to_json
 from tests.api.serving import Api

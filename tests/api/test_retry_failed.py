@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.job import FailureReason
+from app.domain.jobs.job import FailureReason
 from tests.api.serving import Api
 from tests.support.factories import FAILED, NOW, store_job, store_row, unconfirmed
 

@@ -19,7 +19,7 @@ from schemathesis import Case
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from app.domain.clock import SystemClock
+from app.machine.clock import SystemClock
 from app.main import create_app
 from app.sandbox.server import running_sandbox
 from app.service.keys import KeyService

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.main import create_app
-from app.service import feed as feed_module
+from app.service.jobs import feed as feed_module
 from app.use_cases import UseCases
 from tests.api.serving import client_of, job_body, settings_of
 from tests.support.loopback import on_loopback

@@ -8,11 +8,11 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from app.domain.job import NewJob
+from app.domain.jobs.job import NewJob
 from app.sandbox.server import RunningSandbox
-from app.service.accounts import CreatorInfo
-from app.service.media_probe import MediaProbe
-from app.service.validation import Probed, not_probed
+from app.service.accounts.accounts import CreatorInfo
+from app.service.jobs.media_probe import MediaProbe
+from app.service.jobs.validation import Probed, not_probed
 from app.store.jobs.tables import schedule_jobs
 from app.store.retention.pruning import pruned
 from tests.api.serving import Api, job_body

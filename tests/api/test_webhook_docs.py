@@ -8,7 +8,7 @@ import pytest
 from app.domain.events import EventPayload, EventType, Probe
 from app.schemas.events import body_of
 from tests.api.serving import Api
-from tests.domain.jobs import NOW, a_job
+from tests.domain.jobs.sample import NOW, a_job
 
 
 def schema_of(document: dict[str, Any], kind: EventType) -> dict[str, Any]:

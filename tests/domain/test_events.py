@@ -3,9 +3,9 @@
 import pytest
 
 from app.domain.events import EventType, events_of, puts_at_risk
-from app.domain.job import Delivery, FailureReason, Job, JobStatus
-from app.domain.readiness import REFUSED, UNREACHABLE, Readiness, ReadinessProblem
-from app.domain.transition import (
+from app.domain.jobs.job import Delivery, FailureReason, Job, JobStatus
+from app.domain.jobs.readiness import REFUSED, UNREACHABLE, Readiness, ReadinessProblem
+from app.domain.jobs.transition import (
     Transition,
     confirmed_late,
     discarded,
@@ -14,7 +14,7 @@ from app.domain.transition import (
     still_unknown,
     withdrawn,
 )
-from tests.domain.jobs import AN_ERROR, NOW, a_job
+from tests.domain.jobs.sample import AN_ERROR, NOW, a_job
 
 UNCONFIRMED = a_job(
     status=JobStatus.FAILED, failure_reason=FailureReason.UNCONFIRMED, attempts=1

@@ -5,9 +5,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from app.domain.account import SCOPE_REASONS, Account, AccountStatus
-from app.domain.job import ErrorClass
-from app.domain.outcome import Fault, Verdict
+from app.domain.accounts.account import SCOPE_REASONS, Account, AccountStatus
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault, Verdict
 from app.grants.grants import Access, Grants
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from app.domain.account import Account, AccountStatus
-from app.domain.job import ErrorClass
-from app.domain.outcome import Fault, Verdict
+from app.domain.accounts.account import Account, AccountStatus
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault, Verdict
 from app.grants.grants import Access, Grants
 from app.sandbox.server import RunningSandbox, running_sandbox
 from app.store.accounts.account_store import AccountStore

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from app.domain.account import Account, AccountStatus
-from app.domain.clock import SystemClock
-from app.domain.job import ErrorClass
-from app.domain.outcome import Fault
+from app.domain.accounts.account import Account, AccountStatus
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault
 from app.grants.grants import Access, Grants
+from app.machine.clock import SystemClock
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from app.domain.outcome import Fault
+from app.domain.jobs.outcome import Fault
 from app.grants.grants import Access, Grants
 from app.store.accounts.account_store import AccountStore
 from tests.grants.conftest import StepClock

@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]  # ships no types
 from typer.main import get_command
 
 from app.cli import app as cli
-from app.domain.descriptors import MOST_CALLERS, share_out
+from app.machine.descriptors import MOST_CALLERS, share_out
 from app.server import KEEP_ALIVE_SECONDS
 from app.settings import Settings
 from app.stopping import STOP_SECONDS

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, bindparam, insert, inspect, text
 
-from app.service.health import DatabaseState, state_of
+from app.service.operations.health import DatabaseState, state_of
 from app.store.db.engine import Database
 from app.store.db.migrate import _scripts, newest_revision, upgrade
 from app.store.db.types import UtcDateTime

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.domain.quota import WINDOW, Limits, QuotaCall
+from app.domain.accounts.quota import WINDOW, Limits, QuotaCall
 from app.pacing.pacer import Asker, Pacer
 from app.store.accounts.quotas import QuotaStore
 from app.store.db.engine import Database

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
-from app.domain.job import Job
-from app.domain.quota import WINDOW
+from app.domain.accounts.quota import WINDOW
+from app.domain.jobs.job import Job
 from app.pacing.pacer import Pacer
 from app.sandbox.recording import Call
 from app.sandbox.settings import Quotas

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.job import Job, WaitingFor
+from app.domain.jobs.job import Job, WaitingFor
 from app.pacing.pacer import APP_REST_SEEN
 from app.sandbox.recording import Call
 from app.service.words import notice

@@ -1,7 +1,7 @@
 """What a person's look at the compose page takes from the quota."""
 
-from app.domain.quota import QuotaCall
-from app.service.accounts import AccountService
+from app.domain.accounts.quota import QuotaCall
+from app.service.accounts.accounts import AccountService
 from app.store.accounts.quotas import Owner, QuotaStore
 from tests.pacing.desks import CREATOR, INIT, STATUS
 from tests.runner.stage import Stage

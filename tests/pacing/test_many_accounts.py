@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from app.domain.outcome import PutOff
+from app.domain.jobs.outcome import PutOff
 from app.pacing import pacer as module
 from app.pacing.account_quota import AccountQuota
 from app.store.db.engine import Database

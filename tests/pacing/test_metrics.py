@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from app.domain.job import WaitingFor
+from app.domain.jobs.job import WaitingFor
 from app.metrics import Metrics
 from app.pacing.pacer import Pacer
 from app.store.accounts.quotas import QuotaStore

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from app.domain.job import WaitingFor
-from app.domain.outcome import PutOff
-from app.domain.quota import LINE_TURNS, ON_ITS_WAY, SKEW, WINDOW, QuotaCall
+from app.domain.accounts.quota import LINE_TURNS, ON_ITS_WAY, SKEW, WINDOW, QuotaCall
+from app.domain.jobs.job import WaitingFor
+from app.domain.jobs.outcome import PutOff
 from app.pacing.pacer import Pacer
 from app.store.accounts.quotas import QuotaStore
 from app.store.db.engine import Database

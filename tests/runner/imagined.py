@@ -11,12 +11,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from app.domain.backoff import RetryPolicy
-from app.domain.job import AttemptRecord, Job, JobStatus
-from app.domain.lifecycle import decide
-from app.domain.outcome import Abandoned, Outcome
+from app.domain.jobs.backoff import RetryPolicy
+from app.domain.jobs.job import AttemptRecord, Job, JobStatus
+from app.domain.jobs.lifecycle import decide
+from app.domain.jobs.outcome import Abandoned, Outcome
 from app.tiktok import PublishState, PublishStatus
-from tests.domain.jobs import NOW, a_job, applied
+from tests.domain.jobs.sample import NOW, a_job, applied
 
 LEASE: Final = timedelta(seconds=300)
 

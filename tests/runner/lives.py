@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.backoff import RetryPolicy
-from app.domain.job import FailureReason, Job, JobStatus
+from app.domain.jobs.backoff import RetryPolicy
+from app.domain.jobs.job import FailureReason, Job, JobStatus
 from app.tiktok import PublishState
-from tests.domain.jobs import NOW
+from tests.domain.jobs.sample import NOW
 from tests.runner.fates import Event, Fate
 from tests.runner.imagined import LEASE, Link, Row, TikTok
 from tests.runner.worker import Worker

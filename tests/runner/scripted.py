@@ -8,8 +8,9 @@ from typing import Any, Final, TypeVar, cast
 
 from msgspec.structs import replace
 
-from app.domain.job import ErrorClass, Job, WaitingFor
-from app.domain.outcome import (
+from app.domain.accounts.quota import QuotaCall
+from app.domain.jobs.job import ErrorClass, Job, WaitingFor
+from app.domain.jobs.outcome import (
     AuthLost,
     Fault,
     Outcome,
@@ -19,12 +20,11 @@ from app.domain.outcome import (
     Transient,
     Verdict,
 )
-from app.domain.post import PostMode
-from app.domain.quota import QuotaCall
+from app.domain.posts.post import PostMode
 from app.grants.grants import Access
 from app.runner.attempts.attempt import Attempt, PollPolicy
 from app.tiktok import CreatorInfo, InitTaken, PublishState, PublishStatus
-from tests.domain.jobs import NOW, a_job, in_flight
+from tests.domain.jobs.sample import NOW, a_job, in_flight
 
 Answer = TypeVar("Answer")
 

@@ -10,10 +10,10 @@ from itertools import count
 from typing import Any, Final, cast
 
 from app.container import Container, open_container
-from app.domain.account import Grant, NewAccount
-from app.domain.clock import SystemClock
-from app.domain.job import AttemptRecord, Job, NewJob
-from app.domain.post import Post, PostMode, PrivacyLevel
+from app.domain.accounts.account import Grant, NewAccount
+from app.domain.jobs.job import AttemptRecord, Job, NewJob
+from app.domain.posts.post import Post, PostMode, PrivacyLevel
+from app.machine.clock import SystemClock
 from app.runner.attempts.attempt_pool import AttemptPolicy
 from app.runner.attempts.live_effects import Dependencies
 from app.runner.background.background_jobs import BackgroundJobs

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from app.domain.job import FailureReason, Job, JobStatus
+from app.domain.jobs.job import FailureReason, Job, JobStatus
 from app.sandbox.recording import Call
 from app.store.jobs.tables import schedule_jobs
 from tests.runner.background.test_confirmer import Late, late, public

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from app.domain.job import Job
-from app.domain.transition import Transition
+from app.domain.jobs.job import Job
+from app.domain.jobs.transition import Transition
 from app.runner.attempts.attempt import ClaimLost
 from app.runner.attempts.live_effects import LiveEffects
 from app.sandbox.recording import Call

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.errors import StoreUnavailable
-from app.domain.job import FailureReason, WaitingFor
+from app.domain.jobs.job import FailureReason, WaitingFor
 from app.sandbox.recording import Call
 from app.store.db.migrate import upgrade
 from tests.runner.stage import Stage, Worker, of, staged

@@ -8,8 +8,8 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from app.domain.edit import JobChange
-from app.domain.job import FailureReason, Job, JobStatus, Transfer
+from app.domain.jobs.edit import JobChange
+from app.domain.jobs.job import FailureReason, Job, JobStatus, Transfer
 from app.sandbox.posts import Post
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker

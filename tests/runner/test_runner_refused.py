@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from app.domain.job import Job
+from app.domain.jobs.job import Job
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
 from tests.support.sql import execute

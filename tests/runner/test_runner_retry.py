@@ -5,8 +5,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from app.domain.account import AccountStatus
-from app.domain.job import Job
+from app.domain.accounts.account import AccountStatus
+from app.domain.jobs.job import Job
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.job import Job
-from app.domain.outcome import PutOff
+from app.domain.jobs.job import Job
+from app.domain.jobs.outcome import PutOff
 from app.pacing.pacer import Pacer
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.errors import StoreUnavailable
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from app.runner.tick_report import TickReport
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker, of

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.history import HistoryKind
-from app.domain.job import FailureReason, Job, JobStatus, WaitingFor
+from app.domain.jobs.history import HistoryKind
+from app.domain.jobs.job import FailureReason, Job, JobStatus, WaitingFor
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from app.domain.job import FailureReason, Job, Transfer
-from app.domain.outcome import Fault
-from app.domain.upload import (
+from app.domain.jobs.job import FailureReason, Job, Transfer
+from app.domain.jobs.outcome import Fault
+from app.domain.posts.upload import (
     REPEAT_WINDOW,
     URL_LIFETIME,
     ChunkPlan,

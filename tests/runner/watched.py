@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from app.domain.errors import StoreUnavailable
-from app.domain.job import Job
-from app.domain.transition import Transition
+from app.domain.jobs.job import Job
+from app.domain.jobs.transition import Transition
 from app.sandbox.recording import CallLog, Record
 from app.store.jobs.claims import Claimed, ClaimStore
 from app.tiktok import Calls, TikTok

@@ -10,14 +10,14 @@ from typing import Final, Protocol
 
 from msgspec.structs import replace
 
-from app.domain.job import Job, WaitingFor
-from app.domain.outcome import Fault, HandedOn, Outcome, PutOff, Verdict
-from app.domain.quota import QuotaCall
+from app.domain.accounts.quota import QuotaCall
+from app.domain.jobs.job import Job, WaitingFor
+from app.domain.jobs.outcome import Fault, HandedOn, Outcome, PutOff, Verdict
 from app.grants.grants import Access
 from app.runner.attempts import attempt_pool
 from app.runner.attempts.attempt import Attempt, ClaimLost, PollPolicy
 from app.tiktok import CreatorInfo, InitTaken, PublishStatus
-from tests.domain.jobs import NOW
+from tests.domain.jobs.sample import NOW
 from tests.runner.fates import Fate
 from tests.runner.imagined import Row, TikTok
 from tests.runner.scripted import (

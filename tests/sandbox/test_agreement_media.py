@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.outcome import Fault, Verdict
-from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
-from app.domain.upload import ChunkPlan, ChunkSizes, Span, plan_chunks
+from app.domain.jobs.outcome import Fault, Verdict
+from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
+from app.domain.posts.upload import ChunkPlan, ChunkSizes, Span, plan_chunks
 from app.tiktok.client import Calls
 from app.tiktok.upload_answers import ChunkRequest, ChunkVerdict, verdict_on
 from app.tiktok.values import InitTaken, PublishState, PublishStatus, UploadTaken

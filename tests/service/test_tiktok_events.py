@@ -12,9 +12,9 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import select
 
-from app.domain.clock import Clock
-from app.domain.job import Job
-from app.domain.post import Post, PostMode, PrivacyLevel
+from app.domain.jobs.job import Job
+from app.domain.posts.post import Post, PostMode, PrivacyLevel
+from app.machine.clock import Clock
 from app.service.tiktok_events import Receipt, TikTokEventService
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.domain.codes import CLASS_WORDS, CODES, words_of
-from app.domain.job import (
+from app.domain.jobs.job import (
     Delivery,
     ErrorClass,
     FailureReason,
@@ -17,9 +17,9 @@ from app.domain.job import (
     LastError,
     WaitingFor,
 )
-from app.domain.post import Post, PostMode, PrivacyLevel
+from app.domain.posts.post import Post, PostMode, PrivacyLevel
 from app.service.words import WAITING, notice, user_message
-from tests.domain.jobs import NOW, a_job
+from tests.domain.jobs.sample import NOW, a_job
 
 JARGON: Final = re.compile(
     r"_|\b[a-z]+[A-Z]|\b(HTTP|URL|API|token|scope|OAuth|null|4\d\d|5\d\d|init|poll|publish_id)\b"

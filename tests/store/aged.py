@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Table, func, insert, select
 
 from app.domain.errors import NotFound
-from app.domain.job import Job
+from app.domain.jobs.job import Job
 from app.store.db.engine import Database
 from app.store.jobs.job_store import JobStore
 from app.store.retention.pruning import FIRST_ID, Pruned, RetentionStore

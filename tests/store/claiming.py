@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from app.domain.backoff import RetryPolicy, UnconfirmedInit
-from app.domain.job import Job
-from app.domain.lifecycle import decide
-from app.domain.outcome import Abandoned, Outcome
-from app.domain.transition import Transition
+from app.domain.jobs.backoff import RetryPolicy, UnconfirmedInit
+from app.domain.jobs.job import Job
+from app.domain.jobs.lifecycle import decide
+from app.domain.jobs.outcome import Abandoned, Outcome
+from app.domain.jobs.transition import Transition
 from app.store.jobs.claims import Claimed, ClaimStore
 from tests.support.factories import NOW
 

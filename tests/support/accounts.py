@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from app.domain.account import Grant, NewAccount
+from app.domain.accounts.account import Grant, NewAccount
 from app.store.db.vault import Vault
 
 NOW = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)

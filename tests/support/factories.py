@@ -13,8 +13,8 @@ from typing import Any, Final
 from sqlalchemy import func, insert, select
 from uuid_utils.compat import uuid7
 
-from app.domain.idempotency import idempotency_key
-from app.domain.job import (
+from app.domain.jobs.idempotency import idempotency_key
+from app.domain.jobs.job import (
     Delivery,
     ErrorClass,
     FailureReason,
@@ -24,7 +24,7 @@ from app.domain.job import (
     NewJob,
     Transfer,
 )
-from app.domain.post import Post, PrivacyLevel
+from app.domain.posts.post import Post, PrivacyLevel
 from app.store.db.engine import Database
 from app.store.jobs.rows import error_to_json, job_from_row, post_to_json
 from app.store.jobs.tables import job_attempts, schedule_jobs

@@ -10,9 +10,9 @@ from typing import Any, Final
 from sqlalchemy import make_url, text
 
 from app.container import Container, open_container
-from app.domain.account import Grant, NewAccount
-from app.domain.job import Job, JobStatus, NewJob
-from app.domain.post import Post, PrivacyLevel
+from app.domain.accounts.account import Grant, NewAccount
+from app.domain.jobs.job import Job, JobStatus, NewJob
+from app.domain.posts.post import Post, PrivacyLevel
 from app.sandbox.people import NewAccount as NewPerson
 from app.sandbox.people import add_account
 from app.sandbox.recording import Call, Record

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from app import __version__
 from app.container import open_database
-from app.domain.job import JobStatus
-from app.service.health import DatabaseState, state_of
+from app.domain.jobs.job import JobStatus
+from app.service.operations.health import DatabaseState, state_of
 from app.settings import Settings
 from tests.support.patience import PATIENCE_SECONDS
 from tests.system.programs import Programs

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from tests.support.patience import PATIENCE_SECONDS
 from tests.system.programs import Program, free_port
 from tests.system.site import Site

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from app.sandbox.recording import Call
 from tests.system.programs import Programs
 from tests.system.site import Site

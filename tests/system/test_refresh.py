@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from app.domain.account import AccountStatus
-from app.domain.job import FailureReason, Job, JobStatus
+from app.domain.accounts.account import AccountStatus
+from app.domain.jobs.job import FailureReason, Job, JobStatus
 from app.sandbox.recording import Call
 from app.store.jobs.listing import JobFilter
 from tests.support.factories import job_row, store_rows

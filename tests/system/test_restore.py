@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from app.domain.edit import check_retryable
 from app.domain.errors import OutcomeUnknown
-from app.domain.history import HistoryKind
-from app.domain.job import FailureReason, Job
+from app.domain.jobs.edit import check_retryable
+from app.domain.jobs.history import HistoryKind
+from app.domain.jobs.job import FailureReason, Job
 from app.sandbox.recording import Call
 from app.store.db.engine import Database
 from app.store.jobs.history import read_history

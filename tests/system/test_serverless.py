@@ -6,7 +6,7 @@ import sys
 from asyncio.subprocess import PIPE
 from typing import Final
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from tests.support.repository import ROOT
 from tests.system.site import Site
 

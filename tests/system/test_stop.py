@@ -8,7 +8,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from app.domain.job import Job, JobStatus
+from app.domain.jobs.job import Job, JobStatus
 from app.sandbox.recording import Call
 from app.store.tables import metadata
 from tests.support.patience import PATIENCE_SECONDS

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
+from app.machine.descriptor_limits import raise_soft_limit
 from app.sandbox.recording import Call
-from app.service.descriptors import raise_soft_limit
 from tests.support.patience import PATIENCE_SECONDS
 from tests.system.programs import Program, until
 from tests.system.site import Site, key_of

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from app.domain.outcome import Fault
+from app.domain.jobs.outcome import Fault
 from app.tiktok.wire import Answer
 
 

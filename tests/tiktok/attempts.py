@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from app.domain.outcome import Fault, Verdict
-from app.domain.post import Post, PrivacyLevel
+from app.domain.jobs.outcome import Fault, Verdict
+from app.domain.posts.post import Post, PrivacyLevel
 from app.tiktok import Calls, InitTaken, PublishStatus, TikTok
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos

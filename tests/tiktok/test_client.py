@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from app.domain.job import ErrorClass
-from app.domain.outcome import Fault, Verdict
-from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
-from app.domain.upload import ChunkSizes, plan_chunks
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault, Verdict
+from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
+from app.domain.posts.upload import ChunkSizes, plan_chunks
 from app.tiktok import Calls, InitTaken, PublishState, PublishStatus, TikTok
 from app.tiktok.transport.session import Http
 from tests.support.patience import PATIENCE_SECONDS

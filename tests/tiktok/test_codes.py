@@ -10,8 +10,8 @@ from app.domain.codes import (
     class_of_fail_reason,
     class_of_oauth_code,
 )
-from app.domain.job import ErrorClass
-from app.domain.outcome import Fault, Verdict
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault, Verdict
 from app.tiktok import fault_of_fail_reason
 
 AUTH = ErrorClass.AUTH

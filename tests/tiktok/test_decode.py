@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.domain.job import ErrorClass
-from app.domain.outcome import Verdict
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Verdict
 from app.tiktok import (
     CreatorInfo,
     InitTaken,

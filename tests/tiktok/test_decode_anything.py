@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.codes import CODES
-from app.domain.outcome import Fault, Verdict
+from app.domain.jobs.outcome import Fault, Verdict
 from app.tiktok import InitTaken, decode
 from app.tiktok.wire import Answer
 

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from app.domain.job import ErrorClass
-from app.domain.outcome import Fault, Verdict
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault, Verdict
 from app.tiktok import (
     TokenGrant,
     decode,

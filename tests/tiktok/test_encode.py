@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
-from app.domain.upload import ChunkSizes, plan_chunks
+from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
+from app.domain.posts.upload import ChunkSizes, plan_chunks
 from app.tiktok import encode
 from app.tiktok.wire import Request
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.domain.outcome import Verdict
+from app.domain.jobs.outcome import Verdict
 from app.tiktok import (
     decode,
 )

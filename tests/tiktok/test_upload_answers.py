@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.upload import Span
+from app.domain.posts.upload import Span
 from app.tiktok.upload_answers import (
     ChunkRequest,
     ChunkVerdict,

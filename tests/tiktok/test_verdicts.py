@@ -8,9 +8,9 @@ import asyncio
 import pytest
 
 from app.domain.codes import OUT_OF_RESOURCES
-from app.domain.job import ErrorClass
-from app.domain.outcome import Fault, Verdict
-from app.domain.post import Post, PrivacyLevel
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault, Verdict
+from app.domain.posts.post import Post, PrivacyLevel
 from app.tiktok import InitTaken, TikTok
 from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES
 from tests.support.certificates import Certificate

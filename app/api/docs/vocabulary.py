@@ -8,12 +8,13 @@ from types import ModuleType
 from typing import Any, Final
 
 from app.api.problems import HTTP_CODES
-from app.domain import readiness, readiness_account
+from app.domain.accounts import account_readiness as readiness_account
 from app.domain.codes import CODES
 from app.domain.errors import SchedulerError
-from app.domain.job import FailureReason
-from app.domain.readiness import ReadinessProblem
-from app.service.health import DatabaseState
+from app.domain.jobs import readiness
+from app.domain.jobs.job import FailureReason
+from app.domain.jobs.readiness import ReadinessProblem
+from app.service.operations.health import DatabaseState
 from app.service.tiktok_events import Receipt
 from app.service.words import WAITING
 

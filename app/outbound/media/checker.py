@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from app.domain.media import Film, Picture, film_problems, photo_problems
-from app.domain.post import MediaType, Post
-from app.domain.readiness import (
+from app.domain.jobs.readiness import (
     REFUSED,
     UNREACHABLE,
     ReadinessProblem,
     asset_problem,
 )
+from app.domain.posts.media import Film, Picture, film_problems, photo_problems
+from app.domain.posts.post import MediaType, Post
 from app.outbound import Outbound, OutboundError, Refused
 from app.outbound.media.measure import Measurer
 

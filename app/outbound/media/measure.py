@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from app.domain.media import Film, Picture
+from app.domain.posts.media import Film, Picture
 from app.outbound.client import Outbound
 from app.outbound.errors import TooSlow
 from app.outbound.media.boxes import Movie, read_box, read_movie

@@ -11,10 +11,10 @@ from typing import Final, TypeVar, assert_never
 from msgspec.structs import replace
 
 from app.domain import codes
-from app.domain.job import ErrorClass, Job, Transfer
-from app.domain.lifecycle import OUTCOME_UNKNOWN
-from app.domain.media import too_long
-from app.domain.outcome import (
+from app.domain.accounts.quota import QuotaCall
+from app.domain.jobs.job import ErrorClass, Job, Transfer
+from app.domain.jobs.lifecycle import OUTCOME_UNKNOWN
+from app.domain.jobs.outcome import (
     Fault,
     HandedOn,
     Missed,
@@ -26,8 +26,8 @@ from app.domain.outcome import (
     Unconfirmed,
     Verdict,
 )
-from app.domain.post import MediaType, PostMode
-from app.domain.quota import QuotaCall
+from app.domain.posts.media import too_long
+from app.domain.posts.post import MediaType, PostMode
 from app.grants.grants import Access
 from app.grants.renewal import is_refused, renewed, with_renewal
 from app.runner.attempts.effects import Effects

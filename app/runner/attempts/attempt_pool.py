@@ -7,10 +7,10 @@ from typing import Final
 
 import structlog
 
-from app.domain.backoff import Random, RetryPolicy
-from app.domain.job import ErrorClass, Job
-from app.domain.lifecycle import OUTCOME_UNKNOWN, decide
-from app.domain.outcome import (
+from app.domain.jobs.backoff import Random, RetryPolicy
+from app.domain.jobs.job import ErrorClass, Job
+from app.domain.jobs.lifecycle import OUTCOME_UNKNOWN, decide
+from app.domain.jobs.outcome import (
     Fault,
     HandedOn,
     Outcome,
@@ -18,8 +18,8 @@ from app.domain.outcome import (
     Transient,
     Unconfirmed,
 )
-from app.domain.shortage import is_shortage
-from app.domain.transition import Transition
+from app.domain.jobs.transition import Transition
+from app.machine.shortage import is_shortage
 from app.outbound import on_behalf_of
 from app.runner.attempts.attempt import Attempt, ClaimLost, PollPolicy
 from app.runner.attempts.live_effects import Dependencies, LiveEffects

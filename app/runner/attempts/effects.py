@@ -8,9 +8,9 @@ from collections.abc import Awaitable
 from datetime import datetime
 from typing import Protocol
 
-from app.domain.job import Job
-from app.domain.outcome import Fault, PutOff
-from app.domain.quota import QuotaCall
+from app.domain.accounts.quota import QuotaCall
+from app.domain.jobs.job import Job
+from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access
 from app.tiktok import CreatorInfo, InitTaken, PublishStatus
 

@@ -9,17 +9,17 @@ from typing import Final, TypeVar
 
 import structlog
 
-from app.domain.clock import Clock
-from app.domain.clock_watch import ClockWatch
+from app.domain.accounts.quota import QuotaCall
 from app.domain.codes import cap_of
 from app.domain.errors import StoreRefused, StoreUnavailable
-from app.domain.job import Job, WaitingFor
-from app.domain.kept_init import KeptInit
-from app.domain.outcome import Fault, PutOff
-from app.domain.post import MediaType
-from app.domain.pull_links import pull_tokens
-from app.domain.quota import QuotaCall
+from app.domain.jobs.job import Job, WaitingFor
+from app.domain.jobs.kept_init import KeptInit
+from app.domain.jobs.outcome import Fault, PutOff
+from app.domain.posts.post import MediaType
+from app.domain.posts.pull_links import pull_tokens
 from app.grants.grants import Access, Grants
+from app.machine.clock import Clock
+from app.machine.clock_watch import ClockWatch
 from app.outbound.media.at_once import AtOnce
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Asker, Pacer

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from secrets import token_urlsafe
 from urllib.parse import quote, urlsplit
 
-from app.domain.job import Job
-from app.domain.post import MediaType
-from app.domain.pull_links import pull_links
+from app.domain.jobs.job import Job
+from app.domain.posts.post import MediaType
+from app.domain.posts.pull_links import pull_links
 from app.store.jobs.media_links import MediaStore
 
 DEFAULT_NAMES = {MediaType.VIDEO: "video.mp4", MediaType.PHOTO: "photo.jpg"}

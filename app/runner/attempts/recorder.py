@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import structlog
 
-from app.domain.job import Job
-from app.domain.outcome import Outcome
-from app.domain.transition import Transition
+from app.domain.jobs.job import Job
+from app.domain.jobs.outcome import Outcome
+from app.domain.jobs.transition import Transition
 from app.metrics import Metrics, Prevented
 from app.runner.tick_report import Tally
 from app.tracing import Tracing

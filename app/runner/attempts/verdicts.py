@@ -6,9 +6,9 @@ from typing import Final, assert_never
 from msgspec.structs import replace
 
 from app.domain import codes
-from app.domain.job import ErrorClass, Job, WaitingFor
-from app.domain.lifecycle import STILL_PROCESSING
-from app.domain.outcome import (
+from app.domain.jobs.job import ErrorClass, Job, WaitingFor
+from app.domain.jobs.lifecycle import STILL_PROCESSING
+from app.domain.jobs.outcome import (
     AuthLost,
     Fault,
     InInbox,
@@ -20,7 +20,7 @@ from app.domain.outcome import (
     Rejected,
     Transient,
 )
-from app.domain.shortage import AGAIN_AFTER
+from app.machine.shortage import AGAIN_AFTER
 from app.tiktok import CreatorInfo, PublishStatus
 from app.tiktok.text import clean
 

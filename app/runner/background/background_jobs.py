@@ -9,9 +9,9 @@ from typing import Final
 
 import structlog
 
-from app.domain.clock import Clock
-from app.domain.concurrency import first
 from app.domain.errors import StoreUnavailable
+from app.machine.clock import Clock
+from app.machine.concurrency import first
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,9 @@ from typing import Final, assert_never
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from app.domain.clock import Clock
-from app.domain.corrections import (
+from app.domain.accounts.quota import QuotaCall
+from app.domain.errors import StoreUnavailable
+from app.domain.jobs.corrections import (
     FailedForGood,
     NotAsked,
     NoWord,
@@ -16,15 +17,14 @@ from app.domain.corrections import (
     Withdrawn,
     decide_late,
 )
-from app.domain.errors import StoreUnavailable
-from app.domain.job import ErrorClass, Job, JobStatus
-from app.domain.outcome import Fault, InInbox, Published
-from app.domain.post import PostMode
-from app.domain.pull_links import pull_tokens
-from app.domain.quota import QuotaCall
+from app.domain.jobs.job import ErrorClass, Job, JobStatus
+from app.domain.jobs.outcome import Fault, InInbox, Published
+from app.domain.posts.post import PostMode
+from app.domain.posts.pull_links import pull_tokens
 from app.domain.tiktok_event import ToldOfPost
 from app.grants.grants import Access, Grants
 from app.grants.renewal import with_renewal
+from app.machine.clock import Clock
 from app.metrics import Metrics
 from app.pacing.pacer import Asker, Pacer
 from app.runner.attempts.verdicts import in_inbox, published

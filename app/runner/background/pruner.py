@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from app.domain.clock import Clock
+from app.machine.clock import Clock
 from app.store.retention.pruning import FIRST_ID, Batch, Pruned, RetentionStore
 from app.store.webhooks.endpoints import WebhookStore
 

@@ -6,26 +6,26 @@ from dataclasses import dataclass
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from app.domain.clock import Clock
+from app.domain.accounts.account_readiness import (
+    creator_problem,
+    grant_problem,
+    privacy_problem,
+    scope_problem,
+)
 from app.domain.errors import StoreUnavailable
-from app.domain.job import Job
-from app.domain.outcome import Fault, PutOff
-from app.domain.post import PostMode
-from app.domain.readiness import (
+from app.domain.jobs.job import Job
+from app.domain.jobs.outcome import Fault, PutOff
+from app.domain.jobs.readiness import (
     GOES_OUT_LATE,
     PreflightTimes,
     Readiness,
     ReadinessProblem,
     next_preflight,
 )
-from app.domain.readiness_account import (
-    creator_problem,
-    grant_problem,
-    privacy_problem,
-    scope_problem,
-)
+from app.domain.posts.post import PostMode
 from app.grants.grants import Access, Grants
 from app.grants.renewal import with_renewal
+from app.machine.clock import Clock
 from app.outbound import on_behalf_of
 from app.outbound.media.checker import Found, MediaChecker
 from app.pacing.creators import CreatorCache, ask_for_no_post

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Final
 
-from app.domain.job import Job
-from app.domain.outcome import Fault
-from app.domain.post import PostMode, PrivacyLevel
+from app.domain.jobs.job import Job
+from app.domain.jobs.outcome import Fault
+from app.domain.posts.post import PostMode, PrivacyLevel
 from app.grants.grants import Access
 from app.tiktok import Calls, Video
 

@@ -9,8 +9,6 @@ from typing import Final
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from app.domain.clock import Clock
-from app.domain.concurrency import first
 from app.domain.errors import StoreUnavailable
 from app.domain.webhook_endpoint import (
     DISABLED_AFTER,
@@ -21,6 +19,8 @@ from app.domain.webhook_endpoint import (
     WebhookEndpoint,
     next_try,
 )
+from app.machine.clock import Clock
+from app.machine.concurrency import first
 from app.metrics import Metrics
 from app.metrics.webhooks import Delivered
 from app.outbound.webhook_sender import WebhookSender

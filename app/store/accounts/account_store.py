@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.account import (
+from app.domain.accounts.account import (
     SCOPE_REASONS,
     Account,
     AccountStatus,
@@ -29,7 +29,7 @@ from app.domain.account import (
 )
 from app.domain.errors import AccountNotConnected, StoreUnavailable
 from app.domain.events import EventType
-from app.domain.history import Actor
+from app.domain.jobs.history import Actor
 from app.store.accounts.ownership import (
     RebindResult,
     bind_jobs,

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import func, or_, select
 
-from app.domain.account import Account, AccountStatus
-from app.domain.job import Delivery
+from app.domain.accounts.account import Account, AccountStatus
+from app.domain.jobs.job import Delivery
 from app.store.accounts.rows import AccountRows
 from app.store.accounts.tables import RECONNECT_REQUIRED, accounts
 from app.store.db.engine import Database

@@ -19,11 +19,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.account import Account
-from app.domain.history import Actor, HistoryEntry, HistoryKind
-from app.domain.job import JobStatus
-from app.domain.readiness import Readiness
-from app.domain.readiness_account import CHANGED, NOT_CONNECTED
+from app.domain.accounts.account import Account
+from app.domain.accounts.account_readiness import CHANGED, NOT_CONNECTED
+from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
+from app.domain.jobs.job import JobStatus
+from app.domain.jobs.readiness import Readiness
 from app.store.accounts.tables import accounts, former_accounts
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked

@@ -20,8 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
-from app.domain.job import WaitingFor
-from app.domain.quota import (
+from app.domain.accounts.quota import (
     IDLE,
     LINE_TURNS,
     WINDOW,
@@ -30,6 +29,7 @@ from app.domain.quota import (
     Use,
     slot,
 )
+from app.domain.jobs.job import WaitingFor
 from app.store.accounts.tables import account_quotas
 from app.store.accounts.turn_queue import (
     AssignedTurns,

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.account import REMOVALS, SCOPE_REASONS, AccountStatus
+from app.domain.accounts.account import REMOVALS, SCOPE_REASONS, AccountStatus
 from app.store.accounts.tables import accounts
 from app.store.webhooks.outbox import ACCOUNT_LISTENER, tell_of_account
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from app.domain.account import Account, AccountStatus, Grant
+from app.domain.accounts.account import Account, AccountStatus, Grant
 from app.domain.errors import TokenUnreadable
 from app.store.db.types import Row
 from app.store.db.vault import Vault

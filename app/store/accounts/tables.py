@@ -13,7 +13,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.domain.account import AccountStatus
+from app.domain.accounts.account import AccountStatus
 from app.store.db.metadata import ROOMY, metadata, one_of, partly
 from app.store.db.types import UtcDateTime
 

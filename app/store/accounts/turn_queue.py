@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, TextClause, Update, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.job import JobStatus, WaitingFor
+from app.domain.jobs.job import JobStatus, WaitingFor
 from app.store.db.locks import unlocked
 from app.store.jobs.tables import IS_PROCESSING, schedule_jobs
 

@@ -14,8 +14,8 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.clock import Clock
 from app.domain.errors import StoreUnavailable
+from app.machine.clock import Clock
 from app.store.db.engine import CLOSE_SECONDS, Database
 from app.store.db.outage import unavailable
 from app.store.db.session import Session, Sessions

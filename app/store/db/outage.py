@@ -17,7 +17,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.domain.errors import StoreRefused, StoreUnavailable, WriteUnknown
-from app.domain.shortage import is_shortage
+from app.machine.shortage import is_shortage
 
 log = structlog.get_logger(__name__)
 

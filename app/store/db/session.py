@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 import asyncpg
 
-from app.domain.names import Names
+from app.machine.host_names import Names
 from app.store.db.address import Host, PostgresAddress
 from app.store.db.dial import DialingLoop
 from app.store.db.outage import (

@@ -21,8 +21,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.errors import DuplicateJob
-from app.domain.history import Actor, HistoryEntry, HistoryKind
-from app.domain.job import FailureReason, JobStatus, WaitingFor
+from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
+from app.domain.jobs.job import FailureReason, JobStatus, WaitingFor
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
 from app.store.db.notify import hint

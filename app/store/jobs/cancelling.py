@@ -8,11 +8,11 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain import codes
-from app.domain import transition as become
-from app.domain.history import Actor
-from app.domain.job import ErrorClass, FailureReason, Job, JobStatus
-from app.domain.outcome import Fault
-from app.domain.transition import Transition
+from app.domain.jobs import transition as become
+from app.domain.jobs.history import Actor
+from app.domain.jobs.job import ErrorClass, FailureReason, Job, JobStatus
+from app.domain.jobs.outcome import Fault
+from app.domain.jobs.transition import Transition
 from app.store.db.engine import Database
 from app.store.jobs.rows import job_from_row
 from app.store.jobs.tables import schedule_jobs

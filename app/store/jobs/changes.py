@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, select
 
-from app.domain.job import Job
+from app.domain.jobs.job import Job
 from app.store.db.engine import Database
 from app.store.jobs.rows import job_from_row
 from app.store.jobs.tables import schedule_jobs

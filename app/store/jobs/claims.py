@@ -25,9 +25,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from app.domain.clock_watch import ClockWatch
-from app.domain.job import Job, JobStatus
-from app.domain.transition import Transition, given_back
+from app.domain.jobs.job import Job, JobStatus
+from app.domain.jobs.transition import Transition, given_back
+from app.machine.clock_watch import ClockWatch
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
 from app.store.db.types import UtcDateTime

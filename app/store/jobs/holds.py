@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import NotFound
-from app.domain.hold import WITHOUT_END, Hold
+from app.domain.jobs.hold import WITHOUT_END, Hold
 from app.store.db.engine import Database
 from app.store.db.metadata import metadata
 from app.store.db.notify import hint

@@ -9,8 +9,8 @@ from sqlalchemy import Boolean, FromClause, Text, and_, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from app.domain.job import Job
-from app.domain.pull_links import pull_links
+from app.domain.jobs.job import Job
+from app.domain.posts.pull_links import pull_links
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database

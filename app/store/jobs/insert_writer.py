@@ -18,8 +18,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
-from app.domain.job import Job, JobStatus
-from app.domain.retention import may_be_pruned
+from app.domain.jobs.job import Job, JobStatus
+from app.domain.jobs.retention import may_be_pruned
 from app.store.accounts.tables import accounts
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues

@@ -9,14 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from app.domain import transition as become
-from app.domain.edit import (
-    JobChange,
-    check_cancellable,
-    check_deletable,
-    check_retryable,
-    edited,
-)
+from app.domain.accounts.account_readiness import NOT_CONNECTED
 from app.domain.errors import (
     DuplicateJob,
     MayHaveBeenStored,
@@ -24,12 +17,19 @@ from app.domain.errors import (
     StoreUnavailable,
     WriteUnknown,
 )
-from app.domain.history import Actor, HistoryEntry, HistoryKind
-from app.domain.idempotency import RequestKey, idempotency_key, to_millis
-from app.domain.job import AttemptRecord, Job, JobStatus, NewJob, Transfer
+from app.domain.jobs import transition as become
+from app.domain.jobs.edit import (
+    JobChange,
+    check_cancellable,
+    check_deletable,
+    check_retryable,
+    edited,
+)
+from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
+from app.domain.jobs.idempotency import RequestKey, idempotency_key, to_millis
+from app.domain.jobs.job import AttemptRecord, Job, JobStatus, NewJob, Transfer
+from app.domain.jobs.readiness import PreflightTimes, Readiness, first_preflight
 from app.domain.naming import camel
-from app.domain.readiness import PreflightTimes, Readiness, first_preflight
-from app.domain.readiness_account import NOT_CONNECTED
 from app.store.db.engine import Database
 from app.store.db.notify import hint, is_hinted_at
 from app.store.jobs.bulk_retry import RetryFilter, RetryResult, retry_failed

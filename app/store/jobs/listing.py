@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from app.domain.job import FailureReason, Job, JobStatus
+from app.domain.jobs.job import FailureReason, Job, JobStatus
 from app.store.db.engine import Database
 from app.store.db.types import UtcDateTime
 from app.store.jobs.rows import job_from_row

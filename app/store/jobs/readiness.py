@@ -6,8 +6,8 @@ from typing import Final
 from sqlalchemy import and_, func, literal_column, select, update
 
 from app.domain.events import EventType, puts_at_risk
-from app.domain.job import Job
-from app.domain.readiness import Readiness
+from app.domain.jobs.job import Job
+from app.domain.jobs.readiness import Readiness
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
 from app.store.jobs.rows import job_from_row, readiness_to_json

@@ -4,8 +4,8 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import IdempotencyKeyReused
-from app.domain.idempotency import RequestKey
-from app.domain.job import Job
+from app.domain.jobs.idempotency import RequestKey
+from app.domain.jobs.job import Job
 from app.store.db.engine import Database
 from app.store.jobs.rows import job_from_row
 from app.store.jobs.tables import request_keys, schedule_jobs

@@ -5,10 +5,10 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
-from app.domain import transition as become
 from app.domain.codes import RESTORED
-from app.domain.job import ErrorClass, JobStatus
-from app.domain.outcome import Fault
+from app.domain.jobs import transition as become
+from app.domain.jobs.job import ErrorClass, JobStatus
+from app.domain.jobs.outcome import Fault
 from app.store.db.engine import Database
 from app.store.jobs.rows import job_from_row
 from app.store.jobs.tables import schedule_jobs

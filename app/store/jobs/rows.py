@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec import structs
 
-from app.domain.job import (
+from app.domain.jobs.job import (
     AttemptRecord,
     Availability,
     Delivery,
@@ -21,8 +21,8 @@ from app.domain.job import (
     Transfer,
     WaitingFor,
 )
-from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
-from app.domain.readiness import Readiness, ReadinessProblem
+from app.domain.jobs.readiness import Readiness, ReadinessProblem
+from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
 from app.store.db.types import Row
 
 E = TypeVar("E", bound=StrEnum)

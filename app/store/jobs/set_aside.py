@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import case, null, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from app.store.jobs.tables import schedule_jobs
 
 UNREADABLE: Final = (KeyError, ValueError, TypeError, AttributeError)

@@ -15,8 +15,8 @@ import structlog
 from sqlalchemy import Update, case, func, literal, select, update
 
 from app.domain.errors import TokenUnreadable
-from app.domain.job import JobStatus
-from app.domain.kept_init import KeptInit
+from app.domain.jobs.job import JobStatus
+from app.domain.jobs.kept_init import KeptInit
 from app.store.db.engine import Database
 from app.store.db.outage import refusals
 from app.store.db.types import UtcDateTime

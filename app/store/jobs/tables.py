@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.domain.job import (
+from app.domain.jobs.job import (
     Availability,
     Delivery,
     FailureReason,

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Update, and_, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from app.domain.account import RemovalReason
-from app.domain.job import Availability, Delivery, JobStatus
+from app.domain.accounts.account import RemovalReason
+from app.domain.jobs.job import Availability, Delivery, JobStatus
 from app.domain.tiktok_event import EventKind, TikTokEvent
 from app.store.accounts.ownership import of_person
 from app.store.accounts.reconnect import USABLE, explain_loss

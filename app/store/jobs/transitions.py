@@ -23,10 +23,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.type_api import TypeEngine
 
-from app.domain.job import AttemptRecord, Job, JobStatus
-from app.domain.pull_links import pull_tokens
-from app.domain.story import history_of
-from app.domain.transition import Transition, applied
+from app.domain.jobs.job import AttemptRecord, Job, JobStatus
+from app.domain.jobs.story import history_of
+from app.domain.jobs.transition import Transition, applied
+from app.domain.posts.pull_links import pull_tokens
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database

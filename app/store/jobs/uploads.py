@@ -7,8 +7,8 @@ import msgspec
 from msgspec.structs import replace
 
 from app.domain.errors import TokenUnreadable
-from app.domain.job import Job
-from app.domain.upload import REPEAT_WINDOW, Upload
+from app.domain.jobs.job import Job
+from app.domain.posts.upload import REPEAT_WINDOW, Upload
 from app.store.db.engine import Database
 from app.store.db.vault import Vault
 from app.store.jobs.init_writes import UPLOADED, InitWrite, InitWriter

@@ -16,8 +16,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import TooLongAgo
-from app.domain.job import FailureReason, JobStatus
-from app.domain.retention import LEAST_KEPT, may_be_pruned
+from app.domain.jobs.job import FailureReason, JobStatus
+from app.domain.jobs.retention import LEAST_KEPT, may_be_pruned
 from app.store.accounts.tables import account_quotas, oauth_states
 from app.store.db.engine import Database
 from app.store.db.metadata import metadata

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from app.store.db.engine import Database
 from app.store.db.metadata import metadata
 from app.store.db.types import UtcDateTime

@@ -31,8 +31,8 @@ from app.domain.events import (
     Render,
     events_of,
 )
-from app.domain.job import Job
-from app.domain.transition import Transition
+from app.domain.jobs.job import Job
+from app.domain.jobs.transition import Transition
 from app.domain.webhook_endpoint import EndpointStatus
 from app.store.accounts.tables import accounts
 from app.store.db.engine import RENDER

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Table
 
-from app.domain.account import Account, AccountStatus, Grant
+from app.domain.accounts.account import Account, AccountStatus, Grant
 from app.domain.events import ABOUT_ACCOUNTS, EventPayload, Probe
 from app.store.accounts.tables import accounts
 from app.store.db.types import Row, UtcDateTime

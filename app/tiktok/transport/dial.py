@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.names import Names
-from app.domain.shortage import is_shortage
+from app.machine.host_names import Names
+from app.machine.shortage import is_shortage
 from app.tiktok.transport.connection import Connection
 
 HEAD_START_SECONDS: Final = 0.25

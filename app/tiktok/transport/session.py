@@ -13,13 +13,13 @@ from typing import Final, Self
 
 import httpx
 
-from app.domain.clock import SystemClock
 from app.domain.codes import OUT_OF_RESOURCES
-from app.domain.job import ErrorClass
-from app.domain.names import Names
-from app.domain.outcome import Fault, Verdict
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault, Verdict
 from app.domain.retry_after import parse_retry_after
-from app.domain.shortage import is_shortage
+from app.machine.clock import SystemClock
+from app.machine.host_names import Names
+from app.machine.shortage import is_shortage
 from app.tiktok.text import clean
 from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES
 from app.tiktok.transport.httpx_transport import Transport

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from app.domain.names import Names
-from app.domain.shortage import is_shortage
+from app.machine.host_names import Names
+from app.machine.shortage import is_shortage
 from app.tiktok.text import clean
 from app.tiktok.transport.answer_reader import AnswerReader
 from app.tiktok.transport.connection import Connection

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.domain.job import ErrorClass
-from app.domain.outcome import (
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import (
     AuthLost,
     Fault,
     HandedOn,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.domain.job import FailureReason, JobStatus
+from app.domain.jobs.job import FailureReason, JobStatus
 from tests.runner.fates import Event, Planned
 from tests.runner.imagined import Ending
 from tests.runner.lives import Life

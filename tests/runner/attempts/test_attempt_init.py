@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from msgspec.structs import replace
 
-from app.domain.job import Job
-from app.domain.outcome import (
+from app.domain.jobs.job import Job
+from app.domain.jobs.outcome import (
     Fault,
     HandedOn,
     InInbox,
@@ -16,7 +16,7 @@ from app.domain.outcome import (
     Unconfirmed,
     Verdict,
 )
-from app.domain.post import PrivacyLevel
+from app.domain.posts.post import PrivacyLevel
 from app.runner.attempts.verdicts import PRIVACY_NOT_OFFERED
 from app.tiktok import CreatorInfo
 from tests.runner.scripted import (

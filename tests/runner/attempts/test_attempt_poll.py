@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from app.domain.backoff import RetryPolicy
-from app.domain.job import Job
-from app.domain.lifecycle import decide
-from app.domain.outcome import (
+from app.domain.jobs.backoff import RetryPolicy
+from app.domain.jobs.job import Job
+from app.domain.jobs.lifecycle import decide
+from app.domain.jobs.outcome import (
     AuthLost,
     Fault,
     HandedOn,
@@ -23,7 +23,7 @@ from app.domain.outcome import (
 )
 from app.runner.attempts.attempt import PollPolicy
 from app.tiktok import PublishState, PublishStatus
-from tests.domain.jobs import applied
+from tests.domain.jobs.sample import applied
 from tests.runner.scripted import (
     ACCESS,
     BANNED,

@@ -4,10 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from app.domain.codes import OUT_OF_RESOURCES
-from app.domain.job import WaitingFor
-from app.domain.outcome import Outcome, PutOff, Transient, Verdict
-from app.domain.shortage import AGAIN_AFTER
-from tests.domain.jobs import NOW
+from app.domain.jobs.job import WaitingFor
+from app.domain.jobs.outcome import Outcome, PutOff, Transient, Verdict
+from app.machine.shortage import AGAIN_AFTER
+from tests.domain.jobs.sample import NOW
 from tests.runner.scripted import (
     NEW,
     POLL,

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from app.domain.backoff import RetryPolicy, UnconfirmedInit
-from app.domain.job import Job
+from app.domain.jobs.backoff import RetryPolicy, UnconfirmedInit
+from app.domain.jobs.job import Job
 from tests.runner.fates import Thrown
 from tests.runner.imagined import Link, Row, SecondPost
 from tests.runner.lives import Life

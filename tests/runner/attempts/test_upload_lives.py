@@ -11,8 +11,8 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from app.domain.job import Job, JobStatus
-from app.domain.outcome import Outcome
+from app.domain.jobs.job import Job, JobStatus
+from app.domain.jobs.outcome import Outcome
 from app.runner.attempts.ways import push
 from app.runner.attempts.ways.push import Push, Sent, Void
 from app.tiktok import ChunkVerdict, UploadAnswer

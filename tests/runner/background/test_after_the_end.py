@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import select
 
-from app.domain.history import HistoryKind
-from app.domain.job import Availability, Delivery, Job, JobStatus
-from app.domain.post import Post, PostMode
+from app.domain.jobs.history import HistoryKind
+from app.domain.jobs.job import Availability, Delivery, Job, JobStatus
+from app.domain.posts.post import Post, PostMode
 from app.sandbox.posts import PostStatus
 from app.store.webhooks.tables import webhook_events
 from tests.runner.background.test_confirmer import AVAILABLE, COMPLETE, Late, late

@@ -12,10 +12,10 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from app.domain.confirmation import CONFIRM_STEPS
-from app.domain.job import Availability, FailureReason, Job, JobStatus
-from app.domain.post import Post, PrivacyLevel
-from app.domain.transition import Transition
+from app.domain.jobs.confirmation import CONFIRM_STEPS
+from app.domain.jobs.job import Availability, FailureReason, Job, JobStatus
+from app.domain.jobs.transition import Transition
+from app.domain.posts.post import Post, PrivacyLevel
 from app.runner.background.confirmer import Confirmer
 from app.sandbox import posts
 from app.sandbox.posts import PostStatus

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import uvicorn
 
-from app.domain.clock import SystemClock
+from app.machine.clock import SystemClock
 from app.main import create_app
 from app.sandbox.recording import Call
 from app.sandbox.script import FaultRule

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from sqlalchemy import update
 
-from app.domain.job import FailureReason, Job, JobStatus
+from app.domain.jobs.job import FailureReason, Job, JobStatus
 from app.sandbox.posts import PostStatus
 from app.store.jobs.tables import schedule_jobs
 from tests.runner.background.test_confirmer import COMPLETE, FAILURE, Late, private

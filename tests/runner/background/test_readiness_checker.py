@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from app.domain.job import Job, JobStatus, Transfer
-from app.domain.post import MediaType, Post, PostMode, PrivacyLevel
+from app.domain.jobs.job import Job, JobStatus, Transfer
+from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
 from app.outbound import Outbound
 from app.outbound.media.checker import MediaChecker
 from app.runner.background.readiness_checker import ReadinessChecker

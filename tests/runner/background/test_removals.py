@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.account import AccountStatus
+from app.domain.accounts.account import AccountStatus
 from app.grants.removals import RemovalChecker
 from app.store.jobs.tiktok_events import TikTokEventStore
 from app.tiktok.signed_events import read_event

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import Connection, event
 
-from app.domain.account import Account
+from app.domain.accounts.account import Account
 from app.domain.errors import AccountNotConnected
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import String, cast, select, update
 
-from app.domain.account import SCOPE_REASONS, AccountStatus
+from app.domain.accounts.account import SCOPE_REASONS, AccountStatus
 from app.domain.errors import NotFound
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.tables import accounts as table

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, select
 
-from app.domain.job import JobStatus, WaitingFor
-from app.domain.quota import IDLE, LINE_TURNS, Places, Quota, QuotaCall, slot
+from app.domain.accounts.quota import IDLE, LINE_TURNS, Places, Quota, QuotaCall, slot
+from app.domain.jobs.job import JobStatus, WaitingFor
 from app.store.accounts.quotas import Owner, QuotaRow, QuotaStore
 from app.store.db.engine import Database
 from app.store.jobs.changes import ChangeStore

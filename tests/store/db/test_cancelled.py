@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from tests.store.claiming import claim

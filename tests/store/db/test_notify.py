@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from app.domain.clock import SystemClock
-from app.domain.edit import JobChange
-from app.domain.job import FailureReason
+from app.domain.jobs.edit import JobChange
+from app.domain.jobs.job import FailureReason
+from app.machine.clock import SystemClock
 from app.store.db.engine import Database
 from app.store.db.notify import CHANNEL, DueHints
 from app.store.jobs.bulk_retry import RetryFilter

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import make_url, text
 from structlog.testing import capture_logs
 
-from app.domain.clock import SystemClock
 from app.domain.errors import StoreUnavailable
-from app.service.ground import ground
+from app.machine.clock import SystemClock
+from app.service.operations.ground import ground
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
 from app.store.db.notify import DueHints

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from app.domain.errors import StoreUnavailable
-from app.service.health import DatabaseState, state_of
+from app.service.operations.health import DatabaseState, state_of
 from app.store.db import dial, engine
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade

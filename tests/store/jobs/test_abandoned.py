@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.backoff import RetryPolicy
-from app.domain.job import AttemptRecord, ErrorClass, FailureReason, Job
-from app.domain.transition import Transition
+from app.domain.jobs.backoff import RetryPolicy
+from app.domain.jobs.job import AttemptRecord, ErrorClass, FailureReason, Job
+from app.domain.jobs.transition import Transition
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore

@@ -10,8 +10,8 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import StoreUnavailable
-from app.domain.idempotency import idempotency_key
-from app.domain.job import Job
+from app.domain.jobs.idempotency import idempotency_key
+from app.domain.jobs.job import Job
 from app.store.db.engine import Database
 from app.store.jobs import job_store as jobs_module
 from app.store.jobs.job_store import JobStore

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.job import Job, NewJob
+from app.domain.jobs.job import Job, NewJob
 from app.store.db.engine import Database
 from app.store.jobs.job_store import JobStore
 from tests.support.factories import NOW, count_jobs, new_job

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.job import ErrorClass, Job, LastError, WaitingFor
-from app.domain.outcome import (
+from app.domain.jobs.job import ErrorClass, Job, LastError, WaitingFor
+from app.domain.jobs.outcome import (
     AuthLost,
     Fault,
     HandedOn,

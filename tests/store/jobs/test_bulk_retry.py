@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.domain.errors import DuplicateJob
-from app.domain.job import FailureReason
+from app.domain.jobs.job import FailureReason
 from app.store.db.engine import Database
 from app.store.jobs import bulk_retry
 from app.store.jobs.bulk_retry import RetryFilter, RetryResult

@@ -4,7 +4,7 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from app.domain.job import Job, JobStatus
+from app.domain.jobs.job import Job, JobStatus
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore

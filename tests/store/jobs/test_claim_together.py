@@ -5,7 +5,7 @@ from itertools import chain
 
 from sqlalchemy import select
 
-from app.domain.job import Job
+from app.domain.jobs.job import Job
 from app.store.db.engine import Database
 from app.store.jobs.claims import Claimed, ClaimStore
 from app.store.jobs.job_store import JobStore

@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import insert
 
-from app.domain.job import Delivery, FailureReason, Job, Transfer
-from app.domain.post import MediaType, Post
-from app.domain.transition import confirmed_late, still_unknown
+from app.domain.jobs.job import Delivery, FailureReason, Job, Transfer
+from app.domain.jobs.transition import confirmed_late, still_unknown
+from app.domain.posts.post import MediaType, Post
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.jobs.confirmations import LEASE, ConfirmationStore

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from app.domain.edit import JobChange
 from app.domain.errors import (
     DuplicateJob,
     InvalidInput,
@@ -15,8 +14,9 @@ from app.domain.errors import (
     NotFound,
     SchedulerError,
 )
-from app.domain.idempotency import idempotency_key
-from app.domain.job import JobStatus, WaitingFor
+from app.domain.jobs.edit import JobChange
+from app.domain.jobs.idempotency import idempotency_key
+from app.domain.jobs.job import JobStatus, WaitingFor
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.job import Job
-from app.domain.outcome import HandedOn, Published
+from app.domain.jobs.job import Job
+from app.domain.jobs.outcome import HandedOn, Published
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore

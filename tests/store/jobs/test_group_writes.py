@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from sqlalchemy import event, select
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.job import Job
-from app.domain.outcome import HandedOn, Published
-from app.domain.transition import applied
+from app.domain.jobs.job import Job
+from app.domain.jobs.outcome import HandedOn, Published
+from app.domain.jobs.transition import applied
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore

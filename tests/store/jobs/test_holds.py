@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from app.domain.errors import NotFound
-from app.domain.hold import WITHOUT_END, Hold
-from app.domain.job import Job, JobStatus
+from app.domain.jobs.hold import WITHOUT_END, Hold
+from app.domain.jobs.job import Job, JobStatus
 from app.store.db.engine import Database
 from app.store.jobs.claims import Claimed, ClaimStore
 from app.store.jobs.holds import HoldStore

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from app.domain.errors import NotFound
-from app.domain.job import FailureReason, Job, JobStatus
+from app.domain.jobs.job import FailureReason, Job, JobStatus
 from app.store.db.engine import Database
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.listing import (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, insert, text
 
-from app.domain.job import FailureReason, JobStatus
+from app.domain.jobs.job import FailureReason, JobStatus
 from app.store.db.engine import Database
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.listing import JobFilter, JobOrder, JobPosition, JobSort

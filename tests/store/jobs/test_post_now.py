@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.job import JobStatus
+from app.domain.jobs.job import JobStatus
 from app.store.db.engine import Database
 from app.store.jobs.job_store import JobStore
 from tests.support.factories import (

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.clock_watch import ClockWatch
-from app.domain.outcome import HandedOn
+from app.domain.jobs.outcome import HandedOn
+from app.machine.clock_watch import ClockWatch
 from app.store.db.engine import Database
 from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.changes import ChangeStore

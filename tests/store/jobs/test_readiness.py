@@ -8,9 +8,9 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from app.domain.edit import JobChange
-from app.domain.job import Job, JobStatus
-from app.domain.readiness import UNREACHABLE, Readiness
+from app.domain.jobs.edit import JobChange
+from app.domain.jobs.job import Job, JobStatus
+from app.domain.jobs.readiness import UNREACHABLE, Readiness
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore

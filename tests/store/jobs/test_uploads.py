@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import select
 
-from app.domain.job import Job, JobStatus, Transfer
-from app.domain.outcome import HandedOn
-from app.domain.upload import Upload
+from app.domain.jobs.job import Job, JobStatus, Transfer
+from app.domain.jobs.outcome import HandedOn
+from app.domain.posts.upload import Upload
 from app.store.db.engine import Database
 from app.store.db.vault import Vault
 from app.store.jobs.claims import ClaimStore

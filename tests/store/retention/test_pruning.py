@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.domain.job import FailureReason
+from app.domain.jobs.job import FailureReason
 from app.store.accounts.tables import account_quotas, oauth_states
 from app.store.db.engine import Database
 from app.store.jobs.tables import (

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import delete, text
 
-from app.domain.edit import JobChange
 from app.domain.errors import TooLongAgo
-from app.domain.retention import CLOCKS_APART, LEAST_KEPT
+from app.domain.jobs.edit import JobChange
+from app.domain.jobs.retention import CLOCKS_APART, LEAST_KEPT
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.jobs.confirmations import ConfirmationStore

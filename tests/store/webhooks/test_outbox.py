@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.account import Account, AccountStatus
+from app.domain.accounts.account import Account, AccountStatus
 from app.domain.events import EventStatus, EventType
-from app.domain.job import ErrorClass, Job, WaitingFor
-from app.domain.outcome import (
+from app.domain.jobs.job import ErrorClass, Job, WaitingFor
+from app.domain.jobs.outcome import (
     AuthLost,
     Fault,
     HandedOn,
@@ -24,7 +24,7 @@ from app.domain.outcome import (
     Transient,
     Unconfirmed,
 )
-from app.domain.readiness import REFUSED, UNREACHABLE, Readiness
+from app.domain.jobs.readiness import REFUSED, UNREACHABLE, Readiness
 from app.domain.webhook_endpoint import DisabledReason, EndpointStatus
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.domain.outcome import Fault, Verdict
+from app.domain.jobs.outcome import Fault, Verdict
 from app.tiktok import InitTaken
 from tests.tiktok import chaos
 from tests.tiktok.attempts import BODY, init

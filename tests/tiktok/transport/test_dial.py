@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import pytest
 
-from app.domain.names import Names
-from app.domain.outcome import Fault, Verdict
+from app.domain.jobs.outcome import Fault, Verdict
+from app.machine.host_names import Names
 from app.tiktok import InitTaken
 from app.tiktok.transport import dial
 from app.tiktok.transport.connection import Connection

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from app.domain.names import Names
-from app.domain.outcome import Fault, Verdict
+from app.domain.jobs.outcome import Fault, Verdict
+from app.machine.host_names import Names
 from app.tiktok import TikTok
 from app.tiktok.transport import dial
 from app.tiktok.transport import httpx_transport as transport

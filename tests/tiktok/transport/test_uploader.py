@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.domain.upload import Span
+from app.domain.posts.upload import Span
 from app.tiktok.transport.session import Http
 from app.tiktok.transport.uploader import Uploader
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from app.domain.job import Job
-from app.domain.outcome import Fault
-from app.domain.readiness import MAX_VIDEO_BYTES
-from app.domain.upload import ChunkPlan, ChunkSizes, Span, Upload, plan_chunks
-from app.domain.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_upload_url
+from app.domain.jobs.job import Job
+from app.domain.jobs.outcome import Fault
+from app.domain.jobs.readiness import MAX_VIDEO_BYTES
+from app.domain.posts.upload import ChunkPlan, ChunkSizes, Span, Upload, plan_chunks
+from app.domain.posts.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_upload_url
 from app.grants.grants import Access
 from app.outbound import Outbound, Source, SourceInfo
 from app.runner.attempts.ways.push_effects import Reader

@@ -12,9 +12,10 @@ from datetime import datetime
 from enum import Enum
 from typing import Final, Protocol, TypeVar, assert_never
 
+from app.domain.accounts.quota import QuotaCall
 from app.domain.codes import OUT_OF_RESOURCES
-from app.domain.job import ErrorClass, Job
-from app.domain.outcome import (
+from app.domain.jobs.job import ErrorClass, Job
+from app.domain.jobs.outcome import (
     Fault,
     HandedOn,
     Missed,
@@ -24,9 +25,7 @@ from app.domain.outcome import (
     Transient,
     Verdict,
 )
-from app.domain.quota import QuotaCall
-from app.domain.shortage import is_shortage
-from app.domain.upload import (
+from app.domain.posts.upload import (
     URL_LIFETIME,
     ChunkPlan,
     Span,
@@ -38,6 +37,7 @@ from app.domain.upload import (
 )
 from app.grants.grants import Access
 from app.grants.renewal import is_refused, renewed
+from app.machine.shortage import is_shortage
 from app.outbound import SourceFailed, SourceInfo, SourceTrouble
 from app.runner.attempts.effects import Effects
 from app.runner.attempts.ways.push_effects import PushEffects, Reader

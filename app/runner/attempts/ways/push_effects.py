@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from app.domain.job import Job
-from app.domain.outcome import Fault
-from app.domain.upload import ChunkPlan, Span, Upload
+from app.domain.jobs.job import Job
+from app.domain.jobs.outcome import Fault
+from app.domain.posts.upload import ChunkPlan, Span, Upload
 from app.grants.grants import Access
 from app.outbound import SourceInfo
 from app.tiktok import UploadAnswer, UploadTaken

@@ -1,0 +1,1 @@
+"""Whom it goes out for: accounts and their quotas. Pure."""

@@ -1,0 +1,34 @@
+"""A late truth corrects the record: what TikTok says of a job that is over."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.domain.jobs.job import Job
+from app.domain.posts.post import PostMode, PrivacyLevel
+
+CONFIRM_STEPS: Final = tuple(
+    timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 480, 1440)
+)
+"""When TikTok is asked again after a job ended in doubt.
+
+Most are through within minutes; moderation can take hours.
+https://developers.tiktok.com/doc/content-posting-api-reference-get-video-status
+"""
+
+
+def first_confirmation(now: datetime) -> datetime:
+    """Return when a job that just ended is looked at again."""
+    return now + CONFIRM_STEPS[0]
+
+
+def next_confirmation(tries: int, now: datetime) -> datetime | None:
+    """Return when to ask after so many tries, None if TikTok was asked enough."""
+    if tries >= len(CONFIRM_STEPS):
+        return None
+    return now + CONFIRM_STEPS[tries]
+
+
+def lacks_post_id(job: Job, post_id: str | None) -> bool:
+    """Tell whether a post that everybody may see has no id yet."""
+    public = job.post.privacy_level is PrivacyLevel.PUBLIC_TO_EVERYONE
+    return public and post_id is None and job.post.mode is PostMode.DIRECT

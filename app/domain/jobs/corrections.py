@@ -1,0 +1,133 @@
+"""Decide what a late word from TikTok makes of a job that is over. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from app.domain.jobs import transition as become
+from app.domain.jobs.confirmation import lacks_post_id, next_confirmation
+from app.domain.jobs.job import (
+    Delivery,
+    ErrorClass,
+    FailureReason,
+    Job,
+    JobStatus,
+)
+from app.domain.jobs.outcome import Fault, InInbox, Published
+from app.domain.jobs.transition import Transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedForGood:
+    """TikTok gave the publish up; no post can come of it any more."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """TikTok told that the post is not public any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoWord:
+    """TikTok cannot say yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAsked:
+    """The account's quota lets nobody ask before a time."""
+
+    until: datetime
+
+
+Truth = Published | InInbox | Withdrawn | FailedForGood | NoWord | NotAsked
+
+
+def decide_late(job: Job, truth: Truth, *, now: datetime) -> Transition:
+    """Say what becomes of a posted or failed job.
+
+    TikTok's "complete" turns a failure into posted. Nothing turns posted into failed
+    but TikTok's own failure of that publish before the post was seen.
+    """
+    match truth:
+        case Published():
+            return _published(job, truth, now)
+        case Withdrawn():
+            return become.withdrawn(job)
+        case InInbox():
+            return _in_inbox(job, truth, now)
+        case FailedForGood(fault=fault):
+            if job.status is JobStatus.POSTED and job.post_id is None:
+                if job.delivery is Delivery.INBOX:
+                    return become.discarded(job, now=now)
+            elif job.status is JobStatus.POSTED:
+                return _done(job)
+            return become.failed_late(
+                job, reason=_reason(fault), error=fault.to_error(now)
+            )
+        case NoWord():
+            return _ask_again(job, now)
+        case NotAsked(until=until):
+            change = become.still_unknown(job, confirm_at=until)
+            return replace(change, confirm_tries=job.confirm_tries)
+        case _:
+            assert_never(truth)
+
+
+def _in_inbox(job: Job, truth: InInbox, now: datetime) -> Transition:
+    if job.status is JobStatus.POSTED:
+        return _done(job)
+    return become.confirmed_late(
+        job, delivery=Delivery.INBOX, publish_id=truth.publish_id, now=now
+    )
+
+
+def _published(job: Job, truth: Published, now: datetime) -> Transition:
+    """Take in what is new of a publish that TikTok calls complete.
+
+    What everybody may see gets its id only after moderation, and what is private never.
+    """
+    change = become.confirmed_late(
+        job,
+        delivery=Delivery.PUBLISHED,
+        publish_id=truth.publish_id or None,
+        post_ids=truth.ids,
+        post_url=truth.post_url,
+        now=now,
+    )
+    if job.status is not JobStatus.POSTED or is_news(job, change):
+        return change
+    return _ask_again(job, now) if lacks_post_id(job, job.post_id) else _done(job)
+
+
+def is_news(job: Job, change: Transition) -> bool:
+    """Tell whether a posted job's record says more than before."""
+    after = change.delivery, change.post_ids, change.post_url
+    before = job.post_ids or ((job.post_id,) if job.post_id else ())
+    return after != (job.delivery, before, job.post_url)
+
+
+def _ask_again(job: Job, now: datetime) -> Transition:
+    return become.still_unknown(
+        job, confirm_at=next_confirmation(job.confirm_tries + 1, now)
+    )
+
+
+def _done(job: Job) -> Transition:
+    return become.still_unknown(job, confirm_at=None)
+
+
+def _reason(fault: Fault) -> FailureReason:
+    """Name the end; every attempt is over, so what might work later is used up."""
+    match fault.error_class:
+        case ErrorClass.AUTH:
+            return FailureReason.AUTH
+        case ErrorClass.PERMANENT:
+            return FailureReason.PERMANENT
+        case ErrorClass.RATE_LIMIT | ErrorClass.TRANSIENT:
+            return FailureReason.MAX_ATTEMPTS
+        case _:
+            assert_never(fault.error_class)

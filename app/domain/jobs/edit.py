@@ -1,0 +1,238 @@
+"""What a person may change about a job, and when."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from app.domain.errors import (
+    FieldError,
+    InvalidInput,
+    JobNotCancellable,
+    JobNotDeletable,
+    JobNotEditable,
+    JobNotRetryable,
+    OutcomeUnknown,
+    TooLate,
+)
+from app.domain.jobs.idempotency import idempotency_key, to_millis
+from app.domain.jobs.job import FailureReason, Job, JobStatus, Transfer
+from app.domain.jobs.readiness import (
+    PreflightTimes,
+    first_preflight,
+    preflight_after_change,
+)
+from app.domain.posts.post import MediaType, Post, problems_of, problems_with_photos
+
+
+class Unset(Enum):
+    """The type of a field that a request leaves alone."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobChange:
+    """The fields of a job that a request changes."""
+
+    scheduled_for: datetime | Unset | None = UNSET  # None: Post Now
+    asset_url: str | Unset = UNSET
+    asset_urls: Sequence[str] | Unset = UNSET
+    transfer: Transfer | Unset = UNSET
+    post: Mapping[str, Any] | Unset = UNSET  # the changed fields of Post alone
+    max_attempts: int | Unset = UNSET
+    publish_by: datetime | Unset | None = UNSET  # None: however late
+    external_id: str | Unset | None = UNSET
+    metadata: Mapping[str, str] | Unset | None = UNSET
+
+    @property
+    def is_label(self) -> bool:
+        """Tell whether the caller's own words change, and nothing else."""
+        labels = {"external_id", "metadata"}
+        changed = {
+            each.name for each in fields(self) if getattr(self, each.name) is not UNSET
+        }
+        return bool(changed) and changed <= labels
+
+
+def edited(
+    job: Job, change: JobChange, *, now: datetime, preflights: PreflightTimes = ()
+) -> Job:
+    """Return the job as it is after the change, to be looked at anew ``ahead``.
+
+    Raises JobNotEditable once TikTok may have it, InvalidInput for a post that TikTok
+    would refuse.
+    """
+    job = _labelled(job, change)
+    if change.is_label:  # which no worker reads: any time will do
+        return replace(job, updated_at=now)
+    _check_editable(job)
+    before = job
+    job = _changed(job, change, now=now)
+    if problems := problems_with_content(job.post, job.asset_url, job.asset_urls):
+        raise InvalidInput(*problems)
+    if problem := problem_with_transfer(job.transfer, job.post):
+        raise InvalidInput(problem)
+    if problem := problem_with_deadline(job.publish_by, job.scheduled_for):
+        raise InvalidInput(problem)
+    if _looks_different(job, before):
+        look = _look(job, before, now=now, preflights=preflights)
+        job = replace(job, readiness=None, readiness_at=look)
+    return replace(job, updated_at=now)
+
+
+def check_deletable(job: Job) -> None:
+    """Raise JobNotDeletable for a row that guards against a second post."""
+    if job.status in {JobStatus.PROCESSING, JobStatus.POSTED}:
+        raise JobNotDeletable(f"the job is {job.status}; its row guards the post")
+    if job.in_flight:
+        raise JobNotDeletable("TikTok may have this post; its row guards it")
+
+
+def check_cancellable(job: Job) -> bool:
+    """Tell whether a job is yet to be cancelled; False if that was done before.
+
+    Raises JobNotCancellable for what is over, and for what TikTok may have.
+    """
+    if job.failure_reason is FailureReason.CANCELLED:
+        return False
+    if job.status is JobStatus.POSTED or (
+        job.status is JobStatus.FAILED and not job.in_flight
+    ):
+        raise JobNotCancellable(f"the job is {job.status}; there is nothing to cancel")
+    if job.in_flight:
+        raise JobNotCancellable("TikTok has this post, or may have it")
+    return True
+
+
+def check_retryable(job: Job, *, accept_duplicate_risk: bool, now: datetime) -> None:
+    """Raise JobNotRetryable, TooLate or OutcomeUnknown unless it may start again."""
+    if job.status is not JobStatus.FAILED:
+        raise JobNotRetryable(f"the job is {job.status}; only a failed job is retried")
+    missed = job.failure_reason is FailureReason.MISSED
+    if missed and job.publish_by is not None and job.publish_by <= now:
+        raise TooLate
+    # A job may fail for another reason while the answer to its init is not known.
+    unknown = job.ambiguous or job.failure_reason is FailureReason.UNCONFIRMED
+    if unknown and not accept_duplicate_risk:
+        raise OutcomeUnknown
+
+
+def problems_with_content(
+    post: Post, asset_url: str, asset_urls: Sequence[str]
+) -> tuple[FieldError, ...]:
+    """List what is wrong with a post and with the number of its addresses."""
+    photo = post.media_type is MediaType.PHOTO
+    found = [*problems_of(post), *problems_with_photos(post, len(asset_urls))]
+    if photo and asset_url:
+        found.append(FieldError("/assetUrl", "photos have assetUrls instead"))
+    if not photo and not asset_url and not asset_urls:
+        found.append(FieldError("/assetUrl", "a video needs its address"))
+    return tuple(found)
+
+
+def problem_with_transfer(transfer: Transfer | None, post: Post) -> FieldError | None:
+    """Say what is wrong with a way to TikTok, None if nothing is.
+
+    https://developers.tiktok.com/doc/content-posting-api-reference-photo-post
+    """
+    if transfer is Transfer.PUSH and post.media_type is MediaType.PHOTO:
+        return FieldError("/transfer", "TikTok takes photos by pull only")
+    return None
+
+
+def problem_with_deadline(
+    publish_by: datetime | None, scheduled_for: datetime
+) -> FieldError | None:
+    """Say what is wrong with a ``publishBy``, None if nothing is."""
+    if publish_by is None or publish_by > scheduled_for:
+        return None
+    return FieldError("/publishBy", "must be later than scheduledFor")
+
+
+def _check_editable(job: Job) -> None:
+    if job.status in {JobStatus.PROCESSING, JobStatus.POSTED}:
+        raise JobNotEditable(f"the job is {job.status}; it can no longer be changed")
+    if job.in_flight:
+        raise JobNotEditable("TikTok may have this post already")
+
+
+def _changed(job: Job, change: JobChange, *, now: datetime) -> Job:
+    if change.max_attempts is not UNSET:
+        job = _with_max_attempts(job, change.max_attempts)
+    if change.asset_url is not UNSET:
+        job = replace(job, asset_url=change.asset_url, asset_urls=())
+    if change.asset_urls is not UNSET:
+        job = replace(job, asset_url="", asset_urls=tuple(change.asset_urls))
+    if change.transfer is not UNSET:
+        job = replace(job, transfer=change.transfer)
+    if change.post is not UNSET:
+        job = replace(job, post=replace(job.post, **change.post))
+    if change.scheduled_for is not UNSET:
+        job = _moved(job, change.scheduled_for, now=now)
+    if change.publish_by is not UNSET:
+        by = change.publish_by
+        job = replace(job, publish_by=None if by is None else to_millis(by))
+    return job
+
+
+def _labelled(job: Job, change: JobChange) -> Job:
+    if change.external_id is not UNSET:
+        job = replace(job, external_id=change.external_id)
+    if change.metadata is not UNSET:
+        job = replace(job, metadata=change.metadata)
+    return job
+
+
+def _looks_different(job: Job, before: Job) -> bool:
+    """Tell whether what a look ahead of time found could be otherwise now."""
+    moved = job.scheduled_for != before.scheduled_for or job.post_now
+    now = (job.asset_url, job.asset_urls, job.transfer, job.post)
+    return moved or now != (
+        before.asset_url,
+        before.asset_urls,
+        before.transfer,
+        before.post,
+    )
+
+
+def _look(
+    job: Job, before: Job, *, now: datetime, preflights: PreflightTimes
+) -> datetime | None:
+    if job.post_now or job.status is not JobStatus.SCHEDULED:
+        return None
+    moved = job.scheduled_for != before.scheduled_for
+    find = first_preflight if moved else preflight_after_change
+    return find(job.scheduled_for, now=now, preflights=preflights)
+
+
+def _with_max_attempts(job: Job, max_attempts: int) -> Job:
+    if max_attempts <= job.attempts:
+        message = f"the job has had {job.attempts} attempts already"
+        raise InvalidInput(FieldError("/maxAttempts", message))
+    return replace(job, max_attempts=max_attempts)
+
+
+def _moved(job: Job, scheduled_for: datetime | None, *, now: datetime) -> Job:
+    at = to_millis(scheduled_for or now)
+    key = idempotency_key(
+        project_id=job.project_id,
+        platform=job.platform,
+        asset_id=job.asset_id,
+        scheduled_for=at,
+    )
+    return replace(
+        job,
+        scheduled_for=at,
+        post_now=scheduled_for is None,
+        idempotency_key=key,
+        # A failed job stays over until it is retried.
+        next_attempt_at=None if job.status is JobStatus.FAILED else at,
+        waiting_for=None,
+    )

@@ -1,0 +1,87 @@
+"""What each change of a job adds to its history. Pure."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from app.domain.jobs.history import HistoryEntry, HistoryKind
+from app.domain.jobs.idempotency import iso_millis
+from app.domain.jobs.job import Availability, FailureReason, Job, JobStatus, WaitingFor
+from app.domain.jobs.transition import Transition
+
+
+def history_of(
+    job: Job, change: Transition, *, at: datetime
+) -> tuple[HistoryEntry, ...]:
+    """Say what a change of a job adds to its history beside the ledger's row.
+
+    One entry for each new reason to wait, not for each time it is put off.
+    """
+    return tuple(
+        HistoryEntry(job_id=job.id, at=at, kind=kind, data=data, by=change.by)
+        for kind, data in _kinds(job, change)
+    )
+
+
+def _kinds(
+    job: Job, change: Transition
+) -> Iterator[tuple[HistoryKind, dict[str, Any] | None]]:
+    if change.entry is not None:
+        return
+    match job.status, change.to:
+        case JobStatus.POSTED, JobStatus.POSTED:
+            yield from _corrections(job, change)
+        case JobStatus.FAILED, JobStatus.SCHEDULED:
+            if job.in_flight and change.init_sent_at is None:
+                yield HistoryKind.GIVEN_UP, {"publishId": job.publish_id}
+            yield HistoryKind.RETRIED, None
+        case JobStatus.FAILED, JobStatus.POSTED:
+            yield HistoryKind.CONFIRMED, {"publishId": change.publish_id}
+        case _, JobStatus.FAILED if change.failure_reason is not job.failure_reason:
+            yield _end(change)
+        case _:
+            if _waits_anew(job, change):
+                yield HistoryKind.PUT_OFF, _wait(change)
+
+
+def _end(change: Transition) -> tuple[HistoryKind, dict[str, Any] | None]:
+    match change.failure_reason:
+        case FailureReason.CANCELLED:
+            return HistoryKind.CANCELLED, None
+        case FailureReason.UNCONFIRMED:  # by no attempt: that would have its entry
+            return HistoryKind.RESTORED, None
+        case _:
+            return HistoryKind.FAILED_LATE, _error(change)
+
+
+def _corrections(
+    job: Job, change: Transition
+) -> Iterator[tuple[HistoryKind, dict[str, Any] | None]]:
+    told = {"postIds": list(change.post_ids), "postUrl": change.post_url}
+    if change.discarded_at is not job.discarded_at:
+        yield HistoryKind.DRAFT_DISCARDED, None
+    if change.delivery is not job.delivery:
+        yield HistoryKind.DRAFT_PUBLISHED, told
+    elif (change.post_ids, change.post_url) != (job.post_ids, job.post_url):
+        yield HistoryKind.AVAILABLE, told
+    if change.availability is not job.availability and (
+        change.availability is Availability.WITHDRAWN
+    ):
+        yield HistoryKind.WITHDRAWN, None
+
+
+def _waits_anew(job: Job, change: Transition) -> bool:
+    told = change.waiting_for not in {None, WaitingFor.TIKTOK}
+    return told and change.waiting_for is not job.waiting_for
+
+
+def _wait(change: Transition) -> dict[str, Any]:
+    until = change.next_attempt_at
+    return {
+        "reason": change.waiting_for,
+        "until": None if until is None else iso_millis(until),
+    }
+
+
+def _error(change: Transition) -> dict[str, Any] | None:
+    return None if change.last_error is None else {"code": change.last_error.code}

@@ -1,0 +1,1 @@
+"""What goes out: the post, its media, and how media travels. Pure."""

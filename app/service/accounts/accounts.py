@@ -1,0 +1,221 @@
+"""What people do with their TikTok accounts."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import structlog
+
+from app.domain.accounts.account import (
+    Account,
+    AccountStatus,
+    Grant,
+    NewAccount,
+    TokenPair,
+)
+from app.domain.codes import NOT_CONNECTED, blocks_posting
+from app.domain.errors import (
+    AccountNotConnected,
+    PostingNotAllowed,
+    QuotaExhausted,
+    ReconnectRequired,
+    SchedulerError,
+    TikTokUnavailable,
+)
+from app.domain.jobs.history import Actor
+from app.domain.jobs.job import ErrorClass, WaitingFor
+from app.domain.jobs.outcome import Fault, PutOff
+from app.grants.grants import Access, Grants
+from app.grants.renewal import with_renewal
+from app.machine.clock import Clock
+from app.pacing.creators import CreatorCache, ask_for_no_post
+from app.pacing.pacer import Pacer
+from app.service.scope import check_scope
+from app.store.accounts.account_store import AccountStore
+from app.store.accounts.ownership import RebindResult
+from app.tiktok import CreatorInfo, TikTok, UserInfo
+
+__all__ = ["AccountService", "CreatorInfo", "GivenAccount"]
+
+BASIC_SCOPE: Final = "user.info.basic"
+VERIFY_SECONDS: Final = 3.0
+"""How long a PUT waits for TikTok to say whose tokens these are."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenAccount(TokenPair):
+    """An account whose tokens somebody else obtained."""
+
+    project_id: str
+    platform: str
+    open_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutAccount:
+    """An account that was stored."""
+
+    account: Account
+    created: bool  # the project had none
+    changed: bool  # it had another person's
+
+    @classmethod
+    def of(cls, account: Account, former: Account | None) -> Self:
+        """Compare an account with the one before it."""
+        changed = former is not None and former.open_id != account.open_id
+        return cls(account, former is None, changed)
+
+
+class AccountService:
+    """Connects, shows and removes accounts.
+
+    ``scope`` is the project a caller is bound to, None for one who may see all. What
+    lies outside it raises NotFound, as if it did not exist.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: AccountStore,
+        grants: Grants,
+        tiktok: TikTok,
+        pacer: Pacer,
+        creators: CreatorCache,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._grants = grants
+        self._tiktok = tiktok
+        self._pacer = pacer
+        self._creators = creators
+        self._clock = clock
+
+    async def put(self, given: GivenAccount, *, scope: str | None) -> PutAccount:
+        """Store an account with its tokens.
+
+        Its openId is the caller's claim until TikTok confirms it.
+        """
+        check_scope(given.project_id, scope)
+        person = await self._person(given)
+        now = self._clock.now()
+        new = NewAccount(
+            project_id=given.project_id,
+            platform=given.platform,
+            open_id=given.open_id,
+            grant=Grant.issued(given, at=now),
+            display_name=person.display_name or None if person else None,
+            username=person.username if person else None,
+            is_verified=person is not None,
+        )
+        account, former = await self._store.put(new, now=now)
+        return PutAccount.of(account, former)
+
+    async def _person(self, given: GivenAccount) -> UserInfo | None:
+        """Ask TikTok whose tokens these are; None unless it says what was claimed."""
+        if BASIC_SCOPE not in given.scopes:
+            return None
+        async with self._tiktok.connect() as calls:
+            person = await calls.user_info(
+                given.access_token, scopes=given.scopes, timeout=VERIFY_SECONDS
+            )
+        if isinstance(person, Fault):
+            _log.info("openId not verified", code=person.code)
+            return None
+        if person.open_id != given.open_id:
+            _log.warning("openId is not whose tokens these are")
+            return None
+        return person
+
+    async def get(
+        self, project_id: str, platform: str, *, scope: str | None
+    ) -> Account:
+        """Return a project's account; raises NotFound."""
+        check_scope(project_id, scope)
+        return await self._store.get(project_id, platform)
+
+    async def delete(
+        self, project_id: str, platform: str, *, scope: str | None
+    ) -> None:
+        """Remove an account and tell TikTok, which may fail; raises NotFound.
+
+        Not while another project has the same person connected: TikTok's word ends
+        every grant of this app to them.
+        """
+        check_scope(project_id, scope)
+        account = await self._store.delete(project_id, platform, now=self._clock.now())
+        if not account.grant.access_token:
+            return  # no key opens it
+        if await self._store.list_by_open_id(platform, account.open_id):
+            return
+        async with self._tiktok.connect() as calls:
+            fault = await calls.revoke(account.grant.access_token)
+        if fault is not None:
+            _log.warning("revoke failed", project_id=project_id, code=fault.code)
+
+    async def rebind_jobs(
+        self,
+        project_id: str,
+        platform: str,
+        *,
+        scope: str | None,
+        by: Actor | None = None,
+    ) -> RebindResult:
+        """Move the jobs made for another person to the present one; raises NotFound."""
+        check_scope(project_id, scope)
+        return await self._store.rebind_jobs(
+            project_id, platform, now=self._clock.now(), by=by
+        )
+
+    async def creator_info(
+        self, project_id: str, platform: str, *, scope: str | None
+    ) -> CreatorInfo:
+        """Return what the creator may choose now, at most a minute old.
+
+        Raises NotFound, ReconnectRequired, PostingNotAllowed, QuotaExhausted or
+        TikTokUnavailable.
+        """
+        check_scope(project_id, scope)
+        access = await self._grants.current(project_id, platform)
+        if isinstance(access, Fault):
+            raise _error(access)
+        # A token that lacks a scope still works for some calls, but not for a person
+        # who is about to compose a post with it.
+        account = await self._store.get(project_id, platform)
+        if account.status is not AccountStatus.ACTIVE:
+            raise ReconnectRequired
+        answer, access = await with_renewal(access, self._ask, self._grants.renew)
+        if isinstance(answer, CreatorInfo):
+            return answer
+        if isinstance(answer, PutOff):
+            raise self._later(answer)
+        if answer.error_class is ErrorClass.AUTH:
+            await self._grants.lost(access, answer)
+        raise _error(answer)
+
+    async def _ask(self, access: Access) -> CreatorInfo | Fault | PutOff:
+        return await ask_for_no_post(
+            access,
+            creators=self._creators,
+            pacer=self._pacer,
+            tiktok=self._tiktok,
+            now=self._clock.now,
+        )
+
+    def _later(self, wait: PutOff) -> SchedulerError:
+        """Say to a person how long to wait for a question to TikTok."""
+        if wait.waiting_for is not WaitingFor.QUOTA:
+            # Shared with a post that fell due, and was held back by a daily cap.
+            return PostingNotAllowed()
+        return QuotaExhausted((wait.until - self._clock.now()).total_seconds())
+
+
+def _error(answer: Fault) -> SchedulerError:
+    """Say to a person what kept TikTok's options away."""
+    if answer.code == NOT_CONNECTED:
+        return AccountNotConnected()
+    if blocks_posting(answer.code):
+        return PostingNotAllowed(answer.code)
+    if answer.error_class is ErrorClass.AUTH:
+        return ReconnectRequired()
+    return TikTokUnavailable(f"{TikTokUnavailable.__doc__} ({answer.code})")

@@ -1,0 +1,299 @@
+"""A person's way to TikTok's consent page and back.
+
+https://developers.tiktok.com/doc/login-kit-web
+"""
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from secrets import token_urlsafe
+from typing import Final
+
+import structlog
+
+from app.domain.accounts.account import Account, Grant, NewAccount
+from app.domain.codes import CODES, class_of_oauth_code
+from app.domain.errors import (
+    AuthorizationFailed,
+    FieldError,
+    InvalidInput,
+    InvalidState,
+    NotYourBrowser,
+    OAuthNotConfigured,
+    SchedulerError,
+    TikTokUnavailable,
+)
+from app.domain.jobs.job import ErrorClass
+from app.domain.jobs.outcome import Fault
+from app.domain.redirect import problem_with_redirect
+from app.machine.clock import Clock
+from app.service.accounts.accounts import PutAccount
+from app.service.scope import check_scope
+from app.store.accounts.account_store import AccountStore
+from app.store.accounts.oauth_states import OAuthStateStore, PendingConnect
+from app.tiktok import TikTok, TokenGrant, UserInfo, authorize_url, code_challenge
+
+STATE_LIVES: Final = timedelta(minutes=10)
+_STATE_BYTES: Final = 32
+_VERIFIER_BYTES: Final = 48  # 64 characters; TikTok takes 43 to 128
+_MAX_STATE_LENGTH: Final = 200
+_NAME_SCOPE: Final = "user.info.basic"
+_WORD: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthApp:
+    """This app, as registered with TikTok, and where its frontends live."""
+
+    authorize_url: str
+    client_key: str | None
+    client_secret_is_set: bool
+    redirect_uri: str | None
+    scopes: tuple[str, ...]
+    pkce: bool  # TikTok documents it for desktop and mobile, and asks some web apps too
+    frontend_origins: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """Where to send the person, and until when."""
+
+    authorize_url: str
+    state: str = field(repr=False)
+    expires_at: datetime
+    start_url: str | None = None  # only of a bound one: the browser begins here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """The way back ended with an account."""
+
+    account: Account
+    changed: bool  # another person was connected before
+    missing_scopes: tuple[str, ...]  # asked for, not granted: people may untick them
+    redirect_to: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotConnected:
+    """The way back ended without one."""
+
+    error: SchedulerError
+    code: str  # one word for the frontend: TikTok's own where there is one
+    redirect_to: str | None
+
+
+class ConnectService:
+    """Sends people to TikTok and takes in what they come back with."""
+
+    def __init__(
+        self,
+        app: OAuthApp,
+        *,
+        accounts: AccountStore,
+        states: OAuthStateStore,
+        tiktok: TikTok,
+        clock: Clock,
+    ) -> None:
+        self._app = app
+        self._accounts = accounts
+        self._states = states
+        self._tiktok = tiktok
+        self._clock = clock
+
+    async def begin(
+        self,
+        project_id: str,
+        platform: str,
+        *,
+        scope: str | None,
+        redirect_to: str | None = None,
+        disable_auto_auth: bool = False,
+        bind: bool = False,
+    ) -> Authorization:
+        """Make the address of TikTok's consent page, good for ten minutes.
+
+        With ``bind`` only the browser that went through ``start_url`` can finish.
+        Raises NotFound, OAuthNotConfigured, or InvalidInput for a way back that is
+        none of our frontends'.
+        """
+        check_scope(project_id, scope)
+        _, redirect_uri = self._configured()
+        self._check_way_back(redirect_to)
+        now = self._clock.now()
+        state = token_urlsafe(_STATE_BYTES)
+        pending = PendingConnect(
+            project_id=project_id,
+            platform=platform,
+            redirect_to=redirect_to,
+            code_verifier=token_urlsafe(_VERIFIER_BYTES) if self._app.pkce else None,
+            expires_at=now + STATE_LIVES,
+            bound=bind,
+            disable_auto_auth=disable_auto_auth,
+        )
+        await self._states.add(state, pending, now=now)
+        return Authorization(
+            authorize_url=self._consent_page(state, pending),
+            state=state,
+            expires_at=pending.expires_at,
+            start_url=_start_url(redirect_uri, state) if bind else None,
+        )
+
+    async def start(self, state: str | None) -> str:
+        """Return the consent page of a bound connect, for the browser that asks now.
+
+        Raises InvalidState and OAuthNotConfigured.
+        """
+        self._configured()
+        if not state or len(state) > _MAX_STATE_LENGTH:
+            raise InvalidState
+        pending = await self._states.find(state)
+        if pending is None or not pending.bound:
+            raise InvalidState
+        if pending.expires_at <= self._clock.now():
+            raise InvalidState
+        return self._consent_page(state, pending)
+
+    def _consent_page(self, state: str, pending: PendingConnect) -> str:
+        client_key, redirect_uri = self._configured()
+        verifier = pending.code_verifier
+        return authorize_url(
+            self._app.authorize_url,
+            client_key=client_key,
+            redirect_uri=redirect_uri,
+            scopes=self._app.scopes,
+            state=state,
+            code_challenge=code_challenge(verifier) if verifier else None,
+            disable_auto_auth=pending.disable_auto_auth,
+        )
+
+    async def finish(
+        self,
+        *,
+        state: str | None,
+        code: str | None,
+        error: str | None,
+        started: bool,
+        scopes: str | None = None,
+    ) -> Connected | NotConnected:
+        """Take in what the browser brought back; a state works once.
+
+        ``scopes`` are those that TikTok named on the way back.
+
+        ``started`` tells whether this browser went through the start of this state.
+        Raises InvalidState if there is no telling whose way back this is,
+        NotYourBrowser, and OAuthNotConfigured.
+        """
+        _, redirect_uri = self._configured()
+        if not state or len(state) > _MAX_STATE_LENGTH:
+            raise InvalidState
+        pending = await self._states.take(state)
+        if pending is None:
+            raise InvalidState
+        if pending.bound and not started:
+            raise NotYourBrowser
+        if pending.expires_at <= self._clock.now():
+            return _failed(pending, InvalidState(), InvalidState.code)
+        if error or not code:
+            return _failed(pending, _refused(error), _word(error))
+        return await self._exchange(pending, code, redirect_uri, scopes or "")
+
+    async def _exchange(
+        self, pending: PendingConnect, code: str, redirect_uri: str, scopes: str
+    ) -> Connected | NotConnected:
+        async with self._tiktok.connect() as calls:
+            grant = await calls.exchange_code(
+                code, redirect_uri=redirect_uri, code_verifier=pending.code_verifier
+            )
+            if isinstance(grant, Fault):
+                _log.warning(
+                    "connect failed", project_id=pending.project_id, code=grant.code
+                )
+                return _failed(pending, _error(grant), grant.code)
+            if not grant.scopes:
+                grant = replace(grant, scopes=_scope_names(scopes))
+            person = None
+            if _NAME_SCOPE in grant.scopes:
+                person = await calls.user_info(grant.access_token, scopes=grant.scopes)
+        put = await self._store(pending, grant, person)
+        missing = tuple(each for each in self._app.scopes if each not in grant.scopes)
+        return Connected(
+            account=put.account,
+            changed=put.changed,
+            missing_scopes=missing,
+            redirect_to=pending.redirect_to,
+        )
+
+    async def _store(
+        self,
+        pending: PendingConnect,
+        grant: TokenGrant,
+        person: UserInfo | Fault | None,
+    ) -> PutAccount:
+        now = self._clock.now()
+        known = person if isinstance(person, UserInfo) else None
+        new = NewAccount(
+            project_id=pending.project_id,
+            platform=pending.platform,
+            open_id=grant.open_id,
+            display_name=known.display_name or None if known else None,
+            username=known.username if known else None,
+            grant=Grant.issued(grant, at=now),
+            is_verified=True,
+        )
+        return PutAccount.of(*await self._accounts.put(new, now=now))
+
+    def _configured(self) -> tuple[str, str]:
+        """Return client key and redirect URI; raises OAuthNotConfigured."""
+        app = self._app
+        needed = {
+            "TIKTOK_CLIENT_KEY": app.client_key,
+            "TIKTOK_CLIENT_SECRET": app.client_secret_is_set,
+            "TIKTOK_REDIRECT_URI": app.redirect_uri,
+        }
+        if missing := ", ".join(name for name, value in needed.items() if not value):
+            raise OAuthNotConfigured(f"connecting an account needs {missing}")
+        return app.client_key or "", app.redirect_uri or ""
+
+    def _check_way_back(self, redirect_to: str | None) -> None:
+        if redirect_to is None:
+            return
+        origins = self._app.frontend_origins
+        if problem := problem_with_redirect(redirect_to, origins=origins):
+            raise InvalidInput(FieldError("/redirectTo", problem))
+
+
+def _start_url(redirect_uri: str, state: str) -> str:
+    """Return our start, beside the callback that TikTok knows."""
+    return f"{redirect_uri.removesuffix('/callback')}/start?state={state}"
+
+
+def _failed(pending: PendingConnect, error: SchedulerError, code: str) -> NotConnected:
+    return NotConnected(error=error, code=code, redirect_to=pending.redirect_to)
+
+
+def _refused(error: str | None) -> SchedulerError:
+    """Say whether the person was turned away, or TikTok could not just then."""
+    passing = class_of_oauth_code(error, http_status=400) if error else None
+    if passing is ErrorClass.TRANSIENT and error in CODES:
+        return TikTokUnavailable()
+    return AuthorizationFailed()
+
+
+def _scope_names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _word(error: str | None) -> str:
+    # The query is the browser's to forge, so nothing but a plain word is passed on.
+    if not error:
+        return "code_missing"
+    return error if _WORD.fullmatch(error) else AuthorizationFailed.code
+
+
+def _error(fault: Fault) -> SchedulerError:
+    if fault.error_class in {ErrorClass.TRANSIENT, ErrorClass.RATE_LIMIT}:
+        return TikTokUnavailable()
+    return AuthorizationFailed(f"{AuthorizationFailed.__doc__} ({fault.code})")

@@ -1,0 +1,95 @@
+"""A job's whole story in plain words, from its row, its ledger and its history."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from app.domain.codes import words_of
+from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
+from app.domain.jobs.job import AttemptRecord, Job, WaitingFor
+from app.service.words import HELD, WAITING
+
+LATE: Final = timedelta(minutes=1)
+"""How long after its time a job has to begin to have begun late."""
+
+_TEXTS: Final[dict[HistoryKind, str]] = {
+    HistoryKind.EDITED: "It was changed.",
+    HistoryKind.MOVED: "It was moved to the TikTok account that is connected now.",
+    HistoryKind.PUT_OFF: "It was put off.",
+    HistoryKind.RETRIED: "It was started again.",
+    HistoryKind.GIVEN_UP: "What TikTok had of it was given up, to send it anew.",
+    HistoryKind.CANCELLED: "It was cancelled.",
+    HistoryKind.RESTORED: "It was held: the database was restored from a backup.",
+    HistoryKind.MISSED: "Its last moment passed before it could be sent.",
+    HistoryKind.CONFIRMED: "TikTok said late that it was posted after all.",
+    HistoryKind.FAILED_LATE: "TikTok said late that it was not posted.",
+    HistoryKind.AVAILABLE: "The post's public address came to be known.",
+    HistoryKind.WITHDRAWN: "TikTok does not show the post any more.",
+    HistoryKind.DRAFT_PUBLISHED: "The draft was published in TikTok's app.",
+    HistoryKind.DRAFT_DISCARDED: "The draft was thrown away.",
+}
+_ENDS: Final = {
+    "published": "TikTok published it.",
+    "in_inbox": "TikTok put the draft into the inbox.",
+    "missed": "Its last moment passed before it could be sent.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryItem:
+    """One thing that happened to a job."""
+
+    at: datetime
+    kind: str
+    text: str
+    by: Actor | None = None
+    data: Mapping[str, Any] | None = None
+    attempt: AttemptRecord | None = None
+
+
+def story_of(
+    job: Job, attempts: Sequence[AttemptRecord], entries: Sequence[HistoryEntry]
+) -> tuple[HistoryItem, ...]:
+    """Tell all that happened to a job, oldest first."""
+    items = [
+        HistoryItem(at=job.created_at, kind="accepted", text="It was accepted."),
+        *_of_ledger(job, attempts),
+        *map(_of_entry, entries),
+    ]
+    if job.held_since is not None:
+        items.append(HistoryItem(at=job.held_since, kind="held", text=HELD))
+    return tuple(sorted(items, key=lambda item: item.at))
+
+
+def _of_ledger(job: Job, attempts: Sequence[AttemptRecord]) -> Iterator[HistoryItem]:
+    for attempt in attempts:
+        late = attempt.started_at - job.scheduled_for
+        if attempt.number == 1 and late > LATE:
+            minutes = round(late / timedelta(minutes=1))
+            text = f"It was begun about {minutes} minutes after its time."
+            yield HistoryItem(at=attempt.started_at, kind="claimed_late", text=text)
+        kind = "posted" if attempt.decision == "posted" else "attempt"
+        yield HistoryItem(
+            at=attempt.finished_at,
+            kind=kind,
+            text=f"Attempt {attempt.number}: {_end(attempt)}",
+            attempt=attempt,
+        )
+
+
+def _end(attempt: AttemptRecord) -> str:
+    if (known := _ENDS.get(attempt.outcome)) is not None:
+        return known
+    if attempt.error_class is None:
+        return f"it ended {attempt.decision}."
+    return words_of(attempt.error_code or "", attempt.error_class).what
+
+
+def _of_entry(entry: HistoryEntry) -> HistoryItem:
+    text = _TEXTS[entry.kind]
+    if entry.kind is HistoryKind.PUT_OFF and entry.data is not None:
+        text = WAITING[WaitingFor(entry.data["reason"])]
+    return HistoryItem(
+        at=entry.at, kind=str(entry.kind), text=text, by=entry.by, data=entry.data
+    )

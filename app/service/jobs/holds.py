@@ -1,0 +1,54 @@
+"""Holds: letting due jobs wait, and go on."""
+
+from collections.abc import Callable
+
+from app.domain.errors import FieldError, InvalidInput, NotFound
+from app.domain.jobs.hold import Hold
+from app.machine.clock import Clock
+from app.service.scope import check_scope
+from app.store.jobs.holds import HoldStore
+
+
+class HoldService:
+    """Sets, shows and takes away holds; ``project_id`` None stands for all of them.
+
+    ``scope`` is the project a caller is bound to, None for one who may see all. What
+    lies outside it raises NotFound, as if it did not exist.
+    """
+
+    def __init__(
+        self, *, store: HoldStore, clock: Clock, on_due: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._on_due = on_due  # wakes the runner; only a hint
+
+    async def put(self, hold: Hold, *, scope: str | None) -> None:
+        """Let due jobs wait; raises NotFound, or InvalidInput for an end that is past.
+
+        Attempts that have begun go on to their end.
+        """
+        _check(hold.project_id, scope)
+        now = self._clock.now()
+        if hold.until is not None and hold.until <= now:
+            raise InvalidInput(FieldError("/until", "must be in the future"))
+        await self._store.put(hold, now=now)
+
+    async def get(self, project_id: str | None, *, scope: str | None) -> Hold:
+        """Return the hold that is in force; raises NotFound."""
+        _check(project_id, scope)
+        return await self._store.get(project_id, now=self._clock.now())
+
+    async def delete(self, project_id: str | None, *, scope: str | None) -> None:
+        """Take a hold away: what it kept back goes on at once; raises NotFound."""
+        _check(project_id, scope)
+        await self._store.delete(project_id, now=self._clock.now())
+        self._on_due()
+
+
+def _check(project_id: str | None, scope: str | None) -> None:
+    if project_id is None:
+        if scope is not None:
+            raise NotFound
+    else:
+        check_scope(project_id, scope)

@@ -1,0 +1,375 @@
+"""What people do with their jobs."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from app.domain.errors import FieldError, InvalidInput, JobNotCancellable, NotFound
+from app.domain.jobs.edit import (
+    UNSET,
+    JobChange,
+    problem_with_deadline,
+    problem_with_transfer,
+    problems_with_content,
+)
+from app.domain.jobs.history import Actor
+from app.domain.jobs.idempotency import RequestKey
+from app.domain.jobs.job import (
+    AttemptRecord,
+    FailureReason,
+    Job,
+    JobStatus,
+    NewJob,
+    Transfer,
+)
+from app.domain.naming import problem_with_name
+from app.domain.posts.asset_url import (
+    MAX_UNSEEN_URL_LENGTH,
+    MAX_URL_LENGTH,
+    problem_with_url,
+)
+from app.domain.posts.post import MediaType
+from app.machine.clock import Clock
+from app.metrics import Metrics
+from app.service.jobs.cursor import decode_job_cursor, encode_job_cursor
+from app.service.jobs.history import HistoryItem, story_of
+from app.service.jobs.publish_canceller import PublishCanceller
+from app.service.scope import check_scope
+from app.store.jobs.bulk_retry import RetryFilter, RetryResult
+from app.store.jobs.cancelling import CancelFilter, CancelResult
+from app.store.jobs.job_store import JobStore
+from app.store.jobs.listing import (
+    NEWEST_FIRST,
+    JobFilter,
+    JobOrder,
+    JobPosition,
+    JobSort,
+    position_of,
+)
+from app.store.jobs.tiktok_events import PLATFORM
+
+__all__ = [
+    "CancelFilter",
+    "JobFilter",
+    "JobOrder",
+    "JobPage",
+    "JobService",
+    "JobSort",
+]
+
+OVERDUE: Final = timedelta(days=1)
+"""After that much delay a post may be out of season."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some jobs, and where the next ones are."""
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None  # None: these were the last
+
+
+class JobService:
+    """Schedules, shows, changes and restarts jobs.
+
+    ``scope`` is the project a caller is bound to, None for one who may see all. What
+    lies outside it raises NotFound, as if it did not exist.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        clock: Clock,
+        on_due: Callable[[], None],
+        allow_private_urls: bool = False,
+        transfer: Transfer = Transfer.PULL,
+        has_gateway: bool = False,
+        metrics: Metrics | None = None,
+        canceller: PublishCanceller | None = None,
+    ) -> None:
+        self._store = store
+        self._canceller = canceller  # None: what is at TikTok stays there
+        self._clock = clock
+        self._on_due = on_due  # wakes the runner; only a hint
+        self._allow_private_urls = allow_private_urls
+        self._default_transfer = transfer
+        self._has_gateway = has_gateway
+        self._metrics = metrics or Metrics()
+
+    async def create(
+        self, new: NewJob, *, scope: str | None, key: RequestKey | None = None
+    ) -> tuple[Job, bool]:
+        """Store a job, or find the one this request repeats; True if it is new.
+
+        Raises InvalidInput, NotFound for another's project, IdempotencyKeyReused,
+        TooLongAgo or MayHaveBeenStored.
+        """
+        if problems := tuple(self.problems_with(new)):
+            raise InvalidInput(*problems)
+        check_scope(new.project_id, scope)
+        new = replace(new, transfer=self._transfer(new))
+        job, created = await self._store.add(new, now=self._clock.now(), key=key)
+        if created:
+            self._wake(job)
+        else:
+            self._metrics.duplicates.repeat(new)
+        return job, created
+
+    async def find_twin(self, new: NewJob) -> Job | None:
+        """Return the job that a request would find, None if it would make one.
+
+        Raises TooLongAgo.
+        """
+        return await self._store.find_twin(new, now=self._clock.now())
+
+    async def get(self, job_id: str, *, scope: str | None) -> Job:
+        """Return a job; raises NotFound."""
+        return await self._store.get(_checked_id(job_id), project_id=scope)
+
+    async def list(
+        self,
+        which: JobFilter,
+        order: JobOrder | None,
+        *,
+        limit: int,
+        cursor: str | None,
+        scope: str | None,
+    ) -> JobPage:
+        """Return a page of jobs; without an order, in the cursor's or newest first.
+
+        Raises InvalidInput for a made-up cursor or one of another order, NotFound for
+        another's project.
+        """
+        if which.project_id is None:
+            which = dataclasses.replace(which, project_id=scope)
+        else:
+            check_scope(which.project_id, scope)
+        after, order = _place(cursor, order)
+        if which.platform not in (None, PLATFORM):
+            return JobPage((), None)  # what is not there is not looked for
+        found = await self._store.list(which, order, limit=limit + 1, after=after)
+        page = found[:limit]
+        if len(found) == len(page):
+            return JobPage(page, None)
+        return JobPage(page, encode_job_cursor(position_of(page[-1], order), order))
+
+    async def attempts(
+        self, job_id: str, *, scope: str | None
+    ) -> tuple[AttemptRecord, ...]:
+        """Return a job's ledger, oldest first; raises NotFound."""
+        return await self._store.attempts(_checked_id(job_id), project_id=scope)
+
+    async def edit(
+        self,
+        job_id: str,
+        change: JobChange,
+        *,
+        scope: str | None,
+        by: Actor | None = None,
+    ) -> Job:
+        """Change a job of which TikTok has nothing.
+
+        Raises NotFound, InvalidInput, JobNotEditable or DuplicateJob.
+        """
+        if problems := tuple(self._changed_url_problems(change)):
+            raise InvalidInput(*problems)
+        job = await self._store.edit(
+            _checked_id(job_id), change, now=self._clock.now(), project_id=scope, by=by
+        )
+        self._wake(job)
+        return job
+
+    async def delete(self, job_id: str, *, scope: str | None) -> None:
+        """Remove a job that guards no post; raises NotFound or JobNotDeletable."""
+        await self._store.delete(_checked_id(job_id), project_id=scope)
+
+    async def retry(
+        self,
+        job_id: str,
+        *,
+        accept_duplicate_risk: bool,
+        scope: str | None,
+        by: Actor | None = None,
+    ) -> Job:
+        """Start a failed job again.
+
+        With the risk accepted an open publish is given up, after TikTok was asked to
+        cancel it. Raises NotFound, JobNotRetryable, TooLate, OutcomeUnknown or
+        DuplicateJob.
+        """
+        if accept_duplicate_risk:
+            job = await self.get(job_id, scope=scope)
+            if job.status is JobStatus.FAILED:
+                await self._cancel_publish(job)
+        job = await self._store.retry(
+            _checked_id(job_id),
+            now=self._clock.now(),
+            accept_duplicate_risk=accept_duplicate_risk,
+            project_id=scope,
+            by=by,
+        )
+        self._wake(job)
+        return job
+
+    async def cancel(
+        self, job_id: str, *, scope: str | None, by: Actor | None = None
+    ) -> Job:
+        """End a job that is not to be posted any more.
+
+        What TikTok has is cancelled there, if TikTok agrees. Raises NotFound or
+        JobNotCancellable.
+        """
+        try:
+            job = await self._store.cancel(
+                _checked_id(job_id), now=self._clock.now(), project_id=scope, by=by
+            )
+        except JobNotCancellable:
+            there = await self.get(job_id, scope=scope)
+            if not await self._cancel_publish(there):
+                raise
+            job = await self._store.cancel(
+                there.id,
+                now=self._clock.now(),
+                cancelled_publish=there.publish_id,
+                project_id=scope,
+                by=by,
+            )
+        self._on_due()  # its frontend may have to be told
+        return job
+
+    async def cancel_many(
+        self,
+        which: CancelFilter,
+        *,
+        dry_run: bool,
+        scope: str | None,
+        by: Actor | None = None,
+    ) -> CancelResult:
+        """End a project's jobs of which TikTok has nothing; raises NotFound."""
+        check_scope(which.project_id, scope)
+        return await self._store.cancel_many(
+            which, now=self._clock.now(), by=by, dry_run=dry_run
+        )
+
+    async def history(
+        self, job_id: str, *, scope: str | None
+    ) -> tuple[HistoryItem, ...]:
+        """Return a job's whole story, oldest first; raises NotFound."""
+        job, attempts, entries = await self._store.history(
+            _checked_id(job_id), project_id=scope
+        )
+        return story_of(job, attempts, entries)
+
+    async def _cancel_publish(self, job: Job) -> bool:
+        return self._canceller is not None and await self._canceller.cancel(job)
+
+    async def retry_failed(
+        self,
+        project_id: str,
+        reason: FailureReason,
+        *,
+        include_overdue: bool,
+        scope: str | None,
+        by: Actor | None = None,
+    ) -> RetryResult:
+        """Start again what failed for one reason, and may without taking a risk.
+
+        What should have gone live more than a day ago starts only if that is asked
+        for: nobody may want it any more. Raises NotFound or DuplicateJob.
+        """
+        check_scope(project_id, scope)
+        now = self._clock.now()
+        which = RetryFilter(
+            project_id=project_id,
+            reason=reason,
+            scheduled_from=None if include_overdue else now - OVERDUE,
+        )
+        result = await self._store.retry_failed(which, now=now, by=by)
+        if result.retried:
+            self._on_due()
+        return result
+
+    def _wake(self, job: Job) -> None:
+        due = job.next_attempt_at
+        if due is not None and due <= self._clock.now():
+            self._on_due()
+
+    def problems_with(self, new: NewJob) -> Iterator[FieldError]:
+        """Find what keeps a job from being stored."""
+        names = (
+            ("/projectId", new.project_id),
+            ("/platform", new.platform),
+            ("/assetId", new.asset_id),
+        )
+        for pointer, name in names:
+            if problem := problem_with_name(name):
+                yield FieldError(pointer, problem)
+        if new.asset_url:
+            longest = self._longest(self._transfer(new))
+            yield from self._url_problems("/assetUrl", new.asset_url, longest)
+        yield from self._photo_url_problems(new.asset_urls)
+        yield from problems_with_content(new.post, new.asset_url, new.asset_urls)
+        if wrong_way := problem_with_transfer(new.transfer, new.post):
+            yield wrong_way
+        due = new.scheduled_for or self._clock.now()
+        if deadline := problem_with_deadline(new.publish_by, due):
+            yield deadline
+
+    def _transfer(self, new: NewJob) -> Transfer:
+        """Choose the way for who left it to the service; photos have but one."""
+        if new.post.media_type is MediaType.PHOTO:
+            return Transfer.PULL
+        return new.transfer or self._default_transfer
+
+    def _changed_url_problems(self, change: JobChange) -> Iterator[FieldError]:
+        if change.asset_url is not UNSET:
+            longest = self._longest(change.transfer)
+            yield from self._url_problems("/assetUrl", change.asset_url, longest)
+        if change.asset_urls is not UNSET:
+            yield from self._photo_url_problems(change.asset_urls)
+
+    def _photo_url_problems(self, urls: Sequence[str]) -> Iterator[FieldError]:
+        longest = self._longest(Transfer.PULL)
+        for place, url in enumerate(urls):
+            yield from self._url_problems(f"/assetUrls/{place}", url, longest)
+
+    def _longest(self, way: object) -> int:
+        """Return how long a URL may be: longer where TikTok never sees it."""
+        unseen = self._has_gateway or way is Transfer.PUSH
+        return MAX_UNSEEN_URL_LENGTH if unseen else MAX_URL_LENGTH
+
+    def _url_problems(
+        self, pointer: str, url: str, longest: int
+    ) -> Iterator[FieldError]:
+        problem = problem_with_url(
+            url, allow_private=self._allow_private_urls, longest=longest
+        )
+        if problem:
+            yield FieldError(pointer, problem)
+
+
+def _place(
+    cursor: str | None, order: JobOrder | None
+) -> tuple[JobPosition | None, JobOrder]:
+    if cursor is None:
+        return None, order or NEWEST_FIRST
+    after, its_order = decode_job_cursor(cursor)
+    if order not in (None, its_order):
+        message = "belongs to a list in another order; keep sort and order"
+        raise InvalidInput(FieldError("/cursor", message))
+    return after, its_order
+
+
+def _checked_id(job_id: str) -> str:
+    """Let through only what can be an id; Postgres would choke on some of the rest."""
+    try:
+        known = str(UUID(job_id)) == job_id
+    except ValueError:
+        known = False
+    if not known:
+        raise NotFound
+    return job_id

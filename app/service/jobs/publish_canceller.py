@@ -1,0 +1,79 @@
+"""Asking TikTok to give up a publish that is on its way."""
+
+from typing import Final
+
+import structlog
+
+from app.domain.accounts.quota import QuotaCall
+from app.domain.codes import PUBLISH_CANCELLED
+from app.domain.jobs.job import Job, JobStatus, Transfer
+from app.domain.jobs.outcome import Fault
+from app.grants.grants import Access, Grants
+from app.grants.renewal import with_renewal
+from app.machine.clock import Clock
+from app.pacing.pacer import Asker, Pacer
+from app.tiktok import Calls, PublishState, TikTok
+
+LOOKS: Final = 3
+"""How often TikTok is asked whether it did."""
+
+PAUSE_SECONDS: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class PublishCanceller:
+    """Cancels pulls that TikTok has not downloaded yet.
+
+    https://developers.tiktok.com/doc/content-posting-api-reference-cancel-post
+    """
+
+    def __init__(
+        self, *, grants: Grants, tiktok: TikTok, pacer: Pacer, clock: Clock
+    ) -> None:
+        self._grants = grants
+        self._tiktok = tiktok
+        self._pacer = pacer
+        self._clock = clock
+
+    async def cancel(self, job: Job) -> bool:
+        """Cancel a job's publish; True only if TikTok says that it failed of that.
+
+        Its "ok" alone proves nothing: what was asked too late is published all the
+        same. Raises StoreUnavailable.
+        """
+        if not _may_be_cancelled(job):
+            return False
+        access = await self._grants.current(
+            job.project_id, job.platform, open_id=job.open_id
+        )
+        if isinstance(access, Fault) or job.publish_id is None:
+            return False
+        async with self._tiktok.connect() as calls:
+            return await self._cancel(calls, access, job.publish_id)
+
+    async def _cancel(self, calls: Calls, access: Access, publish_id: str) -> bool:
+        refused, access = await with_renewal(
+            access,
+            lambda access: calls.cancel(access.token, publish_id),
+            self._grants.renew,
+        )
+        if refused is not None:
+            _log.info("publish not cancelled", code=refused.code)
+            return False
+        for look in range(LOOKS):
+            if look:
+                await self._clock.sleep(PAUSE_SECONDS)
+            owner = access.quota_owner
+            asker = Asker(access.project_id, access.platform, owner, alone=True)
+            if await self._pacer.turn(asker, QuotaCall.STATUS) is not None:
+                return False
+            status = await calls.status(access.token, publish_id)
+            if not isinstance(status, Fault) and status.state is PublishState.FAILED:
+                return status.fail_reason == PUBLISH_CANCELLED
+        return False
+
+
+def _may_be_cancelled(job: Job) -> bool:
+    over = job.status is JobStatus.POSTED
+    return job.in_flight and not over and job.transfer is Transfer.PULL

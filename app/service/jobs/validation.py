@@ -1,0 +1,206 @@
+"""What would become of a job, found out without storing it or telling TikTok."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from app.domain.accounts.account import AccountStatus
+from app.domain.accounts.account_readiness import privacy_problem, scope_problem
+from app.domain.codes import cap_of
+from app.domain.errors import (
+    AccountNotConnected,
+    FieldError,
+    NotFound,
+    PostingNotAllowed,
+    QuotaExhausted,
+    ReconnectRequired,
+    SchedulerError,
+    TikTokUnavailable,
+    TokenUnreadable,
+    TooLongAgo,
+)
+from app.domain.jobs.job import NewJob
+from app.domain.jobs.readiness import ReadinessProblem
+from app.domain.posts.post import Post, PostMode
+from app.machine.clock import Clock
+from app.service.accounts.accounts import AccountService, CreatorInfo
+from app.service.jobs.holds import HoldService
+from app.service.jobs.jobs import JobService
+from app.service.scope import check_scope
+
+
+class Severity(StrEnum):
+    """How bad a problem is."""
+
+    ERROR = "error"  # it would not be stored, or would fail as things stand
+    WARNING = "warning"  # it would go out, perhaps otherwise than its owner thinks
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that a person may want to know before they schedule."""
+
+    code: str
+    pointer: str  # JSON pointer into the request's body
+    message: str
+    severity: Severity = Severity.ERROR
+
+    @classmethod
+    def of(cls, error: FieldError) -> "Problem":
+        """Make an error of what is wrong with one field."""
+        return cls(error.code, error.pointer, error.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a look at the media came to."""
+
+    media: Mapping[str, Any] | None = None  # None: nobody looked
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found."""
+
+    problems: tuple[Problem, ...]
+    media: Mapping[str, Any] | None = None
+    existing_job_id: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether it would be stored, and posted as things stand."""
+        return all(each.severity is not Severity.ERROR for each in self.problems)
+
+
+Probe = Callable[[NewJob, CreatorInfo | None], Awaitable[Probed]]
+"""Looks at a job's media, with what its creator may post if that is known."""
+
+
+async def not_probed(_: NewJob, __: CreatorInfo | None) -> Probed:
+    """Look at no media."""
+    return Probed()
+
+
+class ValidationService:
+    """Checks what a person is about to schedule; changes nothing."""
+
+    def __init__(
+        self,
+        *,
+        jobs: JobService,
+        accounts: AccountService,
+        holds: HoldService,
+        clock: Clock,
+        probe: Probe = not_probed,
+    ) -> None:
+        self._jobs = jobs
+        self._accounts = accounts
+        self._holds = holds
+        self._clock = clock
+        self._probe = probe
+
+    async def check(self, new: NewJob, *, scope: str | None) -> Verdict:
+        """Say what would keep a job from being stored, or posted as asked.
+
+        Raises NotFound for another's project.
+        """
+        check_scope(new.project_id, scope)
+        wrong = tuple(map(Problem.of, self._jobs.problems_with(new)))
+        if wrong:
+            return Verdict(wrong)  # what cannot be stored needs no further look
+        found = [each async for each in self._in_the_way(new, scope)]
+        existing_id, too_old = await self._twin(new)
+        info, account = await self._account(new, scope)
+        probed = await self._probe(new, info)
+        return Verdict(
+            (*found, *too_old, *account, *probed.problems),
+            media=probed.media,
+            existing_job_id=existing_id,
+        )
+
+    async def _twin(self, new: NewJob) -> tuple[str | None, tuple[Problem, ...]]:
+        try:
+            twin = await self._jobs.find_twin(new)
+        except TooLongAgo as error:
+            return None, (Problem(error.code, "/scheduledFor", str(error)),)
+        return (None if twin is None else twin.id), ()
+
+    async def _in_the_way(
+        self, new: NewJob, scope: str | None
+    ) -> AsyncIterator[Problem]:
+        if new.scheduled_for is not None and new.scheduled_for < self._clock.now():
+            text = "is in the past: it would go out at once"
+            yield Problem("in_the_past", "/scheduledFor", text, Severity.WARNING)
+        for project_id in (new.project_id, None) if scope is None else (scope,):
+            try:
+                hold = await self._holds.get(project_id, scope=scope)
+            except NotFound:
+                continue
+            text = f"posting is on hold: {hold.reason}"
+            yield Problem("held", "/projectId", text, Severity.WARNING)
+
+    async def _account(
+        self, new: NewJob, scope: str | None
+    ) -> tuple[CreatorInfo | None, tuple[Problem, ...]]:
+        try:
+            account = await self._accounts.get(
+                new.project_id, new.platform, scope=scope
+            )
+            if account.status is not AccountStatus.ACTIVE:
+                raise ReconnectRequired
+            if missing := scope_problem(new.post, account.grant.scopes):
+                return None, (_of_account(missing),)
+            if new.post.mode is PostMode.INBOX:
+                return None, ()  # a draft's choices are made in TikTok's app
+            info = await self._accounts.creator_info(
+                new.project_id, new.platform, scope=scope
+            )
+        except _OF_ACCOUNT as error:
+            return None, (_told(error),)
+        return info, tuple(_choices(new.post, info))
+
+
+_OF_ACCOUNT = (
+    AccountNotConnected,
+    ReconnectRequired,
+    PostingNotAllowed,
+    QuotaExhausted,
+    TikTokUnavailable,
+    TokenUnreadable,
+)
+
+
+def _told(error: SchedulerError) -> Problem:
+    """Say what keeps TikTok's options away, and whether it would keep the post back."""
+    match error:
+        case PostingNotAllowed(reason=reason):
+            # A cap may be over by the time; a ban is not over by itself.
+            banned = reason is not None and cap_of(reason) is None
+            severity = Severity.ERROR if banned else Severity.WARNING
+            return Problem(reason or error.code, "/projectId", str(error), severity)
+        case QuotaExhausted() | TikTokUnavailable():
+            text = f"{error} What the creator may choose was not checked."
+            return Problem(error.code, "/projectId", text, Severity.WARNING)
+        case _:
+            return Problem(error.code, "/projectId", str(error))
+
+
+def _choices(post: Post, info: CreatorInfo) -> Iterator[Problem]:
+    """Compare what the person chose with what the creator may choose."""
+    if found := privacy_problem(post, info.privacy_options):
+        yield Problem(found.code, "/post/privacyLevel", found.message)
+    off = (
+        ("disableComment", info.comment_disabled, post.disable_comment, "comments"),
+        ("disableDuet", info.duet_disabled, post.disable_duet, "duets"),
+        ("disableStitch", info.stitch_disabled, post.disable_stitch, "stitches"),
+    )
+    for name, is_off, asked_off, what in off:
+        if is_off and not asked_off:
+            text = f"the creator's TikTok settings have {what} off: TikTok decides"
+            yield Problem(f"{what}_off", f"/post/{name}", text, Severity.WARNING)
+
+
+def _of_account(found: ReadinessProblem) -> Problem:
+    return Problem(found.code, "/projectId", found.message)

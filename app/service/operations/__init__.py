@@ -1,0 +1,1 @@
+"""What operators and their programs ask: health, status, metrics, restore."""

@@ -1,0 +1,258 @@
+"""What the service stands on: checks before building, and for whoever asks.
+
+Each check is one finding: what was looked at, whether it will do, and what to do.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.errors import StoreUnavailable
+from app.machine.descriptor_limits import hard_limit
+from app.machine.descriptors import share_out
+from app.store.db.engine import Database
+from app.store.db.ground import Ground, Postgres, look_at_ground
+from app.store.db.migrate import newest_revision
+from app.store.db.session import DURABLE, OLDEST_VERSION
+
+ENCODING: Final = "UTF8"
+SPARE_CONNECTIONS: Final = 3
+"""So many should be left to people and their tools."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at; ``advice`` is empty where nothing is to be done."""
+
+    name: str
+    ok: bool
+    text: str
+    advice: str = ""
+
+
+async def before_building(database: Database) -> list[Finding]:
+    """Look at what a migration would be built on; nothing is changed.
+
+    Raises StoreUnavailable. A migration may begin if every finding is ok.
+    """
+    ground = await look_at_ground(database)
+    return [*_to_build_on(database, ground)]
+
+
+async def ground(database: Database, *, processes: int = 1) -> list[Finding]:
+    """Look at a database that is in use, or is to be.
+
+    ``processes`` is how many will share it. An outage is a finding, too.
+    """
+    try:
+        found = await look_at_ground(database)
+    except StoreUnavailable as error:
+        return [_away(database, error)]
+    findings = [*_to_build_on(database, found), _version_table(found)]
+    if found.postgres is not None:
+        size = database.pool_size
+        findings += _in_use(found.postgres, pool_size=size, processes=processes)
+    return findings
+
+
+def descriptors(*, in_flight: int, pool_size: int) -> Finding:
+    """Look at how many files and sockets a process may have open.
+
+    `serve`, `worker` and `tick` raise their soft limit to the hard one.
+    """
+    found = share_out(hard_limit(), in_flight=in_flight, pool_size=pool_size)
+    text = (
+        f"{found.limit}: {found.reserved} kept for posts, {found.callers} for callers"
+    )
+    if not found.short_by:
+        return Finding(name="descriptors", ok=True, text=text)
+    return Finding(
+        name="descriptors",
+        ok=False,
+        text=f"{text}, which is {found.short_by} too few",
+        advice=f"raise the hard limit (LimitNOFILE, ulimit -Hn) by {found.short_by} or"
+        " lower MAX_IN_FLIGHT",
+    )
+
+
+def _away(database: Database, error: StoreUnavailable) -> Finding:
+    return Finding(
+        name="database",
+        ok=False,
+        text=database.trouble.cause or str(error),
+        advice="mend DATABASE_URL or what it leads to",
+    )
+
+
+def _to_build_on(database: Database, found: Ground) -> Iterator[Finding]:
+    if found.postgres is None:
+        yield Finding(name="database", ok=True, text="SQLite")
+        yield _disk(found)
+    else:
+        yield from _server(found.postgres)
+        if not found.postgres.is_standby:
+            yield _schema(database, found, found.postgres)
+    yield _foreign_tables(found)
+
+
+def _disk(found: Ground) -> Finding:
+    space = os.statvfs(found.folder or ".")
+    free = space.f_bavail * space.f_frsize // 1_000_000
+    return Finding(
+        name="disk",
+        ok=free >= 100,
+        text=f"{free} MB are free",
+        advice="" if free >= 100 else "make room where the database's file is",
+    )
+
+
+def _server(found: Postgres) -> Iterator[Finding]:
+    old = found.version < OLDEST_VERSION
+    yield Finding(
+        name="database",
+        ok=not old,
+        text=f"Postgres {found.version}",
+        advice=f"Postgres {OLDEST_VERSION} or newer is needed" if old else "",
+    )
+    wrong = found.encoding != ENCODING
+    yield Finding(
+        name="encoding",
+        ok=not wrong,
+        text=f"the database's encoding is {found.encoding}",
+        advice="make a database with ENCODING 'UTF8' TEMPLATE template0: titles may"
+        " hold any sign"
+        if wrong
+        else "",
+    )
+    yield _writable(found)
+
+
+def _writable(found: Postgres) -> Finding:
+    if found.is_standby:
+        text, advice = "it is a standby", "name the primary in DATABASE_URL"
+    elif found.is_read_only:
+        text = "it is read-only"
+        advice = "lift default_transaction_read_only; hosts set it when a disk is full"
+    else:
+        return Finding(name="writing", ok=True, text="it can be written to")
+    return Finding(name="writing", ok=False, text=text, advice=advice)
+
+
+def _schema(database: Database, found: Ground, postgres: Postgres) -> Finding:
+    wanted = database.schema
+    if postgres.schema is None:
+        may = postgres.may_create_schemas and wanted is not None
+        return Finding(
+            name="schema",
+            ok=may,
+            text=f"there is no schema {wanted or 'in the search_path'} yet",
+            advice=""
+            if may
+            else "let an owner run: CREATE SCHEMA … AUTHORIZATION this user",
+        )
+    may = postgres.may_create or _is_built(found)
+    return Finding(
+        name="schema",
+        ok=may,
+        text=f"schema {postgres.schema}"
+        if may
+        else f"this user may create nothing in schema {postgres.schema}",
+        advice=""
+        if may
+        else f"GRANT CREATE ON SCHEMA {postgres.schema} TO this user, or set"
+        " DATABASE_SCHEMA to one of its own",
+    )
+
+
+def _is_built(found: Ground) -> bool:
+    return found.revision is not None and found.revision >= newest_revision()
+
+
+def _foreign_tables(found: Ground) -> Finding:
+    names = ", ".join(found.foreign_tables)
+    return Finding(
+        name="tables",
+        ok=not names,
+        text=f"tables of another program have our names: {names}"
+        if names
+        else "no other program's table has a name of ours",
+        advice="take a database of its own, or a schema by DATABASE_SCHEMA"
+        if names
+        else "",
+    )
+
+
+def _version_table(found: Ground) -> Finding:
+    newest = newest_revision()
+    ok = _is_built(found) and not found.is_former
+    return Finding(
+        name="revision",
+        ok=ok,
+        text=f"revision {found.revision or 'none'}, {newest} is needed",
+        advice="" if ok else "run tiktok-scheduler migrate",
+    )
+
+
+def _in_use(found: Postgres, *, pool_size: int, processes: int) -> Sequence[Finding]:
+    return (
+        _connections(found, pool_size=pool_size, processes=processes),
+        _durability(found),
+        _pooler(found),
+        _rights(found),
+        _strangers(found),
+    )
+
+
+def _connections(found: Postgres, *, pool_size: int, processes: int) -> Finding:
+    room = found.most_connections - found.reserved_connections - SPARE_CONNECTIONS
+    needed = processes * (pool_size + 1)
+    ok = needed <= room
+    return Finding(
+        name="connections",
+        ok=ok,
+        text=f"{found.used_connections} of {found.most_connections} are in use;"
+        f" {processes} of our processes take up to {needed}",
+        advice="" if ok else "raise max_connections or lower DATABASE_POOL_SIZE",
+    )
+
+
+def _durability(found: Postgres) -> Finding:
+    ok = found.durability in DURABLE
+    return Finding(
+        name="durability",
+        ok=ok,
+        text=f"synchronous_commit is {found.durability}",
+        advice="" if ok else "ALTER ROLE … SET synchronous_commit = on",
+    )
+
+
+def _pooler(found: Postgres) -> Finding:
+    text = "a pooler is in between" if found.is_pooled else "no pooler is in between"
+    more = ": no statement is prepared twice, workers look each second"
+    return Finding(name="pooler", ok=True, text=text + more * found.is_pooled)
+
+
+def _rights(found: Postgres) -> Finding:
+    names = ", ".join(found.lacking)
+    return Finding(
+        name="rights",
+        ok=not names,
+        text=f"this user may not use {names}" if names else "this user has its rights",
+        advice="GRANT the rights that docs/deploy/keys.md lists" if names else "",
+    )
+
+
+def _strangers(found: Postgres) -> Finding:
+    names = ", ".join(found.strangers)
+    return Finding(
+        name="strangers",
+        ok=not names,
+        text=f"others may change our tables: {names}"
+        if names
+        else "nobody else may change our tables",
+        advice="REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA"
+        f" {found.schema} FROM them, and their ALTER DEFAULT PRIVILEGES"
+        if names
+        else "",
+    )

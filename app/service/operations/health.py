@@ -1,0 +1,211 @@
+"""Whether the service can work, and what keeps it from that."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+import structlog
+
+from app.domain.errors import StoreUnavailable
+from app.machine.clock import Clock
+from app.machine.concurrency import first
+from app.store.db.engine import Database
+from app.store.db.health import HealthStore
+from app.store.db.revision import is_migrated, look_at
+
+log = structlog.get_logger(__name__)
+
+LOOK_AGAIN_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 3.0
+"""The longest that a health check waits for the database."""
+
+CLOCKS_MAY_DIFFER: Final = timedelta(seconds=5)
+"""Beyond that a worker may take a job for abandoned that another one still has."""
+
+
+class DatabaseState(StrEnum):
+    """What stands between the service and its work."""
+
+    READY = "ready"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    DATABASE_NOT_MIGRATED = "database_not_migrated"
+    DATABASE_READ_ONLY = "database_read_only"
+    CLOCK_SKEWED = "clock_skewed"
+
+
+class Check(StrEnum):
+    """What a look at one part came to."""
+
+    OK = "ok"
+    UNKNOWN = "unknown"  # the database did not say
+    UNAVAILABLE = "unavailable"
+    NOT_MIGRATED = "not_migrated"
+    READ_ONLY = "read_only"  # it answers, but nothing can be written
+    UNREADABLE = "unreadable"  # no TOKEN_ENCRYPTION_KEYS opens the stored tokens
+    SKEWED = "skewed"
+    LOCAL = "local"  # on the disk of one machine
+    REPLICATED = "replicated"  # on a standby's, too
+    STOPPED = "stopped"
+    ELSEWHERE = "elsewhere"  # by cron, or in another process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """Every part by name."""
+
+    database: Check
+    migrations: Check
+    keys: Check = Check.UNKNOWN
+    clock: Check = Check.UNKNOWN
+    commits: Check = Check.UNKNOWN
+    runner: Check
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The verdict, and what it was made of; the database and its clock decide."""
+
+    state: DatabaseState
+    checks: Checks
+
+
+class HealthService:
+    """Looks at every part."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: HealthStore,
+        *,
+        clock: Clock,
+        runs: Callable[[], bool | None],
+        tolerance: timedelta | None = None,
+    ) -> None:
+        """Take the parts; ``runs`` tells of this process's runner, None: not begun.
+
+        With a ``tolerance`` clocks that differ by more stand between it and its work.
+        """
+        self._tolerance = tolerance
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._runs = runs
+
+    async def check(self) -> Health:
+        """Look at everything, in seconds at most."""
+        found = await state_of(self._database)
+        keys = clock = commits = Check.UNKNOWN
+        if found is DatabaseState.READY:
+            keys, clock, commits = await self._vitals()
+        checks = Checks(
+            database=_database(found),
+            migrations=_migrations(found),
+            keys=keys,
+            clock=clock,
+            commits=commits,
+            runner=self._runner(),
+        )
+        if clock is Check.SKEWED and self._tolerance is not None:
+            found = DatabaseState.CLOCK_SKEWED
+        return Health(found, checks)
+
+    async def _vitals(self) -> tuple[Check, Check, Check]:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                vitals = await self._store.look(now=self._clock.now())
+        except (StoreUnavailable, TimeoutError):
+            return Check.UNKNOWN, Check.UNKNOWN, Check.UNKNOWN
+        skewed = abs(vitals.clock_ahead) > (self._tolerance or CLOCKS_MAY_DIFFER)
+        return (
+            Check.OK if vitals.keys_fit else Check.UNREADABLE,
+            Check.SKEWED if skewed else Check.OK,
+            Check.REPLICATED if vitals.is_replicated else Check.LOCAL,
+        )
+
+    def _runner(self) -> Check:
+        runs = self._runs()
+        if runs is None:
+            return Check.ELSEWHERE
+        return Check.OK if runs else Check.STOPPED
+
+
+async def wait_for_tables(
+    database: Database, *, clock: Clock, stop: asyncio.Event
+) -> bool:
+    """Wait until the database has what this program needs; False if told to stop.
+
+    A runner that began on older tables could send what it cannot write down.
+    """
+    told: str | None = None
+    while not stop.is_set():
+        try:
+            if await is_migrated(database):
+                return True
+            reason = "the database is not migrated"
+        except StoreUnavailable as error:
+            reason = str(error)
+        if reason != told:
+            log.warning("no jobs are run yet", reason=reason)
+        told = reason
+        await first(stop.wait(), clock.sleep(LOOK_AGAIN_SECONDS))
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFound:
+    """What a look at the database came to."""
+
+    state: DatabaseState
+    revision: str = ""  # empty: it has no tables, or does not answer
+
+
+async def state_of(
+    database: Database, *, patience: float = PATIENCE_SECONDS
+) -> DatabaseState:
+    """Look at the database, for ``patience`` seconds at most."""
+    return (await found_in(database, patience=patience)).state
+
+
+async def found_in(
+    database: Database, *, patience: float = PATIENCE_SECONDS
+) -> DatabaseFound:
+    """Look at the database and its revision, for ``patience`` seconds at most."""
+    try:
+        async with asyncio.timeout(patience):
+            found = await look_at(database)
+    except (StoreUnavailable, TimeoutError):
+        if database.trouble.of_writes:
+            return DatabaseFound(DatabaseState.DATABASE_READ_ONLY)
+        return DatabaseFound(DatabaseState.DATABASE_UNAVAILABLE)
+    if not found.is_migrated:
+        return DatabaseFound(DatabaseState.DATABASE_NOT_MIGRATED, found.revision)
+    if not found.is_writable:
+        return DatabaseFound(DatabaseState.DATABASE_READ_ONLY, found.revision)
+    return DatabaseFound(DatabaseState.READY, found.revision)
+
+
+def _database(found: DatabaseState) -> Check:
+    match found:
+        case DatabaseState.DATABASE_UNAVAILABLE:
+            return Check.UNAVAILABLE
+        case DatabaseState.DATABASE_READ_ONLY:
+            return Check.READ_ONLY
+        case (
+            DatabaseState.READY
+            | DatabaseState.DATABASE_NOT_MIGRATED
+            | DatabaseState.CLOCK_SKEWED
+        ):
+            return Check.OK
+
+
+def _migrations(found: DatabaseState) -> Check:
+    match found:
+        case DatabaseState.READY | DatabaseState.CLOCK_SKEWED:
+            return Check.OK
+        case DatabaseState.DATABASE_NOT_MIGRATED:
+            return Check.NOT_MIGRATED
+        case DatabaseState.DATABASE_UNAVAILABLE | DatabaseState.DATABASE_READ_ONLY:
+            return Check.UNKNOWN

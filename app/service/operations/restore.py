@@ -1,0 +1,33 @@
+"""What has to be done before anything runs on a restored backup."""
+
+from typing import Final
+
+from app.domain.jobs.hold import Hold
+from app.machine.clock import Clock
+from app.store.jobs.holds import HoldStore
+from app.store.jobs.restored import RestoreStore
+
+REASON: Final = "restored from a backup: what was posted since is not known here"
+
+
+class RestoreService:
+    """Lets nothing go out that a backup may not know of."""
+
+    def __init__(self, store: RestoreStore, holds: HoldStore, clock: Clock) -> None:
+        self._store = store
+        self._holds = holds
+        self._clock = clock
+
+    async def count(self) -> int:
+        """Return how many jobs may have been posted since the backup."""
+        return await self._store.count(now=self._clock.now())
+
+    async def hold(self) -> int:
+        """End these as unconfirmed and hold all others; return how many were ended.
+
+        The hold comes first: a runner that is still there begins nothing meanwhile.
+        """
+        now = self._clock.now()
+        hold = Hold(project_id=None, reason=REASON, until=None)
+        await self._holds.put(hold, now=now)
+        return await self._store.hold(now=now)

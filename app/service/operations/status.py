@@ -1,0 +1,105 @@
+"""Is it posting? One look for an operator, and what a person should look at."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.domain.jobs.hold import Hold
+from app.domain.jobs.job import FailureReason
+from app.machine.clock import Clock
+from app.service.operations.health import found_in
+from app.store.db.engine import Database
+from app.store.jobs.backlog import BacklogStore
+from app.store.overview import OverviewStore
+from app.store.runners import RunnerStore, SeenRunner
+
+SEEN_WITHIN: Final = timedelta(minutes=5)
+"""A runner says every half minute that it lives; a cron trigger comes every minute."""
+
+LATE_AFTER: Final = timedelta(minutes=1)
+"""How long after its time a due job makes a person look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What was found; ``to_look_at`` is empty if all is well."""
+
+    database: str
+    revision: str
+    runners: tuple[SeenRunner, ...]
+    due: int
+    late_since: datetime | None  # of the job that is due longest
+    in_flight: int
+    unconfirmed: int
+    failed_last_day: Mapping[FailureReason, int]
+    accounts_to_reconnect: int
+    holds: tuple[Hold, ...]
+    to_look_at: tuple[str, ...]
+
+
+class StatusService:
+    """Puts the figures together."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        backlog: BacklogStore,
+        overview: OverviewStore,
+        runners: RunnerStore,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._backlog = backlog
+        self._overview = overview
+        self._runners = runners
+        self._clock = clock
+
+    async def look(self) -> Status:
+        """Look; raises StoreUnavailable."""
+        now = self._clock.now()
+        backlog = await self._backlog.look(now=now)
+        overview = await self._overview.look(now=now)
+        runners = await self._runners.seen_since(now - SEEN_WITHIN)
+        found = await found_in(self._database)
+        late = backlog.oldest is not None and backlog.oldest < now - LATE_AFTER
+        return Status(
+            database="SQLite" if self._database.is_sqlite else "Postgres",
+            revision=found.revision,
+            runners=runners,
+            due=backlog.due,
+            late_since=backlog.oldest if late else None,
+            in_flight=overview.in_flight,
+            unconfirmed=backlog.unconfirmed,
+            failed_last_day=overview.failed,
+            accounts_to_reconnect=backlog.reconnect_required,
+            holds=overview.holds,
+            to_look_at=tuple(
+                _to_look_at(
+                    runs=bool(runners),
+                    late=backlog.due if late else 0,
+                    unconfirmed=backlog.unconfirmed,
+                    reconnect=backlog.reconnect_required,
+                )
+            ),
+        )
+
+
+def _to_look_at(
+    *, runs: bool, late: int, unconfirmed: int, reconnect: int
+) -> Iterator[str]:
+    if not runs:
+        yield "No runner was seen in the last 5 minutes: nothing is posted."
+    if late:
+        yield f"{late} due jobs are over a minute late."
+    if unconfirmed:
+        yield (
+            f"{unconfirmed} jobs ended unconfirmed: see"
+            " `tiktok-scheduler jobs list --failure-reason unconfirmed`."
+        )
+    if reconnect:
+        yield (
+            f"{reconnect} accounts have to be connected again: see"
+            " `tiktok-scheduler accounts list --status reconnect_required`."
+        )
