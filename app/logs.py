@@ -34,6 +34,16 @@ _SECRETS: Final = re.compile(
 )
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 _.~-]*")
 _OUR_OWN: Final = frozenset({"timestamp", "level", "logger"})
+_LONGEST: Final = 2000
+"""Characters of a value that a line shows: no stranger is to fill the log."""
+
+_LONGEST_TRACE: Final = 32_000
+_TRACES: Final = ("exception", "stack")
+_UNSEEN: Final = re.compile(
+    # What moves a terminal's cursor, colours it, or turns the order of characters.
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_UNSEEN_IN_TRACE: Final = re.compile(rf"(?![\n\t]){_UNSEEN.pattern}")
 _QUIET: Final = ("httpx", "httpcore", "aiosqlite", "asyncio", "alembic")
 
 
@@ -93,12 +103,47 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     }
 
 
+def without_secrets(text: str) -> str:
+    """Blot out whatever looks like a secret in a text."""
+    if _is_harmless(text):
+        return text
+    return _SECRETS.sub(rf"\g<before>{REDACTED}", text)
+
+
+def shorten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Cut what is longer than anybody reads, and say by how much."""
+    for key, value in event.items():
+        text = value if isinstance(value, str) else _text_of_nested(value)
+        most = _LONGEST_TRACE if key in _TRACES else _LONGEST
+        if text is not None and len(text) > most:
+            event[key] = f"{text[:most]}… ({len(text) - most} characters more)"
+    return event
+
+
+def _text_of_nested(value: object) -> str | None:
+    return repr(value) if isinstance(value, list | dict) else None
+
+
+def show_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Write control characters as escapes: no stranger's text steers a terminal.
+
+    JSON does so by itself.
+    """
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            unseen = _UNSEEN_IN_TRACE if key in _TRACES else _UNSEEN
+            event[key] = unseen.sub(_escaped, value)
+    return event
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
 def _clean(value: object) -> object:
     match value:
         case str():
-            if _is_harmless(value):
-                return value
-            return _SECRETS.sub(rf"\g<before>{REDACTED}", value)
+            return without_secrets(value)
         case bytes():
             return _clean(value.decode("utf-8", "replace"))
         case dict():
@@ -148,18 +193,17 @@ def _shared() -> list[Processor]:
 
 
 def _rendering(log_format: str) -> list[Processor]:
-    json = log_format == "json"
-    renderer: Processor = (
-        structlog.processors.JSONRenderer()
-        if json
+    renderers: list[Processor] = [structlog.processors.JSONRenderer()]
+    if log_format != "json":
         # Tracebacks without the locals: those are where the secrets are.
-        else ConsoleRenderer(
+        console = ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=plain_traceback
         )
-    )
+        renderers = [show_controls, console]
     return [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,
         redact,
-        renderer,
+        shorten,
+        *renderers,
     ]

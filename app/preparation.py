@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,8 +16,9 @@ with collector.paused():
     from app.logs import configure_logging
     from app.service.operations.ground import Finding, before_building
     from app.service.operations.health import DatabaseFound, DatabaseState, found_in
-    from app.settings import Settings, SettingsError, load
+    from app.settings import SHORT_SECRET, Settings, SettingsError, load
     from app.store.db.migrate import newest_revision, upgrade
+    from app.store.db.sqlite_file import may_be_read_by_others
 
 log = structlog.get_logger(__name__)
 
@@ -141,8 +143,24 @@ def _announce(program: str, settings: Settings, revision: str) -> None:
         tiktok=_place(settings.tiktok_api_base_url),
         media_gateway="off" if settings.media_base_url is None else "on",
     )
+    for text in _warnings(settings):
+        log.warning(text)
+
+
+def _warnings(settings: Settings) -> Iterator[str]:
     if settings.allow_private_urls:
-        log.warning("ALLOW_PRIVATE_URLS is on: whoever has a key reaches this network")
+        yield "ALLOW_PRIVATE_URLS is on: whoever has a key reaches this network"
+    if settings.cron_secret_is_short:
+        yield (
+            f"CRON_SECRET has fewer than {SHORT_SECRET} characters: it can be guessed,"
+            " and with it anybody starts ticks"
+        )
+    path = open_database(settings).url.database or ""
+    if open_database(settings).is_sqlite and may_be_read_by_others(path):
+        yield (
+            "the database's file can be read by everybody on this machine: run"
+            " chmod 600 on it, and on its -wal and -shm files"
+        )
 
 
 def _place(url: HttpUrl) -> str:

@@ -38,6 +38,9 @@ _ORIGIN: Final = re.compile(r"^https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?
 _VERIFICATION: Final = re.compile(r"([A-Za-z0-9._-]{1,128}):([\x20-\x7e]{1,512})")
 _SCHEMA: Final = re.compile(r"^[a-z_][a-z0-9_$]{0,62}$")
 
+SHORT_SECRET: Final = 16
+"""Characters: what is shorter can be guessed by trying."""
+
 
 class SettingsError(Exception):
     """A setting is missing or malformed; the text names it and holds no secret."""
@@ -303,6 +306,12 @@ class Settings(BaseSettings):
                 " takes no smaller chunks"
             )
         return self
+
+    @property
+    def cron_secret_is_short(self) -> bool:
+        """Tell whether a cron secret is set that can be guessed."""
+        secret = self.cron_secret
+        return secret is not None and len(secret.get_secret_value()) < SHORT_SECRET
 
     @cached_property
     def allowed_upload_hosts(self) -> tuple[str, ...]:

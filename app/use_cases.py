@@ -11,6 +11,7 @@ from app.service.accounts.account_overview import AccountOverview
 from app.service.accounts.accounts import AccountService
 from app.service.accounts.connect import ConnectService, OAuthApp
 from app.service.browser_tokens import BrowserTokens
+from app.service.failed_authentications import FailedAuthentications
 from app.service.jobs.feed import JobFeed
 from app.service.jobs.holds import HoldService
 from app.service.jobs.jobs import JobService
@@ -160,6 +161,11 @@ class UseCases:
         """Return what bounds the requests of each key."""
         limit = self._container.settings.rate_limit_per_minute
         return RateLimit(limit, self.clock)
+
+    @cached_property
+    def failed_authentications(self) -> FailedAuthentications:
+        """Return what lets those wait who come with wrong keys."""
+        return FailedAuthentications(self.clock)
 
     @cached_property
     def tiktok_events(self) -> TikTokEventService:

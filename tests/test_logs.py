@@ -161,3 +161,59 @@ def test_http_clients_do_not_tell_whom_they_call(
         logging.getLogger(name).info("GET https://upload/?signature=s")
         logging.getLogger(name).debug("details")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "steering", ["\x1b[2J\x1b]0;owned\x07", "\r", "\x9b31m", "\u202e", "\x00", "\x7f"]
+)
+def test_no_text_steers_a_terminal(
+    capsys: pytest.CaptureFixture[str], steering: str
+) -> None:
+    """A path, a header or a library's words may hold anything: it is shown escaped."""
+    configure_logging("console", "info")
+    text = f"before{steering}after"
+    ours = structlog.get_logger("app.test")
+    ours.info(text)
+    ours.info("event", value=text, nested=[text], mapped={"a": text})
+    logging.getLogger("library").warning("said %s", text)
+    try:
+        raise ValueError(text)
+    except ValueError:
+        ours.exception("broken")
+    written = capsys.readouterr().err
+    assert written.count("before") == written.count("after") == 6
+    assert all(character in "\n\t" or character.isprintable() for character in written)
+
+
+def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a caller sends forges no second one."""
+    configure_logging("console", "info")
+    structlog.get_logger("app.test").info(
+        "request", path="/x\n2026-01-01 [error] forged"
+    )
+    structlog.get_logger("app.test").info("one\ntwo")
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_long_values_are_cut(
+    capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    """A stranger who sends 30,000 characters writes 2,000 of them to the log."""
+    configure_logging(log_format, "info")
+    structlog.get_logger("app.test").info(
+        "e" * 30_000, path="p" * 30_000, many=["v" * 30_000], map={"k": "v" * 30_000}
+    )
+    written = capsys.readouterr().err
+    assert len(written) < 9_000
+    assert written.count("28000 characters more") == 2
+
+
+def test_a_traceback_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its lines stay lines."""
+    configure_logging("console", "info")
+    try:
+        raise ValueError("x")
+    except ValueError:
+        structlog.get_logger("app.test").exception("broken")
+    assert len(capsys.readouterr().err.splitlines()) > 3

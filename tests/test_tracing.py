@@ -129,8 +129,14 @@ async def test_a_call_that_failed_says_why(traced: Traced) -> None:
 
 
 async def test_no_secret_stands_in_a_span(traced: Traced) -> None:
-    """A query may hold an OAuth code, and a pull URL is a secret as it is."""
+    """A query may hold an OAuth code, a pull URL is one, and people mistype."""
     await post(traced)
+    for mistyped in (
+        "/v1/jobs/tts_hush-typed-key",
+        "/tts_hush-typed-key",
+        "/v1/a/act.hush-typed",
+    ):
+        await traced.client.get(mistyped)
     await traced.stranger.get("/oauth/tiktok/callback?code=hush-code&state=hush-state")
     await traced.stranger.get("/media/hush-token/v.mp4")
     await traced.stranger.post("/cron/tick", headers=CRON)

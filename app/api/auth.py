@@ -9,7 +9,6 @@ from fastapi import Depends, Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers, QueryParams
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.access import refusal
@@ -49,7 +48,7 @@ class ApiKeyWall:
             else:
                 scope.setdefault("state", {})[_API_KEY] = key
                 if key is None:
-                    app = _unread(http_problem(401, headers=CHALLENGE), scope)
+                    app = await _not_known(scope)
                 elif refused := _refusal(key, scope):
                     app = _unread(problem_of(refused), scope)
         await app(scope, receive, send)
@@ -97,12 +96,20 @@ def bearer_of(headers: Headers) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def check_bearer(headers: Headers, expected: str) -> None:
-    """Raise a 401 unless the header carries this very token, in constant time."""
+def is_bearer(headers: Headers, expected: str) -> bool:
+    """Tell, in constant time, whether the header carries this very token."""
     given = bearer_of(headers) or ""
     # Hashed first, so that not even the length can be measured.
-    if not compare_digest(_digest(given), _digest(expected)):
-        raise HTTPException(401, headers=CHALLENGE)
+    return compare_digest(_digest(given), _digest(expected))
+
+
+async def answered_late(answer: ProblemResponse, scope: Scope) -> ProblemResponse:
+    """Let a peer wait for its 401 that has failed too often with a key of some kind."""
+    if "authorization" in Headers(scope=scope) or _token_in_url(scope):
+        services: UseCases = scope["app"].state.services
+        if not await services.failed_authentications.failed(_peer_of(scope)):
+            answer.headers["Connection"] = "close"
+    return answer
 
 
 def caller_of(request: Request) -> ApiKey:
@@ -119,6 +126,17 @@ def _refusal(key: ApiKey, scope: Scope) -> SchedulerError | None:
     except RateLimited as error:
         return error
     return refusal(key, scope["method"], _path_of(scope))
+
+
+async def _not_known(scope: Scope) -> ProblemResponse:
+    answer = _unread(http_problem(401, headers=CHALLENGE), scope)
+    return await answered_late(answer, scope)
+
+
+def _peer_of(scope: Scope) -> str:
+    """Return the caller's address, or whom a proxy in TRUSTED_PROXIES names."""
+    client = scope.get("client")
+    return "" if client is None else str(client[0])
 
 
 def _unread(answer: ProblemResponse, scope: Scope) -> ProblemResponse:

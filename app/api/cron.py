@@ -5,9 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Security
 from fastapi.security import HTTPBearer
-from starlette.exceptions import HTTPException
 
-from app.api.auth import CHALLENGE, check_bearer
+from app.api.auth import CHALLENGE, answered_late, is_bearer
 from app.api.docs.declared import declared
 from app.api.problems import HTTP_CODES, ProblemResponse
 from app.api.services import Wired
@@ -65,8 +64,6 @@ async def tick(
     """Run what is due, within TICK_BUDGET_SECONDS; ticks may overlap."""
     if services.cron_secret is None:
         return _disabled()
-    try:
-        check_bearer(request.headers, services.cron_secret)
-    except HTTPException:
-        return _refused()
+    if not is_bearer(request.headers, services.cron_secret):
+        return await answered_late(_refused(), request.scope)
     return TickAnswer(**asdict(await services.tick()))

@@ -17,10 +17,10 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, get_current_span
 
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault
+from app.logs import REDACTED, without_secrets
 from app.tiktok import Endpoint
 
 NAME: Final = "tiktok-scheduler"
-REDACTED: Final = "[redacted]"
 
 
 class OpenTelemetry:
@@ -83,8 +83,8 @@ class OpenTelemetry:
 class _Discreet(SpanProcessor):
     """Strikes out what FastAPI puts on a request's span and may be a secret.
 
-    A query can hold an OAuth code, and a pull URL is a secret by itself. FastAPI's own
-    list of what to redact knows neither.
+    A query can hold an OAuth code, a pull URL is a secret by itself, and people type
+    keys into paths. FastAPI's own list of what to redact knows none of them.
     """
 
     def on_start(
@@ -96,8 +96,11 @@ class _Discreet(SpanProcessor):
         attributes = span.attributes or {}
         if "url.query" in attributes:
             span.set_attribute("url.query", REDACTED)
-        if str(attributes.get("url.path", "")).startswith("/media/"):
+        path = str(attributes.get("url.path", ""))
+        if path.startswith("/media/"):
             span.set_attribute("url.path", f"/media/{REDACTED}")
+        elif (shown := without_secrets(path)) != path:
+            span.set_attribute("url.path", shown)
 
 
 def exporting_to(endpoint: str) -> OpenTelemetry:

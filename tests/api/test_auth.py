@@ -1,12 +1,15 @@
 """Bearer keys: who gets in, and for how long."""
 
+import asyncio
 from datetime import timedelta
 
 import httpx
 
 from app.domain.api_key import Access, ApiKey
+from app.service.failed_authentications import FREE, WAITING_EACH
 from app.use_cases import UseCases
 from tests.api.serving import CRON_SECRET, Api, client_of, job_body, serving
+from tests.support.patience import PATIENCE_SECONDS
 
 
 async def test_nothing_under_v1_opens_without_a_key(api: Api) -> None:
@@ -149,3 +152,58 @@ async def test_a_key_that_asks_too_much_waits(sqlite_url: str) -> None:
             assert (await caller.get("/v1/jobs")).status_code == 200
         for _ in range(10):
             assert (await api.client.get("/healthz")).status_code == 200
+
+
+async def test_wrong_keys_are_answered_late_and_always_401(sqlite_url: str) -> None:
+    """Per peer; a good key and a request without one never wait."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async with serving(sqlite_url) as api:
+        api.clock.sleep = sleep  # type: ignore[method-assign]
+        async with api.stranger(Authorization="Bearer tts_guessed") as guesser:
+            for _ in range(FREE):
+                assert_refused(await guesser.get("/v1/jobs"))
+            assert slept == []
+            assert_refused(await guesser.post("/v1/jobs", content=b"{"))
+            cron = await guesser.post("/cron/tick")
+            assert (cron.status_code, len(slept)) == (401, 2)
+            stream = "/v1/jobs/stream?token=ttb_guessed"
+            assert_refused(await guesser.get(stream, headers={"Authorization": ""}))
+            assert len(slept) == 3
+            assert (await guesser.get("/healthz")).status_code == 200
+        async with api.stranger() as nobody:
+            assert_refused(await nobody.get("/v1/jobs"))
+        assert (await api.client.get("/v1/jobs")).status_code == 200
+        assert len(slept) == 3
+
+
+async def test_too_many_waiting_guesses_are_hung_up_on(sqlite_url: str) -> None:
+    """Each keeps a connection: the next ones get their 401 at once, and an end."""
+    gate, asleep = asyncio.Event(), 0
+
+    async def sleep(_: float) -> None:
+        nonlocal asleep
+        asleep += 1
+        await gate.wait()
+
+    async with serving(sqlite_url) as api:
+        api.clock.sleep = sleep  # type: ignore[assignment,method-assign]
+        async with api.stranger(Authorization="Bearer tts_guessed") as guesser:
+            for _ in range(FREE):
+                await guesser.get("/v1/jobs")
+            waiting = [
+                asyncio.create_task(guesser.get("/v1/jobs"))
+                for _ in range(WAITING_EACH)
+            ]
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while asleep < WAITING_EACH:  # noqa: ASYNC110 - seen from outside
+                    await asyncio.sleep(0)
+                answer = await guesser.get("/v1/jobs")
+            assert_refused(answer)
+            assert answer.headers["connection"] == "close"
+            gate.set()
+            for each in await asyncio.gather(*waiting):
+                assert_refused(each)

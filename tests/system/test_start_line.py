@@ -1,6 +1,7 @@
 """What a program starts with is the first line of its log."""
 
 import json
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -67,6 +68,36 @@ async def test_a_worker_that_waits_for_its_database_says_so(programs: Programs) 
     first, _ = await _first_lines(worker)
     assert (first["database"], first["revision"]) == ("postgres", "unknown")
     assert SECRET not in worker.err.read_text()
+
+
+async def test_a_start_warns_of_what_can_be_guessed_or_read(
+    programs: Programs, tmp_path: Path
+) -> None:
+    """A cron secret of one character, and a database that everybody may read."""
+    database = tmp_path / "open.db"
+    database.touch(mode=0o644)
+    tick = await programs.start(
+        "tick", CRON_SECRET="x", DATABASE_URL=f"sqlite:///{database}"
+    )
+    said = (await tick.ended()).err
+    assert "CRON_SECRET has fewer than 16 characters" in said
+    assert "can be read by everybody" in said
+
+
+async def test_a_key_that_others_can_read_stops_a_start(
+    programs: Programs, tmp_path: Path
+) -> None:
+    """One line, and nothing is served."""
+    key = tmp_path / "open.db.key"
+    key.write_text(ENCRYPTION_KEY)
+    key.chmod(0o644)
+    ended = await (
+        await programs.start("tick", DATABASE_URL=f"sqlite:///{tmp_path}/open.db")
+    ).ended()
+    assert ended.code != 0
+    (line,) = ended.err.splitlines()
+    assert "others can read" in line
+    assert ENCRYPTION_KEY not in line
 
 
 async def _start(programs: Programs, program: str, **env: str) -> Program:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import sqlite3
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -13,8 +15,9 @@ import aiosqlite
 async def open_file(path: str, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401
     """Open the file, ready to be used; leave nothing behind if that fails.
 
-    Raises sqlite3.Error.
+    A new file is its owner's alone. Raises sqlite3.Error.
     """
+    _make_private(path)
     connection = aiosqlite.connect(path, factory=_Connection, **options)
     thread = connection._thread  # noqa: SLF001
     thread.daemon = True  # as SQLAlchemy has it: it must not keep a program from ending
@@ -42,6 +45,27 @@ def why_not(path: str) -> str | None:
     if file.exists() and not os.access(file, os.R_OK | os.W_OK):
         return f"the file belongs to {_owner(file)}, and {_user()} may not write it"
     return None
+
+
+def may_be_read_by_others(path: str) -> bool:
+    """Tell whether everybody on this machine may read the file."""
+    if os.name != "posix":
+        return False
+    try:
+        return bool(Path(path).stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
+def _make_private(path: str) -> None:
+    """Make an empty file, if there is none: SQLite's own would be open to all.
+
+    Its log and index, which SQLite makes beside it, get the same mode.
+    """
+    if path.startswith(("file:", ":memory:")):
+        return
+    with suppress(OSError):  # it is there, or SQLite says why it cannot be
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _user() -> str:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import os
 import secrets
+import stat
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -124,10 +125,19 @@ def _keys_of_file(path: Path) -> list[bytes]:
         text = _read(path)
         if text is None:
             text = _make(path)
+        elif _others_may_read(path):
+            raise KeysUnusable(
+                f"{_VARIABLE}: unset, and others can read {path}; run chmod 600 on it"
+            )
     except OSError as error:
         reason = error.strerror or "cannot be read"
         raise KeysUnusable(f"{_VARIABLE}: unset, and {path}: {reason}") from error
     return _parse(text, source=str(path))
+
+
+def _others_may_read(path: Path) -> bool:
+    # A group may: it is how Kubernetes lends a volume to a process (fsGroup).
+    return os.name == "posix" and bool(path.stat().st_mode & stat.S_IRWXO)
 
 
 def _read(path: Path) -> str | None:

@@ -1,7 +1,9 @@
 """SQLite: one writer at a time, and none whose work is lost."""
 
 import asyncio
+import os
 import sqlite3
+import stat
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.errors import StoreUnavailable
 from app.store.db import engine
 from app.store.db.engine import Database
-from app.store.db.sqlite_file import why_not
+from app.store.db.sqlite_file import may_be_read_by_others, why_not
 from app.store.jobs.tables import media_links, schedule_jobs
 from tests.support.factories import NOW, store_job
 
@@ -250,3 +252,31 @@ def test_rights_that_are_missing_are_named(
     assert found is not None
     assert says in found
     assert str(tmp_path) not in found
+
+
+async def test_a_new_file_and_those_beside_it_are_their_owners_alone(
+    tmp_path: Path,
+) -> None:
+    """Whatever the umask: posts' texts and sealed tokens are nobody else's."""
+    before = os.umask(0o000)
+    try:
+        database = Database(f"sqlite:///{tmp_path}/new.db")
+        async with database.write() as connection:
+            await connection.execute(text("CREATE TABLE t (x)"))
+        modes = {
+            file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()
+        }
+        await database.close()
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm"), 0o600)
+
+
+def test_a_file_from_before_is_told_of(tmp_path: Path) -> None:
+    """Its mode is its owner's to change; who starts on it is warned."""
+    file = tmp_path / "old.db"
+    file.touch()
+    for mode, told in ((0o644, True), (0o640, False), (0o600, False)):
+        file.chmod(mode)
+        assert may_be_read_by_others(str(file)) is told
+    assert not may_be_read_by_others(str(tmp_path / "none.db"))

@@ -131,12 +131,37 @@ def test_sqlite_gets_a_key_file_that_nobody_else_may_read(tmp_path: Path) -> Non
     assert again.decrypt(first.encrypt("x", bound_to="a"), bound_to="a") == "x"
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o602, 0o666])
+def test_a_key_file_that_others_can_read_stops_the_start(
+    tmp_path: Path, mode: int
+) -> None:
+    """One line names the file and what to do; the key stays as it is."""
+    Vault.from_settings(None, database_url=_sqlite(tmp_path))
+    file = tmp_path / "scheduler.db.key"
+    file.chmod(mode)
+    with pytest.raises(
+        KeysUnusable, match=r"others .*db\.key; run chmod 600"
+    ) as caught:
+        Vault.from_settings(None, database_url=_sqlite(tmp_path))
+    assert "\n" not in str(caught.value)
+    assert file.read_text().strip() not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o660])
+def test_a_group_may_share_a_key_file(tmp_path: Path, mode: int) -> None:
+    """Kubernetes lends volumes to processes by their group."""
+    Vault.from_settings(None, database_url=_sqlite(tmp_path))
+    (tmp_path / "scheduler.db.key").chmod(mode)
+    Vault.from_settings(None, database_url=_sqlite(tmp_path))
+
+
 @pytest.mark.parametrize("content", ["", "\n", "hunter2\n", "\xff"])
 def test_a_key_file_that_is_broken_is_never_replaced(
     tmp_path: Path, content: str
 ) -> None:
     """Another key could read no token: the start fails, naming the file."""
     file = tmp_path / "scheduler.db.key"
+    file.touch(mode=0o600)
     file.write_text(content, encoding="latin-1")
     with pytest.raises(KeysUnusable, match=r"scheduler\.db\.key") as caught:
         Vault.from_settings(None, database_url=_sqlite(tmp_path))
