@@ -18,8 +18,7 @@ import uvloop
 from app.domain.jobs.backoff import RetryPolicy
 from app.domain.jobs.job import Job
 from app.domain.jobs.lifecycle import decide
-from app.domain.jobs.outcome import Abandoned, Published
-from app.domain.jobs.transition import Transition
+from app.domain.jobs.outcome import Published
 from app.machine.clock import SystemClock
 from app.preparation import GARBAGE_THRESHOLD
 from app.store.db.engine import Database
@@ -81,7 +80,11 @@ async def drain(claims: ClaimStore, batch: int) -> int:
     done = 0
     while True:
         claimed = await claims.claim_due(
-            now=_CLOCK.now(), limit=batch, worker="bench", on_abandoned=_taken_over
+            now=_CLOCK.now(),
+            limit=batch,
+            worker="bench",
+            retry=_POLICY,
+            random=lambda: 0.0,
         )
         if not claimed.jobs:
             break
@@ -105,12 +108,6 @@ async def _attempt(claims: ClaimStore, job: Job) -> None:
     change = decide(job, outcome, now=now, policy=_POLICY, random=lambda: 0.0)
     if await claims.apply(job, change, now=now) is None:
         raise AssertionError("a claim was lost")
-
-
-def _taken_over(job: Job, worker: str) -> Transition:
-    outcome = Abandoned(worker=worker)
-    now = _CLOCK.now()
-    return decide(job, outcome, now=now, policy=_POLICY, random=lambda: 0.0)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from app.container import Container
 from app.domain.accounts.quota import QuotaCall
 from app.domain.jobs.job import JobStatus
 from app.domain.jobs.outcome import PutOff
-from app.pacing.pacer import Asker
+from app.pacing.pacer import QuotaUser
 from app.store.db.migrate import upgrade
 from bench import report
 from bench.catalogue import CATALOGUE
@@ -50,7 +50,7 @@ async def _round(tiktok: InstantTikTok, accounts: int, *, paced: bool) -> float:
     """Return the seconds of CPU that it took to post once on each account."""
     async with _fresh(tiktok) as made:
         if not paced:
-            made.pacer.place = _at_once  # type: ignore[method-assign]
+            made.pacer.acquire = _at_once  # type: ignore[method-assign]
         await add_accounts(made, accounts)
         await add_jobs(made, accounts, due=made.clock.now())
         began = time.process_time()
@@ -58,7 +58,7 @@ async def _round(tiktok: InstantTikTok, accounts: int, *, paced: bool) -> float:
         return time.process_time() - began
 
 
-async def _at_once(asker: Asker, call: QuotaCall) -> PutOff | datetime:  # noqa: ARG001
+async def _at_once(quota_user: QuotaUser, call: QuotaCall) -> PutOff | datetime:  # noqa: ARG001
     return datetime.max.replace(tzinfo=UTC)
 
 

@@ -22,7 +22,7 @@ import typer
 
 from app.container import Container
 from app.domain.accounts.account import Grant, NewAccount
-from app.domain.accounts.quota import LINE_TURNS, SKEW, WINDOW
+from app.domain.accounts.quota import QUEUE_TURNS, SKEW, WINDOW
 from app.domain.jobs.job import Job, JobStatus
 from app.store.jobs.listing import JobFilter
 from bench.seeds import add_jobs, bench_container
@@ -36,7 +36,7 @@ from bench.servers import (
 
 LIMITS: Final = {"init": 6, "status": 30, "creator_info": 20}
 LOOK_SECONDS: Final = 1.0
-PATIENCE: Final = LINE_TURNS * (WINDOW + SKEW) + timedelta(minutes=2)
+PATIENCE: Final = QUEUE_TURNS * (WINDOW + SKEW) + timedelta(minutes=2)
 OVER: Final = {JobStatus.POSTED, JobStatus.FAILED}
 
 

@@ -19,7 +19,7 @@ from app.domain.jobs.outcome import (
 )
 from app.metrics import Metrics
 from app.metrics.codes import bounded
-from app.store.jobs.claims import Claimed
+from app.store.jobs.claims import Claimed, TakenOver
 from app.tiktok import Endpoint
 from tests.domain.jobs.sample import A_FAULT, NOW, a_job, applied, decided
 from tests.support.repository import ROOT, source_files
@@ -121,8 +121,8 @@ def test_claims_are_counted_with_those_that_workers_left_behind() -> None:
     metrics = Metrics()
     job = a_job(init_sent_at=NOW, status=JobStatus.PROCESSING)
     over = decided(job, Unconfirmed(fault=A_FAULT))
-    claimed = Claimed(jobs=(a_job(), replace(a_job(), id="job-2")), reclaimed=1)
-    metrics.claim(claimed, [over])
+    taken_over = TakenOver(job, worker="dead", change=over)
+    metrics.claim(Claimed(jobs=(a_job(),), taken_over=(taken_over,)))
     assert sample(metrics, "scheduler_claims_total") == 2
     assert sample(metrics, "scheduler_claims_abandoned_total") == 1
     reason = {"status": "failed", "reason": "unconfirmed"}

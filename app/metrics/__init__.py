@@ -1,7 +1,5 @@
 """What this process counts and what it sees of the queue, as Prometheus reads it."""
 
-from collections.abc import Collection
-
 from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 
@@ -33,11 +31,11 @@ class Metrics:
         self.webhooks = WebhookMetrics(self.registry)
         ProcessCollector(registry=self.registry)
 
-    def claim(self, claimed: Claimed, ended: Collection[Transition]) -> None:
+    def claim(self, claimed: Claimed) -> None:
         """Count a claim, and the abandoned attempts that ended with it."""
-        self.posts.claim(claimed, ended)
-        for change in ended:
-            self.duplicates.end(change)
+        self.posts.claim(claimed)
+        for each in claimed.taken_over:
+            self.duplicates.end(each.change)
 
     def end(self, job: Job, change: Transition) -> None:
         """Count an attempt that was written down."""

@@ -1,6 +1,6 @@
 """Whether posts are late, and what became of them."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
@@ -40,7 +40,7 @@ class PostMetrics:
             ("error_class", "code"),
             registry=registry,
         )
-        self._transition_writer = cache(_transition_writer(registry).labels)
+        self._ends = cache(_ends(registry).labels)
         self._corrected = Counter(
             "scheduler_jobs_corrected",
             "Jobs whose end a late word from TikTok changed, by their new status",
@@ -61,15 +61,15 @@ class PostMetrics:
         self._start_at_zero()
 
     def count_running(self, running: Callable[[], int]) -> None:
-        """Ask this for the attempts under way whenever somebody wants to know."""
+        """Take the function that tells how many attempts are under way."""
         self._running.set_function(running)
 
-    def claim(self, claimed: Claimed, ended: Collection[Transition] = ()) -> None:
+    def claim(self, claimed: Claimed) -> None:
         """Count a claim, and the abandoned attempts that it ended."""
         self._claims.inc(len(claimed.jobs) + claimed.failed)
-        self._abandoned.inc(claimed.reclaimed)
-        for change in ended:
-            self._count(change)
+        self._abandoned.inc(len(claimed.taken_over))
+        for each in claimed.taken_over:
+            self._count(each.change)
 
     def end(self, job: Job, change: Transition) -> None:
         """Count an attempt that was written down, and how late its post was."""
@@ -80,7 +80,7 @@ class PostMetrics:
                 self._init_lateness.observe(_late(job, job.publish_started_at))
 
     def correct(self, status: JobStatus) -> None:
-        """Count a job that a late word from TikTok gave another end."""
+        """Count a job whose end TikTok corrected later."""
         self._corrected.labels(status).inc()
 
     def _start_at_zero(self) -> None:
@@ -90,7 +90,7 @@ class PostMetrics:
 
     def _count(self, change: Transition) -> None:
         entry = change.entry
-        if entry is None:  # put off or handed on: no attempt came to an end
+        if entry is None:  # put off or handed on: no attempt ended
             return
         self._attempts(entry.outcome, entry.decision).inc()
         if entry.error_class is not None:
@@ -98,10 +98,10 @@ class PostMetrics:
             self._failures.labels(entry.error_class, code).inc()
         reason = change.delivery or change.failure_reason
         if reason is not None:
-            self._transition_writer(change.to, reason).inc()
+            self._ends(change.to, reason).inc()
 
 
-def _transition_writer(registry: CollectorRegistry) -> Counter:
+def _ends(registry: CollectorRegistry) -> Counter:
     """Make the counter of ends, each at zero: a dashboard shows zeros, not gaps."""
     ends = Counter(
         "scheduler_jobs_ended",
@@ -126,7 +126,7 @@ def _lateness(name: str, text: str, registry: CollectorRegistry) -> Histogram:
 
 
 def _started_again(job: Job) -> bool:
-    """Tell whether a person did that, who knows that the time is past."""
+    """Tell whether a person retried the job: they know that it is late."""
     return job.attempt_number > job.attempts + 1
 
 

@@ -1,1 +1,1 @@
-"""Keeping TikTok's limits per account, over all workers together."""
+"""TikTok's limits per account, kept over all workers together."""

@@ -1,4 +1,7 @@
-"""Answers of creator_info, reused for a minute."""
+"""Answers of creator_info, reused for a minute.
+
+https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +12,7 @@ from typing import Final
 from app.domain.accounts.quota import QuotaCall
 from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access
-from app.pacing.pacer import Asker, Pacer
+from app.pacing.pacer import Pacer, QuotaUser
 from app.tiktok import CreatorInfo, TikTok
 
 REUSE: Final = timedelta(seconds=60)
@@ -21,7 +24,7 @@ CreatorAnswer = CreatorInfo | Fault | PutOff
 
 
 @dataclass(slots=True)
-class _Slot:
+class _Entry:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     info: CreatorInfo | None = None
     fresh_until: datetime | None = None
@@ -30,14 +33,14 @@ class _Slot:
 
 
 class CreatorCache:
-    """One question per account at a time, for all who want to know.
+    """Asks once per account at a time, and shares the answer.
 
-    Whoever waited for its answer takes it, even a fault, or many would each wait for a
-    TikTok that hangs, one after another. Only good answers are kept for later.
+    Whoever waited takes the answer, even a fault: otherwise each would wait for a
+    hanging TikTok, one after another. Only good answers are kept for later.
     """
 
     def __init__(self) -> None:
-        self._slots: dict[tuple[str, str, int], _Slot] = {}
+        self._entries: dict[tuple[str, str, int], _Entry] = {}
         self._prune_at = _PRUNE_AT
 
     async def get(
@@ -50,34 +53,38 @@ class CreatorCache:
         """Return the kept answer, or ask."""
         # A new grant may belong to another creator: its version is part of the key.
         key = (access.platform, access.project_id, access.version)
-        slot = self._slots.get(key)
-        if slot is None:
+        entry = self._entries.get(key)
+        if entry is None:
             self._prune(now)
-            slot = self._slots[key] = _Slot()
-        answers = slot.answers
-        async with slot.lock:
-            if slot.answers != answers and slot.latest is not None:
-                return slot.latest
-            if slot.fresh_until is not None and now() < slot.fresh_until and slot.info:
-                return slot.info
+            entry = self._entries[key] = _Entry()
+        answers = entry.answers
+        async with entry.lock:
+            if entry.answers != answers and entry.latest is not None:
+                return entry.latest
+            if (
+                entry.fresh_until is not None
+                and now() < entry.fresh_until
+                and entry.info
+            ):
+                return entry.info
             asked_at = now()
             answer = await ask()
-            slot.answers, slot.latest = slot.answers + 1, answer
+            entry.answers, entry.latest = entry.answers + 1, answer
             if isinstance(answer, CreatorInfo):
-                slot.info, slot.fresh_until = answer, asked_at + REUSE
+                entry.info, entry.fresh_until = answer, asked_at + REUSE
             return answer
 
     def _prune(self, clock: Callable[[], datetime]) -> None:
-        if len(self._slots) < self._prune_at:
+        if len(self._entries) < self._prune_at:
             return
         now = clock()
-        self._slots = {
-            key: slot
-            for key, slot in self._slots.items()
-            if slot.lock.locked() or (slot.fresh_until and slot.fresh_until > now)
+        self._entries = {
+            key: entry
+            for key, entry in self._entries.items()
+            if entry.lock.locked() or (entry.fresh_until and entry.fresh_until > now)
         }
-        # So many are in use: to look them over for each question would be quadratic.
-        self._prune_at = max(_PRUNE_AT, 2 * len(self._slots))
+        # All of these are in use: looking through them at each call is quadratic.
+        self._prune_at = max(_PRUNE_AT, 2 * len(self._entries))
 
 
 async def ask_for_no_post(
@@ -88,18 +95,18 @@ async def ask_for_no_post(
     tiktok: TikTok,
     now: Callable[[], datetime],
 ) -> CreatorAnswer:
-    """Ask what the creator may choose, in the account's turn, beside any attempt.
+    """Ask what the creator may choose, within the account's quota, for no post.
 
     Raises StoreUnavailable.
     """
 
     async def ask() -> CreatorAnswer:
-        asker = Asker(
+        user = QuotaUser(
             access.project_id, access.platform, access.quota_owner, alone=True
         )
-        wait = await pacer.turn(asker, QuotaCall.CREATOR_INFO)
-        if wait is not None:
-            return wait
+        permit = await pacer.acquire(user, QuotaCall.CREATOR_INFO)
+        if isinstance(permit, PutOff):
+            return permit
         async with tiktok.connect() as calls:
             return await calls.creator_info(access.token)
 

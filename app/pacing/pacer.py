@@ -1,4 +1,4 @@
-"""Gives each call its place in the account's quota before it is made."""
+"""Take a permit from the account's quota before each call to TikTok."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Final
 
 from app.domain.accounts.quota import (
     IDLE,
-    PLACE,
+    ONE_PERMIT,
     WINDOW,
     Limits,
-    Places,
+    Permits,
     Quota,
     QuotaCall,
-    Wish,
-    slot,
+    Wanted,
+    turn_at,
 )
 from app.domain.jobs.job import WaitingFor
 from app.domain.jobs.outcome import PutOff
@@ -24,26 +24,26 @@ from app.pacing.account_quota import AccountQuota, TurnQueue
 from app.store.accounts.quotas import WHOLE_APP, Owner, QuotaRow, QuotaStore
 
 INIT_SHARE: Final = 0.25
-"""How long, in windows, an init's place is kept that came with creator_info's."""
+"""How long, in windows, an init's permit is usable that came with creator_info's."""
 
 POLLS_SHARE: Final = 0.4
-"""The part of a window's status calls that an account's only post gets at once."""
+"""The share of a window's status calls that an account's only post takes at once."""
 
 APP_REST_SEEN: Final = timedelta(seconds=5)
-"""How late a worker may learn that the whole app rests."""
+"""How long a worker may take to see that the whole app rests."""
 
 _PRUNE_AT: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """Who wants to make a call."""
+class QuotaUser:
+    """Who calls TikTok on an account's quota."""
 
     project_id: str
     platform: str
     open_id: str  # as Account.quota_owner
-    waited: bool = False  # it had a turn before, and goes before the line
-    alone: bool = False  # it makes this one call, and no post follows from it
+    waited: bool = False  # it had a turn before: it goes to the front of the queue
+    alone: bool = False  # it makes this one call, and no post follows
 
     @property
     def owner(self) -> Owner:
@@ -51,12 +51,12 @@ class Asker:
         return Owner(self.platform, self.open_id)
 
     def posts_with(self, call: QuotaCall) -> bool:
-        """Tell whether a call is on its way to a new post, which a rest holds back."""
+        """Tell whether a call leads to a new post, which a rest holds back."""
         return call is not QuotaCall.STATUS and not self.alone
 
 
 class Pacer:
-    """Takes places from the shared quota; for a lone post, one statement in all."""
+    """Takes permits from the shared quota; for a lone post, in one statement."""
 
     def __init__(
         self,
@@ -76,44 +76,37 @@ class Pacer:
         self._prune_at = _PRUNE_AT
         self._app = QuotaRow()
         self._app_seen: datetime | None = None
-        self._lone = {call: self._lone_wish(call) for call in QuotaCall}
+        self._lone = {call: self._wanted_by_lone_post(call) for call in QuotaCall}
 
-    async def turn(self, asker: Asker, call: QuotaCall) -> PutOff | None:
-        """Take a place for a call; else say until when to put it off.
+    async def acquire(self, user: QuotaUser, call: QuotaCall) -> PutOff | datetime:
+        """Take a permit and return the time by which its call must be sent.
 
-        Raises StoreUnavailable.
+        A call sent later could be one too many for TikTok. Without a permit, return
+        how long to put the call off. Raises StoreUnavailable.
         """
-        place = await self.place(asker, call)
-        return place if isinstance(place, PutOff) else None
-
-    async def place(self, asker: Asker, call: QuotaCall) -> PutOff | datetime:
-        """Take a turn, and say until when its call has to be on its way.
-
-        One that is sent later could be one too many for TikTok.
-        """
-        account_quota = self._account_quota(asker.owner)
+        account_quota = self._account_quota(user.owner)
         async with account_quota.lock:
-            place = await self._place_at(account_quota, asker, call)
-        if account_quota.line is not None:
-            await self._put_off_crowd(account_quota.line, asker)
-        if isinstance(place, PutOff):
-            self._metrics.tiktok.wait(call, place.waiting_for)
-        return place
+            permit = await self._acquire(account_quota, user, call)
+        if account_quota.queue is not None:
+            await self._postpone_rest(account_quota.queue, user)
+        if isinstance(permit, PutOff):
+            self._metrics.tiktok.wait(call, permit.waiting_for)
+        return permit
 
-    def kept_place(self, asker: Asker, call: QuotaCall) -> datetime | None:
-        """Use a place that was taken ahead, if nothing has to be waited for.
+    def acquire_kept(self, user: QuotaUser, call: QuotaCall) -> datetime | None:
+        """Use a permit that was taken ahead, if there is nothing to wait for.
 
-        Return when the call has to be on its way, as ``place`` does.
+        Return the time by which the call must be sent, as ``acquire`` does.
         """
-        account_quota = self._account_quotas.get(asker.owner)
+        account_quota = self._account_quotas.get(user.owner)
         if (
             account_quota is None
-            or account_quota.line is not None
+            or account_quota.queue is not None
             or account_quota.lock.locked()
         ):
             return None
         now = self._clock.now()
-        if asker.posts_with(call) and (
+        if user.posts_with(call) and (
             not self._knows_app(now) or _rest_of(self._app, now)
         ):
             return None
@@ -122,7 +115,7 @@ class Pacer:
     async def left(self, platform: str, open_id: str) -> tuple[int, PutOff | None]:
         """Return how many inits an account may send now, and its rest or the app's.
 
-        Takes nothing. An account that rests has none left.
+        Takes no permit. An account that rests has none left.
         """
         now = self._clock.now()
         row = await self._store.load(Owner(platform, open_id))
@@ -131,14 +124,16 @@ class Pacer:
         left = max(0, self._limits[QuotaCall.INIT] - taken)
         return 0 if rest else left, rest
 
-    async def rest(self, asker: Asker, *, until: datetime, reason: WaitingFor) -> None:
-        """Let the account, or for the app's cap the whole app, rest until a time.
+    async def rest(
+        self, user: QuotaUser, *, until: datetime, reason: WaitingFor
+    ) -> None:
+        """Stop new posts of the account until a time; for the app's cap, of the app.
 
-        What TikTok has already is followed all the same: caps are about new posts.
+        Posts that TikTok has already are still polled: caps are about new posts.
         """
-        owner = asker.owner
+        owner = user.owner
         if reason is WaitingFor.APP_CAP:
-            owner = Owner(asker.platform, WHOLE_APP)
+            owner = Owner(user.platform, WHOLE_APP)
             self._app_seen = None
         await self._store.rest(owner, until=until, reason=reason)
         self._metrics.tiktok.rest(reason)
@@ -146,42 +141,46 @@ class Pacer:
         account_quota.row = None
         account_quota.drop(QuotaCall.INIT)
 
-    async def _place_at(
-        self, account_quota: AccountQuota, asker: Asker, call: QuotaCall
+    async def _acquire(
+        self, account_quota: AccountQuota, user: QuotaUser, call: QuotaCall
     ) -> PutOff | datetime:
         now = self._clock.now()
-        if asker.posts_with(call) and (
-            resting := await self._app_rest(asker.platform, now)
+        if user.posts_with(call) and (
+            resting := await self._app_rest(user.platform, now)
         ):
             return resting
         if send_by := account_quota.use_kept(call, now):
             return send_by
-        return await self._take(account_quota, asker, call, now)
+        return await self._take(account_quota, user, call, now)
 
     async def _take(
-        self, account_quota: AccountQuota, asker: Asker, call: QuotaCall, now: datetime
+        self,
+        account_quota: AccountQuota,
+        user: QuotaUser,
+        call: QuotaCall,
+        now: datetime,
     ) -> PutOff | datetime:
         if account_quota.row is None and (
-            send_by := await self._take_unseen(account_quota, asker, call, now)
+            send_by := await self._take_unseen(account_quota, user, call, now)
         ):
             return send_by
         while True:
             row = account_quota.row = account_quota.row or await self._store.load(
-                asker.owner
+                user.owner
             )
-            if asker.posts_with(call) and (resting := _rest_of(row, now)):
+            if user.posts_with(call) and (resting := _rest_of(row, now)):
                 return resting
-            wish = self._wish(row.quota, asker, call, now)
-            quota = row.quota.take(wish, self._limits, now, window=self._window)
+            wanted = self._wanted(row.quota, user, call, now)
+            quota = row.quota.take(wanted, self._limits, now, window=self._window)
             if quota is None:
-                return await self._refuse(account_quota, asker, call, row, now)
-            version = await self._write(asker.owner, quota, seen=row, now=now)
+                return await self._refuse(account_quota, user, call, row, now)
+            version = await self._write(user.owner, quota, seen=row, now=now)
             if version is not None:
                 account_quota.row = dataclasses.replace(
                     row, version=version, quota=quota
                 )
-                account_quota.keep(wish, call, now)
-                return wish[call].send_by(now)
+                account_quota.keep(wanted, call, now)
+                return wanted[call].send_by(now)
             account_quota.row = None  # another worker was faster
 
     async def _write(
@@ -193,37 +192,43 @@ class Pacer:
         return seen.version + 1 if written else None
 
     async def _take_unseen(
-        self, account_quota: AccountQuota, asker: Asker, call: QuotaCall, now: datetime
+        self,
+        account_quota: AccountQuota,
+        user: QuotaUser,
+        call: QuotaCall,
+        now: datetime,
     ) -> datetime | None:
-        """Bet that the account is idle, as most are when their post is due."""
-        wish = self._wish(IDLE, asker, call, now)
-        quota = IDLE.take(wish, self._limits, now, window=self._window)
+        """Assume that the account is idle, as most are when their post is due."""
+        wanted = self._wanted(IDLE, user, call, now)
+        quota = IDLE.take(wanted, self._limits, now, window=self._window)
         if quota is None:
             return None
-        version = await self._store.take_idle(asker.owner, quota, now=now)
+        version = await self._store.take_idle(user.owner, quota, now=now)
         if version is None:
             return None
         account_quota.row = QuotaRow(version, quota)
-        account_quota.keep(wish, call, now)
-        return wish[call].send_by(now)
+        account_quota.keep(wanted, call, now)
+        return wanted[call].send_by(now)
 
-    def _wish(self, quota: Quota, asker: Asker, call: QuotaCall, now: datetime) -> Wish:
+    def _wanted(
+        self, quota: Quota, user: QuotaUser, call: QuotaCall, now: datetime
+    ) -> Wanted:
         """Ask for what a lone post will need, or for this call alone."""
-        if asker.alone or any(quota.taken(each, now) for each in quota.uses):
-            return {call: PLACE}
+        if user.alone or any(quota.taken(each, now) for each in quota.uses):
+            return {call: ONE_PERMIT}
         return self._lone[call]
 
-    def _lone_wish(self, call: QuotaCall) -> Wish:
+    def _wanted_by_lone_post(self, call: QuotaCall) -> Wanted:
         polls = max(1, int(self._limits[QuotaCall.STATUS] * POLLS_SHARE))
-        wish = {call: PLACE, QuotaCall.STATUS: Places(polls, self._window)}
+        wanted = {call: ONE_PERMIT, QuotaCall.STATUS: Permits(polls, self._window)}
         if call is QuotaCall.CREATOR_INFO:
-            wish[QuotaCall.INIT] = Places(1, self._window * INIT_SHARE)
-        return wish
+            wanted[QuotaCall.INIT] = Permits(1, self._window * INIT_SHARE)
+        return wanted
 
     async def _refuse(
         self,
         account_quota: AccountQuota,
-        asker: Asker,
+        user: QuotaUser,
         call: QuotaCall,
         row: QuotaRow,
         now: datetime,
@@ -232,34 +237,34 @@ class Pacer:
         if call is not QuotaCall.INIT:
             return PutOff(until=first, waiting_for=WaitingFor.QUOTA)
         limit = self._limits[call]
-        if account_quota.line is None or account_quota.line.first <= now:
+        if account_quota.queue is None or account_quota.queue.first <= now:
             assigned = await self._store.assign_turns(
-                asker.project_id,
-                asker.platform,
+                user.project_id,
+                user.platform,
                 first=first,
                 limit=limit,
                 now=now,
                 window=self._window,
             )
-            account_quota.line = TurnQueue(
+            account_quota.queue = TurnQueue(
                 first,
                 assigned.already_waiting,
-                crowd_until=assigned.postpone_rest_to,
+                postpone_rest_to=assigned.postpone_rest_to,
             )
-        position = account_quota.line.stand(waited=asker.waited)
-        turn = slot(account_quota.line.first, position, limit, window=self._window)
+        position = account_quota.queue.join(waited=user.waited)
+        turn = turn_at(account_quota.queue.first, position, limit, window=self._window)
         return PutOff(until=turn, waiting_for=WaitingFor.QUOTA)
 
-    async def _put_off_crowd(self, line: TurnQueue, asker: Asker) -> None:
-        """Put off all whose turn is not near; whoever is at the desk need not wait."""
-        if line.crowd_until is None:
+    async def _postpone_rest(self, queue: TurnQueue, user: QuotaUser) -> None:
+        """Postpone the jobs that got no turn, outside the account's lock."""
+        if queue.postpone_rest_to is None:
             return
-        until, line.crowd_until = line.crowd_until, None
+        until, queue.postpone_rest_to = queue.postpone_rest_to, None
         await self._store.postpone_due(
-            asker.project_id,
-            asker.platform,
+            user.project_id,
+            user.platform,
             until=until,
-            first=line.first,
+            first=queue.first,
             now=self._clock.now(),
         )
 
@@ -282,7 +287,7 @@ class Pacer:
                 for each, kept in self._account_quotas.items()
                 if kept.busy(now)
             }
-            # So many are busy: to look them over for each new one would be quadratic.
+            # All of these are busy: looking through them at each new one is quadratic.
             self._prune_at = max(_PRUNE_AT, 2 * len(self._account_quotas))
         account_quota = self._account_quotas[owner] = AccountQuota()
         return account_quota

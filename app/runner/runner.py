@@ -12,10 +12,6 @@ from weakref import WeakSet
 import structlog
 
 from app.domain.errors import StoreUnavailable
-from app.domain.jobs.job import Job
-from app.domain.jobs.lifecycle import decide
-from app.domain.jobs.outcome import Abandoned
-from app.domain.jobs.transition import Transition
 from app.machine.concurrency import first
 from app.metrics import Metrics
 from app.runner.attempts.attempt_pool import AttemptPolicy, AttemptPool
@@ -159,28 +155,25 @@ class Runner:
     async def _fill(
         self, pool: AttemptPool, tally: Tally, time: _Time | None = None
     ) -> bool:
-        """Claim for the free slots; False if nothing was due or may be begun now."""
+        """Claim for the free slots; False if nothing is due or may begin now."""
         limit = min(self._capacity.batch, self._free(pool))
         now = self._now()
-        # A claim now would take the job from our own attempt, and what it knows.
+        # Claiming now could take a job away from our own attempt, which knows more.
         if not limit or pool.overdue(now):
             return False
-        ended: dict[str, Transition] = {}  # by job: a claim may be tried twice
-
-        def on_abandoned(job: Job, worker: str) -> Transition:
-            ended[job.id] = self._take_over(job, worker, now)
-            return ended[job.id]
-
         claimed = await self._deps.claims.claim_due(
             now=now,
-            # What a tick's own attempts put off is for the next tick.
+            # Jobs that a tick's own attempts put off are for the next tick.
             due_by=time.began if time else None,
             limit=limit,
             worker=self._capacity.worker,
-            on_abandoned=on_abandoned,
+            retry=self._rules.retry,
+            random=self._rules.random,
         )
         tally.claim(claimed)
-        self._metrics.claim(claimed, ended.values())
+        self._metrics.claim(claimed)
+        for each in claimed.taken_over:
+            log.warning("claim abandoned", job_id=each.job.id, worker=each.worker)
         if claimed.failed:
             self.tell()
         for job in claimed.jobs:
@@ -189,16 +182,6 @@ class Runner:
             log.error("a due job cannot be read; it is put off", job_id=job_id)
         return bool(
             claimed.jobs or claimed.failed or claimed.held or claimed.unreadable
-        )
-
-    def _take_over(self, job: Job, worker: str, now: datetime) -> Transition:
-        log.warning("claim abandoned", job_id=job.id, worker=worker)
-        return decide(
-            job,
-            Abandoned(worker=worker),
-            now=now,
-            policy=self._rules.retry,
-            random=self._rules.random,
         )
 
     async def _rest(self, pool: AttemptPool, stop: asyncio.Event) -> bool:

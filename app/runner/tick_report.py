@@ -34,7 +34,7 @@ class Tally:
     def claim(self, claimed: Claimed) -> None:
         """Count a claim, and the jobs that ended in it."""
         self.claimed += len(claimed.jobs) + claimed.failed
-        self.reclaimed += claimed.reclaimed
+        self.reclaimed += len(claimed.taken_over)
         self._count(JobStatus.FAILED, claimed.failed)
 
     def end(self, outcome: Outcome, change: Transition) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.accounts.quota import IDLE, PLACE, QuotaCall
+from app.domain.accounts.quota import IDLE, ONE_PERMIT, QuotaCall
 from app.domain.jobs.job import Delivery, WaitingFor
 from app.store.accounts.quotas import WHOLE_APP, Owner, QuotaStore
 from tests.api.serving import Api
@@ -95,7 +95,7 @@ async def test_what_was_posted_in_a_day_is_counted(connected: Api) -> None:
 async def test_inits_that_were_taken_are_left_out(connected: Api) -> None:
     """TikTok allows six a minute for each account; to ask takes none."""
     limits = dict.fromkeys(QuotaCall, 6)
-    taken = IDLE.take({QuotaCall.INIT: PLACE}, limits, NOW)
+    taken = IDLE.take({QuotaCall.INIT: ONE_PERMIT}, limits, NOW)
     assert taken is not None
     store = QuotaStore(connected.database)
     await store.take_idle(Owner("tiktok", "open_1"), taken, now=NOW)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pacing.desks import HandClock
+from tests.pacing.pacers import HandClock
 from tests.runner.conftest import stage
 from tests.store.conftest import database, processes
 

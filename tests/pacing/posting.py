@@ -13,7 +13,7 @@ from app.pacing.pacer import Pacer
 from app.sandbox.recording import Call
 from app.sandbox.settings import Quotas
 from app.store.accounts.quotas import QuotaStore
-from tests.pacing.desks import CREATOR, INIT, LIMITS, STATUS, most_in_a_window
+from tests.pacing.pacers import CREATOR, INIT, LIMITS, STATUS, most_in_a_window
 from tests.runner.stage import Stage, Worker, utc
 
 PER_MINUTE: Final = {

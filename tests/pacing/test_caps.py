@@ -88,7 +88,7 @@ async def test_what_tiktok_has_is_followed_while_the_account_rests(
     async with stage.running(worker):
         await stage.until_called(Call.STATUS)
         await refused(stage, other, TOO_MANY)
-        # As if the worker had to ask for every place, as one that took over has to.
+        # As if the worker had to ask for every permit, as one that took over has to.
         worker.runner._deps.pacer._account_quotas.clear()
         polls = len(stage.calls(Call.STATUS))
         await stage.until_called(Call.STATUS, polls + 3)

@@ -3,12 +3,12 @@
 from app.domain.accounts.quota import QuotaCall
 from app.service.accounts.accounts import AccountService
 from app.store.accounts.quotas import Owner, QuotaStore
-from tests.pacing.desks import CREATOR, INIT, STATUS
+from tests.pacing.pacers import CREATOR, INIT, STATUS
 from tests.runner.stage import Stage
 
 
-async def test_the_compose_page_takes_one_place(stage: Stage) -> None:
-    """The posts that follow may be another process's: they take their own places."""
+async def test_the_compose_page_takes_one_permit(stage: Stage) -> None:
+    """The posts that follow may be another process's: they take their own permits."""
     worker = await stage.worker()
     await stage.connect(worker, "proj_1")
     container = worker.container

@@ -8,7 +8,7 @@ from app.domain.jobs.outcome import PutOff
 from app.pacing import pacer as module
 from app.pacing.account_quota import AccountQuota
 from app.store.db.engine import Database
-from tests.pacing.desks import CREATOR, HandClock, asker, pacer
+from tests.pacing.pacers import CREATOR, HandClock, pacer, postponed, user
 
 KEPT = 4
 ACCOUNTS = 64
@@ -29,5 +29,5 @@ async def test_who_is_new_does_not_look_over_all_who_are_busy(
     monkeypatch.setattr(AccountQuota, "busy", counted)
     one = pacer(database, clock)
     for number in range(ACCOUNTS):
-        assert not isinstance(await one.turn(asker(str(number)), CREATOR), PutOff)
+        assert not isinstance(await postponed(one, user(str(number)), CREATOR), PutOff)
     assert KEPT <= looks <= 2 * ACCOUNTS

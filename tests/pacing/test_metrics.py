@@ -7,7 +7,7 @@ from app.metrics import Metrics
 from app.pacing.pacer import Pacer
 from app.store.accounts.quotas import QuotaStore
 from app.store.db.engine import Database
-from tests.pacing.desks import INIT, LIMITS, HandClock, asker
+from tests.pacing.pacers import INIT, LIMITS, HandClock, postponed, user
 from tests.support.factories import NOW
 
 
@@ -17,11 +17,11 @@ async def test_waits_and_rests_are_counted(database: Database) -> None:
     pacer = Pacer(
         QuotaStore(database), HandClock(), LIMITS | {INIT: 1}, metrics=metrics
     )
-    assert await pacer.turn(asker(), INIT) is None
-    assert await pacer.turn(asker(), INIT) is not None
+    assert await postponed(pacer, user(), INIT) is None
+    assert await postponed(pacer, user(), INIT) is not None
     until = NOW + timedelta(hours=1)
-    await pacer.rest(asker(), until=until, reason=WaitingFor.ACCOUNT_CAP)
-    assert await pacer.turn(asker(), INIT) is not None
+    await pacer.rest(user(), until=until, reason=WaitingFor.ACCOUNT_CAP)
+    assert await postponed(pacer, user(), INIT) is not None
 
     def figure(name: str, **labels: str) -> float | None:
         return metrics.registry.get_sample_value(name, labels)

@@ -5,21 +5,22 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from app.domain.accounts.quota import LINE_TURNS, ON_ITS_WAY, SKEW, WINDOW, QuotaCall
+from app.domain.accounts.quota import ON_ITS_WAY, QUEUE_TURNS, SKEW, WINDOW, QuotaCall
 from app.domain.jobs.job import WaitingFor
 from app.domain.jobs.outcome import PutOff
 from app.pacing.pacer import Pacer
 from app.store.accounts.quotas import QuotaStore
 from app.store.db.engine import Database
-from tests.pacing.desks import (
+from tests.pacing.pacers import (
     CREATOR,
     INIT,
     LIMITS,
     STATUS,
     HandClock,
-    asker,
     most_in_a_window,
     pacer,
+    postponed,
+    user,
 )
 from tests.support.factories import NOW, job_row, store_rows
 
@@ -27,24 +28,24 @@ from tests.support.factories import NOW, job_row, store_rows
 async def test_a_lone_post_costs_one_statement(
     database: Database, clock: HandClock
 ) -> None:
-    """Its creator_info brings the places of its init and of its polls along."""
+    """Its creator_info brings the permits of its init and of its polls along."""
     one = pacer(database, clock)
-    assert await one.turn(asker(), CREATOR) is None
-    row = await QuotaStore(database).load(asker().owner)
+    assert await postponed(one, user(), CREATOR) is None
+    row = await QuotaStore(database).load(user().owner)
     assert row.version == 1
-    assert await one.turn(asker(), INIT) is None
+    assert await postponed(one, user(), INIT) is None
     for _ in range(12):
         clock.go_on(4.9)
-        assert await one.turn(asker(), STATUS) is None
-    assert await QuotaStore(database).load(asker().owner) == row
+        assert await postponed(one, user(), STATUS) is None
+    assert await QuotaStore(database).load(user().owner) == row
 
 
-async def test_a_question_without_a_post_takes_its_one_place(
+async def test_a_question_without_a_post_takes_its_one_permit(
     database: Database, clock: HandClock
 ) -> None:
     """A compose page that is opened takes nothing from the posts to come."""
-    assert await pacer(database, clock).turn(asker(alone=True), CREATOR) is None
-    quota = (await QuotaStore(database).load(asker().owner)).quota
+    assert await postponed(pacer(database, clock), user(alone=True), CREATOR) is None
+    quota = (await QuotaStore(database).load(user().owner)).quota
     assert {call: quota.taken(call, NOW) for call in QuotaCall} == {
         CREATOR: 1,
         INIT: 0,
@@ -52,13 +53,13 @@ async def test_a_question_without_a_post_takes_its_one_place(
     }
 
 
-async def test_a_kept_place_lapses(database: Database, clock: HandClock) -> None:
-    """A place that was not used in its time is taken anew, and counted anew."""
+async def test_a_kept_permit_lapses(database: Database, clock: HandClock) -> None:
+    """A permit that was not used in its time is taken anew, and counted anew."""
     one = pacer(database, clock)
-    await one.turn(asker(), CREATOR)
-    clock.go_on(16)  # an init's place is kept for a quarter of a window
-    assert await one.turn(asker(), INIT) is None
-    quota = (await QuotaStore(database).load(asker().owner)).quota
+    await postponed(one, user(), CREATOR)
+    clock.go_on(16)  # an init's permit is kept for a quarter of a window
+    assert await postponed(one, user(), INIT) is None
+    quota = (await QuotaStore(database).load(user().owner)).quota
     assert quota.taken(INIT, clock.now()) == 2
 
 
@@ -70,44 +71,46 @@ async def test_the_last_moment_to_send_a_call_is_not_too_late(
     one = pacer(database, clock)
     arrived = list[datetime]()
     for _ in range(3):
-        while isinstance(place := await one.place(asker(waited=True), call), datetime):
-            arrived.append(place + ON_ITS_WAY)
-        clock.go_on((place.until - clock.now()).total_seconds())
+        while isinstance(
+            permit := await one.acquire(user(waited=True), call), datetime
+        ):
+            arrived.append(permit + ON_ITS_WAY)
+        clock.go_on((permit.until - clock.now()).total_seconds())
         arrived += [clock.now()] * await _taken(one, call)
     assert most_in_a_window(arrived, WINDOW) == LIMITS[call]
 
 
 async def _taken(one: Pacer, call: QuotaCall) -> int:
-    """Take all the places that there are, for calls that are sent at once."""
+    """Take all the permits that there are, for calls that are sent at once."""
     count = 0
-    while await one.turn(asker(waited=True), call) is None:
+    while await postponed(one, user(waited=True), call) is None:
         count += 1
     return count
 
 
-async def test_a_place_that_came_along_lasts_longer(
+async def test_a_permit_that_came_along_lasts_longer(
     database: Database, clock: HandClock
 ) -> None:
-    """An init's place that creator_info brought was taken for the time in between."""
+    """An init's permit that creator_info brought was taken for the time in between."""
     one = pacer(database, clock)
-    await one.turn(asker(), CREATOR)
-    assert await one.place(asker(), INIT) == NOW + timedelta(seconds=15 + 2)
-    assert await one.place(asker(), INIT) == NOW + timedelta(seconds=2)
+    await postponed(one, user(), CREATOR)
+    assert await one.acquire(user(), INIT) == NOW + timedelta(seconds=15 + 2)
+    assert await one.acquire(user(), INIT) == NOW + timedelta(seconds=2)
 
 
 @pytest.mark.parametrize("call", [INIT, STATUS, CREATOR])
-async def test_who_finds_no_place_is_told_when_there_is_one(
+async def test_who_finds_no_permit_is_told_when_there_is_one(
     database: Database, clock: HandClock, call: QuotaCall
 ) -> None:
     """At that very moment the call may be made."""
     one = pacer(database, clock)
     wait = None
     while wait is None:
-        wait = await one.turn(asker(), call)
+        wait = await postponed(one, user(), call)
     assert wait.waiting_for is WaitingFor.QUOTA
     assert clock.now() < wait.until <= clock.now() + 2 * WINDOW + SKEW
     clock.go_on((wait.until - clock.now()).total_seconds())
-    assert await one.turn(asker(waited=True), call) is None
+    assert await postponed(one, user(waited=True), call) is None
 
 
 @pytest.mark.parametrize("limit", [1, 100_000])
@@ -118,8 +121,8 @@ async def test_any_limit_works(
     limits = dict.fromkeys(QuotaCall, limit)
     one = pacer(database, clock, limits=limits)
     for call in (CREATOR, INIT, STATUS):
-        assert await one.turn(asker(), call) is None
-    again = await one.turn(asker(), STATUS)
+        assert await postponed(one, user(), call) is None
+    again = await postponed(one, user(), STATUS)
     assert (again is None) == (limit > 1)
 
 
@@ -131,7 +134,7 @@ async def test_processes_share_one_quota(
     made = dict[str, list[datetime]]()
 
     async def post(number: int, name: str) -> None:
-        if await pacers[number % 4].turn(asker(name), INIT) is None:
+        if await postponed(pacers[number % 4], user(name), INIT) is None:
             made.setdefault(name, []).append(clock.now())
 
     for _ in range(6):
@@ -149,9 +152,9 @@ async def test_accounts_do_not_wait_for_each_other(
 ) -> None:
     """A quota is an account's own."""
     one = pacer(database, clock)
-    while await one.turn(asker("busy"), INIT) is None:
+    while await postponed(one, user("busy"), INIT) is None:
         pass
-    assert await one.turn(asker("other"), INIT) is None
+    assert await postponed(one, user("other"), INIT) is None
 
 
 async def test_who_is_refused_stands_in_line(
@@ -160,9 +163,9 @@ async def test_who_is_refused_stands_in_line(
     """Each turn takes as many as the limit; who lost a turn goes to the front."""
     one = pacer(database, clock)
     for _ in range(LIMITS[INIT]):
-        assert await one.turn(asker(), INIT) is None
-    turns = [await one.turn(asker(), INIT) for _ in range(8)]
-    lost = await one.turn(asker(waited=True), INIT)
+        assert await postponed(one, user(), INIT) is None
+    turns = [await postponed(one, user(), INIT) for _ in range(8)]
+    lost = await postponed(one, user(waited=True), INIT)
     first = NOW + WINDOW + SKEW
     second = first + WINDOW + SKEW
     put_off = [PutOff(until=first, waiting_for=WaitingFor.QUOTA)] * 6
@@ -176,7 +179,7 @@ async def test_who_is_at_the_desk_does_not_wait_for_the_crowd(
 ) -> None:
     """While one puts thousands off, the others that were refused are told at once."""
     one = pacer(database, clock)
-    rows = [job_row(next_attempt_at=NOW) for _ in range(LINE_TURNS * LIMITS[INIT])]
+    rows = [job_row(next_attempt_at=NOW) for _ in range(QUEUE_TURNS * LIMITS[INIT])]
     await store_rows(database, rows)
     begun, over = asyncio.Event(), asyncio.Event()
 
@@ -186,10 +189,10 @@ async def test_who_is_at_the_desk_does_not_wait_for_the_crowd(
 
     monkeypatch.setattr(one._store, "postpone_due", postpone_due)
     for _ in range(LIMITS[INIT]):
-        assert await one.turn(asker(), INIT) is None
-    slow = asyncio.create_task(one.turn(asker(), INIT))
+        assert await postponed(one, user(), INIT) is None
+    slow = asyncio.create_task(postponed(one, user(), INIT))
     await begun.wait()
-    assert isinstance(await one.turn(asker(), INIT), PutOff)
+    assert isinstance(await postponed(one, user(), INIT), PutOff)
     assert not slow.done()
     over.set()
     assert isinstance(await slow, PutOff)
@@ -201,12 +204,12 @@ async def test_a_crowd_of_accounts_is_forgotten_in_time(
     """A process that sees a great many accounts keeps only those in use."""
     one = pacer(database, clock)
     for number in range(5):
-        await one.turn(asker(str(number)), STATUS)
+        await postponed(one, user(str(number)), STATUS)
     one._account_quotas |= {
-        asker(f"idle {number}").owner: type(one._account_quota(asker("0").owner))()
+        user(f"idle {number}").owner: type(one._account_quota(user("0").owner))()
         for number in range(5000)
     }
-    await one.turn(asker("new"), STATUS)
+    await postponed(one, user("new"), STATUS)
     assert len(one._account_quotas) == 6
 
 
@@ -215,20 +218,20 @@ async def test_a_rest_holds_back_posts_alone(
 ) -> None:
     """In every process: what TikTok has is followed on, and people may ask."""
     here, there = (pacer(each, clock) for each in processes[:2])
-    await here.turn(asker(), CREATOR)
-    await there.turn(asker(), STATUS)
+    await postponed(here, user(), CREATOR)
+    await postponed(there, user(), STATUS)
     until = NOW + timedelta(hours=1)
-    await here.rest(asker(), until=until, reason=WaitingFor.ACCOUNT_CAP)
+    await here.rest(user(), until=until, reason=WaitingFor.ACCOUNT_CAP)
     wait = PutOff(until=until, waiting_for=WaitingFor.ACCOUNT_CAP)
     for one in (here, there):
         for _ in range(2):
-            assert await one.turn(asker(), STATUS) is None
-            assert await one.turn(asker(alone=True), CREATOR) is None
-            assert await one.turn(asker(), INIT) == wait
-            assert await one.turn(asker(), CREATOR) == wait
-        assert await one.turn(asker("other"), INIT) is None
+            assert await postponed(one, user(), STATUS) is None
+            assert await postponed(one, user(alone=True), CREATOR) is None
+            assert await postponed(one, user(), INIT) == wait
+            assert await postponed(one, user(), CREATOR) == wait
+        assert await postponed(one, user("other"), INIT) is None
     clock.go_on(3600)
-    assert await there.turn(asker(), INIT) is None
+    assert await postponed(there, user(), INIT) is None
 
 
 async def test_an_idle_account_that_rests_is_not_taken_for_idle(
@@ -237,10 +240,10 @@ async def test_an_idle_account_that_rests_is_not_taken_for_idle(
     """A rest of hours outlasts everything that was taken before it."""
     until = NOW + timedelta(hours=1)
     await pacer(database, clock).rest(
-        asker(), until=until, reason=WaitingFor.ACCOUNT_CAP
+        user(), until=until, reason=WaitingFor.ACCOUNT_CAP
     )
     clock.go_on(1800)
-    wait = await pacer(database, clock).turn(asker(), INIT)
+    wait = await postponed(pacer(database, clock), user(), INIT)
     assert wait == PutOff(until=until, waiting_for=WaitingFor.ACCOUNT_CAP)
 
 
@@ -250,10 +253,10 @@ async def test_a_shorter_rest_ends_no_longer_one(
     """A job that met a short limit does not wake an account that met its daily cap."""
     one = pacer(database, clock)
     until = NOW + timedelta(hours=1)
-    await one.rest(asker(), until=until, reason=WaitingFor.ACCOUNT_CAP)
+    await one.rest(user(), until=until, reason=WaitingFor.ACCOUNT_CAP)
     soon = NOW + timedelta(seconds=30)
-    await one.rest(asker(), until=soon, reason=WaitingFor.QUOTA)
-    wait = await one.turn(asker(), INIT)
+    await one.rest(user(), until=soon, reason=WaitingFor.QUOTA)
+    wait = await postponed(one, user(), INIT)
     assert wait == PutOff(until=until, waiting_for=WaitingFor.ACCOUNT_CAP)
 
 
@@ -262,13 +265,13 @@ async def test_when_the_app_rests_every_process_knows_within_seconds(
 ) -> None:
     """The app's cap holds back every account, five seconds later at the latest."""
     here, there = (pacer(each, clock) for each in processes[:2])
-    await there.turn(asker("2"), INIT)
+    await postponed(there, user("2"), INIT)
     until = NOW + timedelta(hours=1)
-    await here.rest(asker("1"), until=until, reason=WaitingFor.APP_CAP)
+    await here.rest(user("1"), until=until, reason=WaitingFor.APP_CAP)
     wait = PutOff(until=until, waiting_for=WaitingFor.APP_CAP)
-    assert await here.turn(asker("3"), INIT) == wait
+    assert await postponed(here, user("3"), INIT) == wait
     clock.go_on(5)
-    assert await there.turn(asker("2"), INIT) == wait
-    assert await there.turn(asker("2"), STATUS) is None
+    assert await postponed(there, user("2"), INIT) == wait
+    assert await postponed(there, user("2"), STATUS) is None
     clock.go_on(3595)
-    assert await there.turn(asker("2"), INIT) is None
+    assert await postponed(there, user("2"), INIT) is None

@@ -116,7 +116,7 @@ class Script:
         lost_after: str | None = None,
         hurried_after: str | None = None,
         until: float = float("inf"),
-        place_lasts: float = 60,
+        permit_lasts: float = 60,
         **answers: Sequence[object],
     ) -> None:
         self.row = job
@@ -127,7 +127,7 @@ class Script:
         self._lost_after = lost_after
         self._hurried_after = hurried_after
         self._until = until
-        self._place_lasts = place_lasts
+        self._permit_lasts = permit_lasts
         self._answers = {name: list(row) for name, row in answers.items()}
 
     @property
@@ -172,13 +172,13 @@ class Script:
         self._note("lost", f"{access.token} {fault.code}")
 
     async def turn(self, access: Access, job: Job, call: QuotaCall) -> PutOff | None:
-        """Give a place."""
+        """Give a permit."""
         return self._answer(f"turn {call}", cast("PutOff | None", None))
 
     def in_time(self) -> bool:
-        """Tell whether the place still holds."""
-        places = [step for step in self.steps if step.name.startswith("turn")]
-        return (self._now - NOW).total_seconds() - places[-1].at <= self._place_lasts
+        """Tell whether the permit still holds."""
+        permits = [step for step in self.steps if step.name.startswith("turn")]
+        return (self._now - NOW).total_seconds() - permits[-1].at <= self._permit_lasts
 
     async def creator_info(
         self, access: Access, job: Job

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+from app.domain.jobs.backoff import RetryPolicy
 from app.domain.jobs.job import Job
-from app.domain.jobs.transition import Transition
 from app.runner.attempts.attempt import ClaimLost
 from app.runner.attempts.live_effects import LiveEffects
 from app.sandbox.recording import Call
@@ -60,14 +60,15 @@ async def test_an_abandoned_publish_is_asked_for_again(
 
 async def claimed_and_left(stage: Stage, worker: Worker) -> None:
     """Claim what is due as a process that dies at once."""
-
-    def never(job: Job, former: str) -> Transition:
-        raise AssertionError("nothing was abandoned before")
-
     claimed = await worker.claims.claim_due(
-        now=stage.clock.now(), limit=9, worker="dead", on_abandoned=never
+        now=stage.clock.now(),
+        limit=9,
+        worker="dead",
+        retry=RetryPolicy(),
+        random=lambda: 0.0,
     )
     assert claimed.jobs
+    assert not claimed.taken_over
     stage.clock.go_on(PAST_THE_LEASE)
 
 

@@ -91,14 +91,14 @@ async def test_stopped_while_it_writes_the_quota(
     pacer, stop = worker.runner._deps.pacer, asyncio.Event()
     written = list[PutOff | datetime]()
 
-    async def place(*args: Any) -> PutOff | datetime:  # noqa: ANN401
+    async def acquire(*args: Any) -> PutOff | datetime:  # noqa: ANN401
         stop.set()
         for _ in range(9):  # until everybody has heard of it
             await asyncio.sleep(0)
-        written.append(await Pacer.place(pacer, *args))
+        written.append(await Pacer.acquire(pacer, *args))
         return written[-1]
 
-    monkeypatch.setattr(pacer, "place", place)
+    monkeypatch.setattr(pacer, "acquire", acquire)
     job = await stage.job(worker)
     await worker.runner.run(stop)
     assert len(written) == 1

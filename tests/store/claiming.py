@@ -1,12 +1,11 @@
 """Claiming as the runner does it: abandoned jobs go through the real decision."""
 
-from collections.abc import Callable
 from datetime import datetime
 
 from app.domain.jobs.backoff import RetryPolicy, UnconfirmedInit
 from app.domain.jobs.job import Job
 from app.domain.jobs.lifecycle import decide
-from app.domain.jobs.outcome import Abandoned, Outcome
+from app.domain.jobs.outcome import Outcome
 from app.domain.jobs.transition import Transition
 from app.store.jobs.claims import Claimed, ClaimStore
 from tests.support.factories import NOW
@@ -30,7 +29,8 @@ async def claim(
         limit=limit,
         worker=worker,
         due_by=due_by,
-        on_abandoned=_on_abandoned(now, policy),
+        retry=policy,
+        random=lambda: 0.0,
     )
 
 
@@ -43,11 +43,3 @@ async def claim_one(claims: ClaimStore, *, now: datetime = NOW) -> Job:
 def decided(job: Job, outcome: Outcome, *, now: datetime = NOW) -> Transition:
     """Decide on an attempt without chance."""
     return decide(job, outcome, now=now, policy=HOLD, random=lambda: 0.0)
-
-
-def _on_abandoned(
-    now: datetime, policy: RetryPolicy
-) -> Callable[[Job, str], Transition]:
-    return lambda job, worker: decide(
-        job, Abandoned(worker=worker), now=now, policy=policy, random=lambda: 0.0
-    )

@@ -1,10 +1,10 @@
-"""TikTok's limits per account, as a sliding log of what was taken. Pure.
+"""TikTok's limits per account, as a sliding log of permits. Pure.
 
 https://developers.tiktok.com/doc/tiktok-api-v2-rate-limit
 
-A place is taken before its call is made. It counts against every window of a minute
+A permit is taken before its call is made. It counts against every window of a minute
 that the call can fall into: from now until a minute after the last moment it may be
-used, plus what a call may take on its way.
+used, plus the time that a call may take to reach TikTok.
 """
 
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ from typing import Final
 
 WINDOW: Final = timedelta(minutes=1)
 SKEW: Final = timedelta(seconds=3)
-"""How much longer than another call one may take from its place to TikTok.
+"""How much longer than another call one may take from its permit to TikTok.
 
-Between the two, an init is written ahead: seconds, where many posts are due together.
+An init is written to the database in between: seconds, where many posts are due.
 """
 
 ON_ITS_WAY: Final = timedelta(seconds=1)
-"""The part of it that is left for the call's own way to TikTok."""
+"""The part of SKEW that is left for the network."""
 
-LINE_TURNS: Final = 10
-"""How many turns ahead are told apart; who comes later is told when it is time."""
+QUEUE_TURNS: Final = 10
+"""How many turns ahead are given out; later jobs share the last and ask again then."""
 
 
 class QuotaCall(StrEnum):
@@ -36,28 +36,28 @@ class QuotaCall(StrEnum):
 
 
 Limits = Mapping[QuotaCall, int]
-Wish = Mapping[QuotaCall, "Places"]
+Wanted = Mapping[QuotaCall, "Permits"]
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """Some places, and for how long after they are taken they may be used."""
+class Permits:
+    """Some permits, and how long after they are taken they may be used."""
 
     count: int = 1
     usable: timedelta = timedelta(0)
 
     def send_by(self, taken: datetime) -> datetime:
-        """Return when a call has to be on its way that uses one of them."""
+        """Return the time by which a call that uses one of them must be sent."""
         return taken + self.usable + SKEW - ON_ITS_WAY
 
 
-PLACE: Final = Places()
-"""One, to be used at once."""
+ONE_PERMIT: Final = Permits()
+"""One permit, to be used at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Places that are taken until a moment."""
+    """Permits that count until a moment."""
 
     until: datetime
     count: int
@@ -65,33 +65,33 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What one account has taken lately."""
+    """The permits that one account has taken lately."""
 
     uses: Mapping[QuotaCall, tuple[Use, ...]]
 
     def taken(self, call: QuotaCall, now: datetime) -> int:
-        """Return how many places of a call are taken."""
+        """Return how many permits of a call are taken."""
         return sum([use.count for use in self._live(call, now)])
 
     def take(
         self,
-        wish: Wish,
+        wanted: Wanted,
         limits: Limits,
         now: datetime,
         *,
         window: timedelta = WINDOW,
     ) -> "Quota | None":
-        """Return the quota with the places taken; None if any does not fit."""
+        """Return the quota with these permits taken; None if any does not fit."""
         uses = {call: kept for call in self.uses if (kept := self._live(call, now))}
-        for call, places in wish.items():
-            if self.taken(call, now) + places.count > limits[call]:
+        for call, permits in wanted.items():
+            if self.taken(call, now) + permits.count > limits[call]:
                 return None
-            use = Use(now + places.usable + window + SKEW, places.count)
+            use = Use(now + permits.usable + window + SKEW, permits.count)
             uses[call] = (*uses.get(call, ()), use)
         return Quota(uses)
 
     def free_at(self, call: QuotaCall, limits: Limits, now: datetime) -> datetime:
-        """Return when the next place of a call is free."""
+        """Return when the next permit of a call is free."""
         excess = self.taken(call, now) + 1 - limits[call]
         for use in sorted(self._live(call, now), key=lambda use: use.until):
             if excess <= 0:
@@ -101,7 +101,7 @@ class Quota:
         return now
 
     def idle_at(self) -> datetime | None:
-        """Return when nothing is taken any more, None if nothing is."""
+        """Return when the last permit stops counting, None if none is taken."""
         ends = [use.until for uses in self.uses.values() for use in uses]
         return max(ends) if ends else None
 
@@ -113,9 +113,9 @@ class Quota:
 IDLE: Final = Quota({})
 
 
-def slot(
+def turn_at(
     first: datetime, position: int, limit: int, *, window: timedelta = WINDOW
 ) -> datetime:
-    """Return when the job at a position of an account's queue has its turn."""
-    turn = min(position // limit, LINE_TURNS - 1)
+    """Return the turn of the job at a position of an account's queue."""
+    turn = min(position // limit, QUEUE_TURNS - 1)
     return first + turn * (window + SKEW)

@@ -45,11 +45,11 @@ class Effects(Protocol):
     def turn(
         self, access: Access, job: Job, call: QuotaCall
     ) -> Awaitable[PutOff | None]:
-        """Take a place in the account's quota; else say until when to wait."""
+        """Take a permit from the account's quota; else return how long to wait."""
         ...
 
     def in_time(self) -> bool:
-        """Tell whether the place taken last holds for a call that is sent now."""
+        """Tell whether the last permit still covers a call that is sent now."""
         ...
 
     def creator_info(

@@ -22,7 +22,7 @@ from app.machine.clock import Clock
 from app.machine.clock_watch import ClockWatch
 from app.outbound.media.at_once import AtOnce
 from app.pacing.creators import CreatorCache
-from app.pacing.pacer import Asker, Pacer
+from app.pacing.pacer import Pacer, QuotaUser
 from app.runner.attempts.attempt import ClaimLost
 from app.runner.attempts.media_gateway import MediaGateway
 from app.runner.attempts.ways.live_push import LivePush, PushTools
@@ -77,7 +77,7 @@ class LiveEffects:
         self.now = deps.clock.now
         whole = (self._until - self.now()).total_seconds()
         self._enough_seconds = min(deps.http_timeout, whole / 2)
-        self._asker: Asker | None = None
+        self._quota_user: QuotaUser | None = None
         self._send_by: datetime | None = None
         self._stop_by: datetime | None = None
         self._waits_for_store = False
@@ -128,33 +128,33 @@ class LiveEffects:
         await self.persist(lambda: self._deps.grants.lost(access, fault))
 
     async def turn(self, access: Access, job: Job, call: QuotaCall) -> PutOff | None:
-        """Take a place in the account's quota."""
-        asker = Asker(
+        """Take a permit from the account's quota."""
+        quota_user = QuotaUser(
             project_id=job.project_id,
             platform=job.platform,
             open_id=access.quota_owner,
             waited=job.waiting_for is WaitingFor.QUOTA,
         )
-        self._asker = asker
+        self._quota_user = quota_user
         pacer = self._deps.pacer
-        place: PutOff | datetime | None = pacer.kept_place(asker, call)
-        if place is None:
-            place = await self.persist(lambda: pacer.place(asker, call))
-        if isinstance(place, PutOff):
-            return place
-        self._send_by = place
+        permit: PutOff | datetime | None = pacer.acquire_kept(quota_user, call)
+        if permit is None:
+            permit = await self.persist(lambda: pacer.acquire(quota_user, call))
+        if isinstance(permit, PutOff):
+            return permit
+        self._send_by = permit
         return None
 
     def in_time(self) -> bool:
-        """Tell whether the place taken last holds for a call that is sent now."""
+        """Tell whether the last permit still covers a call that is sent now."""
         return self._send_by is None or self.now() <= self._send_by
 
     async def rest(self, fault: Fault, *, until: datetime) -> None:
         """Spare the account, or the app, calls that would be refused like this one."""
-        if (asker := self._asker) is not None:
+        if (quota_user := self._quota_user) is not None:
             reason = cap_of(fault.code) or WaitingFor.QUOTA
             await self.persist(
-                lambda: self._deps.pacer.rest(asker, until=until, reason=reason)
+                lambda: self._deps.pacer.rest(quota_user, until=until, reason=reason)
             )
 
     async def creator_info(

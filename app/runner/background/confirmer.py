@@ -18,7 +18,7 @@ from app.domain.jobs.corrections import (
     decide_late,
 )
 from app.domain.jobs.job import ErrorClass, Job, JobStatus
-from app.domain.jobs.outcome import Fault, InInbox, Published
+from app.domain.jobs.outcome import Fault, InInbox, Published, PutOff
 from app.domain.posts.post import PostMode
 from app.domain.posts.pull_links import pull_tokens
 from app.domain.tiktok_event import ToldOfPost
@@ -26,7 +26,7 @@ from app.grants.grants import Access, Grants
 from app.grants.renewal import with_renewal
 from app.machine.clock import Clock
 from app.metrics import Metrics
-from app.pacing.pacer import Asker, Pacer
+from app.pacing.pacer import Pacer, QuotaUser
 from app.runner.attempts.verdicts import in_inbox, published
 from app.runner.background.videos import can_be_found, shows, videos_since
 from app.store.jobs.confirmations import ConfirmationStore
@@ -151,10 +151,10 @@ class Confirmer:
         told: ToldOfPost = _NOTHING,
     ) -> Truth:
         """Ask for the status; only TikTok's own word counts, never an error."""
-        asker = Asker(job.project_id, job.platform, access.quota_owner, alone=True)
-        wait = await self.pacer.turn(asker, QuotaCall.STATUS)
-        if wait is not None:
-            return NotAsked(until=wait.until)
+        user = QuotaUser(job.project_id, job.platform, access.quota_owner, alone=True)
+        permit = await self.pacer.acquire(user, QuotaCall.STATUS)
+        if isinstance(permit, PutOff):
+            return NotAsked(until=permit.until)
         answer, _ = await with_renewal(
             access,
             lambda access: calls.status(access.token, publish_id),

@@ -7,11 +7,11 @@ import structlog
 from app.domain.accounts.quota import QuotaCall
 from app.domain.codes import PUBLISH_CANCELLED
 from app.domain.jobs.job import Job, JobStatus, Transfer
-from app.domain.jobs.outcome import Fault
+from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access, Grants
 from app.grants.renewal import with_renewal
 from app.machine.clock import Clock
-from app.pacing.pacer import Asker, Pacer
+from app.pacing.pacer import Pacer, QuotaUser
 from app.tiktok import Calls, PublishState, TikTok
 
 LOOKS: Final = 3
@@ -65,8 +65,9 @@ class PublishCanceller:
             if look:
                 await self._clock.sleep(PAUSE_SECONDS)
             owner = access.quota_owner
-            asker = Asker(access.project_id, access.platform, owner, alone=True)
-            if await self._pacer.turn(asker, QuotaCall.STATUS) is not None:
+            user = QuotaUser(access.project_id, access.platform, owner, alone=True)
+            permit = await self._pacer.acquire(user, QuotaCall.STATUS)
+            if isinstance(permit, PutOff):
                 return False
             status = await calls.status(access.token, publish_id)
             if not isinstance(status, Fault) and status.state is PublishState.FAILED:

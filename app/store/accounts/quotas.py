@@ -1,4 +1,4 @@
-"""What each account has taken of TikTok's limits, shared by all workers."""
+"""The permits each account has taken of TikTok's limits, shared by all workers."""
 
 import json
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from app.domain.accounts.quota import (
     IDLE,
-    LINE_TURNS,
+    QUEUE_TURNS,
     WINDOW,
     Quota,
     QuotaCall,
     Use,
-    slot,
+    turn_at,
 )
 from app.domain.jobs.job import WaitingFor
 from app.store.accounts.tables import account_quotas
@@ -71,9 +71,9 @@ class Owner(NamedTuple):
 
 
 class QuotaStore:
-    """Takes turns by compare and swap: one statement where nobody interferes.
+    """Takes permits by compare and swap: one statement where nobody interferes.
 
-    Of the accounts that fall due together, most are idle and share that statement.
+    Most accounts that fall due together are idle, and share that statement.
     """
 
     def __init__(self, database: Database) -> None:
@@ -86,7 +86,7 @@ class QuotaStore:
     async def take_idle(
         self, owner: Owner, quota: Quota, *, now: datetime
     ) -> int | None:
-        """Write a quota over one that is idle or missing, unread.
+        """Write a quota over one that is idle or missing, without reading it.
 
         Return the new version, None if the account is not idle.
         """
@@ -95,7 +95,7 @@ class QuotaStore:
     async def _take_all_idle(
         self, asked: Mapping[Owner, tuple[Quota, datetime]]
     ) -> dict[Owner, int]:
-        # In one order everywhere: no two workers wait for each other's rows.
+        # All workers use the same order: no two wait for each other's rows.
         rows = [(*owner, *_written(asked[owner][0])) for owner in sorted(asked)]
         earliest = min(now for _, now in asked.values())
         values = {**self._values.bind(rows), "earliest": earliest}
@@ -164,13 +164,13 @@ class QuotaStore:
     ) -> AssignedTurns:
         """Give a project's due jobs their turns, ``limit`` a window from ``first``.
 
-        They come behind the jobs that wait already and those being run. What finds no
-        turn before the last one is left to ``postpone_due``.
+        They come after the jobs that wait already and those being run. Jobs that find
+        no turn before the last one are left to ``postpone_due``.
         """
         jobs = JobsBeforeInit(project_id, platform, due_before=first)
         turns = [
-            slot(first, number * limit, limit, window=window)
-            for number in range(LINE_TURNS)
+            turn_at(first, number * limit, limit, window=window)
+            for number in range(QUEUE_TURNS)
         ]
         async with self._database.write() as connection:
             return await assign_turns(connection, jobs, turns, limit=limit, now=now)
@@ -186,7 +186,7 @@ class QuotaStore:
     ) -> None:
         """Postpone all of a project's jobs that are due before ``first``.
 
-        One statement: with very many jobs it takes long, and claims pass over them.
+        One statement: with very many jobs it takes long; claims skip locked rows.
         """
         jobs = JobsBeforeInit(project_id, platform, due_before=first)
         async with self._database.write() as connection:

@@ -1,7 +1,6 @@
 """The worker's side of the jobs table: claim, and write what the claim allows."""
 
-import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +24,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from app.domain.jobs.backoff import Random, RetryPolicy
 from app.domain.jobs.job import Job, JobStatus
+from app.domain.jobs.lifecycle import decide
+from app.domain.jobs.outcome import Abandoned
 from app.domain.jobs.transition import Transition, given_back
 from app.machine.clock_watch import ClockWatch
 from app.store.db.engine import Database
@@ -54,14 +56,27 @@ _READ: Final = tuple(name for name in JOB_COLUMNS if name not in _WRITTEN)
 
 
 @dataclass(frozen=True, slots=True)
+class TakenOver:
+    """A claim taken over from a worker that let its lease run out."""
+
+    job: Job
+    worker: str
+    change: Transition  # what its attempt came to
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """What one claim brought."""
 
     jobs: tuple[Job, ...]  # owned now, the longest scheduled first
-    reclaimed: int = 0  # claims taken over from workers that went away
-    failed: int = 0  # of those, jobs whose last attempt that was
+    taken_over: tuple[TakenOver, ...] = ()
     held: int = 0  # put off, as their project is held
     unreadable: tuple[str, ...] = ()  # ids of rows that are put off
+
+    @property
+    def failed(self) -> int:
+        """Return how many jobs were taken over after their last attempt."""
+        return sum(each.change.to is JobStatus.FAILED for each in self.taken_over)
 
 
 class ClaimStore:
@@ -91,37 +106,34 @@ class ClaimStore:
         now: datetime,
         limit: int,
         worker: str,
-        on_abandoned: Callable[[Job, str], Transition],
+        retry: RetryPolicy,
+        random: Random,
         due_by: datetime | None = None,
     ) -> Claimed:
         """Take up to ``limit`` jobs that are due, each for this worker alone.
 
-        ``on_abandoned`` decides on a job whose former worker (named) let its lease run
-        out; the decision commits together with the claim. ``due_by`` leaves out what
-        falls due later than that.
+        If a job's former worker let its lease run out, that attempt's end is decided
+        with ``retry`` and committed together with the claim. ``due_by`` leaves out jobs
+        that fall due later.
         """
-        due_by = due_by or now
         claim = self._claim(now, worker)
-        statement = self._take(claim, now=now, due_by=due_by, limit=limit)
+        statement = self._take(claim, now=now, due_by=due_by or now, limit=limit)
         async with self._database.write() as connection:
             found = (await connection.execute(statement)).all()
             taken = _readable(found, claim)
             rows = [row for row in found if row.id in taken]
             unreadable = {row.id for row in found} - taken.keys()
             await set_aside(connection, unreadable, now=now)
-            abandoned = [
-                (taken[row.id], on_abandoned(taken[row.id], row.abandoned_by))
+            taken_over = tuple(
+                _taken_over(taken[row.id], row.abandoned_by, now, retry, random)
                 for row in rows
                 if row.abandoned_by
-            ]
-            reclaimed = await write_transitions(
-                connection, abandoned, guard=OWNED, now=now
             )
-            taken |= reclaimed
+            ends = [(each.job, each.change) for each in taken_over]
+            taken |= await write_transitions(connection, ends, guard=OWNED, now=now)
             held = _held(rows, taken)
             taken |= await _put_off(connection, held, now=now)
-        done = _summed_up(taken.values(), reclaimed=len(reclaimed), held=len(held))
-        return dataclasses.replace(done, unreadable=tuple(unreadable))
+        return Claimed(_still_claimed(taken), taken_over, len(held), tuple(unreadable))
 
     async def next_due(self) -> datetime | None:
         """Return when the next job falls due, None if none is waiting."""
@@ -228,15 +240,9 @@ class ClaimStore:
         )
 
 
-def _summed_up(jobs: Collection[Job], *, reclaimed: int, held: int) -> Claimed:
-    """Tell what a claim came to: those that are still claimed, in the order of time."""
-    claimed = (job for job in jobs if job.claim_token is not None)
-    return Claimed(
-        jobs=tuple(sorted(claimed, key=attrgetter("scheduled_for"))),
-        reclaimed=reclaimed,
-        failed=sum(job.status is JobStatus.FAILED for job in jobs),
-        held=held,
-    )
+def _still_claimed(taken: Mapping[str, Job]) -> tuple[Job, ...]:
+    claimed = (job for job in taken.values() if job.claim_token is not None)
+    return tuple(sorted(claimed, key=attrgetter("scheduled_for")))
 
 
 def _database_time() -> ColumnElement[datetime]:
@@ -251,6 +257,13 @@ def _readable(rows: Sequence[Row[Any]], claim: dict[str, Any]) -> dict[str, Job]
         with suppress(*UNREADABLE):
             jobs[row.id] = _claimed(row, claim)
     return jobs
+
+
+def _taken_over(
+    job: Job, worker: str, now: datetime, retry: RetryPolicy, random: Random
+) -> TakenOver:
+    end = decide(job, Abandoned(worker=worker), now=now, policy=retry, random=random)
+    return TakenOver(job, worker, end)
 
 
 def _claimed(row: Sequence[Any], claim: dict[str, Any]) -> Job:

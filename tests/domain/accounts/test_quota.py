@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from app.domain.accounts.quota import (
     IDLE,
-    LINE_TURNS,
+    QUEUE_TURNS,
     SKEW,
     WINDOW,
-    Places,
+    Permits,
     QuotaCall,
     Use,
-    slot,
+    turn_at,
 )
 from app.domain.codes import cap_of
 from app.domain.jobs.job import WaitingFor
@@ -32,7 +32,7 @@ def test_no_minute_holds_more_calls_than_allowed(waits: list[int], limit: int) -
     quota, now, made = IDLE, NOW, list[datetime]()
     for wait in waits:
         now += timedelta(milliseconds=wait)
-        taken = quota.take({INIT: Places()}, {**LIMITS, INIT: limit}, now)
+        taken = quota.take({INIT: Permits()}, {**LIMITS, INIT: limit}, now)
         if taken is not None:
             quota, made = taken, [*made, now]
     for start in made:
@@ -41,21 +41,21 @@ def test_no_minute_holds_more_calls_than_allowed(waits: list[int], limit: int) -
 
 takes = st.tuples(
     st.integers(0, 30_000),  # milliseconds since the take before
-    st.lists(st.floats(0, 1), min_size=1, max_size=4),  # when each place is used
+    st.lists(st.floats(0, 1), min_size=1, max_size=4),  # when each permit is used
     st.integers(0, 90_000),  # milliseconds for which they may be
 )
 
 
 @given(takes=st.lists(takes, max_size=40), limit=st.integers(1, 6))
-def test_nor_do_places_that_were_kept_for_later(
+def test_nor_do_permits_that_were_kept_for_later(
     takes: list[tuple[int, list[float], int]], limit: int
 ) -> None:
-    """Whenever in its time a place is used, the minutes around it are not too full."""
+    """Whenever in its time a permit is used, the minutes around it are not too full."""
     quota, now, made = IDLE, NOW, list[datetime]()
     for wait, shares, millis in takes:
         now += timedelta(milliseconds=wait)
         usable = timedelta(milliseconds=millis)
-        wish = {STATUS: Places(len(shares), usable)}
+        wish = {STATUS: Permits(len(shares), usable)}
         taken = quota.take(wish, {**LIMITS, STATUS: limit}, now)
         if taken is not None:
             quota = taken
@@ -65,33 +65,33 @@ def test_nor_do_places_that_were_kept_for_later(
 
 
 @given(waits=waits)
-def test_a_place_is_free_exactly_when_it_is_said_to_be(waits: list[int]) -> None:
-    """Who comes at that moment gets the place, and a microsecond before it nobody."""
+def test_a_permit_is_free_exactly_when_it_is_said_to_be(waits: list[int]) -> None:
+    """Who comes at that moment gets the permit, and a microsecond before it nobody."""
     quota, now = IDLE, NOW
     for wait in waits:
         now += timedelta(milliseconds=wait)
-        quota = quota.take({INIT: Places()}, LIMITS, now) or quota
+        quota = quota.take({INIT: Permits()}, LIMITS, now) or quota
     free = quota.free_at(INIT, LIMITS, now)
-    assert quota.take({INIT: Places()}, LIMITS, free) is not None
+    assert quota.take({INIT: Permits()}, LIMITS, free) is not None
     early = free - timedelta(microseconds=1)
     if early >= now:
-        assert quota.take({INIT: Places()}, LIMITS, early) is None
+        assert quota.take({INIT: Permits()}, LIMITS, early) is None
 
 
-def test_places_are_taken_together_or_not_at_all() -> None:
+def test_permits_are_taken_together_or_not_at_all() -> None:
     """An init without room for its polls would end blind."""
-    full = IDLE.take({STATUS: Places(25)}, LIMITS, NOW)
+    full = IDLE.take({STATUS: Permits(25)}, LIMITS, NOW)
     assert full is not None
-    assert full.take({INIT: Places(), STATUS: Places(6)}, LIMITS, NOW) is None
-    both = full.take({INIT: Places(), STATUS: Places(5)}, LIMITS, NOW)
+    assert full.take({INIT: Permits(), STATUS: Permits(6)}, LIMITS, NOW) is None
+    both = full.take({INIT: Permits(), STATUS: Permits(5)}, LIMITS, NOW)
     assert both is not None
     assert (both.taken(INIT, NOW), both.taken(STATUS, NOW)) == (1, 30)
     assert both.taken(QuotaCall.CREATOR_INFO, NOW) == 0
 
 
-def test_a_place_for_later_use_counts_until_a_minute_after() -> None:
-    """A call may be made at the last moment of its place, and then counts as long."""
-    quota = IDLE.take({STATUS: Places(2, timedelta(seconds=90))}, LIMITS, NOW)
+def test_a_permit_for_later_use_counts_until_a_minute_after() -> None:
+    """A call may be made at the last moment of its permit, and then counts as long."""
+    quota = IDLE.take({STATUS: Permits(2, timedelta(seconds=90))}, LIMITS, NOW)
     assert quota is not None
     assert quota.uses == {STATUS: (Use(NOW + timedelta(seconds=90) + SPAN, 2),)}
     assert quota.idle_at() == NOW + timedelta(seconds=90) + SPAN
@@ -100,9 +100,9 @@ def test_a_place_for_later_use_counts_until_a_minute_after() -> None:
 
 def test_what_is_over_is_forgotten() -> None:
     """The log holds a minute's calls, not an account's history."""
-    quota = IDLE.take({INIT: Places()}, LIMITS, NOW)
+    quota = IDLE.take({INIT: Permits()}, LIMITS, NOW)
     assert quota is not None
-    later = quota.take({STATUS: Places()}, LIMITS, NOW + SPAN)
+    later = quota.take({STATUS: Permits()}, LIMITS, NOW + SPAN)
     assert later is not None
     assert set(later.uses) == {STATUS}
     assert quota.taken(INIT, NOW + SPAN - timedelta(microseconds=1)) == 1
@@ -110,14 +110,14 @@ def test_what_is_over_is_forgotten() -> None:
 
 def test_a_queue_gets_its_turns_one_minute_apart() -> None:
     """Each window takes as many as the limit allows, in order."""
-    turns = [slot(NOW, position, 2) for position in range(5)]
+    turns = [turn_at(NOW, position, 2) for position in range(5)]
     assert turns == [NOW, NOW, NOW + SPAN, NOW + SPAN, NOW + 2 * SPAN]
 
 
 def test_a_long_line_is_told_its_turns_only_so_far() -> None:
     """Who is told the last turn asks again then, in case the line got shorter."""
-    assert slot(NOW, LINE_TURNS - 1, 1) == NOW + (LINE_TURNS - 1) * SPAN
-    assert slot(NOW, 10_000, 1) == NOW + (LINE_TURNS - 1) * SPAN
+    assert turn_at(NOW, QUEUE_TURNS - 1, 1) == NOW + (QUEUE_TURNS - 1) * SPAN
+    assert turn_at(NOW, 10_000, 1) == NOW + (QUEUE_TURNS - 1) * SPAN
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ async def test_a_stamp_that_took_too_long_is_taken_back() -> None:
 
 async def test_an_init_whose_place_grew_old_takes_another() -> None:
     """Sent with the old one, it could be the seventh in one of TikTok's minutes."""
-    outcome, world = await run(NEW, place_lasts=2, takes={"stamp_init": 3})
+    outcome, world = await run(NEW, permit_lasts=2, takes={"stamp_init": 3})
     assert isinstance(outcome, Published)
     assert world.names == [
         *CHECK,
@@ -167,7 +167,7 @@ async def test_an_init_whose_place_grew_old_takes_another() -> None:
 async def test_an_init_that_finds_no_second_place_is_not_sent() -> None:
     """It is known that nothing went out, so the stamp is taken back."""
     outcome, world = await run(
-        NEW, place_lasts=2, takes={"stamp_init": 3}, turn_init=[None, SLOT]
+        NEW, permit_lasts=2, takes={"stamp_init": 3}, turn_init=[None, SLOT]
     )
     assert outcome == SLOT
     assert world.names[-2:] == ["turn init", "clear_init"]
@@ -177,7 +177,7 @@ async def test_an_init_that_finds_no_second_place_is_not_sent() -> None:
 async def test_a_slow_database_ends_no_post() -> None:
     """It goes out with its second place, even if that is too old as well."""
     outcome, world = await run(
-        NEW, place_lasts=2, takes={"stamp_init": 3, "turn init": 3}
+        NEW, permit_lasts=2, takes={"stamp_init": 3, "turn init": 3}
     )
     assert isinstance(outcome, Published)
     assert world.at("turn init") == [0, 6]

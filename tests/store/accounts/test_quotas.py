@@ -7,7 +7,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, select
 
-from app.domain.accounts.quota import IDLE, LINE_TURNS, Places, Quota, QuotaCall, slot
+from app.domain.accounts.quota import (
+    IDLE,
+    QUEUE_TURNS,
+    Permits,
+    Quota,
+    QuotaCall,
+    turn_at,
+)
 from app.domain.jobs.job import JobStatus, WaitingFor
 from app.store.accounts.quotas import Owner, QuotaRow, QuotaStore
 from app.store.db.engine import Database
@@ -31,7 +38,7 @@ INIT = QuotaCall.INIT
 
 def taken(count: int = 1, *, over: Quota = IDLE) -> Quota:
     """Take some inits."""
-    quota = over.take({INIT: Places(count)}, {INIT: 1000}, NOW)
+    quota = over.take({INIT: Permits(count)}, {INIT: 1000}, NOW)
     assert quota is not None
     return quota
 
@@ -43,10 +50,10 @@ def quotas(database: Database) -> QuotaStore:
 
 
 async def test_what_is_written_is_read(quotas: QuotaStore) -> None:
-    """To the microsecond, or places would be free too early."""
+    """To the microsecond, or permits would be free too early."""
     assert await quotas.load(OWNER) == QuotaRow()
     now = NOW + timedelta(microseconds=123_457)
-    quota = IDLE.take({INIT: Places(2), QuotaCall.STATUS: Places()}, LIMITS, now)
+    quota = IDLE.take({INIT: Permits(2), QuotaCall.STATUS: Permits()}, LIMITS, now)
     assert quota is not None
     assert await quotas.take_idle(OWNER, quota, now=now) == 1
     assert await quotas.load(OWNER) == QuotaRow(1, quota)
@@ -75,7 +82,7 @@ async def test_an_account_is_idle_once_its_last_use_is_over(quotas: QuotaStore) 
 async def test_of_all_who_read_the_same_version_one_writes(
     processes: list[Database],
 ) -> None:
-    """Nobody's places are written over."""
+    """Nobody's permits are written over."""
     stores = [QuotaStore(each) for each in processes]
     await stores[0].take_idle(OWNER, taken(), now=NOW)
     rows = await asyncio.gather(*(store.load(OWNER) for store in stores))
@@ -107,7 +114,7 @@ async def test_due_jobs_get_their_turns_by_their_time(
     database: Database, quotas: QuotaStore
 ) -> None:
     """As many as the limit for each turn; what is too far off waits for the last."""
-    count = LIMIT * (LINE_TURNS + 2)
+    count = LIMIT * (QUEUE_TURNS + 2)
     rows = [
         job_row(scheduled_for=NOW - timedelta(seconds=each), next_attempt_at=NOW)
         for each in range(count)
@@ -115,7 +122,7 @@ async def test_due_jobs_get_their_turns_by_their_time(
     await store_rows(database, rows)
     assert await _assign_turns(quotas) == 0
     turns = await _turns(database)
-    wanted = [slot(FIRST, place, LIMIT) for place in range(count)]
+    wanted = [turn_at(FIRST, permit, LIMIT) for permit in range(count)]
     assert [turns[row["id"]] for row in reversed(rows)] == wanted
     changes = await ChangeStore(database).since(NOW, {"proj_1"}, limit=count + 1)
     assert len(changes) == count
@@ -131,14 +138,14 @@ async def test_jobs_stand_behind_who_waits_and_who_runs(
     due = [await store_job(database, RETRYING) for _ in range(3)]
     assert await _assign_turns(quotas) == 2
     turns = await _turns(database)
-    second = slot(FIRST, LIMIT, LIMIT)
+    second = turn_at(FIRST, LIMIT, LIMIT)
     assert Counter(turns[job.id] for job in due) == {FIRST: 2, second: 1}
 
 
 async def test_a_turn_that_is_full_stays_as_it_is(
     database: Database, quotas: QuotaStore
 ) -> None:
-    """Who has a place in it keeps it, and the next get the next turn."""
+    """Who has a permit in it keeps it, and the next get the next turn."""
     early = [
         await store_job(database, waiting_for=WaitingFor.QUOTA, next_attempt_at=FIRST)
         for _ in range(LIMIT)
@@ -147,7 +154,7 @@ async def test_a_turn_that_is_full_stays_as_it_is(
     assert await _assign_turns(quotas) == LIMIT
     turns = await _turns(database)
     assert {turns[job.id] for job in early} == {FIRST}
-    assert turns[due.id] == slot(FIRST, LIMIT, LIMIT)
+    assert turns[due.id] == turn_at(FIRST, LIMIT, LIMIT)
 
 
 async def test_only_what_is_due_and_could_send_an_init_gets_a_turn(
@@ -178,7 +185,9 @@ async def test_a_long_queue_costs_few_statements(
     await _assign_turns(quotas)
     assert len([each for each in statements if "schedule_jobs" in each]) == 12
     turns = Counter((await _turns(database)).values())
-    assert turns.pop(slot(FIRST, 10_000, LIMIT)) == 10_000 - (LINE_TURNS - 1) * LIMIT
+    assert (
+        turns.pop(turn_at(FIRST, 10_000, LIMIT)) == 10_000 - (QUEUE_TURNS - 1) * LIMIT
+    )
     assert set(turns.values()) == {LIMIT}
 
 

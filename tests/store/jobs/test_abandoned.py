@@ -5,8 +5,8 @@ from sqlalchemy.exc import IntegrityError
 
 from app.domain.jobs.backoff import RetryPolicy
 from app.domain.jobs.job import AttemptRecord, ErrorClass, FailureReason, Job
-from app.domain.jobs.transition import Transition
 from app.store.db.engine import Database
+from app.store.jobs import claims as module
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore
 from tests.store.claiming import HOLD, RETRY, claim, claim_one
@@ -30,7 +30,7 @@ async def test_an_abandoned_claim_counts_one_attempt(
     before = await store_row(database, abandoned(claimed_by="worker_0"))
     found = await claim(claims)
     (job,) = found.jobs
-    assert (found.reclaimed, found.failed) == (1, 0)
+    assert (len(found.taken_over), found.failed) == (1, 0)
     assert (job.status, job.attempts, job.claimed_by) == (PROCESSING, 1, "worker_1")
     assert job.claim_token not in {None, before.claim_token}
     assert job.attempt_started_at == job.claimed_at == NOW
@@ -75,7 +75,7 @@ async def test_abandoned_at_the_last_attempt_is_over(
     row = abandoned(attempts=4, max_attempts=5)
     before = await store_row(database, row)
     found = await claim(claims)
-    assert (found.jobs, found.reclaimed, found.failed) == ((), 1, 1)
+    assert (found.jobs, len(found.taken_over), found.failed) == ((), 1, 1)
     job = await JobStore(database).get(before.id)
     assert (job.status, job.failure_reason) == (FAILED, FailureReason.MAX_ATTEMPTS)
     assert (job.attempts, job.claim_token, job.next_attempt_at) == (5, None, None)
@@ -129,22 +129,22 @@ async def test_a_batch_may_hold_every_kind(
     await store_rows(database, rows)
     found = await claim(claims)
     assert {job.asset_id for job in found.jobs} == {"due", "lost"}
-    assert (found.reclaimed, found.failed) == (3, 2)
+    assert (len(found.taken_over), found.failed) == (3, 2)
 
 
 async def test_a_decision_that_breaks_claims_nothing(
-    database: Database, claims: ClaimStore
+    database: Database, claims: ClaimStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Claim and count commit together or not at all."""
     before = await store_row(database, abandoned())
 
-    def break_down(job: Job, worker: str) -> Transition:
+    def break_down(*_args: object, **_kwargs: object) -> None:
         raise RuntimeError
 
+    monkeypatch.setattr(module, "decide", break_down)
+
     with pytest.raises(RuntimeError):
-        await claims.claim_due(
-            now=NOW, limit=9, worker="worker_1", on_abandoned=break_down
-        )
+        await claim(claims)
     assert await JobStore(database).get(before.id) == before
 
 

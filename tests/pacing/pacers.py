@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.domain.accounts.quota import WINDOW, Limits, QuotaCall
-from app.pacing.pacer import Asker, Pacer
+from app.domain.jobs.outcome import PutOff
+from app.pacing.pacer import Pacer, QuotaUser
 from app.store.accounts.quotas import QuotaStore
 from app.store.db.engine import Database
 from tests.support.factories import NOW
@@ -48,9 +49,19 @@ def pacer(
     return Pacer(QuotaStore(database), clock, limits, window=window)
 
 
-def asker(name: str = "1", *, waited: bool = False, alone: bool = False) -> Asker:
-    """Give who asks for an account; each account belongs to a project of its name."""
-    return Asker(f"proj_{name}", "tiktok", f"open_{name}", waited=waited, alone=alone)
+def user(name: str = "1", *, waited: bool = False, alone: bool = False) -> QuotaUser:
+    """Give who calls for an account; each account has a project of its name."""
+    return QuotaUser(
+        f"proj_{name}", "tiktok", f"open_{name}", waited=waited, alone=alone
+    )
+
+
+async def postponed(
+    one: Pacer, quota_user: QuotaUser, call: QuotaCall
+) -> PutOff | None:
+    """Take a permit, or give until when the call is put off."""
+    permit = await one.acquire(quota_user, call)
+    return permit if isinstance(permit, PutOff) else None
 
 
 def most_in_a_window(calls: Iterable[datetime], window: timedelta) -> int:
