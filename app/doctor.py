@@ -34,7 +34,9 @@ async def examine(*, clock: Clock | None = None) -> list[Finding]:
         settings = load()
         open_vault(settings)
     except SettingsError as error:
-        return [Finding(name="settings", ok=False, text=str(error), advice="mend it")]
+        return [
+            Finding(name="settings", ok=False, text=str(error), advice="correct it")
+        ]
     findings = [*_of_settings(settings), await _tiktok(settings, clock)]
     if settings.media_base_url is not None:
         findings.append(await _reachable("media gateway", str(settings.media_base_url)))
@@ -69,7 +71,9 @@ def _client(settings: Settings) -> Finding:
         name="TikTok app",
         ok=not missing,
         text=f"not set: {', '.join(missing)}" if missing else "all of it is set",
-        advice="accounts cannot be connected or kept alive" if missing else "",
+        advice="accounts cannot be connected, and tokens not refreshed"
+        if missing
+        else "",
     )
 
 
@@ -203,7 +207,7 @@ async def _database(container: Container) -> list[Finding]:
             text="can be read" if vitals.keys_fit else "some cannot be decrypted",
             advice=""
             if vitals.keys_fit
-            else "put the former TOKEN_ENCRYPTION_KEYS back",
+            else "put the previous TOKEN_ENCRYPTION_KEYS back",
         ),
         Finding(
             name="clock",

@@ -149,16 +149,16 @@ def _announce(program: str, settings: Settings, revision: str) -> None:
 
 def _warnings(settings: Settings) -> Iterator[str]:
     if settings.allow_private_urls:
-        yield "ALLOW_PRIVATE_URLS is on: whoever has a key reaches this network"
+        yield "ALLOW_PRIVATE_URLS is on: every key holder can reach this network"
     if settings.cron_secret_is_short:
         yield (
             f"CRON_SECRET has fewer than {SHORT_SECRET} characters: it can be guessed,"
-            " and with it anybody starts ticks"
+            " and anyone with it can start ticks"
         )
     path = open_database(settings).url.database or ""
     if open_database(settings).is_sqlite and may_be_read_by_others(path):
         yield (
-            "the database's file can be read by everybody on this machine: run"
+            "the database's file can be read by everyone on this machine: run"
             " chmod 600 on it, and on its -wal and -shm files"
         )
 

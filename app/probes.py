@@ -131,7 +131,7 @@ async def _reply(pages: Pages, method: str, path: str) -> Reply:
     try:
         return await page()
     except Exception:
-        log.exception("a probe broke", path=path)
+        log.exception("a probe failed unexpectedly", path=path)
         return Reply(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 

@@ -17,7 +17,12 @@ from chaos.place import new_place
 from chaos.world import World
 
 SIDE_BY_SIDE: Final = 10
-MISTAKES: Final = ("Traceback", "an attempt broke", "stumbled", "could not be written")
+MISTAKES: Final = (
+    "Traceback",
+    "an attempt failed unexpectedly",
+    "stumbled",
+    "could not be written",
+)
 """What a worker writes only when our own code failed."""
 
 _numbers = count(1)

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Body, status
 
 from app.api.accounts import ProjectId
-from app.api.auth import ProjectScope
+from app.api.auth import By, ProjectScope
 from app.api.docs.declared import declared
 from app.api.docs.examples import HOLDS
 from app.api.services import Wired
@@ -28,7 +28,7 @@ Body_ = Annotated[HoldRequest, Body(openapi_examples=HOLDS)]
 async def put_hold(
     project_id: ProjectId, body: Body_, services: Wired, scope: ProjectScope
 ) -> HoldAnswer:
-    """Put due jobs off, at no attempt; what is in flight ends as it would.
+    """Postpone due jobs, at no attempt; what is in flight ends as it would.
 
     A second PUT replaces the first. After `until`, or DELETE, due jobs go on within
     seconds.
@@ -53,10 +53,10 @@ async def get_hold(
     status_code=status.HTTP_204_NO_CONTENT,
 )
 async def delete_hold(
-    project_id: ProjectId, services: Wired, scope: ProjectScope
+    project_id: ProjectId, services: Wired, scope: ProjectScope, by: By
 ) -> None:
     """Take the hold away; 404 without one."""
-    await services.holds.delete(project_id, scope=scope)
+    await services.holds.delete(project_id, scope=scope, by=by)
 
 
 @router.put(
@@ -86,6 +86,6 @@ async def get_hold_of_all(services: Wired, scope: ProjectScope) -> HoldAnswer:
     summary="Let the due jobs of every project go on",
     status_code=status.HTTP_204_NO_CONTENT,
 )
-async def delete_hold_of_all(services: Wired, scope: ProjectScope) -> None:
-    """Take the hold of all away; projects that are held by themselves stay so."""
-    await services.holds.delete(None, scope=scope)
+async def delete_hold_of_all(services: Wired, scope: ProjectScope, by: By) -> None:
+    """Remove the hold of all; projects with a hold of their own stay held."""
+    await services.holds.delete(None, scope=scope, by=by)

@@ -102,7 +102,7 @@ async def _made(
     except SchedulerError as error:
         answer = problem_of(error)
     except Exception:
-        log.exception("a job of a batch broke")
+        log.exception("a job of a batch failed unexpectedly")
         answer = http_problem(500)
     else:
         return BatchedJob(status=201 if created else 200, job=services.show(job))

@@ -67,7 +67,7 @@ class _Media(Response):
         except AssetBroken as error:
             # Ending here with less than was announced makes the server cut the
             # connection, so that half a video cannot be taken for a whole one.
-            log.warning("an asset broke off in the middle", reason=str(error))
+            log.warning("an asset ended too early", reason=str(error))
         except SchedulerError as error:
             await problem_of(error)(scope, receive, send)
 

@@ -39,7 +39,7 @@ def connected_page(ended: Connected, *, headers: Mapping[str, str]) -> HTMLRespo
     text = f"{account.display_name or account.open_id} is connected. "
     if ended.missing_scopes:
         names = ", ".join(ended.missing_scopes)
-        text += f"Not agreed to: {names}. Connect again to agree. "
+        text += f"You did not allow: {names}. Connect again to allow it. "
     return _page(200, "Connected", f"{text}You can close this window.", headers)
 
 

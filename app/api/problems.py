@@ -48,10 +48,10 @@ STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
 
 # What the framework raises by itself, in our words: its own may quote the request.
 HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
-    400: ("malformed_request", "The request cannot be read."),
+    400: ("malformed_request", "The request could not be read."),
     401: ("unauthorized", "A valid key is needed: Authorization: Bearer <key>."),
     404: (errors.NotFound.code, str(errors.NotFound())),
-    405: ("method_not_allowed", "There is nothing here for this method."),
+    405: ("method_not_allowed", "This method is not allowed here."),
     408: ("request_timeout", "The request did not arrive in time."),
     413: ("body_too_large", "The body is larger than 64 KiB, or a batch than 1 MiB."),
     415: ("unsupported_media_type", "Send JSON, with Content-Type: application/json."),
@@ -154,7 +154,7 @@ async def _handle(request: Request, error: Exception) -> ProblemResponse:
 def _not_allowed(request: Request) -> ProblemResponse:
     methods = allowed_methods(request)
     code, _ = HTTP_CODES[405]
-    detail = f"{request.method} does nothing here; there is {methods}."
+    detail = f"{request.method} is not allowed here; allowed: {methods}."
     return ProblemResponse(405, code=code, detail=detail, headers={"Allow": methods})
 
 
@@ -208,7 +208,7 @@ def _no_json(error: RequestValidationError, *, at: int | str) -> ProblemResponse
     text = error.body if isinstance(error.body, str) else ""
     before = text[: int(at)]
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return _malformed(f"The body is no JSON: see line {line}, column {column}.")
+    return _malformed(f"The body is not valid JSON: see line {line}, column {column}.")
 
 
 def _malformed(detail: str) -> ProblemResponse:

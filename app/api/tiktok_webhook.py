@@ -72,7 +72,7 @@ class Received(Answer):
 async def receive(request: Request, services: Wired) -> Received | ProblemResponse:
     """Store an event that TikTok signed; a repeat is stored already.
 
-    It is never believed by itself: TikTok is asked about the post it names.
+    It alone is never believed: TikTok is asked about the post it names.
     """
     # The signature is over the bytes as they came, so nothing may parse them first.
     body = await request.body()

@@ -54,7 +54,7 @@ _RATE_LIMIT: Final = ErrorClass.RATE_LIMIT
 _TRANSIENT: Final = ErrorClass.TRANSIENT
 
 _RECONNECT: Final = "Reconnect the TikTok account, then retry this post."
-_AGAIN: Final = "If it does not pass by itself, retry this post later."
+_AGAIN: Final = "If it does not go out on its own, retry this post later."
 _TOMORROW: Final = "If it has not gone out by tomorrow, retry this post then."
 _OPERATOR: Final = "Ask whoever runs the service to look into it, then retry this post."
 _OTHER_ACCOUNT: Final = "Connect another TikTok account if this post should go out."
@@ -63,15 +63,17 @@ _NO_CONSENT: Final = Words(
     "TikTok was not given permission to post on this account.",
     "Connect the account again and allow posting, then retry this post.",
 )
-_SETUP: Final = Words("The service is not set up with TikTok as it should.", _OPERATOR)
-_BUSY: Final = Words("TikTok could not answer just then.", _AGAIN)
+_SETUP: Final = Words(
+    "The service's app at TikTok is not configured correctly.", _OPERATOR
+)
+_BUSY: Final = Words("TikTok could not answer at that moment.", _AGAIN)
 _FAULTY_FILE: Final = Words(
     "TikTok cannot use this video file.",
     "Export it as MP4, MOV or WebM within TikTok's limits and schedule it again.",
 )
 _NO_PULL: Final = Words(
     "TikTok could not download the video.",
-    "Check that its link works for everybody and stays valid for an hour, then retry"
+    "Check that its link works for everyone and stays valid for an hour, then retry"
     " this post.",
 )
 STILL_WORKING: Final = Words(
@@ -79,12 +81,12 @@ STILL_WORKING: Final = Words(
     "Retry this post later: the video is not sent a second time.",
 )
 UNCONFIRMED: Final = Words(
-    "Nobody can tell whether TikTok took this post.",
+    "It is not known whether TikTok accepted this post.",
     "Look at the account in TikTok's app. If the video is there, all is well. If not,"
     " retry and accept the risk of a second post.",
 )
 LOST_TRACK: Final = Words(
-    "TikTok has the video, and does not tell us any more what became of it.",
+    "TikTok has the video but no longer tells us what became of it.",
     "Reconnect the TikTok account, then retry this post: the video is not sent a"
     " second time.",
 )
@@ -126,7 +128,7 @@ _ACCOUNT: Final[dict[str, Code]] = {
         words=Words("TikTok has banned this account.", _OTHER_ACCOUNT)
     ),
     "revoked_by_developer": Code(
-        words=Words("This service gave its access to the account back.", _RECONNECT)
+        words=Words("This service gave up its access to the account.", _RECONNECT)
     ),
     "scope_not_authorized": Code(answer=_AUTH, words=_NO_CONSENT),  # no refresh helps
     "scope_permission_missed": Code(answer=_AUTH, words=_NO_CONSENT),
@@ -142,7 +144,7 @@ _ACCOUNT: Final[dict[str, Code]] = {
         reason=_PERMANENT,
         blocks_posting=True,
         words=Words(
-            "TikTok does not let this account post at the moment.",
+            "TikTok does not allow this account to post at the moment.",
             "Open TikTok's app to see why.",
         ),
     ),
@@ -204,14 +206,14 @@ _POST: Final[dict[str, Code]] = {
     "spam_risk": Code(
         reason=_PERMANENT,  # TikTok: repeating it endangers the account
         words=Words(
-            "TikTok took this post for spam.",
+            "TikTok treated this post as spam.",
             "Do not send it again: that could harm the account.",
         ),
     ),
     "spam_risk_text": Code(
         reason=_PERMANENT,
         words=Words(
-            "TikTok took the caption for spam.",
+            "TikTok treated the caption as spam.",
             "Change the caption and schedule the video again.",
         ),
     ),
@@ -225,8 +227,8 @@ _POST: Final[dict[str, Code]] = {
     "publish_not_cancellable": Code(answer=_PERMANENT),
     MISSED: Code(
         words=Words(
-            "This post could not go out before the last moment that was set for it.",
-            "Set a later one and retry it if it should still go out.",
+            "This post could not go out before its deadline.",
+            "Set a later deadline and retry it if it should still go out.",
         )
     ),
     RESTORED: Code(
@@ -243,7 +245,9 @@ _POST: Final[dict[str, Code]] = {
 _MEDIA: Final[dict[str, Code]] = {
     "url_ownership_unverified": Code(
         answer=_PERMANENT,
-        words=Words("TikTok does not know the site that the video lies on.", _OPERATOR),
+        words=Words(
+            "TikTok has not verified the website that hosts the video.", _OPERATOR
+        ),
     ),
     # TikTok: worth another try if the URL is sound.
     "video_pull_failed": Code(reason=_TRANSIENT, words=_NO_PULL),
@@ -260,14 +264,14 @@ _MEDIA: Final[dict[str, Code]] = {
     "frame_rate_check_failed": Code(
         reason=_PERMANENT,
         words=Words(
-            "TikTok does not take the video's frame rate.",
+            "TikTok does not accept the video's frame rate.",
             "Export it with 23 to 60 frames per second and schedule it again.",
         ),
     ),
     "picture_size_check_failed": Code(
         reason=_PERMANENT,
         words=Words(
-            "TikTok does not take the video's picture size.",
+            "TikTok does not accept the video's picture size.",
             "Export it with 360 to 4096 pixels on each side and schedule it again.",
         ),
     ),
@@ -282,7 +286,7 @@ _MEDIA: Final[dict[str, Code]] = {
 
 _NOT_READ: Final = Words(
     "The video could not be read from its link.",
-    "Check that the link works for everybody and does not redirect, then retry this"
+    "Check that the link works for everyone and does not redirect, then retry this"
     " post.",
 )
 _NOT_SENT: Final = Words("The video could not be sent to TikTok.", _AGAIN)
@@ -298,18 +302,18 @@ _UPLOAD: Final[dict[str, Code]] = {
     "asset_refused": Code(
         words=Words(
             "The video's link leads to an address that is not public.",
-            "Put the video where everybody can fetch it and schedule it again.",
+            "Put the video where everyone can download it and schedule it again.",
         )
     ),
     "asset_no_length": Code(
         words=Words(
-            "The video's server does not tell how large the video is.",
+            "The video's server does not say how large the video is.",
             "Put it on a server that sends Content-Length and schedule it again.",
         )
     ),
     "asset_no_range": Code(
         words=Words(
-            "Sending the video broke off, and its server gives no part of it alone.",
+            "Sending the video was interrupted, and its server cannot resume.",
             "Retry this post, or use a server that answers Range requests.",
         )
     ),
@@ -321,7 +325,7 @@ _UPLOAD: Final[dict[str, Code]] = {
     ),
     "asset_too_large": Code(
         words=Words(
-            "The video is larger than the 4 GB that TikTok takes.",
+            "The video is larger than the 4 GB that TikTok accepts.",
             "Export a smaller one and schedule it again.",
         )
     ),
@@ -331,7 +335,9 @@ _UPLOAD: Final[dict[str, Code]] = {
         words=Words("Sending the video to TikTok took too long.", _AGAIN)
     ),
     "upload_url_over": Code(
-        words=Words("The video was not sent to TikTok within its hour.", _AGAIN)
+        words=Words(
+            "The video was not uploaded within the hour that TikTok allows.", _AGAIN
+        )
     ),
     "upload_refused": Code(words=_FAULTY_FILE),
     "upload_host_refused": Code(words=_SETUP),
@@ -357,7 +363,7 @@ _WAY_THERE: Final[dict[str, Code]] = {
     # A fresh publish_id is not known everywhere at once.
     "invalid_publish_id": Code(answer=_TRANSIENT),
     "turned_away": Code(
-        words=Words("TikTok turned the request away unread.", _OPERATOR)
+        words=Words("TikTok rejected the request without reading it.", _OPERATOR)
     ),
     POLL_DEADLINE: Code(words=STILL_WORKING),
     "outcome_unknown": Code(words=UNCONFIRMED),
@@ -395,7 +401,9 @@ CODES: Final[dict[str, Code]] = {
 }
 
 CLASS_WORDS: Final[dict[ErrorClass, Words]] = {
-    ErrorClass.AUTH: Words("TikTok does not accept our access any more.", _RECONNECT),
+    ErrorClass.AUTH: Words(
+        "TikTok no longer accepts our access to this account.", _RECONNECT
+    ),
     ErrorClass.PERMANENT: Words(
         "TikTok did not accept this post.",
         "Check the video and the settings of the post and schedule it again.",

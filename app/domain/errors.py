@@ -64,7 +64,7 @@ class SchedulerError(Exception):
 
 
 class InvalidInput(SchedulerError):
-    """The request cannot be accepted as it is."""
+    """The request is not valid."""
 
     code = "invalid_request"
 
@@ -86,7 +86,7 @@ class AccountNotConnected(NotFound):
 
 
 class Conflict(SchedulerError):
-    """The request does not fit the present state."""
+    """The request does not fit the current state."""
 
     code = "conflict"
 
@@ -98,13 +98,13 @@ class DuplicateJob(Conflict):
 
 
 class IdempotencyKeyReused(Conflict):
-    """This Idempotency-Key came before with another body; take a new one."""
+    """This Idempotency-Key was used with another body; use a new one."""
 
     code = "idempotency_key_reused"
 
 
 class TooLongAgo(Conflict):
-    """Records of that time are pruned: it may be posted; post now, or set another."""
+    """Records from that time were deleted, so it may be posted; set a later time."""
 
     code = "too_long_ago"
 
@@ -128,19 +128,19 @@ class JobNotRetryable(Conflict):
 
 
 class JobNotCancellable(Conflict):
-    """The job is over, or TikTok has it and does not cancel it."""
+    """The job has ended, or TikTok has it and does not cancel it."""
 
     code = "job_not_cancellable"
 
 
 class TooLate(Conflict):
-    """Its last moment is over; set a later publishBy first."""
+    """Its deadline has passed; set a later publishBy first."""
 
     code = "too_late"
 
 
 class OutcomeUnknown(Conflict):
-    """TikTok may have taken this post; only acceptDuplicateRisk sends it again."""
+    """TikTok may have accepted this post; only acceptDuplicateRisk sends it again."""
 
     code = "outcome_unknown"
 
@@ -158,7 +158,7 @@ class WebhookDisabled(Conflict):
 
 
 class PostingNotAllowed(Conflict):
-    """TikTok lets this account post nothing at the moment."""
+    """TikTok does not allow this account to post at the moment."""
 
     code = "posting_not_allowed"
 
@@ -174,7 +174,7 @@ class Forbidden(SchedulerError):
 
 
 class ReadOnlyKey(Forbidden):
-    """This key may read, and change nothing."""
+    """This key can only read."""
 
     code = "read_only_key"
 
@@ -186,7 +186,7 @@ class NotForBrowsers(Forbidden):
 
 
 class InvalidState(SchedulerError):
-    """This way back from TikTok is unknown, used or out of date; connect again."""
+    """This sign-in link has expired or was already used; connect again."""
 
     code = "invalid_state"
 
@@ -198,7 +198,7 @@ class AuthorizationFailed(SchedulerError):
 
 
 class NotYourBrowser(SchedulerError):
-    """This sign-in was begun in another browser; begin it again in this one."""
+    """This sign-in was started in another browser; start it again in this one."""
 
     code = "not_your_browser"
 
@@ -210,19 +210,19 @@ class OAuthNotConfigured(SchedulerError):
 
 
 class TokenUnreadable(SchedulerError):
-    """None of the present encryption keys opens the stored token."""
+    """None of the configured encryption keys can decrypt the stored token."""
 
     code = "token_unreadable"
 
 
 class TikTokUnavailable(SchedulerError):
-    """TikTok does not answer as it should; try again later."""
+    """TikTok did not answer properly; try again later."""
 
     code = "tiktok_unavailable"
 
 
 class QuotaExhausted(SchedulerError):
-    """TikTok takes no more such calls for this account in this minute."""
+    """TikTok accepts no more such calls for this account in this minute."""
 
     code = "quota_exhausted"
 
@@ -232,13 +232,13 @@ class QuotaExhausted(SchedulerError):
 
 
 class AssetUnavailable(SchedulerError):
-    """The video cannot be had from its own URL."""
+    """The video cannot be downloaded from its URL."""
 
     code = "asset_unavailable"
 
 
 class RateLimited(SchedulerError):
-    """Too many requests with this API key; go on more slowly."""
+    """Too many requests with this API key; slow down."""
 
     code = "rate_limited"
 
@@ -248,49 +248,49 @@ class RateLimited(SchedulerError):
 
 
 class TooManyStreams(SchedulerError):
-    """This API key has as many streams open as one may have."""
+    """This API key has the maximum number of streams open."""
 
     code = "too_many_streams"
 
 
 class TooManyListeners(SchedulerError):
-    """This process streams to as many clients as it may; try again later."""
+    """This process streams to its maximum number of clients; try again later."""
 
     code = "too_many_listeners"
 
 
 class GatewayBusy(SchedulerError):
-    """As much is streamed through the media gateway as may be; try again later."""
+    """The media gateway is at its maximum load; try again later."""
 
     code = "gateway_busy"
 
 
 class StoreUnavailable(SchedulerError):
-    """The database does not answer; nothing was changed, try again later."""
+    """The database does not answer; nothing was changed. Try again later."""
 
     code = "database_unavailable"
 
 
 class WriteUnknown(StoreUnavailable):
-    """The database went away without saying whether it wrote; look before a repeat."""
+    """The database connection broke before it confirmed; check before a retry."""
 
     code = "write_unknown"
 
 
 class StoreRefused(StoreUnavailable):
-    """The database answers, and refuses what it is asked to write."""
+    """The database answers, but refuses the write."""
 
     code = "database_refused"
 
 
 class MayHaveBeenStored(StoreUnavailable):
-    """The database went away before it said whether the job was stored."""
+    """The connection to the database broke; the job may have been stored."""
 
     code = "may_have_been_stored"
 
     def __init__(self, job_id: str = "{id}") -> None:
         super().__init__(
-            "The database went away before it said whether the job was stored."
-            f" GET /v1/jobs/{job_id} tells; if there is none, send the request again."
+            "The connection to the database broke; the job may have been stored."
+            f" GET /v1/jobs/{job_id} tells; if it answers 404, send the request again."
         )
         self.job_id = job_id

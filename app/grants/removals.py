@@ -62,6 +62,6 @@ class RemovalChecker:
             )
         if not isinstance(answer, Fault) or answer.code in SCOPE_REASONS:
             await self.accounts.clear_removal(account)
-            _log.info("access is still there", project_id=account.project_id)
+            _log.info("access is still granted", project_id=account.project_id)
         elif answer.error_class is ErrorClass.AUTH:
             await self.grants.lost(access, answer)

@@ -27,7 +27,7 @@ class WebhookMetrics:
         )
         self._disabled = Counter(
             "scheduler_webhook_endpoints_disabled",
-            "Endpoints that are called no more, by reason",
+            "Endpoints that are no longer called, by reason",
             ("reason",),
             registry=registry,
         )

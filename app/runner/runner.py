@@ -128,7 +128,7 @@ class Runner:
                     log.warning("no claim; trying again", reason=str(error))
                     await self._pause(OUTAGE_SECONDS, stop)
                 except Exception:
-                    log.exception("the runner stumbled; trying again")
+                    log.exception("the runner failed; trying again")
                     await self._pause(OUTAGE_SECONDS, stop)
 
     async def _work_through(
@@ -179,7 +179,7 @@ class Runner:
         for job in claimed.jobs:
             pool.start(job, until=time.until if time else None)
         for job_id in claimed.unreadable:
-            log.error("a due job cannot be read; it is put off", job_id=job_id)
+            log.error("a due job cannot be read; it is postponed", job_id=job_id)
         return bool(
             claimed.jobs or claimed.failed or claimed.held or claimed.unreadable
         )

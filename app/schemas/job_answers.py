@@ -89,7 +89,7 @@ class ProblemAnswer(Answer):
 
 
 class ReadinessAnswer(Answer):
-    """What the last look ahead of the job's time found; nothing is done about it."""
+    """What the last check ahead of the job's time found; nothing is done about it."""
 
     checked_at: Timestamp
     ok: bool = Field(description="No problem was found")

@@ -1,6 +1,7 @@
 """What people read about a job: what happened, what comes next, what to do."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -8,11 +9,11 @@ from app.domain.accounts.account_readiness import CHANGED, NOT_CONNECTED
 from app.domain.codes import (
     ACCOUNT_CHANGED,
     CLASS_WORDS,
-    CODES,
     LOST_TRACK,
     STILL_WORKING,
     UNCONFIRMED,
     Words,
+    cap_of,
     words_of,
 )
 from app.domain.jobs.job import (
@@ -33,26 +34,37 @@ CRON_SECONDS: Final = 60
 
 
 SAID: Final = re.compile(r"it last said ([A-Z_]+(?: \([a-z_]+\))?)")
-IN_INBOX: Final = (
-    "The draft is in the TikTok inbox. Finish it in TikTok's app: the caption and who"
-    " may see it are chosen there."
-)
-HELD: Final = "Posting is on hold. It goes on by itself when the hold ends."
-
-
-def _cap(code: str) -> str:
-    words = CODES[code].words
-    return words.what if words else ""
-
-
 WAITING: Final[dict[WaitingFor, str]] = {
-    WaitingFor.QUOTA: "It waits for its turn: TikTok takes only some posts a minute.",
-    WaitingFor.ACCOUNT_CAP: _cap("spam_risk_too_many_posts"),
-    WaitingFor.APP_CAP: _cap("reached_active_user_cap"),
+    WaitingFor.QUOTA: "It waits for its turn: TikTok takes only a few posts a minute.",
+    WaitingFor.ACCOUNT_CAP: "This TikTok account has reached a limit for the day.",
+    WaitingFor.APP_CAP: words_of("reached_active_user_cap", ErrorClass.RATE_LIMIT).what,
     WaitingFor.TIKTOK: STILL_WORKING.what,
-    WaitingFor.RESOURCES: "This service is very busy just now.",
-    WaitingFor.CLOCK: "The server's clock is wrong: by TikTok's it is not time yet.",
+    WaitingFor.RESOURCES: "This service is very busy at the moment.",
+    WaitingFor.CLOCK: "This server's clock is ahead of TikTok's: it is not time yet.",
 }
+
+CAPPED: Final = "Tried again automatically; the limit may last until tomorrow."
+
+NOTICES: Final[Mapping[str, str]] = {
+    "held": "Posting is on hold. It continues automatically when the hold ends.",
+    **{f"waits_for_{what}": f"{text} {{when}}" for what, text in WAITING.items()},
+    "goes_live_soon": f"Goes live within about {CRON_SECONDS} seconds.",
+    "goes_live_now": "Goes live in a moment.",
+    "retrying": "{what} {when}",
+    "draft_in_inbox": "The draft is in the TikTok inbox. Finish it in TikTok's app: the"
+    " caption and who may see it are chosen there.",
+    "draft_published": "The draft was published in TikTok's app.",
+    "draft_discarded": "The draft was deleted in TikTok's app, or TikTok could not keep"
+    " it.",
+    "in_review": "TikTok has published it and may review it before everyone can see"
+    " it.",
+    "withdrawn": "TikTok no longer shows this post.",
+    "unconfirmed": " ".join(UNCONFIRMED),
+    "still_at_tiktok": f"{STILL_WORKING.what} {{said}} {STILL_WORKING.todo}",
+    "lost_track": " ".join(LOST_TRACK),
+    "attempts_used_up": "{what} {spent}",
+}
+"""Each notice of a job by its code; the rest of the codes are those of errors."""
 
 
 class Notice(NamedTuple):
@@ -73,7 +85,7 @@ def notice(job: Job, *, run_by_cron: bool, now: datetime) -> Notice | None:
     match job.status:
         case JobStatus.SCHEDULED | JobStatus.PROCESSING | JobStatus.RETRYING:
             if job.held_since is not None:
-                return Notice("held", HELD)
+                return _say("held")
             return _waiting(job, now) or _coming(job, now, run_by_cron=run_by_cron)
         case JobStatus.POSTED:
             return _posted(job)
@@ -87,7 +99,8 @@ def _coming(job: Job, now: datetime, *, run_by_cron: bool) -> Notice | None:
     if (problem := _account_problem(job)) is not None:
         return Notice(problem.code, problem.message)
     if job.status is JobStatus.RETRYING:
-        return Notice("retrying", _retrying(job, now))
+        what, when = _last_phrase(job).what, _next_look(job, now)
+        return _say("retrying", what=what, when=when)
     return _going_live(job, now, run_by_cron=run_by_cron)
 
 
@@ -101,72 +114,76 @@ def _account_problem(job: Job) -> ReadinessProblem | None:
 def _waiting(job: Job, now: datetime) -> Notice | None:
     if job.waiting_for is None:
         return None
-    text = f"{WAITING[job.waiting_for]} {_next_look(job, now)}".rstrip()
-    return Notice(f"waits_for_{job.waiting_for}", text)
+    return _say(f"waits_for_{job.waiting_for}", when=_next_look(job, now))
 
 
 def _going_live(job: Job, now: datetime, *, run_by_cron: bool) -> Notice | None:
     if job.next_attempt_at is None or job.next_attempt_at > now:
         return None
-    if run_by_cron:
-        soon = f"Goes live within about {CRON_SECONDS} seconds."
-        return Notice("goes_live_soon", soon)
-    return Notice("goes_live_now", "Goes live in a moment.")
-
-
-def _retrying(job: Job, now: datetime) -> str:
-    return f"{_last_phrase(job).what} {_next_look(job, now)}".rstrip()
+    return _say("goes_live_soon" if run_by_cron else "goes_live_now")
 
 
 def _posted(job: Job) -> Notice | None:
     if job.availability is Availability.WITHDRAWN:
-        return Notice("withdrawn", "TikTok does not show this post any more.")
+        return _say("withdrawn")
     if job.discarded_at is not None:
-        gone = "The draft was thrown away in TikTok's app, or TikTok could not keep it."
-        return Notice("draft_discarded", gone)
+        return _say("draft_discarded")
     if job.delivery is Delivery.INBOX:
-        return Notice("draft_in_inbox", IN_INBOX)
+        return _say("draft_in_inbox")
     public = job.post.privacy_level is PrivacyLevel.PUBLIC_TO_EVERYONE
     if public and job.post_id is None:
-        review = "TikTok has published it and may review it before everybody sees it."
-        return Notice("in_review", review)
+        return _say("in_review")
     if job.post.mode is PostMode.INBOX:
-        return Notice("draft_published", "The draft was published in TikTok's app.")
+        return _say("draft_published")
     return None
 
 
 def _failed(job: Job) -> Notice:
     if job.failure_reason is FailureReason.UNCONFIRMED or job.ambiguous:
-        return Notice("unconfirmed", " ".join(UNCONFIRMED))
+        return _say("unconfirmed")
     if job.in_flight:
         return _lost_track(job)
     if job.failure_reason is FailureReason.MAX_ATTEMPTS:
-        text = f"{_last_phrase(job).what} {_spent(job.max_attempts)}"
-        return Notice("attempts_used_up", text)
+        what, spent = _last_phrase(job).what, _spent(job.max_attempts)
+        return _say("attempts_used_up", what=what, spent=spent)
     code = job.last_error.code if job.last_error else str(job.failure_reason)
     return Notice(code, " ".join(_last_phrase(job)))
 
 
 def _lost_track(job: Job) -> Notice:
     if job.failure_reason is not FailureReason.AUTH:
-        what, todo = STILL_WORKING
-        said = job.last_error and SAID.search(job.last_error.message)
-        told = f"{what} It last said {said[1]}." if said else what
-        return Notice("still_at_tiktok", f"{told} {todo}")
+        found = job.last_error and SAID.search(job.last_error.message)
+        said = f"It last said {found[1]}." if found else ""
+        return _say("still_at_tiktok", said=said)
     if job.last_error is not None and job.last_error.code == ACCOUNT_CHANGED:
         return Notice(ACCOUNT_CHANGED, " ".join(_last_phrase(job)))
-    return Notice("lost_track", " ".join(LOST_TRACK))
+    return _say("lost_track")
+
+
+def _say(code: str, **parts: str) -> Notice:
+    return Notice(code, " ".join(NOTICES[code].format(**parts).split()))
 
 
 def _spent(attempts: int) -> str:
     used = "The only attempt is" if attempts == 1 else f"All {attempts} attempts are"
-    return f"{used} used up; retry to start anew."
+    return f"{used} used up; retry to start again."
 
 
 def _next_look(job: Job, now: datetime) -> str:
     if job.next_attempt_at is None or job.claim_token is not None:
         return ""
-    return f"Goes on by itself {_in((job.next_attempt_at - now).total_seconds())}."
+    if _is_capped(job):
+        return CAPPED
+    return (
+        f"Continues automatically {_in((job.next_attempt_at - now).total_seconds())}."
+    )
+
+
+def _is_capped(job: Job) -> bool:
+    """Tell whether a limit for the day keeps it back, which no minute ends."""
+    if job.waiting_for is not None:
+        return job.waiting_for in {WaitingFor.ACCOUNT_CAP, WaitingFor.APP_CAP}
+    return job.last_error is not None and cap_of(job.last_error.code) is not None
 
 
 def _last_phrase(job: Job) -> Words:

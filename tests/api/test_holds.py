@@ -38,6 +38,21 @@ async def test_a_held_job_says_so(api: Api) -> None:
     assert (await api.services.tick()).claimed == 1
 
 
+@pytest.mark.parametrize("path", [PROJECT, ALL])
+async def test_a_hold_stays_in_the_history(api: Api, path: str) -> None:
+    """Why a post was late is told after the hold is gone, and who ended it."""
+    job = await api.job(scheduledFor=None)
+    await api.client.put(path, json={"reason": "a recall"})
+    await api.services.tick()
+    await api.client.delete(path)
+    await api.services.tick()
+    story = (await api.client.get(f"/v1/jobs/{job['id']}/history")).json()["items"]
+    held, released = (item for item in story if item["kind"] in {"held", "released"})
+    assert (held["kind"], released["kind"]) == ("held", "released")
+    assert "a recall" in held["text"]
+    assert released["by"] is not None
+
+
 async def test_a_key_of_one_project_holds_that_alone(api: Api) -> None:
     """Neither all nor another one: they are as if there were none."""
     caller = await api.caller("proj_1")

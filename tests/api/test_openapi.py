@@ -70,12 +70,14 @@ async def test_words_are_listed_with_their_meaning(document: dict[str, Any]) -> 
         assert f"| `{word}` | " in code["description"]
 
 
-def test_every_notice_has_a_meaning() -> None:
+async def test_every_notice_has_a_meaning(document: dict[str, Any]) -> None:
     """What the words of a job can be is listed; a new one has to be described."""
     source = inspect.getsource(words)
-    named = set(re.findall(r'Notice\(\s*"([a-z_]+)"', source))
-    assert named
-    assert named <= set(vocabulary._NOTICES)
+    said = set(re.findall(r'_say\(\s*"([a-z_]+)"', source))
+    assert len(said) > 5
+    assert said <= set(words.NOTICES)
+    listed = document["components"]["schemas"]["JobAnswer"]["properties"]["noticeCode"]
+    assert all(f"| `{code}` | " in listed["description"] for code in words.NOTICES)
 
 
 def test_every_outcome_has_a_meaning() -> None:

@@ -35,4 +35,4 @@ def test_invalid_input_carries_its_fields() -> None:
     """The edge learns which fields are wrong, in order."""
     one, two = FieldError("/post/title", "too long"), FieldError("/assetUrl", "missing")
     assert InvalidInput(one, two).errors == (one, two)
-    assert str(InvalidInput(one)) == "The request cannot be accepted as it is."
+    assert str(InvalidInput(one)) == "The request is not valid."

@@ -18,7 +18,7 @@ from app.domain.jobs.job import (
     WaitingFor,
 )
 from app.domain.posts.post import Post, PostMode, PrivacyLevel
-from app.service.words import WAITING, notice, user_message
+from app.service.words import CAPPED, WAITING, notice, user_message
 from tests.domain.jobs.sample import NOW, a_job
 
 JARGON: Final = re.compile(
@@ -140,7 +140,7 @@ def test_a_retry_says_why_and_when(seconds: int, words: str) -> None:
         next_attempt_at=NOW + timedelta(seconds=seconds),
     )
     text = said(job)
-    assert text.endswith(f"Goes on by itself {words}.")
+    assert text.endswith(f"Continues automatically {words}.")
     assert text.startswith("Something went wrong")
 
 
@@ -151,7 +151,19 @@ def test_a_retry_says_why_and_when(seconds: int, words: str) -> None:
 def test_a_wait_is_explained(reason: WaitingFor, status: JobStatus) -> None:
     """A job that is put off says what it waits for and when it goes on."""
     text = said(waiting_job(status=status, waiting_for=reason))
-    assert text == f"{WAITING[reason]} Goes on by itself within a minute."
+    capped = reason in {WaitingFor.ACCOUNT_CAP, WaitingFor.APP_CAP}
+    when = CAPPED if capped else "Continues automatically within a minute."
+    assert text == f"{WAITING[reason]} {when}"
+
+
+@pytest.mark.parametrize("code", [code for code, known in CODES.items() if known.cap])
+def test_a_daily_cap_promises_no_minute(code: str) -> None:
+    """The next try may come within a minute; the end of the limit does not."""
+    job = waiting_job(
+        status=JobStatus.RETRYING, last_error=error(code, ErrorClass.RATE_LIMIT)
+    )
+    assert said(job).endswith(CAPPED)
+    assert "minute" not in said(job)
 
 
 def test_a_job_at_work_names_no_next_time() -> None:
@@ -225,7 +237,7 @@ def test_one_attempt_is_spoken_of_as_one() -> None:
 def test_used_up_attempts_can_be_started_anew() -> None:
     """failed(max_attempts) says how many there were and what to do."""
     text = said(failed_job(FailureReason.MAX_ATTEMPTS, max_attempts=5))
-    assert text.endswith("All 5 attempts are used up; retry to start anew.")
+    assert text.endswith("All 5 attempts are used up; retry to start again.")
 
 
 def test_a_failed_job_without_an_error_still_speaks() -> None:

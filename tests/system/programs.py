@@ -67,7 +67,7 @@ class Program:
         if words in self.err.read_text():
             return True
         if over:
-            raise AssertionError(f"ended by itself:\n{self.err.read_text()}")
+            raise AssertionError(f"ended unexpectedly:\n{self.err.read_text()}")
         return False
 
 

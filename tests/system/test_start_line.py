@@ -12,7 +12,7 @@ from tests.system.programs import Program, Programs, free_port
 from tests.system.site import ENCRYPTION_KEY, Site
 
 SECRET: Final = "s3cret-of-the-url"
-WARNING: Final = "ALLOW_PRIVATE_URLS is on: whoever has a key reaches this network"
+WARNING: Final = "ALLOW_PRIVATE_URLS is on: every key holder can reach this network"
 
 
 @pytest.mark.parametrize("program", ["serve", "worker", "tick"])

@@ -48,7 +48,7 @@ JOB: Final[dict[str, Any]] = {
         "code": "rate_limit_exceeded",
         "message": "The API rate limit was exceeded.",
         "userMessage": "TikTok asks us to slow down with this account. If it does not"
-        " pass by itself, retry this post later.",
+        " go out on its own, retry this post later.",
         "logId": "20300409120001A1B2C3D4E5F60718293A",
         "at": "2030-04-09T12:00:01.250Z",
     },

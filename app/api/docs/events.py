@@ -21,7 +21,7 @@ _JOB_NEWS: Final = {
     EventType.JOB_RETRYING: "An attempt failed, and the next one has its time",
     EventType.JOB_AT_RISK: "Something would keep a scheduled job from being posted",
     EventType.JOB_POST_AVAILABLE: "A post's public id or URL came to be known",
-    EventType.JOB_POST_WITHDRAWN: "A post is not public any more",
+    EventType.JOB_POST_WITHDRAWN: "A post is no longer public",
 }
 _OTHER_NEWS: Final = {
     EventType.ACCOUNT_CHANGED: (

@@ -14,44 +14,33 @@ from app.domain.errors import SchedulerError
 from app.domain.jobs import readiness
 from app.domain.jobs.job import FailureReason
 from app.domain.jobs.readiness import ReadinessProblem
+from app.domain.posts.media import MEDIA_TEXTS
 from app.service.operations.health import DatabaseState
 from app.service.tiktok_events import Receipt
-from app.service.words import WAITING
+from app.service.words import NOTICES
 
 Meanings = Mapping[str, str]
 
 OUTCOMES: Final[Meanings] = {
-    "published": "TikTok said that it is published",
-    "in_inbox": "TikTok said that the draft is in the inbox",
+    "published": "TikTok published it",
+    "in_inbox": "TikTok put the draft into the inbox",
     "processing": "TikTok was still working on it when the attempt had to end",
     "rate_limited": "TikTok asked to slow down",
-    "transient": "it failed, and the same again may work",
+    "transient": "it failed in a way that may pass",
     "rejected": "TikTok will not take this post",
-    "auth_lost": "TikTok does not accept our access any more",
-    "unconfirmed": "nobody knows whether TikTok took the init",
-    "abandoned": "the worker went away",
-    "missed": "its last moment had passed before anything was sent",
+    "auth_lost": "TikTok no longer accepts our access",
+    "unconfirmed": "it is not known whether TikTok accepted the init",
+    "abandoned": "the worker disappeared",
+    "missed": "its deadline had passed before anything was sent",
 }
 DECISIONS: Final[Meanings] = {
-    "posted": "it is over, and well",
-    "processing": "the next attempt goes on at once",
-    "retrying": "the next attempt has its time",
-    **{f"failed:{reason}": f"it is over: {reason}" for reason in FailureReason},
+    "posted": "it was posted",
+    "processing": "the next attempt continues at once",
+    "retrying": "the next attempt is scheduled",
+    **{f"failed:{reason}": f"it ended: {reason}" for reason in FailureReason},
 }
-_NOTICES: Final[Meanings] = {
-    "held": "posting is on hold",
-    **{f"waits_for_{what}": text for what, text in WAITING.items()},
-    "goes_live_soon": "a cron trigger will run it within about a minute",
-    "goes_live_now": "it goes live in a moment",
-    "retrying": "an attempt failed, and the next one has its time",
-    "draft_in_inbox": "the draft is in the TikTok inbox, to be finished there",
-    "draft_published": "the draft was published in TikTok's app",
-    "draft_discarded": "the draft was thrown away, or could not be kept",
-    "in_review": "TikTok may review it before everybody sees it",
-    "withdrawn": "TikTok does not show it any more",
-    "unconfirmed": "nobody knows whether TikTok took it",
-    "still_at_tiktok": "TikTok has it and never said that it was done",
-    "lost_track": "TikTok has it and does not tell us any more what became of it",
+_VARYING: Final[Meanings] = {
+    "retrying": "an attempt failed, and the next one is scheduled",
     "attempts_used_up": "every attempt failed",
 }
 _CHECKED: Final[Meanings] = {
@@ -62,8 +51,16 @@ _CHECKED: Final[Meanings] = {
     "stitches_off": "the creator has stitches off: TikTok decides",
     "required": "the field is missing",
     "unknown_field": "there is no such field",
-    "invalid": "the field holds what it may not; the message says why",
+    "invalid": "the field's value is not allowed; the message says why",
 }
+
+OF_ONE_ROUTE: Final[Mapping[str, tuple[int, str]]] = {
+    "cron_disabled": (503, "CRON_SECRET is not set."),
+    str(Receipt.BAD_SIGNATURE): (401, "TikTok did not sign this event."),
+    str(Receipt.NOT_CONFIGURED): (503, "TIKTOK_CLIENT_SECRET is not set."),
+    str(DatabaseState.DATABASE_NOT_MIGRATED): (503, "The database is not migrated."),
+}
+"""Codes that one route alone answers, each with its status."""
 
 
 def describe(schemas: dict[str, Any]) -> None:
@@ -78,19 +75,26 @@ def describe(schemas: dict[str, Any]) -> None:
 
 def _fields() -> Mapping[tuple[str, str], tuple[Meanings, bool]]:
     of_tiktok = {code: known.words.what for code, known in CODES.items() if known.words}
-    blocking = {
-        code: of_tiktok[code] for code in of_tiktok if CODES[code].blocks_posting
-    }
-    found_ahead = {**dict(_found_ahead()), **blocking}
+    ahead = found_ahead()
     return {
         ("ErrorAnswer", "code"): (of_tiktok, True),
         ("AttemptAnswer", "errorCode"): (of_tiktok, True),
         ("AttemptAnswer", "outcome"): (OUTCOMES, False),
         ("AttemptAnswer", "decision"): (DECISIONS, False),
-        ("JobAnswer", "noticeCode"): ({**_NOTICES, **of_tiktok}, True),
-        ("ProblemAnswer", "code"): (found_ahead, True),
-        ("FoundProblem", "code"): ({**_CHECKED, **found_ahead}, True),
-        ("Problem", "code"): (_errors(), True),
+        ("JobAnswer", "noticeCode"): ({**_notices(), **of_tiktok}, True),
+        ("ProblemAnswer", "code"): (ahead, True),
+        ("FoundProblem", "code"): ({**_CHECKED, **ahead}, True),
+        ("Problem", "code"): (problem_codes(), True),
+    }
+
+
+def _notices() -> Meanings:
+    """Give each notice's text; what differs from job to job is left out."""
+    empty = dict.fromkeys(("what", "when", "said", "spent"), "")
+    found = {code: text.format(**empty) for code, text in NOTICES.items()}
+    return {
+        **{code: " ".join(text.split()) for code, text in found.items()},
+        **_VARYING,
     }
 
 
@@ -104,7 +108,17 @@ def _list(field: dict[str, Any], words: list[str], *, is_open: bool) -> None:
     field["anyOf"] = [string, *([{"type": "string"}] if is_open else []), *rest]
 
 
-def _found_ahead() -> Iterator[tuple[str, str]]:
+def found_ahead() -> Meanings:
+    """Name every problem that is found before a job's time."""
+    blocking = {
+        code: known.words.what
+        for code, known in CODES.items()
+        if known.blocks_posting and known.words
+    }
+    return {**MEDIA_TEXTS, **dict(_constants()), **blocking}
+
+
+def _constants() -> Iterator[tuple[str, str]]:
     modules: tuple[ModuleType, ...] = (readiness, readiness_account)
     for module in modules:
         for value in vars(module).values():
@@ -112,19 +126,15 @@ def _found_ahead() -> Iterator[tuple[str, str]]:
                 yield value.code, value.message
 
 
-def _errors() -> Meanings:
-    """Name every error of the service, by what it says."""
+def problem_codes() -> Meanings:
+    """Name every error of the API, by what it says."""
     found = dict(HTTP_CODES.values())
-    found |= {kind.code: str(kind()) for kind in _kinds(SchedulerError)}
-    return found | {
-        "cron_disabled": "CRON_SECRET is not set.",
-        Receipt.BAD_SIGNATURE: "TikTok did not sign this event.",
-        Receipt.NOT_CONFIGURED: "TIKTOK_CLIENT_SECRET is not set.",
-        DatabaseState.DATABASE_NOT_MIGRATED: "The database is not migrated.",
-    }
+    found |= {kind.code: str(kind()) for kind in kinds(SchedulerError)}
+    return found | {code: text for code, (_, text) in OF_ONE_ROUTE.items()}
 
 
-def _kinds(kind: type[SchedulerError]) -> Iterator[type[SchedulerError]]:
+def kinds(kind: type[SchedulerError]) -> Iterator[type[SchedulerError]]:
+    """Find every kind of an error."""
     for each in kind.__subclasses__():
         yield each
-        yield from _kinds(each)
+        yield from kinds(each)

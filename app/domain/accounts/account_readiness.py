@@ -26,12 +26,11 @@ CHANGED: Final = ReadinessProblem(
 )
 RECONNECT: Final = ReadinessProblem(
     RECONNECT_REQUIRED,
-    "TikTok does not accept our access any more: the account has to be connected"
-    " again.",
+    "TikTok no longer accepts our access: the account has to be connected again.",
 )
 NOT_REFRESHED: Final = ReadinessProblem(
     "tokens_not_refreshed",
-    "The access to the TikTok account could not be refreshed just now.",
+    "The access to the TikTok account could not be refreshed at the last check.",
 )
 SCOPE_MISSING: Final = ReadinessProblem(
     "scope_missing",

@@ -133,7 +133,7 @@ def problems_with_content(
     if photo and asset_url:
         found.append(FieldError("/assetUrl", "photos have assetUrls instead"))
     if not photo and not asset_url and not asset_urls:
-        found.append(FieldError("/assetUrl", "a video needs its address"))
+        found.append(FieldError("/assetUrl", "a video needs assetUrl"))
     return tuple(found)
 
 

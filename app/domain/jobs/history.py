@@ -14,6 +14,8 @@ class HistoryKind(StrEnum):
     EDITED = "edited"  # a person changed it
     MOVED = "moved"  # to another TikTok account, because a person said so
     PUT_OFF = "put_off"  # it waits for something, and why is new
+    HELD = "held"  # posting was on hold when its time came
+    RELEASED = "released"  # and goes on
     RETRIED = "retried"
     GIVEN_UP = "given_up"  # an open publish, at the risk of a second post
     CANCELLED = "cancelled"

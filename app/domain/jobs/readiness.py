@@ -40,7 +40,7 @@ MAX_VIDEO_BYTES: Final = 4 * 1024**3
 
 REDIRECTS: Final = ReadinessProblem(
     "asset_redirects",
-    "The video's link leads on to another address, which TikTok does not follow.",
+    "The video's link redirects to another address, which TikTok does not follow.",
 )
 UNREACHABLE: Final = ReadinessProblem(
     "asset_unreachable", "The video cannot be downloaded from its link at the moment."
@@ -49,10 +49,10 @@ REFUSED: Final = ReadinessProblem(
     "asset_refused", "The video's link leads to an address that is not public."
 )
 NOT_A_VIDEO: Final = ReadinessProblem(
-    "asset_not_a_video", "What lies behind the video's link is not a video."
+    "asset_not_a_video", "The video's link does not lead to a video."
 )
 TOO_LARGE: Final = ReadinessProblem(
-    "asset_too_large", "The video is larger than the 4 GB that TikTok takes."
+    "asset_too_large", "The video is larger than the 4 GB that TikTok accepts."
 )
 _OTHER_FAMILIES: Final = ("text/", "image/", "audio/", "font/")
 _OTHER_TYPES: Final = frozenset(
@@ -67,7 +67,7 @@ _OTHER_TYPES: Final = frozenset(
 
 GOES_OUT_LATE: Final = ReadinessProblem(
     "goes_out_late",
-    "More posts are due in the same minute than TikTok takes: this one may go out"
+    "More posts are due in the same minute than TikTok accepts: this one may go out"
     " some minutes late.",
 )
 

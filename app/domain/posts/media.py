@@ -4,7 +4,7 @@ Only a certain breach is a problem: what cannot be told is no verdict.
 https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,65 +69,69 @@ def too_long(seconds: float | None, max_seconds: int | None) -> bool:
     return seconds >= max_seconds + DURATION_TOLERANCE
 
 
+MEDIA_TEXTS: Final[Mapping[str, str]] = {
+    "asset_not_a_video": "The video's link leads to {found}, not to a video.",
+    "asset_too_large": "The video has {found} bytes; TikTok accepts {most}.",
+    "video_too_long": "The video has {found} seconds; this account may post {most}.",
+    "video_picture_size": "The video is {found}; TikTok accepts {least} to {most}"
+    " pixels on each side.",
+    "video_frame_rate": "The video has {found} frames per second; TikTok accepts"
+    " {least} to {most}.",
+    "video_codec": "The video is encoded as {found}; TikTok accepts H.264, H.265, VP8"
+    " and VP9.",
+    "photo_type": "The photo at {place} is {found}; TikTok accepts JPEG and WebP.",
+    "photo_too_large": "The photo at {place} has {found} bytes; TikTok accepts {most}.",
+    "photo_picture_size": "The photo at {place} is {found}; TikTok accepts {most}"
+    " pixels on the shorter side.",
+}
+"""What is wrong with media, by its code, with what was seen and what is allowed."""
+
+
 def film_problems(film: Film, max_seconds: int | None) -> Iterator[ReadinessProblem]:
-    """List why TikTok would refuse a video, with what was seen and what is allowed."""
+    """List why TikTok would refuse a video."""
     if not film.is_video:
-        text = f"What lies behind the video's link is no video but {film.container}."
-        yield ReadinessProblem("asset_not_a_video", text)
+        yield _problem("asset_not_a_video", found=film.container)
         return
     if film.size is not None and film.size > MAX_VIDEO_BYTES:
-        text = f"The video has {film.size} bytes; TikTok takes {MAX_VIDEO_BYTES}."
-        yield ReadinessProblem("asset_too_large", text)
-    if too_long(film.seconds, max_seconds):
-        yield ReadinessProblem(
-            "video_too_long",
-            f"The video has {film.seconds:.0f} seconds; this account may post"
-            f" {max_seconds}.",
-        )
+        yield _problem("asset_too_large", found=film.size, most=MAX_VIDEO_BYTES)
+    if film.seconds is not None and too_long(film.seconds, max_seconds):
+        yield _problem("video_too_long", found=f"{film.seconds:.0f}", most=max_seconds)
     yield from _picture_problems(film)
 
 
 def _picture_problems(film: Film) -> Iterator[ReadinessProblem]:
     if film.width and film.height and not {film.width, film.height} <= set(SIDES):
-        yield ReadinessProblem(
-            "video_picture_size",
-            f"The video is {film.width} x {film.height}; TikTok takes {SIDES[0]} to"
-            f" {SIDES[-1]} pixels on each side.",
-        )
+        size = f"{film.width} x {film.height}"
+        yield _problem("video_picture_size", found=size, least=SIDES[0], most=SIDES[-1])
     least, most = FRAME_RATES
     rate = film.frame_rate
     if rate is not None and not least - TOLERANCE <= rate <= most + TOLERANCE:
-        yield ReadinessProblem(
-            "video_frame_rate",
-            f"The video has {rate:.1f} frames per second; TikTok takes {least:.0f} to"
-            f" {most:.0f}.",
-        )
+        found, bounds = f"{rate:.1f}", {"least": f"{least:.0f}", "most": f"{most:.0f}"}
+        yield _problem("video_frame_rate", found=found, **bounds)
     if (name := OTHER_CODECS.get(film.codec or "")) is not None:
-        yield ReadinessProblem(
-            "video_codec",
-            f"The video is coded as {name}; TikTok takes H.264, H.265, VP8 and VP9.",
-        )
+        yield _problem("video_codec", found=name)
 
 
 def photo_problems(photo: Picture, place: int) -> Iterator[ReadinessProblem]:
     """List why TikTok would refuse a photo; one bad one fails the set."""
     pointer = f"/assetUrls/{place}"
     if photo.kind is not None and photo.kind not in PHOTO_TYPES:
-        text = f"is {photo.kind.upper()}; TikTok takes JPEG and WebP"
-        yield _of_photo("photo_type", text, pointer)
+        yield _problem("photo_type", place=pointer, found=photo.kind.upper())
     if photo.size is not None and photo.size > MAX_PHOTO_BYTES:
-        text = f"has {photo.size} bytes; TikTok takes {MAX_PHOTO_BYTES}"
-        yield _of_photo("photo_too_large", text, pointer)
-    if photo.width and photo.height:
-        short = min(photo.width, photo.height)
-        if short > MAX_PHOTO_SHORT_SIDE:
-            yield _of_photo(
-                "photo_picture_size",
-                f"is {photo.width} x {photo.height}; TikTok takes"
-                f" {MAX_PHOTO_SHORT_SIDE} pixels on the shorter side",
-                pointer,
-            )
+        yield _problem(
+            "photo_too_large", place=pointer, found=photo.size, most=MAX_PHOTO_BYTES
+        )
+    short = min(photo.width or 0, photo.height or 0)
+    if short > MAX_PHOTO_SHORT_SIDE:
+        yield _problem(
+            "photo_picture_size",
+            place=pointer,
+            found=f"{photo.width} x {photo.height}",
+            most=MAX_PHOTO_SHORT_SIDE,
+        )
 
 
-def _of_photo(code: str, text: str, pointer: str) -> ReadinessProblem:
-    return ReadinessProblem(code, f"The photo at {pointer} {text}.", pointer)
+def _problem(
+    code: str, *, place: str | None = None, **seen: object
+) -> ReadinessProblem:
+    return ReadinessProblem(code, MEDIA_TEXTS[code].format(place=place, **seen), place)

@@ -166,7 +166,7 @@ def _not_carried(post: Post) -> Iterator[FieldError]:
     for name, unset in _DEFAULTS.items():
         if name not in _carried(post) and getattr(post, name) != unset:
             yield FieldError(
-                f"/post/{_camel(name)}", f"TikTok takes no such choice with {kind}"
+                f"/post/{_camel(name)}", f"TikTok does not accept this field for {kind}"
             )
 
 

@@ -109,7 +109,7 @@ class AttemptPool:
             return
         _, late = await asyncio.wait(self._running, timeout=seconds)
         if late:
-            log.warning("attempts broken off", count=len(late))
+            log.warning("attempts cut short", count=len(late))
             for task in late:
                 task.cancel()
             await asyncio.wait(late)
@@ -131,7 +131,7 @@ class AttemptPool:
                 self._recorder.lost()
             except Exception:
                 # Not lost: the lease runs out, and the job is claimed again.
-                log.exception("an outcome could not be written")
+                log.exception("an outcome could not be stored")
 
     async def _record(self, job: Job, outcome: Outcome, effects: LiveEffects) -> None:
         now = effects.now()
@@ -165,7 +165,7 @@ async def _outcome(attempt: Attempt, effects: LiveEffects) -> Outcome:
     except ClaimLost:
         raise
     except Exception as error:
-        log.exception("an attempt broke")
+        log.exception("an attempt failed unexpectedly")
         if is_shortage(error) and not attempt.job.ambiguous:
             return put_off_for_shortage(effects.now())
         return _broken(attempt.job)

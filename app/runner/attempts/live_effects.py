@@ -268,7 +268,7 @@ class LiveEffects:
     async def _keep(self, told: KeptInit) -> None:
         """Keep what no database would take; the log has it in any case."""
         log.error(
-            "TikTok's publish_id could not be written",
+            "TikTok's publish_id could not be stored",
             job_id=told.job_id,
             publish_id=told.publish_id,
         )

@@ -99,12 +99,12 @@ async def _pass(background_job: BackgroundJob) -> None:
         await background_job.run()
     except StoreUnavailable as error:
         log.warning(
-            "a chore waits for the database",
+            "a background job waits for the database",
             background_job=background_job.name,
             reason=str(error),
         )
     except Exception:
-        log.exception("a chore stumbled", background_job=background_job.name)
+        log.exception("a background job failed", background_job=background_job.name)
 
 
 @asynccontextmanager

@@ -91,7 +91,7 @@ class Confirmer:
             except StoreUnavailable:
                 raise
             except Exception:  # its lease runs out; the others must not wait for it
-                log.exception("a confirmation broke")
+                log.exception("a confirmation failed unexpectedly")
 
     async def _confirm(self, job: Job) -> None:
         truth = await self._find_out(job)
@@ -99,7 +99,7 @@ class Confirmer:
         change = decide_late(job, truth, now=now)
         written = await self.store.apply(job, change, now=now)
         if written is None:
-            log.info("the job changed meanwhile; what TikTok said is dropped")
+            log.info("the job changed meanwhile; TikTok's answer is dropped")
         elif written.status is job.status:
             self._log_more(job, written)
         else:

@@ -68,9 +68,9 @@ class ReadinessChecker:
             try:
                 await self._look(job)
             except StoreUnavailable:
-                log.warning("a look ahead waits for the database")
+                log.warning("a readiness check waits for the database")
             except Exception:  # its lease runs out; the others must not suffer
-                log.exception("a look ahead broke")
+                log.exception("a readiness check failed unexpectedly")
 
     async def _look(self, job: Job) -> None:
         found = Found()
@@ -79,7 +79,7 @@ class ReadinessChecker:
         again = next_preflight(job.scheduled_for, now=now, preflights=self.preflights)
         seen = Readiness(now, problems, video_seconds=found.video_seconds)
         if not await self.store.save(job, seen, next_look=again):
-            log.info("the job changed meanwhile; what was found is dropped")
+            log.info("the job changed meanwhile; the result is dropped")
         elif problems:
             codes = [problem.code for problem in problems]
             log.warning("job not ready", problems=codes)

@@ -107,9 +107,9 @@ class Deliveries:
             try:
                 await self._try(delivery)
             except StoreUnavailable:
-                log.warning("a delivery could not be written down; it will be repeated")
+                log.warning("a delivery could not be recorded; it will be repeated")
             except Exception:  # its lease runs out; the others must not wait for it
-                log.exception("a delivery broke")
+                log.exception("a delivery failed unexpectedly")
 
     async def _try(self, delivery: OutboxDelivery) -> None:
         event, endpoint = delivery.event, delivery.endpoint

@@ -86,7 +86,7 @@ class Service:
     async def _ready(self) -> bool:
         if self._process is not None and self._process.returncode is not None:
             log = (self._directory / "service.log").read_text()[-2000:]
-            raise RuntimeError(f"the service ended by itself:\n{log}")
+            raise RuntimeError(f"the service ended unexpectedly:\n{log}")
         try:
             return (await self.api.get("/readyz")).is_success
         except httpx.TransportError:

@@ -123,7 +123,7 @@ class AccountService:
             _log.info("openId not verified", code=person.code)
             return None
         if person.open_id != given.open_id:
-            _log.warning("openId is not whose tokens these are")
+            _log.warning("the tokens belong to another openId")
             return None
         return person
 

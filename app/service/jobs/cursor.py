@@ -79,7 +79,7 @@ def decode_name_cursor(cursor: str) -> str:
 
 
 _NO_CURSOR: Final = InvalidInput(
-    FieldError("/cursor", "is no cursor; take it from nextCursor of the page before")
+    FieldError("/cursor", "is not a valid cursor; use nextCursor of the previous page")
 )
 
 

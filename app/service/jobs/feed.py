@@ -153,7 +153,7 @@ class JobFeed:
                     self._stop.wait(),
                 )
         except Exception:
-            log.exception("the job feed broke")
+            log.exception("the job feed failed unexpectedly")
         finally:
             for listener in self._listeners:
                 listener.end()

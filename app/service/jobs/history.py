@@ -8,31 +8,33 @@ from typing import Any, Final
 from app.domain.codes import words_of
 from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
 from app.domain.jobs.job import AttemptRecord, Job, WaitingFor
-from app.service.words import HELD, WAITING
+from app.service.words import WAITING
 
 LATE: Final = timedelta(minutes=1)
 """How long after its time a job has to begin to have begun late."""
 
-_TEXTS: Final[dict[HistoryKind, str]] = {
+TEXTS: Final[dict[HistoryKind, str]] = {
     HistoryKind.EDITED: "It was changed.",
     HistoryKind.MOVED: "It was moved to the TikTok account that is connected now.",
-    HistoryKind.PUT_OFF: "It was put off.",
+    HistoryKind.PUT_OFF: "It was postponed.",
+    HistoryKind.HELD: "Posting was on hold, so it waited.",
+    HistoryKind.RELEASED: "The hold was taken away.",
     HistoryKind.RETRIED: "It was started again.",
-    HistoryKind.GIVEN_UP: "What TikTok had of it was given up, to send it anew.",
+    HistoryKind.GIVEN_UP: "The open publish at TikTok was given up, to send it again.",
     HistoryKind.CANCELLED: "It was cancelled.",
     HistoryKind.RESTORED: "It was held: the database was restored from a backup.",
-    HistoryKind.MISSED: "Its last moment passed before it could be sent.",
-    HistoryKind.CONFIRMED: "TikTok said late that it was posted after all.",
-    HistoryKind.FAILED_LATE: "TikTok said late that it was not posted.",
-    HistoryKind.AVAILABLE: "The post's public address came to be known.",
-    HistoryKind.WITHDRAWN: "TikTok does not show the post any more.",
+    HistoryKind.MISSED: "Its deadline passed before it could be sent.",
+    HistoryKind.CONFIRMED: "TikTok reported later that it was posted after all.",
+    HistoryKind.FAILED_LATE: "TikTok reported later that it was not posted.",
+    HistoryKind.AVAILABLE: "The post's public address became known.",
+    HistoryKind.WITHDRAWN: "TikTok no longer shows the post.",
     HistoryKind.DRAFT_PUBLISHED: "The draft was published in TikTok's app.",
-    HistoryKind.DRAFT_DISCARDED: "The draft was thrown away.",
+    HistoryKind.DRAFT_DISCARDED: "The draft was deleted.",
 }
 _ENDS: Final = {
     "published": "TikTok published it.",
     "in_inbox": "TikTok put the draft into the inbox.",
-    "missed": "Its last moment passed before it could be sent.",
+    "missed": "Its deadline passed before it could be sent.",
 }
 
 
@@ -57,8 +59,6 @@ def story_of(
         *_of_ledger(job, attempts),
         *map(_of_entry, entries),
     ]
-    if job.held_since is not None:
-        items.append(HistoryItem(at=job.held_since, kind="held", text=HELD))
     return tuple(sorted(items, key=lambda item: item.at))
 
 
@@ -67,7 +67,7 @@ def _of_ledger(job: Job, attempts: Sequence[AttemptRecord]) -> Iterator[HistoryI
         late = attempt.started_at - job.scheduled_for
         if attempt.number == 1 and late > LATE:
             minutes = round(late / timedelta(minutes=1))
-            text = f"It was begun about {minutes} minutes after its time."
+            text = f"It was started about {minutes} minutes after its time."
             yield HistoryItem(at=attempt.started_at, kind="claimed_late", text=text)
         kind = "posted" if attempt.decision == "posted" else "attempt"
         yield HistoryItem(
@@ -87,9 +87,11 @@ def _end(attempt: AttemptRecord) -> str:
 
 
 def _of_entry(entry: HistoryEntry) -> HistoryItem:
-    text = _TEXTS[entry.kind]
+    text = TEXTS[entry.kind]
     if entry.kind is HistoryKind.PUT_OFF and entry.data is not None:
         text = WAITING[WaitingFor(entry.data["reason"])]
+    if entry.kind is HistoryKind.HELD and entry.data is not None:
+        text = f"Posting was on hold, so it waited: {entry.data['reason']}"
     return HistoryItem(
         at=entry.at, kind=str(entry.kind), text=text, by=entry.by, data=entry.data
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from app.domain.errors import FieldError, InvalidInput, NotFound
+from app.domain.jobs.history import Actor
 from app.domain.jobs.hold import Hold
 from app.machine.clock import Clock
 from app.service.scope import check_scope
@@ -39,10 +40,12 @@ class HoldService:
         _check(project_id, scope)
         return await self._store.get(project_id, now=self._clock.now())
 
-    async def delete(self, project_id: str | None, *, scope: str | None) -> None:
+    async def delete(
+        self, project_id: str | None, *, scope: str | None, by: Actor | None = None
+    ) -> None:
         """Take a hold away: what it kept back goes on at once; raises NotFound."""
         _check(project_id, scope)
-        await self._store.delete(project_id, now=self._clock.now())
+        await self._store.delete(project_id, now=self._clock.now(), by=by)
         self._on_due()
 
 

@@ -81,7 +81,7 @@ def _away(database: Database, error: StoreUnavailable) -> Finding:
         name="database",
         ok=False,
         text=database.trouble.cause or str(error),
-        advice="mend DATABASE_URL or what it leads to",
+        advice="correct DATABASE_URL, or start the server it names",
     )
 
 
@@ -121,7 +121,7 @@ def _server(found: Postgres) -> Iterator[Finding]:
         ok=not wrong,
         text=f"the database's encoding is {found.encoding}",
         advice="make a database with ENCODING 'UTF8' TEMPLATE template0: titles may"
-        " hold any sign"
+        " hold any character"
         if wrong
         else "",
     )
@@ -177,7 +177,7 @@ def _foreign_tables(found: Ground) -> Finding:
         text=f"tables of another program have our names: {names}"
         if names
         else "no other program's table has a name of ours",
-        advice="take a database of its own, or a schema by DATABASE_SCHEMA"
+        advice="use a separate database, or a schema of its own (DATABASE_SCHEMA)"
         if names
         else "",
     )

@@ -87,7 +87,7 @@ class DueHints:
             except StoreUnavailable:
                 log.debug("no hints: the database does not answer", pause=pause)
             except Exception:
-                log.exception("listening for hints stumbled", pause=pause)
+                log.exception("listening for hints failed", pause=pause)
             await self._clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 

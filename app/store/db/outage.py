@@ -85,7 +85,7 @@ class Trouble:
         """Note a cause; ``of_writes``: reading may work nevertheless."""
         cause = self._explain() or cause
         if cause != self.cause and self.is_told:
-            log.warning("the database is away", cause=cause)
+            log.warning("the database is unavailable", cause=cause)
         self.cause, self.hopeless = cause, hopeless
         self.of_writes = of_writes
 

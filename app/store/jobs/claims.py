@@ -33,7 +33,7 @@ from app.machine.clock_watch import ClockWatch
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
 from app.store.db.types import UtcDateTime
-from app.store.jobs.holds import held_until
+from app.store.jobs.holds import held_until, tell_of_holds
 from app.store.jobs.init_writes import InitWrite, InitWriter
 from app.store.jobs.rows import JOB_COLUMNS, job_of
 from app.store.jobs.set_aside import UNREADABLE, set_aside
@@ -296,4 +296,5 @@ async def _put_off(
     freed = await write_transitions(connection, changes, guard=OWNED, now=now)
     marked = update(schedule_jobs).where(_jobs.id.in_(list(freed)))
     await connection.execute(marked.values(held_since=now))
+    await tell_of_holds(connection, freed.values(), now=now)
     return freed

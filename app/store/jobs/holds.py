@@ -4,15 +4,15 @@ A claim asks for them in its own statement and puts off what it may not have. Wh
 put off carries ``held_since``; taking the hold away lets it go on.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     Table,
     Text,
-    Update,
     delete,
     func,
     literal,
@@ -22,13 +22,18 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.errors import NotFound
+from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
 from app.domain.jobs.hold import WITHOUT_END, Hold
+from app.domain.jobs.idempotency import iso_millis
+from app.domain.jobs.job import Job
 from app.store.db.engine import Database
 from app.store.db.metadata import metadata
 from app.store.db.notify import hint
 from app.store.db.types import UtcDateTime
+from app.store.jobs.history import write_history
 from app.store.jobs.tables import schedule_jobs
 
 EVERY_PROJECT: Final = "|"
@@ -91,13 +96,16 @@ class HoldStore:
             raise NotFound
         return hold
 
-    async def delete(self, project_id: str | None, *, now: datetime) -> None:
+    async def delete(
+        self, project_id: str | None, *, now: datetime, by: Actor | None = None
+    ) -> None:
         """Take a hold away and let what it kept back go on; raises NotFound."""
         key = project_id or EVERY_PROJECT
         async with self._database.write() as connection:
             former = await _active(connection, key, now)
             await connection.execute(delete(holds).where(_holds.project_id == key))
-            await _let_go(connection, key)
+            ids = await _let_go(connection, key)
+            await write_history(connection, _releases(ids, at=now, by=by))
             await hint(connection)
         if former is None:
             raise NotFound
@@ -113,10 +121,11 @@ class HoldStore:
         still = select(_holds.project_id).where(of_it, _is_active(now)).exists()
         statement = _released().where(~still)
         async with self._database.write() as connection:
-            count = (await connection.execute(statement)).rowcount
-            if count:
+            ids = (await connection.execute(statement)).scalars().all()
+            await write_history(connection, _releases(ids, at=now))
+            if ids:
                 await hint(connection)
-        return count
+        return len(ids)
 
 
 def _is_active(now: datetime) -> ColumnElement[bool]:
@@ -134,18 +143,51 @@ async def _active(connection: AsyncConnection, key: str, now: datetime) -> Hold 
     return Hold(project_id=project_id, reason=row.reason, until=row.until)
 
 
-async def _let_go(connection: AsyncConnection, key: str) -> None:
+async def tell_of_holds(
+    connection: AsyncConnection, jobs: Collection[Job], *, now: datetime
+) -> None:
+    """Write into the history of jobs that a hold keeps them back, and why."""
+    active = select(holds).where(_is_active(now))
+    found = {row.project_id: row for row in await connection.execute(active)}
+    entries = []
+    for job in jobs:
+        if hold := found.get(job.project_id) or found.get(EVERY_PROJECT):
+            until = None if hold.until is None else iso_millis(hold.until)
+            told = {"reason": hold.reason, "until": until}
+            entries.append(_entry(job.id, HistoryKind.HELD, at=now, data=told))
+    await write_history(connection, entries)
+
+
+def _releases(
+    ids: Sequence[str], *, at: datetime, by: Actor | None = None
+) -> list[HistoryEntry]:
+    return [_entry(id, HistoryKind.RELEASED, at=at, by=by) for id in ids]
+
+
+def _entry(
+    job_id: str,
+    kind: HistoryKind,
+    *,
+    at: datetime,
+    data: Mapping[str, Any] | None = None,
+    by: Actor | None = None,
+) -> HistoryEntry:
+    return HistoryEntry(job_id=job_id, at=at, kind=kind, data=data, by=by)
+
+
+async def _let_go(connection: AsyncConnection, key: str) -> Sequence[str]:
     """Make due what was kept back; the next claim asks for holds anew."""
     statement = _released()
     if key != EVERY_PROJECT:
         statement = statement.where(_jobs.project_id == key)
-    await connection.execute(statement)
+    return [row.id for row in await connection.execute(statement)]
 
 
-def _released() -> Update:
+def _released() -> ReturningUpdate[Any]:
     """Make held jobs due at their own time, in whose order they then go."""
     return (
         update(schedule_jobs)
         .where(_jobs.held_since.is_not(None), _jobs.claim_token.is_(None))
         .values(next_attempt_at=_jobs.scheduled_for, held_since=None)
+        .returning(_jobs.id)
     )

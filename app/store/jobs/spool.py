@@ -85,7 +85,7 @@ class SpoolStore:
             if told.job_id in known:
                 path.unlink(missing_ok=True)
                 log.warning(
-                    "a kept publish_id is handed in",
+                    "a kept publish_id is stored",
                     job_id=told.job_id,
                     publish_id=told.publish_id,
                     was_news=told in written,

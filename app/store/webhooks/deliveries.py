@@ -205,7 +205,7 @@ class DeliveryStore:
             kind, at = EventType(row["type"]), row["created_at"]
             return self._render(kind, at, payload_of(row)).decode()
         except Exception:  # it must not come back for ever, nor block its job
-            log.exception("an event could not be written", event_id=row["id"])
+            log.exception("an event could not be stored", event_id=row["id"])
             return None
 
     async def _endpoints_of(

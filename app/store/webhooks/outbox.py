@@ -158,7 +158,7 @@ def _rendered(
     try:
         return render(kind, at, shows).decode()
     except Exception:
-        log.exception("an event could not be written", type=str(kind))
+        log.exception("an event could not be stored", type=str(kind))
         return None
 
 

@@ -181,8 +181,8 @@ async def test_a_cause_is_told_once_and_again_when_it_changes(
             assert await read_one(database) == 1
     told = [(each["event"], each.get("cause")) for each in logs]
     assert told == [
-        ("the database is away", "one"),
-        ("the database is away", "two"),
+        ("the database is unavailable", "one"),
+        ("the database is unavailable", "two"),
         ("the database is back", None),
     ]
 

@@ -7,10 +7,12 @@ import pytest
 from sqlalchemy import select
 
 from app.domain.errors import NotFound
+from app.domain.jobs.history import HistoryKind
 from app.domain.jobs.hold import WITHOUT_END, Hold
 from app.domain.jobs.job import Job, JobStatus
 from app.store.db.engine import Database
 from app.store.jobs.claims import Claimed, ClaimStore
+from app.store.jobs.history import read_history
 from app.store.jobs.holds import HoldStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.tables import job_attempts
@@ -184,6 +186,9 @@ async def test_what_was_put_off_too_late_is_let_go(
     ]
     await holds.put(hold("proj_2"), now=NOW)
     assert await holds.let_go(now=NOW) == 1
+    async with database.read() as connection:
+        (told,) = await read_history(connection, free.id)
+    assert told.kind is HistoryKind.RELEASED
     assert [job.id for job in (await claimed(claims)).jobs] == [free.id]
 
 
