@@ -81,7 +81,7 @@ async def test_a_start_warns_of_what_can_be_guessed_or_read(
     )
     said = (await tick.ended()).err
     assert "CRON_SECRET has fewer than 16 characters" in said
-    assert "can be read by everybody" in said
+    assert "can be read by everyone" in said
 
 
 async def test_a_key_that_others_can_read_stops_a_start(
