@@ -34,10 +34,10 @@ from app.outbound.media.checker import MediaChecker
 from app.outbound.webhook_sender import WebhookSender
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Pacer
-from app.runner.attempts.attempt import PollPolicy
 from app.runner.attempts.attempt_pool import AttemptPolicy
 from app.runner.attempts.live_effects import Dependencies
-from app.runner.attempts.media_gateway import MediaGateway
+from app.runner.attempts.polling import PollPolicy
+from app.runner.attempts.ways.gateway import MediaGateway
 from app.runner.attempts.ways.live_push import PushTools
 from app.runner.background.background_jobs import BackgroundJob, BackgroundJobs, Hint
 from app.runner.background.confirmer import Confirmer

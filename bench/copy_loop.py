@@ -8,6 +8,7 @@ prints the seconds of CPU that it took.
 import asyncio
 import sys
 import time
+from contextlib import aclosing
 
 import uvloop
 
@@ -22,7 +23,8 @@ async def copy(base: str, size: int) -> float:
     """Fetch, send, and return the CPU seconds."""
     outbound, uploader = Outbound(allow_private=True), Http().uploader()
     plan = plan_chunks(size, ChunkSizes())
-    async with Source(outbound, f"{base}/video/{size}", most_bytes=size) as source:
+    source = Source(outbound, f"{base}/video/{size}", most_bytes=size)
+    async with aclosing(source):
         await source.open()
         began, offset = time.process_time(), 0
         while offset < size:

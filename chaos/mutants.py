@@ -10,9 +10,12 @@ from msgspec.structs import replace
 from sqlalchemy import ColumnElement, FromClause, and_, insert, select
 
 from app.domain.jobs.job import Job, JobStatus
-from app.domain.jobs.outcome import Fault, Outcome, Transient
+from app.domain.jobs.outcome import Fault, Outcome
 from app.runner.attempts.attempt import Attempt
-from app.runner.attempts.live_effects import LiveEffects
+from app.runner.attempts.ways.gateway import GatewayPull
+from app.runner.attempts.ways.live_pull import LivePull
+from app.runner.attempts.ways.pull import Pull
+from app.runner.attempts.ways.way import Void
 from app.store.jobs import init_writes, transitions
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.media_links import MediaStore
@@ -73,28 +76,30 @@ def _resume() -> None:
     original = Attempt.run
 
     async def run(self: Attempt) -> Outcome:
-        if self.job.publish_id is not None and self.job.in_flight:
-            self.own(await self.effects.clear_init(self.job))
+        state = self._state
+        if state.job.publish_id is not None and state.job.in_flight:
+            state.own(await state.effects.clear_init(state.job))
         return await original(self)
 
     _replace(Attempt, run)
 
 
 def _unknown() -> None:
-    async def _unknown(_: Attempt, fault: Fault) -> Outcome:
-        return Transient(fault=fault)
+    async def give_up(_: Pull, fault: Fault) -> Void:
+        return Void(fault)
 
-    _replace(Attempt, _unknown)
+    _replace(Pull, give_up)
+    _replace(GatewayPull, give_up)
 
 
 def _lease_check() -> None:
-    original = LiveEffects.init
+    original = LivePull.init
 
-    async def init(self: LiveEffects, *args: Any) -> InitTaken | Fault:  # noqa: ANN401
-        self._lease_until = datetime.max.replace(tzinfo=UTC)
+    async def init(self: LivePull, *args: Any) -> InitTaken | Fault:  # noqa: ANN401
+        self._live._lease_until = datetime.max.replace(tzinfo=UTC)  # noqa: SLF001
         return await original(self, *args)
 
-    _replace(LiveEffects, init)
+    _replace(LivePull, init)
 
 
 def _fetched() -> None:

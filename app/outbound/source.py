@@ -59,7 +59,7 @@ class SourceInfo:
 
 
 class Source:
-    """One file at somebody's server; a context manager that hangs up at its end."""
+    """One file at somebody's server; nothing is asked until it is opened."""
 
     def __init__(
         self,
@@ -77,14 +77,6 @@ class Source:
         self._pieces: AsyncIterator[bytes] | None = None
         self._at = 0  # the next byte that the open answer gives
         self._left = b""  # of a piece that was longer than what was asked for
-
-    async def __aenter__(self) -> "Source":
-        """Begin; nothing is asked yet."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Hang up."""
-        await self._hang_up()
 
     async def open(self) -> SourceInfo:
         """Ask for the file from its first byte; raises SourceFailed.
@@ -130,7 +122,7 @@ class Source:
         return piece
 
     async def _ask(self, offset: int, *, etag: str | None) -> "Response":
-        await self._hang_up()
+        await self.aclose()
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={offset}-"}
         if offset and etag is not None and _may_be_condition(etag):
             headers["If-Range"] = etag
@@ -163,7 +155,8 @@ class Source:
         self._pieces, self._at, self._left = aiter(answer.chunks()), offset, b""
         return info
 
-    async def _hang_up(self) -> None:
+    async def aclose(self) -> None:
+        """Hang up; it may be asked again."""
         self._pieces = None
         opened, self._opened = self._opened, AsyncExitStack()
         await opened.aclose()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -66,7 +66,7 @@ async def reading(
         source = Source(
             Outbound(allow_private=True), f"{url}/v.mp4", most_bytes=most, **clock
         )
-        async with source:
+        async with aclosing(source):
             yield source
 
 
@@ -209,9 +209,9 @@ async def test_a_file_that_is_too_large_is_not_begun() -> None:
 async def test_a_private_address_is_refused() -> None:
     """A source's address is as foreign as any other."""
     outbound = Outbound(allow_private=False)
-    async with Source(outbound, "https://127.0.0.1/v.mp4", most_bytes=1) as source:
-        with pytest.raises(SourceFailed) as failed:
-            await source.open()
+    source = Source(outbound, "https://127.0.0.1/v.mp4", most_bytes=1)
+    with pytest.raises(SourceFailed) as failed:
+        await source.open()
     assert failed.value.trouble is SourceTrouble.REFUSED
 
 

@@ -22,7 +22,11 @@ from app.domain.jobs.outcome import (
 )
 from app.domain.posts.post import PostMode
 from app.grants.grants import Access
-from app.runner.attempts.attempt import Attempt, PollPolicy
+from app.runner.attempts.attempt import Attempt
+from app.runner.attempts.attempt_state import AttemptState
+from app.runner.attempts.polling import PollPolicy
+from app.runner.attempts.ways.gateway import GatewayPull
+from app.runner.attempts.ways.way import Way
 from app.tiktok import CreatorInfo, InitTaken, PublishState, PublishStatus
 from tests.domain.jobs.sample import NOW, a_job, in_flight
 
@@ -180,6 +184,14 @@ class Script:
         permits = [step for step in self.steps if step.name.startswith("turn")]
         return (self._now - NOW).total_seconds() - permits[-1].at <= self._permit_lasts
 
+    def way_of(self, state: AttemptState) -> Way:
+        """Let TikTok pull, through a gateway that may know nothing."""
+        return GatewayPull(state, self)
+
+    async def video_seconds(self, job: Job) -> float | None:
+        """Tell nothing of the video."""
+        return None
+
     async def creator_info(
         self, access: Access, job: Job
     ) -> CreatorInfo | Fault | PutOff:
@@ -260,7 +272,7 @@ async def run(
     """Run an attempt through a script; the steps are in the script afterwards."""
     poll = script.pop("poll", PollPolicy())
     world = Script(job, **script)
-    outcome = await Attempt(job, world, poll).run()
+    outcome = await Attempt(job, world, poll, world.way_of).run()
     return outcome, world
 
 

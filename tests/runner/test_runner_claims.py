@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from app.domain.jobs.backoff import RetryPolicy
 from app.domain.jobs.job import Job
-from app.runner.attempts.attempt import ClaimLost
+from app.runner.attempts.attempt_state import ClaimLost
 from app.runner.attempts.live_effects import LiveEffects
+from app.runner.attempts.ways.live_pull import LivePull
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
 from tests.store.claiming import RETRY, claim
@@ -159,7 +160,7 @@ async def test_no_init_leaves_after_the_lease(stage: Stage, worker: Worker) -> N
     stage.clock.go_to(lease_until)
     async with effects.connected() as effects.calls:
         with pytest.raises(ClaimLost):
-            await effects.init(access, job)  # type: ignore[arg-type]
+            await LivePull(effects, deps).init(access, job)  # type: ignore[arg-type]
     assert not stage.calls(Call.INIT)
 
 

@@ -1,7 +1,6 @@
 """Uploads in an imagined world: TikTok's side of them, the row's, and a worker's."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,12 +20,14 @@ from app.domain.posts.upload import (
 )
 from app.grants.grants import Access
 from app.outbound import SourceFailed, SourceInfo, SourceTrouble
-from app.runner.attempts.attempt import Attempt, ClaimLost
+from app.runner.attempts.attempt_state import AttemptState, ClaimLost
+from app.runner.attempts.ways.push import Push
 from app.runner.attempts.ways.push_effects import Reader
+from app.runner.attempts.ways.way import Way
 from app.tiktok import PublishState, PublishStatus, UploadAnswer, UploadTaken
 from tests.runner.imagined import Ending, Row, SecondPost
 from tests.runner.lives import Life
-from tests.runner.worker import FAULTS, POLL, Worker, step
+from tests.runner.worker import FAULTS, Worker, step
 
 SIZE: Final = 35
 SIZES: Final = ChunkSizes(whole=10, chunk=10)
@@ -175,6 +176,9 @@ class ImaginedSource:
         """Nothing is read in an imagined world."""
         raise NotImplementedError
 
+    async def aclose(self) -> None:
+        """Nothing is open in an imagined world."""
+
     async def _ask(self, offset: int) -> None:
         await step("source")
         answer = self._worker.world.fate.answer("source")
@@ -190,11 +194,14 @@ class UploadWorker(Worker):
     def __init__(self, world: "UploadLife", job: Job) -> None:
         super().__init__(world, job)
         self.world = world
-        self._attempt = Attempt(job, self, POLL, self)
 
-    def source(self, job: Job) -> AbstractAsyncContextManager[Reader]:
+    def way_of(self, state: AttemptState) -> Way:
+        """Upload it."""
+        return Push(state, self)
+
+    def source(self, job: Job) -> Reader:
         """Return the video's server."""
-        return nullcontext(ImaginedSource(self))
+        return ImaginedSource(self)
 
     def plan(self, size: int) -> ChunkPlan:
         """Cut a video into chunks."""

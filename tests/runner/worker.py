@@ -15,7 +15,11 @@ from app.domain.jobs.job import Job, WaitingFor
 from app.domain.jobs.outcome import Fault, HandedOn, Outcome, PutOff, Verdict
 from app.grants.grants import Access
 from app.runner.attempts import attempt_pool
-from app.runner.attempts.attempt import Attempt, ClaimLost, PollPolicy
+from app.runner.attempts.attempt import Attempt
+from app.runner.attempts.attempt_state import AttemptState, ClaimLost
+from app.runner.attempts.polling import PollPolicy
+from app.runner.attempts.ways.gateway import GatewayPull
+from app.runner.attempts.ways.way import Way
 from app.tiktok import CreatorInfo, InitTaken, PublishStatus
 from tests.domain.jobs.sample import NOW
 from tests.runner.fates import Fate
@@ -79,7 +83,7 @@ class Worker:
     def __init__(self, world: World, job: Job) -> None:
         self._world = world
         self._lease_until = job.next_attempt_at or NOW
-        self._attempt = Attempt(job, self, POLL)
+        self._attempt = Attempt(job, self, POLL, self.way_of)
         self._stopping = False
         self._at = ""
         self._work: Coroutine[str, None, None] = self._run()
@@ -170,6 +174,14 @@ class Worker:
     def in_time(self) -> bool:
         """Be late at times."""
         return self._world.fate.answer("in_time") == "ok"
+
+    def way_of(self, state: AttemptState) -> Way:
+        """Let TikTok pull, through a gateway if there is one."""
+        return GatewayPull(state, self)
+
+    async def video_seconds(self, job: Job) -> float | None:
+        """Tell nothing of the video."""
+        return None
 
     async def creator_info(
         self, access: Access, job: Job

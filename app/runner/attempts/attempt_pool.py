@@ -21,8 +21,10 @@ from app.domain.jobs.outcome import (
 from app.domain.jobs.transition import Transition
 from app.machine.shortage import is_shortage
 from app.outbound import on_behalf_of
-from app.runner.attempts.attempt import Attempt, ClaimLost, PollPolicy
+from app.runner.attempts.attempt import Attempt
+from app.runner.attempts.attempt_state import ClaimLost
 from app.runner.attempts.live_effects import Dependencies, LiveEffects
+from app.runner.attempts.polling import PollPolicy
 from app.runner.attempts.recorder import Recorder
 from app.runner.attempts.verdicts import put_off_for_shortage
 
@@ -120,9 +122,7 @@ class AttemptPool:
 
     async def _run(self, job: Job, effects: LiveEffects) -> None:
         """Run one attempt and write down what it came to."""
-        attempt = Attempt(
-            job, effects, self._rules.poll, effects.push, effects.video_seconds
-        )
+        attempt = Attempt(job, effects, self._rules.poll, effects.way_of)
         with self._recorder.attempt(job), on_behalf_of(job.project_id):
             try:
                 outcome = await _outcome(attempt, effects)

@@ -12,7 +12,7 @@ from app.domain.accounts.quota import QuotaCall
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access
-from app.tiktok import CreatorInfo, InitTaken, PublishStatus
+from app.tiktok import CreatorInfo, PublishStatus
 
 
 class Effects(Protocol):
@@ -58,27 +58,12 @@ class Effects(Protocol):
         """Ask what the creator may choose, or reuse an answer of the last minute."""
         ...
 
-    def stamp_init(self, job: Job) -> Awaitable[Job | None]:
-        """Write ahead that an init goes out, and on whose account; None: it must not.
-
-        A job that was nobody's is that person's from then on.
-        """
+    def video_seconds(self, job: Job) -> Awaitable[float | None]:
+        """Measure the video, if that is quickly done."""
         ...
 
     def clear_init(self, job: Job) -> Awaitable[Job | None]:
-        """Write that TikTok did not take the init; None if the claim is lost."""
-        ...
-
-    def revoke_media(self, job: Job) -> Awaitable[bool]:
-        """Withdraw the init's video; True if TikTok never had it and never will."""
-        ...
-
-    def init(self, access: Access, job: Job) -> Awaitable[InitTaken | Fault]:
-        """Send the init: the one call that must never happen twice."""
-        ...
-
-    def save_publish_id(self, job: Job, publish_id: str) -> Awaitable[Job | None]:
-        """Write TikTok's id down; None if the claim is lost."""
+        """Write that nothing comes of the init; None if the claim is lost."""
         ...
 
     def status(

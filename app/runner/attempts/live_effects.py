@@ -12,23 +12,24 @@ import structlog
 from app.domain.accounts.quota import QuotaCall
 from app.domain.codes import cap_of
 from app.domain.errors import StoreRefused, StoreUnavailable
-from app.domain.jobs.job import Job, WaitingFor
-from app.domain.jobs.kept_init import KeptInit
+from app.domain.jobs.job import Job, Transfer, WaitingFor
 from app.domain.jobs.outcome import Fault, PutOff
-from app.domain.posts.post import MediaType
-from app.domain.posts.pull_links import pull_tokens
 from app.grants.grants import Access, Grants
 from app.machine.clock import Clock
 from app.machine.clock_watch import ClockWatch
 from app.outbound.media.at_once import AtOnce
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Pacer, QuotaUser
-from app.runner.attempts.attempt import ClaimLost
-from app.runner.attempts.media_gateway import MediaGateway
+from app.runner.attempts.attempt_state import AttemptState, ClaimLost
+from app.runner.attempts.ways.gateway import GatewayPull, MediaGateway
+from app.runner.attempts.ways.live_pull import LivePull
 from app.runner.attempts.ways.live_push import LivePush, PushTools
+from app.runner.attempts.ways.pull import Pull
+from app.runner.attempts.ways.push import Push
+from app.runner.attempts.ways.way import Way
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.spool import Spool
-from app.tiktok import Calls, CreatorInfo, InitTaken, PublishStatus, TikTok
+from app.tiktok import Calls, CreatorInfo, PublishStatus, TikTok
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +85,16 @@ class LiveEffects:
         self.calls: Calls
         self.stopping = False
         self.interruptible = False
-        self.push = LivePush(self, deps.push) if deps.push else None
+
+    def way_of(self, state: AttemptState) -> Way:
+        """Choose how the job's media gets to TikTok."""
+        deps = self._deps
+        if state.job.transfer is Transfer.PUSH:
+            if deps.push is None:
+                raise AssertionError("this process uploads nothing")
+            return Push(state, LivePush(self, deps.push))
+        pull = Pull if deps.media is None else GatewayPull
+        return pull(state, LivePull(self, deps))
 
     def connected(self) -> AbstractAsyncContextManager[Calls]:
         """Open the attempt's own connection to TikTok, for its ``calls``."""
@@ -213,67 +223,11 @@ class LiveEffects:
         with self.interruption():
             return await self._deps.measure.seconds(job.asset_url)
 
-    async def stamp_init(self, job: Job) -> Job | None:
-        """Write ahead that an init goes out, and on whose account."""
-        stamp = self.now()
-        link = self._deps.media.new_link() if self._deps.media else None
-        return await self.persist(
-            lambda: self._deps.claims.stamp_init(job, now=stamp, media_token=link)
-        )
-
     async def clear_init(self, job: Job) -> Job | None:
         """Write that TikTok did not take the init."""
         return await self.persist(
             lambda: self._deps.claims.clear_init(job, now=self.now()), even_late=True
         )
-
-    async def revoke_media(self, job: Job) -> bool:
-        """Withdraw the init's video; True if TikTok never had it and never will."""
-        tokens, media = pull_tokens(job), self._deps.media
-        if not tokens or media is None:
-            return False
-        return await self.persist(lambda: media.links.revoke(*tokens, now=self.now()))
-
-    async def init(self, access: Access, job: Job) -> InitTaken | Fault:
-        """Send the init; raises ClaimLost if the lease ran out since the stamp.
-
-        A worker that was stopped in between (SIGSTOP, a laptop's lid) must not send
-        what another worker may have judged by now.
-        """
-        self.hold_lease()
-        urls = job.asset_urls or (job.asset_url,)
-        if job.media_token is not None and self._deps.media is not None:
-            urls = self._deps.media.urls(job)
-        if job.post.media_type is MediaType.PHOTO:
-            return await self.calls.photo_init(
-                access.token, job.post, urls, timeout=self.call_seconds()
-            )
-        return await self.calls.init(
-            access.token, job.post, urls[0], timeout=self.call_seconds()
-        )
-
-    async def save_publish_id(self, job: Job, publish_id: str) -> Job | None:
-        """Write TikTok's id down; where no patience helps, into a file."""
-        told = KeptInit.of(job, publish_id, at=self.now())
-        claims = self._deps.claims
-        try:
-            return await self.persist(
-                lambda: claims.save_publish_id(job, publish_id, now=self.now()),
-                even_late=True,
-            )
-        except (ClaimLost, asyncio.CancelledError):
-            await self._keep(told)
-            raise
-
-    async def _keep(self, told: KeptInit) -> None:
-        """Keep what no database would take; the log has it in any case."""
-        log.error(
-            "TikTok's publish_id could not be stored",
-            job_id=told.job_id,
-            publish_id=told.publish_id,
-        )
-        if self._deps.spool is not None:
-            await asyncio.to_thread(self._deps.spool.keep, told)
 
     async def status(self, access: Access, publish_id: str) -> PublishStatus | Fault:
         """Ask how far the publish has got."""

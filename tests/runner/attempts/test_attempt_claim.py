@@ -3,7 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from app.runner.attempts.attempt import Attempt, ClaimLost, PollPolicy
+from app.runner.attempts.attempt import Attempt
+from app.runner.attempts.attempt_state import ClaimLost
+from app.runner.attempts.polling import PollPolicy
 from tests.runner.scripted import (
     CHECK,
     INIT,
@@ -31,7 +33,7 @@ async def test_nothing_follows_a_write_that_found_the_claim_lost(
     """No init, no poll, no refresh: the job is another worker's."""
     world = Script(NEW, lost_at=lost_at, init=init)
     with pytest.raises(ClaimLost):
-        await Attempt(NEW, world, PollPolicy()).run()
+        await Attempt(NEW, world, PollPolicy(), world.way_of).run()
     assert world.names == last_steps
 
 
@@ -39,7 +41,7 @@ async def test_a_claim_lost_during_a_refresh_sends_nothing_again() -> None:
     """A refresh may take as long as a lease: the second stamp asks once more."""
     world = Script(NEW, init=[REFUSED, TAKEN], lost_after="renew")
     with pytest.raises(ClaimLost):
-        await Attempt(NEW, world, PollPolicy()).run()
+        await Attempt(NEW, world, PollPolicy(), world.way_of).run()
     assert world.names[-3:] == ["renew", "turn init", "stamp_init"]
     assert world.names.count("init") == 1
 
@@ -48,7 +50,7 @@ async def test_a_claim_lost_while_the_stamp_was_written_sends_nothing() -> None:
     """Who is late looks first whether the job is still theirs."""
     world = Script(NEW, hurried_after="stamp_init", lost_at="clear_init")
     with pytest.raises(ClaimLost):
-        await Attempt(NEW, world, PollPolicy()).run()
+        await Attempt(NEW, world, PollPolicy(), world.way_of).run()
     assert "init" not in world.names
 
 
@@ -57,5 +59,5 @@ async def test_a_void_init_is_taken_back_by_its_owner_alone() -> None:
     job = replace(NEW, init_sent_at=after(-60))
     world = Script(job, revoke_media=[True], lost_at="clear_init")
     with pytest.raises(ClaimLost):
-        await Attempt(job, world, PollPolicy()).run()
+        await Attempt(job, world, PollPolicy(), world.way_of).run()
     assert world.names == ["revoke_media", "clear_init"]

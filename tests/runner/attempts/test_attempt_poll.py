@@ -21,7 +21,7 @@ from app.domain.jobs.outcome import (
     Rejected,
     Transient,
 )
-from app.runner.attempts.attempt import PollPolicy
+from app.runner.attempts.polling import PollPolicy
 from app.tiktok import PublishState, PublishStatus
 from tests.domain.jobs.sample import applied
 from tests.runner.scripted import (

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from app.domain.jobs.job import Job, JobStatus
 from app.domain.jobs.outcome import Outcome
-from app.runner.attempts.ways import push
-from app.runner.attempts.ways.push import Push, Sent, Void
+from app.runner.attempts.ways.sending import Sending
+from app.runner.attempts.ways.upload_faults import fault_of_chunk
+from app.runner.attempts.ways.way import Void
 from app.tiktok import ChunkVerdict, UploadAnswer
 from tests.runner.attempts.test_simulation import LIVES, SEED, posts_twice
 from tests.runner.fates import Event, Planned, Thrown
@@ -119,10 +120,10 @@ def test_a_url_that_seems_over_is_no_proof_of_anothers_chunk(
     """Without the hold, a worker that stalls in its last chunk posts a second time."""
 
     async def hasty(
-        self: Push, verdict: ChunkVerdict, answer: UploadAnswer
-    ) -> Outcome | Void | Sent:
-        return Void(push._trouble(answer))
+        self: Sending, verdict: ChunkVerdict, answer: UploadAnswer
+    ) -> Void | Outcome | None:
+        return Void(fault_of_chunk(answer))
 
-    monkeypatch.setattr(Push, "_turned_away", hasty)
+    monkeypatch.setattr(Sending, "_turned_away", hasty)
     lives = planned(Event.FREEZE, "over for the second", newest=True)
     assert any(map(posts_twice, lives))

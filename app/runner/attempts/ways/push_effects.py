@@ -1,7 +1,6 @@
 """What an upload may do to the world, handed in as all of an attempt's effects."""
 
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from app.domain.jobs.job import Job
@@ -27,11 +26,15 @@ class Reader(Protocol):
         """Yield exactly the next so many bytes."""
         ...
 
+    def aclose(self) -> Awaitable[None]:
+        """Hang up; it may be begun again."""
+        ...
+
 
 class PushEffects(Protocol):
     """The world as one upload sees it."""
 
-    def source(self, job: Job) -> AbstractAsyncContextManager[Reader]:
+    def source(self, job: Job) -> Reader:
         """Return the job's video; nothing is asked of its server yet."""
         ...
 

@@ -1,0 +1,110 @@
+"""What an attempt knows and owns, and the few things that all its steps do."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, assert_never
+
+from msgspec.structs import replace
+
+from app.domain.accounts.quota import QuotaCall
+from app.domain.jobs.job import ErrorClass, Job
+from app.domain.jobs.outcome import Fault, HandedOn, Missed, Outcome, PutOff
+from app.grants.grants import Access
+from app.grants.renewal import renewed, with_renewal
+from app.runner.attempts.effects import Effects
+from app.runner.attempts.verdicts import in_inbox, outcome_of, published
+from app.tiktok import PublishState, PublishStatus, fault_of_fail_reason
+
+Answer = TypeVar("Answer")
+
+
+class ClaimLost(Exception):
+    """Another worker owns the job now; whatever this attempt knows is dropped."""
+
+
+class AttemptState:
+    """The job as last written, the access in use, and the world's ``effects``."""
+
+    def __init__(self, job: Job, effects: Effects) -> None:
+        self.job = job
+        self.effects = effects
+        self.access: Access
+        self.username: str | None = None
+
+    def own(self, written: Job | None) -> None:
+        """Go on from what was written; raises ClaimLost."""
+        if written is None:
+            raise ClaimLost
+        self.job = written
+
+    def name_person(self) -> None:
+        """Note whose post it will be; whatever is written of its init says so."""
+        self.job = replace(
+            self.job,
+            open_id=self.job.open_id or self.access.open_id,
+            creator_username=self.username,
+        )
+
+    # Before an init.
+
+    async def permit_to_begin(self) -> PutOff | HandedOn | Missed | None:
+        """Take a permit for an init; else say why none is sent now."""
+        wait = await self.effects.turn(self.access, self.job, QuotaCall.INIT)
+        return wait or self.too_late()
+
+    def too_late(self) -> HandedOn | Missed | None:
+        """Say why no init is sent any more; one cut short would leave its fate open."""
+        if self.effects.hurried():
+            return HandedOn(resume_at=self.effects.now())
+        return self.missed()
+
+    def missed(self) -> Missed | None:
+        """Tell whether the job's last moment is over; nothing is begun after it."""
+        by = self.job.publish_by
+        return Missed() if by is not None and self.effects.now() >= by else None
+
+    # Calls, and what their answers end.
+
+    async def authorised(
+        self, call: Callable[[Access], Awaitable[Answer]]
+    ) -> Answer | Fault:
+        """Make a call that may be repeated; once more if only the token was stale."""
+        answer, self.access = await with_renewal(self.access, call, self.effects.renew)
+        return answer
+
+    async def renew(self, refusal: Fault) -> Outcome | None:
+        """Get a newer token than the refused one; else return what the attempt ends in.
+
+        For calls that must not be repeated by themselves.
+        """
+        newer = await renewed(refusal, self.access, self.effects.renew)
+        if isinstance(newer, Fault):
+            return await self.ended_by(newer)
+        self.access = newer
+        return None
+
+    async def ended_by(self, fault: Fault, *, in_flight: bool = False) -> Outcome:
+        """End the attempt; what is wrong with the account is recorded there too."""
+        if fault.error_class is ErrorClass.AUTH:
+            await self.effects.lost(self.access, fault)
+        return outcome_of(fault, in_flight=in_flight)
+
+    async def end_of(
+        self, answer: PublishStatus | Fault, publish_id: str
+    ) -> Outcome | None:
+        """Return what a status answer ends the attempt with; None: it goes on."""
+        if isinstance(answer, Fault):
+            if answer.error_class is not ErrorClass.AUTH:
+                return None  # an error on a status call says nothing of the post
+            return await self.ended_by(answer, in_flight=True)
+        match answer.state:
+            case PublishState.COMPLETE:
+                return published(answer, self.job, publish_id, self.username)
+            case PublishState.IN_INBOX:
+                return in_inbox(answer, publish_id)
+            case PublishState.FAILED:
+                fault = fault_of_fail_reason(answer.fail_reason, answer.log_id)
+                return await self.ended_by(fault)
+            case PublishState.PROCESSING:
+                return None
+            case _:
+                assert_never(answer.state)

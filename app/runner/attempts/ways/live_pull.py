@@ -1,0 +1,87 @@
+"""The real effects of a pull: its stamp, its call, its answer, its links."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.domain.jobs.job import Job
+from app.domain.jobs.kept_init import KeptInit
+from app.domain.jobs.outcome import Fault
+from app.domain.posts.post import MediaType
+from app.domain.posts.pull_links import pull_tokens
+from app.grants.grants import Access
+from app.runner.attempts.attempt_state import ClaimLost
+from app.tiktok import InitTaken
+
+if TYPE_CHECKING:
+    from app.runner.attempts.live_effects import Dependencies, LiveEffects
+
+log = structlog.get_logger(__name__)
+
+
+class LivePull:
+    """One attempt's hands on a pull."""
+
+    def __init__(self, live: "LiveEffects", deps: "Dependencies") -> None:
+        self._live = live
+        self._deps = deps
+
+    async def stamp_init(self, job: Job) -> Job | None:
+        """Write ahead that an init goes out, and on whose account."""
+        deps, stamp = self._deps, self._live.now()
+        link = deps.media.new_link() if deps.media else None
+        return await self._live.persist(
+            lambda: deps.claims.stamp_init(job, now=stamp, media_token=link)
+        )
+
+    async def init(self, access: Access, job: Job) -> InitTaken | Fault:
+        """Send the init; raises ClaimLost if the lease ran out since the stamp.
+
+        A worker that was stopped in between (SIGSTOP, a laptop's lid) must not send
+        what another worker may have judged by now.
+        """
+        live = self._live
+        live.hold_lease()
+        urls = job.asset_urls or (job.asset_url,)
+        if job.media_token is not None and self._deps.media is not None:
+            urls = self._deps.media.urls(job)
+        if job.post.media_type is MediaType.PHOTO:
+            return await live.calls.photo_init(
+                access.token, job.post, urls, timeout=live.call_seconds()
+            )
+        return await live.calls.init(
+            access.token, job.post, urls[0], timeout=live.call_seconds()
+        )
+
+    async def save_publish_id(self, job: Job, publish_id: str) -> Job | None:
+        """Write TikTok's id down; where no patience helps, into a file."""
+        live, claims = self._live, self._deps.claims
+        told = KeptInit.of(job, publish_id, at=live.now())
+        try:
+            return await live.persist(
+                lambda: claims.save_publish_id(job, publish_id, now=live.now()),
+                even_late=True,
+            )
+        except (ClaimLost, asyncio.CancelledError):
+            await self._keep(told)
+            raise
+
+    async def _keep(self, told: KeptInit) -> None:
+        """Keep what no database would take; the log has it in any case."""
+        log.error(
+            "TikTok's publish_id could not be stored",
+            job_id=told.job_id,
+            publish_id=told.publish_id,
+        )
+        if self._deps.spool is not None:
+            await asyncio.to_thread(self._deps.spool.keep, told)
+
+    async def revoke_media(self, job: Job) -> bool:
+        """Withdraw the init's media; True if TikTok never had it and never will."""
+        tokens, media = pull_tokens(job), self._deps.media
+        if not tokens or media is None:
+            return False
+        return await self._live.persist(
+            lambda: media.links.revoke(*tokens, now=self._live.now())
+        )

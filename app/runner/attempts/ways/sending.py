@@ -1,0 +1,229 @@
+"""The bytes of an upload: one chunk at a time, strictly in order.
+
+Before the last chunk all is free to be given up. Ahead of it a mark is written, and
+from then on no trouble of ours ends the publish: TikTok is asked.
+https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
+"""
+
+from typing import Final, TypeVar, assert_never
+
+from app.domain.accounts.quota import QuotaCall
+from app.domain.jobs.outcome import (
+    Fault,
+    HandedOn,
+    Outcome,
+    PutOff,
+    Rejected,
+    Transient,
+)
+from app.domain.posts.upload import ChunkPlan, Span, Upload, plan_of
+from app.outbound import SourceFailed, SourceInfo, SourceTrouble
+from app.runner.attempts.attempt_state import AttemptState
+from app.runner.attempts.verdicts import outcome_of
+from app.runner.attempts.ways.push_effects import PushEffects, Reader
+from app.runner.attempts.ways.upload_faults import (
+    UPLOAD_FAILED,
+    UPLOAD_TOO_SLOW,
+    fault_of_chunk,
+    fault_of_refusal,
+    fault_of_source,
+    upload_fault,
+)
+from app.runner.attempts.ways.way import Step, Void
+from app.tiktok import (
+    ChunkVerdict,
+    PublishState,
+    PublishStatus,
+    UploadAnswer,
+    verdict_on,
+)
+
+MOST_TRIES: Final = 3
+"""How often one chunk is sent before the attempt is over."""
+
+SECONDS_BETWEEN_TRIES: Final = 1.0
+
+Value = TypeVar("Value")
+Sent = int | Step
+"""Where to go on, or what ends the sending; None: all is sent, or TikTok is asked."""
+
+
+class Sending:
+    """One attempt's chunks, from wherever the upload stands."""
+
+    def __init__(
+        self, state: AttemptState, effects: PushEffects, source: Reader
+    ) -> None:
+        self._state = state
+        self._effects = effects
+        self._source = source
+        self._marked_here = False  # nobody else can be about to send the last chunk
+        self._progressed = False
+        self._trouble = upload_fault(UPLOAD_FAILED, "nothing was sent")
+
+    def begin_anew(self) -> None:
+        """Forget the mark of the upload before: this is another one."""
+        self._marked_here = False
+
+    async def run(self, upload: Upload, offset: int) -> Step:
+        """Send all from ``offset`` on, where the source stands."""
+        plan, tries = plan_of(self.size, upload.chunk_size), 0
+        while True:
+            span = plan.span_from(offset)
+            step = await self._send(upload, span, plan)
+            if not isinstance(step, int):
+                return step
+            offset = step
+            if offset == span.end:
+                tries, self._progressed = 0, True
+                continue
+            tries += 1
+            if tries >= MOST_TRIES:
+                return self._unless_marked(Transient(fault=self._trouble))
+            await self._state.effects.pause(SECONDS_BETWEEN_TRIES * tries)
+            back = await self.go_on(offset)
+            if not isinstance(back, int):
+                return self._unless_marked(back)
+
+    async def go_on(self, offset: int) -> int | Void | Outcome:
+        """Let the source stand at ``offset``, and return it."""
+        try:
+            await self._source.go_on(self._file, offset=offset)
+        except SourceFailed as failed:
+            return _without_source(failed)
+        return offset
+
+    async def _send(self, upload: Upload, span: Span, plan: ChunkPlan) -> Sent:
+        """Send one chunk."""
+        if self._state.effects.hurried():
+            return HandedOn(resume_at=self._state.effects.now())
+        if plan.ends_with(span):
+            await self._mark(span.start)
+        try:
+            answer = await self._effects.put(
+                self._state.job, upload, span, self._source
+            )
+        except SourceFailed as failed:
+            return self._unless_marked(_without_source(failed))
+        self._trouble = fault_of_chunk(answer)
+        if answer.out_of_time:
+            return self._out_of_time()
+        return await self._judge(answer, span)
+
+    async def _mark(self, offset: int) -> None:
+        """Write ahead that the post may begin from now on."""
+        state = self._state
+        if not state.job.in_flight:
+            state.own(await self._effects.mark(state.job, uploaded=offset))
+            self._marked_here = True
+
+    def _out_of_time(self) -> Outcome:
+        """Let another worker go on; with no chunk at all that would never end."""
+        if self._progressed:
+            return HandedOn(resume_at=self._state.effects.now())
+        fault = upload_fault(
+            UPLOAD_TOO_SLOW, "no chunk could be sent in the time there is"
+        )
+        return Transient(fault=fault, in_flight=self._state.job.in_flight)
+
+    async def _judge(self, answer: UploadAnswer, span: Span) -> Sent:
+        verdict = verdict_on(answer, span, size=self.size)
+        match verdict:
+            case ChunkVerdict.NEXT:
+                await self._note(span.end)
+                return span.end
+            case ChunkVerdict.DONE if span.end == self.size:
+                await self._note(span.end)
+                return None
+            case ChunkVerdict.AGAIN:
+                return span.start
+            case ChunkVerdict.ASK | ChunkVerdict.DONE:
+                return await self._resynchronised(span)
+            case ChunkVerdict.URL_OVER | ChunkVerdict.REFUSED:
+                return await self._turned_away(verdict, answer)
+            case _:
+                assert_never(verdict)
+
+    async def _note(self, uploaded: int) -> None:
+        state = self._state
+        state.own(await self._effects.note(state.job, uploaded=uploaded))
+
+    async def _resynchronised(self, span: Span) -> Sent:
+        """Ask how much TikTok has."""
+        status, marked = await self.ask(), self._state.job.in_flight
+        if isinstance(status, PutOff):
+            return self._unless_marked(status)
+        if isinstance(status, Fault):
+            return None if marked else span.start
+        if status.state is not PublishState.PROCESSING:
+            gave_up = upload_fault(UPLOAD_FAILED, "TikTok gave the upload up")
+            return self._unless_marked(Void(gave_up))
+        if marked and not self.is_missing(status):
+            return None
+        return min(self.offset(status), self.size - 1)
+
+    async def _turned_away(self, verdict: ChunkVerdict, answer: UploadAnswer) -> Step:
+        """Judge an answer that ends the upload, if it is certain that it does."""
+        if self._state.job.in_flight:
+            status = await self.ask()
+            missing = isinstance(status, PublishStatus) and self.is_missing(status)
+            if not (missing and self._marked_here):
+                return None
+        is_over = verdict is ChunkVerdict.URL_OVER
+        fault = fault_of_refusal(answer, is_over=is_over)
+        return Void(fault) if is_over else Rejected(fault=fault)
+
+    def _unless_marked(self, end: Void | Outcome) -> Step:
+        """Ask TikTok instead, once the last chunk may be out."""
+        return None if self._state.job.in_flight else end
+
+    # What TikTok has.
+
+    async def ask(self) -> PublishStatus | Fault | PutOff:
+        """Ask for the upload's status, if it is our turn."""
+        state, publish_id = self._state, self.publish_id
+        wait = await state.effects.turn(state.access, state.job, QuotaCall.STATUS)
+        if wait is not None:
+            return wait
+        return await state.authorised(
+            lambda access: state.effects.status(access, publish_id)
+        )
+
+    def offset(self, status: PublishStatus) -> int:
+        """Return how many bytes TikTok has, as far as it says."""
+        if status.uploaded_bytes is not None:
+            return status.uploaded_bytes
+        return self._state.job.uploaded_bytes or 0
+
+    def is_missing(self, status: PublishStatus) -> bool:
+        """Tell whether TikTok waits for bytes that it does not have."""
+        return status.waits_for_upload and self.offset(status) < self.size
+
+    @property
+    def publish_id(self) -> str:
+        """Return the upload's id."""
+        return written(self._state.job.publish_id)
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes the video has."""
+        return written(self._state.job.source_size)
+
+    @property
+    def _file(self) -> SourceInfo:
+        return SourceInfo(size=self.size, etag=self._state.job.source_etag)
+
+
+def written(value: Value | None) -> Value:
+    """Return what stands in the row of every job that has an upload open."""
+    if value is None:
+        raise AssertionError("bytes are sent only once their upload is written")
+    return value
+
+
+def _without_source(failed: SourceFailed) -> Void | Outcome:
+    """Judge an upload whose next bytes cannot be had."""
+    fault = fault_of_source(failed)
+    if failed.trouble in {SourceTrouble.CHANGED, SourceTrouble.NO_RANGE}:
+        return Void(fault)
+    return outcome_of(fault)
