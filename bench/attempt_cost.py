@@ -5,33 +5,21 @@ init, publish_id, one poll, finish with a row in the ledger. Postgres' own CPU i
 counted, nor is TikTok's.
 """
 
-import asyncio
 import resource
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final
 
-from app.domain.jobs.job import JobStatus
 from bench import peers
 from bench.calls import CALLS
 from bench.figures import Figure, at_most, median, ratio
 from bench.http_cost import LABELS, measure
-from bench.seeds import add_accounts, add_jobs, bench_container, count_jobs
-from bench.servers import (
-    InstantTikTok,
-    environment,
-    fresh_database,
-    instant_tiktok,
-    postgres,
-    program,
-    until,
-)
+from bench.posting_worker import posting_worker
+from bench.servers import InstantTikTok, fresh_database, instant_tiktok, postgres
 
 MILLISECONDS: Final = "ms"
 DELAY_SECONDS: Final = 0.2
 POLL_SECONDS: Final = 0.2
 HEAD_START_SECONDS: Final = 8.0
-LONGEST_SECONDS: Final = 150.0
 FEW, MANY = 50, 5000
 
 BARE: Final = ("ours", "httpx_over_ours", "httpx_per_attempt", "aiohttp")
@@ -83,31 +71,17 @@ async def _worker(
     server: str, tiktok: InstantTikTok, posts: int, in_flight: int
 ) -> float:
     """Return the CPU that a worker takes for each of so many posts."""
-    url = await fresh_database(server)
-    env = environment(
-        url,
+    async with posting_worker(
+        await fresh_database(server),
         tiktok,
-        max_in_flight=in_flight,
-        claim_batch_size=min(in_flight, 500),
-        poll_interval_seconds=POLL_SECONDS,
-    )
-    async with bench_container(url, tiktok) as made:
-
-        async def all_posted() -> bool:
-            return await count_jobs(made, JobStatus.POSTED) == posts
-
-        await add_accounts(made, posts)
-        # Time to write the jobs down and for the worker to start, which is not counted.
-        seconds = HEAD_START_SECONDS + posts / 1000
-        due = made.clock.now() + timedelta(seconds=seconds)
-        await add_jobs(made, posts, due=due)
-        async with program("-m", "app", "worker", env=env) as worker:
-            left = (due - made.clock.now()).total_seconds() - 0.5
-            assert left > 0, "the machine is too busy to measure anything"
-            await asyncio.sleep(left)
-            began = worker.cpu_seconds()
-            await until(all_posted, within=LONGEST_SECONDS)
-            return 1000 * (worker.cpu_seconds() - began) / posts
+        posts,
+        in_flight=in_flight,
+        poll_seconds=POLL_SECONDS,
+        head_start=HEAD_START_SECONDS + posts / 1000,
+    ) as worker:
+        began = worker.program.cpu_seconds()
+        await worker.all_posted(every=0.2)
+        return 1000 * (worker.program.cpu_seconds() - began) / posts
 
 
 def _figures(spent: Spent) -> list[Figure]:

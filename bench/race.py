@@ -7,30 +7,24 @@ next, on one Postgres with its default configuration and against an instant TikT
 writes a ledger, keeps quotas and decrypts tokens besides.
 """
 
-import asyncio
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 
-from app.domain.jobs.job import JobStatus
 from bench.figures import Figure, at_least, at_most, median, ratio
-from bench.peers import PYTHON, are_installed
-from bench.seeds import add_accounts, add_jobs, bench_container, count_jobs
+from bench.peers import are_installed, run_peer
+from bench.posting_worker import posting_worker
 from bench.servers import (
     InstantTikTok,
-    environment,
     fresh_database,
     instant_tiktok,
     libpq_url,
     postgres,
-    program,
-    until,
 )
 
 POSTS: Final = 2000
@@ -39,8 +33,6 @@ POLL_SECONDS: Final = 0.05
 """How soon ours polls: the others ask at once."""
 
 HEAD_START_SECONDS: Final = 8.0
-LONGEST_SECONDS: Final = 150.0
-_PROGRAMS: Final = Path(__file__).parent / "peers"
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 PEERS: Final = (
@@ -86,31 +78,20 @@ async def _ours(
     laps: Laps, server: str, tiktok: InstantTikTok, posts: int, in_flight: int
 ) -> None:
     url = await fresh_database(server)
-    env = environment(
+    async with posting_worker(
         url,
         tiktok,
-        max_in_flight=in_flight,
-        claim_batch_size=min(in_flight, 500),
-        poll_interval_seconds=POLL_SECONDS,
-    )
-    async with bench_container(url, tiktok) as made:
-
-        async def all_posted() -> bool:
-            return await count_jobs(made, JobStatus.POSTED) == posts
-
-        await add_accounts(made, posts)
-        due = made.clock.now() + timedelta(seconds=HEAD_START_SECONDS)
-        await add_jobs(made, posts, due=due)
-        async with program("-m", "app", "worker", env=env) as worker:
-            left = (due - made.clock.now()).total_seconds() - 0.1
-            assert left > 0, "the machine is too busy to measure anything"
-            await asyncio.sleep(left)
-            cpu, before = worker.cpu_seconds(), await postgres_cpu(server)
-            await until(all_posted, within=LONGEST_SECONDS, every=0.1)
-            cpu = worker.cpu_seconds() - cpu
-            spent = await postgres_cpu(server) - before
-            laps.memory.append(worker.resident_bytes() / 2**20)
-        seconds = await _took(url)
+        posts,
+        in_flight=in_flight,
+        poll_seconds=POLL_SECONDS,
+        head_start=HEAD_START_SECONDS,
+    ) as worker:
+        cpu, before = worker.program.cpu_seconds(), await postgres_cpu(server)
+        await worker.all_posted(every=0.1)
+        cpu = worker.program.cpu_seconds() - cpu
+        spent = await postgres_cpu(server) - before
+        laps.memory.append(worker.program.resident_bytes() / 2**20)
+    seconds = await _took(url)
     laps.add(posts, seconds=seconds, cpu=cpu, server=spent)
 
 
@@ -138,15 +119,7 @@ async def _peer(
     module, client = how
     url = libpq_url(await fresh_database(server, migrated=False))
     before = await postgres_cpu(server)
-    process = await asyncio.create_subprocess_exec(
-        *(PYTHON, _PROGRAMS / module, url, tiktok.url),
-        *(str(posts), str(in_flight), client),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said, complaint = await process.communicate()
-    if process.returncode:
-        raise RuntimeError(complaint.decode())
+    said = await run_peer(module, url, tiktok.url, posts, in_flight, client)
     found = json.loads(said.splitlines()[-1])
     # Setting up the queue is part of it: some hundredths of a second.
     spent = await postgres_cpu(server) - before

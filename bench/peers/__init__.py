@@ -44,12 +44,17 @@ async def procrastinate(server_url: str, jobs: int) -> float:
 
 async def _rate(server_url: str, program: str, jobs: int, setting: int) -> float:
     url = libpq_url(await fresh_database(server_url, migrated=False))
+    return jobs / float(await run_peer(program, url, jobs, setting))
+
+
+async def run_peer(program: str, *arguments: object) -> str:
+    """Run a program beside this file to its end and return what it printed."""
     process = await asyncio.create_subprocess_exec(
-        *(PYTHON, _PROGRAMS / program, url, str(jobs), str(setting)),
+        *(PYTHON, _PROGRAMS / program, *map(str, arguments)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     said, complaint = await process.communicate()
     if process.returncode:
         raise RuntimeError(complaint.decode())
-    return jobs / float(said)
+    return said.decode()
