@@ -9,13 +9,13 @@ class Access(StrEnum):
     """What a caller may do."""
 
     READ = "read"
-    COMPOSE = "compose"  # of browsers: read, and schedule jobs
+    COMPOSE = "compose"  # for browsers: read, and schedule jobs
     WRITE = "write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """What is kept of a key; its secret is known to its owner alone."""
+    """A key without its secret, which only its owner knows."""
 
     id: str
     name: str
@@ -25,8 +25,8 @@ class ApiKey:
     access: Access = Access.WRITE
     expires_at: datetime | None = None  # None: never
     last_used_at: datetime | None = None  # to the minute
-    for_browser: bool = False  # a token of the key that has this id
+    for_browser: bool = False  # a browser token of the key with this id
 
     def has_expired(self, now: datetime) -> bool:
-        """Tell whether its time is over."""
+        """Tell whether the key has expired."""
         return self.expires_at is not None and self.expires_at <= now

@@ -1,7 +1,7 @@
-"""Every code that a call or a publish can end with: its class, and a person's words.
+"""Every error code of a call or a publish: its class, and the words for a person.
 
-One row a code, TikTok's and our own. TikTok adds codes at any time, so every question
-here has an answer for a code that no row knows.
+One row per code, TikTok's and our own. TikTok may add codes at any time, so every
+function here also answers for a code without a row.
 
 https://developers.tiktok.com/doc/content-posting-api-reference-direct-post
 https://developers.tiktok.com/doc/content-posting-api-reference-get-video-status
@@ -27,7 +27,7 @@ PUBLISH_CANCELLED: Final = "publish_cancelled"
 
 
 class Words(NamedTuple):
-    """Two sentences or so for the person whose post it is."""
+    """About two sentences for the person whose post it is."""
 
     what: str
     todo: str
@@ -35,7 +35,7 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """What is known of one code.
+    """What is known about one code.
 
     ``answer`` is its class as the error code of an answer, ``reason`` its class as the
     fail_reason of a publish; None where it does not occur.
@@ -44,8 +44,8 @@ class Code:
     answer: ErrorClass | None = None
     reason: ErrorClass | None = None
     words: Words | None = None  # None: those of its class
-    cap: WaitingFor | None = None  # whose daily cap it speaks of
-    blocks_posting: bool = False  # the account may post nothing at the moment
+    cap: WaitingFor | None = None  # whose daily cap it means
+    blocks_posting: bool = False  # the account may not post at the moment
 
 
 _AUTH: Final = ErrorClass.AUTH
@@ -204,7 +204,7 @@ _POST: Final[dict[str, Code]] = {
         ),
     ),
     "spam_risk": Code(
-        reason=_PERMANENT,  # TikTok: repeating it endangers the account
+        reason=_PERMANENT,  # TikTok: repeating it puts the account at risk
         words=Words(
             "TikTok treated this post as spam.",
             "Do not send it again: that could harm the account.",
@@ -249,7 +249,7 @@ _MEDIA: Final[dict[str, Code]] = {
             "TikTok has not verified the website that hosts the video.", _OPERATOR
         ),
     ),
-    # TikTok: worth another try if the URL is sound.
+    # TikTok: worth another try if the URL is right.
     "video_pull_failed": Code(reason=_TRANSIENT, words=_NO_PULL),
     "photo_pull_failed": Code(reason=_TRANSIENT, words=_NO_PULL),
     "invalid_file_upload": Code(answer=_PERMANENT, words=_FAULTY_FILE),
@@ -296,7 +296,7 @@ _TOO_LONG: Final = Words(
     "Shorten it and schedule it again.",
 )
 
-# Of videos that this service fetches and uploads itself.
+# For videos that this service fetches and uploads itself.
 _UPLOAD: Final[dict[str, Code]] = {
     "asset_unreachable": Code(words=_NOT_READ),
     "asset_refused": Code(
@@ -343,7 +343,7 @@ _UPLOAD: Final[dict[str, Code]] = {
     "upload_host_refused": Code(words=_SETUP),
 }
 
-# Only a dead grant is the account's fault; the rest is our set-up, or passes.
+# Only a dead grant is the account's fault; the others are our set-up, or pass.
 _OAUTH: Final[dict[str, Code]] = {
     "invalid_grant": Code(answer=_AUTH),
     "access_denied": Code(answer=_PERMANENT, words=_NO_CONSENT),
@@ -360,7 +360,7 @@ _OAUTH: Final[dict[str, Code]] = {
 _WAY_THERE: Final[dict[str, Code]] = {
     "internal_error": Code(answer=_TRANSIENT),
     "internal": Code(answer=_TRANSIENT, reason=_TRANSIENT),  # TikTok: try again
-    # A fresh publish_id is not known everywhere at once.
+    # TikTok does not know a new publish_id everywhere at once.
     "invalid_publish_id": Code(answer=_TRANSIENT),
     "turned_away": Code(
         words=Words("TikTok rejected the request without reading it.", _OPERATOR)
@@ -420,7 +420,7 @@ _UNKNOWN: Final = Code()
 
 
 def class_of_code(code: str, *, http_status: int) -> ErrorClass:
-    """Say what can be done about the error code of an answer."""
+    """Return the class of an answer's error code."""
     if (known := _known(code).answer) is not None:
         return known
     if code.startswith("scope_"):
@@ -431,9 +431,9 @@ def class_of_code(code: str, *, http_status: int) -> ErrorClass:
 
 
 def class_of_oauth_code(code: str, *, http_status: int) -> ErrorClass:
-    """Say what can be done about an error code of OAuth.
+    """Return the class of an OAuth error code.
 
-    One that nobody knows says nothing of the account and nothing of any post.
+    An unknown one says nothing about the account or any post.
     """
     known = _known(code).answer is not None or code.startswith("scope_")
     if known or http_status == 429:
@@ -442,22 +442,22 @@ def class_of_oauth_code(code: str, *, http_status: int) -> ErrorClass:
 
 
 def class_of_fail_reason(reason: str) -> ErrorClass:
-    """Say what can be done about a failed publish."""
+    """Return the class of a failed publish."""
     if (known := _known(reason).reason) is not None:
         return known
     if reason.startswith("spam_risk_too_many_"):
         return _RATE_LIMIT
-    # Of the rest only failed pulls are documented as worth a second try.
+    # Of the others, only failed pulls are documented as worth a second try.
     return _TRANSIENT if reason.endswith("_pull_failed") else _PERMANENT
 
 
 def cap_of(code: str) -> WaitingFor | None:
-    """Return whose daily cap a code speaks of, None if of none."""
+    """Return whose daily cap a code means, None if none."""
     return _known(code).cap
 
 
 def blocks_posting(code: str) -> bool:
-    """Tell whether a code says that the account may post nothing at the moment."""
+    """Tell whether a code says that the account may not post at the moment."""
     return _known(code).blocks_posting
 
 

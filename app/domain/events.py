@@ -1,4 +1,4 @@
-"""What frontends are told, and which changes of a job are worth telling. Pure."""
+"""The events for frontends, and which changes of a job make one. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from app.domain.jobs.transition import Transition
 
 
 class EventType(StrEnum):
-    """What can have happened; docs/webhooks.md tells what each one carries."""
+    """The types of events; docs/webhooks.md describes each."""
 
     JOB_POSTED = "job.posted"
     JOB_FAILED = "job.failed"  # for every reason
-    JOB_UNCONFIRMED = "job.unconfirmed"  # beside job.failed: a person has to look
+    JOB_UNCONFIRMED = "job.unconfirmed"  # besides job.failed: a person has to look
     JOB_RETRYING = "job.retrying"
     JOB_AT_RISK = "job.at_risk"
     JOB_POST_AVAILABLE = "job.post_available"  # its id, its URL or its draft's end
@@ -34,33 +34,32 @@ ABOUT_ACCOUNTS: Final = frozenset(
 
 
 class EventStatus(StrEnum):
-    """How far an event got."""
+    """The state of an event's delivery."""
 
-    PENDING = "pending"  # on its way, or waiting for its next try
-    DELIVERED = "delivered"  # the receiver said so
+    PENDING = "pending"  # being sent, or waiting for its next try
+    DELIVERED = "delivered"  # the receiver confirmed it
     FAILED = "failed"  # given up; a replay sends it again
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a test event shows: only whose endpoint it is."""
+    """The payload of a test event: whose endpoint it is."""
 
     project_id: str
 
 
 EventPayload = Job | Account | Probe
-"""What an event shows: a job or an account as it stood when the event was written."""
+"""What an event shows: a job or account as it was when the event was written."""
 
 Render = Callable[[EventType, datetime, EventPayload], bytes]
-"""Writes an event's body: its type, when it happened, what it shows."""
+"""Renders an event's body from its type, its time and its payload."""
 
 
 def events_of(job: Job, change: Transition) -> tuple[EventType, ...]:
-    """Say what a change of a job tells its frontend, in this order.
+    """Return the events of a change of a job, in order.
 
-    Being put off or handed on is no news, nor is a record that is only completed. A
-    failure that gets another reason is: TikTok's late word then says for certain what
-    was in doubt.
+    A job that is put off or handed on makes none, nor does a correction that only adds
+    details. A failure whose reason changes makes one: what was in doubt is now certain.
     """
     match change.to:
         case JobStatus.POSTED if job.status is not JobStatus.POSTED:
@@ -82,6 +81,6 @@ def events_of(job: Job, change: Transition) -> tuple[EventType, ...]:
 
 
 def puts_at_risk(found: Readiness, before: Readiness | None) -> bool:
-    """Tell whether a look ahead found a problem that the last one did not."""
+    """Tell whether a readiness check found a problem that the last one did not."""
     known = {problem.code for problem in before.problems} if before else set()
     return any(problem.code not in known for problem in found.problems)

@@ -1,4 +1,4 @@
-"""What a caller may name things: projects, assets, and posts in their own words."""
+"""Rules for names that callers give: projects, assets, external ids, metadata."""
 
 import re
 from typing import Final
@@ -15,17 +15,17 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def camel(name: str) -> str:
-    """Return a field's name as callers know it."""
+    """Return a field's name in camel case, as in JSON."""
     first, *others = name.split("_")
     return first + "".join(each.capitalize() for each in others)
 
 
 def problem_with_name(name: str) -> str | None:
-    """Say why a caller's own id cannot be taken, None if it can.
+    """Return why a caller's own id is not accepted, None if it is.
 
-    Two different requests could share an idempotency key if a part of it held the
-    separator; no database stores NUL or half of a surrogate pair, and no log wants the
-    other control characters.
+    If an id held the separator, two different requests could share an idempotency key.
+    No database stores NUL or half of a surrogate pair; other control characters have no
+    place in a log.
     """
     if not 1 <= len(name) <= MAX_NAME_LENGTH:
         return f"must have 1 to {MAX_NAME_LENGTH} characters"

@@ -1,6 +1,6 @@
-"""Where a person's browser may be sent back to: pages of our own frontends alone.
+"""Which addresses a browser may be redirected to: pages of our own frontends only.
 
-A redirect that takes any address lends our name to whoever asks for it.
+A redirect to any address (an open redirect) lends our name to phishing.
 https://datatracker.ietf.org/doc/html/rfc9700#section-4.11
 """
 
@@ -14,14 +14,14 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def problem_with_redirect(url: str, *, origins: Collection[str]) -> str | None:
-    """Say why a browser must not be sent there, None if it may.
+    """Return why a browser must not be sent there, None if it may.
 
-    ``origins`` are exact; a wildcard stands for no origin at all.
+    ``origins`` are exact; a wildcard matches no origin.
     """
     if len(url) > MAX_URL_LENGTH:
         return f"must have at most {MAX_URL_LENGTH} characters"
-    # Browsers drop tabs and line breaks and take a backslash for a slash, so that they
-    # may see another host in it than we do.
+    # Browsers drop tabs and line breaks and read a backslash as a slash, so they may
+    # see another host in it than we do.
     if "\\" in url or any(not "!" <= character <= "~" for character in url):
         return "must be ASCII without whitespace, control characters or backslashes"
     origin = _origin_of(url)

@@ -15,8 +15,8 @@ _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
     """Return the seconds to wait, from a number or an HTTP date; None for nonsense.
 
-    What lies in the past is nonsense: an answer sent just now cannot mean it, and taken
-    for "at once" a clock that is wrong would use up a job's attempts in a moment.
+    A time in the past counts as nonsense. Read as "at once", a wrong clock would use up
+    all of a job's attempts within seconds.
     """
     if value is None:
         return None

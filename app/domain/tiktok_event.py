@@ -1,4 +1,4 @@
-"""What TikTok tells us unasked: a hint to look, never a proof."""
+"""Events that TikTok sends: a hint to ask, never a proof."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from app.domain.accounts.account import RemovalReason
 
 
 class EventKind(StrEnum):
-    """An event that is made use of.
+    """An event that the service uses.
 
     https://developers.tiktok.com/doc/webhooks-events
     """
@@ -23,7 +23,7 @@ class EventKind(StrEnum):
     ACCESS_REMOVED = "authorization.removed"
 
 
-# TikTok's documentation misspells it; the day that is mended must cost nothing.
+# TikTok's documentation misspells it; the right spelling works, too.
 SPELLINGS: Final = {"post.publish.no_longer_publicaly_available": EventKind.WITHDRAWN}
 
 
@@ -36,14 +36,14 @@ def kind_of(name: str) -> EventKind | None:
 
 @dataclass(frozen=True, slots=True)
 class ToldOfPost:
-    """What events say of one publish."""
+    """What events say about one publish."""
 
-    public: tuple[str, ...] = ()  # ids of posts that everybody can see
-    withdrawn: bool = False  # none of those that there were is public any more
+    public: tuple[str, ...] = ()  # ids of public posts
+    withdrawn: bool = False  # no post of it is public any more
 
     @classmethod
     def of(cls, events: Iterable[tuple[str, str | None]]) -> Self:
-        """Read events, oldest first, by TikTok's names and the posts they are about."""
+        """Read events, oldest first, each as TikTok's name and the post's id."""
         public: dict[str, None] = {}
         withdrawn = False
         for name, post_id in events:
@@ -64,7 +64,7 @@ class ToldOfPost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TikTokEvent:
-    """One event, as far as it can be read."""
+    """One event, as far as it is readable."""
 
     name: str  # TikTok's own spelling
     kind: EventKind | None  # None: older or unknown, kept and not used
@@ -75,4 +75,4 @@ class TikTokEvent:
     post_id: str | None = None
     removal: RemovalReason | None = None  # why access was removed
     dedup_key: str  # the same for every delivery of the same event
-    body: str  # as it came, in characters that any database takes
+    body: str  # as received, without characters that a database refuses

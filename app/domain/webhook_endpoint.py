@@ -1,4 +1,4 @@
-"""A frontend's endpoint, its secret, and when it is tried again. Pure.
+"""A frontend's webhook endpoint, its secrets and its retry schedule. Pure.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -16,23 +16,23 @@ from app.domain.events import EventStatus, EventType
 from app.domain.posts.asset_url import problem_with_url
 
 PREFIX: Final = "whsec_"
-"""What every secret starts with, so that a leaked one can be recognised."""
+"""The prefix of every secret, so that a leaked one can be recognised."""
 
 SECRET_BYTES: Final = 32
-"""How long a secret is that we make up."""
+"""The length in bytes of a secret that we make."""
 
 ALLOWED_BYTES: Final = range(24, 65)
-"""How long one may be that others made up, as the specification says."""
+"""The allowed lengths of others' secrets, from the specification."""
 
 FORMER_SECRET_SIGNS: Final = timedelta(hours=24)
-"""How long a replaced secret signs along, so that receivers can change over."""
+"""How long a replaced secret also signs, so that receivers can change over."""
 
 DISABLED_AFTER: Final = timedelta(days=5)
-"""After so long with nothing but failures an endpoint is left alone."""
+"""How long an endpoint may fail before it is disabled."""
 
 HTTPS_PORT: Final = 443
 GONE: Final = 410
-"""With this status a receiver asks never to be called again."""
+"""The status by which a receiver asks never to be called again."""
 
 
 class EndpointStatus(StrEnum):
@@ -43,19 +43,19 @@ class EndpointStatus(StrEnum):
 
 
 class DisabledReason(StrEnum):
-    """Why an endpoint is called no more."""
+    """Why an endpoint was disabled."""
 
     GONE = "gone"  # it answered 410
-    FAILING = "failing"  # nothing but failures for days
+    FAILING = "failing"  # it failed for days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEndpoint:
-    """Where one project wants to be told."""
+    """Where one project receives its events."""
 
     project_id: str
     url: str = field(repr=False)  # its query may hold a secret of the receiver's
-    secrets: tuple[str, ...] = field(repr=False)  # the newest first; all of them sign
+    secrets: tuple[str, ...] = field(repr=False)  # newest first; all of them sign
     status: EndpointStatus
     disabled_reason: DisabledReason | None
     disabled_at: datetime | None
@@ -66,7 +66,7 @@ class WebhookEndpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRecord:
-    """One event and how far it got, without what it carries."""
+    """One event and its delivery, without its body."""
 
     id: str
     project_id: str
@@ -83,7 +83,7 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryResult:
-    """What one try to send an event came to."""
+    """The result of one try to send an event."""
 
     at: datetime
     status: int | None  # of HTTP; None: there was no answer
@@ -92,9 +92,9 @@ class DeliveryResult:
 
 
 def problem_with_endpoint(url: str, *, allow_private: bool = False) -> str | None:
-    """Say why a URL cannot be called, None if it can.
+    """Return why a URL is not accepted, None if it is.
 
-    ``allow_private`` lets http, addresses and every port pass, for tests and the demo.
+    ``allow_private`` accepts http, IP addresses and every port, for tests and the demo.
     """
     if not url.isascii():
         return "must be ASCII: write the host in punycode and the rest in %-escapes"
@@ -106,7 +106,7 @@ def problem_with_endpoint(url: str, *, allow_private: bool = False) -> str | Non
 
 
 def problem_with_secret(text: str) -> str | None:
-    """Say why a secret cannot be taken, None if it can; quotes nothing of it."""
+    """Return why a secret is not accepted, None if it is; quotes nothing of it."""
     try:
         length = len(_key(text))
     except ValueError:
@@ -118,19 +118,19 @@ def problem_with_secret(text: str) -> str | None:
 
 
 def secret_text(key: bytes) -> str:
-    """Write a secret in the form that receivers' libraries take."""
+    """Write a secret in the form that receivers' libraries expect."""
     return PREFIX + b64encode(key).decode("ascii")
 
 
 def plain_secret(text: str) -> str:
-    """Write a given secret in that form too; raises ValueError."""
+    """Convert a given secret to that form; raises ValueError."""
     return secret_text(_key(text))
 
 
 def signatures(
     body: bytes, *, event_id: str, timestamp: int, secrets: tuple[str, ...]
 ) -> str:
-    """Sign what is sent, once for each secret; the header's value."""
+    """Return the signature header's value: one signature for each secret."""
     signed = f"{event_id}.{timestamp}.".encode() + body
     made = (digest(_key(secret), signed, sha256) for secret in secrets)
     return " ".join(f"v1,{b64encode(each).decode('ascii')}" for each in made)
@@ -143,9 +143,9 @@ def next_try(
     steps: tuple[float, ...],
     retry_after: float | None = None,
 ) -> datetime | None:
-    """Return when an event is tried again after so many tries; None: never.
+    """Return when an event is tried again after so many tries, None if never.
 
-    Not before the receiver wants it, but for a wish longer than the longest step.
+    Not before the receiver's Retry-After, up to the longest step of the schedule.
     """
     if attempts > len(steps):
         return None

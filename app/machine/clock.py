@@ -1,4 +1,4 @@
-"""Time as an argument: what knows the clock gets it handed in."""
+"""Time as an argument: nothing reads the clock by itself."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the runner knows of time."""
+    """Tells the time, and waits."""
 
     def now(self) -> datetime:
         """Return the current time, aware UTC."""

@@ -1,4 +1,4 @@
-"""Whether another clock agrees with ours: no post goes out early by one wrong clock."""
+"""Compare our clock with another, so that no wrong clock sends a post early."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -8,21 +8,21 @@ _NONE: Final = timedelta(0)
 
 
 class ClockWatch:
-    """Compares our clock with one other, as often as that tells its time."""
+    """Compares our clock with one other, each time the other is read."""
 
     def __init__(self, now: Callable[[], datetime], *, tolerance: timedelta) -> None:
-        """Take our clock, and how far the two may be apart."""
+        """Take our clock, and how far apart the two may be."""
         self.now = now
         self.tolerance = tolerance
         self.ahead = _NONE
-        """How far ours was ahead at least, when they were compared last; < 0: behind"""
+        """How far ours was ahead at the last comparison, at least; negative: behind."""
 
     def note(
         self, theirs: datetime, *, asked_at: datetime, exact_to: timedelta = _NONE
     ) -> None:
         """Compare; the other clock was read between ``asked_at`` and now.
 
-        ``exact_to`` is what its time may have been cut off by.
+        ``exact_to`` is the precision of the other clock's time.
         """
         if asked_at > theirs + exact_to:
             self.ahead = asked_at - theirs - exact_to
@@ -31,5 +31,5 @@ class ClockWatch:
 
     @property
     def is_skewed(self) -> bool:
-        """Tell whether the two are further apart than they may be."""
+        """Tell whether the two are further apart than allowed."""
         return abs(self.ahead) > self.tolerance

@@ -9,10 +9,10 @@ except ImportError:  # Windows has no such limits
     resource = None  # type: ignore[assignment]
 
 WITHOUT_LIMIT: Final = 8192
-"""What is reckoned with where the system names no limit."""
+"""The limit assumed where the system names none."""
 
 HIGHEST: Final = 1_048_576
-"""No more is asked for: some systems call a billion their hard limit."""
+"""The most we ask for: some systems have a hard limit of a billion."""
 
 MACOS_HIGHEST: Final = 10_240
 """What macOS grants while it calls its hard limit infinite."""
@@ -33,10 +33,10 @@ def hard_limit() -> int:
 
 
 def raise_soft_limit() -> int:
-    """Raise the soft limit as far as the hard one lets us; return what it is then.
+    """Raise the soft limit as far as the hard one allows; return the new limit.
 
-    Shells and service managers start programs with a soft limit of 1,024 for the sake
-    of select(2), which nothing here uses.
+    Shells and service managers start programs with a soft limit of 1,024 because of
+    select(2), which nothing here uses.
     """
     if resource is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,14 +1,14 @@
-"""File descriptors: for whom a process keeps how many.
+"""How a process shares out its file descriptors.
 
-Callers get what is left. However many connect, the runner can still reach TikTok and
-open the database.
+Callers get what is left over. However many connect, the runner can still reach TikTok
+and open the database.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 MOST_CALLERS: Final = 2048
-"""Connections of callers at most, for the sake of memory."""
+"""The most connections of callers, to bound memory."""
 
 BESIDE_ATTEMPTS: Final = 64  # refreshes, checks ahead of and after a post
 WEBHOOKS: Final = 64  # as many are sent at a time
@@ -21,7 +21,7 @@ _LEAST_SHARE: Final = 4  # callers get a quarter at least
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptors:
-    """Who may have how many of a process's descriptors."""
+    """How many of a process's descriptors each use may have."""
 
     limit: int
     tiktok: int
@@ -32,23 +32,23 @@ class Descriptors:
 
     @property
     def reserved(self) -> int:
-        """Return how many callers cannot have."""
+        """Return how many are reserved for other uses than callers."""
         return self.tiktok + self.database + self.webhooks + self.media + self.system
 
     @property
     def callers(self) -> int:
-        """Return how many connections of callers are kept open at most."""
+        """Return the most connections of callers that are kept open."""
         left = max(self.limit - self.reserved, self.limit // _LEAST_SHARE)
         return min(left, MOST_CALLERS)
 
     @property
     def short_by(self) -> int:
-        """Return how many are missing for what the settings allow, 0 if none."""
+        """Return how many descriptors are missing for these settings, 0 if none."""
         return max(0, self.reserved + self.callers - self.limit)
 
 
 def share_out(limit: int, *, in_flight: int, pool_size: int) -> Descriptors:
-    """Share a limit out, by what the settings allow to go on at one time."""
+    """Share out a limit according to the settings."""
     connections = pool_size + 1  # and the one that listens
     return Descriptors(
         limit=limit,

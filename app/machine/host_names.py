@@ -1,4 +1,4 @@
-"""Where hosts of our own choice are: looked up seldom, and remembered for bad times."""
+"""Addresses of hosts we chose: cached, and kept while the resolver is down."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -7,10 +7,10 @@ from typing import Final
 from app.machine.look_ups import Addresses, LookUps
 
 REMEMBER_SECONDS: Final = 10.0
-"""Less than the time to live of any name that moves its traffic by DNS."""
+"""Less than the time to live of any name whose traffic is moved by DNS."""
 
 STALE_AFTER_SECONDS: Final = 1.0
-"""How long a resolver may take before the addresses of the last time are used."""
+"""How long a resolver may take before the last known addresses are used."""
 
 AT_ONCE: Final = 4
 
@@ -24,8 +24,8 @@ class _Known:
 class Names:
     """Addresses of TikTok's hosts, or the database's.
 
-    Thousands of posts that fall due together wait for one answer, and for none where
-    the resolver is away: a host is probably where it was.
+    Thousands of posts that fall due together wait for one answer. While the resolver
+    is down they use the last known addresses, which are probably still right.
     """
 
     def __init__(self, look_ups: LookUps | None = None) -> None:
@@ -33,7 +33,7 @@ class Names:
         self._known: dict[str, _Known] = {}
 
     async def addresses(self, host: str) -> Addresses:
-        """Return a host's addresses, the best first; raises OSError, UnicodeError."""
+        """Return a host's addresses, best first; raises OSError, UnicodeError."""
         known = self._known.get(host)
         if known is None:
             return await self._fresh(host)
@@ -47,7 +47,7 @@ class Names:
             return known.addresses
 
     def forget(self, host: str) -> None:
-        """Look a host up anew: at its addresses nobody answers."""
+        """Look the host up again next time: nobody answers at its addresses."""
         if (known := self._known.get(host)) is not None:
             self._known[host] = replace(known, until=0.0)
 

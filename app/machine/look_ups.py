@@ -1,8 +1,8 @@
-"""Hosts' addresses, from the system's resolver, in threads of their own.
+"""Look up hosts' addresses with the system's resolver, in our own threads.
 
-Who asks for others' hosts and who asks for TikTok's or the database's share no threads:
-a resolver that takes half a minute for a stranger's name keeps nobody else waiting. The
-loop's own look-ups are left alone: asyncio makes them in six threads, uvloop in four.
+Look-ups of strangers' hosts share no threads with those of TikTok's or the database's:
+if the resolver takes half a minute for a stranger's name, nobody else waits. The loop's
+own look-ups are not used: asyncio makes them in six threads, uvloop in four.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from weakref import WeakValueDictionary
 Addresses = tuple[str, ...]
 
 ANYBODY: Final = ""
-"""Whose look-ups have no share of their own."""
+"""The share of everybody who has none of their own."""
 
 
 class LookUps:
-    """Looks so many names up at a time, and of one asker's no more than ``each``.
+    """Looks up so many names at a time, at most ``each`` of them for one share.
 
-    One look-up serves all who ask for a name meanwhile.
+    Everybody who asks for a name meanwhile shares one look-up.
     """
 
     def __init__(self, *, at_once: int, each: int | None = None) -> None:
@@ -36,9 +36,9 @@ class LookUps:
         self._under_way: dict[str, asyncio.Task[Addresses]] = {}
 
     async def addresses(self, host: str, *, share: str = ANYBODY) -> Addresses:
-        """Return a host's addresses, the best first; raises OSError, UnicodeError.
+        """Return a host's addresses, best first; raises OSError, UnicodeError.
 
-        ``share`` names on whose behalf it is asked.
+        ``share`` names whose look-up it is.
         """
         if _is_address(host):
             return (host,)
@@ -47,7 +47,7 @@ class LookUps:
             task = asyncio.create_task(self._look_up(host, share))
             self._under_way[host] = task
             task.add_done_callback(lambda done: self._ended(host, done))
-        # Who gives up waiting does not take the answer from the others.
+        # One who gives up waiting must not cancel it for the others.
         return await asyncio.shield(task)
 
     async def _look_up(self, host: str, share: str) -> Addresses:
@@ -64,7 +64,7 @@ class LookUps:
 
 
 def _in_thread(host: str) -> asyncio.Future[Addresses]:
-    """Ask in a thread that no end of the program waits for."""
+    """Ask in a daemon thread: the program's end does not wait for it."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Addresses] = loop.create_future()
 
@@ -95,7 +95,7 @@ def _ask(host: str) -> Addresses:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except socket.gaierror:
-        # Without a descriptor the resolver says that there is no answer for now.
+        # Without a free descriptor the resolver answers EAI_AGAIN.
         os.close(os.open(os.devnull, os.O_RDONLY))
         raise
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))

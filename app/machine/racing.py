@@ -1,4 +1,4 @@
-"""Several ways to the same thing, tried side by side, the next one a moment later.
+"""Try several ways to the same result at once, each a moment after the last.
 
 https://www.rfc-editor.org/rfc/rfc8305#section-8
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 HEAD_START_SECONDS: Final = 0.25
-"""How long one has the field to itself; then the next is tried beside it."""
+"""How long one attempt runs alone before the next starts beside it."""
 
 Prize = TypeVar("Prize")
 Attempt = Callable[[], Coroutine[Any, Any, Prize]]
@@ -17,9 +17,9 @@ Attempt = Callable[[], Coroutine[Any, Any, Prize]]
 async def race(
     attempts: Sequence[Attempt[Prize]], *, drop: Callable[[Prize], object]
 ) -> Prize:
-    """Return what comes first; raise the last failure if nothing does.
+    """Return the first result; raise the last failure if all fail.
 
-    ``drop`` is given what comes too late. One that fails lets the next begin at once.
+    ``drop`` is called with each later result. After a failure the next starts at once.
     """
     waiting, running = list(attempts), set[asyncio.Task[Prize]]()
     failure: BaseException = OSError("there is nothing to try")

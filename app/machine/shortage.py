@@ -1,6 +1,6 @@
-"""Whether something failed for want of what this process or machine has too little of.
+"""Whether something failed because this process or machine is short of resources.
 
-Such a failure says nothing of a post, of TikTok or of a person's media.
+Such a failure says nothing about a post, TikTok or a person's media.
 """
 
 import errno
@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 AGAIN_AFTER: Final = timedelta(seconds=5)
-"""When what was put off for it is tried again."""
+"""How long work is put off because of a shortage."""
 
 _LACKING: Final = frozenset(
     {
@@ -29,7 +29,7 @@ _NO_THREAD: Final = "can't start new thread"
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Tell whether an error, or what led to it, is a shortage of our own."""
+    """Tell whether an error, or its cause, is a shortage of our own."""
     return any(map(_is_one, _causes(error)))
 
 

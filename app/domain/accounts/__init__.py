@@ -1,1 +1,1 @@
-"""Whom it goes out for: accounts and their quotas. Pure."""
+"""Who posts: accounts and their quotas. Pure."""

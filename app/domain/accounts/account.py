@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Self
 
-# A refresh adds no scope, and a missing one spoils no other: the token still works.
+# No refresh adds a missing scope, but the token still works for the other scopes.
 SCOPE_REASONS: Final = frozenset({"scope_not_authorized", "scope_permission_missed"})
 
 
@@ -58,7 +58,7 @@ class Grant:
     def issued(
         cls, pair: "TokenPair", *, at: datetime, scopes: tuple[str, ...] = ()
     ) -> Self:
-        """Return the grant of a pair; ``scopes`` are those if the pair tells none."""
+        """Return the grant of a pair; ``scopes`` apply if the pair names none."""
         return cls(
             access_token=pair.access_token,
             refresh_token=pair.refresh_token,
@@ -80,17 +80,17 @@ class Account:
     status: AccountStatus
     reconnect_reason: str | None  # TikTok's code, or ours
     grant: Grant
-    grant_version: int  # rises with every new pair: two refreshes cannot cross
+    grant_version: int  # rises with every new pair, so that two refreshes cannot cross
     connected_at: datetime
     updated_at: datetime
-    verified_at: datetime | None = None  # None: its openId is a caller's claim
+    verified_at: datetime | None = None  # None: a caller claimed its openId
 
     @property
     def quota_owner(self) -> str:
-        """Return who TikTok's limits are counted for.
+        """Return the key that TikTok's limits are counted under.
 
-        An openId that is only claimed shares nothing with others who claim it: one
-        project could use up another's turns. No openId holds a space.
+        Projects that only claim an openId do not share its quota: one could use up the
+        other's permits. No openId contains a space.
         """
         if self.verified_at is not None:
             return self.open_id
@@ -98,19 +98,19 @@ class Account:
 
     @property
     def usable(self) -> bool:
-        """Tell whether the grant may still be used, for some of its scopes at least."""
+        """Tell whether the grant can still be used, at least for some of its scopes."""
         active = self.status is AccountStatus.ACTIVE
         return active or self.reconnect_reason in SCOPE_REASONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAccount:
-    """What a person's consent brought; it takes the place of what was there."""
+    """The account from a person's consent; it replaces the one before."""
 
     project_id: str
     platform: str
     open_id: str
     grant: Grant
-    display_name: str | None = None  # None keeps the one known of the same person
+    display_name: str | None = None  # None keeps the same person's known name
     username: str | None = None  # likewise
-    is_verified: bool = False  # TikTok itself said whose tokens these are
+    is_verified: bool = False  # TikTok itself named the owner of the tokens

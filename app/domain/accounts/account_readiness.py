@@ -1,4 +1,4 @@
-"""What an account's present state means for a job that is still to come. Pure."""
+"""What an account's current state means for a coming job. Pure."""
 
 from collections.abc import Collection
 from typing import Final
@@ -58,18 +58,18 @@ def grant_problem(fault: Fault) -> ReadinessProblem:
 
 
 def scope_problem(post: Post, scopes: Collection[str]) -> ReadinessProblem | None:
-    """Compare the post with what the account allowed, if that is known."""
+    """Compare the post with the account's scopes, if they are known."""
     missing = scopes and _NEEDED_SCOPE[post.mode] not in scopes
     return SCOPE_MISSING if missing else None
 
 
 def privacy_problem(post: Post, offered: Collection[str]) -> ReadinessProblem | None:
-    """Compare the person's choice with what TikTok offers the creator."""
+    """Compare the privacy level with those that TikTok offers the creator."""
     return None if post.privacy_level in offered else PRIVACY_NOT_OFFERED
 
 
 def creator_problem(fault: Fault) -> ReadinessProblem | None:
-    """Say what an error of creator_info means for the job; None if nothing."""
+    """Return what an error of creator_info means for the job, None if nothing."""
     if blocks_posting(fault.code):
         words = words_of(fault.code, fault.error_class)
         return ReadinessProblem(fault.code, words.what)

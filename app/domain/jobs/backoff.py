@@ -1,4 +1,4 @@
-"""When a failed attempt is repeated."""
+"""The retry schedule: how long to wait after a failed attempt."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 JITTER: Final = 0.1
-"""Largest share by which a delay is stretched, so that retries spread out."""
+"""The largest share added to a delay at random, so that retries spread out."""
 
 Random = Callable[[], float]
 """A source of numbers in [0, 1)."""
@@ -38,7 +38,7 @@ class RetryPolicy:
     ) -> timedelta:
         """Return the wait before a daily cap is tried again: a quarter of the longest.
 
-        Often enough to go out soon after it is lifted, and no load for TikTok.
+        Often enough to post soon after the cap is lifted, and little load for TikTok.
         """
         longest = self.base_delay(len(self.steps) - 1) / 4
         wait = longest if retry_after is None else retry_after
@@ -49,8 +49,8 @@ class RetryPolicy:
     ) -> timedelta:
         """Return the wait before the next attempt.
 
-        Never less than what the schedule or TikTok's Retry-After (capped) says, and
-        at most ``JITTER`` more.
+        At least what the schedule or TikTok's Retry-After (capped) says, and at most
+        ``JITTER`` more.
         """
         if retry_after is None:
             seconds = self.base_delay(attempts)

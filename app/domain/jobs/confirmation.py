@@ -1,4 +1,4 @@
-"""A late truth corrects the record: what TikTok says of a job that is over."""
+"""When TikTok is asked again about a job that is over."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,24 +11,24 @@ CONFIRM_STEPS: Final = tuple(
 )
 """When TikTok is asked again after a job ended in doubt.
 
-Most are through within minutes; moderation can take hours.
+Most publishes end within minutes; moderation can take hours.
 https://developers.tiktok.com/doc/content-posting-api-reference-get-video-status
 """
 
 
 def first_confirmation(now: datetime) -> datetime:
-    """Return when a job that just ended is looked at again."""
+    """Return when TikTok is first asked again about a job that just ended."""
     return now + CONFIRM_STEPS[0]
 
 
 def next_confirmation(tries: int, now: datetime) -> datetime | None:
-    """Return when to ask after so many tries, None if TikTok was asked enough."""
+    """Return when to ask after so many tries, None after the last."""
     if tries >= len(CONFIRM_STEPS):
         return None
     return now + CONFIRM_STEPS[tries]
 
 
 def lacks_post_id(job: Job, post_id: str | None) -> bool:
-    """Tell whether a post that everybody may see has no id yet."""
+    """Tell whether a public post has no id yet."""
     public = job.post.privacy_level is PrivacyLevel.PUBLIC_TO_EVERYONE
     return public and post_id is None and job.post.mode is PostMode.DIRECT

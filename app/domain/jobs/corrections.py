@@ -1,4 +1,4 @@
-"""Decide what a late word from TikTok makes of a job that is over. Pure."""
+"""Correct a job that is over by what TikTok says later. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,14 +21,14 @@ from app.domain.jobs.transition import Transition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedForGood:
-    """TikTok gave the publish up; no post can come of it any more."""
+    """TikTok gave up the publish; no post can come of it any more."""
 
     fault: Fault
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """TikTok told that the post is not public any more."""
+    """TikTok says that the post is not public any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class NoWord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotAsked:
-    """The account's quota lets nobody ask before a time."""
+    """The account's quota allows no call before a time."""
 
     until: datetime
 
@@ -47,10 +47,10 @@ Truth = Published | InInbox | Withdrawn | FailedForGood | NoWord | NotAsked
 
 
 def decide_late(job: Job, truth: Truth, *, now: datetime) -> Transition:
-    """Say what becomes of a posted or failed job.
+    """Return the correction of a posted or failed job.
 
-    TikTok's "complete" turns a failure into posted. Nothing turns posted into failed
-    but TikTok's own failure of that publish before the post was seen.
+    TikTok's "complete" turns a failed job into posted. A posted job turns into failed
+    only if TikTok itself fails that publish before the post was seen.
     """
     match truth:
         case Published():
@@ -86,9 +86,9 @@ def _in_inbox(job: Job, truth: InInbox, now: datetime) -> Transition:
 
 
 def _published(job: Job, truth: Published, now: datetime) -> Transition:
-    """Take in what is new of a publish that TikTok calls complete.
+    """Add what is new about a publish that TikTok calls complete.
 
-    What everybody may see gets its id only after moderation, and what is private never.
+    A public post gets its id only after moderation, a private one never.
     """
     change = become.confirmed_late(
         job,
@@ -121,7 +121,7 @@ def _done(job: Job) -> Transition:
 
 
 def _reason(fault: Fault) -> FailureReason:
-    """Name the end; every attempt is over, so what might work later is used up."""
+    """Return the failure's reason; no attempt is left for a transient error."""
     match fault.error_class:
         case ErrorClass.AUTH:
             return FailureReason.AUTH

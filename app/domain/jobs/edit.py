@@ -53,7 +53,7 @@ class JobChange:
 
     @property
     def is_label(self) -> bool:
-        """Tell whether the caller's own words change, and nothing else."""
+        """Tell whether only the caller's own data changes."""
         labels = {"external_id", "metadata"}
         changed = {
             each.name for each in fields(self) if getattr(self, each.name) is not UNSET
@@ -64,13 +64,13 @@ class JobChange:
 def edited(
     job: Job, change: JobChange, *, now: datetime, preflights: PreflightTimes = ()
 ) -> Job:
-    """Return the job as it is after the change, to be looked at anew ``ahead``.
+    """Return the changed job, to be checked again ``ahead`` of its time.
 
-    Raises JobNotEditable once TikTok may have it, InvalidInput for a post that TikTok
-    would refuse.
+    Raises JobNotEditable once TikTok may have the post, InvalidInput for a post that
+    TikTok would refuse.
     """
     job = _labelled(job, change)
-    if change.is_label:  # which no worker reads: any time will do
+    if change.is_label:  # no worker reads labels, so they may change at any time
         return replace(job, updated_at=now)
     _check_editable(job)
     before = job
@@ -88,7 +88,7 @@ def edited(
 
 
 def check_deletable(job: Job) -> None:
-    """Raise JobNotDeletable for a row that guards against a second post."""
+    """Raise JobNotDeletable for a row that is needed to prevent a second post."""
     if job.status in {JobStatus.PROCESSING, JobStatus.POSTED}:
         raise JobNotDeletable(f"the job is {job.status}; its row guards the post")
     if job.in_flight:
@@ -96,9 +96,9 @@ def check_deletable(job: Job) -> None:
 
 
 def check_cancellable(job: Job) -> bool:
-    """Tell whether a job is yet to be cancelled; False if that was done before.
+    """Tell whether a job is to be cancelled; False if it is cancelled already.
 
-    Raises JobNotCancellable for what is over, and for what TikTok may have.
+    Raises JobNotCancellable if the job is over or TikTok may have the post.
     """
     if job.failure_reason is FailureReason.CANCELLED:
         return False
@@ -118,7 +118,7 @@ def check_retryable(job: Job, *, accept_duplicate_risk: bool, now: datetime) -> 
     missed = job.failure_reason is FailureReason.MISSED
     if missed and job.publish_by is not None and job.publish_by <= now:
         raise TooLate
-    # A job may fail for another reason while the answer to its init is not known.
+    # A job may fail for another reason while its init's fate is unknown.
     unknown = job.ambiguous or job.failure_reason is FailureReason.UNCONFIRMED
     if unknown and not accept_duplicate_risk:
         raise OutcomeUnknown
@@ -127,7 +127,7 @@ def check_retryable(job: Job, *, accept_duplicate_risk: bool, now: datetime) -> 
 def problems_with_content(
     post: Post, asset_url: str, asset_urls: Sequence[str]
 ) -> tuple[FieldError, ...]:
-    """List what is wrong with a post and with the number of its addresses."""
+    """List what is wrong with a post and with the number of its assets."""
     photo = post.media_type is MediaType.PHOTO
     found = [*problems_of(post), *problems_with_photos(post, len(asset_urls))]
     if photo and asset_url:
@@ -138,7 +138,7 @@ def problems_with_content(
 
 
 def problem_with_transfer(transfer: Transfer | None, post: Post) -> FieldError | None:
-    """Say what is wrong with a way to TikTok, None if nothing is.
+    """Return what is wrong with a transfer, None if nothing is.
 
     https://developers.tiktok.com/doc/content-posting-api-reference-photo-post
     """
@@ -150,7 +150,7 @@ def problem_with_transfer(transfer: Transfer | None, post: Post) -> FieldError |
 def problem_with_deadline(
     publish_by: datetime | None, scheduled_for: datetime
 ) -> FieldError | None:
-    """Say what is wrong with a ``publishBy``, None if nothing is."""
+    """Return what is wrong with a ``publishBy``, None if nothing is."""
     if publish_by is None or publish_by > scheduled_for:
         return None
     return FieldError("/publishBy", "must be later than scheduledFor")
@@ -191,7 +191,7 @@ def _labelled(job: Job, change: JobChange) -> Job:
 
 
 def _looks_different(job: Job, before: Job) -> bool:
-    """Tell whether what a look ahead of time found could be otherwise now."""
+    """Tell whether an earlier readiness check may no longer be right."""
     moved = job.scheduled_for != before.scheduled_for or job.post_now
     now = (job.asset_url, job.asset_urls, job.transfer, job.post)
     return moved or now != (
@@ -232,7 +232,7 @@ def _moved(job: Job, scheduled_for: datetime | None, *, now: datetime) -> Job:
         scheduled_for=at,
         post_now=scheduled_for is None,
         idempotency_key=key,
-        # A failed job stays over until it is retried.
+        # A failed job stays failed until it is retried.
         next_attempt_at=None if job.status is JobStatus.FAILED else at,
         waiting_for=None,
     )

@@ -1,4 +1,4 @@
-"""What happened to a job beside its attempts, which the ledger tells. Pure."""
+"""What happened to a job besides its attempts, which are in the ledger. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class HistoryKind(StrEnum):
-    """What can have happened."""
+    """The kinds of things that happen to a job."""
 
     EDITED = "edited"  # a person changed it
     MOVED = "moved"  # to another TikTok account, because a person said so
@@ -23,7 +23,7 @@ class HistoryKind(StrEnum):
     MISSED = "missed"  # its last moment passed
     CONFIRMED = "confirmed"  # TikTok says late that it was posted
     FAILED_LATE = "failed_late"  # TikTok says late that it was not
-    AVAILABLE = "available"  # its id or URL came to be known
+    AVAILABLE = "available"  # its id or URL became known
     WITHDRAWN = "withdrawn"  # it is not public any more
     DRAFT_PUBLISHED = "draft_published"
     DRAFT_DISCARDED = "draft_discarded"

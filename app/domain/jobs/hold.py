@@ -1,19 +1,19 @@
-"""A hold: until somebody says otherwise, a project's due jobs do not go out."""
+"""A hold: while it lasts, due jobs of a project are not posted."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 WITHOUT_END: Final = datetime(9000, 1, 1, tzinfo=UTC)
-"""How long a job is put off by a hold that names no time."""
+"""How long a hold without an end puts a job off."""
 
 MAX_REASON_LENGTH: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """That due jobs wait, and why."""
+    """Due jobs wait, and why."""
 
     project_id: str | None  # None: of every project
     reason: str
-    until: datetime | None  # None: until it is taken away
+    until: datetime | None  # None: until it is released

@@ -1,4 +1,4 @@
-"""The key that makes a repeated request find the first one's job."""
+"""The key by which a repeated request finds the first one's job."""
 
 import json
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ KEY_LENGTH: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """A caller's own key for a request, and what the request asked for."""
+    """A caller's own key for a request, and a digest of the request."""
 
-    value: str  # the header Idempotency-Key; good within its project
+    value: str  # the header Idempotency-Key; unique within its project
     digest: str  # of the body, as parsed JSON
 
     @classmethod
     def of(cls, value: str, body: object) -> Self:
-        """Make the key of a request with this JSON body, however it was written."""
+        """Make the key of a request with this JSON body, whatever its formatting."""
         canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
         return cls(value, sha256(canonical.encode()).hexdigest())
 
@@ -39,10 +39,10 @@ def iso_millis(moment: datetime) -> str:
 def idempotency_key(
     *, project_id: str, platform: str, asset_id: str, scheduled_for: datetime
 ) -> str:
-    """Return 32 hex digits that the same four parts always give.
+    """Return 32 hex digits, always the same for the same four parts.
 
-    Raises ValueError if a part contains the separator: two different requests
-    could then share a key.
+    Raises ValueError if a part contains the separator: two different requests could
+    then share a key.
     """
     parts = (project_id, platform, asset_id, iso_millis(scheduled_for))
     if any(SEPARATOR in part for part in parts):

@@ -12,11 +12,11 @@ from app.domain.posts.post import Post
 
 
 class JobStatus(StrEnum):
-    """Where a job stands; docs/lifecycle.md draws the ways between."""
+    """A job's state; docs/lifecycle.md draws the transitions."""
 
     SCHEDULED = "scheduled"  # waits for its time
     PROCESSING = "processing"  # claimed by a worker, or in flight at TikTok
-    RETRYING = "retrying"  # an attempt failed, the next one has its time
+    RETRYING = "retrying"  # an attempt failed, the next one is scheduled
     POSTED = "posted"  # TikTok said so
     FAILED = "failed"  # over, with a reason
 
@@ -29,16 +29,16 @@ class FailureReason(StrEnum):
     MAX_ATTEMPTS = "max_attempts"  # every attempt was used up
     UNCONFIRMED = "unconfirmed"  # nobody knows whether TikTok took the init
     MISSED = "missed"  # it had not begun by its publish_by
-    CANCELLED = "cancelled"  # a person did not want it any more
+    CANCELLED = "cancelled"  # a person cancelled it
 
 
 class ErrorClass(StrEnum):
     """What can be done about an error."""
 
-    AUTH = "auth"  # refresh once, else the person reconnects
+    AUTH = "auth"  # refresh once, then the person reconnects
     PERMANENT = "permanent"  # a person must change something
-    RATE_LIMIT = "rate_limit"  # nothing was created; later
-    TRANSIENT = "transient"  # the same again may work
+    RATE_LIMIT = "rate_limit"  # nothing was created; try later
+    TRANSIENT = "transient"  # the same call may work later
 
 
 class Delivery(StrEnum):
@@ -56,9 +56,9 @@ class Transfer(StrEnum):
 
 
 class Availability(StrEnum):
-    """Whether everybody can see a post, as far as TikTok has told."""
+    """Whether a post is public, as far as TikTok has said."""
 
-    UNKNOWN = "unknown"  # it is meant for everybody and has no id yet
+    UNKNOWN = "unknown"  # it is meant to be public and has no id yet
     PUBLIC = "public"
     WITHDRAWN = "withdrawn"  # taken down, or made private
 
@@ -71,7 +71,7 @@ class WaitingFor(StrEnum):
     APP_CAP = "app_cap"  # the app's active users per day
     TIKTOK = "tiktok"  # TikTok has the video and is not done
     RESOURCES = "resources"  # this process lacks descriptors, threads or memory
-    CLOCK = "clock"  # by TikTok's clock it is not time yet: ours is ahead
+    CLOCK = "clock"  # by TikTok's clock it is not due yet: ours is ahead
 
 
 class LastError(Struct, frozen=True, kw_only=True):
@@ -97,7 +97,7 @@ class Job(Struct, frozen=True, kw_only=True):
     scheduled_for: datetime
     post_now: bool
     idempotency_key: str
-    attempts: int  # failed and abandoned ones since the job was last scheduled
+    attempts: int  # failed and abandoned attempts since the job was last scheduled
     max_attempts: int
     next_attempt_at: datetime | None  # None once the job is over
     created_at: datetime
@@ -105,8 +105,8 @@ class Job(Struct, frozen=True, kw_only=True):
     asset_urls: tuple[str, ...] = ()  # of a set of photos
     transfer: Transfer = Transfer.PULL
     open_id: str | None = None  # the TikTok person whose post it is
-    publish_by: datetime | None = None  # not begun by then, it is not sent any more
-    # The caller's own words; they mean nothing to us.
+    publish_by: datetime | None = None  # no init is sent after this time
+    # The caller's own data; the service does not interpret it.
     external_id: str | None = None
     metadata: Mapping[str, str] | None = None
     # The claim: all four are set while a worker owns the job.
@@ -115,22 +115,22 @@ class Job(Struct, frozen=True, kw_only=True):
     claimed_at: datetime | None = None
     attempt_started_at: datetime | None = None  # survives being handed on
     attempt_number: int = 0  # ledger rows so far, over all manual retries
-    # The publish: an open init is one that may still become a post.
-    init_sent_at: datetime | None = None  # written ahead of the init, None once closed
+    # The publish. An init is open while it may still become a post.
+    init_sent_at: datetime | None = None  # written before it is sent; None: closed
     publish_id: str | None = None
     publish_started_at: datetime | None = None
     media_token: str | None = None  # of the pull URL, if the media gateway gave one
-    creator_username: str | None = None  # as creator_info told it before the init
-    # The upload of the present init, if we send the bytes ourselves.
+    creator_username: str | None = None  # from creator_info, before the init
+    # The upload of the current init, if we send the bytes ourselves.
     upload_url: str | None = None  # encrypted
     upload_issued_at: datetime | None = None
     uploaded_bytes: int | None = None
     source_size: int | None = None
     source_etag: str | None = None
-    upload_repeats: tuple[float, ...] = ()  # when others were asked for, Unix time
-    confirm_at: datetime | None = None  # when TikTok is asked again about what is over
+    upload_repeats: tuple[float, ...] = ()  # when other URLs were requested, Unix time
+    confirm_at: datetime | None = None  # when TikTok is asked again about an ended job
     confirm_tries: int = 0
-    # The look ahead of its time.
+    # The readiness check before its time.
     readiness_at: datetime | None = None  # when the next one is due
     readiness: Readiness | None = None  # what the last one found
     # The end.
@@ -144,7 +144,7 @@ class Job(Struct, frozen=True, kw_only=True):
     post_url: str | None = None
     availability: Availability | None = None
     posted_at: datetime | None = None
-    discarded_at: datetime | None = None  # when its person threw the draft away
+    discarded_at: datetime | None = None  # when the person discarded the draft
 
     @property
     def in_flight(self) -> bool:
@@ -159,7 +159,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job as asked for, before it has a row."""
+    """A job as requested, before it has a row."""
 
     project_id: str
     platform: str

@@ -1,4 +1,4 @@
-"""What a worker knew of an init when no database would take it."""
+"""TikTok's answer to an init that the database could not take."""
 
 from datetime import datetime
 from typing import Self
@@ -9,7 +9,7 @@ from app.domain.jobs.job import Job
 
 
 class KeptInit(Struct, frozen=True, kw_only=True):
-    """TikTok's answer to one init; the moment of its init tells which one."""
+    """The publish_id of one init, which ``init_sent_at`` identifies."""
 
     job_id: str
     init_sent_at: datetime
@@ -18,7 +18,7 @@ class KeptInit(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, job: Job, publish_id: str, *, at: datetime) -> Self:
-        """Note the id that a job's init got."""
+        """Record the publish_id that a job's init got."""
         if job.init_sent_at is None:
             raise AssertionError("an id answers an init")
         return cls(

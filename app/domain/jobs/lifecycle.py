@@ -1,4 +1,4 @@
-"""The heart: a job and what its attempt came to give the next state. Pure."""
+"""Decide a job's next state from the outcome of its attempt. Pure."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -69,10 +69,10 @@ class _Context(Struct, frozen=True, kw_only=True):
 def decide(
     job: Job, outcome: Outcome, *, now: datetime, policy: RetryPolicy, random: Random
 ) -> Transition:
-    """Say what becomes of a claimed job after an attempt.
+    """Return the transition of a claimed job after an attempt.
 
-    Total over every outcome. Counts an attempt for every failure, none for success,
-    being put off or being handed on.
+    Covers every outcome. A failure counts as an attempt; a success does not, nor does
+    being put off or handed on.
     """
     context = _Context(job=job, now=now, policy=policy, random=random)
     match outcome:
@@ -117,13 +117,13 @@ def _given_back(context: _Context, outcome: PutOff | HandedOn) -> Transition:
 
 
 def _waits_for_cap(job: Job, outcome: RateLimited) -> bool:
-    """Tell whether a daily cap only puts the job off, as it says until when."""
+    """Tell whether a daily cap only puts the job off."""
     capped = cap_of(outcome.fault.code) is not None
     return capped and job.publish_by is not None and not outcome.in_flight
 
 
 def _put_off_for_cap(context: _Context, fault: Fault) -> Transition:
-    """Try again now and then until the cap lets it through, at no attempt."""
+    """Try again now and then until the cap is lifted; that counts no attempt."""
     wait = context.policy.cap_delay(
         random=context.random, retry_after=fault.retry_after
     )
@@ -141,7 +141,7 @@ def _missed(context: _Context) -> Transition:
 
 
 def _in_time(context: _Context, at: datetime, *, in_flight: bool) -> datetime:
-    """Return when the job is tried again: at its last moment at the latest."""
+    """Return when the job is tried again, at the latest at its ``publish_by``."""
     by = context.job.publish_by
     return at if by is None or in_flight else min(at, max(by, context.now))
 
@@ -170,9 +170,9 @@ def _succeed(context: _Context, outcome: Published | InInbox) -> Transition:
 def _still_processing(
     context: _Context, outcome: Processing
 ) -> tuple[Transition, Fault]:
-    """Come back to the same publish_id, which the row may not know yet.
+    """Poll the same publish_id later; the row may not have it yet.
 
-    Whatever the last poll met: TikTok has the video, so only time helps.
+    TikTok has the video, so whatever the last poll met, only waiting helps.
     """
     fault = replace(outcome.fault or STILL_PROCESSING, error_class=ErrorClass.TRANSIENT)
     named = replace(context, job=replace(context.job, publish_id=outcome.publish_id))
@@ -186,7 +186,7 @@ def _retry(
     in_flight: bool,
     again: Callable[[LastError], Transition] | None = None,
 ) -> Transition:
-    """Give the job another attempt, unless this was the last."""
+    """Schedule another attempt, unless this was the last."""
     job = context.job
     if job.attempts + 1 >= job.max_attempts:
         return _fail(context, FailureReason.MAX_ATTEMPTS, fault, in_flight=in_flight)
@@ -202,7 +202,7 @@ def _wait(context: _Context, fault: Fault) -> timedelta:
     return context.policy.delay(
         context.job.attempts,
         random=context.random,
-        # Nothing but a limit's Retry-After may cut the schedule short.
+        # Only a rate limit's Retry-After may shorten the schedule.
         retry_after=fault.retry_after if limited else None,
     )
 
@@ -219,17 +219,17 @@ def _fail(
 
 
 def _unconfirmed(context: _Context, fault: Fault) -> Transition:
-    """Hold an unknown init for a person, or send it again if that was chosen."""
+    """End an unknown init for a person to decide, or retry it if so configured."""
     if context.policy.unconfirmed is UnconfirmedInit.RETRY:
         return _retry(context, fault, in_flight=False)
     return _fail(context, FailureReason.UNCONFIRMED, fault, in_flight=True)
 
 
 def _abandoned(context: _Context) -> Transition:
-    """Go on with a job whose worker went away.
+    """Continue a job whose worker went away.
 
-    An init that may have been taken is not sent again: what is known of it decides. If
-    its video came from our own gateway, the next attempt can find out.
+    An init that TikTok may have taken is not sent again. If its video came from our
+    own gateway, the next attempt can find out whether TikTok took it.
     """
     job, now = context.job, context.now
     resend = context.policy.unconfirmed is UnconfirmedInit.RETRY

@@ -1,4 +1,4 @@
-"""What an attempt came to: a value, never an exception.
+"""The outcome of an attempt: a value, never an exception.
 
 An attempt ends in exactly one of these. ``in_flight`` says whether an init of the job
 may still become a post at TikTok; it decides whether a later attempt may send another.
@@ -13,15 +13,15 @@ from app.domain.jobs.job import ErrorClass, LastError, WaitingFor
 
 
 class Verdict(StrEnum):
-    """What is known of a call that did not succeed."""
+    """What is known about a call that did not succeed."""
 
-    NOT_SENT = "not_sent"  # no byte of it can have arrived
+    NOT_SENT = "not_sent"  # no byte can have arrived
     ANSWERED = "answered"  # TikTok said no
     UNKNOWN = "unknown"  # it may have been carried out
 
 
 class Fault(Struct, frozen=True, kw_only=True):
-    """Why a call to TikTok did not do what was asked; holds no secret."""
+    """Why a call to TikTok failed; holds no secret."""
 
     error_class: ErrorClass
     code: str
@@ -32,7 +32,7 @@ class Fault(Struct, frozen=True, kw_only=True):
     retry_after: float | None = None  # seconds, as TikTok asked
 
     def to_error(self, at: datetime) -> LastError:
-        """Return what a job keeps of it."""
+        """Return what a job keeps of this fault."""
         return LastError(
             error_class=self.error_class,
             code=self.code,
@@ -54,7 +54,7 @@ class Published(Struct, frozen=True, kw_only=True):
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Return every id that was told."""
+        """Return every id that TikTok named."""
         return self.post_ids or ((self.post_id,) if self.post_id else ())
 
 
@@ -114,11 +114,11 @@ class Abandoned(Struct, frozen=True, kw_only=True):
 
 
 class Missed(Struct, frozen=True, kw_only=True):
-    """The job's last moment passed before its init was sent."""
+    """The job's ``publish_by`` passed before its init was sent."""
 
 
 class PutOff(Struct, frozen=True, kw_only=True):
-    """The job waits for its turn; no attempt, no error."""
+    """The job waits; no attempt, no error."""
 
     until: datetime
     waiting_for: WaitingFor
@@ -127,8 +127,8 @@ class PutOff(Struct, frozen=True, kw_only=True):
 class HandedOn(Struct, frozen=True, kw_only=True):
     """The worker ran out of time and gives the job back; no attempt, no error.
 
-    ``polling_since`` is what the attempt's time for polling counts from; later than its
-    real beginning by what it had to wait for its turns.
+    ``polling_since`` starts the attempt's polling time. It is later than the real start
+    by the time spent waiting for permits.
     """
 
     resume_at: datetime

@@ -1,4 +1,4 @@
-"""Whether a job is ready for its time, looked at ahead of it. Pure."""
+"""Readiness: whether a job would go through, checked before its time. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 PreflightTimes = tuple[timedelta, ...]
-"""How long before its time a job is looked at; empty: never."""
+"""How long before its time a job is checked; empty: never."""
 
 TIME_TO_ACT: Final = timedelta(minutes=2)
-"""With less than that until its time, a job is not looked at for its own sake."""
+"""A job with less time left is not checked on its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadinessProblem:
-    """What would keep a job from being posted as things stand."""
+    """What would stop a job from being posted as things are now."""
 
     code: str  # stable, for programs
     message: str  # for the person
@@ -23,15 +23,15 @@ class ReadinessProblem:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What a look ahead of time came to; nothing is done about it."""
+    """The result of a check; nothing is done about it."""
 
     checked_at: datetime
     problems: tuple[ReadinessProblem, ...] = ()
-    video_seconds: float | None = None  # as measured; None: it could not be told
+    video_seconds: float | None = None  # as measured; None: not known
 
     @property
     def ok(self) -> bool:
-        """Tell whether nothing was found that would keep the job back."""
+        """Tell whether nothing was found that would stop the job."""
         return not self.problems
 
 
@@ -75,7 +75,7 @@ GOES_OUT_LATE: Final = ReadinessProblem(
 def next_preflight(
     scheduled_for: datetime, *, now: datetime, preflights: PreflightTimes
 ) -> datetime | None:
-    """Return when a job is looked at next, None if no more before its time."""
+    """Return when a job is checked next, None if no more before its time."""
     moments = (scheduled_for - each for each in preflights)
     return min((moment for moment in moments if moment > now), default=None)
 
@@ -83,9 +83,9 @@ def next_preflight(
 def first_preflight(
     scheduled_for: datetime, *, now: datetime, preflights: PreflightTimes
 ) -> datetime | None:
-    """Return when a job is looked at first that was just given its time.
+    """Return the first check of a job that was just given its time.
 
-    At once if a look should have been before, and somebody could still act upon it.
+    At once if a check is overdue and somebody could still act on its result.
     """
     missed = any(scheduled_for - each <= now for each in preflights)
     in_time = scheduled_for - now >= TIME_TO_ACT
@@ -99,9 +99,9 @@ def first_preflight(
 def preflight_after_change(
     scheduled_for: datetime, *, now: datetime, preflights: PreflightTimes
 ) -> datetime | None:
-    """Return when a job is looked at again whose content changed, not its time.
+    """Return the next check of a job whose content changed, but not its time.
 
-    At once if a look has been due before: its verdict was on what is no more.
+    At once if a check was already due: its result no longer applies.
     """
     looked = any(scheduled_for - each <= now < scheduled_for for each in preflights)
     return (
@@ -112,7 +112,7 @@ def preflight_after_change(
 def asset_problem(
     status: int, headers: Mapping[str, str], *, is_photo: bool = False
 ) -> ReadinessProblem | None:
-    """Judge what an asset's address answered; header names are in lower case.
+    """Judge the answer of an asset's server; header names are in lower case.
 
     https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
     """
@@ -121,7 +121,7 @@ def asset_problem(
     if status not in {200, 206}:
         return UNREACHABLE
     if is_photo:
-        return None  # its first bytes tell more than a server does
+        return None  # its first bytes say more than the server's headers
     if not _may_be_video(headers.get("content-type", "")):
         return NOT_A_VIDEO
     size = _size(headers)
@@ -129,14 +129,14 @@ def asset_problem(
 
 
 def _may_be_video(content_type: str) -> bool:
-    """Doubt only a type that says otherwise: many servers know none."""
+    """Doubt only a type that names something else: many servers name none."""
     kind = content_type.partition(";")[0].strip().lower()
     return kind not in _OTHER_TYPES and not kind.startswith(_OTHER_FAMILIES)
 
 
 def _size(headers: Mapping[str, str]) -> int | None:
-    """Return the whole video's size in bytes, None if it is not told."""
-    # Of a part, Content-Length tells the part's size. RFC 9110, 14.4
+    """Return the whole video's size in bytes, None if not stated."""
+    # For a part, Content-Length is the part's size. RFC 9110, 14.4
     whole = headers.get("content-range", "").rpartition("/")[2]
     text = whole or headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdecimal() else None

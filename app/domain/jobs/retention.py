@@ -1,23 +1,23 @@
-"""How long the records of what is over are kept, and what follows from their end."""
+"""How long the records of ended jobs are kept."""
 
 from datetime import datetime, timedelta
 from typing import Final
 
 LEAST_KEPT: Final = timedelta(days=7)
-"""The shortest retention that can be chosen.
+"""The shortest retention that can be set.
 
-TikTok delivers an event for 72 hours, and asks to be asked about a post for two days:
+TikTok retries an event for 72 hours, and a post's status is worth asking for two days:
 until then a record may still be corrected.
 https://developers.tiktok.com/doc/webhooks-overview
 """
 
 CLOCKS_APART: Final = timedelta(days=1)
-"""How far the clocks of two machines may differ, generously."""
+"""A generous bound on how far the clocks of two machines differ."""
 
 
 def may_be_pruned(scheduled_for: datetime, *, now: datetime) -> bool:
-    """Tell whether a job of that time could have had a record that is gone.
+    """Tell whether the record of a job with that time may have been deleted.
 
-    For all others nobody needs to look up how far the pruning went.
+    For all others nobody needs to look up how far pruning has got.
     """
     return scheduled_for < now - LEAST_KEPT + CLOCKS_APART

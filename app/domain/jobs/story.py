@@ -1,4 +1,4 @@
-"""What each change of a job adds to its history. Pure."""
+"""The history entries of each change of a job. Pure."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,9 +13,9 @@ from app.domain.jobs.transition import Transition
 def history_of(
     job: Job, change: Transition, *, at: datetime
 ) -> tuple[HistoryEntry, ...]:
-    """Say what a change of a job adds to its history beside the ledger's row.
+    """Return what a change of a job adds to its history besides the ledger's row.
 
-    One entry for each new reason to wait, not for each time it is put off.
+    A job that is put off again for the same reason adds nothing.
     """
     return tuple(
         HistoryEntry(job_id=job.id, at=at, kind=kind, data=data, by=change.by)
@@ -48,7 +48,7 @@ def _end(change: Transition) -> tuple[HistoryKind, dict[str, Any] | None]:
     match change.failure_reason:
         case FailureReason.CANCELLED:
             return HistoryKind.CANCELLED, None
-        case FailureReason.UNCONFIRMED:  # by no attempt: that would have its entry
+        case FailureReason.UNCONFIRMED:  # no attempt, so no ledger row
             return HistoryKind.RESTORED, None
         case _:
             return HistoryKind.FAILED_LATE, _error(change)

@@ -1,4 +1,4 @@
-"""The only ways a job's row may change, each made by its named constructor."""
+"""Every way a job's row may change, each made by its named constructor."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -25,14 +25,14 @@ _S = JobStatus
 
 TRANSITIONS: Final[Mapping[JobStatus, frozenset[JobStatus]]] = MappingProxyType(
     {
-        # Before it is claimed only a person ends a job.
+        # Only a person ends a job that is not claimed.
         _S.SCHEDULED: frozenset({_S.PROCESSING, _S.FAILED}),
         _S.RETRYING: frozenset({_S.PROCESSING, _S.FAILED}),
         _S.PROCESSING: frozenset(
             # processing → processing: handed on in flight, or reclaimed
             {_S.POSTED, _S.FAILED, _S.RETRYING, _S.SCHEDULED, _S.PROCESSING}
         ),
-        # Named doors only: a manual retry, and a late word from TikTok.
+        # Only a manual retry and a correction leave an end.
         _S.FAILED: frozenset({_S.SCHEDULED, _S.POSTED}),
         _S.POSTED: frozenset({_S.FAILED}),
     }
@@ -106,7 +106,7 @@ def posted(
     post_id: str | None = None,
     post_url: str | None = None,
 ) -> Transition:
-    """End the job well; success is no failed attempt, so none is counted."""
+    """End the job posted; this counts no attempt."""
     return Transition(
         to=JobStatus.POSTED,
         attempts=job.attempts,
@@ -119,13 +119,13 @@ def posted(
         post_url=post_url,
         availability=availability_of(job, post_id),
         posted_at=now,
-        # A public post gets its id once it is through moderation.
+        # A public post gets its id after moderation.
         confirm_at=first_confirmation(now) if lacks_post_id(job, post_id) else None,
     )
 
 
 def availability_of(job: Job, post_id: str | None) -> Availability | None:
-    """Say whether everybody can see a post: TikTok names public ones alone."""
+    """Return whether a post is public: TikTok names the ids of public posts only."""
     if post_id is not None:
         return Availability.PUBLIC
     return Availability.UNKNOWN if lacks_post_id(job, None) else None
@@ -134,7 +134,7 @@ def availability_of(job: Job, post_id: str | None) -> Availability | None:
 def ended_unsent(
     job: Job, *, reason: FailureReason, error: LastError, by: Actor | None = None
 ) -> Transition:
-    """End a job of which nothing was sent: that was no failed attempt."""
+    """End a job that sent no init; this counts no attempt."""
     return Transition(
         to=JobStatus.FAILED,
         attempts=job.attempts,
@@ -149,7 +149,7 @@ def ended_unsent(
 def failed(
     job: Job, *, reason: FailureReason, error: LastError, in_flight: bool
 ) -> Transition:
-    """End the job badly, after one attempt more; a late word may still correct it."""
+    """End the job failed and count the attempt; a correction may still follow."""
     return Transition(
         to=JobStatus.FAILED,
         attempts=job.attempts + 1,
@@ -165,7 +165,7 @@ def failed(
 def retrying(
     job: Job, *, at: datetime, error: LastError, in_flight: bool
 ) -> Transition:
-    """Count the attempt and give the job its next time."""
+    """Count the attempt and schedule the next."""
     return Transition(
         to=JobStatus.RETRYING,
         attempts=job.attempts + 1,
@@ -184,7 +184,7 @@ def given_back(
     waiting_for: WaitingFor | None = None,
     polling_since: datetime | None = None,
 ) -> Transition:
-    """Free the claim at no cost; what is in flight stays so and is resumed."""
+    """Free the claim and count no attempt; an open init stays open."""
     if job.in_flight:
         to, waiting_for = JobStatus.PROCESSING, waiting_for or WaitingFor.TIKTOK
     else:
@@ -193,7 +193,7 @@ def given_back(
         to=to,
         attempts=job.attempts,
         next_attempt_at=at,
-        # Only an attempt that goes on elsewhere keeps its beginning.
+        # Only an attempt that continues elsewhere keeps its start.
         attempt_started_at=(
             polling_since or job.attempt_started_at if job.in_flight else None
         ),
@@ -207,7 +207,7 @@ def given_back(
 def reclaimed(
     job: Job, *, now: datetime, error: LastError, in_flight: bool
 ) -> Transition:
-    """Count the abandoned attempt and begin the next under the present claim."""
+    """Count the abandoned attempt and begin the next under the new claim."""
     return Transition(
         to=JobStatus.PROCESSING,
         attempts=job.attempts + 1,
@@ -228,10 +228,10 @@ def with_entry(transition: Transition, entry: AttemptRecord) -> Transition:
 def rescheduled(
     job: Job, *, now: datetime, gives_up: bool = False, by: Actor | None = None
 ) -> Transition:
-    """Start a failed job again because a person asked for it, at its time if to come.
+    """Schedule a failed job again at a person's request, at its time or now.
 
-    An init with a known publish_id is resumed, unless the caller gives it up; one whose
-    fate is unknown is given up, which the caller must have accepted.
+    An init with a known publish_id is resumed, unless the caller gives it up. An init
+    of unknown fate is given up; the caller must have accepted that.
     """
     resumes = job.in_flight and not job.ambiguous and not gives_up
     return Transition(
@@ -254,10 +254,10 @@ def confirmed_late(
     post_ids: tuple[str, ...] = (),
     post_url: str | None = None,
 ) -> Transition:
-    """Correct the record: TikTok says more of a post, or that a failed job was posted.
+    """Correct the record: TikTok says more, or that a failed job is posted.
 
-    What is known already stays: no id is forgotten, and a post that was withdrawn stays
-    so although TikTok still names it.
+    What is known stays: no id is dropped, and a withdrawn post stays withdrawn even if
+    TikTok still names it.
     """
     known = job.post_ids or ((job.post_id,) if job.post_id else ())
     ids = tuple(dict.fromkeys((*known, *post_ids)))
@@ -285,7 +285,7 @@ def withdrawn(job: Job) -> Transition:
 
 
 def discarded(job: Job, *, now: datetime) -> Transition:
-    """Correct the record: the draft's person threw it away."""
+    """Correct the record: the person discarded the draft."""
     change = still_unknown(job, confirm_at=None)
     return replace(change, discarded_at=job.discarded_at or now)
 
@@ -303,10 +303,10 @@ def failed_late(job: Job, *, reason: FailureReason, error: LastError) -> Transit
 
 
 def doubted(job: Job, *, error: LastError) -> Transition:
-    """End a job of which a restored backup cannot tell whether it was posted.
+    """End a job that may have been posted after the backup that was restored.
 
-    TikTok is not asked about the publish that the backup knows: a later one, which it
-    does not know, may be the one that came out.
+    TikTok is not asked about the publish in the backup: a later one, which the backup
+    does not have, may be the one that was posted.
     """
     return Transition(
         to=JobStatus.FAILED,
@@ -320,7 +320,7 @@ def doubted(job: Job, *, error: LastError) -> Transition:
 
 
 def still_unknown(job: Job, *, confirm_at: datetime | None) -> Transition:
-    """Leave the record as it is and ask again, or no more."""
+    """Leave the record unchanged, and ask again or stop asking."""
     return Transition(
         to=job.status,
         attempts=job.attempts,

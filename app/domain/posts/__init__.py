@@ -1,1 +1,1 @@
-"""What goes out: the post, its media, and how media travels. Pure."""
+"""What is posted: the post, its media, and how media gets to TikTok. Pure."""

@@ -1,4 +1,4 @@
-"""Which URLs the service lets anybody fetch: public names over https.
+"""Which asset URLs are accepted: public host names over https.
 
 TikTok pulls the video itself, and takes https from a host name only:
 https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
@@ -14,25 +14,25 @@ MAX_HOST_LENGTH: Final = 253
 _SAFE: Final = "!$%&'()*+,/:;=?@-._~[]"
 _PRIVATE_SUFFIXES: Final = ("localhost", "local", "internal", "home.arpa")
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-# A last label with a digit is how an IPv4 address ends in every spelling that
-# resolvers take (127.1, 0x7f000001, 2130706433); no top-level domain looks so.
+# An IPv4 address ends in a label with a digit in every spelling that resolvers take
+# (127.1, 0x7f000001, 2130706433); no top-level domain does.
 _TOP_LEVEL: Final = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]{1,59}")
 
 
 MAX_UNSEEN_URL_LENGTH: Final = 8192
-"""Of a URL that TikTok never sees: the media gateway's, or that of a pushed video."""
+"""The limit for URLs that TikTok never sees: behind the media gateway, or pushed."""
 
 
 def problem_with_url(
     url: str, *, allow_private: bool = False, longest: int = MAX_URL_LENGTH
 ) -> str | None:
-    """Say why a URL cannot be taken, None if it can.
+    """Return why a URL is not accepted, None if it is.
 
-    ``allow_private`` lets http, addresses and loopback pass, for tests and the demo.
+    ``allow_private`` accepts http, IP addresses and loopback, for tests and the demo.
     """
     if len(url) > longest:
         return f"must have at most {longest} characters"
-    # Parsers disagree about a backslash: to browsers it is a slash.
+    # Parsers disagree about a backslash: browsers read it as a slash.
     if "\\" in url or " " in url or not url.isprintable():
         return "must not contain whitespace, control characters or backslashes"
     try:
@@ -46,9 +46,9 @@ def problem_with_url(
 
 
 def ascii_url(url: str) -> str:
-    """Return a URL as it goes over the wire: percent-encoded, its host in IDNA.
+    """Return a URL as it is sent: percent-encoded, its host in IDNA.
 
-    Raises ValueError for one that has no such form.
+    Raises ValueError if it has no such form.
     """
     if url.isascii():
         return url
@@ -60,7 +60,7 @@ def ascii_url(url: str) -> str:
     except UnicodeError:
         raise ValueError("has no form in ASCII") from None
     path, query = rest
-    user = "@" if "@" in parts.netloc else ""  # refused later, whoever it is
+    user = "@" if "@" in parts.netloc else ""  # refused later
     return urlunsplit((parts.scheme, f"{user}{name}{at}{place}", path, query, ""))
 
 
@@ -91,7 +91,7 @@ def _is_public(host: str) -> bool:
 
 
 def _ascii_name(host: str) -> str | None:
-    """Return the name as resolvers see it: wide digits and exotic dots are plain."""
+    """Return the name as resolvers see it, wide digits and dots made plain."""
     if len(host) > MAX_HOST_LENGTH:
         return None
     try:

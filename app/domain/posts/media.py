@@ -1,6 +1,6 @@
-"""What was measured of a video or a photo, and whether TikTok takes it. Pure.
+"""What was measured of a video or photo, and whether TikTok takes it. Pure.
 
-Only a certain breach is a problem: what cannot be told is no verdict.
+Only a certain breach is a problem; an unknown value is none.
 https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
 
@@ -33,28 +33,28 @@ OTHER_CODECS: Final = {
     "apco": "ProRes",
     "ap4h": "ProRes",
 }
-"""Codecs that are known not to be taken; any other is no verdict."""
+"""Codecs that TikTok is known to refuse; an unknown codec is no problem."""
 
 PHOTO_TYPES: Final = frozenset({"jpeg", "webp"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Film:
-    """What a video's file says of itself; None: it does not say, or not for certain."""
+    """What a video's file says about itself; None: not stated, or not certain."""
 
     size: int | None = None  # bytes
-    container: str | None = None  # mp4, mov, webm, or what it is instead
+    container: str | None = None  # mp4, mov, webm or another
     is_video: bool = True
     seconds: float | None = None
     width: int | None = None
     height: int | None = None
-    frame_rate: float | None = None  # of a constant one
+    frame_rate: float | None = None  # if it is constant
     codec: str | None = None  # four letters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """What a photo's file says of itself."""
+    """What a photo's file says about itself."""
 
     size: int | None = None  # bytes
     kind: str | None = None  # jpeg, webp, png, gif, heic
@@ -63,7 +63,7 @@ class Picture:
 
 
 def too_long(seconds: float | None, max_seconds: int | None) -> bool:
-    """Tell whether a video is longer than its creator may post, for certain."""
+    """Tell whether a video is certainly longer than its creator may post."""
     if seconds is None or not max_seconds:
         return False
     return seconds >= max_seconds + DURATION_TOLERANCE

@@ -31,7 +31,7 @@ class MediaType(StrEnum):
     """What is posted."""
 
     VIDEO = "video"
-    PHOTO = "photo"  # one to 35 of them
+    PHOTO = "photo"  # one to 35 photos
 
 
 class PrivacyLevel(StrEnum):
@@ -60,9 +60,9 @@ class Post(Struct, frozen=True, kw_only=True):
     brand_organic_toggle: bool = False
     is_aigc: bool = False
     media_type: MediaType = MediaType.VIDEO
-    # Of photos alone.
+    # For photos only.
     description: str = ""
-    photo_cover_index: int = 0  # of the address that is shown first
+    photo_cover_index: int = 0  # the asset that is shown first
     auto_add_music: bool = False
 
 
@@ -72,7 +72,7 @@ def utf16_units(text: str) -> int:
 
 
 def problems_of(post: Post) -> tuple[FieldError, ...]:
-    """List what TikTok would refuse about a post, so that it is refused now.
+    """List what TikTok would refuse about a post, to refuse it now.
 
     https://developers.tiktok.com/doc/content-sharing-guidelines
     """
@@ -80,9 +80,9 @@ def problems_of(post: Post) -> tuple[FieldError, ...]:
 
 
 def problems_with_photos(post: Post, count: int) -> tuple[FieldError, ...]:
-    """List what is wrong with how many addresses a post has, and with its cover.
+    """List what is wrong with a post's number of photos, and with its cover.
 
-    ``count`` is how many there are in ``assetUrls``.
+    ``count`` is the length of ``assetUrls``.
     """
     if post.media_type is MediaType.VIDEO:
         wrong = "a video has one address, assetUrl"
@@ -161,7 +161,7 @@ def _carried(post: Post) -> frozenset[str]:
 
 
 def _not_carried(post: Post) -> Iterator[FieldError]:
-    """List the choices that would be dropped on the way, for that would be untrue."""
+    """List the choices that TikTok's endpoint has no field for."""
     kind = _NAMES[post.media_type, post.mode]
     for name, unset in _DEFAULTS.items():
         if name not in _carried(post) and getattr(post, name) != unset:

@@ -1,6 +1,6 @@
-"""What the shape of TikTok's publish_id tells. Pure.
+"""What the form of TikTok's publish_id says. Pure.
 
-TikTok documents none; these were seen by all who post. A shape only ever rules out.
+TikTok documents none; these forms are seen in practice. They only rule something out.
 """
 
 from typing import Final
@@ -15,6 +15,6 @@ UPLOADED: Final = ("v_pub_file", "v_inbox_file")
 
 
 def not_of(media: MediaType) -> tuple[str, ...]:
-    """Return the beginnings of ids that a pull of such media never gets."""
+    """Return the prefixes of ids that a pull of this media never gets."""
     others = (each for kind, each in PULLED.items() if kind is not media)
     return (*UPLOADED, *(prefix for prefixes in others for prefix in prefixes))

@@ -8,9 +8,9 @@ from app.domain.posts.post import MediaType
 
 
 def pull_links(job: Job) -> tuple[tuple[str, str], ...]:
-    """Return tokens, each with the address it stands for; none without a gateway.
+    """Return tokens, each with its asset's address; none without a gateway.
 
-    A photo's token follows from the job's, and not from another photo's.
+    A photo's token is derived from the job's, and says nothing about another photo's.
     """
     secret = job.media_token
     if secret is None:
@@ -23,7 +23,7 @@ def pull_links(job: Job) -> tuple[tuple[str, str], ...]:
 
 
 def pull_tokens(job: Job) -> tuple[str, ...]:
-    """Return the tokens alone: they are withdrawn together."""
+    """Return the tokens only, to revoke them together."""
     return tuple(token for token, _ in pull_links(job))
 
 

@@ -1,4 +1,4 @@
-"""How a video is cut into chunks for TikTok's upload, and how far it has got. Pure.
+"""How a video is cut into chunks for an upload, and how far the upload is. Pure.
 
 https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
@@ -13,18 +13,18 @@ from app.domain.jobs.job import Job
 from app.domain.posts.post import Post
 
 URL_LIFETIME: Final = timedelta(hours=1)
-"""How long TikTok takes bytes at an upload URL."""
+"""How long TikTok accepts bytes at an upload URL."""
 
 URL_MARGIN: Final = timedelta(minutes=15)
-"""What is added before a URL counts as over for certain.
+"""The margin after which an upload URL is certainly expired.
 
-It covers clocks that differ, and a request that was still running when the hour ended:
-TikTok does not say whether it cuts such a one off.
+It covers differing clocks, and a request still running when the hour ended: TikTok
+does not say whether it breaks that off.
 """
 
 REPEAT_WINDOW: Final = timedelta(hours=1)
 MOST_REPEATS: Final = 3
-"""How often in an hour one job may ask for a new upload URL before it has to wait."""
+"""How often in an hour a job may ask for a new upload URL before it has to wait."""
 
 LEAST_CHUNK_BYTES: Final = 5_000_000
 MOST_CHUNK_BYTES: Final = 64_000_000
@@ -35,7 +35,7 @@ _CHOICES: Final = Post.__struct_fields__
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkSizes:
-    """Up to which size a video goes in one piece, and how large the pieces are else."""
+    """The largest video sent in one chunk, and the chunk size of larger ones."""
 
     whole: int = 64_000_000
     chunk: int = 10_000_000
@@ -43,30 +43,30 @@ class ChunkSizes:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Bytes of a video: from ``start`` up to ``end``, which is not among them."""
+    """Bytes of a video, from ``start`` up to but without ``end``."""
 
     start: int
     end: int
 
     @property
     def length(self) -> int:
-        """Return how many bytes these are."""
+        """Return the number of bytes."""
         return self.end - self.start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkPlan:
-    """The chunks of one video, as an init announces them."""
+    """The chunks of one video, as announced in the init."""
 
     size: int  # of the whole video, in bytes
     chunk_size: int
     count: int
 
     def span_from(self, offset: int) -> Span:
-        """Return the bytes from ``offset`` to the end of the chunk that they are in.
+        """Return the bytes from ``offset`` to the end of its chunk.
 
-        The last chunk takes what division leaves over. Raises ValueError for an offset
-        outside the video.
+        The last chunk includes the remainder. Raises ValueError for an offset outside the
+        video.
         """
         if not 0 <= offset < self.size:
             raise ValueError(f"no byte {offset} in {self.size}")
@@ -75,7 +75,7 @@ class ChunkPlan:
         return Span(offset, self.size if last else (index + 1) * self.chunk_size)
 
     def ends_with(self, span: Span) -> bool:
-        """Tell whether a span has the video's last byte: TikTok posts after it."""
+        """Tell whether a span has the video's last byte, after which TikTok posts."""
         return span.end == self.size
 
 
@@ -90,19 +90,19 @@ def plan_chunks(size: int, sizes: ChunkSizes) -> ChunkPlan:
 
 
 def plan_of(size: int, chunk_size: int) -> ChunkPlan:
-    """Return the plan that an upload under way was announced with."""
+    """Return the plan that a running upload was announced with."""
     return ChunkPlan(size=size, chunk_size=chunk_size, count=max(1, size // chunk_size))
 
 
 def is_over_for_certain(issued_at: datetime, *, now: datetime) -> bool:
-    """Tell whether no byte can reach an upload URL any more, whoever sends it."""
+    """Tell whether an upload URL has certainly expired for everybody."""
     return now - issued_at > URL_LIFETIME + URL_MARGIN
 
 
 def may_repeat(repeated: tuple[float, ...], *, now: datetime) -> bool:
-    """Tell whether a job may ask for another upload URL at once, not by the schedule.
+    """Tell whether a job may ask for another upload URL at once, off the schedule.
 
-    ``repeated`` are the times when it did so before, in seconds since 1970.
+    ``repeated`` are the earlier times, in seconds since 1970.
     """
     least = now.timestamp() - REPEAT_WINDOW.total_seconds()
     return sum(moment > least for moment in repeated) < MOST_REPEATS
@@ -110,23 +110,23 @@ def may_repeat(repeated: tuple[float, ...], *, now: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """An upload that TikTok has been asked for and waits for.
+    """An upload that TikTok has granted and waits for.
 
     Whoever knows the URL can publish the post by sending what is missing.
     """
 
     publish_id: str
     url: str = field(repr=False)
-    chunk_size: int  # as announced: settings may change while it goes on
+    chunk_size: int  # as announced: settings may change meanwhile
     content_type: str
-    subject: str  # digest of what it was asked for
+    subject: str  # what it was requested for, as a digest
 
 
 def subject_of(job: Job) -> str:
     """Return a digest of what an upload of this job is for.
 
-    An edited caption, audience or address makes it another one: what was asked for
-    before must not be finished any more.
+    An edited caption, audience or address gives another digest: an upload requested
+    before the edit must not be finished.
     """
     choices = {name: getattr(job.post, name) for name in _CHOICES}
     told = json.dumps([job.open_id, job.asset_url, choices], sort_keys=True)

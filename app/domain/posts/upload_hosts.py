@@ -1,11 +1,11 @@
-"""Which hosts bytes may be sent to: an answer alone must not choose them. Pure."""
+"""Which hosts bytes may be sent to, whatever host an answer names. Pure."""
 
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 TIKTOK_UPLOAD_HOSTS: Final = ("*.tiktokapis.com",)
-"""TikTok names a host of its own for each region.
+"""TikTok uses one upload host per region.
 
 https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
@@ -14,7 +14,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def problem_with_host_rule(rule: str) -> str | None:
-    """Say why a rule cannot be taken, None if it can.
+    """Return why a rule is not accepted, None if it is.
 
     A rule is ``host``, which means any port, or ``host:port``; ``*.example.com`` means
     every host below that domain.
@@ -32,7 +32,7 @@ def problem_with_host_rule(rule: str) -> str | None:
 def problem_with_upload_url(
     url: str, rules: Sequence[str], *, allow_http: bool = False
 ) -> str | None:
-    """Say why nothing may be sent to an upload URL, None if it may; quotes no token."""
+    """Return why an upload URL must not be used, None if it may; quotes no token."""
     try:
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
