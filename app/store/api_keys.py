@@ -40,7 +40,7 @@ _keys = api_keys.c
 
 
 class KeyStore:
-    """The keys that callers prove themselves with."""
+    """The keys that callers authenticate with."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -81,7 +81,7 @@ class KeyStore:
         return tuple(_key_from_row(row) for row in rows)
 
     async def revoke(self, key_id: str, *, now: datetime) -> ApiKey:
-        """Make a key worthless; the first revocation's time stays. Raises NotFound."""
+        """Revoke a key; the first revocation's time stays. Raises NotFound."""
         async with self._database.write() as connection:
             await connection.execute(
                 update(api_keys)
@@ -95,7 +95,7 @@ class KeyStore:
         return _key_from_row(row)
 
     async def good(self, key_ids: Collection[str], *, now: datetime) -> frozenset[str]:
-        """Return which of some keys are neither revoked nor expired."""
+        """Return those of the keys that are neither revoked nor expired."""
         if not key_ids:
             return frozenset()
         statement = select(_keys.id).where(
@@ -107,7 +107,7 @@ class KeyStore:
             return frozenset((await connection.execute(statement)).scalars())
 
     def note_use(self, key_id: str, *, now: datetime) -> None:
-        """Write down, beside whatever goes on, that a key was used."""
+        """Write in the background that a key was used."""
         _ = self._database.spawn(self._write_use(key_id, now))
 
     async def _write_use(self, key_id: str, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What an operator asks the database: is it posting, and what needs a person."""
+"""Queries for an operator: is it posting, and what needs a person."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _jobs = schedule_jobs.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """What the jobs and holds tables say at one moment."""
+    """Jobs and holds at one moment."""
 
     in_flight: int
     failed: Mapping[FailureReason, int]  # within a day
@@ -29,7 +29,7 @@ class Overview:
 
 
 class OverviewStore:
-    """Reads what no index of its own is kept for: an operator asks seldom."""
+    """Reads without an index of its own: an operator asks seldom."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

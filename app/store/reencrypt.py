@@ -1,4 +1,4 @@
-"""Key rotation: seal every token and every webhook secret anew with the first key."""
+"""Key rotation: encrypt every token and webhook secret with the first key."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ from app.store.webhooks.tables import webhook_endpoints
 _PAGE: Final = 200  # rows whose locks one transaction holds
 
 Reseal = Callable[[Row], dict[str, str]]
-"""Writes a row's secrets anew, if that is needed; raises TokenUnreadable."""
+"""Re-encrypts a row's secrets if needed; raises TokenUnreadable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reencrypted:
-    """What one pass over all secrets came to."""
+    """The result of one pass over all secrets."""
 
     accounts: int = 0  # sealed anew
-    unreadable: int = 0  # no key opens them: these have to be connected again
+    unreadable: int = 0  # no key decrypts them: to be connected again
     webhooks: int = 0  # sealed anew
-    unreadable_webhooks: int = 0  # these have to be put again
+    unreadable_webhooks: int = 0  # their endpoints have to be set again
 
 
 async def reencrypt(database: Database, vault: Vault) -> Reencrypted:
-    """Seal with the first key what another one sealed; the others can go then."""
+    """Encrypt all secrets with the first key; then the others can be removed."""
     tokens, lost_tokens = await _reseal_all(
         database, accounts, AccountRows(vault).resealed
     )
@@ -46,7 +46,7 @@ async def reencrypt(database: Database, vault: Vault) -> Reencrypted:
 async def _reseal_all(
     database: Database, table: Table, resealed: Reseal
 ) -> tuple[int, int]:
-    """Go through a table by its primary key; count what was sealed and what is lost."""
+    """Go through a table by its primary key; count re-encrypted and unreadable rows."""
     key = list(table.primary_key)
     done = lost = 0
     after: tuple[str, ...] | None = None
@@ -83,7 +83,7 @@ async def _reseal(
 ) -> bool:
     if not values:
         return False
-    # The page's locks keep a newer secret from being written in between.
+    # The page's row locks stop a newer secret from being overwritten.
     named = [column == row[column.name] for column in table.primary_key]
     await connection.execute(update(table).where(*named).values(values))
     return True

@@ -1,4 +1,4 @@
-"""Which runners are there, and when each was last seen: for people, not for claims."""
+"""Which runners are alive, for people to see; claims do not use it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from app.store.db.metadata import metadata
 from app.store.db.types import UtcDateTime
 
 KEPT: Final = timedelta(days=1)
-"""How long one that is gone is remembered."""
+"""How long a runner that is gone is remembered."""
 
 runners = Table(
     "runners",
@@ -24,7 +24,7 @@ runners = Table(
 
 @dataclass(frozen=True, slots=True)
 class SeenRunner:
-    """A process that runs jobs, or ran one lately."""
+    """A process that runs jobs, or did lately."""
 
     name: str
     version: str
@@ -32,13 +32,13 @@ class SeenRunner:
 
 
 class RunnerStore:
-    """Notes which runners live."""
+    """Records which runners are alive."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def note(self, runner: SeenRunner) -> None:
-        """Say that a runner lives; those long gone are forgotten."""
+        """Record that a runner is alive; delete those long gone."""
         values = {"version": runner.version, "seen_at": runner.seen_at}
         its_own = runners.c.name == runner.name
         async with self._database.write() as connection:

@@ -1,4 +1,4 @@
-"""Every table of the service: each stands beside its duty, and is imported here."""
+"""Import every table module, so that the metadata is complete."""
 
 from app.store import api_keys, runners
 from app.store.accounts import tables as accounts

@@ -65,8 +65,8 @@ class ChunkPlan:
     def span_from(self, offset: int) -> Span:
         """Return the bytes from ``offset`` to the end of its chunk.
 
-        The last chunk includes the remainder. Raises ValueError for an offset outside the
-        video.
+        The last chunk includes the remainder. Raises ValueError for an offset outside
+        the video.
         """
         if not 0 <= offset < self.size:
             raise ValueError(f"no byte {offset} in {self.size}")

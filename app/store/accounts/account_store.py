@@ -1,4 +1,4 @@
-"""Connected accounts; a pair of tokens is only ever replaced by a newer one."""
+"""Connected accounts; only a newer pair of tokens replaces a pair."""
 
 import secrets
 from collections.abc import Mapping
@@ -52,8 +52,8 @@ from app.store.webhooks.snapshots import account_from_row
 _accounts = accounts.c
 _Name = tuple[str, str]  # project and platform
 _PUT_TRIES: Final = 5
-# A version never seen before, so that a worker which still holds the grant of an
-# account that was removed and connected anew cannot take the new one for its own.
+# A version never used before: a worker may still hold the grant of an account that
+# was removed and connected again, and must not take the new grant for its own.
 _VERSION_RANGE: Final = 2**30
 
 _NO_LEASE: dict[str, Any] = {"refresh_lease": None, "refresh_lease_until": None}
@@ -62,8 +62,8 @@ _NO_LEASE: dict[str, Any] = {"refresh_lease": None, "refresh_lease_until": None}
 class AccountStore:
     """The accounts, with their tokens readable; each method is one transaction.
 
-    Single accounts that are asked for at once are read in one statement: when thousands
-    of posts fall due together, each needs its account.
+    Accounts requested at the same time are read in one statement: when thousands of
+    posts fall due together, each needs its account.
     """
 
     def __init__(self, database: Database, vault: Vault) -> None:
@@ -77,9 +77,9 @@ class AccountStore:
     async def put(
         self, new: NewAccount, *, now: datetime
     ) -> tuple[Account, Account | None]:
-        """Connect an account, or connect it again; return it and the one before it.
+        """Connect an account, or connect it again; return it and the previous one.
 
-        What is nobody's yet becomes the first one's, and waiting jobs show at once
+        Jobs without an owner become the first account's, and waiting jobs show at once
         whether the right person is connected. Raises ValueError for an empty token.
         """
         values = self._rows.grant(new.project_id, new.platform, new.grant)
@@ -99,7 +99,7 @@ class AccountStore:
 
     async def get(self, project_id: str, platform: str) -> Account:
         """Return an account; raises AccountNotConnected."""
-        # Two may ask for the same account, so what is asked is no key.
+        # Two may ask for the same account, so each request gets its own key.
         account = await self._reads.ask(object(), (project_id, platform))
         if account is None:
             raise AccountNotConnected
@@ -117,9 +117,9 @@ class AccountStore:
     async def list_expiring(
         self, *, now: datetime, before: datetime, saved_before: datetime, limit: int
     ) -> tuple[Account, ...]:
-        """Return usable accounts whose access token ends soon or whose pair is old.
+        """Return usable accounts whose access token expires soon or whose pair is old.
 
-        Leaves out those that somebody is refreshing already.
+        Leaves out accounts that are being refreshed.
         """
         statement = (
             select(accounts)
@@ -140,7 +140,7 @@ class AccountStore:
         return tuple(account for account in found if account.usable)
 
     async def delete(self, project_id: str, platform: str, *, now: datetime) -> Account:
-        """Remove an account and return what it was; raises AccountNotConnected."""
+        """Remove an account and return it; raises AccountNotConnected."""
         statement = (
             delete(accounts).where(_named(project_id, platform)).returning(accounts)
         )
@@ -156,7 +156,7 @@ class AccountStore:
     async def rebind_jobs(
         self, project_id: str, platform: str, *, now: datetime, by: Actor | None
     ) -> RebindResult:
-        """Move jobs made for another person to the present; or AccountNotConnected."""
+        """Move another person's jobs to this account; raises AccountNotConnected."""
         account = await self.get(project_id, platform)
         return await rebind_jobs(self._database, account, now=now, by=by)
 
@@ -169,7 +169,7 @@ class AccountStore:
         grant_version: int,
         now: datetime,
     ) -> bool:
-        """Ask for a new consent; False if a newer pair or a graver reason is stored."""
+        """Require a new consent; False if a newer pair or a graver reason is stored."""
         which = _at_version(project_id, platform, grant_version)
         async with self._database.write() as connection:
             return (
@@ -186,9 +186,9 @@ class AccountStore:
         now: datetime,
         until: datetime,
     ) -> bool:
-        """Become the one who refreshes this version of the grant until that time.
+        """Take the refresh lease of this version of the grant until a time.
 
-        A grant that was just found dead is not tried again by those who waited.
+        Others that waited do not try a grant again that was just found dead.
         """
         statement = (
             update(accounts)
@@ -210,13 +210,13 @@ class AccountStore:
         now: datetime,
         is_verified: bool = False,
     ) -> Account | None:
-        """Replace the pair that was traded for this one; None if it is not there.
+        """Replace the pair that was traded for this one; None if it is gone.
 
-        Where another project was given the very same pair, it gets the new one too.
+        Another project that was given the same pair gets the new one, too.
 
-        Guarded by the version alone, not by the lease: TikTok has ended the stored
-        pair, so even a late answer is the account's only living one. For the same
-        reason it lifts the verdict of somebody who tried the dead pair meanwhile.
+        The version guards it, not the lease: TikTok has ended the stored pair, so even
+        a late answer holds the only valid one. For the same reason this clears a
+        reconnect that was required because of the dead pair.
         """
         async with self._database.write() as connection:
             saved = await self._save(
@@ -249,7 +249,7 @@ class AccountStore:
                     (lacks_scope, _accounts.status), else_=AccountStatus.ACTIVE
                 ),
                 reconnect_reason=case((lacks_scope, _accounts.reconnect_reason)),
-                removal_reason=None,  # TikTok would not have traded it
+                removal_reason=None,  # else TikTok would have refused the trade
                 removal_check_at=None,
                 grant_version=_accounts.grant_version + 1,
                 verified_at=now if is_verified else _accounts.verified_at,
@@ -263,7 +263,7 @@ class AccountStore:
     async def _twins(
         self, connection: AsyncConnection, refreshed: Account
     ) -> list[Account]:
-        """Find the projects that hold the very pair which was just traded."""
+        """Find the other projects that hold the pair which was just traded."""
         statement = select(accounts).where(
             _accounts.platform == refreshed.platform,
             _accounts.open_id == refreshed.open_id,
@@ -277,7 +277,7 @@ class AccountStore:
     async def claim_removals(
         self, *, now: datetime, until: datetime, limit: int
     ) -> tuple[Account, ...]:
-        """Take accounts whose removal TikTok told of, to ask about until a time."""
+        """Claim accounts with a reported removal, to check them until a time."""
         due = select(_accounts.project_id).where(_accounts.removal_check_at <= now)
         statement = (
             update(accounts)
@@ -293,7 +293,7 @@ class AccountStore:
         return tuple(self._rows.read(row) for row in rows)
 
     async def clear_removal(self, account: Account) -> None:
-        """Forget that TikTok told of a removal: it was about an older grant."""
+        """Clear a reported removal: it was about an older grant."""
         statement = (
             update(accounts)
             .where(
@@ -307,7 +307,7 @@ class AccountStore:
     async def release_refresh_lease(
         self, project_id: str, platform: str, *, token: str
     ) -> None:
-        """Give the lease back, if it is still this one."""
+        """Release the lease, if it is still this one."""
         statement = (
             update(accounts)
             .where(_named(project_id, platform), _accounts.refresh_lease == token)
@@ -324,7 +324,7 @@ class AccountStore:
         *,
         now: datetime,
     ) -> None:
-        """Let the jobs follow from who is connected now, and tell of another person."""
+        """Update the jobs for the connected person; write an event if that changed."""
         if former is not None and former.open_id != account.open_id:
             await remember_person(self._database, connection, former)
             which = _named(account.project_id, account.platform)
@@ -370,7 +370,7 @@ class AccountStore:
 async def _replace(
     connection: AsyncConnection, new: NewAccount, values: dict[str, Any]
 ) -> tuple[Row, Account] | None:
-    """Write over the account there is; return the row and what was there before."""
+    """Overwrite the account; return the new row and the previous account."""
     there = select(accounts).where(_named(new.project_id, new.platform))
     before = await connection.execute(there.with_for_update())
     if (former := before.mappings().one_or_none()) is None:

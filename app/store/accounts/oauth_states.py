@@ -1,4 +1,4 @@
-"""Connects that wait for TikTok's answer; each state works once."""
+"""Sign-ins that wait for TikTok's answer; each state works once."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,31 +14,31 @@ from app.store.db.types import Row
 from app.store.db.vault import Vault
 
 _KEPT: Final = timedelta(hours=1)
-"""How long one that is out of date is known, to lead its person back at least."""
+"""How long an expired state is kept, to lead its person back to the frontend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingConnect:
-    """What a person's way to TikTok and back was begun with."""
+    """A sign-in that has begun."""
 
     project_id: str
     platform: str
     redirect_to: str | None
     code_verifier: str | None = field(repr=False)
     expires_at: datetime
-    bound: bool = False  # only the browser that went through our start may finish it
+    bound: bool = False  # only the browser that began it may finish it
     disable_auto_auth: bool = False
 
 
 class OAuthStateStore:
-    """Keeps each state as a hash, with what it was issued for."""
+    """Keeps each state as a hash, with its sign-in."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
 
     async def add(self, state: str, pending: PendingConnect, *, now: datetime) -> None:
-        """Store a state; whatever is long out of date goes."""
+        """Store a state, and delete long expired ones."""
         digest, verifier = _digest(state), pending.code_verifier
         if verifier is not None:
             verifier = self._vault.encrypt(verifier, bound_to=_cell(digest))
@@ -58,14 +58,14 @@ class OAuthStateStore:
             await connection.execute(new)
 
     async def find(self, state: str) -> PendingConnect | None:
-        """Look a state up; None if it is unknown, used, or no key opens it."""
+        """Return a state's sign-in; None if unknown, used, or not decryptable."""
         statement = select(oauth_states).where(_is(state))
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).mappings().one_or_none()
         return self._pending(row)
 
     async def take(self, state: str) -> PendingConnect | None:
-        """Use a state up; None if it is unknown, used, or no key opens it."""
+        """Use up a state; None if unknown, used, or not decryptable."""
         statement = delete(oauth_states).where(_is(state)).returning(oauth_states)
         async with self._database.write() as connection:
             row = (await connection.execute(statement)).mappings().one_or_none()

@@ -1,4 +1,4 @@
-"""What people see of accounts: lists of them, and how much each posted of late."""
+"""Lists of accounts, and how much each posted lately."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ _jobs = schedule_jobs.c
 
 @dataclass(frozen=True, slots=True)
 class PostCount:
-    """How many posts TikTok took, by where they went."""
+    """How many posts TikTok took, public or draft."""
 
     published: int = 0
     drafts: int = 0
 
 
 class AccountOverviewStore:
-    """Reads accounts without touching them."""
+    """Reads accounts."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
@@ -42,7 +42,7 @@ class AccountOverviewStore:
         limit: int,
         after: str | None = None,
     ) -> tuple[Account, ...]:
-        """Return accounts sorted by project, those after the project named."""
+        """Return accounts sorted by project, after the given project."""
         statement = select(accounts).order_by(_accounts.project_id).limit(limit)
         if project_id is not None:
             statement = statement.where(_accounts.project_id == project_id)
@@ -57,7 +57,7 @@ class AccountOverviewStore:
         return tuple(self._rows.read(row) for row in rows)
 
     async def jobs_waiting(self) -> Mapping[str, int]:
-        """Count the jobs that have a next time, by project."""
+        """Count the jobs that wait for their time, by project."""
         statement = (
             select(_jobs.project_id, func.count())
             .where(_jobs.next_attempt_at.is_not(None))
@@ -69,7 +69,7 @@ class AccountOverviewStore:
     async def posts_since(
         self, project_id: str, platform: str, open_id: str, *, since: datetime
     ) -> PostCount:
-        """Count what a project posted for a TikTok person since a time."""
+        """Count a project's posts for a TikTok person since a time."""
         statement = (
             select(_jobs.delivery, func.count().label("posts"))
             .where(

@@ -1,4 +1,4 @@
-"""Whose jobs a project's jobs are: bound once, moved only because somebody says so."""
+"""Which TikTok person a job belongs to: bound once, moved only on request."""
 
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -39,14 +39,14 @@ _PAGE: Final = 500  # rows whose locks one transaction holds
 
 
 class RebindResult(NamedTuple):
-    """What became of the jobs that were made for somebody else."""
+    """How many jobs of another person were moved or skipped."""
 
     moved: int
-    skipped: int  # TikTok may have them, or a worker has
+    skipped: int  # TikTok may have them, or a worker has claimed them
 
 
 def projects_of(platform: str, open_id: str) -> Select[str]:
-    """Find the projects that have or had a TikTok person connected."""
+    """Select the projects that have or had a TikTok person connected."""
     present = select(_accounts.project_id).where(
         _accounts.platform == platform, _accounts.open_id == open_id
     )
@@ -57,10 +57,10 @@ def projects_of(platform: str, open_id: str) -> Select[str]:
 
 
 def of_person(platform: str, open_id: str) -> ColumnElement[bool]:
-    """Match the jobs of a TikTok person, whoever is connected by now.
+    """Match the jobs of a TikTok person, whoever is connected now.
 
-    A job that is nobody's was stamped by a version that knew no owners: it may be
-    anybody's who was connected there.
+    A job in flight without an owner was sent by a version without owners: it may belong
+    to anybody who was connected there.
     """
     return and_(
         _jobs.platform == platform,
@@ -72,7 +72,7 @@ def of_person(platform: str, open_id: str) -> ColumnElement[bool]:
 async def bind_jobs(
     connection: AsyncConnection, project_id: str, platform: str, open_id: str
 ) -> None:
-    """Give the jobs that are nobody's to the first who is connected."""
+    """Give the jobs without an owner to the first person connected."""
     await connection.execute(
         update(schedule_jobs)
         .where(
@@ -88,7 +88,7 @@ async def bind_jobs(
 async def remember_person(
     database: Database, connection: AsyncConnection, account: Account
 ) -> None:
-    """Keep that a project had somebody connected, whose jobs are still there."""
+    """Record that a project had a person connected, whose jobs remain."""
     await bind_jobs(connection, account.project_id, account.platform, account.open_id)
     await connection.execute(
         database.insert_new(former_accounts).values(
@@ -102,7 +102,7 @@ async def remember_person(
 async def show_person(
     database: Database, connection: AsyncConnection, account: Account, *, now: datetime
 ) -> None:
-    """Let waiting jobs show at once whether the right person is connected now."""
+    """Show on waiting jobs whether the right person is connected."""
     others = _readiness(Readiness(now, (CHANGED,)))
     mine = _jobs.open_id == account.open_id
     shows = or_(~mine, _jobs.readiness.is_not(None))
@@ -112,7 +112,7 @@ async def show_person(
         .where(unlocked(rows, is_sqlite=database.is_sqlite), _waiting(account))
         .values(
             readiness=case((mine, null()), else_=others),
-            # What was found of its own jobs may have been about the account: look anew.
+            # Findings on the person's own jobs may be about the account: check again.
             readiness_at=case(
                 (mine, literal(now, UtcDateTime())), else_=_jobs.readiness_at
             ),
@@ -124,7 +124,7 @@ async def show_person(
 async def show_nobody(
     database: Database, connection: AsyncConnection, account: Account, *, now: datetime
 ) -> None:
-    """Let waiting jobs show at once that nobody is connected any more."""
+    """Show on waiting jobs that nobody is connected any more."""
     rows = select(_jobs.id).where(_waiting(account))
     await connection.execute(
         update(schedule_jobs)
@@ -136,9 +136,9 @@ async def show_nobody(
 async def rebind_jobs(
     database: Database, account: Account, *, now: datetime, by: Actor | None
 ) -> RebindResult:
-    """Move the jobs that were made for somebody else to whom is connected now.
+    """Move another person's jobs to the person who is connected now.
 
-    What is posted, in flight or being worked on stays whose it was.
+    Jobs that are posted, in flight or claimed keep their owner.
     """
     moved = 0
     while True:

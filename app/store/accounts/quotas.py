@@ -45,17 +45,17 @@ from app.store.db.types import UtcDateTime
 _quotas = account_quotas.c
 
 WHOLE_APP: Final = "*"
-"""Stands for the app where another row names an account."""
+"""The row of the whole app, in place of an account's openId."""
 
 _TAKEN: Final = ("platform", "open_id", "uses", "idle_at")
-# Made once, where dumps() would make one each time.
+# Made once: dumps() would make one at each call.
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaRow:
-    """An account's quota as it was read; ``version`` 0 if there is no row yet."""
+    """An account's quota as read; ``version`` 0 if there is no row yet."""
 
     version: int = 0
     quota: Quota = IDLE
@@ -64,7 +64,7 @@ class QuotaRow:
 
 
 class Owner(NamedTuple):
-    """Whose quota: TikTok counts per account of its own, not per project of ours."""
+    """Whose quota: TikTok counts per TikTok account, not per project of ours."""
 
     platform: str
     open_id: str
@@ -199,7 +199,7 @@ def _named(owner: Owner) -> ColumnElement[bool]:
 
 def _taking_idle(given: FromClause, *, is_sqlite: bool) -> ReturningInsert[Any]:
     new = [given.c[name] for name in _TAKEN]
-    rows = select(*new, literal(1)).where(true())  # without it SQLite expects a join
+    rows = select(*new, literal(1)).where(true())  # else SQLite expects a join
     fresh = (sqlite if is_sqlite else postgresql).insert(account_quotas)
     earliest = bindparam("earliest", type_=UtcDateTime())
     statement: ReturningInsert[Any] = (

@@ -1,4 +1,4 @@
-"""Accounts that a person has to connect again: written and told in one place."""
+"""Mark accounts that a person has to connect again, and write their events."""
 
 from datetime import datetime
 from typing import Final
@@ -16,7 +16,7 @@ USABLE: Final = or_(
     _accounts.status == AccountStatus.ACTIVE,
     _accounts.reconnect_reason.in_(SCOPE_REASONS),
 )
-"""Matches accounts whose grant may still be used, for some of its scopes at least."""
+"""Match accounts whose grant can still be used, at least for some of its scopes."""
 
 
 async def require_reconnect(
@@ -26,9 +26,9 @@ async def require_reconnect(
     reason: str,
     now: datetime,
 ) -> int:
-    """Ask for a new consent of the usable accounts that match; return how many.
+    """Require a new consent of the usable accounts that match; return how many.
 
-    Tells the project of each, but once for one reason: each of its jobs may say so.
+    Writes one event per account and reason, however many of its jobs report it.
     """
     asked = (
         select(_accounts.project_id, _accounts.platform, _accounts.reconnect_reason)
@@ -41,7 +41,7 @@ async def require_reconnect(
         .where(which, USABLE)
         .values(
             status=AccountStatus.RECONNECT_REQUIRED,
-            # Why TikTok removed our access, if it told, says more than a dead token.
+            # TikTok's reason for removing our access says more than a dead token.
             reconnect_reason=func.coalesce(_accounts.removal_reason, reason),
             removal_check_at=None,
             updated_at=now,
@@ -67,9 +67,9 @@ async def explain_loss(
     reason: str,
     now: datetime,
 ) -> int:
-    """Keep why TikTok removed our access to lost accounts; return how many.
+    """Store why TikTok removed our access to lost accounts; return how many.
 
-    Tells the project of each: nobody is to reconnect an account that is gone.
+    Writes an event for each: nobody should try to reconnect a deleted account.
     """
     unknown = _accounts.reconnect_reason.not_in(REMOVALS)
     rows = await connection.execute(

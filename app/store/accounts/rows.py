@@ -1,4 +1,4 @@
-"""Between rows of ``accounts`` and the domain's values: the one place with tokens."""
+"""Convert rows of ``accounts`` to domain values; the only place that opens tokens."""
 
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ TOKENS: Final = ("access_token", "refresh_token")
 
 
 class AccountRows:
-    """Reads and writes the columns of an account, tokens sealed for their cell."""
+    """Reads and writes an account's columns; each token is encrypted for its cell."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -20,7 +20,7 @@ class AccountRows:
     def read(self, row: Row) -> Account:
         """Read an account.
 
-        One whose tokens no key opens has to be connected again, that is all.
+        One whose tokens no key decrypts has to be connected again.
         """
         status, reason = AccountStatus(row["status"]), row["reconnect_reason"]
         try:
@@ -51,7 +51,7 @@ class AccountRows:
         )
 
     def grant(self, project_id: str, platform: str, grant: Grant) -> dict[str, Any]:
-        """Write a grant's columns; raises ValueError for a pair that is not whole."""
+        """Return a grant's columns; raises ValueError for an incomplete pair."""
         if not grant.access_token or not grant.refresh_token:
             raise ValueError("an empty token would overwrite a living one")
 
@@ -68,7 +68,7 @@ class AccountRows:
         }
 
     def resealed(self, row: Row) -> dict[str, str]:
-        """Write the tokens anew with the first key; empty if they are already.
+        """Return the tokens encrypted with the first key; empty if they already are.
 
         Raises TokenUnreadable.
         """

@@ -17,7 +17,7 @@ from app.domain.accounts.account import AccountStatus
 from app.store.db.metadata import ROOMY, metadata, one_of, partly
 from app.store.db.types import UtcDateTime
 
-# Written out, so that a plan finds the index of what waits for a person.
+# A literal, so that the planner finds the partial index.
 RECONNECT_REQUIRED = text("status = 'reconnect_required'")
 
 accounts = Table(
@@ -36,14 +36,14 @@ accounts = Table(
     Column("access_token_expires_at", UtcDateTime, nullable=False),
     Column("refresh_token_expires_at", UtcDateTime, nullable=False),
     Column("grant_version", Integer, nullable=False),
-    # One refresh at a time over all workers: a lease, never a lock held over a call.
+    # One refresh at a time over all workers: a lease, since no lock spans a call.
     Column("refresh_lease", Text),
     Column("refresh_lease_until", UtcDateTime),
     Column("connected_at", UtcDateTime, nullable=False),
-    # TikTok told that it removed our access, and why: to be checked with TikTok.
+    # TikTok reported that it removed our access, and why: to be checked with TikTok.
     Column("removal_reason", Text),
     Column("removal_check_at", UtcDateTime),
-    # When TikTok itself said whose tokens these are; NULL: a caller claims it.
+    # When TikTok itself named the tokens' owner; NULL: a caller claimed it.
     Column("verified_at", UtcDateTime),
     Column("updated_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("project_id", "platform"),
@@ -57,7 +57,7 @@ accounts = Table(
     Index("ix_accounts_reconnect_required", "project_id", **partly(RECONNECT_REQUIRED)),
 )
 
-# Whom a project had connected before: their posts are still theirs.
+# Persons that a project had connected before: their posts still belong to them.
 former_accounts = Table(
     "former_accounts",
     metadata,
@@ -70,7 +70,7 @@ former_accounts = Table(
 oauth_states = Table(
     "oauth_states",
     metadata,
-    # Whoever reads the table cannot finish somebody's connect.
+    # A hash: whoever reads the table cannot finish somebody's sign-in.
     Column("state_sha256", Text, primary_key=True),
     Column("project_id", Text, nullable=False),
     Column("platform", Text, nullable=False),
@@ -89,7 +89,7 @@ account_quotas = Table(
     Column("open_id", Text, nullable=False),  # "*": the app as a whole
     Column("version", Integer, nullable=False),  # compare and swap
     Column("uses", Text, nullable=False),  # domain.quota.Quota as JSON
-    Column("idle_at", UtcDateTime, nullable=False),  # then the row may be overwritten
+    Column("idle_at", UtcDateTime, nullable=False),  # then it may be overwritten
     Column("rest_until", UtcDateTime),
     Column("rest_reason", Text),
     PrimaryKeyConstraint("platform", "open_id"),

@@ -1,4 +1,4 @@
-"""Turns: when each of an account's due jobs may send its init."""
+"""Turns: when each of an account's due jobs may try its init."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ _jobs = schedule_jobs.c
 
 @dataclass(frozen=True, slots=True)
 class JobsBeforeInit:
-    """A project's jobs that have sent no init yet, and which of them are due."""
+    """A project's jobs that have sent no init."""
 
     project_id: str
     platform: str
     due_before: datetime
 
     def all(self) -> ColumnElement[bool]:
-        """Match every one of them."""
+        """Match all of them."""
         return and_(
             _jobs.project_id == self.project_id,
             _jobs.platform == self.platform,
@@ -41,9 +41,9 @@ class JobsBeforeInit:
 
 @dataclass(frozen=True, slots=True)
 class AssignedTurns:
-    """How many jobs had a turn already, and what to do with those that found none."""
+    """How many jobs had a turn already, and until when to postpone those without."""
 
-    already_waiting: int  # the turns of the jobs that are being run come behind these
+    already_waiting: int  # jobs being run queue behind these
     postpone_rest_to: datetime | None = None  # None: every due job has a turn
 
 
@@ -69,7 +69,7 @@ async def assign_turns(
     running = await _count(connection, jobs.all(), IS_PROCESSING, claimed)
     free = _free_in_each(turns[:-1], limit, taken=waiting + running)
     for turn, count in free.items():
-        # A job that was moved to its turn is due no longer.
+        # A job that was moved to its turn is no longer due.
         oldest = select(_jobs.id).where(jobs.due()).order_by(_jobs.scheduled_for)
         next_few = and_(_jobs.id.in_(oldest.limit(count)), jobs.due())
         if (await connection.execute(_moved(next_few, turn, now))).rowcount < count:
@@ -84,10 +84,10 @@ async def postpone_due(
     until: datetime,
     now: datetime,
 ) -> None:
-    """Postpone all that are due.
+    """Postpone all due jobs.
 
-    Rows that another worker postpones at the same time are left to it: two that wait
-    for each other's rows could wait for ever.
+    Rows that another worker postpones at the same time are skipped: two workers that
+    wait for each other's rows would deadlock.
     """
     is_sqlite = connection.dialect.name == "sqlite"
     due = select(_jobs.id).where(jobs.due())

@@ -1,4 +1,4 @@
-"""What a database URL means, every parameter of it.
+"""Read a database URL and every parameter of it.
 
 A parameter is honoured or refused by its name, never ignored. The names are libpq's:
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
@@ -46,7 +46,7 @@ _TAKEN: Final = frozenset(
     }
 )
 _ALLOWED_VALUES: Final[Mapping[str, frozenset[str]]] = {
-    # The service writes: a session that only reads is of no use to it.
+    # The service writes: a read-only session is of no use.
     "target_session_attrs": frozenset({"any", "read-write", "primary"}),
     # The driver does neither: what asks for it alone cannot be had.
     "gssencmode": frozenset({"disable", "prefer"}),

@@ -1,4 +1,4 @@
-"""Many small writes of one process that are asked for at once, in one statement."""
+"""Group commit: many small writes of one process in one statement."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
@@ -15,11 +15,11 @@ _MOST: Final = 500  # rows whose locks one statement holds
 
 
 class Batcher(Generic[Key, Asked, Answer]):
-    """Writes what comes at once, and what comes meanwhile together right after.
+    """Writes the first request at once, and those that come meanwhile together next.
 
-    Who comes alone waits for nobody. ``write`` gets one entry per key, and answers for
-    those that it could write, once that is durable. ``spawn`` starts it in a task of
-    its own: who asked may be cancelled, and that breaks off no statement.
+    A lone request waits for nobody. ``write`` gets one entry per key, and answers for
+    those that it could write, once they are durable. ``spawn`` runs it in a task of its
+    own: a caller may be cancelled without breaking off the statement.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Batcher(Generic[Key, Asked, Answer]):
         while self._waiting:
             asked, answers = self._next()
             if not await self._answer(asked, answers):
-                # One of them cannot be written: that must not be the others' loss.
+                # One of them cannot be written; the others must not fail with it.
                 for key, wish in asked.items():
                     await self._answer({key: wish}, {key: answers[key]})
 
@@ -58,17 +58,17 @@ class Batcher(Generic[Key, Asked, Answer]):
         asked: dict[Key, Asked],
         answers: dict[Key, asyncio.Future[Answer | None]],
     ) -> bool:
-        """Write what was asked; False if it failed for a reason that may be one's."""
+        """Write the batch; False if it failed and one entry may be the cause."""
         try:
             written = await self._write(asked)
-        except Exception as error:  # noqa: BLE001  it is for those who asked
+        except Exception as error:  # noqa: BLE001  passed on to the callers
             if len(asked) > 1 and _may_be_ones(error):
                 return False
             for answer in answers.values():
                 _fail(answer, error)
         else:
             for key, answer in answers.items():
-                if not answer.done():  # who asked may be gone
+                if not answer.done():  # the caller may be gone
                     answer.set_result(written.get(key))
         return True
 
@@ -88,7 +88,7 @@ class Batcher(Generic[Key, Asked, Answer]):
 
 
 def _may_be_ones(error: Exception) -> bool:
-    """Tell whether an error may be due to one write among others."""
+    """Tell whether one entry of a batch may be the cause of an error."""
     return isinstance(error, StoreRefused) or not isinstance(error, StoreUnavailable)
 
 

@@ -1,7 +1,7 @@
-"""Many rows of values in one statement, whose text stays the same however many.
+"""Many rows of values in one statement, with one text for any number of rows.
 
-One bound list per column on Postgres, one JSON text on SQLite: a VALUES list would be
-another statement for every number of rows, to be compiled and planned anew.
+One bound list per column on Postgres, one JSON text on SQLite. A VALUES list would be
+a different statement for each number of rows, compiled and planned each time.
 """
 
 import json
@@ -17,10 +17,10 @@ _SQLITE: Final = sqlite_dialect()
 
 
 class BulkValues:
-    """A table in a statement that is made of bound values.
+    """A table of bound values inside a statement.
 
-    ``table`` is named ``given``, has the columns that ``types`` names, and joins like
-    any other; ``bind`` makes the parameters of one execution.
+    ``table`` is named ``given``, has the columns of ``types``, and joins like any
+    other; ``bind`` makes the parameters of one execution.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class BulkValues:
 
     @classmethod
     def like(cls, columns: Iterable[Column[Any]], *, is_sqlite: bool) -> Self:
-        """Make one with the names and types of a table's columns."""
+        """Make one with a table's column names and types."""
         return cls({each.name: each.type for each in columns}, is_sqlite=is_sqlite)
 
     def bind(self, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
-        """Return the parameters that stand for these rows, of which there is one."""
+        """Return the parameters for these rows, at least one."""
         if self._is_sqlite:
             return {"given": json.dumps(self._as_stored(rows))}
         lists = map(_dense, zip(*rows, strict=True))
@@ -70,7 +70,7 @@ class BulkValues:
 
 
 def _dense(values: Sequence[Any]) -> Sequence[Any] | None:
-    # unnest() fills up with NULL what is shorter than the rest, or not there at all.
+    # unnest() pads shorter lists with NULL.
     return None if all(value is None for value in values) else values
 
 

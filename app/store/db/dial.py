@@ -1,4 +1,4 @@
-"""TCP to every address of a name, with keepalives."""
+"""TCP connections to any address of a host name, with keepalives."""
 
 import asyncio
 import socket
@@ -14,10 +14,10 @@ AddressInfo = tuple[Any, ...]
 
 
 class DialingLoop:
-    """The running loop, but for connections: those try every address of a name.
+    """The running loop, except that connections try every address of a name.
 
-    The loop's own way tries one after the other: an address that swallows packets
-    takes all the time there is, and the good one behind it is never tried.
+    The loop itself tries them one after the other: an address that drops packets uses
+    up the whole time-out, and a good one after it is never tried.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class DialingLoop:
         self._loop = loop
         self._names = names
         self._keepalives = keepalives
-        # What each statement asks for is not to be looked for each time.
+        # Attributes that every statement uses, without __getattr__.
         self.create_future = loop.create_future
         self.call_later = loop.call_later
 
@@ -40,7 +40,7 @@ class DialingLoop:
         port: int,
         **options: Any,  # noqa: ANN401  as the loop's own
     ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
-        """Connect to the first address that takes us; raises OSError."""
+        """Connect to the first address that answers; raises OSError."""
         connected = await dial(self._loop, self._names, host, port)
         keep_alive(connected, self._keepalives)
         if options.get("ssl"):
@@ -53,7 +53,7 @@ class DialingLoop:
 async def dial(
     loop: asyncio.AbstractEventLoop, names: Names, host: str, port: int
 ) -> socket.socket:
-    """Open a socket to whichever address answers first; raises OSError."""
+    """Open a socket to the address that answers first; raises OSError."""
     found = await _addresses(names, host, port)
     attempts = [partial(_open, loop, info) for info in _families_in_turn(found)]
     try:
@@ -64,12 +64,12 @@ async def dial(
 
 
 def keep_alive(connected: socket.socket, keepalives: Keepalives) -> None:
-    """Notice a peer that is gone, and keep the way to an idle one open."""
+    """Set keepalives: they notice a dead peer, and keep idle connections open."""
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     options = {
         "TCP_KEEPIDLE": keepalives.idle,
-        "TCP_KEEPALIVE": keepalives.idle,  # macOS calls it so
+        "TCP_KEEPALIVE": keepalives.idle,  # macOS's name for it
         "TCP_KEEPINTVL": keepalives.interval,
         "TCP_KEEPCNT": keepalives.count,
         "TCP_USER_TIMEOUT": keepalives.unanswered * 1000,
@@ -80,7 +80,7 @@ def keep_alive(connected: socket.socket, keepalives: Keepalives) -> None:
 
 
 async def _addresses(names: Names, host: str, port: int) -> Sequence[AddressInfo]:
-    """Find out where the host is, or was when that could be told the last time."""
+    """Return the host's addresses, or the last known ones."""
     found = await names.addresses(host)
     return [
         (
@@ -95,7 +95,7 @@ async def _addresses(names: Names, host: str, port: int) -> Sequence[AddressInfo
 
 
 def _families_in_turn(found: Sequence[AddressInfo]) -> list[AddressInfo]:
-    """Let IPv6 and IPv4 take turns, the resolver's first choice first."""
+    """Alternate IPv6 and IPv4, starting with the resolver's first choice."""
     first = [info for info in found if info[0] == found[0][0]]
     other = [info for info in found if info[0] != found[0][0]]
     mixed = []

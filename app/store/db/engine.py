@@ -1,4 +1,4 @@
-"""The connection to the database, and what both databases need to behave alike."""
+"""The database engine, and what makes both databases behave alike."""
 
 import asyncio
 import time
@@ -32,27 +32,27 @@ __all__ = ["Database", "normalise_url"]
 
 POOL_SIZE: Final = 10
 SQLITE_BUSY_SECONDS: Final = 7
-"""How long SQLite waits for another process's lock; nothing can break that off."""
+"""How long SQLite waits for another process's lock; this cannot be interrupted."""
 
 POSTGRES_COMMAND_SECONDS: Final = 15
 OLDEST_SESSION_SECONDS: Final = 600
-"""After so long a session is replaced: the name may lead elsewhere by now."""
+"""The age at which a session is replaced: the host name may have moved."""
 
 ASKED_AFTER_SECONDS: Final = 20.0
-"""A session that was idle for so long is asked whether it lives, before it is used."""
+"""A session that was idle for so long is pinged before it is used."""
 
 ANSWER_SECONDS: Final = 2.0
 HURRIED_SECONDS: Final = 3.0
 CLOSE_SECONDS: Final = 2.0
 
 RENDER: Final = "render_event"
-"""The option of every connection that holds what writes the bodies of events."""
+"""The connection option that holds the renderer of events' bodies."""
 
 _decode = JSONDecoder().raw_decode
 
 
 class Database:
-    """The engine, and its two kinds of transaction."""
+    """The engine and its kinds of transactions."""
 
     def __init__(
         self,
@@ -63,11 +63,11 @@ class Database:
         render: Render | None = None,
         mark_commit: str | None = None,
     ) -> None:
-        """Open nothing yet; ``schema`` is where Postgres has our tables.
+        """Take the settings and open nothing yet; ``schema`` is that of our tables.
 
-        ``render`` writes the bodies of events; without it an event has none. With
-        ``mark_commit``, marks are committed at this synchronous_commit. Raises
-        sqlalchemy.exc.ArgumentError or ValueError for a URL that is none.
+        ``render`` renders events' bodies; without it events have none. With
+        ``mark_commit``, marks are committed with this synchronous_commit. Raises
+        sqlalchemy.exc.ArgumentError or ValueError for an invalid URL.
         """
         self.url = normalise_url(url)
         self.schema = schema
@@ -102,7 +102,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that only reads, and so waits for no writer.
+        """Open a transaction that only reads; it waits for no writer.
 
         Raises StoreUnavailable when the database does not answer.
         """
@@ -112,7 +112,7 @@ class Database:
 
     @asynccontextmanager
     async def single(self) -> AsyncIterator[AsyncConnection]:
-        """Open a connection for one statement, which commits by itself.
+        """Open a connection for one statement, which commits on its own.
 
         Saves the round trips of BEGIN and COMMIT. Raises StoreUnavailable when the
         database cannot be reached, and WriteUnknown when it does not answer.
@@ -125,7 +125,7 @@ class Database:
 
     @asynccontextmanager
     async def mark(self, *, alone: bool) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction for what has to be known before an init goes out.
+        """Open a transaction for a mark that must be durable before an init is sent.
 
         ``alone``: it is one statement. Raises as ``write`` and ``single`` do.
         """
@@ -139,7 +139,7 @@ class Database:
             yield connection
 
     def insert_new(self, table: Table) -> Insert:
-        """Make an INSERT that leaves a row alone that is there already."""
+        """Make an INSERT that skips rows that exist already."""
         if self.is_sqlite:
             return sqlite.insert(table).on_conflict_do_nothing()
         return postgresql.insert(table).on_conflict_do_nothing()
@@ -147,7 +147,7 @@ class Database:
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Start work that ``close`` waits for.
 
-        A statement that is cut off can leave SQLite locked.
+        An interrupted statement can leave SQLite locked.
         """
         task = asyncio.create_task(work)
         self._work.add(task)
@@ -155,10 +155,9 @@ class Database:
         return task
 
     def hurry(self) -> None:
-        """Let nothing hang any longer: the program is about to end.
+        """Shorten every wait, as the program is about to end.
 
-        A statement that takes seconds now is broken off, and is no news: whoever
-        waits for it learns that the database is away.
+        A statement that takes seconds is broken off; its caller gets StoreUnavailable.
         """
         if self.sessions is not None:
             self.sessions.hurry(HURRIED_SECONDS)
@@ -166,7 +165,7 @@ class Database:
             event.listen(self.engine.sync_engine, "checkout", _wait_shortly)
 
     async def close(self) -> None:
-        """Give every connection back; aiosqlite's threads end only so."""
+        """Close every connection; aiosqlite's threads end only this way."""
         if self._work:
             patience = SQLITE_BUSY_SECONDS if self.is_sqlite else HURRIED_SECONDS
             await asyncio.wait(self._work, timeout=patience)
@@ -178,10 +177,9 @@ class Database:
         return why_not(self.url.database or "") if self.is_sqlite else None
 
     def _writers_turn(self) -> AbstractAsyncContextManager[object]:
-        """Queue a process's own writers up on SQLite, which has room for one.
+        """Queue this process's writers on SQLite, which allows one at a time.
 
-        Its busy handler would let them sleep and try again by luck, the longer the
-        more they are.
+        SQLite's busy handler would let them sleep and retry at random.
         """
         return self._writer if self.is_sqlite else nullcontext()
 
@@ -191,24 +189,24 @@ class Database:
         return self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def _reading(self) -> AsyncEngine:
-        # At READ COMMITTED every statement of Postgres sees its own moment, in a
-        # transaction or not: BEGIN and ROLLBACK would be two round trips for nothing.
+        # At READ COMMITTED each statement has its own snapshot anyway: BEGIN and
+        # ROLLBACK would be two round trips for nothing.
         if self.is_sqlite:
             return self.engine.execution_options(read_only=True)
         return self._single
 
 
 def _read_json(text: str) -> object:
-    # json.loads looks for space around it first, which takes longer than to read it.
+    # json.loads first looks for white space, which takes longer than parsing.
     return _decode(text)[0]
 
 
 def open_sessions(
     url: URL, schema: str | None, *, command_seconds: float | None = None
 ) -> Sessions:
-    """Prepare sessions as a URL wants them; raises ValueError that names a parameter.
+    """Prepare sessions as the URL says; raises ValueError that names a parameter.
 
-    ``command_seconds`` is how long a statement may take; None: as the service has it.
+    ``command_seconds`` is how long a statement may take; None: the service's default.
     """
     return Sessions(
         postgres_address(url, schema=schema),
@@ -227,7 +225,7 @@ def _postgres(sessions: Sessions, pool_size: int) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=POSTGRES_COMMAND_SECONDS,
         pool_recycle=OLDEST_SESSION_SECONDS,
-        # A statement is prepared once per connection: rather few that know them all.
+        # Statements are prepared once per connection: a few connections are better.
         pool_use_lifo=True,
         hide_parameters=True,
     )
@@ -236,7 +234,7 @@ def _postgres(sessions: Sessions, pool_size: int) -> AsyncEngine:
 
 
 def watch(engine: Engine, sessions: Sessions) -> None:
-    """Look at sessions as they are opened, lent, given back and found broken."""
+    """Check sessions when they are opened, used, returned and found broken."""
 
     def opened(connection: Any, _: ConnectionPoolEntry) -> None:  # noqa: ANN401
         if sessions.pooled:  # each transaction may have another session
@@ -262,7 +260,7 @@ def watch(engine: Engine, sessions: Sessions) -> None:
 
 
 def _replace_if_bad(context: ExceptionContext) -> None:
-    """Have a session replaced that went bad, and all that are as old as it."""
+    """Replace a session that went bad, and all older ones."""
     if state_of(context.original_exception).startswith(BAD_SESSION_STATES):
         context.is_disconnect = True
 
@@ -270,11 +268,11 @@ def _replace_if_bad(context: ExceptionContext) -> None:
 def _replace_if_gone(
     connection: DBAPIConnection, session: Session, idle_seconds: float
 ) -> None:
-    """Let a server's restart cost a look at a socket, not a request.
+    """Detect a server's restart by a look at the socket, at no round trip.
 
-    SQLAlchemy's own ping is three round trips before every statement. Nothing is to be
-    read from an idle connection unless its other end has closed it. Only who was idle
-    for long is asked: what is in between may have forgotten the connection.
+    SQLAlchemy's own ping is three round trips before every statement. An idle socket is
+    readable only if its peer has closed it. Only a session that was idle for long is
+    pinged, since a firewall in between may have dropped it.
     """
     if session.is_closed() or _is_readable(session._transport):  # noqa: SLF001
         raise InvalidatePoolError
@@ -287,7 +285,7 @@ async def _ask(session: Session) -> None:
     try:
         await session.execute("", timeout=ANSWER_SECONDS)
     except Exception as error:
-        session.terminate()  # a goodbye would hang, too
+        session.terminate()  # closing it properly would hang, too
         raise InvalidatePoolError from error
 
 
@@ -311,7 +309,7 @@ def _sqlite(url: URL, pool_size: int) -> AsyncEngine:
 
 
 def _wait_shortly(connection: DBAPIConnection, *_: object) -> None:
-    """Let SQLite wait for nobody's lock for long any more."""
+    """Shorten SQLite's wait for locks."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout=1000")
     cursor.close()
@@ -320,8 +318,8 @@ def _wait_shortly(connection: DBAPIConnection, *_: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     """Take the write lock at once.
 
-    A transaction that reads first and asks for the lock later fails, or with the
-    driver's own BEGIN silently loses its update.
+    A transaction that reads first and takes the lock later fails, or with the driver's
+    own BEGIN silently loses its update.
     """
     options = connection.get_execution_options()
     if not options.get("autocommit", False):

@@ -1,4 +1,4 @@
-"""What a database is like, before anything is built on it and while it is in use."""
+"""Inspect a database: its server, revision, privileges and foreign tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,7 +59,7 @@ _STRANGERS: Final = text("""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Postgres:
-    """What only a server has."""
+    """What only Postgres has."""
 
     version: int
     encoding: str
@@ -73,23 +73,23 @@ class Postgres:
     reserved_connections: int
     used_connections: int
     is_pooled: bool = False
-    lacking: Sequence[str] = ()  # tables and sequences that we may not use
+    lacking: Sequence[str] = ()  # tables and sequences that we have no privileges on
     strangers: Sequence[str] = ()  # roles that may change our tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What was found; ``postgres`` is None on SQLite."""
+    """The findings; ``postgres`` is None on SQLite."""
 
-    revision: str | None  # None: nothing of ours is here
-    is_former: bool = False  # the revision stands where older programs look
-    foreign_tables: Sequence[str] = ()  # another program's, by our names
+    revision: str | None  # None: none of our tables exist
+    is_former: bool = False  # the revision is in the former version table
+    foreign_tables: Sequence[str] = ()  # another program's tables with our names
     postgres: Postgres | None = None
     folder: Path | None = field(default=None)
 
 
 async def look_at_ground(database: Database) -> Ground:
-    """Read what there is, and change nothing; raises StoreUnavailable."""
+    """Inspect the database without changing it; raises StoreUnavailable."""
     async with database.read() as connection:
         if database.is_sqlite:
             found = await connection.run_sync(_tables)

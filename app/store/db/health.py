@@ -1,4 +1,4 @@
-"""What a health check asks the database."""
+"""Queries of the health check."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from app.store.db.engine import Database
 from app.store.db.vault import Vault
 
 SAMPLE: Final = 5
-"""So many accounts tell whether the keys are those that tokens were encrypted with."""
+"""How many accounts are decrypted to tell whether the encryption keys fit."""
 
 _SERVER: Final = select(
     func.clock_timestamp(type_=TIMESTAMP(timezone=True)),
@@ -22,27 +22,27 @@ _SERVER: Final = select(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
-    """What was found."""
+    """The findings."""
 
     keys_fit: bool
-    clock_ahead: timedelta  # of ours before the database's; claims go by ours
+    clock_ahead: timedelta  # our clock minus the database's
     is_replicated: bool  # a commit waits for a standby, too
 
 
 class HealthStore:
-    """Looks at what makes work impossible although the database answers."""
+    """Checks what stops work although the database answers."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._rows = AccountRows(vault)
 
     async def look(self, *, now: datetime) -> Vitals:
-        """Open a few accounts' tokens and compare clocks; raises StoreUnavailable."""
+        """Decrypt a few tokens and compare clocks; raises StoreUnavailable."""
         async with self._database.read() as connection:
             found = await connection.execute(select(accounts).limit(SAMPLE))
             rows = found.mappings().all()
             theirs, standbys = now, ""
-            if not self._database.is_sqlite:  # it has no clock but the machine's
+            if not self._database.is_sqlite:  # SQLite's clock is the machine's
                 theirs, standbys = (await connection.execute(_SERVER)).one()
         read = (self._rows.read(row) for row in rows)
         return Vitals(

@@ -1,4 +1,4 @@
-"""What every table shares: the metadata, names of constraints, storage options."""
+"""What all tables share: metadata, constraint names, storage options."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import MetaData, TextClause, text
 
-# Names that do not depend on the database: migrations can then drop what they made.
+# The same names on both databases, so that migrations can drop their constraints.
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -22,18 +22,18 @@ QUEUE: Final = {
     "autovacuum_vacuum_threshold": "1000",
     "autovacuum_analyze_scale_factor": "0.01",
 }
-"""A queue's dead rows lie where each claim begins: they go soon."""
+"""Each claim scans past a queue's dead rows, so vacuum them early."""
 
 ROOMY: Final = {"fillfactor": "50"}
-"""Rows that are overwritten find room on their page."""
+"""Leave room on each page for rows that are updated."""
 
 
 def one_of(column: str, values: Iterable[StrEnum]) -> str:
-    """Write the CHECK that a column holds one of an enum's values."""
+    """Return the CHECK that a column holds one of an enum's values."""
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
 
 def partly(condition: str | TextClause) -> dict[str, Any]:
-    """Keep an index to the rows that fit, on both databases."""
+    """Return the options of a partial index for both databases."""
     where = text(condition) if isinstance(condition, str) else condition
     return {"postgresql_where": where, "sqlite_where": where}

@@ -1,6 +1,6 @@
 """Bring the database to a revision of migrations/.
 
-Alembic is imported by whoever migrates: no program else has to wait for it.
+Alembic is imported only when something migrates: other programs start without it.
 """
 
 import re
@@ -19,10 +19,10 @@ _REVISIONS: Final = re.compile(r'^(down_)?revision = "(\w+)"$', re.MULTILINE)
 
 
 VERSION_TABLE: Final = "tiktok_scheduler_version"
-"""Where the database says its revision: other programs use alembic, too."""
+"""The table of our revision: another program in the database may use alembic, too."""
 
 FORMER_VERSION_TABLE: Final = "alembic_version"
-"""Where it stood up to revision ``LAST_FORMER``; older programs still look there."""
+"""The table up to revision ``LAST_FORMER``; older programs still read it."""
 
 LAST_FORMER: Final = "0010"
 
@@ -32,7 +32,7 @@ def alembic_config(url: str, schema: str | None = None) -> "Config":
     from alembic.config import Config
 
     config = Config()
-    # Alembic reads %(name)s in its options; a folder's name means itself.
+    # Alembic expands %(name)s in options, so a % in a path is doubled.
     config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
     config.attributes["url"] = normalise_url(url)
     config.attributes["schema"] = schema
@@ -54,7 +54,7 @@ def downgrade(url: str, revision: str) -> None:
 
 
 def newest_revision() -> str:
-    """Return the revision this program was written for: the one nobody builds on."""
+    """Return the newest revision, which this program needs."""
     named, built_on = _revisions()
     (newest,) = named - built_on
     return newest
@@ -67,7 +67,7 @@ def revisions() -> frozenset[str]:
 
 @cache  # read from files that do not change while we run
 def _revisions() -> tuple[set[str], set[str]]:
-    """Read from the scripts which revisions there are, and which are built on."""
+    """Return all revisions of the scripts, and those that another one follows."""
     found: list[tuple[str, str]] = [
         each
         for script in (_scripts() / "versions").glob("*.py")

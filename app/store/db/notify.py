@@ -1,7 +1,7 @@
-"""Postgres' NOTIFY: tells idle workers at once that a job is due. Only a hint.
+"""Wake idle workers with Postgres' NOTIFY when a job is due. Only a hint.
 
-The table stays the truth and polling the fallback: a hint that is lost, as behind a
-PgBouncer that pools transactions, costs less than a second.
+The table is the truth and polling the fallback: a lost hint costs less than a second.
+A PgBouncer that pools transactions loses all hints.
 """
 
 import asyncio
@@ -25,29 +25,29 @@ log = structlog.get_logger(__name__)
 CHANNEL: Final = "tiktok_scheduler_due"
 
 SOON: Final = timedelta(seconds=1)
-"""What falls due before an idle worker looks again is hinted at, too."""
+"""Jobs due before an idle worker polls again are hinted at, too."""
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
 
-# A NOTIFY in every insert would halve what Postgres takes in: notifying transactions
+# A NOTIFY in every insert would halve the rate of inserts: notifying transactions
 # commit one after the other. https://www.postgresql.org/docs/current/sql-notify.html
 NOTIFY: Final = func.pg_notify(CHANNEL, "")
 
 
 def is_hinted_at(due: datetime | None, *, now: datetime) -> bool:
-    """Tell whether workers should hear of a job that falls due then."""
+    """Tell whether a job due then is hinted at."""
     return due is not None and due <= now + SOON
 
 
 async def hint(connection: AsyncConnection) -> None:
-    """Let idle workers look as soon as this transaction has committed."""
+    """Wake idle workers as soon as this transaction commits."""
     if connection.dialect.name == "postgresql":
         await connection.execute(select(NOTIFY))
 
 
 class DueHints:
-    """Listens, on a connection of its own that is opened again whenever it breaks."""
+    """Listens on its own connection, and reconnects when that breaks."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -55,9 +55,9 @@ class DueHints:
 
     @asynccontextmanager
     async def waking(self, on_due: Callable[[], None]) -> AsyncIterator[None]:
-        """Call ``on_due`` at every hint while the block runs; on SQLite there is none.
+        """Call ``on_due`` at every hint while the block runs; SQLite has no hints.
 
-        In one process the runner is woken without.
+        In the same process the runner is woken directly.
         """
         sessions = self._database.sessions
         if sessions is None:
@@ -81,7 +81,7 @@ class DueHints:
                         return
                     ended = await _subscribe(session, on_due)
                     pause = FIRST_PAUSE_SECONDS
-                    on_due()  # whatever was hinted at before
+                    on_due()  # for hints missed before
                     await ended.wait()
                 log.info("the connection for hints ended; opening another")
             except StoreUnavailable:
@@ -93,7 +93,7 @@ class DueHints:
 
     @asynccontextmanager
     async def _connected(self, sessions: Sessions) -> AsyncIterator[Session]:
-        """Open a session that no pool counts, lends or takes back."""
+        """Open a session outside the pool."""
         with unavailable(self._database.trouble, writes=False):
             session = await sessions.connect()
             try:
@@ -105,7 +105,7 @@ class DueHints:
 async def _close(session: Session) -> None:
     try:
         await session.close(timeout=CLOSE_SECONDS)
-    except Exception:  # noqa: BLE001  it is gone, whatever the reason
+    except Exception:  # noqa: BLE001  closed for whatever reason
         session.terminate()
 
 

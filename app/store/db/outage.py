@@ -1,4 +1,4 @@
-"""Every way in which a database can be away is one kind of error, with its cause."""
+"""Turn every kind of database outage into StoreUnavailable, and log its cause."""
 
 import ssl
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ CLOSED: Final = "the connection was closed"
 NO_ANSWER: Final = "no answer in time"
 LACKING: Final = "this process lacks threads or memory"
 
-# Postgres says more finely than by exception what only time or an operator can mend:
+# SQLSTATEs that only time or an operator can mend, finer than asyncpg's exceptions:
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 GONE_STATES: Final = (
     "08",  # connection
@@ -45,20 +45,20 @@ GONE_STATES: Final = (
 )
 
 BAD_SESSION_STATES: Final = ("08", "25006", "25P03", "26000", "42P05", "57P")
-"""After these the session is of no use any more, nor are those as old as it."""
+"""After these states the session is useless, and so are all older ones."""
 
 HOPELESS_STATES: Final = ("28", "3D", "42501")
-"""What no waiting mends: somebody has to change a setting or a right."""
+"""States that waiting does not mend: somebody has to change a setting or a right."""
 
 VALUE_STATES: Final = ("22", "23")
-"""The values are at fault: a data exception, or a constraint that they break."""
+"""States caused by the values: data exceptions and broken constraints."""
 
 _SQLITE_REFUSES: Final = ("database is locked", "disk is full", "readonly database")
 _TLS_MISMATCH: Final = "rejected SSL upgrade"
 
 
 class Unreachable(OSError):
-    """No session could be had; the text is for operators and holds no secret."""
+    """No session could be opened; the text is for operators and holds no secret."""
 
     def __init__(self, cause: str, *, state: str = "", hopeless: bool = False) -> None:
         super().__init__(cause)
@@ -68,13 +68,13 @@ class Unreachable(OSError):
 
 
 class Trouble:
-    """Tells once why the database is away, again when that changes, and its end."""
+    """Logs once why the database is away, again when the cause changes, and its end."""
 
     def __init__(self, explain: Callable[[], str | None] = lambda: None) -> None:
-        """Take what may know a cause better than the driver does."""
+        """Take a function that may know the cause better than the driver."""
         self._explain = explain
         self.is_told = True
-        """False where whoever looks tells it in another way."""
+        """False where a command reports the cause in its own way."""
 
         self.cause: str | None = None
         self.hopeless = False
@@ -82,7 +82,7 @@ class Trouble:
         """Reading worked, but writing did not."""
 
     def tell(self, cause: str, *, of_writes: bool, hopeless: bool = False) -> None:
-        """Note a cause; ``of_writes``: reading may work nevertheless."""
+        """Note a cause; ``of_writes``: reading may still work."""
         cause = self._explain() or cause
         if cause != self.cause and self.is_told:
             log.warning("the database is unavailable", cause=cause)
@@ -99,28 +99,27 @@ class Trouble:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a use of the database got."""
+    """How far a transaction got."""
 
     may_be_written: bool = False
 
     def lost(self, error: Exception) -> StoreUnavailable:
-        """Make the error that says what is known of it."""
+        """Return the error that says whether it may have been written."""
         unknown = self.may_be_written and not _is_refused(error)
         return WriteUnknown() if unknown else StoreUnavailable()
 
 
 @contextmanager
 def unavailable(trouble: Trouble, *, writes: bool) -> Iterator[Progress]:
-    """Raise StoreUnavailable where the database does not answer, and mistakes as such.
+    """Raise StoreUnavailable for an outage; let programming errors pass.
 
     WriteUnknown once it may have written, unless the server refused. The driver's text
-    can hold the address and the user, so none of it goes on to callers; operators read
-    it in the log.
+    can hold the address and the user: it goes to the log, never to callers.
     """
     progress = Progress()
     try:
         yield progress
-    except PoolTimeout as error:  # no outage: there is more to do than we keep up with
+    except PoolTimeout as error:  # no outage, but overload
         raise StoreUnavailable(ALL_IN_USE) from error
     except (OSError, DBAPIError, MemoryError, RuntimeError) as error:
         cause = cause_of(error)
@@ -135,10 +134,10 @@ def unavailable(trouble: Trouble, *, writes: bool) -> Iterator[Progress]:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Raise StoreRefused where the server refuses, but not because of a value.
+    """Raise StoreRefused where the server refuses for another reason than a value.
 
-    Rights, triggers, a table that is gone for a moment: what an operator did, an
-    operator can undo. Elsewhere such an error is a mistake and raised as it is.
+    Privileges, triggers, a missing table: an operator did that and can undo it.
+    Elsewhere such an error is a bug and raised as it is.
     """
     try:
         yield
@@ -151,7 +150,7 @@ def refusals() -> Iterator[None]:
 
 
 def cause_of(error: Exception) -> str | None:
-    """Say why the database is away, in a line without a secret; None: it is not."""
+    """Return why the database is away, in a line without a secret; None: it is not."""
     if isinstance(error, Unreachable):
         return error.cause
     if isinstance(error, DBAPIError):
@@ -169,13 +168,13 @@ def state_of(error: BaseException | None) -> str:
 
 
 def of_server(error: BaseException) -> str:
-    """Quote what the server said, which holds no value and no password."""
+    """Quote the server's message, which holds no value and no password."""
     said = str(error.args[0]) if error.args else type(error).__name__
     return f"{_line(said)} ({state_of(error)})"
 
 
 def of_system(error: OSError) -> str:
-    """Quote what the system said of a connection."""
+    """Quote the operating system's message about a connection."""
     if isinstance(error, gaierror):
         return f"the host's name is not known: {_line(error.strerror or '')}"
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -205,7 +204,7 @@ def _of_statement(error: DBAPIError) -> str | None:
 
 
 def _is_refused(error: Exception) -> bool:
-    """Tell whether the database itself said that it did not do it."""
+    """Tell whether the database itself said that it did not write."""
     if not isinstance(error, DBAPIError):
         return False
     if state := state_of(error.orig):

@@ -1,4 +1,4 @@
-"""A pool that shrinks, and that makes do with what it has where the server is full."""
+"""A connection pool that shrinks, and waits when the server is full."""
 
 import asyncio
 import logging
@@ -14,11 +14,11 @@ from sqlalchemy.util.queue import Empty
 from app.store.db.outage import ALL_IN_USE, Unreachable
 
 IDLE_SECONDS: Final = 5.0
-"""How long a connection is kept that nobody needs, but for the last one."""
+"""How long an unused connection is kept, except the last one."""
 
 TRY_AGAIN_SECONDS: Final = 0.2
 RETURNED: Final = "returned_at"
-"""Where a connection's info says when it was last given back."""
+"""The key in a connection's info of when it was last returned."""
 
 # SQLAlchemy's own pools tell less by default, too.
 logging.getLogger(f"{__name__}.SparingPool").setLevel(logging.WARNING)
@@ -28,10 +28,10 @@ _POOLER_IS_FULL: Final = ("08P01", "no more connections allowed")
 
 
 class SparingPool(AsyncAdaptedQueuePool):
-    """Keeps few connections, newest first, and gives those back that are not needed.
+    """Keeps few connections, newest first, and closes those not needed.
 
-    A server without room for another connection is no outage to who has one already:
-    callers wait until it is free.
+    If the server has no room for another connection, callers wait for one of ours to
+    become free.
     """
 
     _shrinking: asyncio.TimerHandle | None = None
@@ -49,12 +49,12 @@ class SparingPool(AsyncAdaptedQueuePool):
                     return one
 
     def _one_of_ours(self, seconds: float) -> Any | None:  # noqa: ANN401  as above
-        """Wait for one that is in use, or a moment if there is none."""
+        """Wait for a connection that is in use, or a moment if there is none."""
         if not self.checkedin() and self._overflow <= -self._pool.maxsize:
             await_(asyncio.sleep(min(TRY_AGAIN_SECONDS, seconds)))
             return None
         try:
-            # Others may give theirs back to the server meanwhile.
+            # Other programs may close theirs meanwhile.
             return self._pool.get(True, min(5 * TRY_AGAIN_SECONDS, seconds))
         except Empty:
             if seconds > 5 * TRY_AGAIN_SECONDS:
@@ -70,7 +70,7 @@ class SparingPool(AsyncAdaptedQueuePool):
     def _shrink_later(self) -> None:
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:  # given back by the garbage collector, at the very end
+        except RuntimeError:  # returned by the garbage collector at the program's end
             return
         self._shrinking = loop.call_later(IDLE_SECONDS, self._shrink, loop)
 
@@ -82,7 +82,7 @@ class SparingPool(AsyncAdaptedQueuePool):
             self._shrink_later()
 
     def _take_idle(self, since: float) -> list[Any]:
-        """Take out what was not used since, but for the one used last."""
+        """Take out the connections unused since then, except the newest."""
         kept, idle = list[Any](), list[Any]()
         while True:
             try:

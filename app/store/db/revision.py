@@ -15,7 +15,7 @@ from app.store.db.migrate import VERSION_TABLE, newest_revision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseLook:
-    """What a short look at a database came to."""
+    """The result of a short look at a database."""
 
     revision: str  # empty before the first
     is_migrated: bool
@@ -23,26 +23,26 @@ class DatabaseLook:
 
 
 async def is_migrated(database: Database) -> bool:
-    """Tell whether the database has the tables this program was written for.
+    """Tell whether the database has the tables this program needs.
 
-    A later revision has them too, since revisions only add: while a new version is
-    rolled out, the old one goes on beside it. Raises StoreUnavailable.
+    A later revision has them too, since revisions only add: an old version works on
+    while a new one is rolled out. Raises StoreUnavailable.
     """
     async with database.read() as connection:
         return await _revision(connection) >= _newest()
 
 
 async def look_at(database: Database) -> DatabaseLook:
-    """See whether there is everything, and whether it can be written to.
+    """Check whether all tables exist and can be written to.
 
-    Writes nothing, unless a write has failed of late: then one is tried, and taken
-    back. Raises StoreUnavailable.
+    Writes nothing, unless a write failed lately: then it tries one and rolls it back.
+    Raises StoreUnavailable.
     """
     async with database.read() as connection:
         revision = await _revision(connection)
         writable = await _may_write(connection)
         if not writable:
-            # Sessions stay as they were opened, whatever the server is by now.
+            # A session keeps its settings even if the server has become a standby.
             await connection.invalidate()
     migrated = revision >= _newest()
     if migrated and writable and database.trouble.of_writes:
@@ -82,7 +82,7 @@ async def _may_write(connection: AsyncConnection) -> bool:
 
 
 async def _try_to_write(database: Database) -> None:
-    """Write a row and take it back; raises StoreUnavailable if it cannot be done."""
+    """Write a row and roll it back; raises StoreUnavailable if that fails."""
     row = {
         "state_sha256": f"probe-{uuid4()}",
         "project_id": "",

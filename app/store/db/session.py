@@ -1,4 +1,4 @@
-"""Sessions with Postgres: opened on any of its hosts, looked at, and set up."""
+"""Open sessions with Postgres on any of its hosts, and set them up."""
 
 import asyncio
 import math
@@ -26,7 +26,7 @@ LONGEST_PAUSE_SECONDS: Final = 30.0
 LOOK_AGAIN_SECONDS: Final = 0.5
 LOOK_SECONDS: Final = 5.0
 DURABLE: Final = frozenset({"on", "remote_apply"})
-"""Values of synchronous_commit at which a commit outlives the server's machine."""
+"""Values of synchronous_commit at which a commit survives a crash of the server."""
 
 _LOOK: Final = """
 SELECT pg_backend_pid() AS pid, pg_is_in_recovery() AS is_standby,
@@ -42,9 +42,9 @@ Session: TypeAlias = Any
 
 
 class Sessions:
-    """Opens sessions. Raises Unreachable where none can be had.
+    """Opens sessions; raises Unreachable where none can be opened.
 
-    An outage that lasts is asked after ever more seldom, by all callers together.
+    The longer an outage lasts, the less often it is retried, by all callers together.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Sessions:
         command_seconds: float | None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take where to, and how long a statement may take."""
+        """Take the address, and how long a statement may take."""
         self.pooled = not address.named_statements
-        """A pooler is in between, which gives each transaction another session."""
+        """Whether a pooler in between gives each transaction another session."""
         self.open = WeakSet[Session]()
         self.borrowed: dict[Session, float] = {}
-        """Those in use, and since when; by time.monotonic()."""
+        """The sessions in use, and since when, by time.monotonic()."""
         self._address = address
         self._names = Names()
         self._command_seconds = command_seconds
@@ -67,10 +67,10 @@ class Sessions:
         self._away_since: float | None = None
         self._next_try = 0.0
         self._last: Unreachable | None = None
-        self._patience: float | None = None  # None: nobody hurries
+        self._patience: float | None = None  # None: hurry() was not called
 
     async def connect(self) -> Session:
-        """Open one on the first host that will do."""
+        """Open a session on the first suitable host."""
         if self._last is not None and self._now() < self._next_try:
             raise Unreachable(
                 self._last.cause, state=self._last.state, hopeless=self._last.hopeless
@@ -85,9 +85,9 @@ class Sessions:
         return session
 
     def hurry(self, seconds: float) -> None:
-        """Break off, from now on, whatever uses a session for longer than this.
+        """From now on break off every use of a session that takes longer.
 
-        A server that lets nobody in by then is not asked again.
+        A server that accepts nobody in that time is not tried again.
         """
         self._patience = min(seconds, self._address.connect_seconds)
         self._look_after(seconds, asyncio.get_running_loop())
@@ -95,29 +95,30 @@ class Sessions:
     def _look_after(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         late = self._now() - seconds
         if any(since <= late for since in self.borrowed.values()):
-            # It hangs, then, and so would whoever took one that lies idle.
+            # The server hangs, and so would users of idle sessions.
             for session in list(self.open):
                 if self.borrowed.get(session, late) <= late:
                     session.terminate()
         loop.call_later(LOOK_AGAIN_SECONDS, self._look_after, seconds, loop)
 
     async def close(self, seconds: float) -> None:
-        """End every session, all at once; who does not answer is cut off."""
+        """End all sessions at once; those that do not answer are cut off."""
         endings = [session.close(timeout=seconds) for session in list(self.open)]
         await asyncio.gather(*endings, return_exceptions=True)
         for session in list(self.open):
             session.terminate()
 
     def _put_off(self, error: Unreachable) -> None:
-        """Wait for a quarter of the time that it has been away already."""
+        """Wait a quarter of the time that the database has been away."""
         now = self._now()
         if self._patience is not None and error.cause == NO_ANSWER:
-            # It hangs, and the program ends: nobody else is to wait for it.
+            # The server hangs and the program is ending: nobody else should wait for
+            # it.
             self._last, self._next_try = error, math.inf
             return
         if self._away_since is None:
             self._away_since = now
-        if error.state.startswith("53"):  # full: a place may be free at any moment
+        if error.state.startswith("53"):  # full: there may be room at any moment
             return
         pause = min((now - self._away_since) / 4, LONGEST_PAUSE_SECONDS)
         self._last, self._next_try = error, now + pause
@@ -146,7 +147,7 @@ class Sessions:
         session, found = await self._opened(host, named=named)
         self.pooled = self._is_pooled(session, found)
         if self.pooled is named:
-            # Whether statements have names is settled when a session is opened.
+            # Whether statements have names is fixed when a session is opened.
             session.terminate()
             session, found = await self._opened(host, named=not named)
         try:
@@ -190,18 +191,18 @@ class Sessions:
         )
 
     def _is_pooled(self, session: Session, found: Mapping[str, Any]) -> bool:
-        """Tell whether a pooler is in between: those make process numbers up."""
+        """Tell whether a pooler is in between: poolers make up process ids."""
         told: int = session.get_server_pid()
         return not self._address.named_statements or found["pid"] != told
 
     async def _look(self, session: Session) -> Mapping[str, Any]:
         seconds = self._patience or LOOK_SECONDS
-        # Without a name: a pooler would meet the name again in another session.
+        # Unnamed: behind a pooler the name would turn up again in another session.
         statement = await session.prepare(_LOOK, name="", timeout=seconds)
         return cast(Mapping[str, Any], await statement.fetchrow(timeout=seconds))
 
     async def _set_up(self, session: Session, found: Mapping[str, Any]) -> None:
-        """Give a session the settings that the promises rest on, if it lacks them."""
+        """Give a session the settings that the promises depend on, if it lacks them."""
         _refuse_unfit(found, writable=self._address.writable)
         lacking = {
             name: value
@@ -211,7 +212,7 @@ class Sessions:
         if not lacking:
             return
         if self.pooled:
-            # It would be another transaction's session that had them.
+            # Another transaction's session would get them.
             name, value = next(iter(lacking.items()))
             raise Unreachable(
                 f"{name} has to be {value}, and a pooler keeps no session's settings:"
@@ -226,9 +227,9 @@ class Sessions:
 
     def _wanted(self, found: Mapping[str, Any]) -> dict[str, str]:
         wanted = dict(self._address.settings)
-        # Serializable by default would fail transactions that are right.
+        # A default of serializable would fail correct transactions.
         wanted["default_transaction_isolation"] = "read committed"
-        # Never less than what was promised, and never less than what was asked for.
+        # At least what we promise, and at least what is configured.
         asked = wanted.get("synchronous_commit", found["synchronous_commit"])
         wanted["synchronous_commit"] = asked if asked in DURABLE else "on"
         return wanted
@@ -247,7 +248,7 @@ def _refuse_unfit(found: Mapping[str, Any], *, writable: bool) -> None:
 
 
 def _unreachable(error: BaseException) -> BaseException:
-    """Turn what went wrong into one kind, but leave a cancellation alone."""
+    """Turn any error into Unreachable, but not a cancellation."""
     if isinstance(error, Unreachable) or not isinstance(error, Exception):
         return error
     if isinstance(error, asyncpg.PostgresError):

@@ -1,4 +1,4 @@
-"""A connection to an SQLite file: how it is opened, and how it ends."""
+"""Open and close connections to an SQLite file."""
 
 import asyncio
 import os
@@ -13,14 +13,14 @@ import aiosqlite
 
 
 async def open_file(path: str, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401
-    """Open the file, ready to be used; leave nothing behind if that fails.
+    """Open the file, ready for use; leave nothing behind if that fails.
 
     A new file is its owner's alone. Raises sqlite3.Error.
     """
     _make_private(path)
     connection = aiosqlite.connect(path, factory=_Connection, **options)
     thread = connection._thread  # noqa: SLF001
-    thread.daemon = True  # as SQLAlchemy has it: it must not keep a program from ending
+    thread.daemon = True  # as SQLAlchemy has it: it must not keep the program running
     try:
         return await connection
     except BaseException:
@@ -31,7 +31,7 @@ async def open_file(path: str, **options: Any) -> aiosqlite.Connection:  # noqa:
 
 
 def why_not(path: str) -> str | None:
-    """Say why a file cannot be a database, in a line that does not quote its path.
+    """Return why a file cannot be a database, in a line that does not quote its path.
 
     SQLite's own "unable to open database file" stands for all of these.
     """
@@ -48,7 +48,7 @@ def why_not(path: str) -> str | None:
 
 
 def may_be_read_by_others(path: str) -> bool:
-    """Tell whether everybody on this machine may read the file."""
+    """Tell whether other users of this machine may read the file."""
     if os.name != "posix":
         return False
     try:
@@ -64,7 +64,7 @@ def _make_private(path: str) -> None:
     """
     if path.startswith(("file:", ":memory:")):
         return
-    with suppress(OSError):  # it is there, or SQLite says why it cannot be
+    with suppress(OSError):  # it exists, or SQLite will say what is wrong
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
@@ -80,10 +80,10 @@ def _owner(file: Path) -> str:
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that lets go of its locks when it is closed.
+    """A connection that releases its locks when it is closed.
 
     A task that is cancelled between a statement and its rows leaves the statement open,
-    and SQLite keeps a closed connection with its write lock until that is finished too.
+    and SQLite keeps a closed connection and its write lock until that is finished.
     https://www.sqlite.org/c3ref/close.html
     """
 
@@ -92,7 +92,7 @@ class _Connection(sqlite3.Connection):
         self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
         try:
             self._prepare()
-        except BaseException:  # no file for a database, or one that cannot be written
+        except BaseException:  # not a database file, or not writable
             self.close()
             raise
 
@@ -109,10 +109,10 @@ class _Connection(sqlite3.Connection):
         super().close()
 
     def _prepare(self) -> None:
-        """Let readers and the one writer go on side by side."""
+        """Let readers and the one writer work at the same time."""
         self.isolation_level = None  # BEGIN is the engine's
         self.execute("PRAGMA journal_mode=WAL")
-        # FULL: a commit is on the disk before the next step relies on it, whatever
-        # happens to the machine. NORMAL could forget a sent init with the power.
+        # FULL: a commit is on the disk before the next step relies on it. With NORMAL
+        # a power cut could lose the record of a sent init.
         self.execute("PRAGMA synchronous=FULL")
         self.execute("PRAGMA foreign_keys=ON")

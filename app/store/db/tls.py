@@ -1,4 +1,4 @@
-"""TLS to Postgres, in libpq's words.
+"""TLS to Postgres, configured as for libpq.
 
 https://www.postgresql.org/docs/current/libpq-ssl.html
 """
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 Tls = ssl.SSLContext | str
-"""What the driver takes: a context, or the mode where it may do without TLS."""
+"""The driver's setting: a context, or a mode in which TLS is optional."""
 
 SYSTEM: Final = "system"
-"""The value of sslrootcert that means the certificates of the system."""
+"""The value of sslrootcert that means the system's certificates."""
 
 _LAX: Final = frozenset({"disable", "allow", "prefer"})
 _MODES: Final = (*sorted(_LAX), "require", "verify-ca", "verify-full")
@@ -20,7 +20,7 @@ _MODES: Final = (*sorted(_LAX), "require", "verify-ca", "verify-full")
 def make_tls(
     mode: str | None, rootcert: str | None, cert: str | None, key: str | None
 ) -> Tls:
-    """Make what the driver takes from sslmode, sslrootcert, sslcert and sslkey.
+    """Make the driver's setting of sslmode, sslrootcert, sslcert and sslkey.
 
     Raises ValueError that names the parameter, and quotes no path.
     """
@@ -47,7 +47,7 @@ def _trust(context: ssl.SSLContext, mode: str, rootcert: str | None) -> None:
         return
     file = Path(rootcert) if rootcert not in {None, SYSTEM} else _usual_root()
     if rootcert == SYSTEM or file is None:
-        # Any name can be had from one of the system's: only the host's own will do.
+        # Anybody can get a certificate from a public authority: check the host name.
         if mode != "verify-full":
             raise ValueError(f"sslmode={mode} needs sslrootcert, a file")
         context.load_default_certs()
@@ -61,7 +61,7 @@ def _trust(context: ssl.SSLContext, mode: str, rootcert: str | None) -> None:
 
 
 def _usual_root() -> Path | None:
-    """Find the file that libpq reads where none is named; a container has no home."""
+    """Return libpq's default root file; a container may have no home directory."""
     try:
         file = Path.home() / ".postgresql" / "root.crt"
         return file if file.is_file() else None
@@ -75,7 +75,7 @@ def _identify(context: ssl.SSLContext, cert: str | None, key: str | None) -> Non
             raise ValueError("sslkey is of no use without sslcert")
         return
     try:
-        # A key with a passphrase would make the driver ask on the terminal.
+        # For a key with a passphrase the driver would ask on the terminal.
         context.load_cert_chain(cert, key, password=_no_passphrase)
     except ssl.SSLError:
         raise ValueError("sslcert and sslkey do not fit, or are none") from None

@@ -16,21 +16,21 @@ Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresq
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Aware UTC in and out; SQLite, which knows no zones, stores it naive.
+    """Aware UTC in and out; SQLite, which has no time zones, stores it naive.
 
-    A row has many: each is read and written by one plain function, past SQLAlchemy's
-    hooks for one value, of which every value would pass three.
+    A row has many times. Each is converted by one plain function, instead of
+    SQLAlchemy's three hooks per value.
     """
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Use timestamptz where there is one."""
+        """Use timestamptz on Postgres."""
         return dialect.type_descriptor(DateTime(timezone=dialect.name != "sqlite"))
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
-        """Refuse naive times; whose noon would it be."""
+        """Refuse naive times."""
         return _to_text if dialect.name == "sqlite" else _to_utc
 
     def result_processor(
@@ -38,7 +38,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         dialect: Dialect,
         coltype: object,  # noqa: ARG002
     ) -> Callable[[Any], Any] | None:
-        """Give the zone back, and take Postgres' times as they are: aware already."""
+        """Add the zone on SQLite; Postgres' times are aware already."""
         return _from_text if dialect.name == "sqlite" else None
 
 
@@ -53,7 +53,7 @@ def _to_utc(value: datetime | None) -> datetime | None:
 def _to_text(value: datetime | None) -> str | None:
     if (utc := _to_utc(value)) is None:
         return None
-    # As SQLAlchemy's own type writes it. All texts are of one length: they compare.
+    # As SQLAlchemy's own type writes it. All texts have one length, so they sort.
     return utc.isoformat(" ", "microseconds").removesuffix("+00:00")
 
 

@@ -57,7 +57,7 @@ class Vault:
         return cls(_keys_of_file(Path(f"{url.database}.key")))
 
     def derived(self, purpose: str) -> "Vault":
-        """Return a vault with keys of its own, made of these for one purpose."""
+        """Return a vault with keys derived from these for one purpose."""
         return Vault([_derived(key, purpose) for key in self._keys])
 
     def encrypt(self, text: str, *, bound_to: str) -> str:
@@ -148,10 +148,10 @@ def _read(path: Path) -> str | None:
 
 
 def _make(path: Path) -> str:
-    """Write a new key, or find the one another process wrote a moment ago.
+    """Write a new key, or return the one another process wrote a moment ago.
 
-    A link appears whole or not at all, and only if its name is free: no process ever
-    reads half a key, and none replaces a key that is in use.
+    A link is created completely or not at all, and only if its name is free: no process
+    reads half a key, and none replaces a key in use.
     """
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     key = base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
@@ -172,7 +172,7 @@ def _make(path: Path) -> str:
 
 def sync_directory(directory: Path) -> None:
     """Make the names in a directory durable."""
-    # A key whose name is lost with the power would take every token with it.
+    # A power cut that lost the key's name would lose every token, too.
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,1 +1,1 @@
-"""What belongs to a job: its row, claims, attempts, init writes, confirmations."""
+"""Everything stored about a job: its row, claims, ledger, init writes, history."""

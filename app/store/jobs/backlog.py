@@ -1,4 +1,4 @@
-"""How much is due and waits, and how much waits for a person."""
+"""Count the jobs that are due and those that wait for a person."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from app.store.db.engine import Database
 from app.store.jobs.tables import UNCONFIRMED, schedule_jobs
 
 COUNTED_AT_MOST: Final = 100_000
-"""Where counting stops: beyond it a figure says no more than that it is too many."""
+"""Where counting stops: above it the exact figure no longer matters."""
 
 _ONE: Final[ColumnElement[int]] = literal_column("1")
 _jobs = schedule_jobs.c
@@ -19,22 +19,22 @@ _jobs = schedule_jobs.c
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What the queue holds at one moment."""
+    """The queue at one moment."""
 
-    due: int  # nobody has them, or whoever had them let its lease run out
-    oldest: datetime | None  # since when the first of them is due
+    due: int  # not claimed, or claimed with a lease that has run out
+    oldest: datetime | None  # since when the first of them has been due
     unconfirmed: int = 0
     reconnect_required: int = 0
 
 
 class BacklogStore:
-    """Looks at the queue without touching it."""
+    """Reads the queue."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def look(self, *, now: datetime) -> Backlog:
-        """Read each figure off an index that finished jobs and good accounts leave."""
+        """Count on partial indexes that hold no finished jobs or usable accounts."""
         statement = select(
             _count(select(_ONE).where(_jobs.next_attempt_at <= now)),
             select(func.min(_jobs.next_attempt_at))

@@ -41,15 +41,15 @@ class RetryFilter:
 
     project_id: str
     reason: FailureReason
-    scheduled_from: datetime | None = None  # inclusive; None: however long ago
+    scheduled_from: datetime | None = None  # inclusive; None: no limit
 
 
 @dataclass(frozen=True, slots=True)
 class RetryResult:
-    """What became of a project's failed jobs."""
+    """How many failed jobs were retried or skipped."""
 
     retried: int
-    skipped: int  # they failed for the same reason and stay as they are
+    skipped: int  # they failed for the same reason and are not safe to retry
 
 
 async def retry_failed(
@@ -59,9 +59,9 @@ async def retry_failed(
     now: datetime,
     by: Actor | None = None,
 ) -> RetryResult:
-    """Retry failed jobs as ``JobStore.retry`` does each, without accepting risks.
+    """Retry failed jobs as ``JobStore.retry`` does, without accepting risks.
 
-    Raises DuplicateJob if Post Nows of the same assets came in between.
+    Raises DuplicateJob if Post Nows of the same assets were added meanwhile.
     """
     retried = 0
     page = _retry_page(which, now, is_sqlite=database.is_sqlite)
@@ -98,7 +98,7 @@ def _retry_page(
     page = (
         select(_jobs.id)
         .where(_failed(which), _safe(which.reason))
-        # What fails anew meanwhile is for another call, or this one would never end.
+        # Jobs that fail again meanwhile are left out, or this might never end.
         .where(_jobs.updated_at <= now)
         .order_by(_jobs.id)
         .limit(_PAGE)
@@ -122,13 +122,13 @@ def _failed(which: RetryFilter) -> ColumnElement[bool]:
 
 
 def _safe(reason: FailureReason) -> ColumnElement[bool]:
-    """Match what nobody has to decide about: TikTok's answer to each init is known."""
+    """Match jobs that need no decision: TikTok's answer to each init is known."""
     known = or_(_jobs.init_sent_at.is_(None), _jobs.publish_id.is_not(None))
     guarding = and_(
         _others.status != JobStatus.POSTED,
         or_(_others.status != JobStatus.FAILED, _others.init_sent_at.is_not(None)),
     )
-    # Of several Post Nows of an asset, only the newest is retried.
+    # Of several Post Nows of one asset, only the newest is retried.
     newer = and_(
         _others.status == JobStatus.FAILED,
         _others.failure_reason == reason,
@@ -150,7 +150,7 @@ def _safe(reason: FailureReason) -> ColumnElement[bool]:
 
 
 def _rescheduled(now: datetime) -> dict[str, Any]:
-    """Write what ``domain.transition.rescheduled`` says of a job that is safe."""
+    """Return the values that ``domain.transition.rescheduled`` gives a safe job."""
     fresh = _jobs.init_sent_at.is_(None)
     return {
         "status": JobStatus.SCHEDULED,

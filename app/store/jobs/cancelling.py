@@ -1,4 +1,4 @@
-"""Ending jobs because a person does not want them any more."""
+"""Cancel jobs at a person's request."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,7 @@ _CANCELLED: Final = Fault(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelFilter:
-    """Which jobs are meant; None leaves a field open."""
+    """Which jobs are cancelled; None matches all."""
 
     project_id: str
     scheduled_from: datetime | None = None  # inclusive
@@ -40,14 +40,14 @@ class CancelFilter:
 
 @dataclass(frozen=True, slots=True)
 class CancelResult:
-    """What became of them; what was over is not counted."""
+    """How many jobs were cancelled or skipped; ended ones are not counted."""
 
     cancelled: int
     skipped: int  # TikTok may have them
 
 
 def cancelled(job: Job, *, now: datetime, by: Actor | None) -> Transition:
-    """Return the end of a job that a person does not want any more."""
+    """Return the transition of a job that a person cancels."""
     error = _CANCELLED.to_error(now)
     return become.ended_unsent(job, reason=FailureReason.CANCELLED, error=error, by=by)
 
@@ -60,7 +60,7 @@ async def cancel_many(
     by: Actor | None,
     dry_run: bool,
 ) -> CancelResult:
-    """End every job of which TikTok has nothing, claimed ones too."""
+    """Cancel every job that TikTok has nothing of, claimed ones too."""
     count = 0
     if dry_run:
         count = await _count(database, and_(_waiting(which), _unsent()))

@@ -1,4 +1,4 @@
-"""Which jobs changed of late, for those who watch."""
+"""Find jobs that changed lately, for the stream."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,17 +18,16 @@ _jobs = schedule_jobs.c
 
 
 def written_since(moment: datetime) -> ColumnElement[bool]:
-    """Match jobs of which anything was written since then: few, by an index.
+    """Match jobs written since then: few, found by an index.
 
-    Beside a condition on one of their times, which stands in no index. The clocks of
-    those who wrote may differ.
+    Use it with a condition on a time that has no index. It allows for differing clocks.
     """
     return _jobs.updated_at >= moment - _CLOCKS_DIFFER
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """That a job was written at a time, and nothing more."""
+    """A job's id, and when it was written."""
 
     project_id: str
     job_id: str
@@ -36,7 +35,7 @@ class Change:
 
 
 class ChangeStore:
-    """Looks for changes without touching them."""
+    """Reads changes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -44,7 +43,7 @@ class ChangeStore:
     async def since(
         self, moment: datetime, project_ids: Collection[str], *, limit: int
     ) -> list[Change]:
-        """Return the newest changes of some projects, the newest first."""
+        """Return the changes of some projects since a time, newest first."""
         found: list[Change] = []
         async with self._database.read() as connection:
             for some in _parts(sorted(project_ids)):
@@ -59,7 +58,7 @@ class ChangeStore:
         return sorted(found, key=lambda change: change.at, reverse=True)[:limit]
 
     async def jobs(self, job_ids: Collection[str]) -> list[Job]:
-        """Return the jobs that are still there, the longest unchanged first."""
+        """Return those jobs that still exist, oldest change first."""
         found: list[Job] = []
         async with self._database.read() as connection:
             for some in _parts(sorted(job_ids)):

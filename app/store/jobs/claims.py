@@ -52,7 +52,7 @@ _WRITTEN: Final = (
     "updated_at",
 )
 _READ: Final = tuple(name for name in JOB_COLUMNS if name not in _WRITTEN)
-"""What a claim does not know already of the rows that it has written."""
+"""The columns that a claim reads; it knows those that it writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class TakenOver:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What one claim brought."""
+    """The result of one claim."""
 
     jobs: tuple[Job, ...]  # owned now, the longest scheduled first
     taken_over: tuple[TakenOver, ...] = ()
@@ -82,17 +82,17 @@ class Claimed:
 class ClaimStore:
     """Claims due jobs and writes under their claim tokens.
 
-    What several attempts write at one time goes out together, each under its own
-    token: many rows cost the database little more than one.
+    Attempts that write at the same time share one statement, each under its own token:
+    many rows cost the database little more than one.
     """
 
     def __init__(
         self, database: Database, *, lease: timedelta, watch: ClockWatch | None = None
     ) -> None:
-        """Take how long a claim lasts.
+        """Take the lease of a claim.
 
-        With a ``watch`` nothing is claimed before the database's clock says so too, nor
-        at all while the two are too far apart. SQLite has no clock but ours.
+        With a ``watch``, a job is claimed only when it is due by the database's clock,
+        too, and none while the two clocks are too far apart. SQLite uses our clock.
         """
         self._database = database
         self._lease = lease
@@ -156,8 +156,8 @@ class ClaimStore:
     ) -> Job | None:
         """Write that an init is about to go out, before it does.
 
-        With a media token, the pull URL made of it is good from then on. None if the
-        claim is lost or its lease over: the init must not be sent.
+        With a media token, its pull URL is valid from then on. None if the claim is
+        lost or its lease over: the init must not be sent.
         """
         after = replace(
             job,
@@ -185,7 +185,7 @@ class ClaimStore:
         return await self._init_writer.write(InitWrite(job, after))
 
     async def apply(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
-        """Write what became of an attempt, with its ledger row, or nothing at all.
+        """Write an attempt's transition with its ledger row, or nothing at all.
 
         None if the claim is lost: someone else owns the job and its outcome.
         """
@@ -204,7 +204,7 @@ class ClaimStore:
         }
 
     def _due(self, now: datetime, due_by: datetime) -> ColumnElement[bool]:
-        """Match what is due by our clock and the database's, while the two agree."""
+        """Match jobs that are due by both clocks, while the two agree."""
         if self._watch is None:
             return _jobs.next_attempt_at <= due_by
         theirs, ours = _database_time(), literal(now, UtcDateTime())
@@ -220,7 +220,7 @@ class ClaimStore:
         due = self._due(now, due_by)
         order = _jobs.next_attempt_at, _jobs.id
         first = select(_jobs.id).where(due).order_by(*order).limit(limit)
-        began = literal(now, UtcDateTime())  # inside CASE no column lends its type
+        began = literal(now, UtcDateTime())  # typed here, since CASE infers none
         was_processing = _jobs.status == JobStatus.PROCESSING
         return (
             update(schedule_jobs)
@@ -246,12 +246,12 @@ def _still_claimed(taken: Mapping[str, Job]) -> tuple[Job, ...]:
 
 
 def _database_time() -> ColumnElement[datetime]:
-    # It stays the same within a statement, so an index can be searched by it.
+    # Constant within a statement, so an index can be searched by it.
     return func.statement_timestamp(type_=TIMESTAMP(timezone=True))
 
 
 def _readable(rows: Sequence[Row[Any]], claim: dict[str, Any]) -> dict[str, Job]:
-    """Make jobs of claimed rows, each by itself: one must not stop the others."""
+    """Read claimed rows one by one: an unreadable one must not stop the others."""
     jobs = {}
     for row in rows:
         with suppress(*UNREADABLE):
@@ -273,7 +273,7 @@ def _claimed(row: Sequence[Any], claim: dict[str, Any]) -> Job:
 def _held(
     rows: Iterable[Row[Any]], taken: Mapping[str, Job]
 ) -> list[tuple[Job, datetime]]:
-    """Return the claimed jobs that a hold keeps back, each with its end."""
+    """Return the claimed jobs under a hold, each with the hold's end."""
     return [
         (taken[row.id], row.held_until)
         for row in rows
@@ -282,14 +282,14 @@ def _held(
 
 
 def _may_be_held(job: Job) -> bool:
-    """Tell whether a hold keeps a claimed job back: what is in flight is followed."""
+    """Tell whether a hold applies to a claimed job: not to one in flight."""
     return job.claim_token is not None and not job.in_flight
 
 
 async def _put_off(
     connection: AsyncConnection, held: Sequence[tuple[Job, datetime]], *, now: datetime
 ) -> dict[str, Job]:
-    """Free claims that a hold forbids, at no attempt."""
+    """Free the claims of held jobs; that counts no attempt."""
     if not held:
         return {}
     changes = [(job, given_back(job, at=until)) for job, until in held]

@@ -1,4 +1,4 @@
-"""Finished jobs whose outcome is in doubt, and the evidence of what became of them."""
+"""Ended jobs whose outcome is in doubt, and the evidence about it."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -29,17 +29,17 @@ _attempts = job_attempts.c
 _events = tiktok_events.c
 
 LEASE: Final = timedelta(minutes=2)
-"""How long one worker has for a check before another may try."""
+"""How long a worker has for a check before another may try."""
 
 
 class ConfirmationStore:
-    """Claims finished jobs that are checked again, and corrects their record."""
+    """Claims ended jobs to check again, and corrects their record."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def claim_due(self, *, now: datetime, limit: int) -> tuple[Job, ...]:
-        """Take jobs that are to be checked again, for this worker alone."""
+        """Claim jobs to check again."""
         due = _jobs.confirm_at <= now
         first = select(_jobs.id).where(due).order_by(_jobs.confirm_at).limit(limit)
         statement = (
@@ -61,11 +61,11 @@ class ConfirmationStore:
         return written.get(job.id)
 
     async def orphan(self, job: Job, open_id: str, *, since: datetime) -> str | None:
-        """Return the publish_id that only this job's unanswered init can have got.
+        """Return the publish_id that can only belong to this job's unanswered init.
 
-        None if TikTok's events name no publish without a job, or several, or if another
-        init of the account could have got it. All of it is one statement: a publish
-        that gets its job in between must not look like one without.
+        None if TikTok's events name no publish without a job, or several, or if it
+        could belong to another init of the account. It is one statement: a publish that
+        gets its job meanwhile must not look like one without.
         """
         publishes = _publishes_of_nobody(job, open_id, since).subquery()
         pulled = _has_shape(publishes.c.publish_id, PULLED[job.post.media_type])
@@ -87,7 +87,7 @@ class ConfirmationStore:
         return publish_id if is_ours else None
 
     async def told(self, job: Job) -> ToldOfPost:
-        """Return what TikTok's signed events say of a job's publish."""
+        """Return what TikTok's signed events say about a job's publish."""
         conditions = [_events.publish_id == job.publish_id]
         if job.open_id is not None:
             conditions.append(_events.open_id == job.open_id)
@@ -118,7 +118,7 @@ class ConfirmationStore:
     async def is_known(
         self, job: Job, open_id: str, post_id: str, *, since: datetime
     ) -> bool:
-        """Tell whether a job of the person has this TikTok video, made since then."""
+        """Tell whether a job of the person already has this video, made since then."""
         statement = select(
             exists().where(
                 of_person(job.platform, open_id),
@@ -132,9 +132,9 @@ class ConfirmationStore:
 
 
 def _publishes_of_nobody(job: Job, open_id: str, since: datetime) -> Select[str]:
-    """Find publishes that TikTok's events first named since then and that no job has.
+    """Select publishes first named by TikTok's events since then that no job has.
 
-    A job's row holds its newest publish_id only; the ledger holds the former ones.
+    A job's row holds only its newest publish_id; the ledger holds the earlier ones.
     """
     earlier = tiktok_events.alias("earlier")
     newest = exists().where(_jobs.publish_id == _events.publish_id)
@@ -170,10 +170,10 @@ def _has_shape(
 
 
 def _uploads(job: Job, open_id: str, since: datetime) -> Select[str]:
-    """Find jobs of the account whose videos we upload, at work since then.
+    """Select the account's push jobs that were active since then.
 
-    An init of theirs without an answer leaves nothing behind, and TikTok may send an
-    event that it failed: its publish_id is not this job's.
+    An unanswered init of such a job leaves no trace, and TikTok may send an event that
+    it failed: that publish_id is not this job's.
     """
     return select(_jobs.id).where(
         of_person(job.platform, open_id),
@@ -183,7 +183,7 @@ def _uploads(job: Job, open_id: str, since: datetime) -> Select[str]:
 
 
 def _other_open_inits(job: Job, open_id: str, since: datetime) -> Select[str]:
-    """Find other inits of the account whose publish_id is not known."""
+    """Select other inits of the account whose publish_id is unknown."""
     return select(_jobs.id).where(
         of_person(job.platform, open_id),
         _jobs.id != job.id,
@@ -194,10 +194,10 @@ def _other_open_inits(job: Job, open_id: str, since: datetime) -> Select[str]:
 
 
 def _inits_left_by_attempts(job: Job, open_id: str, since: datetime) -> Select[str]:
-    """Find attempts that left an unanswered init behind and were followed by another.
+    """Select attempts that left an unanswered init and were followed by another.
 
     A person or the operator accepted that risk. TikTok may still send events about such
-    an init, and they are not about this job's present one.
+    an init; they are not about this job's current one.
     """
     own = _jobs.id == job.id
     present = job.init_sent_at
@@ -214,7 +214,7 @@ def _inits_left_by_attempts(job: Job, open_id: str, since: datetime) -> Select[s
 
 
 def _inits_of_deleted_jobs(job: Job, open_id: str, since: datetime) -> Select[str]:
-    """Find such inits of jobs that were deleted."""
+    """Select such inits of deleted jobs."""
     columns = lost_inits.c
     return select(columns.job_id).where(
         columns.platform == job.platform,

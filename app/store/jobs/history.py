@@ -1,4 +1,4 @@
-"""The rows of a job's history that its ledger does not hold."""
+"""The entries of a job's history that are not in its ledger."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ _history = job_history.c
 async def write_history(
     connection: AsyncConnection, entries: Sequence[HistoryEntry]
 ) -> None:
-    """Add entries, in the transaction that makes them true."""
+    """Add entries, in the transaction of the change they describe."""
     if entries:
         await connection.execute(insert(job_history), [_row(each) for each in entries])
 

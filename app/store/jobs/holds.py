@@ -1,7 +1,7 @@
 """Holds: which projects' due jobs wait, and how long.
 
-A claim asks for them in its own statement and puts off what it may not have. What was
-put off carries ``held_since``; taking the hold away lets it go on.
+A claim reads them in its own statement and puts held jobs off. Those have
+``held_since``; they become due again when the hold is released.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +37,7 @@ from app.store.jobs.history import write_history
 from app.store.jobs.tables import schedule_jobs
 
 EVERY_PROJECT: Final = "|"
-"""The hold of all projects; a project's own name holds no |."""
+"""The key of the hold of all projects; project names contain no |."""
 
 holds = Table(
     "holds",
@@ -53,8 +53,8 @@ _jobs = schedule_jobs.c
 
 
 def held_until(now: datetime) -> ColumnElement[datetime | None]:
-    """For RETURNING beside a job: the end of its longest hold, NULL without one."""
-    # As text: for SQLite, SQLAlchemy takes table names out of RETURNING, and
+    """Return a column for RETURNING: the end of a job's longest hold, or NULL."""
+    # Text, since SQLAlchemy drops table names in SQLite's RETURNING, and then
     # project_id = project_id would match every hold.
     project_id = literal_column("schedule_jobs.project_id", Text())
     end = func.coalesce(_holds.until, literal(WITHOUT_END, UtcDateTime()))
@@ -70,13 +70,13 @@ def held_until(now: datetime) -> ColumnElement[datetime | None]:
 
 
 class HoldStore:
-    """Sets, shows and takes away holds; None stands for every project."""
+    """Sets, shows and releases holds; None stands for all projects."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def put(self, hold: Hold, *, now: datetime) -> bool:
-        """Hold a project's due jobs, or change how; True if there was no hold."""
+        """Set or change a project's hold; True if there was none."""
         key = hold.project_id or EVERY_PROJECT
         values = {"reason": hold.reason, "until": hold.until, "created_at": now}
         new = self._database.insert_new(holds).values(project_id=key, **values)
@@ -85,11 +85,11 @@ class HoldStore:
             if not (await connection.execute(new)).rowcount:
                 changed = update(holds).where(_holds.project_id == key)
                 await connection.execute(changed.values(**values))
-                await _let_go(connection, key)  # to be put off until the new time
+                await _let_go(connection, key)  # to be put off again until the new end
         return former is None
 
     async def get(self, project_id: str | None, *, now: datetime) -> Hold:
-        """Return the hold that is in force; raises NotFound."""
+        """Return the current hold; raises NotFound."""
         async with self._database.read() as connection:
             hold = await _active(connection, project_id or EVERY_PROJECT, now)
         if hold is None:
@@ -111,9 +111,9 @@ class HoldStore:
             raise NotFound
 
     async def let_go(self, *, now: datetime) -> int:
-        """Let go on what no hold keeps back any more; return how many jobs that is.
+        """Release held jobs that no hold applies to any more; return how many.
 
-        A claim that began before a hold was taken away puts jobs off after that.
+        A claim that began before a hold was released may put jobs off after that.
         """
         of_it = or_(
             _holds.project_id == _jobs.project_id, _holds.project_id == EVERY_PROJECT

@@ -1,4 +1,4 @@
-"""What attempts write about their init, before and after it, many in one statement."""
+"""Write what attempts record about their inits, many in one statement."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -40,27 +40,27 @@ UPLOADED: Final = (
     "source_etag",
     "upload_repeats",
 )
-"""What is written beside, where we send the bytes ourselves."""
+"""More columns that are written where we upload the bytes ourselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class InitWrite:
-    """A job as the attempt read it, and as its row is to become."""
+    """A job as the attempt read it, and its row's new values."""
 
     job: Job
     after: Job
-    buries: bool = False  # the job's former publish is given up for another
-    is_stamp: bool = False  # written before an init, which may be sent after it
+    buries: bool = False  # the job's earlier publish is given up for another
+    is_stamp: bool = False  # written before an init is sent
 
 
 class InitWriter:
     """Writes under the claim tokens of the jobs.
 
-    With a media token, the pull URL made of it is good from the stamp on.
+    With a media token, its pull URL is valid from the stamp on.
     """
 
     def __init__(self, database: Database, *, more: tuple[str, ...] = ()) -> None:
-        """Take the columns that are written beside an init's own."""
+        """Take the columns that are written besides an init's own."""
         self._database = database
         columns = (*_COLUMNS, *more)
         self._column_values = attrgetter(*columns)
@@ -78,7 +78,7 @@ class InitWriter:
         self._batcher = Batcher(self._write_all, spawn=database.spawn)
 
     async def write(self, write: InitWrite) -> Job | None:
-        """Write, and return only once it is durable.
+        """Write, and return once it is durable.
 
         None if the claim is lost or, for a stamp, its lease is over.
         """
@@ -87,7 +87,7 @@ class InitWriter:
     async def _write_all(self, asked: Mapping[str, InitWrite]) -> dict[str, Job]:
         writes = [asked[job_id] for job_id in sorted(asked)]
         values = self._values.bind([self._row(write) for write in writes])
-        # One statement commits by itself; with others it is some that belong together.
+        # One statement commits on its own; several need a transaction.
         alone = not any(each.buries or _links(each) for each in writes)
         with refusals():
             return await self._written(asked, values, alone=alone)
@@ -105,7 +105,7 @@ class InitWriter:
     async def _write_beside(
         self, connection: AsyncConnection, writes: Iterable[InitWrite]
     ) -> None:
-        """Open the pull URLs, and remember the publishes that are given up."""
+        """Enable the pull URLs, and record the publishes that are given up."""
         if links := [link for write in writes for link in _links(write)]:
             await connection.execute(self._database.insert_new(media_links), links)
         former = [write.job.publish_id for write in writes if write.buries]
@@ -141,7 +141,8 @@ def _statement(given: FromClause, columns: tuple[str, ...]) -> ReturningUpdate[A
                 new.is_stamp.is_(False),
                 and_(
                     _jobs.next_attempt_at > new.updated_at,
-                    # The second half lets a stamp be repeated whose commit was lost.
+                    # The second half allows repeating a stamp whose commit got no
+                    # answer.
                     or_(
                         _jobs.init_sent_at.is_not_distinct_from(new.seen),
                         _jobs.init_sent_at == new.init_sent_at,

@@ -1,4 +1,4 @@
-"""New jobs into their table, unless they are there already."""
+"""Insert new jobs, unless they exist already."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -32,7 +32,7 @@ from app.store.retention.pruning import refuse_if_pruned
 _jobs = schedule_jobs.c
 _accounts = accounts.c
 
-# All else about a new job is the same for each, or follows from these.
+# The other columns of a new job are constant or follow from these.
 _COLUMNS: Final = (
     "post",
     "id",
@@ -56,7 +56,7 @@ _all_but_post = attrgetter(*_COLUMNS[1:])
 
 
 class InsertWriter:
-    """Inserts new jobs: what comes at one time, in one statement.
+    """Inserts new jobs, those of the same moment in one statement.
 
     The database's unique indexes decide which of them are new.
     """
@@ -65,7 +65,7 @@ class InsertWriter:
         self._database = database
         columns = [_jobs[name] for name in _COLUMNS]
         self._values = BulkValues.like(columns, is_sqlite=database.is_sqlite)
-        # Made once: building and keying a statement costs more than running it.
+        # Made once: building and caching a statement costs more than running it.
         self._insert = _insert(database, self._values.table)
         self._insert_due = self._insert
         if not database.is_sqlite:
@@ -75,15 +75,15 @@ class InsertWriter:
     async def write(self, job: Job, *, now: datetime) -> Job | None:
         """Insert a row, and return it once it is durable; None if it has a twin.
 
-        It belongs to whoever is connected at that moment. Raises TooLongAgo where a
-        former row may have been pruned.
+        It belongs to the person connected at that moment. Raises TooLongAgo where an
+        earlier row may have been pruned.
         """
         if may_be_pruned(job.scheduled_for, now=now):
             async with self._database.write() as connection:
                 return await self.write_within(connection, job, now=now)
         if is_hinted_at(job.scheduled_for, now=now):
-            # Alone: it waits for no others, and a group holds no Post Now, so that
-            # the order of their keys keeps any two groups from a deadlock.
+            # Alone, without waiting for others. Groups hold no Post Now, so that the
+            # order of keys prevents a deadlock of two groups.
             async with self._database.single() as connection:
                 return await self._write_one(connection, self._insert_due, job)
         return await self._batcher.ask(job.id, job)
@@ -91,7 +91,7 @@ class InsertWriter:
     async def write_within(
         self, connection: AsyncConnection, job: Job, *, now: datetime
     ) -> Job | None:
-        """Insert a row in a transaction that has begun; None if it has a twin.
+        """Insert a row in the caller's transaction; None if it has a twin.
 
         Raises TooLongAgo.
         """
@@ -132,7 +132,7 @@ def _insert(database: Database, given: FromClause) -> ReturningInsert[Any]:
         "next_attempt_at": new.scheduled_for,
         "updated_at": new.created_at,
     }
-    # Without a WHERE, SQLite would take ON CONFLICT for the condition of a join.
+    # Without a WHERE, SQLite would parse ON CONFLICT as the condition of a join.
     # https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
     rows = select(*values.values()).select_from(given).where(true())
     return (
@@ -143,7 +143,7 @@ def _insert(database: Database, given: FromClause) -> ReturningInsert[Any]:
 
 
 def _connected(new: Any) -> ScalarSelect[str]:  # noqa: ANN401  columns by name
-    """Name the TikTok person whom the job's project has connected, if any."""
+    """Select the TikTok person that the job's project has connected, if any."""
     return (
         select(_accounts.open_id)
         .where(

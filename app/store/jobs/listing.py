@@ -1,8 +1,8 @@
 """Lists of jobs in every filter and order, each at the cost of its page.
 
-A list is put together of the first rows of each state, which stand in their order in
-an index. Jobs that are being processed stand in an index of their own, in no order:
-they are few, and so a claim writes to one index of lists and not to six.
+A list is merged from the first rows of each state, which an index has in order. Jobs
+being processed have their own index, without an order: they are few, and so a claim
+writes to one list index instead of six.
 """
 
 import operator
@@ -53,7 +53,7 @@ class JobSort(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs a list shows; None and an empty set leave a field open."""
+    """Which jobs a list shows; None and an empty set match all."""
 
     project_id: str | None = None
     statuses: frozenset[JobStatus] = frozenset()
@@ -67,7 +67,7 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOrder:
-    """In which order a list shows them; jobs of one time by their ids."""
+    """The order of a list; jobs with the same time are sorted by id."""
 
     sort: JobSort = JobSort.CREATED_AT
     descending: bool = True
@@ -75,17 +75,17 @@ class JobOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPosition:
-    """A place in a list: right behind a job, whether that is still there or not."""
+    """A position in a list: right after a job, which may be deleted."""
 
     id: str
-    scheduled_for: datetime | None = None  # only needed where the list is sorted by it
+    scheduled_for: datetime | None = None  # only for lists that are sorted by it
 
 
 NEWEST_FIRST: Final = JobOrder()
 
 
 def position_of(job: Job, order: JobOrder) -> JobPosition:
-    """Return the place right behind a job in a list of that order."""
+    """Return the position right after a job in a list of that order."""
     by_time = order.sort is JobSort.SCHEDULED_FOR
     return JobPosition(id=job.id, scheduled_for=job.scheduled_for if by_time else None)
 
@@ -98,7 +98,7 @@ async def list_jobs(
     limit: int,
     after: JobPosition | None = None,
 ) -> tuple[Job, ...]:
-    """Return the first jobs that come after a position, or the first of all."""
+    """Return the first jobs after a position, or the first of all."""
     parts = list(_Parts(which, order, limit, after))
     if not parts:
         return ()
@@ -112,7 +112,7 @@ async def list_jobs(
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """The statements whose rows together hold the page."""
+    """The statements whose merged rows make the page."""
 
     which: JobFilter
     order: JobOrder
@@ -135,11 +135,11 @@ class _Parts:
 
     @property
     def _is_narrow(self) -> bool:
-        """Tell whether a filter leaves few rows, in no order."""
+        """Tell whether a filter leaves few rows, without an order."""
         return self.which.asset_id is not None or self.which.external_id is not None
 
     def _states(self) -> frozenset[JobStatus | FailureReason]:
-        """Return the states asked for, without that of being processed."""
+        """Return the requested states, except processing."""
         statuses = self.which.statuses or frozenset(JobStatus)
         reasons = self.which.failure_reasons
         if JobStatus.FAILED not in statuses:
@@ -148,16 +148,16 @@ class _Parts:
 
     def _first(self, *conditions: _Condition) -> Select[Any]:
         if self.order.sort is JobSort.CREATED_AT and self._has_window:
-            # The window stands in another order: all of it is read and sorted.
+            # The window is in another order: all of it is read and sorted.
             return self._all(*conditions)
-        # The reason is one and the same; named, the order is that of the index.
+        # The reason is constant; named, the order matches the index's.
         order = (_jobs.failure_reason, *_sort_columns(_jobs, self.order.sort))
         found = self._matching(*conditions).where(*self._after(_jobs))
         return found.order_by(*_directed(order, self.order)).limit(self.limit)
 
     def _all(self, *conditions: _Condition) -> Select[Any]:
-        # OFFSET keeps a database from walking through an index in the list's order
-        # instead, in the hope of finding enough rows soon.
+        # OFFSET stops the planner from scanning an index in the list's order instead,
+        # hoping to find enough rows soon.
         found = self._matching(*conditions).offset(0).subquery()
         return select(found).where(*self._after(found.c))
 

@@ -13,20 +13,20 @@ _links = media_links.c
 
 @dataclass(frozen=True, slots=True)
 class MediaLink:
-    """A pull URL that may be answered."""
+    """A valid pull URL."""
 
     asset_url: str
     project_id: str
 
 
 class MediaStore:
-    """Who fetched what, and what must not be fetched any more."""
+    """Records which links were fetched, and revokes them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def find(self, token: str) -> MediaLink | None:
-        """Return a link that is not revoked, without counting it as fetched."""
+        """Return a valid link, without recording a fetch."""
         statement = (
             select(_links.asset_url, schedule_jobs.c.project_id)
             .join_from(media_links, schedule_jobs)
@@ -37,9 +37,9 @@ class MediaStore:
         return None if row is None else MediaLink(*row)
 
     async def fetch(self, token: str, *, now: datetime) -> bool:
-        """Record that the media are about to be given out; False if they must not be.
+        """Record a fetch before it is answered; False if the link is revoked.
 
-        Committed before the first byte: what is not recorded was not fetched.
+        Committed before the first byte is sent: without a record nothing was fetched.
         """
         statement = (
             update(media_links)
@@ -51,7 +51,7 @@ class MediaStore:
             return (await connection.execute(statement)).scalar() is not None
 
     async def revoke(self, *tokens: str, now: datetime) -> bool:
-        """Withdraw an init's links of which nobody fetched one; False if somebody did.
+        """Revoke an init's links if none was fetched; False if one was.
 
         The two statements meet on one row: either the fetch sees the revocation or
         the revocation sees the fetch.
@@ -69,11 +69,11 @@ class MediaStore:
             async with self._database.write() as connection:
                 revoked = (await connection.execute(statement)).scalars().all()
                 if len(revoked) < len(tokens):
-                    raise _Fetched  # all or none: what TikTok has of it can be posted
+                    raise _Fetched  # all or none: TikTok may post what it has
         except _Fetched:
             return False
         return bool(tokens)
 
 
 class _Fetched(Exception):
-    """Somebody fetched one of several; what was withdrawn is given out again."""
+    """One of several links was fetched; the revocations are rolled back."""

@@ -1,4 +1,4 @@
-"""Pre-checks: jobs that are checked before they are due, and what was found."""
+"""Claim readiness checks, and write their results."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,22 +15,22 @@ from app.store.jobs.tables import schedule_jobs
 from app.store.webhooks.outbox import JOB_LISTENER, job_events, tell
 
 LEASE: Final = timedelta(minutes=2)
-"""How long one worker has for a pre-check before another may try."""
+"""How long a worker has for a check before another may try."""
 
 _MINUTE: Final = timedelta(minutes=1)
 _jobs = schedule_jobs.c
-# In the statement's text, or the partial index would not be seen to fit.
+# A literal, so that the planner uses the partial index.
 _SCHEDULED = _jobs.status == literal_column("'scheduled'")
 
 
 class ReadinessStore:
-    """Claims pre-checks, never jobs: it writes no status and no claim."""
+    """Claims readiness checks, not jobs: it writes no status and no claim."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def claim_due(self, *, now: datetime, limit: int) -> tuple[Job, ...]:
-        """Take jobs that are to be checked now, for this worker alone."""
+        """Claim jobs whose check is due."""
         due = and_(_SCHEDULED, _jobs.readiness_at <= now, _jobs.scheduled_for > now)
         first = select(_jobs.id).where(due).order_by(_jobs.readiness_at).limit(limit)
         statement = (
@@ -46,7 +46,7 @@ class ReadinessStore:
     async def save(
         self, job: Job, found: Readiness, *, next_look: datetime | None
     ) -> bool:
-        """Write what a check found; False if the job was changed or claimed since."""
+        """Write a check's result; False if the job was changed or claimed meanwhile."""
         statement = (
             update(schedule_jobs)
             .where(
@@ -69,7 +69,7 @@ class ReadinessStore:
         return row is not None
 
     async def due_in_minute_of(self, job: Job, *, at_most: int) -> int:
-        """Count the jobs of the project due in the job's minute, up to a number."""
+        """Count the project's jobs due in the job's minute, up to a limit."""
         minute = job.scheduled_for.replace(second=0, microsecond=0)
         found = (
             select(_jobs.id)

@@ -1,4 +1,4 @@
-"""The keys that callers give their requests: each stands for one job of its project."""
+"""Idempotency keys of requests: each names one job of its project."""
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,9 +16,9 @@ _keys = request_keys.c
 async def take_key(
     database: Database, connection: AsyncConnection, key: RequestKey, job: Job
 ) -> Job | None:
-    """Let a key stand for a job, or return the job that it stands for already.
+    """Assign a key to a job, or return the job that already has it.
 
-    Who comes second waits for the first one's transaction. Raises IdempotencyKeyReused.
+    A second request waits for the first one's transaction. Raises IdempotencyKeyReused.
     """
     values = {"job_id": job.id, "digest": key.digest}
     new = database.insert_new(request_keys).values(
@@ -32,7 +32,7 @@ async def take_key(
         .where(_keys.project_id == job.project_id, _keys.key == key.value)
     )
     row = (await connection.execute(found)).mappings().one_or_none()
-    if row is None:  # an older process removed the job and left its key
+    if row is None:  # an older version deleted the job and left its key
         await _write(connection, key, job, values)
         return None
     if row["digest"] != key.digest:
@@ -41,7 +41,7 @@ async def take_key(
 
 
 async def point_key(connection: AsyncConnection, key: RequestKey, job: Job) -> None:
-    """Let a key that was taken stand for another job."""
+    """Assign a taken key to another job."""
     await _write(connection, key, job, {"job_id": job.id})
 
 

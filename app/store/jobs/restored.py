@@ -1,4 +1,4 @@
-"""After a restore: jobs of which the backup does not know what became since."""
+"""After a restore: jobs that may have been posted since the backup."""
 
 from datetime import datetime
 from typing import Final
@@ -25,23 +25,22 @@ _RESTORED: Final = Fault(
 
 
 class RestoreStore:
-    """Finds and holds what may have been posted since a backup."""
+    """Finds and ends jobs that may have been posted since a backup."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def count(self, *, now: datetime) -> int:
-        """Return how many jobs would be held."""
+        """Return how many jobs would be ended."""
         statement = select(func.count()).where(_in_doubt(now))
         async with self._database.read() as connection:
             count: int = (await connection.execute(statement)).scalar_one()
         return count
 
     async def hold(self, *, now: datetime) -> int:
-        """End them as unconfirmed, with event and history; return how many.
+        """End them as unconfirmed, with events and history; return how many.
 
-        Open inits and claims' publish_ids stay in the record, as guards. Harmless if
-        repeated.
+        Open inits and publish_ids stay in the record as guards. It may be repeated.
         """
         count = 0
         while written := await self._hold_page(now):
@@ -66,10 +65,10 @@ class RestoreStore:
 
 
 def _in_doubt(now: datetime) -> ColumnElement[bool]:
-    """Match what is not over and fell due, was claimed, or has an open init.
+    """Match open jobs that were due or claimed, or have an open init.
 
-    A claim's lease, and the resumption of a publish, may lie ahead of the backup and
-    still be long over: both are asked for beside the time.
+    A lease or a next poll may end after the backup and be long over by now, so claims
+    and open inits are matched besides the time.
     """
     return and_(
         _jobs.status.not_in(_OVER),

@@ -1,4 +1,4 @@
-"""Between database rows and the domain's values."""
+"""Convert database rows to domain values and back."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -41,7 +41,7 @@ def job_from_row(row: Row) -> Job:
 
 
 def job_of(values: dict[str, Any]) -> Job:
-    """Make a job of what its columns hold, by name; changes the dict."""
+    """Make a job of its columns' values by name; changes the dict."""
     values["post"] = post_from_json(values["post"])
     values["status"] = _status(values["status"])
     for name, empty in _UNLESS_TOLD:
@@ -60,7 +60,7 @@ def post_to_json(post: Post) -> dict[str, Any]:
 
 
 def post_from_json(data: Mapping[str, Any]) -> Post:
-    """Read a post from a JSON column; what a newer version added is passed over."""
+    """Read a post from a JSON column, ignoring what a newer version added."""
     if not data.keys() <= _known_in_post:
         data = {name: data[name] for name in data.keys() & _known_in_post}
     return Post(
@@ -68,7 +68,7 @@ def post_from_json(data: Mapping[str, Any]) -> Post:
             **data,
             "mode": _mode(data["mode"]),
             "privacy_level": _maybe(_privacy_level, data["privacy_level"]),
-            # Posts that were stored before there were photos are videos.
+            # Posts stored before photos existed are videos.
             "media_type": _media_type(data.get("media_type", MediaType.VIDEO)),
         }
     )
@@ -93,7 +93,7 @@ def error_from_json(data: Mapping[str, Any]) -> LastError:
 
 
 def readiness_to_json(readiness: Readiness | None) -> dict[str, Any] | None:
-    """Write what a look ahead of time found for a JSON column."""
+    """Write a readiness check's result for a JSON column."""
     if readiness is None:
         return None
     return {
@@ -104,12 +104,12 @@ def readiness_to_json(readiness: Readiness | None) -> dict[str, Any] | None:
 
 
 def _problem_to_json(problem: ReadinessProblem) -> dict[str, Any]:
-    """Leave out a pointer that is not there: a former version knows none."""
+    """Leave out a missing pointer, which an older version does not know."""
     return {name: value for name, value in asdict(problem).items() if value is not None}
 
 
 def readiness_from_json(data: Mapping[str, Any]) -> Readiness:
-    """Read what a look ahead of time found from a JSON column."""
+    """Read a readiness check's result from a JSON column."""
     return Readiness(
         checked_at=datetime.fromisoformat(data["checked_at"]),
         problems=tuple(ReadinessProblem(**problem) for problem in data["problems"]),
@@ -118,7 +118,7 @@ def readiness_from_json(data: Mapping[str, Any]) -> Readiness:
 
 
 def _members(kind: type[E]) -> Callable[[str], E]:
-    """Find an enum's members by their values, at a tenth of what the enum takes."""
+    """Return a look-up of an enum's members, ten times as fast as the enum."""
     return {member.value: member for member in kind}.__getitem__
 
 
@@ -127,7 +127,7 @@ _mode = _members(PostMode)
 _privacy_level = _members(PrivacyLevel)
 _media_type = _members(MediaType)
 
-# What an event shows may have been written before there were these.
+# An event's payload may be older than these columns.
 _UNLESS_TOLD: Final[tuple[tuple[str, Any], ...]] = (
     ("transfer", Transfer.PULL),
     ("asset_urls", ()),

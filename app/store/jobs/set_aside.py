@@ -1,4 +1,4 @@
-"""Due rows that cannot be read: they wait, and the others go out."""
+"""Put off due rows that cannot be read, so that the others go on."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from app.domain.jobs.job import JobStatus
 from app.store.jobs.tables import schedule_jobs
 
 UNREADABLE: Final = (KeyError, ValueError, TypeError, AttributeError)
-"""What it raises to make a job of a row that a newer version, or a hand, wrote."""
+"""The errors of reading a row that a newer version, or a person, wrote."""
 
 LOOK_AGAIN: Final = timedelta(minutes=10)
 
@@ -21,9 +21,9 @@ _jobs = schedule_jobs.c
 async def set_aside(
     connection: AsyncConnection, ids: Collection[str], *, now: datetime
 ) -> None:
-    """Free the claims of rows that cannot be read, and look at them again later.
+    """Free the claims of rows that cannot be read, and try them again later.
 
-    A claim has written over the status, which follows from the rest of the row.
+    The claim has overwritten the status; it follows from the rest of the row.
     """
     if not ids:
         return

@@ -1,6 +1,6 @@
-"""Sealed files beside a process, for publish_ids that no database would take.
+"""Encrypted files for publish_ids that the database could not take.
 
-Whoever starts next on this machine writes them where they belong.
+The next process on this machine writes them to the database.
 """
 
 import os
@@ -34,14 +34,14 @@ _write: Final = msgspec.json.Encoder().encode
 
 
 class Spool:
-    """One file for each id: whole or not at all, and durable before it is believed."""
+    """One file per id, written atomically and synced to the disk."""
 
     def __init__(self, directory: Path, vault: Vault) -> None:
         self._directory = directory
         self._vault = vault
 
     def keep(self, told: KeptInit) -> None:
-        """Write a file; that it could not be written is for the log alone."""
+        """Write a file; a failure is only logged."""
         sealed = self._vault.encrypt(_write(told).decode(), bound_to=_BOUND_TO)
         path = self._directory / f"{told.job_id}-{uuid4().hex}{SUFFIX}"
         try:
@@ -52,7 +52,7 @@ class Spool:
             log.warning("a publish_id is kept in a file", file=path.name)
 
     def kept(self) -> list[tuple[Path, KeptInit]]:
-        """Return what is kept and can be read; other keys' files are left alone."""
+        """Return the files that can be decrypted; others are left alone."""
         found = []
         for path in sorted(self._directory.glob(f"*{SUFFIX}")):
             try:
@@ -64,17 +64,17 @@ class Spool:
 
 
 class SpoolStore:
-    """Hands in what was kept, and never over anything newer."""
+    """Writes kept ids to the database, never over anything newer."""
 
     def __init__(self, database: Database, spool: Spool) -> None:
         self._database = database
         self._spool = spool
 
     async def hand_in(self, *, now: datetime) -> int:
-        """Write what is kept, and remove its files; return how many ids were news.
+        """Write the kept ids and remove their files; return how many were new.
 
-        A file whose job this database does not know stays: it may be another's. Raises
-        StoreUnavailable.
+        A file whose job is not in this database stays: it may be another database's.
+        Raises StoreUnavailable.
         """
         kept = self._spool.kept()
         if not kept:
@@ -107,9 +107,9 @@ class SpoolStore:
 
 
 def _update(told: KeptInit, now: datetime) -> Update:
-    """Name the publish of just that init, if nobody knows its id yet.
+    """Write the publish_id of that init, if the job has none yet.
 
-    Of a job that is over, TikTok is asked at once what became of it.
+    If the job is over, TikTok is asked about it at once.
     """
     is_over = _jobs.status == JobStatus.FAILED
     return (

@@ -28,19 +28,19 @@ from app.domain.jobs.job import (
 from app.store.db.metadata import QUEUE, metadata, one_of, partly
 from app.store.db.types import Json, UtcDateTime
 
-# A Post Now that failed while its init may still become a post is not over: a new one
-# could be the second post.
+# A failed Post Now whose init may still become a post still counts: a new one could
+# be a second post.
 GUARDING_POST_NOW = text(
     "post_now AND status <> 'posted'"
     " AND (status <> 'failed' OR init_sent_at IS NOT NULL)"
 )
 
-# Written out, so that a plan finds the index of what waits for a person.
+# A literal, so that the planner finds the partial index.
 UNCONFIRMED = text("failure_reason = 'unconfirmed'")
 
 UNBOUND = text("open_id IS NULL AND status <> 'posted'")
 
-# Written out, so that a plan finds the indexes that lists read; see listing.py.
+# Literals, so that the planner finds the indexes of lists; see listing.py.
 IS_PROCESSING = text("status = 'processing'")
 NOT_PROCESSING = text("status <> 'processing'")
 
@@ -52,47 +52,49 @@ schedule_jobs = Table(
     Column("platform", Text, nullable=False),
     Column("asset_id", Text, nullable=False),
     Column("asset_url", Text, nullable=False),
-    Column("asset_urls", Json),  # of a set of photos
+    Column("asset_urls", Json),  # photos only
     Column("post", Json, nullable=False),
     Column("transfer", Text, nullable=False, server_default="pull"),
-    # The TikTok person whose post it is; NULL until one is connected.
+    # The TikTok person whose post it is; NULL until an account is connected.
     Column("open_id", Text),
-    # The caller's own words.
+    # The caller's own data.
     Column("external_id", Text),
     Column("metadata", Json),
     Column("status", Text, nullable=False),
     Column("scheduled_for", UtcDateTime, nullable=False),
-    Column("publish_by", UtcDateTime),  # not begun by then, it is not sent any more
+    Column("publish_by", UtcDateTime),  # no init is sent after this time
     Column("post_now", Boolean, nullable=False),
     Column("idempotency_key", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
-    # When it may be claimed: its time, its retry, its next poll, its lease's end.
+    # When it may be claimed: its time, its retry, its next poll, or its lease's end.
     Column("next_attempt_at", UtcDateTime),
     Column("held_since", UtcDateTime),  # put off by a hold
     Column("claim_token", Text),
     Column("claimed_by", Text),
     Column("claimed_at", UtcDateTime),
-    Column("abandoned_by", Text),  # whom the present claim was taken from
+    Column("abandoned_by", Text),  # the worker that the current claim was taken from
     Column("attempt_started_at", UtcDateTime),
     Column("attempt_number", Integer, nullable=False),
     Column("init_sent_at", UtcDateTime),
     Column("publish_id", Text),
     Column("publish_started_at", UtcDateTime),
-    Column("media_token", Text),  # the pull URL of the present init, if it is ours
-    # The upload of the present init, if we send the bytes ourselves.
+    Column(
+        "media_token", Text
+    ),  # of the current init's pull URL, if it is our gateway's
+    # The upload of the current init, if we send the bytes ourselves.
     Column("upload_url", Text),  # encrypted, bound to this row
     Column("upload_issued_at", UtcDateTime),
     Column("uploaded_bytes", BigInteger),
     Column("source_size", BigInteger),
     Column("source_etag", Text),
-    Column("upload_repeats", Json),  # when another was asked for, Unix time
-    # As creator_info told it before the init: a late id becomes a URL with it.
+    Column("upload_repeats", Json),  # when another URL was requested, Unix time
+    # From creator_info, before the init: it makes a URL of a late post id.
     Column("creator_username", Text),
-    # When TikTok is asked again about a job that is over but may be in flight.
+    # When TikTok is asked again about a job that is over but in doubt.
     Column("confirm_at", UtcDateTime),
     Column("confirm_tries", Integer, nullable=False, server_default="0"),
-    # When it is looked at ahead of its time, and what the last look found.
+    # When its readiness is checked next, and the last check's result.
     Column("readiness_at", UtcDateTime),
     Column("readiness", Json),
     Column("failure_reason", Text),
@@ -100,11 +102,11 @@ schedule_jobs = Table(
     Column("waiting_for", Text),
     Column("delivery", Text),
     Column("post_id", Text),
-    Column("post_ids", Json),  # all that TikTok told; a draft may become several posts
+    Column("post_ids", Json),  # all that TikTok named; a draft may become several posts
     Column("post_url", Text),
     Column("availability", Text),
     Column("posted_at", UtcDateTime),
-    Column("discarded_at", UtcDateTime),  # when its person threw the draft away
+    Column("discarded_at", UtcDateTime),  # when the person discarded the draft
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("idempotency_key"),
@@ -140,8 +142,8 @@ schedule_jobs = Table(
     CheckConstraint(
         "(status = 'failed') = (failure_reason IS NOT NULL)", name="failed_has_a_reason"
     ),
-    # The one hot index: due, retry, resumed poll and abandoned claim are one range
-    # of it, and rows that are over leave it.
+    # The one hot index: due jobs, retries, next polls and abandoned claims are one
+    # range of it, and it holds no ended jobs.
     Index(
         "ix_schedule_jobs_due",
         "next_attempt_at",
@@ -153,13 +155,13 @@ schedule_jobs = Table(
         name="only_what_is_over_is_confirmed",
     ),
     Index("ix_schedule_jobs_confirm", "confirm_at", **partly("confirm_at IS NOT NULL")),
-    # Rows that a claim takes leave it by themselves: no claim has to write for it.
+    # A claim removes rows from this partial index and adds none.
     Index(
         "ix_schedule_jobs_readiness",
         "readiness_at",
         **partly("readiness_at IS NOT NULL AND status = 'scheduled'"),
     ),
-    # A double click on Post Now finds the first click's job.
+    # A second click on Post Now finds the first click's job.
     Index(
         "uq_schedule_jobs_guarding_post_now",
         "project_id",
@@ -168,11 +170,11 @@ schedule_jobs = Table(
         unique=True,
         **partly(GUARDING_POST_NOW),
     ),
-    # Holds only what waits for a person, so that counting it costs next to nothing.
+    # Holds only jobs that wait for a person, so that counting them is cheap.
     Index("ix_schedule_jobs_unconfirmed", "scheduled_for", **partly(UNCONFIRMED)),
-    # What a hold put off.
+    # Jobs that a hold put off.
     Index("ix_schedule_jobs_held", "project_id", **partly("held_since IS NOT NULL")),
-    # Lists, by the time of creation and by their own time: of a project, and of all.
+    # Lists by time of creation and by scheduled time, of one project and of all.
     Index("ix_schedule_jobs_processing", "project_id", "id", **partly(IS_PROCESSING)),
     Index(
         "ix_schedule_jobs_project_created",
@@ -220,9 +222,9 @@ schedule_jobs = Table(
         "id",
         **partly("external_id IS NOT NULL AND status <> 'processing'"),
     ),
-    # What is nobody's yet: the first who connects makes it theirs.
+    # Jobs without an owner, for the first account that connects.
     Index("ix_schedule_jobs_unbound", "project_id", **partly(UNBOUND)),
-    # What changed of late in a project, for those who watch it.
+    # A project's latest changes, for the stream.
     Index("ix_schedule_jobs_changes", "project_id", "updated_at"),
     Index(
         "ix_schedule_jobs_publish_id", "publish_id", **partly("publish_id IS NOT NULL")
@@ -232,9 +234,9 @@ schedule_jobs = Table(
 
 
 def in_state(state: JobStatus | FailureReason) -> ColumnElement[bool]:
-    """Match jobs by status, failed ones by the reason why, as the indexes have them.
+    """Match jobs by status, failed ones by their reason, as the indexes do.
 
-    Written out: with parameters, no plan would know how many jobs are in a state.
+    Literals: with parameters the planner would not know how many jobs are in a state.
     """
     columns, is_reason = schedule_jobs.c, isinstance(state, FailureReason)
     status = JobStatus.FAILED if is_reason else state
@@ -250,8 +252,9 @@ def in_state(state: JobStatus | FailureReason) -> ColumnElement[bool]:
 job_attempts = Table(
     "job_attempts",
     metadata,
-    # No foreign key: a row is written together with its job's, so looking that up again
-    # was a fifth of what Postgres does for an end. Who deletes jobs deletes these.
+    # No foreign key: a row is written together with its job's, and checking it was a
+    # fifth of Postgres' work for an ended attempt. ``delete_jobs`` deletes these rows,
+    # too.
     Column("job_id", Text, nullable=False),
     Column("number", Integer, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
@@ -269,7 +272,7 @@ job_attempts = Table(
     PrimaryKeyConstraint("job_id", "number"),
 )
 
-# What happened to a job beside its attempts, which the ledger tells.
+# What happened to a job besides its attempts, which are in the ledger.
 job_history = Table(
     "job_history",
     metadata,
@@ -284,8 +287,8 @@ job_history = Table(
     Index("ix_job_history_job_id", "job_id", "id"),
 )
 
-# The keys that callers gave their requests. No foreign key: a key is taken before its
-# job is stored, so that two requests with one key come one after the other.
+# Idempotency keys. No foreign key: a key is taken before its job is stored, so that two
+# requests with the same key run one after the other.
 request_keys = Table(
     "request_keys",
     metadata,
@@ -300,7 +303,7 @@ request_keys = Table(
 media_links = Table(
     "media_links",
     metadata,
-    Column("token", Text, primary_key=True),  # 256 random bits: the URL is the secret
+    Column("token", Text, primary_key=True),  # 256 random bits: the URL is a secret
     Column(
         "job_id",
         Text,

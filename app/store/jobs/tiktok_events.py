@@ -1,4 +1,4 @@
-"""TikTok's events: each is kept once, and brings forward the checks it asks for."""
+"""Store each of TikTok's events once, and bring forward the checks it asks for."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from app.store.jobs.tables import schedule_jobs, tiktok_events
 PLATFORM: Final = "tiktok"
 
 INIT_TOLD_WITHIN: Final = timedelta(days=4)
-"""How long after an init TikTok may tell of it: it delivers for 72 hours.
+"""How long after an init events about it may come: TikTok retries for 72 hours.
 
 https://developers.tiktok.com/doc/webhooks-overview
 """
@@ -38,15 +38,15 @@ _UNCLAIMED: Final = and_(
 
 @dataclass(frozen=True, slots=True)
 class HintResult:
-    """What an event led to."""
+    """What an event caused."""
 
     repeated: bool = False
     jobs: int = 0  # checked with TikTok now
-    accounts: int = 0  # to be checked, or lost for a reason that was not known
+    accounts: int = 0  # to be checked, or lost for a new reason
 
 
 class TikTokEventStore:
-    """Keeps events and passes their hints on, both in one transaction."""
+    """Stores events and schedules their checks, in one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -54,9 +54,9 @@ class TikTokEventStore:
     async def add(
         self, event: TikTokEvent, *, created_at: datetime, now: datetime
     ) -> HintResult:
-        """Keep an event and bring forward the checks it asks for.
+        """Store an event and bring forward the checks it asks for.
 
-        A claimed job is left alone: its worker asks TikTok anyway.
+        A claimed job is skipped: its worker asks TikTok anyway.
         """
         values = {
             "id": str(uuid7()),
@@ -86,9 +86,9 @@ class TikTokEventStore:
 async def _access_removed(
     connection: AsyncConnection, event: TikTokEvent, created_at: datetime, now: datetime
 ) -> HintResult:
-    """Let TikTok be asked whether it is so: a fresh grant must survive an old word.
+    """Schedule a check with TikTok: a new grant must survive an old event.
 
-    Of an account that is lost already, the reason is kept at once.
+    For an account that is lost already, store the reason at once.
     """
     reason = event.removal or RemovalReason.UNKNOWN
     theirs = and_(_accounts.platform == PLATFORM, _accounts.open_id == event.open_id)
@@ -99,7 +99,7 @@ async def _access_removed(
     )
     lost = and_(
         theirs,
-        # TikTok's times are whole seconds, cut off.
+        # TikTok's times are cut to whole seconds.
         _accounts.connected_at < created_at + timedelta(seconds=1),
     )
     told = await explain_loss(connection, lost, reason=reason, now=now)
@@ -109,7 +109,7 @@ async def _access_removed(
 async def _check_now(
     connection: AsyncConnection, event: TikTokEvent, publish_id: str, now: datetime
 ) -> int:
-    """Bring forward the check of a publish's job, or of those it could belong to."""
+    """Bring forward the check of a publish's job, or of the jobs it may belong to."""
     named = and_(_jobs.publish_id == publish_id, _of_person(event.open_id))
     owner = select(_jobs.id).where(named).limit(1)
     if (await connection.execute(owner)).scalar() is None:
@@ -130,12 +130,12 @@ def _unanswered(open_id: str, now: datetime) -> ColumnElement[bool]:
 
 
 def _is_news(event: TikTokEvent) -> ColumnElement[bool]:
-    """Match finished jobs whose record the event may correct."""
+    """Match ended jobs whose record the event may correct."""
     failed = _jobs.status == JobStatus.FAILED
     posted = _jobs.status == JobStatus.POSTED
     match event.kind:
         case EventKind.FAILED:
-            # TikTok sends one for every failed publish; most jobs know it already.
+            # TikTok sends one for every failed publish; most jobs have it already.
             return or_(and_(failed, _OPEN), and_(posted, _jobs.post_id.is_(None)))
         case EventKind.PUBLIC:
             return or_(failed, and_(posted, _lacks(event.post_id)))
@@ -149,13 +149,13 @@ def _is_news(event: TikTokEvent) -> ColumnElement[bool]:
 
 
 def _lacks(post_id: str | None) -> ColumnElement[bool]:
-    """Match posts that this id says something new of."""
+    """Match posts for which this id is new."""
     lacks = or_(_jobs.post_id.is_(None), _jobs.delivery == Delivery.INBOX)
     return lacks if post_id is None else or_(lacks, _jobs.post_id != post_id)
 
 
 def _of_person(open_id: str) -> ColumnElement[bool]:
-    """Match the jobs of the person whom an event names, if it names one."""
+    """Match the jobs of the person that an event names, if any."""
     if not open_id:
         return true()
     return or_(_jobs.open_id == open_id, _jobs.open_id.is_(None))
@@ -170,7 +170,7 @@ def _next_attempt(now: datetime) -> Update:
 
 
 def _next_confirmation(now: datetime) -> Update:
-    # The new ``updated_at`` voids a check that is under way: what it saw may be older
-    # than the event.
-    # And TikTok is asked as often as after the end, should it not know yet.
+    # The new ``updated_at`` cancels a running check: its answer may be older than the
+    # event.
+    # And the checks start over, in case TikTok does not know yet.
     return update(schedule_jobs).values(confirm_at=now, confirm_tries=0, updated_at=now)

@@ -1,4 +1,4 @@
-"""Writing transitions: each with its ledger row and its events, or not at all."""
+"""Write transitions, each with its ledger row and its events, or not at all."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ CHANGED: Final = (
     "claimed_at",
     "updated_at",
 )
-"""The columns that a transition writes, beside ``abandoned_by``, which it clears."""
+"""The columns that a transition writes, besides ``abandoned_by``, which it clears."""
 
 _all_but_json = attrgetter(*CHANGED[2:])
 
@@ -81,7 +81,7 @@ _ENTRY: Final = tuple(f"entry_{name}" for name in _LEDGER)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guard:
-    """What must still hold of a job's row for a transition to be written."""
+    """What must still be true of a job's row for its transition to be written."""
 
     types: Mapping[str, TypeEngine[Any]]  # of the columns that it needs beside the id
     values: Callable[[Job], tuple[Any, ...]]  # theirs, of the job as it was read
@@ -205,7 +205,7 @@ class _Statements:
         return (after.id, *self._guard_values(write.job), *changed, *ledger)
 
 
-@cache  # building and keying a statement costs more than running it
+@cache  # building and caching a statement costs more than running it
 def _statements(guard: Guard, *, is_sqlite: bool) -> _Statements:
     return _Statements(guard, is_sqlite=is_sqlite)
 
@@ -217,7 +217,7 @@ async def _write_all(
     guard: Guard,
     now: datetime,
 ) -> dict[str, Job]:
-    # In one order everywhere: no two workers wait for each other's rows.
+    # The same order everywhere: no two workers wait for each other's rows.
     writes = [asked[job_id] for job_id in sorted(asked)]
     listeners = await _update_all(connection, writes, guard)
     written = [write for write in writes if write.job.id in listeners]
@@ -244,7 +244,7 @@ async def _update_all(
     if not is_sqlite:
         result = await connection.execute(statements.update_and_record, values)
         return {row.id: row.listener for row in result}
-    # SQLite lets no statement that changes rows stand within another.
+    # SQLite allows no data-changing statement inside another.
     result = await connection.execute(statements.update, values)
     listeners = {row.id: row.listener for row in result}
     if written := [write for write in writes if write.job.id in listeners]:
@@ -259,7 +259,7 @@ async def _tell(
     *,
     now: datetime,
 ) -> None:
-    """Write the events of jobs whose project has an endpoint: mostly none has."""
+    """Write the events of jobs whose project has an endpoint; most have none."""
     told = [write for write in written if listeners[write.job.id] is not None]
     if not told:
         return
@@ -274,7 +274,7 @@ async def _tell(
 async def _revoke_links(
     connection: AsyncConnection, written: Iterable[_Write], *, now: datetime
 ) -> None:
-    """Let nobody fetch the videos of inits that are over or given up."""
+    """Revoke the pull URLs of inits that are over or given up."""
     tokens = [
         token
         for write in written

@@ -1,4 +1,4 @@
-"""Uploads that are under way: where their bytes go, sealed, and how far they got."""
+"""Running uploads: their encrypted URLs, and how far they got."""
 
 from datetime import datetime
 from typing import Final
@@ -18,21 +18,21 @@ _write: Final = msgspec.json.Encoder().encode
 
 
 class UploadSeal:
-    """Between an upload and the text that the table keeps of it.
+    """Converts an upload to the encrypted text in the table and back.
 
-    ``accounts reencrypt`` leaves these alone: TikTok forgets an upload within the hour,
-    and one that no key opens any more is asked for anew, or polled.
+    ``accounts reencrypt`` skips these: TikTok ends an upload within the hour, and one
+    that no key decrypts is requested again, or polled.
     """
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
     def seal(self, job_id: str, upload: Upload) -> str:
-        """Encrypt an upload: who can read its URL can publish."""
+        """Encrypt an upload: whoever reads its URL can publish."""
         return self._vault.encrypt(_write(upload).decode(), bound_to=_cell(job_id))
 
     def open(self, job_id: str, sealed: str) -> Upload | None:
-        """Return an upload; None if no key opens it any more."""
+        """Return an upload; None if no key decrypts it."""
         try:
             text = self._vault.decrypt(sealed, bound_to=_cell(job_id))
             return _read(text)
@@ -48,9 +48,9 @@ class UploadStore:
         self._writer = InitWriter(database, more=UPLOADED)
 
     def opened(self, job: Job) -> Upload | None:
-        """Return the upload that a job has open.
+        """Return a job's open upload.
 
-        None if it is another publish's than the job's, or no key opens it any more.
+        None if it belongs to another publish than the job's, or no key decrypts it.
         """
         if job.upload_url is None:
             return None
@@ -69,7 +69,7 @@ class UploadStore:
     ) -> Job | None:
         """Write an upload before its first byte; None if the claim is lost.
 
-        The publish before it is remembered: what TikTok tells of it is no news.
+        The previous publish is recorded: TikTok's events about it are no news.
         """
         after = replace(
             job,
@@ -89,7 +89,7 @@ class UploadStore:
         return await self._writer.write(InitWrite(job, after, buries=buries))
 
     async def mark(self, job: Job, *, uploaded: int, now: datetime) -> Job | None:
-        """Write that the last chunk goes out, before it does.
+        """Write that the last chunk is about to be sent, before it is.
 
         None if the claim is lost or its lease over: it must not be sent.
         """
@@ -104,7 +104,7 @@ class UploadStore:
         return await self._writer.write(InitWrite(job, after, is_stamp=True))
 
     async def note(self, job: Job, *, uploaded: int, now: datetime) -> Job | None:
-        """Write how much TikTok has; None if the claim is lost."""
+        """Write how many bytes TikTok has; None if the claim is lost."""
         known = max(uploaded, job.uploaded_bytes or 0)
         after = replace(job, uploaded_bytes=known, updated_at=now)
         if job.in_flight:  # the poll deadline counts from the last chunk's end
@@ -112,7 +112,7 @@ class UploadStore:
         return await self._writer.write(InitWrite(job, after))
 
     async def note_repeat(self, job: Job, *, now: datetime) -> Job | None:
-        """Write that an upload came to nothing and another one is asked for."""
+        """Write that an upload failed and another one is requested."""
         at = now.timestamp()
         least = at - REPEAT_WINDOW.total_seconds()
         after = replace(

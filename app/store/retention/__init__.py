@@ -1,1 +1,1 @@
-"""What is deleted by age, and what is kept of a deleted job."""
+"""Deletion by age, and what is kept of a deleted job."""

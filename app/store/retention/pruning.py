@@ -1,8 +1,8 @@
-"""What goes by age, in batches small enough to keep nobody waiting.
+"""Delete old records, in batches small enough to block nobody.
 
-How far the pruning of jobs went is written down before the first of them goes, and
-stays true for ever: whether an older time was posted can no longer be told, so no job
-is accepted for one. That is what keeps a repeated request from posting again.
+How far the pruning of jobs has got is written before the first job is deleted. Nobody
+can tell any more whether a job of an older time was posted, so none is accepted: that
+is what stops a repeated request from posting again.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from app.store.db.types import UtcDateTime
 from app.store.jobs.tables import schedule_jobs, tiktok_events
 from app.store.retention.tombstones import delete_jobs, lost_inits, remember
 
-# Up to when records may be gone, one row for each kind of them.
+# Up to when records may be deleted, one row for each kind.
 pruned = Table(
     "pruned",
     metadata,
@@ -42,10 +42,10 @@ FIRST_ID: Final = ""
 
 
 class Pruned(StrEnum):
-    """What is pruned together, up to one time."""
+    """The kinds of records that are pruned up to one time."""
 
-    RECORDS = "records"  # jobs with all that hangs on them, and TikTok's events
-    LEFTOVERS = "leftovers"  # what has lost its meaning, whatever is kept
+    RECORDS = "records"  # jobs with their dependent rows, and TikTok's events
+    LEFTOVERS = "leftovers"  # rows that mean nothing any more, at any retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,15 @@ class Batch:
 
 
 class RetentionStore:
-    """Deletes what is old; several workers may do so at once."""
+    """Deletes old records; several workers may do so at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def begin(self, what: Pruned, *, before: datetime, step: timedelta) -> bool:
-        """Write down that all before a time may go from now on.
+        """Write that everything before a time may be deleted from now on.
 
-        False if that was written up to less than a ``step`` ago: then another worker
-        is at it, or was.
+        False if the mark is less than a ``step`` older: another worker is doing it.
         """
         dialect = sqlite if self._database.is_sqlite else postgresql
         fresh = dialect.insert(pruned).values(what=what, before=before)
@@ -81,7 +80,7 @@ class RetentionStore:
     async def prune_jobs(self, *, before: datetime, after_id: str, limit: int) -> Batch:
         """Delete some jobs that are over for good, with their ledgers and links.
 
-        Rows that another worker deletes just now are passed over.
+        Rows that another worker is deleting are skipped.
         """
         some = (
             select(_jobs.id)
@@ -117,10 +116,10 @@ class RetentionStore:
         return Batch(len(ids), max(ids, default=after_id))
 
     async def prune_leftovers(self, *, before: datetime) -> int:
-        """Delete what nobody will ask for.
+        """Delete rows that nobody will need.
 
-        Connects that were never finished, quotas that are not in use, and lost inits
-        that TikTok will tell of no more.
+        These are unfinished sign-ins, idle quotas, and lost inits too old for events
+        from TikTok.
         """
         idle = and_(
             _quotas.idle_at < before,
@@ -138,10 +137,10 @@ class RetentionStore:
 async def refuse_if_pruned(
     connection: AsyncConnection, scheduled_for: datetime, *, now: datetime
 ) -> None:
-    """Raise TooLongAgo for a time whose records may be gone.
+    """Raise TooLongAgo for a time whose records may be deleted.
 
-    Has to run behind the statement that writes the time, in the same transaction: if a
-    record had to go for that to succeed, how far the pruning went is seen here.
+    Call it after the statement that writes the time, in the same transaction: if that
+    succeeded only because a record was deleted, the mark is visible here.
     """
     if not may_be_pruned(scheduled_for, now=now):
         return
@@ -152,7 +151,7 @@ async def refuse_if_pruned(
 
 
 def _over_for_good(before: datetime) -> ColumnElement[bool]:
-    """Match what is over since before a time and guards against no second post."""
+    """Match jobs that ended before a time and guard against no second post."""
     return and_(
         _jobs.scheduled_for < before,
         _jobs.updated_at < before,
@@ -169,7 +168,7 @@ def _over_for_good(before: datetime) -> ColumnElement[bool]:
 
 
 def _first_id_at(moment: datetime) -> str:
-    """Return what sorts before every UUIDv7 made from a moment on.
+    """Return a text that sorts before every UUIDv7 made from a moment on.
 
     https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
     """

@@ -1,6 +1,6 @@
-"""What is kept of a job that goes: TikTok may yet tell of what it was sent for it.
+"""Keep the ids of a deleted job's publishes: events about them may still come.
 
-Without that, what became of one job's init could be taken for another job's.
+Without them, an event about a deleted job's init could be taken for another job's.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,16 +32,16 @@ from app.store.jobs.tables import (
     schedule_jobs,
 )
 
-# TikTok may tell of a publish long after its job is gone, for instance when a draft is
-# posted at last: it must not be taken for that of a job that looks for its own.
+# TikTok may send events about a publish long after its job is deleted, for instance
+# when a draft is posted at last. No other job must take it for its own.
 past_publishes = Table(
     "past_publishes",
     metadata,
     Column("publish_id", Text, primary_key=True),
 )
 
-# Inits that were never answered, of jobs that a person removed since. TikTok may tell
-# of such a one for some days, and it must not be taken for another job's.
+# Unanswered inits of deleted jobs. TikTok may send events about them for some days, and
+# no other job must take them for its own.
 lost_inits = Table(
     "lost_inits",
     metadata,
@@ -55,12 +55,12 @@ lost_inits = Table(
 _jobs = schedule_jobs.c
 _attempts = job_attempts.c
 
-# How attempts end in the ledger that may have left an init behind, open for ever.
+# The ends of attempts in the ledger that may have left an open init.
 _LEFT_OPEN: Final = ("unconfirmed", "abandoned")
 
 
 def left_an_init() -> ColumnElement[bool]:
-    """Match an attempt whose init was never answered and may still be told of."""
+    """Match an attempt whose init was never answered; events may still come."""
     return and_(
         _attempts.job_id == _jobs.id,
         _attempts.outcome.in_(_LEFT_OPEN),
@@ -69,7 +69,7 @@ def left_an_init() -> ColumnElement[bool]:
 
 
 def was_followed() -> ColumnElement[bool]:
-    """Match an attempt after which another init was sent, or may be."""
+    """Match an attempt after which another init was or may be sent."""
     return or_(
         _attempts.number < _jobs.attempt_number,
         _jobs.status.not_in([JobStatus.FAILED, JobStatus.POSTED]),
@@ -79,7 +79,7 @@ def was_followed() -> ColumnElement[bool]:
 async def delete_jobs(
     database: Database, connection: AsyncConnection, job_ids: Sequence[str]
 ) -> None:
-    """Delete jobs with all that hangs on them; keep what TikTok may yet tell of."""
+    """Delete jobs with their dependent rows; keep the ids of their publishes."""
     await remember(database, connection, await _publishes(connection, job_ids))
     left_at = func.max(_attempts.finished_at)
     left = (
@@ -91,14 +91,14 @@ async def delete_jobs(
     await connection.execute(database.insert_new(lost_inits).from_select(columns, left))
     for column in (_attempts.job_id, job_history.c.job_id, request_keys.c.job_id):
         await connection.execute(delete(column.table).where(column.in_(job_ids)))
-    # The links go by themselves: their foreign key says so.
+    # The links are deleted by their foreign key.
     await connection.execute(delete(schedule_jobs).where(_jobs.id.in_(job_ids)))
 
 
 async def remember(
     database: Database, connection: AsyncConnection, publish_ids: Iterable[str | None]
 ) -> None:
-    """Keep the ids alone, so that none is ever taken for another job's."""
+    """Keep publish_ids, so that none is ever taken for another job's."""
     rows = [{"publish_id": each} for each in sorted(filter(None, publish_ids))]
     if rows:
         await connection.execute(database.insert_new(past_publishes), rows)
@@ -107,7 +107,7 @@ async def remember(
 async def _publishes(
     connection: AsyncConnection, job_ids: Sequence[str]
 ) -> Iterable[str | None]:
-    """Return what the jobs, and their earlier attempts, were to TikTok."""
+    """Return the publish_ids of jobs and their earlier attempts."""
     newest = select(_jobs.publish_id).where(_jobs.id.in_(job_ids))
     former = select(_attempts.publish_id).where(_attempts.job_id.in_(job_ids))
     return (await connection.execute(union(newest, former))).scalars().all()

@@ -1,4 +1,4 @@
-"""The sender's side of the outbox: claim what is due, and write how it went."""
+"""The sender's side of the outbox: claim due events, and write their results."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ from app.store.webhooks.snapshots import payload_of
 from app.store.webhooks.tables import webhook_endpoints, webhook_events
 
 _WINDOW: Final = 200
-"""How many due events one look considers: more would hold up those who write."""
+"""How many due events one claim considers: more would block the writers."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,22 +48,22 @@ _former = webhook_events.alias("former").c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxDelivery:
-    """One event that this worker has to send, for as long as its lease runs."""
+    """One event for this worker to send while its lease lasts."""
 
     event: EventRecord
     position: int
     claim_token: str = field(repr=False)
-    endpoint: WebhookEndpoint | None  # None: removed since then
-    body: bytes | None  # None: it cannot be written
+    endpoint: WebhookEndpoint | None  # None: removed meanwhile
+    body: bytes | None  # None: it cannot be rendered
 
 
 class DeliveryStore:
-    """Claims due events; an event of a job waits for the former ones of that job."""
+    """Claims due events; an event of a job waits for the job's earlier ones."""
 
     def __init__(
         self, database: Database, vault: Vault, *, lease: timedelta, render: Render
     ) -> None:
-        """Take also what writes the bodies of events that have none yet."""
+        """Take the lease, and the renderer for events without a body."""
         self._database = database
         self._rows = EndpointRows(vault)
         self._lease = lease
@@ -72,10 +72,10 @@ class DeliveryStore:
     async def claim_due(
         self, *, now: datetime, limit: int, each: int, busy: Mapping[str, int]
     ) -> tuple[OutboxDelivery, ...]:
-        """Take up to ``limit`` events to send, each for this worker alone.
+        """Claim up to ``limit`` events to send.
 
-        No project gets more than ``each`` at a time, those counted in ``busy`` among
-        them: an endpoint that is slow holds up nobody else's.
+        No project gets more than ``each`` at a time, including those in ``busy``, so
+        that a slow endpoint delays nobody else's events.
         """
         full = [project for project, count in busy.items() if count >= each]
         async with self._database.read() as connection:
@@ -94,7 +94,7 @@ class DeliveryStore:
         )
 
     async def delivered(self, delivery: OutboxDelivery, sent: DeliveryResult) -> None:
-        """Write that the receiver has an event; the next of its job may go."""
+        """Write that an event was delivered; its job's next event is due."""
         async with self._database.write() as connection:
             if not await _write(connection, delivery, sent, retry_at=None):
                 return
@@ -113,7 +113,7 @@ class DeliveryStore:
         *,
         retry_at: datetime | None,
     ) -> None:
-        """Write that a try failed, and when the next one is; None: it is given up."""
+        """Write that a try failed, and when the next one is due; None: none."""
         async with self._database.write() as connection:
             if not await _write(connection, delivery, sent, retry_at=retry_at):
                 return
@@ -145,7 +145,7 @@ class DeliveryStore:
     async def disable(
         self, endpoint: WebhookEndpoint, reason: DisabledReason, *, now: datetime
     ) -> bool:
-        """Call an endpoint no more; False if it was put anew meanwhile."""
+        """Disable an endpoint; False if it was set again meanwhile."""
         statement = (
             update(webhook_endpoints)
             .where(
@@ -188,7 +188,7 @@ class DeliveryStore:
     async def _write_bodies(
         self, connection: AsyncConnection, claimed: Sequence[Row]
     ) -> dict[int, str]:
-        """Write the bodies that an older process left out: every try sends the same."""
+        """Render bodies that an older process left out: every try sends the same."""
         late: dict[int, str] = {}
         for row in claimed:
             if row["body"] is None and (body := self._late_body(row)) is not None:
@@ -236,7 +236,7 @@ def _due(now: datetime, full: Sequence[str]) -> Select[int, str]:
 def _fair(
     due: Sequence[tuple[int, str]], limit: int, each: int, busy: Counter[str]
 ) -> list[int]:
-    """Pick in order, passing over projects that have their share."""
+    """Pick in order, skipping projects that have their share."""
     picked: list[int] = []
     for position, project_id in due:
         if len(picked) < limit and busy[project_id] < each:
@@ -264,7 +264,7 @@ async def _write(
     *,
     retry_at: datetime | None,
 ) -> bool:
-    """Write what became of a try, and when the job's next events fall due."""
+    """Write the result of a try, and when the job's next events are due."""
     state = {"next_attempt_at": retry_at, "claim_token": None}
     if retry_at is None:
         ended = EventStatus.DELIVERED if sent.error is None else EventStatus.FAILED
@@ -281,7 +281,7 @@ async def _write(
         )
     )
     if not (await connection.execute(statement)).rowcount:
-        return False  # its lease ran out, or the endpoint is gone
+        return False  # its lease ran out, or the endpoint was removed
     if delivery.event.job_id is not None:
         await connection.execute(_following(delivery, retry_at or sent.at))
     return True
@@ -295,7 +295,7 @@ def _owned(delivery: OutboxDelivery) -> ColumnElement[bool]:
 
 
 def _following(delivery: OutboxDelivery, at: datetime) -> Update:
-    """Let the job's later events wait as long as this one does."""
+    """Postpone the job's later events as long as this one."""
     return (
         update(webhook_events)
         .where(
@@ -303,7 +303,7 @@ def _following(delivery: OutboxDelivery, at: datetime) -> Update:
             _events.position > delivery.position,
             _events.next_attempt_at.is_not(None),
             _events.next_attempt_at != at,
-            _events.claim_token.is_(None),  # a lease is its sender's
+            _events.claim_token.is_(None),  # not while another worker sends it
         )
         .values(next_attempt_at=literal(at, UtcDateTime()))
     )

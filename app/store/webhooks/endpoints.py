@@ -1,4 +1,4 @@
-"""People's side of the webhooks: where they want to be told, and what was told."""
+"""The owners' side of webhooks: endpoints, and lists of their events."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +36,7 @@ _ENABLED: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayFilter:
-    """Which events are sent again: one, or those of a time."""
+    """Which events are sent again: one, or those of a period."""
 
     event_id: str | None = None
     since: datetime | None = None  # inclusive
@@ -46,11 +46,11 @@ class ReplayFilter:
 
 @dataclass(frozen=True, slots=True)
 class PutResult:
-    """What putting an endpoint came to."""
+    """The result of setting an endpoint."""
 
     endpoint: WebhookEndpoint
     created: bool
-    uses_fresh: bool  # the secret that was made up for the case
+    uses_fresh: bool  # the secret is the new one
 
 
 class WebhookStore:
@@ -69,10 +69,10 @@ class WebhookStore:
         fresh: str,
         now: datetime,
     ) -> PutResult:
-        """Set where a project is told, and call it again if it was disabled.
+        """Set a project's endpoint, and enable it if it was disabled.
 
-        Without a secret it keeps the one that it has; one that has none, or none that
-        a key opens, gets the ``fresh`` one.
+        Without a secret it keeps the stored one. If there is none, or no key decrypts
+        it, it gets the ``fresh`` one.
         """
         values = {"url": url, **_ENABLED, "updated_at": now}
         async with self._database.write() as connection:
@@ -106,7 +106,7 @@ class WebhookStore:
         return self._rows.read(row, now=now)
 
     async def delete(self, project_id: str) -> None:
-        """Forget an endpoint, its secret and every event of it; raises NotFound."""
+        """Delete an endpoint, its secrets and its events; raises NotFound."""
         gone = delete(webhook_endpoints).where(_endpoints.project_id == project_id)
         events = delete(webhook_events).where(_events.project_id == project_id)
         async with self._database.write() as connection:
@@ -131,7 +131,7 @@ class WebhookStore:
     async def events(
         self, project_id: str, *, limit: int, after_id: str | None
     ) -> tuple[EventRecord, ...]:
-        """Return events, newest first, that come after the one named."""
+        """Return events, newest first, after the given one."""
         statement = (
             select(webhook_events)
             .where(_events.project_id == project_id)
@@ -148,16 +148,17 @@ class WebhookStore:
     async def replay(
         self, project_id: str, which: ReplayFilter, *, now: datetime
     ) -> int:
-        """Send events again, under the ids they have; return how many.
+        """Send events again, with the same ids; return how many.
 
-        Raises NotFound for an endpoint or event that is not there, WebhookDisabled.
+        Raises NotFound for a missing endpoint or event, and WebhookDisabled.
         """
         statement = (
             update(webhook_events)
             .where(
                 _events.project_id == project_id,
                 *_conditions(which),
-                # What is on its way arrives anyway; what waits for a retry may go now.
+                # Events being sent arrive anyway; those that wait for a retry are due
+                # now.
                 or_(
                     _events.status != EventStatus.PENDING, _events.claim_token.is_(None)
                 ),
@@ -180,7 +181,7 @@ class WebhookStore:
     async def record_test(
         self, project_id: str, event_id: str, body: bytes, sent: DeliveryResult
     ) -> None:
-        """Write a test event down with how it went; it is not tried again."""
+        """Store a test event with its result; it is not tried again."""
         ended = EventStatus.DELIVERED if sent.error is None else EventStatus.FAILED
         statement = insert(webhook_events).values(
             id=event_id,
@@ -199,18 +200,18 @@ class WebhookStore:
             await connection.execute(statement)
 
     async def prune(self, *, before: datetime, limit: int) -> int:
-        """Delete some events that are over since before a time; return how many."""
+        """Delete some events that ended before a time; return how many."""
         over = and_(_events.created_at < before, _events.next_attempt_at.is_(None))
         oldest = select(_events.position).where(over).order_by(_events.created_at)
         some = unlocked(oldest.limit(limit), is_sqlite=self._database.is_sqlite)
         statement = delete(webhook_events).where(some, over).returning(_events.position)
         async with self._database.write() as connection:
-            # Not its rowcount: behind a WITH, SQLite's driver knows none.
+            # Not rowcount: after a WITH, SQLite's driver has none.
             return len((await connection.execute(statement)).all())
 
 
 def new_event_id() -> str:
-    """Make the id of a test event; the others get theirs as they are written."""
+    """Return an id for a test event; others get theirs when they are written."""
     return str(uuid7())
 
 

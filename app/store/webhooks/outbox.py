@@ -1,7 +1,7 @@
-"""Events for frontends, written in the transaction that makes them true.
+"""Write events for frontends in the transaction of the change they describe.
 
-A project without an endpoint costs nothing but one look at an index, within the
-statement that changes the job.
+A project without an endpoint costs one index look-up within the statement that
+changes the job.
 """
 
 from collections.abc import Iterable, Sequence
@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 
 def _listener_of(table: Table) -> ColumnElement[str | None]:
-    # As text: for SQLite, SQLAlchemy takes table names out of RETURNING, and
+    # Text, since SQLAlchemy drops table names in SQLite's RETURNING, and then
     # project_id = project_id would match every endpoint.
     project_id = literal_column(f"{table.name}.project_id", Text())
     return (
@@ -61,31 +61,31 @@ def _listener_of(table: Table) -> ColumnElement[str | None]:
 
 
 JOB_LISTENER: Final = _listener_of(schedule_jobs)
-"""For RETURNING beside a job's columns: its endpoint's status, NULL without one."""
+"""A column for RETURNING of a job: its endpoint's status, or NULL."""
 
 ACCOUNT_LISTENER: Final = _listener_of(accounts)
-"""The same beside an account's columns."""
+"""The same for an account."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedJob:
-    """A job that a transition was applied to, and its row after that."""
+    """A job before a transition, and its row after it."""
 
-    job: Job  # as it was before
+    job: Job  # before
     change: Transition
     row: Row  # RETURNING schedule_jobs, JOB_LISTENER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEvent:
-    """Something to tell a project's endpoint."""
+    """An event for a project's endpoint."""
 
     type: EventType
     project_id: str
     shows: EventPayload
-    snapshot: dict[str, Any]  # the same as columns, for older processes
+    snapshot: dict[str, Any]  # its payload as columns, for older processes
     listener: EndpointStatus
-    job_id: str | None = None  # None: in no order with other events
+    job_id: str | None = None  # None: not ordered with other events
 
 
 async def tell_of_jobs(
@@ -107,7 +107,7 @@ async def tell_of_account(
     now: datetime,
     kind: EventType = EventType.ACCOUNT_RECONNECT_REQUIRED,
 ) -> None:
-    """Write that an account has to be connected again, or is another person's."""
+    """Write the event of an account to reconnect, or of another person's account."""
     if row["listener"] is not None:
         event = NewEvent(
             type=kind,
@@ -122,19 +122,19 @@ async def tell_of_account(
 async def tell(
     connection: AsyncConnection, events: Sequence[NewEvent], *, now: datetime
 ) -> None:
-    """Write events in their order, each with the body that every try will send.
+    """Write events in order, each with the body that every try sends.
 
-    Nobody to be told, nothing written.
+    Without a listener nothing is written.
     """
     if events:
         render = connection.sync_engine.get_execution_options().get(RENDER)
-        # Row by row in one go: a list of VALUES would be compiled anew for each length.
+        # executemany: a list of VALUES would be compiled for each length.
         rows = [_row(event, now, render) for event in events]
         await connection.execute(_INSERT, rows)
 
 
 def job_events(kinds: Iterable[EventType], row: Row) -> list[NewEvent]:
-    """Make events that show a job as it stands, from a row with its listener."""
+    """Make events that show a job as it is, from a row with its listener."""
     if row["listener"] is None:
         return []
     job, snapshot = job_from_row(row), snapshot_of(row)
@@ -154,7 +154,7 @@ def job_events(kinds: Iterable[EventType], row: Row) -> list[NewEvent]:
 def _rendered(
     render: Render, kind: EventType, at: datetime, shows: EventPayload
 ) -> str | None:
-    """Write an event's body; None if that fails, which is this event's matter alone."""
+    """Render an event's body; None if that fails, which affects only this event."""
     try:
         return render(kind, at, shows).decode()
     except Exception:
@@ -172,7 +172,7 @@ def _row(event: NewEvent, now: datetime, render: Render | None) -> dict[str, Any
         "data": event.snapshot,
         "body": render and _rendered(render, event.type, now, event.shows),
         "created_at": now,
-        # What happens while the endpoint is disabled can be replayed.
+        # Events written while the endpoint is disabled can be replayed.
         "status": EventStatus.PENDING if active else EventStatus.FAILED,
         "attempts": 0,
         "at": now if active else None,
@@ -181,10 +181,10 @@ def _row(event: NewEvent, now: datetime, render: Render | None) -> dict[str, Any
 
 
 def _insert() -> Insert:
-    """Let an event wait as long as a former one of its job that is to be tried again.
+    """Postpone an event as long as an earlier one of its job that is being retried.
 
-    Order is kept at the claim in any case; this keeps out of each claim's way what
-    cannot be sent yet.
+    The claim keeps the order anyway; this only keeps events out of its way that cannot
+    be sent yet.
     """
     former = webhook_events.alias("former").c
     waits = select(func.min(former.next_attempt_at)).where(

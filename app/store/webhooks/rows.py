@@ -1,4 +1,4 @@
-"""Between the webhooks' rows and the domain's values; the one place with secrets."""
+"""Convert webhook rows to domain values; the only place that opens their secrets."""
 
 from datetime import datetime
 from typing import Final
@@ -19,13 +19,13 @@ SECRETS: Final = ("secret", "former_secret")
 
 
 class EndpointRows:
-    """Reads and writes an endpoint's columns, secrets sealed for their cell."""
+    """Reads and writes an endpoint's columns; each secret is encrypted for its cell."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
     def read(self, row: Row, *, now: datetime) -> WebhookEndpoint:
-        """Read an endpoint; a secret that no key opens is left out."""
+        """Read an endpoint, without secrets that no key decrypts."""
         until = row["former_secret_until"]
         columns = SECRETS if until is not None and now < until else SECRETS[:1]
         reason = row["disabled_reason"]
@@ -46,13 +46,13 @@ class EndpointRows:
         return self._vault.encrypt(secret, bound_to=_cell(project_id, column))
 
     def is_readable(self, row: Row) -> bool:
-        """Tell whether a key opens the present secret."""
+        """Tell whether a key decrypts the current secret."""
         return bool(self._opened(row, SECRETS[:1]))
 
     def rotated(
         self, row: Row, secret: str, *, now: datetime
     ) -> dict[str, str | datetime | None]:
-        """Write a new secret; the present one signs along for a while."""
+        """Return a new secret's columns; the current one also signs for a while."""
         project_id, former = row["project_id"], self._opened(row, SECRETS[:1])
         if former == [secret]:
             return {}
@@ -65,7 +65,7 @@ class EndpointRows:
         }
 
     def resealed(self, row: Row) -> dict[str, str]:
-        """Write the secrets anew with the first key; empty if they are already.
+        """Return the secrets encrypted with the first key; empty if they already are.
 
         Raises TokenUnreadable.
         """
@@ -94,7 +94,7 @@ class EndpointRows:
 
 
 def record_from_row(row: Row) -> EventRecord:
-    """Read an event without what it carries."""
+    """Read an event without its body."""
     return EventRecord(
         id=row["id"],
         project_id=row["project_id"],

@@ -1,8 +1,8 @@
-"""What an event shows, kept beside its body as columns.
+"""An event's payload as columns, stored besides its body.
 
-Processes of before revision 0012 write no body and send none: they render these columns
-at every try. So they are written as long as such a process may run beside ours, and
-read for events that one of them wrote.
+Processes older than revision 0012 store no body: they render these columns at every
+try. The columns are written as long as such a process may run beside ours, and read
+for events that one of them wrote.
 """
 
 from datetime import datetime
@@ -17,8 +17,8 @@ from app.store.db.types import Row, UtcDateTime
 from app.store.jobs.rows import job_from_row
 from app.store.jobs.tables import schedule_jobs
 
-# None of them leaves its table: who has one can write as a worker, download the video
-# or post as the person.
+# These never leave their table: whoever has one can write as a worker, download the
+# video or post as the person.
 _HIDDEN: Final = frozenset(
     {
         "claim_token",
@@ -32,7 +32,7 @@ _HIDDEN: Final = frozenset(
 
 
 def snapshot_of(row: Row) -> dict[str, Any]:
-    """Write a row's columns for a JSON column, without its secrets."""
+    """Return a row's columns for a JSON column, without its secrets."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in row.items()
@@ -41,7 +41,7 @@ def snapshot_of(row: Row) -> dict[str, Any]:
 
 
 def payload_of(event: Row) -> EventPayload:
-    """Read what an event shows; columns added since then are empty."""
+    """Read an event's payload; columns added later are empty."""
     if event["job_id"] is not None:
         return job_from_row(_row(schedule_jobs, event["data"]))
     if event["type"] in ABOUT_ACCOUNTS:

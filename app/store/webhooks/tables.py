@@ -1,4 +1,4 @@
-"""Where frontends want to be told, and what they are told: the outbox."""
+"""Endpoints of frontends, and their events: the outbox."""
 
 from sqlalchemy import (
     BigInteger,
@@ -23,12 +23,12 @@ webhook_endpoints = Table(
     Column("project_id", Text, primary_key=True),
     Column("url", Text, nullable=False),
     Column("secret", Text, nullable=False),  # encrypted, bound to this row
-    Column("former_secret", Text),  # likewise; signs along for a while
+    Column("former_secret", Text),  # likewise; also signs for a while
     Column("former_secret_until", UtcDateTime),
     Column("status", Text, nullable=False),
     Column("disabled_reason", Text),
     Column("disabled_at", UtcDateTime),
-    Column("failing_since", UtcDateTime),  # nothing but failures since then
+    Column("failing_since", UtcDateTime),  # every try failed since then
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     CheckConstraint(one_of("status", EndpointStatus), name="status"),
@@ -38,13 +38,13 @@ webhook_endpoints = Table(
     ),
 )
 
-# No foreign keys: what becomes of a job must never depend on an endpoint that is
-# removed meanwhile, and an event outlives its job.
+# No foreign keys: writing a job must not depend on an endpoint that is removed
+# meanwhile, and an event outlives its job.
 webhook_events = Table(
     "webhook_events",
     metadata,
-    # The order in which a job's events happened: they are written one after the other
-    # under the job's row lock, while the clocks of two workers may differ.
+    # The order of a job's events, which are written under the job's row lock. Times do
+    # not order them, as the clocks of two workers may differ.
     Column(
         "position",
         BigInteger().with_variant(Integer(), "sqlite"),
@@ -53,9 +53,9 @@ webhook_events = Table(
     ),
     Column("id", Text, nullable=False),  # UUIDv7; the same at every try
     Column("project_id", Text, nullable=False),
-    Column("job_id", Text),  # NULL: in no order with others
+    Column("job_id", Text),  # NULL: not ordered with others
     Column("type", Text, nullable=False),
-    Column("data", Json, nullable=False),  # as columns, for older processes
+    Column("data", Json, nullable=False),  # the payload as columns, for older processes
     Column("body", Text),  # NULL: an older process wrote it
     Column("created_at", UtcDateTime, nullable=False),
     Column("status", Text, nullable=False),
@@ -78,7 +78,7 @@ webhook_events = Table(
         postgresql_where=text("next_attempt_at IS NOT NULL"),
         sqlite_where=text("next_attempt_at IS NOT NULL"),
     ),
-    # Whether a job has an earlier event that is still on its way.
+    # Whether a job has an earlier event that is still pending.
     Index(
         "ix_webhook_events_pending",
         "job_id",
