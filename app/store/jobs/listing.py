@@ -5,18 +5,21 @@ being processed have their own index, without an order: they are few, and so a c
 writes to one list index instead of six.
 """
 
+import dataclasses
 import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Integer,
     Select,
     TextClause,
-    literal,
+    bindparam,
     or_,
     select,
     tuple_,
@@ -38,6 +41,19 @@ from app.store.jobs.tables import (
 _jobs = schedule_jobs.c
 _Condition = ColumnElement[bool] | TextClause
 _Columns = ReadOnlyColumnCollection[str, Any]
+
+_PAGE: Final = bindparam("page", type_=Integer)
+_KEPT: Final = 256  # shapes; frontends have a handful
+_SOME_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_VALUES: Final = {
+    "project_id": "",
+    "platform": "",
+    "asset_id": "",
+    "external_id": "",
+    "scheduled_from": _SOME_TIME,
+    "scheduled_to": _SOME_TIME,
+}
+"""The fields of a filter whose values a statement takes as parameters."""
 
 _STATES: Final[frozenset[JobStatus | FailureReason]] = frozenset(
     {*JobStatus, *FailureReason} - {JobStatus.PROCESSING, JobStatus.FAILED}
@@ -99,15 +115,41 @@ async def list_jobs(
     after: JobPosition | None = None,
 ) -> tuple[Job, ...]:
     """Return the first jobs after a position, or the first of all."""
-    parts = list(_Parts(which, order, limit, after))
-    if not parts:
+    statement = _statement(_shape_of(which), order, is_continued=after is not None)
+    if statement is None:
         return ()
+    values = {name: getattr(which, name) for name in _VALUES} | {"page": limit}
+    if after is not None:
+        values |= {"after_id": after.id, "after_time": after.scheduled_for}
+    async with database.read() as connection:
+        rows = (await connection.execute(statement, values)).mappings().all()
+    return tuple(job_from_row(row) for row in rows)
+
+
+def _shape_of(which: JobFilter) -> JobFilter:
+    """Return the same filter with some value or other in the place of each."""
+    some: dict[str, Any] = {
+        name: None if getattr(which, name) is None else value
+        for name, value in _VALUES.items()
+    }
+    return dataclasses.replace(which, **some)
+
+
+@lru_cache(_KEPT)
+def _statement(
+    shape: JobFilter, order: JobOrder, *, is_continued: bool
+) -> Select[Any] | None:
+    """Return the statement of every list of a shape; None: nothing can be in it.
+
+    Kept: to put it together takes many times as long as to read a page, and nobody
+    else's turn comes meanwhile.
+    """
+    parts = list(_Parts(shape, order, is_continued))
+    if not parts:
+        return None
     found = union_all(*(select(part.subquery()) for part in parts)).subquery("found")
     by = _sort_columns(found.c, order.sort)
-    statement = select(found).order_by(*_directed(by, order)).limit(limit)
-    async with database.read() as connection:
-        rows = (await connection.execute(statement)).mappings().all()
-    return tuple(job_from_row(row) for row in rows)
+    return select(found).order_by(*_directed(by, order)).limit(_PAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +158,7 @@ class _Parts:
 
     which: JobFilter
     order: JobOrder
-    limit: int
-    after: JobPosition | None
+    is_continued: bool
 
     def __iter__(self) -> Iterator[Select[Any]]:
         states = self._states()
@@ -153,7 +194,7 @@ class _Parts:
         # The reason is constant; named, the order matches the index's.
         order = (_jobs.failure_reason, *_sort_columns(_jobs, self.order.sort))
         found = self._matching(*conditions).where(*self._after(_jobs))
-        return found.order_by(*_directed(order, self.order)).limit(self.limit)
+        return found.order_by(*_directed(order, self.order)).limit(_PAGE)
 
     def _all(self, *conditions: _Condition) -> Select[Any]:
         # OFFSET stops the planner from scanning an index in the list's order instead,
@@ -165,8 +206,8 @@ class _Parts:
         return select(schedule_jobs).where(*conditions, *self._filters())
 
     def _after(self, columns: _Columns) -> Iterator[ColumnElement[bool]]:
-        if self.after is not None:
-            yield _is_after(columns, self.after, self.order)
+        if self.is_continued:
+            yield _is_after(columns, self.order)
 
     @property
     def _has_window(self) -> bool:
@@ -174,25 +215,20 @@ class _Parts:
 
     def _filters(self) -> Iterator[ColumnElement[bool]]:
         which = self.which
-        pairs = (
-            (_jobs.project_id, which.project_id),
-            (_jobs.platform, which.platform),
-            (_jobs.asset_id, which.asset_id),
-            (_jobs.external_id, which.external_id),
-        )
-        yield from (column == value for column, value in pairs if value is not None)
+        for name in ("project_id", "platform", "asset_id", "external_id"):
+            if getattr(which, name) is not None:
+                yield _jobs[name] == bindparam(name, type_=_jobs[name].type)
+        time = UtcDateTime()
         if which.scheduled_from is not None:
-            yield _jobs.scheduled_for >= which.scheduled_from
+            yield _jobs.scheduled_for >= bindparam("scheduled_from", type_=time)
         if which.scheduled_to is not None:
-            yield _jobs.scheduled_for < which.scheduled_to
+            yield _jobs.scheduled_for < bindparam("scheduled_to", type_=time)
 
 
-def _is_after(
-    columns: _Columns, position: JobPosition, order: JobOrder
-) -> ColumnElement[bool]:
-    values: list[Any] = [literal(position.id)]
+def _is_after(columns: _Columns, order: JobOrder) -> ColumnElement[bool]:
+    values: list[Any] = [bindparam("after_id", type_=_jobs.id.type)]
     if order.sort is JobSort.SCHEDULED_FOR:
-        values.insert(0, literal(position.scheduled_for, UtcDateTime()))
+        values.insert(0, bindparam("after_time", type_=UtcDateTime()))
     comes_after: Any = operator.lt if order.descending else operator.gt
     place = tuple_(*_sort_columns(columns, order.sort))
     after: ColumnElement[bool] = comes_after(place, tuple_(*values))
