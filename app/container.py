@@ -19,13 +19,15 @@ import structlog
 from sqlalchemy.exc import ArgumentError
 
 from app import __version__
-from app.domain.accounts.quota import QuotaCall
+from app.domain.accounts.quota import LONGEST_TURN, QuotaCall
 from app.domain.errors import StoreUnavailable
 from app.domain.events import EventPayload, EventType, Render
 from app.domain.jobs.outcome import Fault
+from app.domain.jobs.redating import Bounds
 from app.grants.grants import Grants
 from app.grants.removals import RemovalChecker
 from app.machine.clock import Clock, SystemClock
+from app.machine.clock_jumps import ClockJumps
 from app.machine.clock_watch import ClockWatch
 from app.metrics import Metrics
 from app.outbound import Outbound
@@ -67,6 +69,7 @@ from app.store.jobs.holds import HoldStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.media_links import MediaStore
 from app.store.jobs.readiness import ReadinessStore
+from app.store.jobs.redated import RedatingStore
 from app.store.jobs.spool import Spool, SpoolStore
 from app.store.jobs.uploads import UploadStore
 from app.store.retention.pruning import RetentionStore
@@ -84,6 +87,7 @@ PREFLIGHT_EVERY: Final = 15.0
 LET_GO_EVERY: Final = 5.0
 HEARTBEAT_EVERY: Final = 30.0
 HAND_IN_EVERY: Final = 30.0
+REDATE_EVERY: Final = 30.0
 PRUNE_EVERY: Final = 3600.0
 
 
@@ -230,7 +234,13 @@ class Container:
             QuotaCall.STATUS: settings.tiktok_status_per_minute,
         }
         store = QuotaStore(self.database)
-        return Pacer(store, self.clock, limits, metrics=self.metrics)
+        return Pacer(
+            store,
+            self.clock,
+            limits,
+            longest_rest=settings.retry_policy.longest,
+            metrics=self.metrics,
+        )
 
     @cached_property
     def deps(self) -> Dependencies:
@@ -249,6 +259,7 @@ class Container:
             media=self._media_gateway(),
             database_clock=self.database_clock,
             tiktok_clock=self._watch(),
+            clock_jumps=self._clock_jumps(),
             spool=self.spool,
         )
 
@@ -262,6 +273,12 @@ class Container:
             return None
         tolerance = timedelta(seconds=self.settings.clock_tolerance_seconds)
         return ClockWatch(self.clock.now, tolerance=tolerance)
+
+    def _clock_jumps(self) -> ClockJumps | None:
+        if not self._doubts_clock:
+            return None
+        tolerance = timedelta(seconds=self.settings.clock_tolerance_seconds)
+        return ClockJumps(self.clock.now, time.monotonic, tolerance=tolerance)
 
     @cached_property
     def spool(self) -> Spool:
@@ -332,8 +349,9 @@ class Container:
         return (
             BackgroundJob("heartbeat", HEARTBEAT_EVERY, self._say_alive),
             BackgroundJob("hand in", HAND_IN_EVERY, self.hand_in),
+            BackgroundJob("redate", REDATE_EVERY, self._redate),
             BackgroundJob("let go", LET_GO_EVERY, lambda: self.holds.let_go(now=now())),
-            BackgroundJob("prune", PRUNE_EVERY, self.pruner.run_due),
+            BackgroundJob("prune", PRUNE_EVERY, self._prune),
             BackgroundJob("prune webhooks", PRUNE_EVERY, events.run_due),
         )
 
@@ -362,6 +380,28 @@ class Container:
     async def _say_alive(self) -> None:
         now = self.clock.now()
         await self.runners.note(SeenRunner(self._worker, __version__, now))
+
+    @cached_property
+    def redating(self) -> RedatingStore:
+        """Return what lets jobs go on that a wrong clock put off too far."""
+        settings = self.settings
+        bounds = Bounds(
+            lease=timedelta(seconds=settings.claim_timeout_seconds),
+            longest=max(settings.retry_policy.longest, LONGEST_TURN),
+            # Two workers may be as far on either side of the database's clock.
+            slack=timedelta(seconds=2 * settings.clock_tolerance_seconds + 1),
+        )
+        return RedatingStore(self.database, bounds, watch=self.database_clock)
+
+    async def _redate(self) -> None:
+        if count := await self.redating.run(now=self.clock.now()):
+            log.warning("jobs waited by a wrong clock; they go on", count=count)
+
+    async def _prune(self) -> None:
+        """Delete nothing by a clock that another one contradicts."""
+        await self.deps.claims.next_due()  # it compares them
+        if self.database_clock is None or not self.database_clock.is_skewed:
+            await self.pruner.run_due()
 
     @cached_property
     def pruner(self) -> Pruner:

@@ -57,6 +57,11 @@ class AccountQuota:
         """Drop the permits of a call that were taken ahead."""
         self._kept.pop(call, None)
 
+    def forget(self) -> None:
+        """Keep no permit and no turn: our clock was set."""
+        self.row, self.queue = None, None
+        self._kept.clear()
+
     def busy(self, now: datetime) -> bool:
         """Tell whether the account's quota is still in use."""
         idle_at = self.row.quota.idle_at() if self.row else None

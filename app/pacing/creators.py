@@ -74,6 +74,11 @@ class CreatorCache:
                 entry.info, entry.fresh_until = answer, asked_at + REUSE
             return answer
 
+    def forget(self) -> None:
+        """Keep no answer: when each was given cannot be told any more."""
+        for entry in self._entries.values():
+            entry.fresh_until = None
+
     def _prune(self, clock: Callable[[], datetime]) -> None:
         if len(self._entries) < self._prune_at:
             return

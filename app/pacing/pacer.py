@@ -32,6 +32,10 @@ POLLS_SHARE: Final = 0.4
 APP_REST_SEEN: Final = timedelta(seconds=5)
 """How long a worker may take to see that the whole app rests."""
 
+FOR_EVER: Final = timedelta(days=36_500)
+CLOCKS_APART: Final = timedelta(minutes=1)
+"""How far two clocks that are right may be apart."""
+
 _PRUNE_AT: Final = 4096
 
 
@@ -65,13 +69,16 @@ class Pacer:
         limits: Limits,
         *,
         window: timedelta = WINDOW,
+        longest_rest: timedelta = FOR_EVER,
         metrics: Metrics | None = None,
     ) -> None:
+        """Take what is shared; no rest that a right clock wrote is longer than that."""
         self._metrics = metrics or Metrics()
         self._store = store
         self._clock = clock
         self._limits = limits
         self._window = window
+        self._longest_rest = longest_rest
         self._account_quotas: dict[Owner, AccountQuota] = {}
         self._prune_at = _PRUNE_AT
         self._app = QuotaRow()
@@ -111,6 +118,17 @@ class Pacer:
         ):
             return None
         return account_quota.use_kept(call, now)
+
+    def forget(self) -> None:
+        """Believe nothing that was seen before our clock was set."""
+        self._app_seen = None
+        self._account_quotas = {
+            owner: quota
+            for owner, quota in self._account_quotas.items()
+            if quota.lock.locked()
+        }
+        for quota in self._account_quotas.values():
+            quota.forget()
 
     async def left(self, platform: str, open_id: str) -> tuple[int, PutOff | None]:
         """Return how many inits an account may send now, and its rest or the app's.
@@ -165,8 +183,8 @@ class Pacer:
         ):
             return send_by
         while True:
-            row = account_quota.row = account_quota.row or await self._store.load(
-                user.owner
+            row = account_quota.row = account_quota.row or await self._load(
+                user.owner, now
             )
             if user.posts_with(call) and (resting := _rest_of(row, now)):
                 return resting
@@ -182,6 +200,26 @@ class Pacer:
                 account_quota.keep(wanted, call, now)
                 return wanted[call].send_by(now)
             account_quota.row = None  # another worker was faster
+
+    async def _load(self, owner: Owner, now: datetime) -> QuotaRow:
+        """Read a quota, and write it anew if a clock that was ahead wrote it."""
+        while True:
+            row = await self._store.load(owner)
+            mended = self._mended(row, now)
+            if mended is row or await self._store.mend(owner, mended, seen=row.version):
+                return mended
+
+    def _mended(self, row: QuotaRow, now: datetime) -> QuotaRow:
+        quota, rest_until = row.quota.mended(now), row.rest_until
+        longest = self._longest_rest
+        if rest_until is not None and rest_until - now > longest + CLOCKS_APART:
+            rest_until = now + longest
+        if (quota, rest_until) == (row.quota, row.rest_until):
+            return row
+        version = row.version + 1
+        return dataclasses.replace(
+            row, version=version, quota=quota, rest_until=rest_until
+        )
 
     async def _write(
         self, owner: Owner, quota: Quota, *, seen: QuotaRow, now: datetime
@@ -271,7 +309,7 @@ class Pacer:
     async def _app_rest(self, platform: str, now: datetime) -> PutOff | None:
         if not self._knows_app(now):
             self._app_seen = now
-            self._app = await self._store.load(Owner(platform, WHOLE_APP))
+            self._app = await self._load(Owner(platform, WHOLE_APP), now)
         return _rest_of(self._app, now)
 
     def _knows_app(self, now: datetime) -> bool:

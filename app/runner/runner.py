@@ -18,6 +18,7 @@ from app.runner.attempts.attempt_pool import AttemptPolicy, AttemptPool
 from app.runner.attempts.live_effects import Dependencies
 from app.runner.attempts.recorder import Recorder
 from app.runner.background.background_jobs import BackgroundJobs, Hint
+from app.runner.clock_care import ClockCare
 from app.runner.tick_report import Tally, TickReport
 from app.tracing import Tracing, Untraced
 
@@ -42,12 +43,19 @@ class Capacity:
     in_flight: int = 500  # attempts at one time
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class _Time:
-    """When a tick began, and when its work has to be handed on."""
+    """When a tick began, when its work has to be handed on, and when it has to end."""
 
     began: datetime
     until: datetime
+    end: datetime
+
+    def shift(self, jump: timedelta) -> None:
+        """Mean the same moments by a clock that was set."""
+        self.began, self.until, self.end = (
+            each + jump for each in (self.began, self.until, self.end)
+        )
 
 
 class Runner:
@@ -73,6 +81,8 @@ class Runner:
         self._skew_told = False
         self.running: bool | None = None  # None: only ticks, or nothing yet
         self._pools: WeakSet[AttemptPool] = WeakSet()  # ticks may overlap
+        self._times: WeakSet[_Time] = WeakSet()
+        self._clock_care = ClockCare(deps)
         self._metrics.posts.count_running(self._running)
 
     def wake(self) -> None:
@@ -95,13 +105,9 @@ class Runner:
 
         Raises StoreUnavailable if the database does not answer at the start.
         """
-        began = self._now()
-        time = _Time(began, began + timedelta(seconds=_working_seconds(budget)))
+        time = self._begin(budget)
         tally, pool = self._pool()
         stop = stop or asyncio.Event()
-
-        def seconds_left() -> float:
-            return (began - self._now()).total_seconds() + budget
 
         def for_chores() -> float:
             spare = (time.until - self._now()).total_seconds()
@@ -109,8 +115,8 @@ class Runner:
 
         async with _stopping(pool, stop), self._background_jobs.once(for_chores):
             await self._work_through(pool, tally, time, stop)
-            await pool.drain(seconds_left())
-        return tally.report(self._now() - began)
+            await pool.drain((time.end - self._now()).total_seconds())
+        return tally.report(self._now() - time.began)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run jobs as they fall due until ``stop``; then give them back and return.
@@ -122,6 +128,7 @@ class Runner:
             may_be_due = True
             while not stop.is_set():
                 try:
+                    await self._settle_clock()
                     if not may_be_due or not await self._fill(pool, tally):
                         may_be_due = await self._rest(pool, stop)
                 except StoreUnavailable as error:
@@ -135,8 +142,11 @@ class Runner:
         self, pool: AttemptPool, tally: Tally, time: _Time, stop: asyncio.Event
     ) -> None:
         """Claim and run until nothing is left, or no time to begin anything."""
-        while self._now() < time.until and not stop.is_set():
+        while not stop.is_set():
             try:
+                await self._settle_clock()
+                if self._now() >= time.until:
+                    return
                 began = await self._fill(pool, tally, time)
             except StoreUnavailable as error:
                 if not tally.claimed:
@@ -151,6 +161,22 @@ class Runner:
             if not began or not self._free(pool):
                 left = (time.until - self._now()).total_seconds()
                 await first(pool.one_ended(), self._deps.clock.sleep(left))
+
+    def _begin(self, budget: float) -> _Time:
+        now = self._now()
+        working, whole = _working_seconds(budget), budget
+        until, end = (now + timedelta(seconds=each) for each in (working, whole))
+        time = _Time(now, until, end)
+        self._times.add(time)
+        return time
+
+    async def _settle_clock(self) -> None:
+        """Keep what is claimed, and each tick its budget, if our clock was set."""
+        pools = tuple(self._pools)
+        attempts = (each for pool in pools for each in pool.attempts())
+        if (jump := await self._clock_care.settle(attempts)) is not None:
+            for time in self._times:
+                time.shift(jump)
 
     async def _fill(
         self, pool: AttemptPool, tally: Tally, time: _Time | None = None

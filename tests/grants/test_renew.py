@@ -157,13 +157,29 @@ async def test_waiting_for_another_worker_has_an_end(
         grant_version=account.grant_version,
         token="another",
         now=NOW,
-        until=NOW + timedelta(hours=1),
+        until=NOW + timedelta(minutes=1),
     )
     fault = await grants.renew(await _access(grants))
     assert isinstance(fault, Fault)
     assert (fault.error_class, fault.code) == (ErrorClass.TRANSIENT, "refresh_busy")
     assert clock.at - NOW <= timedelta(seconds=31)
     assert tiktok.used == []
+
+
+async def test_a_lease_of_a_clock_that_was_ahead_is_free(
+    grants: Grants, accounts: AccountStore, tiktok: TokenEndpoint
+) -> None:
+    """Nobody waits a day for a worker whose clock was a day ahead."""
+    account = await _connected(accounts)
+    await accounts.acquire_refresh_lease(
+        *NAME,
+        grant_version=account.grant_version,
+        token="gone",
+        now=NOW,
+        until=NOW + timedelta(days=1),
+    )
+    assert isinstance(await grants.renew(await _access(grants)), Access)
+    assert tiktok.used == ["rft.one"]
 
 
 async def test_a_failed_refresh_gives_the_lease_back(

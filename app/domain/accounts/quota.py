@@ -23,6 +23,9 @@ An init is written to the database in between: seconds, where many posts are due
 ON_ITS_WAY: Final = timedelta(seconds=1)
 """The part of SKEW that is left for the network."""
 
+LONGEST_USE: Final = 2 * WINDOW + SKEW + timedelta(minutes=1)
+"""How far ahead a permit is taken at most, by a clock that is a little ahead."""
+
 QUEUE_TURNS: Final = 10
 """How many turns ahead are given out; later jobs share the last and ask again then."""
 
@@ -105,12 +108,32 @@ class Quota:
         ends = [use.until for uses in self.uses.values() for use in uses]
         return max(ends) if ends else None
 
+    def mended(self, now: datetime) -> "Quota":
+        """Return it without what only a clock that was ahead can have written.
+
+        A permit that is taken for longer than any can be is taken for a window from now
+        on: its call may just have been made.
+        """
+        latest, window = now + LONGEST_USE, now + WINDOW + SKEW
+        return Quota(
+            {
+                call: tuple(
+                    use if use.until <= latest else Use(window, use.count)
+                    for use in uses
+                )
+                for call, uses in self.uses.items()
+            }
+        )
+
     def _live(self, call: QuotaCall, now: datetime) -> tuple[Use, ...]:
         uses = self.uses.get(call)
         return tuple([use for use in uses if use.until > now]) if uses else ()
 
 
 IDLE: Final = Quota({})
+
+LONGEST_TURN: Final = QUEUE_TURNS * (WINDOW + SKEW) + LONGEST_USE
+"""How far ahead a job's turn lies at most."""
 
 
 def turn_at(

@@ -28,6 +28,11 @@ class RetryPolicy:
     cap: float = 3600
     unconfirmed: UnconfirmedInit = UnconfirmedInit.HOLD
 
+    @property
+    def longest(self) -> timedelta:
+        """Return the longest wait that ``delay`` gives."""
+        return timedelta(seconds=self.cap * (1 + JITTER))
+
     def base_delay(self, attempts: int) -> float:
         """Return the seconds after the given number of failed attempts so far."""
         step = self.steps[min(attempts, len(self.steps) - 1)]

@@ -74,6 +74,10 @@ class AttemptPool:
     def __len__(self) -> int:
         return len(self._running)
 
+    def attempts(self) -> tuple[LiveEffects, ...]:
+        """Return what is under way, by its effects."""
+        return tuple(self._running.values())
+
     def start(self, job: Job, *, until: datetime | None = None) -> None:
         """Begin an attempt that has to be handed on at ``until`` at the latest."""
         effects = LiveEffects(self._deps, job, until=until)

@@ -16,6 +16,7 @@ from app.domain.jobs.job import Job, Transfer, WaitingFor
 from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access, Grants
 from app.machine.clock import Clock
+from app.machine.clock_jumps import ClockJumps
 from app.machine.clock_watch import ClockWatch
 from app.outbound.media.at_once import AtOnce
 from app.pacing.creators import CreatorCache
@@ -58,6 +59,7 @@ class Dependencies:
     media: MediaGateway | None = None  # None: TikTok pulls from the asset's own URL
     database_clock: ClockWatch | None = None  # None: ours is beyond doubt
     tiktok_clock: ClockWatch | None = None
+    clock_jumps: ClockJumps | None = None  # None: nobody sets our clock
     spool: Spool | None = None  # keeps what the database would not take
 
 
@@ -70,8 +72,9 @@ class LiveEffects:
     """
 
     def __init__(self, deps: Dependencies, job: Job, *, until: datetime | None) -> None:
-        if job.next_attempt_at is None:
+        if job.next_attempt_at is None or job.claim_token is None:
             raise AssertionError("a claimed job has a lease")
+        self.job_id, self.claim_token = job.id, job.claim_token
         self._deps = deps
         self._lease_until = job.next_attempt_at
         self._until = min(until or self._lease_until, self._lease_until)
@@ -273,6 +276,13 @@ class LiveEffects:
         if self._waits_for_store:
             return late >= timedelta(0)
         return timedelta(0) <= late < LONGEST_OVERDUE
+
+    def renewed(self, *, until: datetime, jump: timedelta) -> None:
+        """Go on under a lease that begins anew, after our clock was set."""
+        self._lease_until = until
+        self._until = min(self._until + jump, until)
+        if self._stop_by is not None:
+            self._stop_by += jump
 
     def hold_lease(self) -> None:
         """Raise ClaimLost if the lease is over: nothing may be sent any more."""

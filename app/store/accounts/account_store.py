@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -55,6 +55,9 @@ _PUT_TRIES: Final = 5
 # A version never used before: a worker may still hold the grant of an account that
 # was removed and connected again, and must not take the new grant for its own.
 _VERSION_RANGE: Final = 2**30
+
+SKEW: Final = timedelta(minutes=1)
+"""How far two clocks that are right may be apart."""
 
 _NO_LEASE: dict[str, Any] = {"refresh_lease": None, "refresh_lease_until": None}
 
@@ -195,7 +198,9 @@ class AccountStore:
             .where(
                 _at_version(project_id, platform, grant_version),
                 USABLE,
-                _lease_is_free(now),
+                # No lease lasts longer than this one would: a clock that was ahead
+                # wrote it.
+                or_(_lease_is_free(now), _accounts.refresh_lease_until > until + SKEW),
             )
             .values(refresh_lease=token, refresh_lease_until=until)
         )

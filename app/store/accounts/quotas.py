@@ -130,6 +130,19 @@ class QuotaStore:
         async with self._database.single() as connection:
             return (await connection.execute(statement)).scalar() is not None
 
+    async def mend(self, owner: Owner, row: QuotaRow, *, seen: int) -> bool:
+        """Write a quota and its rest anew if nobody wrote one since ``seen``."""
+        statement = (
+            update(account_quotas)
+            .where(_named(owner), _quotas.version == seen)
+            .values(
+                **_values(row.quota), rest_until=row.rest_until, version=row.version
+            )
+            .returning(_quotas.version)
+        )
+        async with self._database.single() as connection:
+            return (await connection.execute(statement)).scalar() is not None
+
     async def rest(self, owner: Owner, *, until: datetime, reason: WaitingFor) -> None:
         """Let an account, or the whole app, rest until a time; a longer rest stays."""
         rest = {"rest_until": until, "rest_reason": reason}

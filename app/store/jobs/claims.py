@@ -1,6 +1,6 @@
 """The worker's side of the jobs table: claim, and write what the claim allows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +10,6 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 from sqlalchemy import (
-    TIMESTAMP,
     ColumnElement,
     Interval,
     Row,
@@ -32,6 +31,7 @@ from app.domain.jobs.transition import Transition, given_back
 from app.machine.clock_watch import ClockWatch
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
+from app.store.db.server_time import database_time
 from app.store.db.types import UtcDateTime
 from app.store.jobs.holds import held_until, tell_of_holds
 from app.store.jobs.init_writes import InitWrite, InitWriter
@@ -95,7 +95,7 @@ class ClaimStore:
         too, and none while the two clocks are too far apart. SQLite uses our clock.
         """
         self._database = database
-        self._lease = lease
+        self.lease = lease
         self._watch = None if database.is_sqlite else watch
         self._init_writer = InitWriter(database)
         self._transition_writer = TransitionWriter(database)
@@ -146,10 +146,35 @@ class ClaimStore:
                 due = (await connection.execute(statement)).scalar()
                 return due
             asked_at = self._watch.now()
-            told = await connection.execute(statement.add_columns(_database_time()))
+            told = await connection.execute(statement.add_columns(database_time()))
             due, theirs = told.one()
             self._watch.note(theirs, asked_at=asked_at)
         return due
+
+    async def renew(
+        self, job_ids: Collection[str], claim_token: str, *, now: datetime
+    ) -> frozenset[str]:
+        """Let one claim's jobs be owned for a whole lease from now on.
+
+        Return those that are owned still. For when our clock was set: what lies ahead
+        by the old time may be over, or far away, by the new one.
+        """
+        # Where there is a clock beside ours, ours may be the one that is wrong.
+        dated: dict[str, Any] = {
+            "next_attempt_at": now + self.lease,
+            "updated_at": now,
+        }
+        if self._watch is not None:
+            right, lease = database_time(), literal(self.lease, Interval())
+            dated = {"next_attempt_at": right + lease, "updated_at": right}
+        statement = (
+            update(schedule_jobs)
+            .where(_jobs.id.in_(job_ids), _jobs.claim_token == claim_token)
+            .values(**dated)
+            .returning(_jobs.id)
+        )
+        async with self._database.write() as connection:
+            return frozenset((await connection.execute(statement)).scalars())
 
     async def stamp_init(
         self, job: Job, *, now: datetime, media_token: str | None = None
@@ -198,7 +223,7 @@ class ClaimStore:
             "claimed_by": worker,
             "claimed_at": now,
             # Visibility time-out: the lease's end is when it may be claimed again.
-            "next_attempt_at": now + self._lease,
+            "next_attempt_at": now + self.lease,
             "held_since": None,
             "updated_at": now,
         }
@@ -207,7 +232,7 @@ class ClaimStore:
         """Match jobs that are due by both clocks, while the two agree."""
         if self._watch is None:
             return _jobs.next_attempt_at <= due_by
-        theirs, ours = _database_time(), literal(now, UtcDateTime())
+        theirs, ours = database_time(), literal(now, UtcDateTime())
         tolerance = literal(self._watch.tolerance, Interval())
         return and_(
             _jobs.next_attempt_at <= func.least(literal(due_by, UtcDateTime()), theirs),
@@ -243,11 +268,6 @@ class ClaimStore:
 def _still_claimed(taken: Mapping[str, Job]) -> tuple[Job, ...]:
     claimed = (job for job in taken.values() if job.claim_token is not None)
     return tuple(sorted(claimed, key=attrgetter("scheduled_for")))
-
-
-def _database_time() -> ColumnElement[datetime]:
-    # Constant within a statement, so an index can be searched by it.
-    return func.statement_timestamp(type_=TIMESTAMP(timezone=True))
 
 
 def _readable(rows: Sequence[Row[Any]], claim: dict[str, Any]) -> dict[str, Job]:

@@ -1,0 +1,133 @@
+"""Jobs that wait for a time that only a wrong clock can have written."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    and_,
+    or_,
+    select,
+    union_all,
+    update,
+)
+
+from app.domain.jobs.job import JobStatus
+from app.domain.jobs.redating import Bounds, Dated, redated
+from app.machine.clock_watch import ClockWatch
+from app.store.db.engine import Database
+from app.store.db.notify import hint
+from app.store.db.server_time import database_time
+from app.store.jobs.tables import (
+    GUARDING_POST_NOW,
+    IS_PROCESSING,
+    in_state,
+    schedule_jobs,
+)
+
+_jobs = schedule_jobs.c
+_PAGE: Final = 500
+
+
+class RedatingStore:
+    """Lets jobs go on that a clock which was ahead put off too far."""
+
+    def __init__(
+        self, database: Database, bounds: Bounds, *, watch: ClockWatch | None = None
+    ) -> None:
+        """Take what is possible, and what compares our clock with the database's.
+
+        With a watch nothing is changed while the two are too far apart.
+        """
+        self._database = database
+        self._bounds = bounds
+        self._watch = None if database.is_sqlite else watch
+
+    async def run(self, *, now: datetime) -> int:
+        """Give such jobs their right time; return how many. Raises StoreUnavailable."""
+        if not await self._is_right(now):
+            return 0
+        async with self._database.read() as connection:
+            rows = (await connection.execute(_too_far_ahead(now, self._bounds))).all()
+        found = [Dated(**row._mapping) for row in rows]  # noqa: SLF001 - public
+        times = [(job, redated(job, now=now, bounds=self._bounds)) for job in found]
+        return await self._write(
+            [(job, at) for job, at in times if at is not None], now=now
+        )
+
+    async def _is_right(self, now: datetime) -> bool:
+        if self._watch is None:
+            return True
+        async with self._database.read() as connection:
+            theirs = (await connection.execute(select(database_time()))).scalar_one()
+        return abs(now - theirs) <= self._watch.tolerance
+
+    async def _write(
+        self, times: Iterable[tuple[Dated, datetime]], *, now: datetime
+    ) -> int:
+        count = 0
+        async with self._database.write() as connection:
+            for job, at in times:
+                changed = await connection.execute(
+                    update(schedule_jobs)
+                    .where(
+                        _jobs.id == job.id,
+                        _jobs.next_attempt_at == job.next_attempt_at,
+                        _jobs.updated_at == job.updated_at,
+                    )
+                    .values(next_attempt_at=at, updated_at=now)
+                )
+                count += changed.rowcount
+            if count:
+                await hint(connection)
+        return count
+
+
+def _too_far_ahead(now: datetime, bounds: Bounds) -> CompoundSelect[*tuple[object]]:
+    """Find them by indexes alone: what waits for its own time is never looked at."""
+    ahead = now + bounds.slack
+    kinds = (
+        and_(IS_PROCESSING, _jobs.next_attempt_at > ahead),
+        and_(in_state(JobStatus.RETRYING), _waits_too_long(now, bounds)),
+        and_(
+            in_state(JobStatus.SCHEDULED),
+            _jobs.scheduled_for <= now,
+            _waits_too_long(now, bounds),
+        ),
+        and_(
+            GUARDING_POST_NOW,
+            in_state(JobStatus.SCHEDULED),
+            _jobs.scheduled_for > ahead,
+            _jobs.held_since.is_(None),
+        ),
+    )
+    return union_all(*map(_select, kinds))
+
+
+def _select(kind: ColumnElement[bool]) -> Select[*tuple[object]]:
+    rows = (
+        select(
+            _jobs.id,
+            _jobs.next_attempt_at,
+            _jobs.updated_at,
+            _jobs.scheduled_for,
+            _jobs.post_now,
+            _jobs.claim_token.is_not(None).label("is_claimed"),
+        )
+        .where(kind)
+        .limit(_PAGE)
+    )
+    return select(rows.subquery())
+
+
+def _waits_too_long(now: datetime, bounds: Bounds) -> ColumnElement[bool]:
+    longest = now + bounds.longest + bounds.slack
+    return and_(
+        _jobs.next_attempt_at > now + bounds.slack,
+        or_(_jobs.updated_at > now + bounds.slack, _jobs.next_attempt_at > longest),
+        _jobs.next_attempt_at != _jobs.scheduled_for,
+        _jobs.held_since.is_(None),
+    )
