@@ -1,4 +1,4 @@
-"""The one door to an account's access token: fresh, or a fault that says why not."""
+"""Get an account's access token: a valid one, or a fault that says why not."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from app.store.accounts.account_store import AccountStore
 from app.tiktok import TikTok
 
 _MARGIN: Final = timedelta(seconds=60)
-_MARGIN_SHARE: Final = 4  # of a short life, no more than a quarter is given away
+_MARGIN_SHARE: Final = 4  # at most a quarter of a short lifetime
 # Ahead of use: an access token lives for two hours at least as TikTok documents it.
 _AHEAD: Final = timedelta(minutes=10)
 # Refresh tokens live for 180 days and are renewed with every pair.
@@ -27,7 +27,7 @@ _AT_ONCE: Final = 8  # proactive refreshes side by side
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """What a call to TikTok on behalf of an account needs."""
+    """What a call to TikTok for an account needs."""
 
     project_id: str
     platform: str
@@ -40,7 +40,7 @@ class Access:
 
 
 class Grants:
-    """Hands out access tokens and keeps the pairs behind them alive.
+    """Hands out access tokens and refreshes their pairs in time.
 
     Every method may raise StoreUnavailable.
     """
@@ -53,7 +53,7 @@ class Grants:
         clock: Clock,
         call_timeout: float = 10.0,
     ) -> None:
-        """Take what it works with; ``call_timeout`` is a refresh's, in seconds."""
+        """Take its parts; ``call_timeout`` is that of a refresh, in seconds."""
         self._accounts = accounts
         self._clock = clock
         self._refresher = Refresher(
@@ -63,10 +63,10 @@ class Grants:
     async def current(
         self, project_id: str, platform: str, *, open_id: str | None = None
     ) -> Access | Fault:
-        """Return a token that lives for a while yet, refreshed if need be.
+        """Return a token that is valid for a while, refreshed if necessary.
 
-        With an ``open_id`` it is that person's or nobody's. Without a usable grant no
-        call is made, and the fault's code says why: ``account_not_connected``,
+        With an ``open_id``, only that person's token is returned. Without a usable
+        grant no call is made, and the fault's code says why: ``account_not_connected``,
         ``account_changed``, ``reconnect_required`` or TikTok's reason for the removal.
         """
         account = await self._usable(project_id, platform, open_id)
@@ -77,7 +77,7 @@ class Grants:
             return _access(account)
         fresh = await self._fresh(account)
         if isinstance(fresh, Fault) and fresh.error_class is not ErrorClass.AUTH:
-            # A blip: what is left of the present token is better than nothing.
+            # A transient failure: use the rest of the current token's lifetime.
             alive = account.grant.access_token_expires_at > self._clock.now()
             return _access(account) if alive else fresh
         return fresh if isinstance(fresh, Fault) else _access(fresh)
@@ -85,8 +85,8 @@ class Grants:
     async def renew(self, refused: Access) -> Access | Fault:
         """Return a newer token than the one TikTok refused.
 
-        One refresh for all who hold the refused one, over all tasks and workers; if a
-        newer pair is stored already, none.
+        All tasks and workers with the refused token share one refresh; none is made if
+        a newer pair is stored already.
         """
         account = await self._usable(
             refused.project_id, refused.platform, refused.open_id
@@ -97,7 +97,7 @@ class Grants:
         return fresh if isinstance(fresh, Fault) else _access(fresh)
 
     async def lost(self, access: Access, fault: Fault) -> None:
-        """Record that a new consent is needed, unless a newer pair came meanwhile."""
+        """Record that a new consent is needed, unless a newer pair is stored."""
         await self._accounts.mark_reconnect_required(
             access.project_id,
             access.platform,
@@ -107,9 +107,9 @@ class Grants:
         )
 
     async def refresh_expiring(self, *, now: datetime, limit: int) -> int:
-        """Refresh up to ``limit`` pairs ahead of need; return how many are new.
+        """Refresh up to ``limit`` pairs ahead of time; return how many are new.
 
-        A post that is due in weeks then finds a living grant.
+        A post that is due in weeks then still finds a valid grant.
         """
         due = await self._accounts.list_expiring(
             now=now, before=now + _AHEAD, saved_before=now - _OLD, limit=limit
@@ -119,7 +119,7 @@ class Grants:
         return sum(done)
 
     async def close(self) -> None:
-        """Wait for refreshes under way: a pair that is not saved is lost."""
+        """Wait for running refreshes: a pair that is not saved is lost."""
         await self._refresher.close()
 
     async def _refreshed(self, account: Account, gate: asyncio.Semaphore) -> bool:
@@ -149,12 +149,12 @@ class Grants:
         fresh = await self._refresher.refresh(account)
         if fresh is not None:
             return fresh
-        # Somebody else brought or removed something newer.
+        # Somebody else stored a newer pair, or removed the account.
         return await self._usable(account.project_id, account.platform, account.open_id)
 
 
 def _ends_soon(account: Account, now: datetime) -> bool:
-    # A pair is stored when it was issued, so this is about how long it was to live.
+    # A pair is stored when it is issued, so this is close to its lifetime.
     ends = account.grant.access_token_expires_at
     lifetime = ends - account.updated_at
     return ends - now <= min(_MARGIN, max(lifetime, timedelta(0)) / _MARGIN_SHARE)

@@ -1,7 +1,7 @@
-"""Trade a refresh token for a new pair: once, and never lose what came back.
+"""Trade a refresh token for a new pair: only once, and never lose the new pair.
 
-TikTok ends the old pair with the trade, so two trades side by side, or an answer that
-is not stored, cost the account.
+TikTok ends the old pair with the trade. Two trades at once, or an answer that is not
+stored, would lose the account.
 https://developers.tiktok.com/doc/oauth-user-access-token-management
 """
 
@@ -22,9 +22,9 @@ from app.store.accounts.account_store import AccountStore
 from app.tiktok import TikTok, TokenGrant
 
 LEASE: Final = timedelta(seconds=30)
-_CALL_SHARE: Final = 2 / 3  # of the lease, so that the answer comes while it holds
+_CALL_SHARE: Final = 2 / 3  # of the lease, so that the answer comes within it
 _PEEK_SECONDS: Final = 0.1  # how often a waiting worker looks for the new pair
-# Far longer than the lease: the answer stays the only living pair, see save_refreshed.
+# Far longer than the lease: the answer stays the only valid pair, see save_refreshed.
 _SAVE_FOR: Final = timedelta(minutes=5)
 _SAVE_AGAIN_SECONDS: Final = 0.5
 
@@ -42,8 +42,8 @@ _Name = tuple[str, str, int]
 class Refresher:
     """Refreshes each version of a grant once, over all tasks and all workers.
 
-    Within the process by one shared task, which outlives whoever waits for it; between
-    processes by a lease in the account's row.
+    Tasks of one process share one task, which no cancelled caller cancels; processes
+    use a lease in the account's row.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Refresher:
             flight = asyncio.create_task(self._refresh(account))
             self._flights[name] = flight
             flight.add_done_callback(lambda done: self._landed(name, done))
-        # An attempt that is cancelled must not take the trade with it.
+        # A cancelled attempt must not cancel the trade.
         return await asyncio.shield(flight)
 
     async def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for running trades."""
         await asyncio.gather(*self._flights.values(), return_exceptions=True)
 
     def _landed(
@@ -96,7 +96,7 @@ class Refresher:
         try:
             return await self._trade(account)
         finally:
-            with suppress(StoreUnavailable):  # it runs out by itself
+            with suppress(StoreUnavailable):  # the lease will run out
                 await self._accounts.release_refresh_lease(
                     account.project_id, account.platform, token=lease
                 )
@@ -129,10 +129,10 @@ class Refresher:
         return await self._save(account, answer)
 
     async def _refused(self, account: Account, fault: Fault) -> Fault | None:
-        """Give the account up only if TikTok said that the grant itself is gone.
+        """Give up the account only if TikTok said that the grant itself is gone.
 
-        After an answer that was lost the pair may have been traded: then TikTok says
-        so the next time. A blip or a wrong client secret says nothing of the grant.
+        After a lost answer the pair may have been traded: TikTok then says so next
+        time. A transient failure or a wrong client secret says nothing about the grant.
         """
         _log.warning("token refresh failed", **_named(account), code=fault.code)
         if fault.error_class is not ErrorClass.AUTH or fault.code in SCOPE_REASONS:
@@ -149,7 +149,7 @@ class Refresher:
     async def _save(self, account: Account, answer: TokenGrant) -> Account | None:
         """Store the new pair, however long the database is away; None if too late."""
         now = self._clock.now()
-        # Scopes that were not told stay as they were.
+        # If the answer names no scopes, the stored ones stay.
         grant = Grant.issued(answer, at=now, scopes=account.grant.scopes)
         give_up_at = now + _SAVE_FOR
         while True:
@@ -158,7 +158,7 @@ class Refresher:
                     account,
                     grant,
                     now=self._clock.now(),
-                    # TikTok says whose tokens these are; a caller only claims it.
+                    # TikTok names the tokens' owner; a caller only claims it.
                     is_verified=answer.open_id == account.open_id,
                 )
             except StoreUnavailable:

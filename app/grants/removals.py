@@ -1,4 +1,4 @@
-"""TikTok tells that it removed our access: asked whether it is so before it is so."""
+"""Check with TikTok whether it removed our access, after an event that says so."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,14 +16,14 @@ from app.store.accounts.account_store import AccountStore
 from app.tiktok import TikTok
 
 AGAIN: Final = timedelta(seconds=30)
-"""When TikTok is asked again that did not answer."""
+"""How long to wait before asking TikTok again if it did not answer."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemovalChecker:
-    """Finds out which accounts are lost, by a call that changes nothing."""
+    """Finds out which accounts are lost, with a read-only call."""
 
     accounts: AccountStore
     grants: Grants
@@ -31,7 +31,7 @@ class RemovalChecker:
     clock: Clock
 
     async def run_due(self, *, limit: int) -> int:
-        """Check all that are due for it, so many at a time; return how many.
+        """Check all accounts that are due, ``limit`` at a time; return how many.
 
         Raises StoreUnavailable.
         """
@@ -53,7 +53,7 @@ class RemovalChecker:
             account.project_id, account.platform, open_id=account.open_id
         )
         if isinstance(access, Fault):
-            return  # a refused refresh has recorded the loss
+            return  # the refused refresh has recorded the loss
         async with self.tiktok.connect() as calls:
             answer, access = await with_renewal(
                 access,

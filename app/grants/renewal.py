@@ -1,4 +1,4 @@
-"""A call with a stale token: renew the token once, make the same call once more."""
+"""After a refused token: renew it once and repeat the same call once."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeGuard, TypeVar
@@ -13,24 +13,24 @@ Renew = Callable[[Access], Awaitable[Access | Fault]]
 
 
 def is_refused(answer: object) -> TypeGuard[Fault]:
-    """Tell whether only the token was wrong."""
+    """Tell whether a fault says only that the token was wrong."""
     return isinstance(answer, Fault) and answer.code == TOKEN_REFUSED
 
 
 async def renewed(refusal: Fault, access: Access, renew: Renew) -> Access | Fault:
-    """Return a newer token; where nothing can be refreshed, the refusal itself."""
+    """Return a newer token; the refusal itself if a refresh cannot help."""
     newer = await renew(access)
     if isinstance(newer, Fault) and newer.code == NOT_CONFIGURED.code:
-        return refusal  # only the person can bring a new token
+        return refusal  # only the person can consent again
     return newer
 
 
 async def with_renewal(
     access: Access, call: Callable[[Access], Awaitable[Answer]], renew: Renew
 ) -> tuple[Answer | Fault, Access]:
-    """Make a call that may be repeated; once more if only the token was stale.
+    """Make a repeatable call; repeat it once if only the token was refused.
 
-    Return the answer and the access that it was given to. Raises what ``call`` and
+    Return the answer and the access it was made with. Raises what ``call`` and
     ``renew`` raise.
     """
     answer = await call(access)

@@ -1,1 +1,1 @@
-"""Running due jobs: claim, attempt, decide, write."""
+"""Run due jobs: claim, attempt, decide, write."""

@@ -25,18 +25,18 @@ from app.tracing import Tracing, Untraced
 log = structlog.get_logger(__name__)
 
 LONGEST_IDLE_SECONDS: Final = 0.9
-"""A due job starts within a second, and an idle worker asks no more than that often."""
+"""A due job starts within a second; an idle worker asks no more often than that."""
 
 OUTAGE_SECONDS: Final = 0.5
 RESERVE: Final = 0.1
-"""The share of a tick's budget that is kept for handing on and writing down."""
+"""The share of a tick's budget kept for handing on and writing."""
 
 LONGEST_RESERVE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """How much a runner takes on."""
+    """How much work a runner takes on."""
 
     worker: str  # this process, in claims and in the ledger
     batch: int = 100  # jobs per claim
@@ -59,7 +59,7 @@ class _Time:
 
 
 class Runner:
-    """Runs due jobs; the table is the truth, nothing is kept here that matters."""
+    """Runs due jobs; all state that matters is in the table."""
 
     def __init__(
         self,
@@ -86,16 +86,16 @@ class Runner:
         self._metrics.posts.count_running(self._running)
 
     def wake(self) -> None:
-        """Say that a job may have fallen due; only a hint."""
+        """Hint that a job may be due."""
         self._awake.set()
 
     def look_again(self) -> None:
-        """Say that TikTok may have news of jobs, over or not; only a hint."""
+        """Hint that TikTok may have news about jobs, ended or not."""
         self._background_jobs.hurry(Hint.TIKTOK)
         self.wake()
 
     def tell(self) -> None:
-        """Say that a frontend may have to be told of something; only a hint."""
+        """Hint that there may be an event to deliver."""
         self._background_jobs.hurry(Hint.OUTBOX)
 
     async def tick(
@@ -119,9 +119,9 @@ class Runner:
         return tally.report(self._now() - time.began)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run jobs as they fall due until ``stop``; then give them back and return.
+        """Run due jobs until ``stop``; then give them back and return.
 
-        Outlives a database that goes away, and its own mistakes.
+        Survives database outages and its own bugs.
         """
         tally, pool = self._pool()
         async with _stopping(pool, stop), self._background_jobs.going(), self._noted():
@@ -152,7 +152,7 @@ class Runner:
                 if not tally.claimed:
                     raise
                 log.warning("nothing more is claimed", reason=str(error))
-                return  # what was begun has the rest of the time to end
+                return  # running attempts have the rest of the time
             if not began and not len(pool):
                 if not tally.claimed and self._deps.database_clock is not None:
                     await self._deps.claims.next_due()  # it compares the clocks
@@ -211,10 +211,9 @@ class Runner:
         )
 
     async def _rest(self, pool: AttemptPool, stop: asyncio.Event) -> bool:
-        """Wait for a free slot, a hint, or the next job to fall due.
+        """Wait for a free slot, a hint, or the next due job.
 
-        False if none of these came in time: to look once more costs an idle worker
-        one statement that only reads.
+        False if none came in time: an idle worker then makes one read-only statement.
         """
         if not self._free(pool):
             await first(pool.one_ended(), stop.wait())
@@ -231,7 +230,7 @@ class Runner:
         return seconds <= LONGEST_IDLE_SECONDS or self._awake.is_set()
 
     def _seconds_until(self, due: datetime | None) -> float:
-        """Say how long nothing can be claimed, by the later of two clocks."""
+        """Return how long nothing is due, by the later of the two clocks."""
         self._tell_of_skew()
         if due is None:
             return math.inf
@@ -239,11 +238,11 @@ class Runner:
         if watch is None:
             return (due - self._now()).total_seconds()
         if watch.is_skewed:
-            return LONGEST_IDLE_SECONDS  # then to look again at the clocks
+            return LONGEST_IDLE_SECONDS  # then compare the clocks again
         return (due - self._now() + max(watch.ahead, timedelta(0))).total_seconds()
 
     def _tell_of_skew(self) -> None:
-        """Say once that nothing is claimed as clocks differ, and once that it ends."""
+        """Log once that nothing is claimed because clocks differ, and once the end."""
         watch = self._deps.database_clock
         skewed = watch is not None and watch.is_skewed
         if watch is not None and skewed and not self._skew_told:
@@ -258,7 +257,7 @@ class Runner:
 
     @asynccontextmanager
     async def _noted(self) -> AsyncIterator[None]:
-        """Let a health check see that jobs are run, and when that is over."""
+        """Let the health check see whether jobs are being run."""
         self.running = True
         try:
             yield
@@ -288,7 +287,7 @@ def _working_seconds(budget: float) -> float:
 
 @asynccontextmanager
 async def _stopping(pool: AttemptPool, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Pass a stop on to the crew at once, and leave no attempt behind."""
+    """Pass a stop on to the pool at once, and wait for every attempt."""
 
     async def pass_on() -> None:
         await stop.wait()

@@ -1,4 +1,4 @@
-"""What a tick did, in numbers."""
+"""The figures of a tick."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,7 +11,7 @@ from app.store.jobs.claims import Claimed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TickReport:
-    """The jobs a tick claimed and what became of them."""
+    """How many jobs a tick claimed, and their results."""
 
     claimed: int
     posted: int
@@ -38,7 +38,7 @@ class Tally:
         self._count(JobStatus.FAILED, claimed.failed)
 
     def end(self, outcome: Outcome, change: Transition) -> None:
-        """Count an attempt that was written down."""
+        """Count an attempt that was written."""
         if isinstance(outcome, HandedOn):
             self.handed_on += 1
         elif change.entry is not None:  # being put off is no result

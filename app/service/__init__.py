@@ -1,1 +1,1 @@
-"""The use cases of people: what callers of the API and the command line can do."""
+"""Use cases: what callers of the API and the command line can do."""

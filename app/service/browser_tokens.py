@@ -1,7 +1,7 @@
-"""Tokens for browsers: good for one project and a short time, and kept nowhere.
+"""Tokens for browsers: valid for one project and a short time, and not stored.
 
-A token is sealed with a key that is derived from TOKEN_ENCRYPTION_KEYS, so every
-process reads what another one issued, and nobody else can make or change one.
+A token is encrypted with a key derived from TOKEN_ENCRYPTION_KEYS: every process can
+read it, and nobody else can make or change one.
 """
 
 import json
@@ -16,18 +16,18 @@ from app.service.scope import check_scope
 from app.store.db.vault import Vault
 
 PREFIX: Final = "ttb_"
-"""What every token starts with, so that a leaked one can be recognised."""
+"""The prefix of every token, so that a leaked one can be recognised."""
 
 LONGEST: Final = timedelta(hours=1)
 LONGEST_IN_URL: Final = timedelta(minutes=10)
-"""URLs end up in histories and logs of others: what stands there is soon worthless."""
+"""The longest lifetime in a URL, since URLs end up in histories and others' logs."""
 
 _PURPOSE: Final = "browser token"
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserToken:
-    """A token, as its browser gets it."""
+    """A token as the browser gets it."""
 
     token: str = field(repr=False)
     expires_at: datetime
@@ -43,7 +43,7 @@ class BrowserTokens:
     def issue(
         self, project_id: str, *, issuer: ApiKey, access: Access, lives: timedelta
     ) -> BrowserToken:
-        """Make a token that is good for one project; raises NotFound for another's."""
+        """Make a token for one project; raises NotFound for another's."""
         check_scope(project_id, issuer.project_id)
         now = self._clock.now()
         expires_at = now + min(lives, LONGEST)
@@ -58,9 +58,9 @@ class BrowserTokens:
         return BrowserToken(PREFIX + sealed.rstrip("="), expires_at)
 
     def read(self, token: str, *, in_url: bool = False) -> ApiKey | None:
-        """Return what a token is good for, None if it is none or out of date.
+        """Return a token's key, None if it is invalid or expired.
 
-        ``in_url`` takes those alone that were made for ten minutes at most.
+        ``in_url`` accepts only tokens made for at most ten minutes.
         """
         if not token.startswith(PREFIX):
             return None

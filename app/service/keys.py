@@ -1,4 +1,4 @@
-"""API keys: make, show, revoke, recognise."""
+"""API keys: create, list, revoke, authenticate."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -13,10 +13,10 @@ from app.machine.clock import Clock
 from app.store.api_keys import KeyStore
 
 PREFIX: Final = "tts_"
-"""What every secret starts with, so that a leaked one can be recognised."""
+"""The prefix of every secret, so that a leaked one can be recognised."""
 
 TRUST: Final = timedelta(seconds=5)
-"""How long a key is taken as good without asking the database again."""
+"""How long a key is trusted without asking the database again."""
 
 USE_IS_NOTED_EVERY: Final = timedelta(minutes=1)
 
@@ -26,22 +26,22 @@ _LENGTH: Final = len(PREFIX) + 43 + _CHECKSUM
 
 
 def make_secret() -> str:
-    """Return 256 random bits in url-safe characters, and a checksum of them."""
+    """Return 256 random bits in url-safe characters, with a checksum."""
     body = PREFIX + token_urlsafe(32)
     return body + _checksum(body)
 
 
 def is_mistyped(secret: str) -> bool:
-    """Tell whether a secret's checksum is wrong: no database need be asked.
+    """Tell whether a secret's checksum is wrong, without asking the database.
 
-    Keys from before there were checksums are shorter.
+    Keys made before checksums existed are shorter.
     """
     body, checksum = secret[:-_CHECKSUM], secret[-_CHECKSUM:]
     return len(secret) >= _LENGTH and checksum != _checksum(body)
 
 
 class KeyService:
-    """The keys that callers prove themselves with; a secret is shown once."""
+    """The keys that callers authenticate with; a secret is shown once."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class KeyService:
         access: Access = Access.WRITE,
         expires_in: timedelta | None = None,
     ) -> tuple[ApiKey, str]:
-        """Make a key and return it with its secret, which is kept nowhere.
+        """Make a key and return it with its secret, which is not stored.
 
         Raises InvalidInput.
         """
@@ -85,13 +85,13 @@ class KeyService:
         return await self._store.list()
 
     async def revoke(self, key_id: str) -> ApiKey:
-        """Make a key worthless, everywhere within ``TRUST``; raises NotFound."""
+        """Revoke a key; all processes know within ``TRUST``. Raises NotFound."""
         key = await self._store.revoke(key_id, now=self._clock.now())
         self._trusted.clear()
         return key
 
     async def authenticate(self, secret: str) -> ApiKey | None:
-        """Return the key that a secret belongs to, None if none or one that is over."""
+        """Return a secret's key, None if unknown, revoked or expired."""
         if not (secret.isascii() and secret.startswith(PREFIX)) or is_mistyped(secret):
             return None
         digest, now = _digest(secret), self._clock.now()
@@ -122,7 +122,7 @@ def _checksum(body: str) -> str:
 
 
 def _digest(secret: str) -> str:
-    # 256 random bits cannot be guessed, so neither salt nor a slow hash adds anything.
+    # 256 random bits cannot be guessed: neither salt nor a slow hash would help.
     return sha256(secret.encode()).hexdigest()
 
 

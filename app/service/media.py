@@ -1,4 +1,4 @@
-"""The media gateway: gives TikTok the media of an init, through URLs of our own."""
+"""The media gateway: serves TikTok the media of an init under our own URLs."""
 
 import re
 import time
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from app.outbound.exchange import Response
 
 ANSWER_SECONDS: Final = 30.0
-"""How long the asset's server has for the head of its answer."""
+"""How long the asset's server may take to answer with headers."""
 
 LONGEST_SECONDS: Final = 3600.0
-"""How long one stream may last: TikTok gives a pull up after that time."""
+"""The longest stream: TikTok gives up a pull after that time."""
 
 PACE_SECONDS: Final = 30.0
 LEAST_BYTES_IN_PACE: Final = 30 * 1024
-"""What passes in that time at least, or nobody is served by it."""
+"""The least rate of a stream; slower ones are broken off."""
 
 MOST_STREAMS: Final = MEDIA
 MOST_EACH: Final = 8
-"""Streams of one link at a time: TikTok needs one, or a few for parts."""
+"""Streams per link: TikTok needs one, or a few for ranges."""
 
 _TYPES: Final = {
     ".mp4": "video/mp4",
@@ -51,12 +51,12 @@ _PASSED_ON: Final = ("accept-ranges", "content-range", "etag", "last-modified")
 
 
 class AssetBroken(Exception):
-    """The asset's server broke off in the middle of the video, or was broken off."""
+    """The asset's server broke off in the middle, or was too slow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A video or a photo, or a part of one, on its way."""
+    """A video or photo, or a range of one, being streamed."""
 
     status: int  # 200, 206 or 416
     headers: Mapping[str, str]  # names in lower case
@@ -64,7 +64,7 @@ class Asset:
     _now: Callable[[], float] = field(repr=False)  # seconds
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Read it as it comes, while it comes fast enough; raises AssetBroken."""
+        """Stream it while it is fast enough; raises AssetBroken."""
         began = since = self._now()
         passed = in_pace = 0
         try:
@@ -85,7 +85,7 @@ class Asset:
 
 
 class MediaService:
-    """Streams assets; what it gives out is recorded before the first byte."""
+    """Streams assets; each fetch is recorded before the first byte."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class MediaService:
     async def open(
         self, token: str, *, headers: Mapping[str, str]
     ) -> AsyncIterator[Asset]:
-        """Ask the asset's server for all of it, or for the part that is asked of us.
+        """Request the asset, or the requested range, from its server.
 
         Raises NotFound for a link that is unknown or revoked, GatewayBusy,
         AssetUnavailable.
@@ -119,7 +119,7 @@ class MediaService:
                 name: headers[name] for name in ("range", "if-range") if name in headers
             }
         with self._place(token):
-            # Counts as given out from here on: a stream that finds no place does not.
+            # From here on it counts as fetched; a refused stream does not.
             if not await self._store.fetch(token, now=self._clock.now()):
                 raise NotFound
             async with self._asked(link, asked) as answer:
@@ -128,10 +128,10 @@ class MediaService:
                 yield Asset(answer.status, headers, answer, self._now)
 
     async def look(self, token: str) -> Mapping[str, str]:
-        """Return what a GET would be answered with, without giving anything out.
+        """Return the headers that a GET would get, without recording a fetch.
 
-        Its first byte is asked for: a signed address may be good for GET alone. Raises
-        what ``open`` raises.
+        It requests the first byte by GET: a signed URL may be valid for GET only.
+        Raises what ``open`` raises.
         """
         link = await self._store.find(token)
         if link is None:
@@ -152,7 +152,7 @@ class MediaService:
     async def _asked(
         self, link: MediaLink, headers: Mapping[str, str]
     ) -> AsyncIterator["Response"]:
-        # What is unpacked on the way would not fit its Content-Length.
+        # A decompressed body would not match its Content-Length.
         asked = {**headers, "Accept-Encoding": "identity"}
         try:
             with on_behalf_of(link.project_id):
@@ -161,7 +161,7 @@ class MediaService:
                 )
                 async with opened as answer:
                     if answer.status not in _GOOD:
-                        # TikTok takes no redirect, and an error page is no video.
+                        # TikTok follows no redirect, and an error page is no video.
                         raise AssetUnavailable(f"its server answered {answer.status}")
                     yield answer
         except OutboundError as error:
@@ -169,7 +169,7 @@ class MediaService:
 
     @contextmanager
     def _place(self, token: str) -> Iterator[None]:
-        """Hold one of the places that there are for streams; raises GatewayBusy."""
+        """Occupy one of the limited streams; raises GatewayBusy."""
         if self._streams.total() >= MOST_STREAMS or self._streams[token] >= MOST_EACH:
             raise GatewayBusy
         self._streams[token] += 1
@@ -182,9 +182,9 @@ class MediaService:
 
 
 def _check_size(answer: "Response") -> int | None:
-    """Return how large the whole asset is, if its server tells.
+    """Return the asset's full size, if its server states it.
 
-    Raises AssetUnavailable for more than TikTok takes.
+    Raises AssetUnavailable if TikTok would not take that much.
     """
     told = answer.headers.get("content-length", "")
     if answer.status != 200:
@@ -198,7 +198,7 @@ def _check_size(answer: "Response") -> int | None:
 
 
 def _headers(answer: "Response", url: str) -> dict[str, str]:
-    """Choose what is passed on; what a browser would make of it is for us to say."""
+    """Return the headers to pass on, without any that a browser would act on."""
     passed_on = {
         name: answer.headers[name] for name in _PASSED_ON if name in answer.headers
     }
@@ -214,7 +214,7 @@ def _headers(answer: "Response", url: str) -> dict[str, str]:
 
 
 def _type_of(claimed: str, url: str) -> str:
-    """Return a type that TikTok takes: the claimed one, or what the name says."""
+    """Return a type that TikTok takes: the stated one, or the file name's."""
     plain = claimed.partition(";")[0].strip().lower()
     if plain in _TYPES.values():
         return plain

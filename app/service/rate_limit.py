@@ -1,4 +1,4 @@
-"""How many requests one API key may make: a token bucket in this process."""
+"""Limit the requests of each API key: a token bucket per process."""
 
 from typing import Final
 
@@ -9,10 +9,10 @@ _MAX_BUCKETS: Final = 10_000
 
 
 class RateLimit:
-    """Lets each key make so many requests a minute, in one go if it likes."""
+    """Allows each key so many requests a minute, in a burst if it likes."""
 
     def __init__(self, per_minute: int, clock: Clock) -> None:
-        """Take the limit; 0 is none."""
+        """Take the limit; 0 means no limit."""
         self._per_minute = per_minute
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}  # tokens, and since when
@@ -28,5 +28,5 @@ class RateLimit:
         if tokens < 1:
             raise RateLimited((1 - tokens) * each)
         if len(self._buckets) >= _MAX_BUCKETS and key_id not in self._buckets:
-            self._buckets.clear()  # in a process with so many keys none is crowded out
+            self._buckets.clear()  # bounds the memory; no key is limited wrongly
         self._buckets[key_id] = (tokens - 1, now)

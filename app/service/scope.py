@@ -1,4 +1,4 @@
-"""What a caller's key lets it see."""
+"""Which project a caller's key is limited to."""
 
 from app.domain.errors import NotFound
 

@@ -1,4 +1,4 @@
-"""What TikTok tells us unasked: checked, kept, and taken as a hint to look."""
+"""Receive TikTok's events: verify, store, and use them as hints."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,14 +16,14 @@ from app.tiktok.signed_events import read_event, signed_at
 log = structlog.get_logger(__name__)
 
 FRESH: Final = timedelta(minutes=5)
-"""How old a signature may be before it is worth a line in the log.
+"""The age of a signature from which it is logged.
 
-TikTok does not say whether it signs a repeat anew, so age alone refuses nothing.
+TikTok does not say whether it signs a retry again, so an old one is not refused.
 """
 
 
 class Receipt(StrEnum):
-    """What became of a delivery."""
+    """The result of a delivery."""
 
     STORED = "stored"
     BAD_SIGNATURE = "bad_signature"
@@ -31,7 +31,7 @@ class Receipt(StrEnum):
 
 
 class TikTokEventService:
-    """Receives TikTok's events; ``on_hint`` is told when there is something to see."""
+    """Receives TikTok's events; calls ``on_hint`` if one causes a check."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class TikTokEventService:
         self._metrics = metrics or Metrics()
 
     async def receive(self, signature: str, body: bytes) -> Receipt:
-        """Keep an event that TikTok signed, once; what it says is only a hint.
+        """Store an event that TikTok signed, once; it is only a hint.
 
-        Raises StoreUnavailable, upon which TikTok has to deliver it again.
+        Raises StoreUnavailable; TikTok then has to deliver it again.
         """
         receipt, kind = await self._receive(signature, body)
         self._metrics.tiktok.webhook(kind, receipt)
@@ -74,13 +74,13 @@ class TikTokEventService:
         return Receipt.STORED, event.kind
 
     def _is_ours(self, event: TikTokEvent) -> bool:
-        """Tell whether the event is of this app; the signature says so already."""
+        """Tell whether the event is for this app, as its signature says already."""
         named = event.client_key is not None and self._client_key is not None
         return not named or event.client_key == self._client_key
 
     async def _keep(self, event: TikTokEvent, signed: datetime) -> None:
         now = self._clock.now()
-        # Nothing has happened in the future, whatever TikTok's clock says.
+        # Never in the future, whatever TikTok's clock says.
         created_at = min(event.created_at or signed, now)
         heard = await self._store.add(event, created_at=created_at, now=now)
         if heard.repeated:

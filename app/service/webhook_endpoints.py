@@ -1,4 +1,4 @@
-"""What people do with their webhooks: set them up, test them, look, replay."""
+"""Use cases of webhooks: set, show, test, list events, replay."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,19 +27,19 @@ __all__ = ["EventPage", "PutWebhook", "ReplayFilter", "WebhookService"]
 
 @dataclass(frozen=True, slots=True)
 class PutWebhook:
-    """An endpoint that was put."""
+    """An endpoint that was set."""
 
     endpoint: WebhookEndpoint
     created: bool
-    secret: str | None = field(repr=False)  # only if it was made up just now
+    secret: str | None = field(repr=False)  # only if it was just made
 
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Some events, and where the next ones are."""
+    """A page of events, and the cursor of the next."""
 
     events: tuple[EventRecord, ...]
-    next_cursor: str | None  # None: these were the last
+    next_cursor: str | None  # None: this is the last page
 
 
 class WebhookService:
@@ -69,10 +69,10 @@ class WebhookService:
     async def put(
         self, project_id: str, *, url: str, secret: str | None, scope: str | None
     ) -> PutWebhook:
-        """Set where a project is told; a disabled endpoint is called again.
+        """Set a project's endpoint; a disabled one is enabled.
 
-        Without a secret the present one stays, or one is made up. Raises InvalidInput
-        or NotFound.
+        Without a secret the current one stays, or one is made. Raises InvalidInput or
+        NotFound.
         """
         check_scope(project_id, scope)
         self._check(url, secret)
@@ -90,18 +90,18 @@ class WebhookService:
     async def get(
         self, project_id: str, *, scope: str | None
     ) -> tuple[WebhookEndpoint, EventRecord | None]:
-        """Return an endpoint and the newest event it was sent; raises NotFound."""
+        """Return an endpoint and its newest sent event; raises NotFound."""
         check_scope(project_id, scope)
         endpoint = await self._store.get(project_id, now=self._clock.now())
         return endpoint, await self._store.last_try(project_id)
 
     async def delete(self, project_id: str, *, scope: str | None) -> None:
-        """Forget an endpoint and its events; raises NotFound."""
+        """Delete an endpoint and its events; raises NotFound."""
         check_scope(project_id, scope)
         await self._store.delete(project_id)
 
     async def rotate(self, project_id: str, *, scope: str | None) -> PutWebhook:
-        """Make a new secret up; the present one signs along for a day.
+        """Make a new secret; the current one also signs for a day.
 
         Raises NotFound.
         """
@@ -113,7 +113,7 @@ class WebhookService:
     async def test(
         self, project_id: str, *, scope: str | None
     ) -> tuple[str, DeliveryResult]:
-        """Send a test event now, even to a disabled endpoint, and return how it went.
+        """Send a test event now, even to a disabled endpoint, and return the result.
 
         Raises NotFound.
         """
@@ -131,7 +131,7 @@ class WebhookService:
     ) -> EventPage:
         """Return a page of events, newest first.
 
-        Raises InvalidInput for a made-up cursor, NotFound.
+        Raises InvalidInput for an invalid cursor, NotFound.
         """
         check_scope(project_id, scope)
         after_id = None if cursor is None else decode_cursor(cursor)
@@ -144,7 +144,7 @@ class WebhookService:
     async def replay(
         self, project_id: str, which: ReplayFilter, *, scope: str | None
     ) -> int:
-        """Send events again, each under its own id; return how many.
+        """Send events again, each with its own id; return how many.
 
         Raises NotFound or WebhookDisabled.
         """

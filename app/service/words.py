@@ -1,4 +1,4 @@
-"""What people read about a job: what happened, what comes next, what to do."""
+"""The words about a job for people: what happened, what is next, what to do."""
 
 import re
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from app.domain.jobs.readiness import ReadinessProblem
 from app.domain.posts.post import PostMode, PrivacyLevel
 
 CRON_SECONDS: Final = 60
-"""How often a cron trigger comes at best; no notice promises more."""
+"""How often a cron trigger comes at best; no notice promises sooner."""
 
 
 SAID: Final = re.compile(r"it last said ([A-Z_]+(?: \([a-z_]+\))?)")
@@ -64,7 +64,7 @@ NOTICES: Final[Mapping[str, str]] = {
     "lost_track": " ".join(LOST_TRACK),
     "attempts_used_up": "{what} {spent}",
 }
-"""Each notice of a job by its code; the rest of the codes are those of errors."""
+"""Each notice of a job by its code; other codes are those of errors."""
 
 
 class Notice(NamedTuple):
@@ -75,13 +75,13 @@ class Notice(NamedTuple):
 
 
 def user_message(error: LastError, *, goes_on: bool = False) -> str:
-    """Say what happened, and what to do unless the job goes on by itself."""
+    """Return what happened, and what to do unless the job goes on by itself."""
     words = _phrase(error)
     return words.what if goes_on else " ".join(words)
 
 
 def notice(job: Job, *, run_by_cron: bool, now: datetime) -> Notice | None:
-    """Say what a person should know about a job right now, None if it is as planned."""
+    """Return what a person should know about a job now, None if all is as planned."""
     match job.status:
         case JobStatus.SCHEDULED | JobStatus.PROCESSING | JobStatus.RETRYING:
             if job.held_since is not None:
@@ -105,7 +105,7 @@ def _coming(job: Job, now: datetime, *, run_by_cron: bool) -> Notice | None:
 
 
 def _account_problem(job: Job) -> ReadinessProblem | None:
-    """Return what keeps a job back for certain: nobody, or another person."""
+    """Return what certainly stops a job: no account, or another person's."""
     found = job.readiness.problems if job.readiness else ()
     certain = {CHANGED.code, NOT_CONNECTED.code}
     return next((each for each in found if each.code in certain), None)
@@ -180,7 +180,7 @@ def _next_look(job: Job, now: datetime) -> str:
 
 
 def _is_capped(job: Job) -> bool:
-    """Tell whether a limit for the day keeps it back, which no minute ends."""
+    """Tell whether a daily limit holds the job back."""
     if job.waiting_for is not None:
         return job.waiting_for in {WaitingFor.ACCOUNT_CAP, WaitingFor.APP_CAP}
     return job.last_error is not None and cap_of(job.last_error.code) is not None

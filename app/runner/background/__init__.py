@@ -1,1 +1,1 @@
-"""What a worker does beside attempts: small, repeated, never urgent."""
+"""Small repeated work that a worker does besides attempts."""

@@ -1,4 +1,4 @@
-"""What a runner does beside running jobs: small, repeated, never urgent."""
+"""Run small repeated work besides attempts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
@@ -16,30 +16,30 @@ from app.machine.concurrency import first
 log = structlog.get_logger(__name__)
 
 GATHER_SECONDS: Final = 0.1
-"""How long a hint is left alone, so that a burst of them costs one pass."""
+"""How long to wait after a hint, so that a burst of hints causes one pass."""
 
 
 class Hint(StrEnum):
-    """Why a chore should begin its next pass at once."""
+    """Why a background job should run now."""
 
-    TIKTOK = "tiktok"  # TikTok has told of something
-    OUTBOX = "outbox"  # a frontend may have to be told of something
+    TIKTOK = "tiktok"  # TikTok sent an event
+    OUTBOX = "outbox"  # there may be an event to deliver
 
 
 @dataclass(frozen=True, slots=True)
 class BackgroundJob:
-    """One pass over something; it claims what it does, so workers may overlap."""
+    """Work done in passes; each pass claims its rows, so workers may overlap."""
 
     name: str
     every: float  # seconds
     run: Callable[[], Awaitable[object]]
     prompted_by: Hint | None = None
     prompt: asyncio.Event = field(default_factory=asyncio.Event)
-    follows_jobs: bool = False  # whether a tick's jobs give it more to do
+    follows_jobs: bool = False  # whether a tick's attempts give it more to do
 
 
 class BackgroundJobs:
-    """Runs chores in the background of a worker, or once beside a tick."""
+    """Runs background jobs beside a worker, or once beside a tick."""
 
     def __init__(
         self, background_jobs: tuple[BackgroundJob, ...], clock: Clock
@@ -48,22 +48,22 @@ class BackgroundJobs:
         self._clock = clock
 
     def hurry(self, hint: Hint) -> None:
-        """Let the chores that a hint is for begin their next pass now."""
+        """Run the jobs that a hint is for now."""
         for background_job in self._background_jobs:
             if background_job.prompted_by is hint:
                 background_job.prompt.set()
 
     @asynccontextmanager
     async def going(self) -> AsyncIterator[None]:
-        """Repeat every chore at its pace while the block runs."""
+        """Repeat every job at its interval while the block runs."""
         async with _background(map(self._repeat, self._background_jobs)):
             yield
 
     @asynccontextmanager
     async def once(self, seconds_left: Callable[[], float]) -> AsyncIterator[None]:
-        """Run every chore once beside the block, and after it for the time left.
+        """Run every job once beside the block, and after it for the time left.
 
-        What is not done then is broken off; the next tick goes on with it.
+        Jobs that are not done then are broken off; the next tick continues them.
         """
         jobs_ended = asyncio.Event()
         passes = (

@@ -43,10 +43,10 @@ from app.tiktok import (
 log = structlog.get_logger(__name__)
 
 CLOCK_SKEW: Final = timedelta(minutes=1)
-"""How far TikTok's clock and ours may be apart."""
+"""How far TikTok's clock and ours may differ."""
 
 LONGEST_DELAY: Final = timedelta(hours=24)
-"""How long after its init a video may come out."""
+"""How long after its init a video may appear."""
 
 NEVER_FETCHED: Final = Fault(
     error_class=ErrorClass.TRANSIENT,
@@ -60,7 +60,7 @@ _NOTHING: Final = ToldOfPost()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmer:
-    """Finds out, from the cheapest proof on, what became of a publish."""
+    """Finds out what became of a publish, trying the cheapest evidence first."""
 
     store: ConfirmationStore
     links: MediaStore
@@ -70,10 +70,10 @@ class Confirmer:
     clock: Clock
     metrics: Metrics = field(default_factory=Metrics)
     sole_publisher: bool = False
-    """Nobody else posts to these accounts by this TikTok app, say, a test system."""
+    """No other installation, such as a test system, posts with this TikTok app."""
 
     async def run_due(self, *, limit: int) -> int:
-        """Look at all jobs that are due for it, so many at a time; return how many.
+        """Check all jobs that are due, ``limit`` at a time; return how many.
 
         Raises StoreUnavailable.
         """
@@ -90,7 +90,7 @@ class Confirmer:
                 await self._confirm(job)
             except StoreUnavailable:
                 raise
-            except Exception:  # its lease runs out; the others must not wait for it
+            except Exception:  # its lease runs out; the others go on
                 log.exception("a confirmation failed unexpectedly")
 
     async def _confirm(self, job: Job) -> None:
@@ -113,7 +113,7 @@ class Confirmer:
             )
 
     def _log_more(self, job: Job, written: Job) -> None:
-        """Say what came to be known of a post; several may be one too many."""
+        """Log what is new about a post; several ids may mean a second post."""
         if written.post_ids == job.post_ids:
             return
         direct = job.post.mode is PostMode.DIRECT
@@ -150,7 +150,7 @@ class Confirmer:
         publish_id: str,
         told: ToldOfPost = _NOTHING,
     ) -> Truth:
-        """Ask for the status; only TikTok's own word counts, never an error."""
+        """Ask for the status; only TikTok's statement counts, never an error."""
         user = QuotaUser(job.project_id, job.platform, access.quota_owner, alone=True)
         permit = await self.pacer.acquire(user, QuotaCall.STATUS)
         if isinstance(permit, PutOff):
@@ -160,14 +160,14 @@ class Confirmer:
             lambda access: calls.status(access.token, publish_id),
             self.grants.renew,
         )
-        # The name of then: the person may have another one by now.
+        # The name at that time: the person may have changed it.
         username = job.creator_username or access.username
         return _truth(answer, job, publish_id, username, told=told.public)
 
     async def _search(
         self, calls: Calls, access: Access, job: Job, init_sent_at: datetime
     ) -> Truth:
-        """Find what an unanswered init became; rather nothing than another's post."""
+        """Find the publish of an unanswered init; if in doubt, none."""
         if await self.links.revoke(*pull_tokens(job), now=self.clock.now()):
             return FailedForGood(fault=NEVER_FETCHED)
         since = init_sent_at - CLOCK_SKEW
@@ -182,11 +182,11 @@ class Confirmer:
         return await self._look_for_video(calls, access, job, since)
 
     def _may_adopt(self, job: Job, truth: Truth) -> bool:
-        """Tell whether the word on a publish that no job has is about this job.
+        """Tell whether a publish that no job has belongs to this job.
 
-        Another installation of the same TikTok app may have made it: its failure must
-        not close our init, and its success is ours only if our own video was fetched,
-        as it was where there is a link that could not be withdrawn.
+        Another installation of the same TikTok app may have made it. Its failure must
+        not close our init. Its success is ours only if TikTok fetched our video, as it
+        did if the job has a pull URL that could not be revoked.
         """
         match truth:
             case NoWord():
@@ -201,7 +201,7 @@ class Confirmer:
     async def _look_for_video(
         self, calls: Calls, access: Access, job: Job, since: datetime
     ) -> Truth:
-        """Look for the one public video with this caption since the init."""
+        """Find the only public video with this caption since the init."""
         videos = await videos_since(calls, access, since)
         found = [
             video
@@ -224,7 +224,7 @@ class Confirmer:
     async def _is_contested(
         self, job: Job, access: Access, video: Video, since: datetime
     ) -> bool:
-        """Tell whether the video could be that of another job."""
+        """Tell whether the video could belong to another job."""
         others = await self.store.without_post_id(
             job, access.open_id, since=since - LONGEST_DELAY
         )
@@ -241,7 +241,7 @@ def _truth(
     *,
     told: tuple[str, ...],
 ) -> Truth:
-    """Say what a status answer comes to, beside ids that TikTok's events name."""
+    """Return what a status answer means, together with the ids from TikTok's events."""
     if isinstance(answer, Fault):
         return NoWord()
     match answer.state:
@@ -251,7 +251,7 @@ def _truth(
         case PublishState.COMPLETE:
             return published(answer, job, publish_id, username, told=told)
         case _ if told:
-            # A signed word that everybody can see it, and nothing against it.
+            # A signed event says that it is public, and nothing contradicts it.
             return published(answer, job, publish_id, username, told=told)
         case PublishState.IN_INBOX:
             return in_inbox(answer, publish_id)

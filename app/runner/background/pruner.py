@@ -1,4 +1,4 @@
-"""Prune what is old, a little at a time, so that nobody has to wait for it."""
+"""Delete old records in small batches that block nobody."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from app.store.webhooks.endpoints import WebhookStore
 log = structlog.get_logger(__name__)
 
 STEP: Final = timedelta(minutes=50)
-"""How long after one pass the next may begin, over all workers together."""
+"""The least time between two passes, over all workers together."""
 
 BATCH: Final = 200
-"""How many rows one transaction deletes: some milliseconds on either database."""
+"""How many rows one transaction deletes: a few milliseconds on either database."""
 
 PAUSE_SECONDS: Final = 0.1
-"""How long others have the database for themselves between two batches."""
+"""The pause between two batches."""
 
 EVENTS_KEPT: Final = timedelta(days=30)
-"""How long a frontend can ask for what it was told."""
+"""How long a frontend can list and replay its events."""
 
 LEFTOVERS_KEPT: Final = timedelta(days=1)
-"""How long something is kept that has lost its meaning."""
+"""How long rows are kept that mean nothing any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Pruner:
     async def run_due(self) -> None:
         """Make one pass, unless a worker made one lately; raises StoreUnavailable.
 
-        What is left of a pass that is broken off is done by the next one.
+        The next pass finishes one that is broken off.
         """
         await self._prune_leftovers()
         if self.keep is not None:
@@ -61,7 +61,7 @@ class Pruner:
         log.info("pruned", jobs=jobs, tiktok_events=events, before=before.isoformat())
 
     async def _prune_all(self, prune: Callable[..., Awaitable[Batch]]) -> int:
-        """Delete batch by batch, with room for others in between; return how many."""
+        """Delete in batches, with pauses in between; return how many."""
         count, last_id = 0, FIRST_ID
         while True:
             batch = await prune(after_id=last_id, limit=BATCH)
@@ -73,7 +73,7 @@ class Pruner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookPruner:
-    """Deletes what frontends were told long ago; whatever else is kept."""
+    """Deletes old events of frontends, whatever the retention of jobs."""
 
     store: WebhookStore
     clock: Clock

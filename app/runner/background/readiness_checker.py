@@ -1,4 +1,4 @@
-"""Look at jobs ahead of their time, so that people can still put things right."""
+"""Check jobs before their time, so that people can still mend them."""
 
 import asyncio
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadinessChecker:
-    """Finds out what would keep a job back; it never fails, delays or claims one."""
+    """Finds what would stop a job; it never fails, delays or claims one."""
 
     store: ReadinessStore
     tiktok: TikTok
@@ -51,7 +51,7 @@ class ReadinessChecker:
     inits_per_minute: int
 
     async def run_due(self, *, limit: int) -> int:
-        """Look at all jobs that are due for it, so many at a time; return how many.
+        """Check all jobs that are due, ``limit`` at a time; return how many.
 
         Raises StoreUnavailable.
         """
@@ -69,7 +69,7 @@ class ReadinessChecker:
                 await self._look(job)
             except StoreUnavailable:
                 log.warning("a readiness check waits for the database")
-            except Exception:  # its lease runs out; the others must not suffer
+            except Exception:  # its lease runs out; the others go on
                 log.exception("a readiness check failed unexpectedly")
 
     async def _look(self, job: Job) -> None:
@@ -105,7 +105,7 @@ class ReadinessChecker:
     async def _creator(
         self, job: Job, access: Access
     ) -> tuple[CreatorInfo | None, ReadinessProblem | None]:
-        """Ask what the creator may choose, and what that makes of the post."""
+        """Ask what the creator may choose, and compare the post with it."""
         if job.post.mode is PostMode.INBOX:
             return None, None  # a draft's audience is chosen in TikTok's app
         answer, _ = await with_renewal(access, self._creator_info, self.grants.renew)
@@ -115,7 +115,7 @@ class ReadinessChecker:
             case Fault():
                 return None, creator_problem(answer)
             case PutOff():
-                return None, None  # nothing was learned, which is no verdict
+                return None, None  # nothing is known, which is no problem
 
     async def _creator_info(self, access: Access) -> CreatorInfo | Fault | PutOff:
         return await ask_for_no_post(

@@ -1,4 +1,4 @@
-"""Which of an account's videos a job became, as far as their texts can tell."""
+"""Find an account's video of a job by its caption."""
 
 from datetime import datetime
 from typing import Final
@@ -10,19 +10,19 @@ from app.grants.grants import Access
 from app.tiktok import Calls, Video
 
 SHOWN_CAPTION: Final = 150
-"""How much of a caption the list of videos shows.
+"""How much of a caption the video list shows.
 
 https://developers.tiktok.com/doc/tiktok-api-v2-video-object
 """
 
 MOST_PAGES: Final = 5
-"""How far back the list of videos is read."""
+"""How far back the video list is read."""
 
 
 async def videos_since(
     calls: Calls, access: Access, since: datetime
 ) -> list[Video] | None:
-    """List the account's public videos since then; None unless all can be seen."""
+    """List the account's public videos since then; None if the list is incomplete."""
     videos: list[Video] = []
     cursor: int | None = None
     for _ in range(MOST_PAGES):
@@ -38,18 +38,18 @@ async def videos_since(
 
 
 def can_be_found(job: Job) -> bool:
-    """Tell whether the job's post is in the list of videos, and known by its text."""
+    """Tell whether the job's post would be in the list and has a caption."""
     public = job.post.privacy_level is PrivacyLevel.PUBLIC_TO_EVERYONE
     return public and job.post.mode is PostMode.DIRECT and bool(job.post.title.strip())
 
 
 def shows(video: Video, caption: str) -> bool:
-    """Tell whether a video's text is this caption, or the part that TikTok shows."""
+    """Tell whether a video's text is this caption, or the part of it TikTok shows."""
     return any(_is_cut_of(text, caption) for text in (video.title, video.description))
 
 
 def _is_cut_of(shown: str, caption: str) -> bool:
     text, whole = shown.strip(), caption.strip()
-    # Nobody says in which units TikTok counts: in UTF-16's it is as many or more.
+    # TikTok does not say how it counts; UTF-16 units are the largest count.
     is_cut = len(shown.encode("utf-16-le", "surrogatepass")) // 2 >= SHOWN_CAPTION - 1
     return bool(text) and (text == whole or (is_cut and whole.startswith(text)))

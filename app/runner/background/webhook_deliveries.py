@@ -1,4 +1,4 @@
-"""Send frontends what the outbox holds: signed, in order per job, until it arrived."""
+"""Send the outbox's events: signed, in order per job, until they arrive."""
 
 import asyncio
 from collections import Counter
@@ -33,13 +33,13 @@ AT_ONCE: Final = 64
 """How many events one process sends at a time."""
 
 AT_ONCE_EACH: Final = 8
-"""How many of these go to one endpoint."""
+"""How many of these may go to one endpoint."""
 
 LOOK_EVERY_SECONDS: Final = 2.0
-"""How long an event waits at most that nobody gave a hint of."""
+"""The longest that an event waits without a hint."""
 
 LEASE_EXTRA: Final = timedelta(seconds=15)
-"""How much longer than a send its lease is."""
+"""How much longer a lease is than a send's time-out."""
 
 UNWRITTEN: Final = "the scheduler made a mistake; its log says which"
 NO_ENDPOINT: Final = "there is no endpoint to send it to"
@@ -47,7 +47,7 @@ NO_ENDPOINT: Final = "there is no endpoint to send it to"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliveries:
-    """Sends what is due; jobs never wait for it, nor does one endpoint for another."""
+    """Sends due events; neither jobs nor other endpoints wait for a slow endpoint."""
 
     store: DeliveryStore
     sender: WebhookSender
@@ -57,15 +57,16 @@ class Deliveries:
     hint: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run_due(self) -> None:
-        """Send until nothing is due and nothing under way; raises StoreUnavailable.
+        """Send until nothing is due or running; raises StoreUnavailable.
 
-        What is broken off is sent again once its lease is over.
+        A send that is broken off is repeated after its lease.
         """
         going: dict[asyncio.Task[None], str] = {}
         try:
             while True:
                 was_idle = not going
-                # What ends during a look may free an event that the look passed over.
+                # A send that ended during the claim may have freed its job's next
+                # event.
                 if not await self._begin(going) and was_idle:
                     return
                 if going:
@@ -76,7 +77,7 @@ class Deliveries:
             await asyncio.gather(*going, return_exceptions=True)
 
     async def _news(self, going: dict[asyncio.Task[None], str]) -> None:
-        """Wait until there may be something more to begin."""
+        """Wait until there may be more to send."""
         one_ended = asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
         if len(going) >= AT_ONCE:
             await one_ended
@@ -86,7 +87,7 @@ class Deliveries:
             await self.clock.sleep(GATHER_SECONDS)
 
     async def _begin(self, going: dict[asyncio.Task[None], str]) -> int:
-        """Claim for what is free, and begin to send."""
+        """Claim for the free slots, and begin to send."""
         self.hint.clear()
         claimed = await self.store.claim_due(
             now=self.clock.now(),
@@ -101,7 +102,7 @@ class Deliveries:
         return len(claimed)
 
     async def _deliver(self, delivery: OutboxDelivery) -> None:
-        """Send one event and write down how that went."""
+        """Send one event and write the result."""
         event = delivery.event
         with bound_contextvars(event_id=event.id, project_id=event.project_id):
             try:

@@ -1,1 +1,1 @@
-"""Use cases around accounts: connect, look, disconnect."""
+"""Use cases of accounts: connect, show, disconnect."""

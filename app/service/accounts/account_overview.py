@@ -1,4 +1,4 @@
-"""What people see of their accounts: lists, and how much of TikTok's limits is left."""
+"""Lists of accounts, and how much of TikTok's limits is left."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ DAY: Final = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class AccountPage:
-    """Some accounts, and where the next ones are."""
+    """A page of accounts, and the cursor of the next."""
 
     accounts: tuple[Account, ...]
-    next_cursor: str | None  # None: these were the last
+    next_cursor: str | None  # None: this is the last page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountUsage:
-    """How much an account posted through us, and whether it may post now."""
+    """How much an account posted, and whether it may post now."""
 
     posted_last_24h: int
     drafts_last_24h: int

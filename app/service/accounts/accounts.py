@@ -38,14 +38,14 @@ __all__ = ["AccountService", "CreatorInfo", "GivenAccount"]
 
 BASIC_SCOPE: Final = "user.info.basic"
 VERIFY_SECONDS: Final = 3.0
-"""How long a PUT waits for TikTok to say whose tokens these are."""
+"""How long a PUT waits for TikTok to name the tokens' owner."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenAccount(TokenPair):
-    """An account whose tokens somebody else obtained."""
+    """An account with tokens that the caller obtained."""
 
     project_id: str
     platform: str
@@ -62,7 +62,7 @@ class PutAccount:
 
     @classmethod
     def of(cls, account: Account, former: Account | None) -> Self:
-        """Compare an account with the one before it."""
+        """Compare an account with the previous one."""
         changed = former is not None and former.open_id != account.open_id
         return cls(account, former is None, changed)
 
@@ -94,7 +94,7 @@ class AccountService:
     async def put(self, given: GivenAccount, *, scope: str | None) -> PutAccount:
         """Store an account with its tokens.
 
-        Its openId is the caller's claim until TikTok confirms it.
+        Its openId is only claimed until TikTok confirms it.
         """
         check_scope(given.project_id, scope)
         person = await self._person(given)
@@ -112,7 +112,7 @@ class AccountService:
         return PutAccount.of(account, former)
 
     async def _person(self, given: GivenAccount) -> UserInfo | None:
-        """Ask TikTok whose tokens these are; None unless it says what was claimed."""
+        """Ask TikTok for the tokens' owner; None unless it is the claimed one."""
         if BASIC_SCOPE not in given.scopes:
             return None
         async with self._tiktok.connect() as calls:
@@ -137,15 +137,15 @@ class AccountService:
     async def delete(
         self, project_id: str, platform: str, *, scope: str | None
     ) -> None:
-        """Remove an account and tell TikTok, which may fail; raises NotFound.
+        """Remove an account and revoke its tokens, if TikTok can; raises NotFound.
 
-        Not while another project has the same person connected: TikTok's word ends
-        every grant of this app to them.
+        The tokens are not revoked while another project has the same person connected:
+        TikTok would end all of the person's grants to this app.
         """
         check_scope(project_id, scope)
         account = await self._store.delete(project_id, platform, now=self._clock.now())
         if not account.grant.access_token:
-            return  # no key opens it
+            return  # no key decrypts it
         if await self._store.list_by_open_id(platform, account.open_id):
             return
         async with self._tiktok.connect() as calls:
@@ -161,7 +161,7 @@ class AccountService:
         scope: str | None,
         by: Actor | None = None,
     ) -> RebindResult:
-        """Move the jobs made for another person to the present one; raises NotFound."""
+        """Move another person's jobs to the connected one; raises NotFound."""
         check_scope(project_id, scope)
         return await self._store.rebind_jobs(
             project_id, platform, now=self._clock.now(), by=by
@@ -179,8 +179,8 @@ class AccountService:
         access = await self._grants.current(project_id, platform)
         if isinstance(access, Fault):
             raise _error(access)
-        # A token that lacks a scope still works for some calls, but not for a person
-        # who is about to compose a post with it.
+        # A token without some scope works for some calls, but is no use to a person who
+        # is about to compose a post.
         account = await self._store.get(project_id, platform)
         if account.status is not AccountStatus.ACTIVE:
             raise ReconnectRequired
@@ -203,15 +203,15 @@ class AccountService:
         )
 
     def _later(self, wait: PutOff) -> SchedulerError:
-        """Say to a person how long to wait for a question to TikTok."""
+        """Return the error that says how long a person has to wait."""
         if wait.waiting_for is not WaitingFor.QUOTA:
-            # Shared with a post that fell due, and was held back by a daily cap.
+            # The answer was shared with a due post that a daily cap put off.
             return PostingNotAllowed()
         return QuotaExhausted((wait.until - self._clock.now()).total_seconds())
 
 
 def _error(answer: Fault) -> SchedulerError:
-    """Say to a person what kept TikTok's options away."""
+    """Return the error for a person when creator_info fails."""
     if answer.code == NOT_CONNECTED:
         return AccountNotConnected()
     if blocks_posting(answer.code):

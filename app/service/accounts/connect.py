@@ -1,4 +1,4 @@
-"""A person's way to TikTok's consent page and back.
+"""Connect an account: send a person to TikTok's consent page and back.
 
 https://developers.tiktok.com/doc/login-kit-web
 """
@@ -45,48 +45,48 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuthApp:
-    """This app, as registered with TikTok, and where its frontends live."""
+    """This app as registered with TikTok, and its frontends' origins."""
 
     authorize_url: str
     client_key: str | None
     client_secret_is_set: bool
     redirect_uri: str | None
     scopes: tuple[str, ...]
-    pkce: bool  # TikTok documents it for desktop and mobile, and asks some web apps too
+    pkce: bool  # documented for desktop and mobile, required of some web apps
     frontend_origins: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorization:
-    """Where to send the person, and until when."""
+    """The address to send the person to, and how long it is valid."""
 
     authorize_url: str
     state: str = field(repr=False)
     expires_at: datetime
-    start_url: str | None = None  # only of a bound one: the browser begins here
+    start_url: str | None = None  # for a bound sign-in: the browser begins here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
-    """The way back ended with an account."""
+    """The sign-in ended with an account."""
 
     account: Account
     changed: bool  # another person was connected before
-    missing_scopes: tuple[str, ...]  # asked for, not granted: people may untick them
+    missing_scopes: tuple[str, ...]  # requested but not granted: people may untick them
     redirect_to: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotConnected:
-    """The way back ended without one."""
+    """The sign-in ended without an account."""
 
     error: SchedulerError
-    code: str  # one word for the frontend: TikTok's own where there is one
+    code: str  # one word for the frontend: TikTok's own if there is one
     redirect_to: str | None
 
 
 class ConnectService:
-    """Sends people to TikTok and takes in what they come back with."""
+    """Sends people to TikTok and stores the accounts they come back with."""
 
     def __init__(
         self,
@@ -113,11 +113,11 @@ class ConnectService:
         disable_auto_auth: bool = False,
         bind: bool = False,
     ) -> Authorization:
-        """Make the address of TikTok's consent page, good for ten minutes.
+        """Return the address of TikTok's consent page, valid for ten minutes.
 
-        With ``bind`` only the browser that went through ``start_url`` can finish.
-        Raises NotFound, OAuthNotConfigured, or InvalidInput for a way back that is
-        none of our frontends'.
+        With ``bind`` only the browser that opened ``start_url`` can finish. Raises
+        NotFound, OAuthNotConfigured, or InvalidInput for a ``redirect_to`` outside our
+        frontends.
         """
         check_scope(project_id, scope)
         _, redirect_uri = self._configured()
@@ -142,7 +142,7 @@ class ConnectService:
         )
 
     async def start(self, state: str | None) -> str:
-        """Return the consent page of a bound connect, for the browser that asks now.
+        """Return the consent page of a bound sign-in, for the current browser.
 
         Raises InvalidState and OAuthNotConfigured.
         """
@@ -178,13 +178,13 @@ class ConnectService:
         started: bool,
         scopes: str | None = None,
     ) -> Connected | NotConnected:
-        """Take in what the browser brought back; a state works once.
+        """Finish a sign-in with the parameters of the callback; a state works once.
 
-        ``scopes`` are those that TikTok named on the way back.
+        ``scopes`` are those that TikTok named in the callback.
 
-        ``started`` tells whether this browser went through the start of this state.
-        Raises InvalidState if there is no telling whose way back this is,
-        NotYourBrowser, and OAuthNotConfigured.
+        ``started`` tells whether this browser opened the start URL of this state.
+        Raises InvalidState for an unknown state, NotYourBrowser, and
+        OAuthNotConfigured.
         """
         _, redirect_uri = self._configured()
         if not state or len(state) > _MAX_STATE_LENGTH:
@@ -266,7 +266,7 @@ class ConnectService:
 
 
 def _start_url(redirect_uri: str, state: str) -> str:
-    """Return our start, beside the callback that TikTok knows."""
+    """Return our start URL, next to the callback's path."""
     return f"{redirect_uri.removesuffix('/callback')}/start?state={state}"
 
 
@@ -275,7 +275,7 @@ def _failed(pending: PendingConnect, error: SchedulerError, code: str) -> NotCon
 
 
 def _refused(error: str | None) -> SchedulerError:
-    """Say whether the person was turned away, or TikTok could not just then."""
+    """Return whether the person was refused, or TikTok failed for the moment."""
     passing = class_of_oauth_code(error, http_status=400) if error else None
     if passing is ErrorClass.TRANSIENT and error in CODES:
         return TikTokUnavailable()
@@ -287,7 +287,7 @@ def _scope_names(text: str) -> tuple[str, ...]:
 
 
 def _word(error: str | None) -> str:
-    # The query is the browser's to forge, so nothing but a plain word is passed on.
+    # A browser can forge the query, so only a plain word is passed on.
     if not error:
         return "code_missing"
     return error if _WORD.fullmatch(error) else AuthorizationFailed.code

@@ -1,1 +1,1 @@
-"""Use cases around jobs."""
+"""Use cases of jobs."""

@@ -1,4 +1,4 @@
-"""Where the next page of a list begins, in a form that callers do not take apart."""
+"""Cursors: where the next page of a list begins, opaque to callers."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
@@ -16,23 +16,23 @@ _ORDERS: Final = tuple(
     for sort in JobSort
     for descending in (True, False)
 )
-"""A cursor names one by its place here: they must stay where they are."""
+"""A cursor stores the index here, so the order must not change."""
 
 
 def encode_cursor(last_id: str) -> str:
-    """Write the cursor that follows the row with this id."""
+    """Return the cursor after the row with this id."""
     return _encode(UUID(last_id).bytes)
 
 
 def decode_cursor(cursor: str) -> str:
-    """Read the id of the last row seen; raises InvalidInput for what is no cursor."""
+    """Return the last row's id; raises InvalidInput for an invalid cursor."""
     return _uuid(_decode(cursor))
 
 
 def encode_job_cursor(position: JobPosition, order: JobOrder) -> str:
-    """Write the cursor that follows a job in an order."""
+    """Return the cursor after a job in an order."""
     parts = [UUID(position.id).bytes]
-    if order != NEWEST_FIRST:  # whose cursor is the id alone, as of old
+    if order != NEWEST_FIRST:  # its cursor is only the id, as in older versions
         parts.insert(0, _ORDERS.index(order).to_bytes(1, "big"))
     if position.scheduled_for is not None:
         since = (position.scheduled_for - _EPOCH) // _MICROSECOND
@@ -63,12 +63,12 @@ def decode_job_cursor(cursor: str) -> tuple[JobPosition, JobOrder]:
 
 
 def encode_name_cursor(last: str) -> str:
-    """Write the cursor that follows a row with this name."""
+    """Return the cursor after the row with this name."""
     return _encode(last.encode())
 
 
 def decode_name_cursor(cursor: str) -> str:
-    """Read the name of the last row seen; raises InvalidInput for what is no cursor."""
+    """Return the last row's name; raises InvalidInput for an invalid cursor."""
     try:
         name = _decode(cursor).decode()
     except ValueError:
@@ -92,7 +92,7 @@ def _decode(cursor: str) -> bytes:
         data = urlsafe_b64decode(cursor.encode("ascii") + b"==")
     except ValueError:
         raise _NO_CURSOR from None
-    # The decoder skips what it does not know; only our own spelling is a cursor.
+    # The decoder skips unknown characters; only our own spelling is valid.
     if _encode(data) != cursor:
         raise _NO_CURSOR
     return data

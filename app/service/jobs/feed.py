@@ -1,8 +1,8 @@
-"""Jobs as they change, for whoever watches a project.
+"""The stream of changed jobs of a project.
 
-What is told are states, not events: the jobs table is read again every second, so that
-it does not matter which process changed a job. One reader serves every listener of the
-process, and none reads while nobody listens.
+The stream sends states, not events: the jobs table is read every second, so that it
+does not matter which process changed a job. One reader serves all listeners of the
+process; it stops while nobody listens.
 """
 
 import asyncio
@@ -47,34 +47,34 @@ __all__ = [
 log = structlog.get_logger(__name__)
 
 READ_EVERY: Final = 1.0
-"""Seconds from one look at the table to the next."""
+"""Seconds between two reads of the table."""
 
 OVERLAP: Final = timedelta(seconds=30)
-"""How late a change may be seen: workers' clocks differ, and a commit may take long."""
+"""How late a change may become visible: clocks differ, and commits take time."""
 
 LONGEST_GAP: Final = timedelta(hours=1)
-"""A client that was away longer reads the list instead."""
+"""A client that was away for longer has to read the list."""
 
 LONGEST_LISTENING: Final = timedelta(minutes=10)
-"""Then a client has to come anew, with a key that is still good."""
+"""The longest stream: then the client connects again, with a valid key."""
 
 KEYS_EVERY: Final = timedelta(seconds=3)
-"""How long a stream may go on with a key that was revoked."""
+"""How long a stream may outlive its revoked key."""
 
 WOKEN_AT_ONCE: Final = 8
 OTHERS_SHARE: Final = 3
-"""How much more of the loop's time others get while a crowd is told."""
+"""How many times more of the loop's time others get while many clients are woken."""
 
 MAX_OF_A_KEY: Final = 100
-"""How many streams one key may have open, so that none takes all there are."""
+"""How many streams one key may have open."""
 
 MAX_LISTENERS: Final = 1000
-MAX_CHANGES: Final = 2000  # in one look
+MAX_CHANGES: Final = 2000  # in one read
 MAX_RESUMED: Final = 500  # more are quicker read as a list
 
 
 class JobFeed:
-    """Tells listeners what changes; ``stop`` ends them all."""
+    """Sends listeners what changed; ``stop`` ends them all."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class JobFeed:
         clock: Clock,
         stop: asyncio.Event,
     ) -> None:
-        """Take also what writes a job as callers see it."""
+        """Take its parts; ``show`` renders a job as callers see it."""
         self._store = store
         self._keys = keys
         self._show = show
@@ -105,7 +105,7 @@ class JobFeed:
         caller: ApiKey,
         longest: timedelta = LONGEST_LISTENING,
     ) -> AsyncIterator[Listener]:
-        """Watch a project, from a moment on or from now, while the caller may.
+        """Watch a project, from a moment or from now on, while the key is valid.
 
         Raises NotFound for another's project, InvalidInput without one, and
         TooManyListeners.
@@ -171,7 +171,7 @@ class JobFeed:
         await self._wake_all()
 
     async def _look_at_keys(self, now: datetime) -> None:
-        """End those whose key was revoked since they came."""
+        """End the streams whose key was revoked."""
         if now < self._keys_seen_at + KEYS_EVERY:
             return
         self._keys_seen_at = now
@@ -182,10 +182,10 @@ class JobFeed:
                 listener.end()
 
     async def _wake_all(self) -> None:
-        """Wake those who have something to give, few at a time.
+        """Wake the listeners that have something to send, a few at a time.
 
-        A crowd that is woken at once would keep the loop from everything else: a post
-        takes a dozen turns of it. So most of the time between is left to others.
+        Waking many at once would block the loop, and a post needs it a dozen times. So
+        most of the time between is left to others.
         """
         loop = asyncio.get_running_loop()
         waiting = [each for each in self._listeners if each.waits]
@@ -195,12 +195,12 @@ class JobFeed:
                 listener.wake()
             if len(waiting) <= WOKEN_AT_ONCE:
                 return
-            await asyncio.sleep(0)  # they give theirs
+            await asyncio.sleep(0)  # they send
             await asyncio.sleep(OTHERS_SHARE * (loop.time() - began))
 
 
 class _Reader:
-    """Knows what it has seen, while somebody listens."""
+    """Reads the table while somebody listens, and remembers what it has seen."""
 
     def __init__(
         self, store: ChangeStore, now: datetime, show: Callable[[Job], str]
@@ -242,7 +242,7 @@ class _Reader:
         listener.greet(now=now, resumed=resumed)
 
     async def _catch_up(self, listener: Listener, now: datetime) -> bool:
-        """Tell what a listener missed; False if that cannot be told one by one."""
+        """Send what a listener missed; False if that is too much."""
         if listener.since is None or listener.since < now - LONGEST_GAP:
             return False
         missed = await self._store.since(
@@ -260,10 +260,10 @@ class _Reader:
     def _changes(
         self, jobs: Iterable[Job], now: datetime
     ) -> dict[str, list[JobChanged]]:
-        """Make what is told of each project, once for all its listeners."""
+        """Make the messages of each project, once for all its listeners."""
         found: dict[str, list[JobChanged]] = {}
         for job in jobs:
-            # A worker's clock may be fast, and nobody may resume in the future.
+            # A worker's clock may be ahead, and nobody may resume in the future.
             change = JobChanged(min(job.updated_at, now), job, self._show)
             found.setdefault(job.project_id, []).append(change)
         return found

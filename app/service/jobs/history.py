@@ -1,4 +1,4 @@
-"""A job's whole story in plain words, from its row, its ledger and its history."""
+"""A job's full history in words, from its row, its ledger and its history."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from app.domain.jobs.job import AttemptRecord, Job, WaitingFor
 from app.service.words import WAITING
 
 LATE: Final = timedelta(minutes=1)
-"""How long after its time a job has to begin to have begun late."""
+"""A job that begins later than this began late."""
 
 TEXTS: Final[dict[HistoryKind, str]] = {
     HistoryKind.EDITED: "It was changed.",
@@ -53,7 +53,7 @@ class HistoryItem:
 def story_of(
     job: Job, attempts: Sequence[AttemptRecord], entries: Sequence[HistoryEntry]
 ) -> tuple[HistoryItem, ...]:
-    """Tell all that happened to a job, oldest first."""
+    """Return everything that happened to a job, oldest first."""
     items = [
         HistoryItem(at=job.created_at, kind="accepted", text="It was accepted."),
         *_of_ledger(job, attempts),

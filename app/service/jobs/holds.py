@@ -1,4 +1,4 @@
-"""Holds: letting due jobs wait, and go on."""
+"""Holds: let due jobs wait, and release them."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from app.store.jobs.holds import HoldStore
 
 
 class HoldService:
-    """Sets, shows and takes away holds; ``project_id`` None stands for all of them.
+    """Sets, shows and releases holds; ``project_id`` None stands for all projects.
 
     ``scope`` is the project a caller is bound to, None for one who may see all. What
     lies outside it raises NotFound, as if it did not exist.
@@ -27,7 +27,7 @@ class HoldService:
     async def put(self, hold: Hold, *, scope: str | None) -> None:
         """Let due jobs wait; raises NotFound, or InvalidInput for an end that is past.
 
-        Attempts that have begun go on to their end.
+        Attempts that have begun run to their end.
         """
         _check(hold.project_id, scope)
         now = self._clock.now()
@@ -36,14 +36,14 @@ class HoldService:
         await self._store.put(hold, now=now)
 
     async def get(self, project_id: str | None, *, scope: str | None) -> Hold:
-        """Return the hold that is in force; raises NotFound."""
+        """Return the current hold; raises NotFound."""
         _check(project_id, scope)
         return await self._store.get(project_id, now=self._clock.now())
 
     async def delete(
         self, project_id: str | None, *, scope: str | None, by: Actor | None = None
     ) -> None:
-        """Take a hold away: what it kept back goes on at once; raises NotFound."""
+        """Release a hold: its jobs are due at once; raises NotFound."""
         _check(project_id, scope)
         await self._store.delete(project_id, now=self._clock.now(), by=by)
         self._on_due()

@@ -61,15 +61,15 @@ __all__ = [
 ]
 
 OVERDUE: Final = timedelta(days=1)
-"""After that much delay a post may be out of season."""
+"""After this delay a post may no longer be wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Some jobs, and where the next ones are."""
+    """A page of jobs, and the cursor of the next."""
 
     jobs: tuple[Job, ...]
-    next_cursor: str | None  # None: these were the last
+    next_cursor: str | None  # None: this is the last page
 
 
 class JobService:
@@ -92,7 +92,7 @@ class JobService:
         canceller: PublishCanceller | None = None,
     ) -> None:
         self._store = store
-        self._canceller = canceller  # None: what is at TikTok stays there
+        self._canceller = canceller  # None: publishes at TikTok are not cancelled
         self._clock = clock
         self._on_due = on_due  # wakes the runner; only a hint
         self._allow_private_urls = allow_private_urls
@@ -120,7 +120,7 @@ class JobService:
         return job, created
 
     async def find_twin(self, new: NewJob) -> Job | None:
-        """Return the job that a request would find, None if it would make one.
+        """Return the existing job that a request would get, None if it is new.
 
         Raises TooLongAgo.
         """
@@ -150,7 +150,7 @@ class JobService:
             check_scope(which.project_id, scope)
         after, order = _place(cursor, order)
         if which.platform not in (None, PLATFORM):
-            return JobPage((), None)  # what is not there is not looked for
+            return JobPage((), None)  # no job can match
         found = await self._store.list(which, order, limit=limit + 1, after=after)
         page = found[:limit]
         if len(found) == len(page):
@@ -171,7 +171,7 @@ class JobService:
         scope: str | None,
         by: Actor | None = None,
     ) -> Job:
-        """Change a job of which TikTok has nothing.
+        """Change a job that TikTok has nothing of.
 
         Raises NotFound, InvalidInput, JobNotEditable or DuplicateJob.
         """
@@ -184,7 +184,7 @@ class JobService:
         return job
 
     async def delete(self, job_id: str, *, scope: str | None) -> None:
-        """Remove a job that guards no post; raises NotFound or JobNotDeletable."""
+        """Delete a job that guards no post; raises NotFound or JobNotDeletable."""
         await self._store.delete(_checked_id(job_id), project_id=scope)
 
     async def retry(
@@ -197,7 +197,7 @@ class JobService:
     ) -> Job:
         """Start a failed job again.
 
-        With the risk accepted an open publish is given up, after TikTok was asked to
+        If the risk is accepted, an open publish is given up, after asking TikTok to
         cancel it. Raises NotFound, JobNotRetryable, TooLate, OutcomeUnknown or
         DuplicateJob.
         """
@@ -218,9 +218,9 @@ class JobService:
     async def cancel(
         self, job_id: str, *, scope: str | None, by: Actor | None = None
     ) -> Job:
-        """End a job that is not to be posted any more.
+        """Cancel a job.
 
-        What TikTok has is cancelled there, if TikTok agrees. Raises NotFound or
+        A publish at TikTok is cancelled there, if TikTok can. Raises NotFound or
         JobNotCancellable.
         """
         try:
@@ -238,7 +238,7 @@ class JobService:
                 project_id=scope,
                 by=by,
             )
-        self._on_due()  # its frontend may have to be told
+        self._on_due()  # there may be an event to deliver
         return job
 
     async def cancel_many(
@@ -249,7 +249,7 @@ class JobService:
         scope: str | None,
         by: Actor | None = None,
     ) -> CancelResult:
-        """End a project's jobs of which TikTok has nothing; raises NotFound."""
+        """Cancel a project's jobs that TikTok has nothing of; raises NotFound."""
         check_scope(which.project_id, scope)
         return await self._store.cancel_many(
             which, now=self._clock.now(), by=by, dry_run=dry_run
@@ -258,7 +258,7 @@ class JobService:
     async def history(
         self, job_id: str, *, scope: str | None
     ) -> tuple[HistoryItem, ...]:
-        """Return a job's whole story, oldest first; raises NotFound."""
+        """Return a job's full history, oldest first; raises NotFound."""
         job, attempts, entries = await self._store.history(
             _checked_id(job_id), project_id=scope
         )
@@ -276,10 +276,10 @@ class JobService:
         scope: str | None,
         by: Actor | None = None,
     ) -> RetryResult:
-        """Start again what failed for one reason, and may without taking a risk.
+        """Retry the jobs that failed for one reason and are safe to retry.
 
-        What should have gone live more than a day ago starts only if that is asked
-        for: nobody may want it any more. Raises NotFound or DuplicateJob.
+        Jobs more than a day late are retried only on request: nobody may want them any
+        more. Raises NotFound or DuplicateJob.
         """
         check_scope(project_id, scope)
         now = self._clock.now()
@@ -299,7 +299,7 @@ class JobService:
             self._on_due()
 
     def problems_with(self, new: NewJob) -> Iterator[FieldError]:
-        """Find what keeps a job from being stored."""
+        """Yield the reasons why a job cannot be stored."""
         names = (
             ("/projectId", new.project_id),
             ("/platform", new.platform),
@@ -320,7 +320,7 @@ class JobService:
             yield deadline
 
     def _transfer(self, new: NewJob) -> Transfer:
-        """Choose the way for who left it to the service; photos have but one."""
+        """Return the requested or default transfer; photos have only one."""
         if new.post.media_type is MediaType.PHOTO:
             return Transfer.PULL
         return new.transfer or self._default_transfer
@@ -338,7 +338,7 @@ class JobService:
             yield from self._url_problems(f"/assetUrls/{place}", url, longest)
 
     def _longest(self, way: object) -> int:
-        """Return how long a URL may be: longer where TikTok never sees it."""
+        """Return how long a URL may be: longer if TikTok never sees it."""
         unseen = self._has_gateway or way is Transfer.PUSH
         return MAX_UNSEEN_URL_LENGTH if unseen else MAX_URL_LENGTH
 
@@ -365,7 +365,7 @@ def _place(
 
 
 def _checked_id(job_id: str) -> str:
-    """Let through only what can be an id; Postgres would choke on some of the rest."""
+    """Accept only what can be an id: Postgres fails on some other texts."""
     try:
         known = str(UUID(job_id)) == job_id
     except ValueError:

@@ -1,4 +1,4 @@
-"""One client that watches a project, and what it has not been told yet."""
+"""One client of the stream, and what it has not been sent yet."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -10,22 +10,22 @@ from typing import Final, Self
 from app.domain.jobs.job import Job
 
 MAX_PENDING: Final = 1000
-"""More than this many jobs untold, and a slow client had better read the list."""
+"""With more unsent jobs than this, a slow client has to read the list."""
 
-_MARK: Final = ""  # sorts among the jobs' ids, and is none
+_MARK: Final = ""  # sorts before every job's id
 
 
 @dataclass(frozen=True, slots=True)
 class StreamReady:
-    """All up to a time has been told; from here on it is live."""
+    """Everything up to a time was sent; from here on the stream is live."""
 
     at: datetime
-    resumed: bool  # False: what changed before is not known to the client
+    resumed: bool  # False: the client may have missed earlier changes
 
 
 @dataclass(frozen=True)
 class JobChanged:
-    """A job as it stands; one for all who watch it."""
+    """A job's current state, shared by all its listeners."""
 
     at: datetime
     job: Job
@@ -33,13 +33,13 @@ class JobChanged:
 
     @cached_property
     def text(self) -> str:
-        """Return the job as it is shown: written once, however many watch it."""
+        """Return the rendered job: rendered once for all listeners."""
         return self.show(self.job)
 
 
 @dataclass(frozen=True, slots=True)
 class Resync:
-    """Too much changed to be told one by one: the list tells it better."""
+    """Too much changed: the client has to read the list."""
 
     at: datetime
 
@@ -48,10 +48,10 @@ StreamMessage = StreamReady | JobChanged | Resync
 
 
 class Listener:
-    """Gives what changed, the newest state of each job only.
+    """Yields what changed, only the newest state of each job.
 
-    A client that reads slowly gets fewer states, never old ones, and costs no more
-    memory than ``MAX_PENDING`` jobs.
+    A slow client gets fewer states, never old ones, and takes no more memory than
+    ``MAX_PENDING`` jobs.
     """
 
     def __init__(
@@ -64,21 +64,21 @@ class Listener:
         caller_id: str = "",
     ) -> None:
         self.project_id = project_id
-        self.caller_id = caller_id  # the key that it was opened with, or one of its
-        self.key_id = key_id  # ends with it; None: does not depend on one
+        self.caller_id = caller_id  # its key, or a browser token of the key
+        self.key_id = key_id  # the stream ends with this key; None: with none
         self.since = since  # None: from now on
-        self.until = until  # when it has to come anew
+        self.until = until  # when the client has to connect again
         self.greeted = False
         self._pending: dict[str, StreamMessage] = {}
         self._news = asyncio.Event()
         self._ended = False
 
     def __aiter__(self) -> Self:
-        """Give everything until the end."""
+        """Yield everything until the end."""
         return self
 
     async def __anext__(self) -> StreamMessage:
-        """Wait for the next thing to tell."""
+        """Wait for the next message."""
         while not self._pending:
             if self._ended:
                 raise StopAsyncIteration
@@ -88,15 +88,15 @@ class Listener:
 
     @property
     def waits(self) -> bool:
-        """Tell whether there is something to give that it has not been woken for."""
+        """Tell whether there is a message that it has not been woken for."""
         return bool(self._pending) and not self._news.is_set()
 
     def wake(self) -> None:
-        """Let it give what there is."""
+        """Let it yield its messages."""
         self._news.set()
 
     def tell(self, changes: Iterable[JobChanged], *, now: datetime) -> None:
-        """Add jobs that changed; what is left of their former states is dropped."""
+        """Add changed jobs, replacing their unsent earlier states."""
         for change in changes:
             self._pending.pop(change.job.id, None)
             self._pending[change.job.id] = change
@@ -104,15 +104,15 @@ class Listener:
             self.resync(now=now)
 
     def greet(self, *, now: datetime, resumed: bool) -> None:
-        """Say that from here on everything is told."""
+        """Send that the stream is live from here on."""
         self.greeted = True
         self._pending[_MARK] = StreamReady(now, resumed)
 
     def resync(self, *, now: datetime) -> None:
-        """Tell nothing one by one; the list is to be read anew."""
+        """Send that the list has to be read again, instead of single jobs."""
         self._pending = {_MARK: Resync(now)}
 
     def end(self) -> None:
-        """Give what is left, and no more."""
+        """Yield the rest and stop."""
         self._ended = True
         self._news.set()

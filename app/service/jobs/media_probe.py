@@ -1,4 +1,4 @@
-"""Look at the media of a job that is about to be scheduled."""
+"""Check the media of a job that is about to be scheduled."""
 
 from typing import Any, Final
 
@@ -15,13 +15,13 @@ VIDEO_POINTER: Final = "/assetUrl"
 
 
 class MediaProbe:
-    """Asks the servers of videos and photos, as looks ahead of time do."""
+    """Asks the media's servers, as readiness checks do."""
 
     def __init__(self, outbound: Outbound) -> None:
         self._checker = MediaChecker(outbound)
 
     async def probe(self, new: NewJob, info: CreatorInfo | None) -> Probed:
-        """Say what was seen, and what of it TikTok would refuse for certain."""
+        """Return what was found, and what TikTok would certainly refuse."""
         found = Found()
         most = None if info is None else info.max_video_seconds
         with on_behalf_of(new.project_id):
@@ -31,7 +31,7 @@ class MediaProbe:
 
 
 def _problem(found: ReadinessProblem) -> Problem:
-    """Warn of what cannot be reached now: it may be put there before its time."""
+    """Only warn about an unreachable asset: it may be there in time."""
     passing = found.code == UNREACHABLE.code
     return Problem(
         found.code,

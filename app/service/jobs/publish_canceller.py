@@ -1,4 +1,4 @@
-"""Asking TikTok to give up a publish that is on its way."""
+"""Ask TikTok to cancel a running publish."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ from app.pacing.pacer import Pacer, QuotaUser
 from app.tiktok import Calls, PublishState, TikTok
 
 LOOKS: Final = 3
-"""How often TikTok is asked whether it did."""
+"""How often TikTok is asked whether it cancelled."""
 
 PAUSE_SECONDS: Final = 1.0
 
@@ -37,10 +37,10 @@ class PublishCanceller:
         self._clock = clock
 
     async def cancel(self, job: Job) -> bool:
-        """Cancel a job's publish; True only if TikTok says that it failed of that.
+        """Cancel a job's publish; True only if TikTok then says that it failed.
 
-        Its "ok" alone proves nothing: what was asked too late is published all the
-        same. Raises StoreUnavailable.
+        TikTok's "ok" proves nothing: a publish cancelled too late still comes out.
+        Raises StoreUnavailable.
         """
         if not _may_be_cancelled(job):
             return False

@@ -1,4 +1,4 @@
-"""What would become of a job, found out without storing it or telling TikTok."""
+"""Check a job without storing it or sending it to TikTok."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ from app.service.scope import check_scope
 class Severity(StrEnum):
     """How bad a problem is."""
 
-    ERROR = "error"  # it would not be stored, or would fail as things stand
-    WARNING = "warning"  # it would go out, perhaps otherwise than its owner thinks
+    ERROR = "error"  # it would not be stored, or would fail as things are now
+    WARNING = "warning"  # it would be posted, perhaps not as its owner expects
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,15 @@ class Problem:
 
     @classmethod
     def of(cls, error: FieldError) -> "Problem":
-        """Make an error of what is wrong with one field."""
+        """Make an error of a field's problem."""
         return cls(error.code, error.pointer, error.message)
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What a look at the media came to."""
+    """The result of a check of the media."""
 
-    media: Mapping[str, Any] | None = None  # None: nobody looked
+    media: Mapping[str, Any] | None = None  # None: not checked
     problems: tuple[Problem, ...] = ()
 
 
@@ -70,16 +70,16 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Tell whether it would be stored, and posted as things stand."""
+        """Tell whether it would be stored, and posted as things are now."""
         return all(each.severity is not Severity.ERROR for each in self.problems)
 
 
 Probe = Callable[[NewJob, CreatorInfo | None], Awaitable[Probed]]
-"""Looks at a job's media, with what its creator may post if that is known."""
+"""Checks a job's media, with the creator's options if known."""
 
 
 async def not_probed(_: NewJob, __: CreatorInfo | None) -> Probed:
-    """Look at no media."""
+    """Check no media."""
     return Probed()
 
 
@@ -102,14 +102,14 @@ class ValidationService:
         self._probe = probe
 
     async def check(self, new: NewJob, *, scope: str | None) -> Verdict:
-        """Say what would keep a job from being stored, or posted as asked.
+        """Return what would stop a job from being stored, or posted as requested.
 
         Raises NotFound for another's project.
         """
         check_scope(new.project_id, scope)
         wrong = tuple(map(Problem.of, self._jobs.problems_with(new)))
         if wrong:
-            return Verdict(wrong)  # what cannot be stored needs no further look
+            return Verdict(wrong)  # it cannot be stored: no further checks
         found = [each async for each in self._in_the_way(new, scope)]
         existing_id, too_old = await self._twin(new)
         info, account = await self._account(new, scope)
@@ -173,10 +173,10 @@ _OF_ACCOUNT = (
 
 
 def _told(error: SchedulerError) -> Problem:
-    """Say what keeps TikTok's options away, and whether it would keep the post back."""
+    """Return why creator_info failed, and whether that would stop the post."""
     match error:
         case PostingNotAllowed(reason=reason):
-            # A cap may be over by the time; a ban is not over by itself.
+            # A cap may be lifted in time; a ban does not end on its own.
             banned = reason is not None and cap_of(reason) is None
             severity = Severity.ERROR if banned else Severity.WARNING
             return Problem(reason or error.code, "/projectId", str(error), severity)
@@ -188,7 +188,7 @@ def _told(error: SchedulerError) -> Problem:
 
 
 def _choices(post: Post, info: CreatorInfo) -> Iterator[Problem]:
-    """Compare what the person chose with what the creator may choose."""
+    """Compare the post's choices with the creator's options."""
     if found := privacy_problem(post, info.privacy_options):
         yield Problem(found.code, "/post/privacyLevel", found.message)
     off = (

@@ -1,6 +1,6 @@
-"""What the service stands on: checks before building, and for whoever asks.
+"""Check the database and the limits that the service depends on.
 
-Each check is one finding: what was looked at, whether it will do, and what to do.
+Each check gives a finding: what was checked, whether it is good, and what to do.
 """
 
 import os
@@ -18,12 +18,12 @@ from app.store.db.session import DURABLE, OLDEST_VERSION
 
 ENCODING: Final = "UTF8"
 SPARE_CONNECTIONS: Final = 3
-"""So many should be left to people and their tools."""
+"""Connections to leave to people and their tools."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at; ``advice`` is empty where nothing is to be done."""
+    """The result of one check; ``advice`` is empty if there is nothing to do."""
 
     name: str
     ok: bool
@@ -32,7 +32,7 @@ class Finding:
 
 
 async def before_building(database: Database) -> list[Finding]:
-    """Look at what a migration would be built on; nothing is changed.
+    """Check a database before a migration; nothing is changed.
 
     Raises StoreUnavailable. A migration may begin if every finding is ok.
     """
@@ -41,9 +41,9 @@ async def before_building(database: Database) -> list[Finding]:
 
 
 async def ground(database: Database, *, processes: int = 1) -> list[Finding]:
-    """Look at a database that is in use, or is to be.
+    """Check a database that is in use, or is to be.
 
-    ``processes`` is how many will share it. An outage is a finding, too.
+    ``processes`` is how many share it. An outage is a finding, too.
     """
     try:
         found = await look_at_ground(database)
@@ -57,9 +57,9 @@ async def ground(database: Database, *, processes: int = 1) -> list[Finding]:
 
 
 def descriptors(*, in_flight: int, pool_size: int) -> Finding:
-    """Look at how many files and sockets a process may have open.
+    """Check how many files and sockets a process may have open.
 
-    `serve`, `worker` and `tick` raise their soft limit to the hard one.
+    `serve`, `worker` and `tick` raise their soft limit to the hard limit.
     """
     found = share_out(hard_limit(), in_flight=in_flight, pool_size=pool_size)
     text = (

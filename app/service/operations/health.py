@@ -1,4 +1,4 @@
-"""Whether the service can work, and what keeps it from that."""
+"""Whether the service can work, and what stops it."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,14 +20,14 @@ log = structlog.get_logger(__name__)
 
 LOOK_AGAIN_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 3.0
-"""The longest that a health check waits for the database."""
+"""How long a health check waits for the database at most."""
 
 CLOCKS_MAY_DIFFER: Final = timedelta(seconds=5)
-"""Beyond that a worker may take a job for abandoned that another one still has."""
+"""With a larger difference a worker may take a claim for abandoned that is not."""
 
 
 class DatabaseState(StrEnum):
-    """What stands between the service and its work."""
+    """Whether the database can be used, and if not, why."""
 
     READY = "ready"
     DATABASE_UNAVAILABLE = "database_unavailable"
@@ -37,14 +37,14 @@ class DatabaseState(StrEnum):
 
 
 class Check(StrEnum):
-    """What a look at one part came to."""
+    """The result of one check."""
 
     OK = "ok"
-    UNKNOWN = "unknown"  # the database did not say
+    UNKNOWN = "unknown"  # the database did not answer
     UNAVAILABLE = "unavailable"
     NOT_MIGRATED = "not_migrated"
-    READ_ONLY = "read_only"  # it answers, but nothing can be written
-    UNREADABLE = "unreadable"  # no TOKEN_ENCRYPTION_KEYS opens the stored tokens
+    READ_ONLY = "read_only"  # it answers, but cannot be written to
+    UNREADABLE = "unreadable"  # no TOKEN_ENCRYPTION_KEYS decrypts the tokens
     SKEWED = "skewed"
     LOCAL = "local"  # on the disk of one machine
     REPLICATED = "replicated"  # on a standby's, too
@@ -54,7 +54,7 @@ class Check(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checks:
-    """Every part by name."""
+    """The result of each check."""
 
     database: Check
     migrations: Check
@@ -66,14 +66,14 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The verdict, and what it was made of; the database and its clock decide."""
+    """The overall result, and the checks; the database and its clock decide."""
 
     state: DatabaseState
     checks: Checks
 
 
 class HealthService:
-    """Looks at every part."""
+    """Makes all checks."""
 
     def __init__(
         self,
@@ -84,9 +84,9 @@ class HealthService:
         runs: Callable[[], bool | None],
         tolerance: timedelta | None = None,
     ) -> None:
-        """Take the parts; ``runs`` tells of this process's runner, None: not begun.
+        """Take the parts; ``runs`` tells whether the runner runs, None: not started.
 
-        With a ``tolerance`` clocks that differ by more stand between it and its work.
+        With a ``tolerance``, the service is not ready while clocks differ by more.
         """
         self._tolerance = tolerance
         self._database = database
@@ -95,7 +95,7 @@ class HealthService:
         self._runs = runs
 
     async def check(self) -> Health:
-        """Look at everything, in seconds at most."""
+        """Make all checks, within seconds."""
         found = await state_of(self._database)
         keys = clock = commits = Check.UNKNOWN
         if found is DatabaseState.READY:
@@ -135,9 +135,9 @@ class HealthService:
 async def wait_for_tables(
     database: Database, *, clock: Clock, stop: asyncio.Event
 ) -> bool:
-    """Wait until the database has what this program needs; False if told to stop.
+    """Wait until the database has all tables; False if told to stop.
 
-    A runner that began on older tables could send what it cannot write down.
+    A runner on older tables could send an init that it cannot record.
     """
     told: str | None = None
     while not stop.is_set():
@@ -156,7 +156,7 @@ async def wait_for_tables(
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFound:
-    """What a look at the database came to."""
+    """The result of a look at the database."""
 
     state: DatabaseState
     revision: str = ""  # empty: it has no tables, or does not answer

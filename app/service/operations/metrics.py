@@ -1,4 +1,4 @@
-"""The figures of this process, and of the queue it shares with others."""
+"""The metrics of this process, and of the shared queue."""
 
 from prometheus_client import generate_latest
 
@@ -9,7 +9,7 @@ from app.store.jobs.backlog import BacklogStore
 
 
 class MetricsService:
-    """Renders metrics as Prometheus reads them."""
+    """Renders metrics for Prometheus."""
 
     def __init__(
         self, *, metrics: Metrics, backlog: BacklogStore, clock: Clock
@@ -19,9 +19,9 @@ class MetricsService:
         self._clock = clock
 
     async def render(self) -> bytes:
-        """Return every metric; of a queue that cannot be seen, the last that was."""
+        """Return all metrics; if the database is away, the queue's last figures."""
         now = self._clock.now()
-        # /readyz tells of the database; what this process counted is still true.
+        # /readyz reports the database; what this process counted is still true.
         try:
             self._metrics.queue.see(await self._backlog.look(now=now), now)
         except StoreUnavailable:

@@ -1,4 +1,4 @@
-"""What has to be done before anything runs on a restored backup."""
+"""What to do before anything runs on a restored backup."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ REASON: Final = "restored from a backup: what was posted since is not known here
 
 
 class RestoreService:
-    """Lets nothing go out that a backup may not know of."""
+    """Stops jobs that may have been posted after the backup."""
 
     def __init__(self, store: RestoreStore, holds: HoldStore, clock: Clock) -> None:
         self._store = store
@@ -25,7 +25,7 @@ class RestoreService:
     async def hold(self) -> int:
         """End these as unconfirmed and hold all others; return how many were ended.
 
-        The hold comes first: a runner that is still there begins nothing meanwhile.
+        The hold comes first, so that a running runner begins nothing meanwhile.
         """
         now = self._clock.now()
         hold = Hold(project_id=None, reason=REASON, until=None)

@@ -1,4 +1,4 @@
-"""Is it posting? One look for an operator, and what a person should look at."""
+"""Tell an operator whether the service is posting, and what needs a person."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from app.store.overview import OverviewStore
 from app.store.runners import RunnerStore, SeenRunner
 
 SEEN_WITHIN: Final = timedelta(minutes=5)
-"""A runner says every half minute that it lives; a cron trigger comes every minute."""
+"""A runner records itself every half minute; a cron trigger comes every minute."""
 
 LATE_AFTER: Final = timedelta(minutes=1)
-"""How long after its time a due job makes a person look."""
+"""How late a due job has to be to need a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What was found; ``to_look_at`` is empty if all is well."""
+    """The findings; ``to_look_at`` is empty if all is well."""
 
     database: str
     revision: str
     runners: tuple[SeenRunner, ...]
     due: int
-    late_since: datetime | None  # of the job that is due longest
+    late_since: datetime | None  # the due time of the oldest due job
     in_flight: int
     unconfirmed: int
     failed_last_day: Mapping[FailureReason, int]
@@ -39,7 +39,7 @@ class Status:
 
 
 class StatusService:
-    """Puts the figures together."""
+    """Collects the figures."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class StatusService:
         self._clock = clock
 
     async def look(self) -> Status:
-        """Look; raises StoreUnavailable."""
+        """Return the status; raises StoreUnavailable."""
         now = self._clock.now()
         backlog = await self._backlog.look(now=now)
         overview = await self._overview.look(now=now)
