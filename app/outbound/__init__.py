@@ -1,4 +1,4 @@
-"""Outgoing HTTP to addresses that others chose: assets and webhooks, SSRF-safe."""
+"""Outgoing HTTP to addresses chosen by others, for assets and webhooks, SSRF-safe."""
 
 from app.outbound.client import Outbound
 from app.outbound.errors import OutboundError, Refused, TooSlow, Unreachable

@@ -1,6 +1,6 @@
-"""Connections to vetted addresses only: resolved once, and to that very address.
+"""Connect only to vetted addresses: resolve a name once and connect to that result.
 
-Checking the peer after connecting would let an attacker scan our network; resolving
+Checking the peer after connecting would let an attacker scan our network. Resolving
 twice would let a name change its address in between (DNS rebinding).
 """
 
@@ -17,11 +17,11 @@ from app.outbound.resolver import Resolve
 from app.outbound.vetting import is_public
 
 PORTS: Final = frozenset({80, 443})
-"""What is called outside of tests: no mail server understands our bodies by mistake."""
+"""The only ports called outside of tests, so that no mail server gets our bodies."""
 
 
 class VettedBackend(httpcore.AsyncNetworkBackend):
-    """Lets httpcore connect to public addresses alone."""
+    """Lets httpcore connect to public addresses only."""
 
     def __init__(self, *, allow_private: bool, resolve: Resolve) -> None:
         self._inner = httpcore.AnyIOBackend()
@@ -50,7 +50,7 @@ class VettedBackend(httpcore.AsyncNetworkBackend):
         )
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, as httpcore asks."""
+        """Wait, for httpcore."""
         await asyncio.sleep(seconds)
 
     async def _first(
@@ -61,7 +61,7 @@ class VettedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address that takes us, a black hole or not before it."""
+        """Connect to the first address that answers, even if earlier ones hang."""
         if not addresses:
             raise httpcore.ConnectError("the name has no address")
         late = list[httpcore.AsyncNetworkStream]()

@@ -1,4 +1,4 @@
-"""Ask somebody else's server, bounded in time, without redirects or proxies."""
+"""Send requests to others' servers, limited in time, without redirects or proxies."""
 
 import ssl
 from contextlib import AbstractAsyncContextManager
@@ -32,12 +32,12 @@ class Outbound:
         body: bytes | None = None,
         seconds: float | None = None,
     ) -> "AbstractAsyncContextManager[Response]":
-        """Send a request and hand out its answer.
+        """Send a request and yield its answer.
 
-        ``seconds`` bounds everything until the answer's head. Redirects are answers
-        like any other. Raises Refused, Unreachable or TooSlow.
+        ``seconds`` limits everything up to the answer's headers. Redirects are not
+        followed. Raises Refused, Unreachable or TooSlow.
         """
-        # httpcore takes 15 ms to import, and many a process calls nobody.
+        # httpcore takes 15 ms to import, and many processes never need it.
         from app.outbound.backend import VettedBackend
         from app.outbound.exchange import exchanged
 

@@ -1,18 +1,18 @@
-"""Why an outgoing request came to nothing.
+"""Why an outgoing request failed.
 
 OutboundError
-├── Refused      the address is none that we call
-├── Unreachable  nobody answered, or not in HTTP
-└── TooSlow      the time was up
+├── Refused      the address must not be called
+├── Unreachable  no answer, or not HTTP
+└── TooSlow      the time-out was reached
 """
 
 
 class OutboundError(Exception):
-    """The request came to nothing."""
+    """The request failed."""
 
 
 class Refused(OutboundError):
-    """The address is private, or not one that may be called."""
+    """The address is private or otherwise not allowed."""
 
 
 class Unreachable(OutboundError):
@@ -20,4 +20,4 @@ class Unreachable(OutboundError):
 
 
 class TooSlow(OutboundError):
-    """The time was up."""
+    """The time-out was reached."""

@@ -1,4 +1,4 @@
-"""One request over httpcore, and its answer; imported with the first of them."""
+"""One request and its answer over httpcore; imported at the first request."""
 
 import asyncio
 import socket
@@ -15,13 +15,13 @@ from app.outbound.backend import VettedBackend
 from app.outbound.errors import OutboundError, TooSlow, Unreachable
 
 READ_SECONDS: Final = 30.0
-"""How long a server may keep us waiting for its next bytes."""
+"""How long a server may take for its next bytes."""
 
 RECEIVE_BYTES: Final = 64 * 1024
-"""What the system holds for us of a fast server's answer.
+"""The socket's receive buffer, in bytes.
 
-The loop reads all that there is at one time, and left to itself the system lets that be
-six megabytes for each of many videos.
+The loop reads a whole buffer at a time. By default the system lets it grow to six
+megabytes for each of many videos.
 """
 
 Headers = Mapping[str, str]
@@ -29,14 +29,14 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer whose body is still to be read."""
+    """An answer whose body has not been read."""
 
     status: int
     headers: Headers  # names in lower case
     _stream: httpcore.Response
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Read the body as it comes; raises OutboundError when it breaks off."""
+        """Stream the body; raises OutboundError if it breaks off."""
         with _translated():
             async for chunk in self._stream.aiter_stream():
                 yield chunk
@@ -53,7 +53,7 @@ async def exchanged(
     backend: VettedBackend,
     tls: ssl.SSLContext,
 ) -> AsyncIterator[Response]:
-    """Send a request and hand out its answer; raises Refused, Unreachable, TooSlow."""
+    """Send a request and yield its answer; raises Refused, Unreachable, TooSlow."""
     async with _pool(backend, tls) as pool:
         request = httpcore.Request(
             method,
@@ -72,7 +72,7 @@ async def exchanged(
 
 
 def _pool(backend: VettedBackend, tls: ssl.SSLContext) -> httpcore.AsyncConnectionPool:
-    # One connection for one request: nothing is left over for the next stranger.
+    # One connection per request: no state is shared between strangers.
     return httpcore.AsyncConnectionPool(
         ssl_context=tls,
         max_connections=1,
@@ -95,7 +95,7 @@ def _headers(answer: httpcore.Response) -> Headers:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Raise our own errors for httpcore's, whose texts nobody needs to see."""
+    """Turn httpcore's errors into our own, without their texts."""
     try:
         yield
     except OutboundError:

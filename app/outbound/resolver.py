@@ -1,4 +1,4 @@
-"""From a stranger's host name to its addresses, within a share for each project."""
+"""Resolve strangers' host names, with a limited share for each project."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from app.machine.look_ups import ANYBODY, LookUps
 
 AT_ONCE: Final = 32
 EACH: Final = 4
-"""How many of one project's names are looked up at a time."""
+"""How many names of one project are looked up at a time."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -18,7 +18,7 @@ _project: ContextVar[str] = ContextVar("project", default=ANYBODY)
 
 @contextmanager
 def on_behalf_of(project_id: str) -> Iterator[None]:
-    """Count what is looked up in this block towards a project's share."""
+    """Count look-ups in this block towards a project's share."""
     token = _project.set(project_id)
     try:
         yield
@@ -27,7 +27,7 @@ def on_behalf_of(project_id: str) -> Iterator[None]:
 
 
 class Resolver:
-    """Looks up what callers named; one per process, or their shares would be none."""
+    """Looks up callers' host names; one per process, so that the shares hold."""
 
     def __init__(self, *, at_once: int = AT_ONCE, each: int = EACH) -> None:
         self._look_ups = LookUps(at_once=at_once, each=each)

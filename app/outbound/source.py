@@ -1,7 +1,7 @@
-"""A video read from its own address, in order, and from any byte where that works.
+"""Read a video from its URL, in order, and from any byte if the server can.
 
-It may have to be read in several goes, from several workers: every answer after the
-first must be of the same file, or the parts would not fit together.
+It may take several requests by several workers: each later answer must be about the
+same file, or the parts would not fit together.
 """
 
 import re
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from app.outbound.exchange import Response
 
 HEAD_SECONDS: Final = 30.0
-"""How long a server may take for the head of its answer."""
+"""How long a server may take to answer with headers."""
 
 PACE_SECONDS: Final = 60.0
 LEAST_BYTES_IN_PACE: Final = 64 * 1024
-"""Who sends less than this in that time holds a post up for ever."""
+"""The least rate: a slower server would delay a post for ever."""
 
 PIECE_BYTES: Final = 64 * 1024
 
@@ -31,14 +31,14 @@ _RANGE: Final = re.compile(r"bytes\s+(\d{1,19})-(\d{1,19})/(\d{1,19})", re.ASCII
 
 
 class SourceTrouble(StrEnum):
-    """What is wrong with a source; a stable word for each."""
+    """What is wrong with a source, each with a stable code."""
 
     UNREACHABLE = "asset_unreachable"  # no answer, an error page, or it broke off
-    NO_LENGTH = "asset_no_length"  # TikTok has to be told the size before
+    NO_LENGTH = "asset_no_length"  # TikTok needs the size in the init
     NO_RANGE = "asset_no_range"  # it cannot be read from the middle
-    CHANGED = "asset_changed"  # it is not the file that it was
+    CHANGED = "asset_changed"  # it is not the same file any more
     TOO_LARGE = "asset_too_large"
-    REFUSED = "asset_refused"  # its address is none that is called
+    REFUSED = "asset_refused"  # its address must not be called
 
 
 class SourceFailed(Exception):
@@ -51,15 +51,15 @@ class SourceFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceInfo:
-    """What is known of a file: enough to recognise it later."""
+    """What is known about a file, enough to recognise it later."""
 
     size: int  # in bytes
-    etag: str | None = None  # or the time of its last change, if it has no ETag
+    etag: str | None = None  # or Last-Modified, if there is no ETag
     content_type: str = ""
 
 
 class Source:
-    """One file at somebody's server; nothing is asked until it is opened."""
+    """One file at somebody's server; no request is sent before ``open``."""
 
     def __init__(
         self,
@@ -75,29 +75,29 @@ class Source:
         self._now = now  # seconds
         self._opened = AsyncExitStack()
         self._pieces: AsyncIterator[bytes] | None = None
-        self._at = 0  # the next byte that the open answer gives
-        self._left = b""  # of a piece that was longer than what was asked for
+        self._at = 0  # the offset of the open answer
+        self._left = b""  # the unread rest of a piece
 
     async def open(self) -> SourceInfo:
-        """Ask for the file from its first byte; raises SourceFailed.
+        """Request the file from its first byte; raises SourceFailed.
 
-        A server that ignores ranges gives all of it, which is as good from the start.
+        A server that ignores ranges sends all of it, which is the same from the start.
         """
         answer = await self._ask(0, etag=None)
         return self._checked(answer, offset=0, known=None)
 
     async def go_on(self, known: SourceInfo, *, offset: int) -> None:
-        """Ask for the rest of a file that was read before; raises SourceFailed."""
+        """Request the rest of a partly read file; raises SourceFailed."""
         answer = await self._ask(offset, etag=known.etag)
         self._checked(answer, offset=offset, known=known)
 
     @property
     def position(self) -> int:
-        """Return the next byte that ``read`` yields."""
+        """Return the offset of the next byte that ``read`` yields."""
         return self._at - len(self._left)
 
     async def read(self, length: int) -> AsyncIterator[bytes]:
-        """Yield exactly the next so many bytes, piece by piece; raises SourceFailed."""
+        """Yield exactly the next ``length`` bytes in pieces; raises SourceFailed."""
         if self._pieces is None:
             raise AssertionError("a source is read only once it is open")
         pace = _Pace(self._now)
@@ -140,7 +140,7 @@ class Source:
     def _checked(
         self, answer: "Response", *, offset: int, known: SourceInfo | None
     ) -> SourceInfo:
-        """Look whether an answer is the part of the file that was asked for."""
+        """Check that an answer is the requested part of the file."""
         if answer.headers.get("content-encoding", "identity") != "identity":
             raise _unreachable("it packs what was to come as it is")
         info = _info(answer.status, answer.headers, offset)
@@ -156,16 +156,16 @@ class Source:
         return info
 
     async def aclose(self) -> None:
-        """Hang up; it may be asked again."""
+        """Close the connection; it may be opened again."""
         self._pieces = None
         opened, self._opened = self._opened, AsyncExitStack()
         await opened.aclose()
 
 
 class _Pace:
-    """Tells a slow server from one that only keeps a connection open.
+    """Tells a slow server from one that only keeps the connection open.
 
-    Only the time counts that is spent waiting for it.
+    Counts only the time spent waiting for the server.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -189,7 +189,7 @@ class _Pace:
 
 
 def _info(status: int, headers: Mapping[str, str], offset: int) -> SourceInfo:
-    """Read what an answer says of the whole file."""
+    """Read what an answer says about the whole file."""
     if status == 206:
         size = _size_of_part(headers.get("content-range", ""), offset)
     elif status == 200:
@@ -208,7 +208,7 @@ def _info(status: int, headers: Mapping[str, str], offset: int) -> SourceInfo:
 
 
 def _size_of_part(content_range: str, offset: int) -> int | None:
-    """Return the whole size; raises SourceFailed for another part than was asked."""
+    """Return the full size; raises SourceFailed if it is another range."""
     match = _RANGE.fullmatch(content_range.strip())
     if match is None:
         return None
@@ -219,15 +219,15 @@ def _size_of_part(content_range: str, offset: int) -> int | None:
 
 
 def _is_same(info: SourceInfo, known: SourceInfo) -> bool:
-    """Tell whether it is still the file that was read before.
+    """Tell whether it is still the same file.
 
-    Where a server names no version, its length is all that can be compared.
+    If the server names no version, only the length can be compared.
     """
     return info.size == known.size and info.etag == known.etag
 
 
 def _may_be_condition(etag: str) -> bool:
-    # A weak one must not be used so; it is compared all the same. RFC 9110, 13.1.5
+    # A weak ETag is not allowed in If-Range, but is compared anyway. RFC 9110, 13.1.5
     return not etag.startswith("W/") and etag.isascii() and etag.isprintable()
 
 

@@ -1,7 +1,7 @@
 """Which network addresses may be called. Pure.
 
-The ranges are written out: what Python's ``ipaddress`` takes for global differs from
-one version to the next.
+The ranges are listed here, because what Python's ``ipaddress`` calls global differs
+between versions.
 https://www.iana.org/assignments/iana-ipv4-special-registry/
 https://www.iana.org/assignments/iana-ipv6-special-registry/
 """
@@ -16,13 +16,13 @@ from ipaddress import (
 from typing import Final
 
 NAT64: Final = IPv6Network("64:ff9b::/96")
-"""Leads to the IPv4 address in its last 32 bits. RFC 6052"""
+"""Translates to the IPv4 address in its last 32 bits. RFC 6052"""
 
 MAPPED: Final = IPv6Network("::ffff:0:0/96")
-"""Spells the IPv4 address in its last 32 bits. RFC 4291"""
+"""Contains an IPv4 address in its last 32 bits. RFC 4291"""
 
 UNICAST: Final = IPv6Network("2000::/3")
-"""All that was ever given out as global: what lies outside is local, or nothing."""
+"""The only range assigned as global; everything else is local or unassigned."""
 
 NOT_PUBLIC_IPV4: Final = tuple(
     map(
@@ -66,9 +66,9 @@ NOT_PUBLIC_IPV6: Final = tuple(
 
 
 def is_public(text: str) -> bool:
-    """Tell whether an address is everybody's, whatever it is wrapped in.
+    """Tell whether an address is public, also if it embeds an IPv4 address.
 
-    Raises ValueError for what is no address.
+    Raises ValueError for a text that is no address.
     """
     address = ip_address(text.partition("%")[0])
     if isinstance(address, IPv6Address):

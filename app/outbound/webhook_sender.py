@@ -1,4 +1,4 @@
-"""Bring a signed event to a frontend's endpoint.
+"""Send a signed event to a frontend's endpoint.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -14,7 +14,7 @@ from app.outbound.errors import OutboundError, Refused, TooSlow
 from app.outbound.resolver import on_behalf_of
 
 BUSY: Final = frozenset({429, 503})
-"""Statuses whose Retry-After is heeded."""
+"""Statuses whose Retry-After is respected."""
 
 REFUSED: Final = "the address is not one that is called"
 TOO_SLOW: Final = "the receiver took too long"
@@ -23,17 +23,17 @@ UNSIGNED: Final = "no encryption key opens the secret; put the endpoint anew"
 
 
 class WebhookSender:
-    """Sends one event once. Only the status counts: no receiver's text is read."""
+    """Sends one event once. Only the status counts; the answer's body is not read."""
 
     def __init__(self, outbound: Outbound, *, seconds: float) -> None:
-        """Take how long a receiver may keep us waiting, from connect to status."""
+        """Take the time-out, from connecting to the status."""
         self._outbound = outbound
         self._seconds = seconds
 
     async def send(
         self, endpoint: WebhookEndpoint, *, event_id: str, body: bytes, now: datetime
     ) -> DeliveryResult:
-        """Send an event; any 2xx is a receipt."""
+        """Send an event; any 2xx means delivered."""
         if not endpoint.secrets:
             return DeliveryResult(at=now, status=None, error=UNSIGNED)
         headers = _headers(endpoint, event_id=event_id, body=body, now=now)
@@ -62,7 +62,7 @@ class WebhookSender:
 def _headers(
     endpoint: WebhookEndpoint, *, event_id: str, body: bytes, now: datetime
 ) -> Mapping[str, str]:
-    # The time of this try, not of the event: receivers refuse what seems too old.
+    # The time of this try, not of the event: receivers refuse old timestamps.
     timestamp = int(now.timestamp())
     signed = signatures(
         body, event_id=event_id, timestamp=timestamp, secrets=endpoint.secrets

@@ -42,7 +42,7 @@ NOT_CONFIGURED: Final = Fault(
 
 @dataclass(slots=True)
 class _UnderWay:
-    """How many calls are out, whoever makes them."""
+    """How many calls are running."""
 
     calls: int = 0
 
@@ -76,7 +76,7 @@ class TikTok:
         self._http = http
 
     def connect(self) -> AbstractAsyncContextManager["Calls"]:
-        """Open connections of its own for the calls of one attempt."""
+        """Open a session with its own connections for one attempt's calls."""
         return Calls(self._app, self.ready().connect(self._app.base_url))
 
     def is_calling(self) -> bool:
@@ -133,10 +133,10 @@ class Calls:
         *,
         timeout: float | None = None,
     ) -> InitTaken | Fault:
-        """Ask TikTok to pull a video and post it; look at the verdict of a fault.
+        """Ask TikTok to pull a video and post it; check the verdict of a fault.
 
-        TikTok knows no idempotency key: after ``Verdict.UNKNOWN`` the same call may
-        post twice.
+        TikTok has no idempotency keys: after ``Verdict.UNKNOWN`` the same call may post
+        twice.
         """
         request = encode.init(access_token, post, video_url)
         return await self._call(_init_endpoint(post), request, decode.init, timeout)
@@ -149,9 +149,9 @@ class Calls:
         *,
         timeout: float | None = None,
     ) -> UploadTaken | Fault:
-        """Ask where to send a video; nothing is posted before its last byte is there.
+        """Ask where to send a video; nothing is posted before its last byte arrives.
 
-        After ``Verdict.UNKNOWN`` the same call may be repeated: nobody knows the URL.
+        After ``Verdict.UNKNOWN`` the call may be repeated: nobody knows the URL.
         """
         request = encode.upload_init(access_token, post, plan)
         return await self._call(
@@ -185,14 +185,14 @@ class Calls:
         *,
         timeout: float | None = None,
     ) -> InitTaken | Fault:
-        """Ask TikTok to pull photos and post them; as ``init`` in all else."""
+        """Ask TikTok to pull photos and post them; otherwise as ``init``."""
         request = encode.photo_init(access_token, post, urls)
         return await self._call(Endpoint.PHOTO_INIT, request, decode.init, timeout)
 
     async def cancel(
         self, access_token: str, publish_id: str, *, timeout: float | None = None
     ) -> Fault | None:
-        """Ask TikTok to stop a pull; that it agreed proves nothing yet."""
+        """Ask TikTok to cancel a pull; its agreement proves nothing yet."""
         request = encode.cancel(access_token, publish_id)
         return await self._call(Endpoint.CANCEL, request, decode.cancelled, timeout)
 
@@ -210,7 +210,7 @@ class Calls:
         scopes: Collection[str] = (),
         timeout: float | None = None,
     ) -> UserInfo | Fault:
-        """Ask who the account is, no more than its scopes allow."""
+        """Ask who the account is, as far as its scopes allow."""
         request = encode.user_info(access_token, scopes=scopes)
         return await self._call(Endpoint.USER_INFO, request, decode.user_info, timeout)
 
@@ -230,7 +230,7 @@ class Calls:
     async def refresh(
         self, refresh_token: str, *, timeout: float | None = None
     ) -> TokenGrant | Fault:
-        """Trade a refresh token, which is dead afterwards, for a new pair."""
+        """Trade a refresh token, which ends with it, for a new pair."""
         request = self._as_client(partial(encode.refresh, refresh_token))
         read = partial(decode.refreshed, refresh_token=refresh_token)
         return await self._call(Endpoint.REFRESH, request, read, timeout)
@@ -258,7 +258,7 @@ class Calls:
     async def revoke(
         self, access_token: str, *, timeout: float | None = None
     ) -> Fault | None:
-        """End a grant."""
+        """Revoke a grant."""
         request = self._as_client(partial(encode.revoke, access_token))
         return await self._call(Endpoint.REVOKE, request, decode.revoked, timeout)
 

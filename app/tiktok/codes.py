@@ -1,4 +1,4 @@
-"""What a publish that failed at TikTok comes to."""
+"""The fault of a publish that failed at TikTok."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
-"""One function per endpoint: what TikTok's answer comes to.
+"""Read TikTok's answers, one function per endpoint.
 
-Lenient in what is read: unknown fields pass, and what is missing but not needed is
-empty. Nothing that arrives raises.
+Reading is lenient: unknown fields are ignored, and a missing field that is not needed
+is empty. No answer raises.
 """
 
 from typing import Final
@@ -33,7 +33,7 @@ from app.tiktok.wire import Answer
 WAITS_FOR_UPLOAD: Final = "PROCESSING_UPLOAD"
 ACCESS_LIVES: Final = 2 * 3600
 REFRESH_LIVES: Final = 180 * 24 * 3600
-"""Seconds that tokens live at least, as TikTok documents it.
+"""The least lifetimes of tokens in seconds, from TikTok's documentation.
 
 https://developers.tiktok.com/doc/oauth-user-access-token-management
 """
@@ -55,7 +55,7 @@ def creator_info(answer: Answer) -> CreatorInfo | Fault:
     data = envelope.data
     options = data.get("privacy_level_options")
     if not isinstance(options, list):
-        # Taken for an empty list, it would reject every post.
+        # Read as an empty list, it would reject every post.
         return bad_answer(answer, "privacy_level_options", log_id=envelope.log_id)
     return CreatorInfo(
         username=fields.text(data.get("creator_username")),
@@ -81,7 +81,7 @@ def init(answer: Answer) -> InitTaken | Fault:
     if envelope.code == OK:
         return bad_answer(answer, "publish_id", log_id=envelope.log_id)
     if envelope.data.get("publish_id"):
-        # A refusal that names a publish contradicts itself: it may have been taken.
+        # A refusal that names a publish_id contradicts itself: it may have been taken.
         return bad_answer(answer, "verdict", log_id=envelope.log_id)
     return refusal(answer, envelope)
 
@@ -102,7 +102,7 @@ def upload_init(answer: Answer) -> UploadTaken | Fault:
 
 
 def cancelled(answer: Answer) -> Fault | None:
-    """Read whether TikTok agreed to stop; only a later FAILED proves that it did."""
+    """Read whether TikTok agreed to cancel; only a later FAILED proves it."""
     envelope = accepted(answer)
     return envelope if isinstance(envelope, Fault) else None
 
@@ -122,7 +122,7 @@ def status(answer: Answer) -> PublishStatus | Fault:
         uploaded_bytes=fields.integer(data.get("uploaded_bytes")),
         downloaded_bytes=fields.integer(data.get("downloaded_bytes")),
         fail_reason=fields.text(data.get("fail_reason")) or None,
-        # TikTok's own spelling first, the correct one in case it is mended.
+        # TikTok's misspelling first, then the correct one in case it is mended.
         post_ids=fields.identifiers(data.get("publicaly_available_post_id"))
         or fields.identifiers(data.get("publicly_available_post_id")),
         log_id=envelope.log_id,
@@ -148,14 +148,14 @@ def user_info(answer: Answer) -> UserInfo | Fault:
 
 
 def list_videos(answer: Answer) -> VideoPage | Fault:
-    """Read a page of videos; one without an id or a time is left out."""
+    """Read a page of videos; those without id or time are left out."""
     envelope = accepted(answer)
     if isinstance(envelope, Fault):
         return envelope
     data = envelope.data
     rows = data.get("videos")
     if not isinstance(rows, list):
-        # Taken for an empty list, it would prove that a video is not there.
+        # Read as an empty list, it would prove that a video does not exist.
         return bad_answer(answer, "videos", log_id=envelope.log_id)
     videos = (_video(row) for row in rows if isinstance(row, dict))
     return VideoPage(
@@ -166,17 +166,17 @@ def list_videos(answer: Answer) -> VideoPage | Fault:
 
 
 def refreshed(answer: Answer, *, refresh_token: str) -> TokenGrant | Fault:
-    """Read a refresh; the old refresh token stays if no new one came."""
+    """Read a refresh; the old refresh token stays if the answer has none."""
     return _grant(answer, open_id="", refresh_token=refresh_token)
 
 
 def exchanged(answer: Answer) -> TokenGrant | Fault:
-    """Read what an authorization code was worth."""
+    """Read the answer to an authorization code."""
     return _grant(answer)
 
 
 def revoked(answer: Answer) -> Fault | None:
-    """Read whether a grant ended; TikTok says so with an empty answer."""
+    """Read whether a grant was revoked: TikTok then sends an empty answer."""
     if answer.is_success and not answer.body.strip():
         return None
     body = read_flat(answer)
@@ -195,7 +195,7 @@ def _grant(
     access_token = fields.text(body.get("access_token"))
     refresh_token = fields.text(body.get("refresh_token")) or refresh_token
     open_id = fields.text(body.get("open_id")) or open_id
-    # A pair without its lifetimes is a pair: TikTok has ended the one before it.
+    # A pair without lifetimes is accepted: TikTok has ended the previous one.
     lives = fields.seconds(body.get("expires_in")) or ACCESS_LIVES
     refresh_lives = fields.seconds(body.get("refresh_expires_in")) or REFRESH_LIVES
     if not access_token or not refresh_token or open_id is None:

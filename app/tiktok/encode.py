@@ -1,4 +1,4 @@
-"""One function per endpoint: what is asked of TikTok, exactly as TikTok wants it.
+"""Make the requests to TikTok, one function per endpoint.
 
 Trailing slashes are part of TikTok's paths.
 https://developers.tiktok.com/doc/tiktok-api-v2-introduction
@@ -41,7 +41,7 @@ def init(access_token: str, post: Post, video_url: str) -> Request:
 
 
 def upload_init(access_token: str, post: Post, plan: ChunkPlan) -> Request:
-    """Ask TikTok where to send a video that is to be published, or made a draft.
+    """Ask TikTok where to upload a video to publish, or to make a draft of.
 
     https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
     """
@@ -70,12 +70,12 @@ def photo_init(access_token: str, post: Post, urls: Sequence[str]) -> Request:
         },
     }
     if post.mode is PostMode.DIRECT:
-        body["is_aigc"] = post.is_aigc  # beside post_info, unlike with a video
+        body["is_aigc"] = post.is_aigc  # not in post_info, unlike for a video
     return _post("/v2/post/publish/content/init/", access_token, body, once=True)
 
 
 def cancel(access_token: str, publish_id: str) -> Request:
-    """Ask TikTok to stop a publish whose pull is still under way.
+    """Ask TikTok to cancel a publish that it is still pulling.
 
     https://developers.tiktok.com/doc/content-posting-api-reference-get-video-status
     """
@@ -93,7 +93,7 @@ def status(access_token: str, publish_id: str) -> Request:
 
 
 def user_info(access_token: str, *, scopes: Collection[str]) -> Request:
-    """Ask who the account is, no more than its scopes allow.
+    """Ask who the account is, as far as its scopes allow.
 
     https://developers.tiktok.com/doc/tiktok-api-v2-get-user-info
     """
@@ -120,7 +120,7 @@ def list_videos(access_token: str, *, cursor: int | None) -> Request:
 
 
 def refresh(refresh_token: str, *, client_key: str, client_secret: str) -> Request:
-    """Trade a refresh token, which is dead afterwards, for a new pair.
+    """Trade a refresh token, which ends with it, for a new pair.
 
     https://developers.tiktok.com/doc/oauth-user-access-token-management
     """
@@ -160,7 +160,7 @@ def exchange_code(
 
 
 def revoke(access_token: str, *, client_key: str, client_secret: str) -> Request:
-    """End a grant.
+    """Revoke a grant.
 
     https://developers.tiktok.com/doc/oauth-user-access-token-management
     """
@@ -190,7 +190,7 @@ def _photo_info(post: Post) -> dict[str, Any]:
         "title": well_formed(post.title),
         "description": well_formed(post.description),
     }
-    if post.mode is PostMode.INBOX:  # the rest is chosen in TikTok's app
+    if post.mode is PostMode.INBOX:  # the person chooses the rest in TikTok's app
         return info
     info |= {
         "disable_comment": post.disable_comment,
@@ -248,7 +248,7 @@ def _form(
         path=path,
         headers={"Content-Type": _FORM_TYPE},
         content=urlencode(form, errors="replace").encode(),
-        # A refusal may quote the form as it was sent.
+        # A refusal may quote the form.
         secrets=(*secrets, *(quote_plus(each, errors="replace") for each in secrets)),
         once=once,
     )

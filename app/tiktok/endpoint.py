@@ -1,4 +1,4 @@
-"""TikTok's endpoints by the names that metrics and traces know them by."""
+"""The names of TikTok's endpoints in metrics and traces."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -7,7 +7,7 @@ from app.domain.jobs.outcome import Fault
 
 
 class Endpoint(StrEnum):
-    """One of the calls that are made."""
+    """The calls that the service makes."""
 
     CREATOR_INFO = "creator_info"
     INIT = "init"
@@ -24,8 +24,8 @@ class Endpoint(StrEnum):
 
 
 OnCall = Callable[[Endpoint, Fault | None, float], None]
-"""Told of each call that ended: its endpoint, its fault if any, its seconds."""
+"""Called after each call: its endpoint, its fault if any, its seconds."""
 
 
 def nobody_listens(_endpoint: Endpoint, _fault: Fault | None, _seconds: float) -> None:
-    """Tell nobody."""
+    """Ignore the call."""

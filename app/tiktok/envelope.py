@@ -1,9 +1,9 @@
-"""TikTok's two shapes of an answer, and what it means if there is neither.
+"""Read TikTok's two forms of answers, and judge answers in neither form.
 
-Success is the code ``ok``, not the HTTP status: creator_info refuses with HTTP 200,
-and so does OAuth at times. Without TikTok's envelope nobody knows whether it was TikTok
-that answered, so nobody knows what became of the call; only a page with a 4xx status
-says that the request was turned away.
+Success is the code ``ok``, not the HTTP status: creator_info refuses with HTTP 200, and
+so does OAuth at times. Without TikTok's envelope it is unknown whether TikTok answered
+at all, and so what became of the call. Only a page with a 4xx status says that the
+request was refused.
 https://developers.tiktok.com/doc/tiktok-api-v2-error-handling
 """
 
@@ -28,7 +28,7 @@ _MAX_LOG_ID_LENGTH: Final = 200
 
 
 class ClassOf(Protocol):
-    """Says what can be done about a code of one of TikTok's two APIs."""
+    """Returns the class of an error code of one of TikTok's two APIs."""
 
     def __call__(self, code: str, *, http_status: int) -> ErrorClass:
         """Return its class."""
@@ -36,7 +36,7 @@ class ClassOf(Protocol):
 
 
 class Envelope(NamedTuple):
-    """What TikTok said: its verdict and, if that is ``ok``, the data."""
+    """An answer's error and, if its code is ``ok``, the data."""
 
     code: str
     message: str
@@ -65,7 +65,7 @@ def read_envelope(answer: Answer) -> Envelope | Fault:
 
 
 def accepted(answer: Answer) -> Envelope | Fault:
-    """Read an envelope and give its refusal, if it is one, as a fault."""
+    """Read an envelope; return a refusal as a fault."""
     envelope = read_envelope(answer)
     if isinstance(envelope, Fault) or envelope.code == OK:
         return envelope
@@ -100,7 +100,7 @@ def read_flat(answer: Answer) -> Json | Fault:
 def refusal(
     answer: Answer, envelope: Envelope, *, class_of: ClassOf = class_of_code
 ) -> Fault:
-    """Turn a code other than ``ok`` into a fault: TikTok answered, nothing was done."""
+    """Turn a code other than ``ok`` into a fault: TikTok refused."""
     error_class = class_of(envelope.code, http_status=answer.status)
     limited = error_class is ErrorClass.RATE_LIMIT
     return Fault(
@@ -114,7 +114,7 @@ def refusal(
 
 
 def bad_answer(answer: Answer, missing: str, *, log_id: str | None = None) -> Fault:
-    """Say that the answer cannot be made sense of: what became of it is unknown."""
+    """Return the fault of an unreadable answer: the call's fate is unknown."""
     return Fault(
         error_class=ErrorClass.TRANSIENT,
         code="bad_answer",
@@ -126,9 +126,9 @@ def bad_answer(answer: Answer, missing: str, *, log_id: str | None = None) -> Fa
 
 
 def no_envelope(answer: Answer) -> Fault:
-    """Say what an answer without TikTok's envelope means."""
+    """Return the fault of an answer without TikTok's envelope."""
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        # A limit at the edge turns requests away before anything is done with them.
+        # A rate limit at the edge refuses requests before they are processed.
         return Fault(
             error_class=ErrorClass.RATE_LIMIT,
             code="too_many_requests",
@@ -150,7 +150,7 @@ def no_envelope(answer: Answer) -> Fault:
 
 
 def _page(answer: Answer) -> Fault:
-    """Say what a page means where the envelope should be."""
+    """Return the fault of a page in place of the envelope."""
     if not _turned_away(answer):
         return no_envelope(answer)
     return Fault(
@@ -163,9 +163,9 @@ def _page(answer: Answer) -> Fault:
 
 
 def _turned_away(answer: Answer) -> bool:
-    """Tell whether an edge refused the request for its own sake, unprocessed.
+    """Tell whether an edge server refused the request itself, unprocessed.
 
-    A time-out is none of the request's faults: the edge gave up on what is behind it.
+    A time-out is no refusal: the edge gave up on the server behind it.
     https://www.rfc-editor.org/rfc/rfc9110#name-client-error-4xx
     """
     return (
@@ -184,12 +184,12 @@ def _json_object(answer: Answer) -> Json | None:
 
 
 def _code(answer: Answer, error: Json) -> str:
-    # A number is another API's envelope, say a gateway's {"error": {"code": 503}}.
+    # A number is another API's envelope, such as a gateway's {"error": {"code": 503}}.
     return _line(answer, error.get("code"), limit=_MAX_CODE_LENGTH)
 
 
 def _log_id(answer: Answer, holder: Json) -> str | None:
-    # TikTok's tables say logid, its examples log_id.
+    # TikTok's tables have logid, its examples log_id.
     value = holder.get("log_id") or holder.get("logid") or answer.log_id
     return _line(answer, value, limit=_MAX_LOG_ID_LENGTH) or None
 
@@ -197,5 +197,5 @@ def _log_id(answer: Answer, holder: Json) -> str | None:
 def _line(answer: Answer, value: object, *, limit: int) -> str:
     if not isinstance(value, str) or not value:
         return ""
-    # Struck out before the cut, which could leave half a secret standing.
+    # Redacted before it is cut: a cut could leave half a secret.
     return clean(redacted(value, answer.secrets), limit=limit)

@@ -1,4 +1,4 @@
-"""Lenient reading of single JSON values: a wrong type is a missing value."""
+"""Read single JSON values leniently: a wrong type counts as missing."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -11,18 +11,18 @@ _MAX_SECONDS: Final = 10 * 365 * 24 * 3600  # keeps sums with the clock in range
 
 
 def text(value: object) -> str:
-    """Return a text that any encoder takes, empty if there is none."""
+    """Return a text that any encoder accepts, empty if there is none."""
     return well_formed(value) if isinstance(value, str) else ""
 
 
 def integer(value: object) -> int | None:
-    """Return a whole 64-bit number that is not negative, written as digits too."""
+    """Return a non-negative 64-bit integer, also from digits in a string."""
     digits = _digits(value)
     return int(digits) if digits is not None else None
 
 
 def seconds(value: object) -> int | None:
-    """Return a lifetime of at most ten years."""
+    """Return a lifetime in seconds, of at most ten years."""
     number = integer(value)
     return None if number is None else min(number, _MAX_SECONDS)
 
@@ -37,7 +37,7 @@ def moment(value: object) -> datetime | None:
 
 
 def identifier(value: object) -> str | None:
-    """Return an id as its exact text, None if it could not be sent back as it came.
+    """Return an id as its exact text, None if it could not be sent back unchanged.
 
     TikTok's ids of 19 digits and more come as JSON numbers or as strings; they exceed
     2^53, so they must not pass through a float anywhere.
@@ -46,7 +46,7 @@ def identifier(value: object) -> str | None:
         return str(value) if 0 < value < 10**_MAX_ID_LENGTH else None
     if not isinstance(value, str) or len(value) > _MAX_ID_LENGTH:
         return None
-    if not value.strip("0"):  # TikTok's way to say that there is none
+    if not value.strip("0"):  # TikTok sends 0 for no id
         return None
     return value if value and clean(value, limit=_MAX_ID_LENGTH) == value else None
 
@@ -65,7 +65,7 @@ def _digits(value: object) -> str | None:
         if not value.is_integer():
             return None
         value = int(value)
-    # Larger than any id or time, and Python refuses to write very long numbers.
+    # Larger than any id or time; Python refuses to convert very long numbers.
     if isinstance(value, int) and value >= 10**_MAX_DIGITS:
         return None
     digits = str(value)

@@ -1,4 +1,4 @@
-"""The way to TikTok's consent page: pure, no call is made."""
+"""Make the address of TikTok's consent page. Pure."""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -29,7 +29,7 @@ def authorize_url(
     if code_challenge is not None:
         query |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
     if disable_auto_auth:
-        # Without it a person who is logged in cannot switch to another account.
+        # Without it a logged-in person cannot switch to another account.
         query["disable_auto_auth"] = "1"
     return f"{base}{'&' if '?' in base else '?'}{urlencode(query)}"
 

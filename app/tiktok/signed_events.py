@@ -1,4 +1,4 @@
-"""TikTok's webhooks: is the signature right, and what does the body say? Pure."""
+"""Verify the signatures of TikTok's webhooks, and read their bodies. Pure."""
 
 import hmac
 import json
@@ -27,9 +27,9 @@ Json = dict[str, Any]
 
 
 def signed_at(header: str, body: bytes, *, secret: str) -> int | None:
-    """Return when a body was signed, in seconds since 1970; None if it was not by us.
+    """Return when a body was signed, in seconds since 1970; None if it was not.
 
-    ``header`` is TikTok-Signature, ``t=<seconds>,s=<hex>``; the body is as it came.
+    ``header`` is TikTok-Signature, ``t=<seconds>,s=<hex>``; the body must be unchanged.
     https://developers.tiktok.com/doc/webhooks-verification
     """
     fields = dict(_pair(part) for part in header.split(","))
@@ -38,7 +38,7 @@ def signed_at(header: str, body: bytes, *, secret: str) -> int | None:
         return None
     message = at.encode() + b"." + body
     expected = hmac.new(secret.encode(), message, sha256).hexdigest()
-    # As bytes: compare_digest refuses text beyond ASCII.
+    # As bytes: compare_digest refuses text that is not ASCII.
     same = hmac.compare_digest(
         expected.encode(), given.lower().encode("utf-8", "replace")
     )
@@ -48,7 +48,7 @@ def signed_at(header: str, body: bytes, *, secret: str) -> int | None:
 def read_event(body: bytes) -> TikTokEvent:
     """Read as much of an event as there is; never raises.
 
-    What is no event at all is called ``unreadable``, so that it can be kept too.
+    A body that is no event gets the name ``unreadable``, so that it is stored, too.
     """
     outer = _json_object(body) or {}
     name = _name(outer.get("event"))
@@ -72,7 +72,7 @@ def read_event(body: bytes) -> TikTokEvent:
         dedup_key=_digest(
             json.dumps([name, open_id, publish_id, which]).encode()
             if named and which
-            else body  # without a name it is the same only if every byte is
+            else body  # without a name only an equal body is the same event
         ),
         body=well_formed(body.decode("utf-8", "replace")),
     )
@@ -99,7 +99,7 @@ def _removal(kind: EventKind | None, content: Json) -> RemovalReason | None:
 
 
 def _content(value: object) -> Json:
-    """Read the content, which is JSON in a string."""
+    """Read the content, a string of JSON."""
     if isinstance(value, str):
         return _json_object(value) or {}
     return value if isinstance(value, dict) else {}

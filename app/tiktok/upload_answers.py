@@ -1,4 +1,4 @@
-"""What TikTok's upload host answers to a chunk, and what follows from it. Pure.
+"""Judge the upload host's answer to a chunk. Pure.
 
 https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
@@ -22,30 +22,30 @@ _SUFFIXES: Final = {".mov": "video/quicktime", ".webm": "video/webm"}
 class ChunkVerdict(StrEnum):
     """What became of a chunk."""
 
-    NEXT = "next"  # taken; the next one is wanted
-    DONE = "done"  # the whole video is there: TikTok begins to post
-    AGAIN = "again"  # not taken; the same one may be sent again
-    ASK = "ask"  # only a status call tells how much is there
-    URL_OVER = "url_over"  # nothing is taken at this URL any more
+    NEXT = "next"  # taken; send the next one
+    DONE = "done"  # the video is complete: TikTok begins to post
+    AGAIN = "again"  # not taken; send the same one again
+    ASK = "ask"  # only a status call tells how much was taken
+    URL_OVER = "url_over"  # the URL takes nothing any more
     REFUSED = "refused"  # sizes that TikTok does not take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadAnswer:
-    """An upload host's answer, or how the line broke before there was one."""
+    """An upload host's answer, or how the connection failed before one came."""
 
-    status: int | None  # of HTTP; None: no answer that can be read
+    status: int | None  # of HTTP; None: no readable answer
     content_range: str = ""
     sent_all: bool = False  # the chunk's last byte was handed to the system
-    out_of_time: bool = False  # it was we who broke off
-    lacks_resources: bool = False  # we had none to open a connection with
-    trouble: str = ""  # what went wrong where there is no status; holds no secret
+    out_of_time: bool = False  # our time-out broke it off
+    lacks_resources: bool = False  # our own shortage stopped the connection
+    trouble: str = ""  # what went wrong without a status; holds no secret
     log_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkRequest:
-    """One chunk to be sent; its repr shows no token."""
+    """One chunk to send; its repr shows no token."""
 
     url: str = field(repr=False)
     span: Span
@@ -53,7 +53,7 @@ class ChunkRequest:
     content_type: str
 
     def headers(self) -> dict[str, str]:
-        """Return what TikTok asks for."""
+        """Return the headers that TikTok requires."""
         last = self.span.end - 1
         return {
             "Content-Type": self.content_type,
@@ -63,9 +63,9 @@ class ChunkRequest:
 
 
 def verdict_on(answer: UploadAnswer, span: Span, *, size: int) -> ChunkVerdict:
-    """Say what became of a chunk.
+    """Return what became of a chunk.
 
-    Where a line breaks before the whole chunk was sent, TikTok took nothing of it.
+    If the connection broke before the whole chunk was sent, TikTok took nothing of it.
     """
     status = answer.status
     if status is None:
@@ -83,12 +83,12 @@ def verdict_on(answer: UploadAnswer, span: Span, *, size: int) -> ChunkVerdict:
             return ChunkVerdict.AGAIN
         case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return ChunkVerdict.AGAIN
-        case _:  # 416, and whatever does not belong here
+        case _:  # 416, and anything unexpected
             return ChunkVerdict.ASK
 
 
 def upload_fault(answer: UploadAnswer) -> Fault | None:
-    """Return what was wrong with an answer, for those who only count."""
+    """Return the fault of an answer, for metrics and traces."""
     if answer.status in {HTTPStatus.CREATED, HTTPStatus.PARTIAL_CONTENT}:
         return None
     return Fault(
@@ -102,7 +102,7 @@ def upload_fault(answer: UploadAnswer) -> Fault | None:
 
 
 def upload_type(content_type: str, url: str) -> str:
-    """Return the type that TikTok is told, one of the three that it knows."""
+    """Return one of the three content types that TikTok accepts."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind in _TYPES:
         return kind
@@ -112,7 +112,7 @@ def upload_type(content_type: str, url: str) -> str:
 
 
 def _progress(content_range: str, span: Span, size: int) -> ChunkVerdict:
-    """Read ``bytes 0-{uploaded}/{total}``; whether uploaded counts is not told."""
+    """Read ``bytes 0-{uploaded}/{total}``; it is unclear if the end is inclusive."""
     if not content_range:
         return ChunkVerdict.NEXT if span.end < size else ChunkVerdict.ASK
     match = _RANGE.fullmatch(content_range)

@@ -1,4 +1,4 @@
-"""What TikTok's answers come to; every id is an exact string."""
+"""The values of TikTok's answers; every id is an exact string."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,22 +13,22 @@ class PublishState(StrEnum):
     https://developers.tiktok.com/doc/content-posting-api-reference-get-video-status
     """
 
-    PROCESSING = "processing"  # any status that is not known, too
-    IN_INBOX = "in_inbox"  # the end of a draft's way
+    PROCESSING = "processing"  # also any unknown status
+    IN_INBOX = "in_inbox"  # the end of a draft's publish
     COMPLETE = "complete"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatorInfo:
-    """What a creator may choose for a direct post at the moment.
+    """The creator's current options for a direct post.
 
     https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
     """
 
     username: str
     nickname: str
-    avatar_url: str  # lives for two hours
+    avatar_url: str  # valid for two hours
     privacy_options: tuple[str, ...]
     comment_disabled: bool = False
     duet_disabled: bool = False
@@ -49,7 +49,7 @@ class InitTaken:
 class UploadTaken:
     """TikTok took the init and waits for the video's bytes at a URL.
 
-    Who has the URL can publish: until the last byte is there, nothing can come of it.
+    Whoever has the URL can publish. Before the last byte arrives nothing is posted.
     https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
     """
 
@@ -60,10 +60,10 @@ class UploadTaken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishStatus:
-    """What TikTok says of a publish."""
+    """The status of a publish."""
 
     state: PublishState
-    waits_for_upload: bool = False  # bytes of the video are still to be sent
+    waits_for_upload: bool = False  # TikTok waits for more bytes
     uploaded_bytes: int | None = None
     downloaded_bytes: int | None = None
     fail_reason: str | None = None
@@ -75,7 +75,7 @@ class PublishStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenGrant(TokenPair):
-    """A pair of tokens; the refresh token it replaces is dead."""
+    """A pair of tokens; the refresh token that it replaces has ended."""
 
     open_id: str  # may be empty after a refresh
 
@@ -84,7 +84,7 @@ class TokenGrant(TokenPair):
 class UserInfo:
     """The person behind an account."""
 
-    open_id: str  # empty if it was not told
+    open_id: str  # empty if not stated
     display_name: str
     avatar_url: str
     username: str | None = None  # only with the scope user.info.profile
@@ -103,8 +103,8 @@ class Video:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoPage:
-    """Some of an account's public videos, newest first."""
+    """A page of an account's public videos, newest first."""
 
     videos: tuple[Video, ...]
-    cursor: int | None = None  # asks for the next page
+    cursor: int | None = None  # of the next page
     has_more: bool = False

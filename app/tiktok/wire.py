@@ -1,4 +1,4 @@
-"""What goes over the wire and what comes back, without I/O."""
+"""Requests and answers as values, without I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,23 +14,23 @@ class Request:
     headers: Mapping[str, str] = field(repr=False)
     content: bytes = field(default=b"", repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)  # a refusal may quote them
-    # A repeat would post twice or burn a single-use code, so it must not meet a
-    # kept-alive connection that the other side is about to close.
+    # A repeat would post twice or waste a single-use code, so it must not use a
+    # kept-alive connection that the peer may be about to close.
     once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An HTTP answer that arrived whole; its repr shows nothing secret."""
+    """A complete HTTP answer; its repr shows nothing secret."""
 
     status: int
     body: bytes = field(repr=False)
     retry_after: float | None = None  # seconds
-    said_at: datetime | None = None  # by the other side's clock, in whole seconds
+    said_at: datetime | None = None  # by the server's clock, in whole seconds
     secrets: tuple[str, ...] = field(default=(), repr=False)  # as in the request
-    log_id: str | None = None  # of the header; TikTok's edge tells it there alone
+    log_id: str | None = None  # from the header, where TikTok's edge puts it
 
     @property
     def is_success(self) -> bool:
-        """Tell whether the HTTP status is a 2xx, which alone says nothing."""
+        """Tell whether the HTTP status is a 2xx, which alone is no success."""
         return 200 <= self.status < 300

@@ -1,1 +1,1 @@
-"""Look into videos and photos at their own addresses, with few bytes and no copy."""
+"""Inspect videos and photos at their URLs, reading few bytes."""

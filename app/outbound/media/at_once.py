@@ -1,4 +1,4 @@
-"""Measure a video right before its init: quickly, or not at all."""
+"""Measure a video right before its init, if that is quick."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from app.outbound.media.measure import Measurer
 
 QUICK_SECONDS: Final = 3.0
 MOST_AT_A_TIME: Final = 8
-"""More would make posts of others wait for somebody's slow server."""
+"""The time for it: with more, one slow server would delay others' posts."""
 
 SPARED_SECONDS: Final = 60.0
-"""How long a host is not asked again that did not answer."""
+"""How long a host that did not answer is not tried again."""
 
 MOST_SPARED: Final = 1000
 
 
 class AtOnce:
-    """Tells how long a video is if that is quickly told; one per process."""
+    """Returns a video's length if that is quick; one per process."""
 
     def __init__(
         self, outbound: Outbound, *, now: Callable[[], float] = monotonic
@@ -32,7 +32,7 @@ class AtOnce:
         self._spared: dict[str, float] = {}
 
     async def seconds(self, url: str) -> float | None:
-        """Return a video's length; None if it could not be told in time."""
+        """Return a video's length; None if it is not known in time."""
         host = urlsplit(url).netloc
         if self._running >= MOST_AT_A_TIME or self._is_spared(host):
             return None

@@ -1,4 +1,4 @@
-"""MP4 and MOV: boxes within boxes. Pure; nothing that arrives raises.
+"""Read MP4 and MOV files, which are nested boxes. Pure; no input raises.
 
 ISO/IEC 14496-12; QuickTime File Format.
 """
@@ -14,7 +14,7 @@ _UNKNOWN: Final = {0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF}
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box's name and where its content lies."""
+    """A box's name and the position of its content."""
 
     name: str
     start: int  # of its content
@@ -23,19 +23,19 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movie:
-    """What ``moov`` says."""
+    """The content of ``moov``."""
 
     seconds: float | None = None
     width: int | None = None
     height: int | None = None
-    frame_rate: float | None = None  # of a constant one
+    frame_rate: float | None = None  # if it is constant
     codec: str | None = None
 
 
 def read_box(data: bytes, at: int, end: int) -> Box | None:
-    """Read the head of the box at a place; None if there is none.
+    """Read the header of the box at a position; None if there is none.
 
-    ``end`` is where what it lies in ends, which may be behind ``data``.
+    ``end`` is the end of the enclosing box, which may be beyond ``data``.
     """
     if at < 0 or at + 8 > len(data):
         return None
@@ -54,10 +54,10 @@ def read_box(data: bytes, at: int, end: int) -> Box | None:
 
 
 def read_movie(moov: bytes) -> Movie:
-    """Read the content of ``moov``: the whole film's length and its first picture."""
+    """Read the content of ``moov``: the length, and the first video track."""
     children = {box.name: box for box in _boxes(moov, 0, len(moov))}
     if "mvex" in children:
-        return Movie()  # in fragments: what is said here is not all
+        return Movie()  # fragmented: this is only a part
     seconds = None
     if (mvhd := children.get("mvhd")) is not None:
         seconds = _seconds(moov[mvhd.start : mvhd.end])
@@ -99,7 +99,7 @@ def _find(data: bytes, inside: Box, *path: str) -> Box | None:
 def _track(
     data: bytes, trak: Box
 ) -> tuple[int | None, int | None, float | None, str | None] | None:
-    """Read a video track; None for any other."""
+    """Read a video track; None for another kind."""
     handler = _find(data, trak, "mdia", "hdlr")
     if handler is None or data[handler.start + 8 : handler.start + 12] != b"vide":
         return None
@@ -128,7 +128,7 @@ def _seconds(content: bytes) -> float | None:
 
 
 def _sides(data: bytes, tkhd: Box | None) -> tuple[int | None, int | None]:
-    """Read width and height, which are the last eight bytes, as 16.16."""
+    """Read width and height: the last eight bytes, in 16.16 fixed point."""
     if tkhd is None or tkhd.end - tkhd.start < 8:
         return None, None
     width, height = struct.unpack_from(">II", data, tkhd.end - 8)
@@ -143,7 +143,7 @@ def _codec(data: bytes, stsd: Box | None) -> str | None:
 
 
 def _rate(data: bytes, stts: Box | None, mdhd: Box | None) -> float | None:
-    """Return the frame rate if every frame lasts as long as the others."""
+    """Return the frame rate if all frames have the same duration."""
     if stts is None or mdhd is None or stts.end - stts.start < 16:
         return None
     entries, count, delta = struct.unpack_from(">III", data, stts.start + 4)

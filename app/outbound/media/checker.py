@@ -1,4 +1,4 @@
-"""Look at a job's video or photos where they lie, as far as that tells for certain."""
+"""Check a job's video or photos at their URLs; report only what is certain."""
 
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -15,31 +15,31 @@ from app.outbound import Outbound, OutboundError, Refused
 from app.outbound.media.measure import Measurer
 
 ASSET_SECONDS: Final = 10.0
-"""How long an asset's server may take to begin its answer."""
+"""How long an asset's server may take to answer with headers."""
 
 
 class HasMedia(Protocol):
-    """A job, or one that is about to be made."""
+    """A job, or a new job."""
 
     @property
     def post(self) -> Post:
-        """Return the person's choices."""
+        """Return the post."""
         ...
 
     @property
     def asset_url(self) -> str:
-        """Return where the video lies; empty for photos."""
+        """Return the video's URL; empty for photos."""
         ...
 
     @property
     def asset_urls(self) -> tuple[str, ...]:
-        """Return where the photos lie; empty for a video."""
+        """Return the photos' URLs; empty for a video."""
         ...
 
 
 @dataclass
 class Found:
-    """What a look has found so far."""
+    """What a check has found so far."""
 
     problems: list[ReadinessProblem] = field(default_factory=list)
     film: Film | None = None  # as measured
@@ -47,17 +47,17 @@ class Found:
 
     @property
     def video_seconds(self) -> float | None:
-        """Return how long the video is, None if that cannot be told."""
+        """Return the video's length, None if unknown."""
         return None if self.film is None else self.film.seconds
 
     def add(self, problem: ReadinessProblem | None) -> None:
-        """Take in a problem, if it is one."""
+        """Add a problem, if there is one."""
         if problem is not None:
             self.problems.append(problem)
 
 
 class MediaChecker:
-    """Asks the servers of videos and photos, never TikTok."""
+    """Asks the media's servers, never TikTok."""
 
     def __init__(self, outbound: Outbound) -> None:
         self._outbound = outbound
@@ -66,7 +66,7 @@ class MediaChecker:
     async def look(
         self, job: HasMedia, found: Found, *, max_seconds: int | None
     ) -> None:
-        """Add what would keep the media from being posted."""
+        """Add the problems that would stop the media from being posted."""
         if job.post.media_type is MediaType.VIDEO:
             await self._look_at_video(job.asset_url, found, max_seconds)
             return
@@ -83,7 +83,7 @@ class MediaChecker:
         try:
             film = await self._measurer.film(url)
         except OutboundError:
-            return  # it answered just before: nothing was learned
+            return  # it answered just before: nothing is certain
         found.film = film
         for each in film_problems(film, max_seconds):
             found.add(each)
@@ -109,7 +109,7 @@ class MediaChecker:
         try:
             problem = await self._asked("HEAD", url, is_photo=is_photo)
             if problem is UNREACHABLE:
-                # Not every server knows HEAD, and a URL signed for GET refuses it.
+                # Some servers do not support HEAD, and a URL signed for GET refuses it.
                 problem = await self._asked("GET", url, is_photo=is_photo)
         except Refused:
             return REFUSED

@@ -1,4 +1,4 @@
-"""Measure a video or a photo at its address: some Range requests, never all of it."""
+"""Measure a video or photo at its URL with a few Range requests."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,20 +13,20 @@ from app.outbound.media.pictures import kind_of, sides_of
 LONGEST_SECONDS: Final = 15.0
 PART_BYTES: Final = 64 * 1024
 MOST_MOOV_BYTES: Final = 4 * 1024**2
-"""More than the tables of ten minutes at 60 frames a second."""
+"""Enough for the tables of ten minutes at 60 frames a second."""
 
 MOST_REQUESTS: Final = 12
 _FILM_BOXES: Final = frozenset({"ftyp", "moov", "mdat", "free", "skip", "wide", "uuid"})
 
 
 class Measurer:
-    """Looks into files of others; what it cannot tell, it does not say."""
+    """Reads others' files; a value that it cannot read stays unknown."""
 
     def __init__(self, outbound: Outbound) -> None:
         self._outbound = outbound
 
     async def film(self, url: str) -> Film:
-        """Measure a video; raises OutboundError where nobody answers."""
+        """Measure a video; raises OutboundError if the server does not answer."""
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
                 return await _Reader(self._outbound, url).film()
@@ -34,7 +34,7 @@ class Measurer:
             raise TooSlow("the server took too long") from None
 
     async def picture(self, url: str) -> Picture:
-        """Measure a photo; raises OutboundError where nobody answers."""
+        """Measure a photo; raises OutboundError if the server does not answer."""
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
                 return await _Reader(self._outbound, url).picture()
@@ -43,7 +43,7 @@ class Measurer:
 
 
 class _Reader:
-    """Reads parts of one file, each from a request of its own."""
+    """Reads ranges of one file, each with its own request."""
 
     def __init__(self, outbound: Outbound, url: str) -> None:
         self._outbound = outbound
@@ -54,7 +54,7 @@ class _Reader:
     async def picture(self) -> Picture:
         head = await self._part(0, PART_BYTES)
         sides = sides_of(head)
-        if sides is None and kind_of(head) == "jpeg":  # much may stand before them
+        if sides is None and kind_of(head) == "jpeg":  # they may come late
             head = await self._part(0, 8 * PART_BYTES)
             sides = sides_of(head)
         width, height = sides or (None, None)
@@ -81,7 +81,7 @@ class _Reader:
         )
 
     async def _movie(self, head: bytes) -> Movie:
-        """Find ``moov``, which may stand at the end, behind gigabytes."""
+        """Find ``moov``, which may be at the end, after gigabytes."""
         at, size = 0, self._size or len(head)
         while at < size and self._requests < MOST_REQUESTS:
             within = at + 16 <= len(head)
@@ -99,7 +99,7 @@ class _Reader:
         return Movie()
 
     async def _part(self, start: int, length: int) -> bytes:
-        """Read some bytes; fewer where a server has no more or gives no part."""
+        """Read a range; fewer bytes if the file ends or the server ignores ranges."""
         self._requests += 1
         wanted = {
             "Range": f"bytes={start}-{start + length - 1}",

@@ -1,4 +1,4 @@
-"""Photos: their kind and sides, from their first bytes. Pure; nothing raises."""
+"""Read a photo's kind and size from its first bytes. Pure; no input raises."""
 
 import struct
 from typing import Final
@@ -7,12 +7,12 @@ Sides = tuple[int, int]
 
 _HEIC: Final = (b"heic", b"heix", b"mif1", b"hevc", b"msf1")
 _SIZES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""JPEG's markers that begin a frame, and with it tell its sides."""
+"""JPEG's start-of-frame markers, which are followed by the size."""
 _BARE: Final = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 
 
 def kind_of(head: bytes) -> str | None:
-    """Recognise a file by its first bytes; None if it is none of these."""
+    """Recognise a file by its first bytes; None if unknown."""
     if head.startswith(b"\xff\xd8\xff"):
         return "jpeg"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
@@ -27,7 +27,7 @@ def kind_of(head: bytes) -> str | None:
 
 
 def sides_of(head: bytes) -> Sides | None:
-    """Read width and height; None if they are not told in these bytes."""
+    """Read width and height; None if they are not in these bytes."""
     try:
         match kind_of(head):
             case "jpeg":
@@ -49,7 +49,7 @@ def _jpeg(head: bytes) -> Sides | None:
         if head[at] != 0xFF:
             return None
         marker = head[at + 1]
-        if marker == 0xFF:  # filling
+        if marker == 0xFF:  # padding
             at += 1
             continue
         if marker in _BARE:

@@ -1,6 +1,6 @@
-"""One HTTP/1.1 connection: one request at a time, and its answer.
+"""One HTTP/1.1 connection that sends one request at a time.
 
-A protocol of asyncio's, for its streams cost as much again as a whole exchange.
+An asyncio protocol, since asyncio's streams would double the cost of an exchange.
 """
 
 import asyncio
@@ -13,43 +13,45 @@ from app.tiktok.transport.answer_reader import AnswerReader
 
 
 class Connection(asyncio.Protocol):
-    """A connection that stands; the loop calls what asyncio.Protocol names."""
+    """An open connection; the loop calls the methods of asyncio.Protocol."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._reader: AnswerReader | None = None
         self._arrived: asyncio.Future[None] | None = None
-        # Of a body that is streamed:
-        self._writable: asyncio.Future[None] | None = None  # None: more is taken now
-        self._waits_since: float | None = None  # for the other side, by the loop's time
+        # For a streamed body:
+        self._writable: asyncio.Future[None] | None = (
+            None  # None: more may be written now
+        )
+        self._waits_since: float | None = None  # for the peer, in loop time
         self._watching: asyncio.TimerHandle | None = None
 
     @property
     def is_open(self) -> bool:
-        """Tell whether a request may be written: nobody has hung up or spoken."""
+        """Tell whether a request may be written: the peer has not closed or sent."""
         return self._transport is not None and not self._transport.is_closing()
 
     @property
     def is_clean(self) -> bool:
-        """Tell whether it is as a new one: all was written and nothing is left over."""
+        """Tell whether it can be reused: all is written and nothing left to read."""
         transport = self._transport
         return self.is_open and not (transport and transport.get_write_buffer_size())
 
     async def exchange(
         self, request: bytes, reader: AnswerReader, *, ends_at: float
     ) -> None:
-        """Write a request at once, then read until its answer is whole.
+        """Write a request at once, then read its complete answer.
 
         Raises httpx.ReadError, RemoteProtocolError or DecodingError, and TimeoutError
-        if the loop's time gets to ``ends_at`` before; after any exception, cancellation
-        too, the connection is closed.
+        if loop time reaches ``ends_at`` first. After any exception, including
+        cancellation, the connection is closed.
         """
         if self._transport is None:
             raise AssertionError("nothing can be written before a connection stands")
         self._reader = reader
         loop = asyncio.get_running_loop()
         self._arrived = loop.create_future()
-        # A timer of its own: asyncio.timeout() costs several times as much.
+        # Our own timer: asyncio.timeout() costs several times as much.
         deadline = loop.call_at(ends_at, self._expire)
         try:
             self._transport.write(request)
@@ -70,11 +72,11 @@ class Connection(asyncio.Protocol):
         *,
         silence: float,
     ) -> None:
-        """Write a head, then a body as fast as it is taken; read until the answer.
+        """Write headers, then a body as fast as the peer reads; read the answer.
 
-        An answer that comes before the body's end ends the writing. The other side may
-        be silent for so many seconds. Raises as ``exchange`` does, and what ``pieces``
-        raises.
+        An answer before the body's end stops the writing. ``silence`` is how many
+        seconds the peer may neither read nor answer. Raises as ``exchange`` does, and
+        what ``pieces`` raises.
         """
         if self._transport is None:
             raise AssertionError("nothing can be written before a connection stands")
@@ -89,7 +91,7 @@ class Connection(asyncio.Protocol):
             await arrived
         except BaseException:
             self.close()
-            # Nobody awaits it any more.
+            # Nobody waits for it any more.
             if arrived.done() and not arrived.cancelled():
                 arrived.exception()
             raise
@@ -99,17 +101,17 @@ class Connection(asyncio.Protocol):
             self._reader = self._arrived = self._waits_since = self._watching = None
 
     def close(self) -> None:
-        """Hang up at once: TLS's goodbye would be waited for, and it proves nothing."""
+        """Close at once, without waiting for TLS's close_notify."""
         if self._transport is not None:
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where requests go."""
+        """Store the transport."""
         # uvloop's transports have the methods, but not the type.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; who speaks without being asked is not listened to."""
+        """Feed the reader; data without a request is not read."""
         if self._reader is None:
             self.close()
             return
@@ -122,23 +124,23 @@ class Connection(asyncio.Protocol):
             self._succeed()
 
     def eof_received(self) -> None:
-        """Take the peer's goodbye, which may be the end of an answer."""
+        """Handle the peer's end of data, which may end an answer."""
         self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the end of the connection; without an error it is a goodbye."""
+        """Handle the end of the connection; without an error it is an end of data."""
         if exc is None:
             self._end()
         else:
             self._fail(httpx.ReadError(type(exc).__name__))
 
     def pause_writing(self) -> None:
-        """Take no more of a body until what is written has gone out."""
+        """Stop writing the body until the buffer is sent."""
         if self._writable is None:
             self._writable = asyncio.get_running_loop().create_future()
 
     def resume_writing(self) -> None:
-        """Take more."""
+        """Continue writing."""
         writable, self._writable = self._writable, None
         if writable is not None and not writable.done():
             writable.set_result(None)
@@ -148,7 +150,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         transport = cast("asyncio.Transport", self._transport)
         now = asyncio.get_running_loop().time
-        self._waits_since = None  # for the body's source, which has its own patience
+        self._waits_since = None  # now it waits for the source, with its own time-out
         async for piece in pieces:
             if arrived.done():
                 return
@@ -160,7 +162,7 @@ class Connection(asyncio.Protocol):
         self._waits_since = now()
 
     def _watch(self, silence: float) -> None:
-        """Give up on who has been silent for too long; else look again in time."""
+        """Close a connection that was silent for too long; else check again later."""
         loop = asyncio.get_running_loop()
         since = self._waits_since
         if since is not None and loop.time() - since >= silence:
@@ -186,7 +188,7 @@ class Connection(asyncio.Protocol):
     def _succeed(self) -> None:
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
-        self.resume_writing()  # who waits to write need not do so any more
+        self.resume_writing()  # so that no writer waits any more
 
     def _fail(self, error: Exception) -> None:
         if self._arrived is not None and not self._arrived.done():

@@ -1,4 +1,4 @@
-"""How a connection comes to stand: a host's addresses, raced."""
+"""Open a connection: try a host's addresses side by side."""
 
 import asyncio
 import ssl
@@ -11,7 +11,7 @@ from app.machine.shortage import is_shortage
 from app.tiktok.transport.connection import Connection
 
 HEAD_START_SECONDS: Final = 0.25
-"""What an address gets before the next one is tried beside it.
+"""How long one address is tried alone before the next one starts beside it.
 
 https://www.rfc-editor.org/rfc/rfc8305#section-8
 """
@@ -19,7 +19,7 @@ https://www.rfc-editor.org/rfc/rfc8305#section-8
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Whom to connect to."""
+    """The host to connect to."""
 
     host: str
     port: int
@@ -29,8 +29,8 @@ class Peer:
 async def dial(peer: Peer, names: Names) -> Connection:
     """Open a connection, its TLS handshake included.
 
-    Raises what the resolver, the system or TLS raises, mostly OSErrors. However it
-    ends, cancelled too, no socket but the returned one stays open.
+    Raises what the resolver, the system or TLS raises, mostly OSErrors. Even if it is
+    cancelled, no socket but the returned one stays open.
     """
     addresses = await names.addresses(peer.host)
     try:
@@ -54,7 +54,7 @@ async def _open(address: str, peer: Peer) -> Connection:
 
 
 class _Race:
-    """Addresses tried side by side; uvloop has no happy eyeballs of its own."""
+    """Addresses tried side by side; uvloop has no Happy Eyeballs."""
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
@@ -62,7 +62,7 @@ class _Race:
         self._failure: BaseException = OSError("no address")
 
     async def run(self, addresses: Sequence[str]) -> Connection:
-        """Return the first connection that stands; raise the last failure if none."""
+        """Return the first connection that opens; raise the last failure if none."""
         try:
             for address in addresses:
                 self._running.add(asyncio.create_task(_open(address, self._peer)))
@@ -76,7 +76,7 @@ class _Race:
             self._end()
 
     async def _winner(self, *, within: float | None) -> Connection | None:
-        """Wait until one stands or fails, for so many seconds at most."""
+        """Wait until one opens or fails, at most ``within`` seconds."""
         ended, _ = await asyncio.wait(
             self._running, timeout=within, return_when=asyncio.FIRST_COMPLETED
         )
@@ -89,7 +89,7 @@ class _Race:
         return None
 
     def _end(self) -> None:
-        """Give up what still runs; what stands in spite of that is hung up."""
+        """Cancel what still runs; close connections that open nevertheless."""
         for task in self._running:
             task.add_done_callback(_hang_up)
             task.cancel()

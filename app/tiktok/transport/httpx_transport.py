@@ -1,8 +1,8 @@
-"""A transport for httpx that says truly whether a request was sent.
+"""A transport for httpx that knows whether a request was sent.
 
 ConnectError, ConnectTimeout, LocalProtocolError and UnsupportedProtocol are raised only
-while no byte of it has been handed to the system; everything else means that the other
-side may have it. httpx's own transport does not draw this line, and its cost per
+while no byte has been handed to the system; any other error means that the peer may
+have the request. httpx's own transport makes no such distinction, and its cost per
 request grows with the number in flight.
 """
 
@@ -19,28 +19,28 @@ from app.tiktok.transport.answer_reader import AnswerReader
 from app.tiktok.transport.connection import Connection
 from app.tiktok.transport.dial import Peer, dial
 
-KEEP_ALIVE_SECONDS: Final = 30.0  # outlasts the pause between two polls
+KEEP_ALIVE_SECONDS: Final = 30.0  # longer than the pause between two polls
 
 _SCHEMES: Final = {"http": 80, "https": 443}
 _FIELD_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Sends one attempt's requests, and keeps at most one connection between them.
+    """Sends one attempt's requests, and keeps at most one connection open.
 
-    The time-out is for a whole call: httpx's own begin anew with each byte. With
-    ``fresh`` among a request's extensions it meets no connection that was used before.
+    The time-out covers a whole call: httpx's own restarts with each byte. A request
+    with the extension ``fresh`` gets a new connection.
     """
 
     def __init__(self, names: Names, tls: Callable[[], ssl.SSLContext]) -> None:
-        """Take what all share; ``tls`` is called only where TLS is spoken."""
+        """Take the shared parts; ``tls`` is called only if TLS is used."""
         self._names = names
         self._tls = tls
         self._kept: Connection | None = None
-        self._kept_until = 0.0  # the loop's time
+        self._kept_until = 0.0  # loop time
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request once and return its whole answer."""
+        """Send a request once and return its complete answer."""
         peer = self._peer(request.url)
         content = _head(request) + await request.aread()
         ends_at = _now() + request.extensions["timeout"]["connect"]
@@ -48,7 +48,7 @@ class Transport(httpx.AsyncBaseTransport):
         return await self._exchanged(request, content, connection, ends_at)
 
     async def aclose(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._kept is not None:
             self._kept.close()
             self._kept = None
@@ -59,14 +59,14 @@ class Transport(httpx.AsyncBaseTransport):
             raise httpx.UnsupportedProtocol("not an http(s) URL")
         try:
             tls = self._tls() if url.scheme == "https" else None
-        except Exception as error:  # the authorities are read from a file
+        except Exception as error:  # certificates are read from a file
             raise httpx.ConnectError(type(error).__name__) from error
         return Peer(url.raw_host.decode("ascii"), url.port or port, tls)
 
     async def _connected(
         self, request: httpx.Request, peer: Peer, ends_at: float
     ) -> Connection:
-        """Return a connection to write to at once; nothing is sent in here."""
+        """Return a connection that is ready to write to; nothing is sent here."""
         if ends_at <= _now():
             raise httpx.ConnectTimeout("no time left")
         connection = self._take_kept(fresh=request.extensions.get("fresh", False))
@@ -85,7 +85,7 @@ class Transport(httpx.AsyncBaseTransport):
         return connection
 
     def _take_kept(self, *, fresh: bool) -> Connection | None:
-        """Hand out the kept connection, unless it may be about to close."""
+        """Return the kept connection, unless it may be about to close."""
         connection, self._kept = self._kept, None
         if connection is None:
             return None
@@ -101,7 +101,7 @@ class Transport(httpx.AsyncBaseTransport):
         connection: Connection,
         ends_at: float,
     ) -> httpx.Response:
-        """Send; from here on the other side may have it."""
+        """Send; from here on the peer may have the request."""
         reader = AnswerReader()
         try:
             await connection.exchange(content, reader, ends_at=ends_at)
@@ -135,7 +135,7 @@ def _head(request: httpx.Request) -> bytes:
 
 
 def _checked(headers: httpx.Headers) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the headers; one that would end its line could begin another."""
+    """Yield the headers; refuse line breaks, which could add a header."""
     for name, value in headers.raw:
         if not _FIELD_VALUE.fullmatch(value):
             raise httpx.LocalProtocolError("a header that HTTP cannot carry")

@@ -1,7 +1,7 @@
-"""TikTok's answers over HTTP, or what is known of a call that got none.
+"""TikTok's answers over HTTP, or what is known about a call without an answer.
 
-What matters most is told here: after a call that failed, can TikTok have seen it? The
-transport says so by the kind of exception that it raises.
+The most important question is answered here: can TikTok have received a call that
+failed? The transport tells it by the kind of exception.
 """
 
 import ssl
@@ -28,14 +28,14 @@ from app.tiktok.wire import Answer, Request
 
 _HEADERS: Final = (
     (b"Accept", b"application/json"),
-    (b"Accept-Encoding", b"identity"),  # nothing that unpacks to more than it weighs
+    (b"Accept-Encoding", b"identity"),  # no decompression bombs
     (b"User-Agent", b"tiktok-scheduler"),
 )
 _TIMEOUTS: Final = ("connect", "read", "write", "pool")  # as httpx names them
 
 
 class Http:
-    """Opens sessions, which share what is dear to get; one per process."""
+    """Opens sessions, which share what is expensive to make; one per process."""
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class Http:
         self._names = Names()
 
     def connect(self, base_url: str) -> "Session":
-        """Open a session with connections of its own: nothing of it outlives its use.
+        """Open a session with its own connections, closed after use.
 
-        Without httpx's client, which costs more than all the rest of a call and does
-        nothing that TikTok asks for.
+        It does without httpx's client, which costs more than the rest of a call and
+        adds nothing that is needed here.
         """
         transport = self._transport or self._fresh()
         return Session(
@@ -62,7 +62,7 @@ class Http:
         )
 
     def uploader(self) -> Uploader:
-        """Return what sends one upload's chunks, over a connection of its own."""
+        """Return an uploader with its own connection for one upload."""
         return Uploader(self._names, lambda: self._tls)
 
     def _fresh(self) -> Transport:
@@ -70,12 +70,12 @@ class Http:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        # Loading the authorities takes some 50 ms: once, not for every attempt.
+        # Loading the certificates takes some 50 ms: once, not for every attempt.
         return httpx.create_ssl_context()
 
 
 class Session:
-    """What one attempt sends, over connections of its own."""
+    """Sends one attempt's requests over its own connections."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Session:
         self._now = now
 
     async def __aenter__(self) -> Self:
-        """Begin; no connection is made before a request."""
+        """Enter; a connection is opened with the first request."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -99,9 +99,9 @@ class Session:
         await self._transport.aclose()
 
     async def send(self, request: Request, *, seconds: float) -> Answer | Fault:
-        """Send a request and return its answer, or what is known of its fate.
+        """Send a request and return its answer, or a fault with what is known.
 
-        The deadline is over all, from the look-up of a name to the last byte. Raises
+        The deadline covers everything, from the name look-up to the last byte. Raises
         nothing but its own cancellation.
         """
         try:
@@ -157,7 +157,7 @@ def _build(request: Request, base_url: str, seconds: float) -> httpx.Request:
     )
 
 
-@lru_cache(maxsize=64)  # an endpoint's address is always the same, and slow to parse
+@lru_cache(maxsize=64)  # an endpoint's URL never changes, and is slow to parse
 def _address(url: str) -> httpx.URL:
     return httpx.URL(url)
 
@@ -168,7 +168,7 @@ async def _read(response: httpx.Response) -> bytes:
     if not isinstance(response.stream, httpx.AsyncByteStream):
         raise TypeError("an answer that cannot be read while others wait")
     body = bytearray()
-    async for chunk in response.stream:  # there is nothing to unpack
+    async for chunk in response.stream:  # it is not compressed
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
             raise httpx.DecodingError("larger than any answer of TikTok's")
@@ -206,8 +206,8 @@ def _lost(error: Exception, *, http_status: int | None) -> Fault:
     )
 
 
-# An exception's own text may quote the request, so only that of a failed connection,
-# which knows nothing but the address and the certificate, is passed on.
+# An exception's text may quote the request. Only that of a failed connection, which
+# knows only the address and the certificate, is passed on.
 
 
 def _describe_unsent(error: Exception) -> tuple[str, str]:

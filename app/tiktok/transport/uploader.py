@@ -1,7 +1,7 @@
-"""Chunks on their way to TikTok's upload host: streamed, one at a time.
+"""Stream chunks to TikTok's upload host, one at a time.
 
-What matters is told as exactly as for an init: was the chunk's last byte handed to the
-system, after which TikTok may have it?
+As for an init, it knows exactly whether the chunk's last byte was handed to the system,
+after which TikTok may have it.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ _MAX_HEADER: Final = 200
 
 
 class Uploader:
-    """Sends one upload's chunks, over one connection as long as it holds."""
+    """Sends one upload's chunks, over one connection while it lasts."""
 
     def __init__(self, names: Names, tls: Callable[[], ssl.SSLContext]) -> None:
-        """Take what all share; ``tls`` is called only where TLS is spoken."""
+        """Take the shared parts; ``tls`` is called only if TLS is used."""
         self._names = names
         self._tls = tls
         self._kept: Connection | None = None
@@ -43,10 +43,10 @@ class Uploader:
         seconds: float,
         silence: float,
     ) -> UploadAnswer:
-        """Send a chunk, of which no more is in memory than the system takes at once.
+        """Send a chunk, holding no more in memory than the system takes at once.
 
-        ``seconds`` bounds all of it, ``silence`` how long the host may neither take nor
-        answer anything. Raises what ``pieces`` raises, and its own cancellation.
+        ``seconds`` limits all of it, ``silence`` how long the host may neither read nor
+        answer. Raises what ``pieces`` raises, and its own cancellation.
         """
         body = _Body(pieces, chunk.span.length)
         reader, deadline = AnswerReader(), None
@@ -75,13 +75,13 @@ class Uploader:
         )
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._kept is not None:
             self._kept.close()
             self._kept = None
 
     async def _connected(self, url: str, silence: float) -> Connection:
-        """Return a connection to the upload's host; all chunks go to the same one."""
+        """Return a connection to the upload's host, the same for all chunks."""
         connection, self._kept = self._kept, None
         if connection is not None and connection.is_open:
             return connection
@@ -94,7 +94,7 @@ class Uploader:
     def _keep(
         self, connection: Connection, reader: AnswerReader, *, whole: bool
     ) -> None:
-        """Keep the connection for the next chunk, if nothing of this one is left."""
+        """Keep the connection for the next chunk, if it is clean."""
         if whole and reader.keeps_alive and connection.is_clean:
             self._kept = connection
         else:
@@ -102,7 +102,7 @@ class Uploader:
 
 
 class _Body:
-    """A chunk's bytes, and how far they got."""
+    """A chunk's bytes, and how many were written."""
 
     def __init__(self, pieces: AsyncIterator[bytes], length: int) -> None:
         self._pieces = pieces
@@ -116,7 +116,7 @@ class _Body:
         return self._left == 0
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield exactly what was announced; notes what the source raises."""
+        """Yield exactly the announced bytes; note what the source raises."""
         try:
             async for piece in self._pieces:
                 self._left -= len(piece)
@@ -152,7 +152,7 @@ def _header(reader: AnswerReader, name: bytes) -> str:
 
 
 def _trouble(error: Exception) -> str:
-    """Say what broke; an exception's own text could quote the address."""
+    """Return what broke; an exception's own text could quote the URL."""
     match error:
         case TimeoutError():
             return "the upload host took too long"
