@@ -1,4 +1,4 @@
-"""The commands; each imports what it needs, so that none waits for the others."""
+"""The command line; each command imports only what it needs, to start fast."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
@@ -43,7 +43,7 @@ def main() -> None:
         _give_up("; ".join(f"{each.pointer}: {each.message}" for each in error.errors))
     except (SettingsError, SchedulerError) as error:
         _give_up(str(error))
-    except OSError as error:  # an address in use, a database file out of reach
+    except OSError as error:  # an address in use, a database file not accessible
         _give_up(str(error))
 
 
@@ -144,9 +144,9 @@ for operation in (
 
 
 def _fast_loop() -> LoopFactory | None:
-    """Choose the loop that uvicorn chooses for `serve`: a call costs half on it.
+    """Return uvloop, which uvicorn uses for `serve`, too: calls cost half.
 
-    For what posts; elsewhere there is nothing to gain.
+    Only for programs that post; others gain nothing.
     """
     try:
         import uvloop

@@ -1,6 +1,6 @@
-"""Every long-lived part of a process, made when it is first asked for.
+"""Every long-lived part of a process, made when first used.
 
-Besides main, the one place that knows every part.
+Besides main, the only module that knows every part.
 """
 
 import asyncio
@@ -92,10 +92,10 @@ PRUNE_EVERY: Final = 3600.0
 
 
 class Container:
-    """The parts of a running process; each is made once, when first asked for.
+    """The parts of a running process; each is made once, when first used.
 
-    A clock that is handed in is right; the machine's own may be wrong.
-    Making one opens no connection. ``stop`` ends the runner, ticks and streams.
+    A clock that is passed in is trusted; the machine's own may be wrong. Making a
+    container opens no connection. ``stop`` ends the runner, ticks and streams.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Container:
 
     @property
     def run_by_cron(self) -> bool:
-        """Tell whether nothing but /cron/tick runs due jobs."""
+        """Tell whether only /cron/tick runs due jobs."""
         return self.settings.runner is RunnerMode.CRON
 
     @cached_property
@@ -124,23 +124,23 @@ class Container:
 
     @cached_property
     def vault(self) -> Vault:
-        """Return what encrypts tokens; raises SettingsError."""
+        """Return the vault that encrypts tokens; raises SettingsError."""
         return open_vault(self.settings)
 
     @cached_property
     def metrics(self) -> Metrics:
-        """Return what this process counts."""
+        """Return the metrics of this process."""
         return Metrics()
 
     @cached_property
     def figures(self) -> MetricsService:
-        """Return what renders the metrics."""
+        """Return the renderer of the metrics."""
         backlog = BacklogStore(self.database)
         return MetricsService(metrics=self.metrics, backlog=backlog, clock=self.clock)
 
     @cached_property
     def health(self) -> HealthService:
-        """Return what tells whether the process can work."""
+        """Return the health checks."""
         store = HealthStore(self.database, self.vault)
         return HealthService(
             self.database,
@@ -152,7 +152,7 @@ class Container:
 
     @cached_property
     def outbound(self) -> Outbound:
-        """Return what calls URLs that others chose."""
+        """Return the client for URLs that others chose."""
         return Outbound(allow_private=self.settings.allow_private_urls)
 
     @cached_property
@@ -169,32 +169,32 @@ class Container:
 
     @cached_property
     def jobs(self) -> JobStore:
-        """Return the jobs as their owners see them."""
+        """Return the store of jobs for their owners."""
         return JobStore(self.database, preflights=self.settings.preflight_times)
 
     @cached_property
     def holds(self) -> HoldStore:
-        """Return whose due jobs wait."""
+        """Return the store of holds."""
         return HoldStore(self.database)
 
     @cached_property
     def media_links(self) -> MediaStore:
-        """Return the pull URLs that the media gateway gives out."""
+        """Return the store of the media gateway's pull URLs."""
         return MediaStore(self.database)
 
     @cached_property
     def accounts(self) -> AccountStore:
-        """Return the connected accounts."""
+        """Return the store of accounts."""
         return AccountStore(self.database, self.vault)
 
     @cached_property
     def oauth_states(self) -> OAuthStateStore:
-        """Return the connects that have begun."""
+        """Return the store of sign-ins."""
         return OAuthStateStore(self.database, self.vault)
 
     @cached_property
     def keys(self) -> KeyStore:
-        """Return the API keys."""
+        """Return the store of API keys."""
         return KeyStore(self.database)
 
     @cached_property
@@ -286,12 +286,12 @@ class Container:
         return Spool(self.settings.spool_dir, self.vault)
 
     async def hand_in(self) -> int:
-        """Write what a process before this one had to keep in files."""
+        """Write publish_ids that an earlier process kept in files."""
         store = SpoolStore(self.database, self.spool)
         return await store.hand_in(now=self.clock.now())
 
     async def hand_in_if_possible(self) -> None:
-        """Do it before any job is claimed; a background job does it later, if not."""
+        """Do it before any job is claimed; else a background job does it later."""
         try:
             await self.hand_in()
         except StoreUnavailable as error:
@@ -299,7 +299,7 @@ class Container:
 
     @cached_property
     def runner(self) -> Runner:
-        """Return what runs due jobs."""
+        """Return the runner of due jobs."""
         return Runner(
             self.deps,
             self._attempt_policy(),
@@ -311,7 +311,7 @@ class Container:
 
     @cached_property
     def background_jobs(self) -> BackgroundJobs:
-        """Return what a runner does beside running jobs."""
+        """Return the runner's background jobs."""
         now = self.clock.now
         jobs = (
             BackgroundJob(
@@ -357,7 +357,7 @@ class Container:
 
     @cached_property
     def removal_checker(self) -> RemovalChecker:
-        """Return what asks TikTok whether it removed our access."""
+        """Return the checker of removals that TikTok reports."""
         return RemovalChecker(
             accounts=self.accounts,
             grants=self.grants,
@@ -367,7 +367,7 @@ class Container:
 
     @cached_property
     def runners(self) -> RunnerStore:
-        """Return what notes which runners live."""
+        """Return the store of live runners."""
         return RunnerStore(self.database)
 
     @cached_property
@@ -405,7 +405,7 @@ class Container:
 
     @cached_property
     def pruner(self) -> Pruner:
-        """Return what deletes records that are kept long enough."""
+        """Return the pruner of old records."""
         return Pruner(
             store=RetentionStore(self.database),
             clock=self.clock,
@@ -414,7 +414,7 @@ class Container:
 
     @cached_property
     def confirmer(self) -> Confirmer:
-        """Return what asks TikTok again about jobs that are over."""
+        """Return the confirmer of ended jobs."""
         return Confirmer(
             store=ConfirmationStore(self.database),
             links=self.media_links,
@@ -428,7 +428,7 @@ class Container:
 
     @cached_property
     def readiness_checker(self) -> ReadinessChecker:
-        """Return what looks at jobs before their time."""
+        """Return the checker of jobs before their time."""
         return ReadinessChecker(
             store=ReadinessStore(self.database),
             tiktok=self.tiktok,
@@ -443,7 +443,7 @@ class Container:
 
     @cached_property
     def deliveries(self) -> Deliveries:
-        """Return what sends frontends their events."""
+        """Return the sender of events."""
         lease = timedelta(seconds=self.settings.webhook_timeout_seconds) + LEASE_EXTRA
         return Deliveries(
             store=DeliveryStore(
@@ -457,15 +457,15 @@ class Container:
 
     @cached_property
     def render_event(self) -> Render:
-        """Return what writes events' bodies, which show what the API shows."""
-        # Here, so that a process that tells nobody waits for no models.
+        """Return the renderer of events' bodies, which show what the API shows."""
+        # Imported here, so that a process without events does not load the models.
         from app.schemas.events import body_of
 
         return partial(body_of, run_by_cron=self.run_by_cron)
 
     async def run_jobs(self) -> None:
-        """Run due jobs until ``stop``, woken by whichever process stores them."""
-        # Neither the first post nor the first event is to wait for an import.
+        """Run due jobs until ``stop``, woken by any process that stores a job."""
+        # So that neither the first post nor the first event waits for an import.
         self.tiktok.ready()
         _ = self.render_event
         await self.hand_in_if_possible()
@@ -473,7 +473,7 @@ class Container:
             await self.runner.run(self.stop)
 
     async def close(self) -> None:
-        """Close what was made; waits for refreshes under way."""
+        """Close what was made; waits for running refreshes."""
         made = vars(self)
         try:
             if "grants" in made:
@@ -481,7 +481,7 @@ class Container:
         finally:
             if "database" in made:
                 await self.database.close()
-            if self.tracing.provider is not None:  # it may wait for its collector
+            if self.tracing.provider is not None:  # closing may wait for the collector
                 await asyncio.to_thread(self.tracing.close)
 
     def _render(self, kind: EventType, at: datetime, shows: EventPayload) -> bytes:
@@ -537,7 +537,7 @@ async def open_container(
     tracing: Tracing | None = None,
     stop: asyncio.Event | None = None,
 ) -> AsyncIterator[Container]:
-    """Hand out a container, and close what needs closing at the end.
+    """Yield a container, and close it at the end.
 
     Opens no connection yet. Raises SettingsError.
     """
@@ -548,7 +548,7 @@ async def open_container(
         stop=stop or asyncio.Event(),
     )
     try:
-        _ = container.database, container.vault  # what is set wrong stops a start
+        _ = container.database, container.vault  # a wrong setting stops the start
         async with _hurried(container):
             yield container
     finally:
@@ -557,7 +557,7 @@ async def open_container(
 
 @asynccontextmanager
 async def _hurried(container: Container) -> AsyncIterator[None]:
-    """From a stop on, wait for a database that hangs for seconds only."""
+    """After a stop, wait for a hanging database only for seconds."""
 
     async def pass_on() -> None:
         await container.stop.wait()
@@ -571,13 +571,13 @@ async def _hurried(container: Container) -> AsyncIterator[None]:
 
 
 def tracing_of(settings: Settings) -> Tracing:
-    """Trace to the collector that is set, or not at all."""
+    """Trace to the configured collector, or not at all."""
     endpoint = settings.otel_exporter_otlp_endpoint
     return open_tracing(None if endpoint is None else str(endpoint))
 
 
 def open_database(settings: Settings, *, render: Render | None = None) -> Database:
-    """Make the engine; raises SettingsError that does not quote the URL."""
+    """Make the engine; raises SettingsError, which does not quote the URL."""
     try:
         return Database(
             settings.database_url.get_secret_value(),
@@ -593,7 +593,7 @@ def open_database(settings: Settings, *, render: Render | None = None) -> Databa
 
 
 def open_vault(settings: Settings) -> Vault:
-    """Make what encrypts tokens; raises SettingsError that quotes no key."""
+    """Make the vault; raises SettingsError, which quotes no key."""
     keys = settings.token_encryption_keys
     try:
         return Vault.from_settings(

@@ -1,7 +1,7 @@
-"""Checks the settings against the world before going live: one line for each thing.
+"""Check the settings against the real environment: one line per check.
 
-What is wrong with a setting by itself stops every command; here is what only shows when
-somebody looks: a host that does not answer, clocks that differ, a URI that leads away.
+A setting that is invalid by itself stops every command. These checks find what shows
+only in use: a host that does not answer, clocks that differ, a wrong redirect URI.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 async def examine(*, clock: Clock | None = None) -> list[Finding]:
-    """Look at everything; a setting that stops the start is the only finding then."""
+    """Make all checks; if a setting stops the start, that is the only finding."""
     clock = clock or SystemClock()
     try:
         settings = load()
@@ -132,14 +132,14 @@ def _runner(settings: Settings) -> Finding:
 
 
 async def _tiktok(settings: Settings, clock: Clock) -> Finding:
-    """Ask TikTok's host for anything; its answer's Date tells whether clocks agree."""
+    """Call TikTok's host; the answer's Date tells whether clocks agree."""
     url = str(settings.tiktok_api_base_url)
     found = await _reachable("TikTok", url)
     if not found.ok:
         return found
     told = await asyncio.to_thread(_date_of, url)
     apart = abs(clock.now() - told) if told else timedelta()
-    tolerance = timedelta(seconds=30)  # a header of whole seconds, and the way here
+    tolerance = timedelta(seconds=30)  # for whole seconds, and the network
     return Finding(
         name="TikTok",
         ok=apart <= tolerance,
@@ -173,7 +173,7 @@ def _date_of(url: str) -> datetime | None:
 
 
 def _asked(url: str) -> http.client.HTTPResponse:
-    """Ask for a URL without following anything; any answer will do."""
+    """Request a URL without following redirects; any answer will do."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port
     connection = (

@@ -1,6 +1,6 @@
-"""Where settings come from: variables, a ``.env``, and files that hold secrets.
+"""Read settings from variables, a ``.env``, and files that hold secrets.
 
-What cannot be read is refused in one line; nothing is guessed.
+An unreadable source is refused in one line; nothing is guessed.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Final
 from dotenv.parser import parse_stream
 
 FILE: Final = "_file"
-"""What a variable's name ends with whose value is the path of a file with a secret."""
+"""The suffix of a variable whose value is the path of a file with a secret."""
 
 _BOMS: Final = {
     b"\xff\xfe": "utf-16",
@@ -32,9 +32,9 @@ def read_environment(
     env_file: Path | None,
     environ: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Read these settings, by their names in small letters, trimmed.
+    """Read these settings by their lower-case names, trimmed.
 
-    A variable goes before a line of the file; an empty one counts as unset. Raises
+    A variable overrides the file; an empty one counts as unset. Raises
     EnvironmentUnreadable.
     """
     environ = os.environ if environ is None else environ
@@ -43,11 +43,11 @@ def read_environment(
     given = {
         name.lower(): value.strip()
         for name, value in environ.items()
-        # A secret of nothing but spaces is a mistake, and for the settings to refuse.
+        # A secret of only spaces is a mistake, which the settings refuse.
         if name.lower() in wanted
         and (value if name.lower() in secrets else value.strip())
     }
-    for name in given:  # the .env may have it in the other spelling
+    for name in given:  # the .env may have it with or without _FILE
         found.pop(_other(name), None)
     found |= given
     both = [name for name in secrets if name in found and f"{name}{FILE}" in found]
@@ -86,7 +86,7 @@ def _secret_in(name: str, path: str) -> str:
 def _file_values(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
     """Read a ``.env``, if there is one.
 
-    A value means itself: what looks like ``${A_VARIABLE}`` may be part of a secret.
+    Values are literal: ``${A_VARIABLE}`` may be part of a secret.
     """
     for binding in parse_stream(StringIO(_text_of(path))):
         if binding.error:
@@ -115,8 +115,8 @@ def _text_of(path: Path) -> str:
 
 
 def _decoded(content: bytes) -> str:
-    """Read UTF-8, and UTF-16 where it says so, as PowerShell writes it."""
+    """Read UTF-8, or UTF-16 with a byte order mark, as PowerShell writes it."""
     text = content.decode(_BOMS.get(content[:2]) or _BOMS.get(content[:3]) or "utf-8")
-    if "\0" in text:  # UTF-16 that does not say so
+    if "\0" in text:  # UTF-16 without a byte order mark
         raise UnicodeDecodeError("utf-8", content, content.index(0), len(content), "")
     return text

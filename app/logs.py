@@ -1,4 +1,4 @@
-"""Log lines: ours and the libraries' in one form, without secrets.
+"""Set up logging: our lines and the libraries' in one form, without secrets.
 
 https://www.structlog.org/en/stable/standard-library.html
 """
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 REDACTED: Final = "[redacted]"
 
-# The shapes of what must not be read by whoever reads logs.
+# Patterns of secrets.
 _SECRETS: Final = re.compile(
     r"""(?P<before>
         \bBearer\s+                                            # any Authorization
@@ -35,12 +35,12 @@ _SECRETS: Final = re.compile(
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 _.~-]*")
 _OUR_OWN: Final = frozenset({"timestamp", "level", "logger"})
 _LONGEST: Final = 2000
-"""Characters of a value that a line shows: no stranger is to fill the log."""
+"""How many characters of a value a line shows, so that no stranger fills the log."""
 
 _LONGEST_TRACE: Final = 32_000
 _TRACES: Final = ("exception", "stack")
 _UNSEEN: Final = re.compile(
-    # What moves a terminal's cursor, colours it, or turns the order of characters.
+    # Characters that control a terminal or reverse the order of characters.
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _UNSEEN_IN_TRACE: Final = re.compile(rf"(?![\n\t]){_UNSEEN.pattern}")
@@ -69,16 +69,16 @@ def configure_logging(log_format: str, log_level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # What Python would write to standard error by itself, in its own form.
+    # Warnings and crashes that Python writes to standard error in its own form.
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_crash
-    # They write full URLs at INFO, and a query can hold a secret.
+    # They log full URLs at INFO, and a query can hold a secret.
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
 def _skip_what_no_line_shows() -> None:
-    """Look for no caller, thread or process with each line: a fifth of its cost.
+    """Skip looking up caller, thread and process: a fifth of a line's cost.
 
     https://docs.python.org/3/howto/logging.html#optimization
     """
@@ -89,7 +89,7 @@ def _skip_what_no_line_shows() -> None:
 def _log_crash(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Write what ends the program: one line, without secrets, like any other."""
+    """Log the exception that ends the program, in one line without secrets."""
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
         return
@@ -97,21 +97,21 @@ def _log_crash(
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Blot out whatever looks like a secret, in texts of any depth."""
+    """Redact whatever looks like a secret, in nested values too."""
     return {
         key: value if key in _OUR_OWN else _clean(value) for key, value in event.items()
     }
 
 
 def without_secrets(text: str) -> str:
-    """Blot out whatever looks like a secret in a text."""
+    """Redact whatever looks like a secret in a text."""
     if _is_harmless(text):
         return text
     return _SECRETS.sub(rf"\g<before>{REDACTED}", text)
 
 
 def shorten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Cut what is longer than anybody reads, and say by how much."""
+    """Cut long values, and say by how much."""
     for key, value in event.items():
         text = value if isinstance(value, str) else _text_of_nested(value)
         most = _LONGEST_TRACE if key in _TRACES else _LONGEST
@@ -125,9 +125,9 @@ def _text_of_nested(value: object) -> str | None:
 
 
 def show_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Write control characters as escapes: no stranger's text steers a terminal.
+    """Escape control characters, so that no stranger's text controls a terminal.
 
-    JSON does so by itself.
+    JSON escapes them anyway.
     """
     for key, value in event.items():
         if isinstance(value, str) and not value.isprintable():
@@ -157,9 +157,9 @@ def _clean(value: object) -> object:
 
 
 def _is_harmless(text: str) -> bool:
-    """Tell whether a text has nothing that each of those shapes needs, at little cost.
+    """Tell cheaply whether a text certainly matches none of the patterns.
 
-    Made of plain characters alone, it would have to have one of these words.
+    Each pattern needs a special character or one of these words.
     """
     if not _PLAIN.fullmatch(text):
         return False
@@ -170,7 +170,7 @@ def _is_harmless(text: str) -> bool:
 
 
 def _name_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Name the trace that a line belongs to; only where something is traced."""
+    """Add the trace's id to a line, if something is traced."""
     if (api := sys.modules.get("opentelemetry.trace")) is None:
         return event
     context = api.get_current_span().get_span_context()
@@ -195,7 +195,7 @@ def _shared() -> list[Processor]:
 def _rendering(log_format: str) -> list[Processor]:
     renderers: list[Processor] = [structlog.processors.JSONRenderer()]
     if log_format != "json":
-        # Tracebacks without the locals: those are where the secrets are.
+        # Tracebacks without locals, which may hold secrets.
         console = ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=plain_traceback
         )

@@ -1,4 +1,4 @@
-"""The app as it is served: settings in, FastAPI out."""
+"""Make the FastAPI app from the settings."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,8 +28,8 @@ def create_app(
 ) -> FastAPI:
     """Make the app; nothing is opened before it starts.
 
-    ``stop`` ends the runner and every tick before the app itself is stopped. Starting
-    raises SettingsError for settings that do not fit together.
+    ``stop`` ends the runner and every tick before the app itself stops. Starting raises
+    SettingsError for settings that do not fit together.
     """
     tracing = tracing or tracing_of(settings)
 
@@ -53,7 +53,7 @@ def create_app(
 
 
 async def _migrate_sqlite(container: Container) -> None:
-    """Bring an SQLite database, which has one user, to the newest revision."""
+    """Migrate an SQLite database, which no other service uses."""
     database = container.database
     if database.is_sqlite and not await is_migrated(database):
         url = container.settings.database_url.get_secret_value()
@@ -62,7 +62,7 @@ async def _migrate_sqlite(container: Container) -> None:
 
 @asynccontextmanager
 async def _runner(container: Container) -> AsyncIterator[None]:
-    """Run due jobs beside the API, and hand them back at its end."""
+    """Run due jobs beside the API, and give them back at its end."""
     if container.settings.runner is not RunnerMode.EMBEDDED:
         yield
         return

@@ -1,4 +1,4 @@
-"""What each program does before its work: settings, logs, database, a line on all."""
+"""Prepare a program: settings, logs, database, and a log line about them."""
 
 import asyncio
 import gc
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 DATABASE_PATIENCE_SECONDS: Final = 10.0
 GARBAGE_THRESHOLD: Final = 10_000
-"""So many new objects make the collector look; Python's own 700 is a few requests."""
+"""New objects before a collection; Python's default of 700 is a few requests."""
 
 UNREACHABLE: Final = "DATABASE_URL: the database cannot be reached"
 READ_ONLY: Final = "DATABASE_URL: the database can only be read"
@@ -35,27 +35,27 @@ NOT_MIGRATED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What a look at the database came to, and what stands in the way."""
+    """The state of the database, and what is wrong with it."""
 
     found: DatabaseFound
     cause: str | None
-    is_hopeless: bool  # no waiting could mend it
+    is_hopeless: bool  # waiting cannot mend it
 
     @property
     def state(self) -> DatabaseState:
-        """Return the state alone."""
+        """Return the state."""
         return self.found.state
 
     def because(self, text: str) -> SettingsError:
-        """Make an error that tells the cause, too."""
+        """Make an error that includes the cause."""
         return SettingsError(text if self.cause is None else f"{text}: {self.cause}")
 
 
 def prepared(program: str | None = None, *, waits: bool = False) -> Settings:
-    """Read the settings, and bring an SQLite database, which has one user, up to date.
+    """Read the settings, and migrate an SQLite database, which no other service uses.
 
-    A ``program`` that is named says in the log what it starts with. One that ``waits``
-    starts without its Postgres too, as it outlives an outage. Raises SettingsError.
+    A named ``program`` logs what it starts with. One that ``waits`` also starts while
+    Postgres is away. Raises SettingsError.
     """
     settings = _settings()
     on_sqlite = open_database(settings).is_sqlite
@@ -74,7 +74,7 @@ def prepared(program: str | None = None, *, waits: bool = False) -> Settings:
         revision = newest_revision()
     elif look.state is DatabaseState.DATABASE_NOT_MIGRATED and not waits:
         raise SettingsError(NOT_MIGRATED)
-    open_vault(settings)  # makes a key beside an SQLite file, now known to be in reach
+    open_vault(settings)  # makes a key beside an SQLite file that is accessible
     if program is not None:
         _announce(program, settings, revision)
     _spare_the_collector()
@@ -99,7 +99,7 @@ def _settings() -> Settings:
 def _look_at_database(settings: Settings) -> _Look:
     async def look() -> _Look:
         database = open_database(settings)
-        database.trouble.is_told = False  # in one line, if that is the end
+        database.trouble.is_told = False  # an error says it in one line
         try:
             found = await found_in(database, patience=DATABASE_PATIENCE_SECONDS)
         finally:
@@ -116,7 +116,7 @@ def _upgrade(settings: Settings) -> None:
 
 
 def _look_at_ground(settings: Settings) -> None:
-    """See whether a migration can be built on what is there, before it begins."""
+    """Check the database before a migration begins."""
 
     async def look() -> list[Finding]:
         database = open_database(settings)
@@ -131,7 +131,7 @@ def _look_at_ground(settings: Settings) -> None:
 
 
 def _announce(program: str, settings: Settings, revision: str) -> None:
-    """Say in one line what a program starts with; no value of it is a secret."""
+    """Log what a program starts with, in one line without secrets."""
     log.info(
         "starting",
         program=program,
@@ -169,9 +169,9 @@ def _place(url: HttpUrl) -> str:
 
 
 def _spare_the_collector() -> None:
-    """Let the garbage collector look at less: it took a tenth of a busy worker's CPU.
+    """Make the garbage collector run less: it took a tenth of a busy worker's CPU.
 
-    Thousands of attempts that wait are no garbage. What is made before the work begins
-    is frozen where that is, in app.server and app.worker.
+    Thousands of waiting attempts are no garbage. Objects made before the work begins
+    are frozen in app.server and app.worker.
     """
     gc.set_threshold(GARBAGE_THRESHOLD)

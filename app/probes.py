@@ -1,6 +1,6 @@
-"""What a worker answers over HTTP: its metrics, and whether it lives and can work.
+"""A worker's HTTP pages: its metrics, liveness and readiness.
 
-A few lines instead of a web framework: docs/decisions/0016 says why.
+They do without a web framework: docs/decisions/0016 says why.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from app.service.operations.health import DatabaseState
 
 LONGEST_HEAD_BYTES: Final = 8192
 PATIENCE_SECONDS: Final = 10.0
-"""The longest that one request may take, from its first byte to its answer's last."""
+"""The time-out of one request, from its first byte to the answer's last."""
 
 MOST_AT_ONCE: Final = 32
-"""Connections of scrapers and probes; more are hung up on, the posts come first."""
+"""The most connections of scrapers and probes; more are closed."""
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +40,7 @@ Pages = Mapping[str, Callable[[], Awaitable[Reply]]]
 
 
 def worker_pages(container: Container) -> Pages:
-    """Name what a worker tells of itself; the API's own pages say the same."""
+    """Return a worker's pages; they answer as the API's."""
 
     async def metrics() -> Reply:
         text = await container.figures.render()
@@ -61,9 +61,9 @@ def worker_pages(container: Container) -> Pages:
 
 @asynccontextmanager
 async def answering(pages: Pages, *, host: str, port: int) -> AsyncIterator[int]:
-    """Answer GET for each page while the block runs; yield the port.
+    """Serve the pages while the block runs; yield the port.
 
-    Port 0 takes any that is free. Raises OSError for an address that is in use.
+    Port 0 takes any free port. Raises OSError for an address in use.
     """
     busy: set[asyncio.Task[None]] = set()
 
@@ -92,7 +92,7 @@ def _json(status: HTTPStatus, body: object) -> Reply:
 async def _serve(
     pages: Pages, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """Answer one request and close: scrapers come too seldom to keep lines open."""
+    """Answer one request and close: scrapers come too seldom for keep-alive."""
     try:
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
             async with asyncio.timeout(PATIENCE_SECONDS):

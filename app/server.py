@@ -24,24 +24,23 @@ from app.stopping import LastExit, nobody_calls, on_signal
 log = structlog.get_logger(__name__)
 
 KEEP_ALIVE_SECONDS: Final = 620
-"""How long a connection may rest between two requests.
+"""How long a connection may be idle between two requests.
 
-Longer than any proxy in front keeps it: who closes first may close on a request that
-is on its way. nginx keeps one for 60 s, AWS' load balancer for 60 s, Google's for 600.
+Longer than any proxy keeps it, as the side that closes first may lose a request in
+transit. nginx keeps one for 60 s, AWS' load balancer for 60 s, Google's for 600.
 """
 
 LONGEST_GOODBYE_SECONDS: Final = 5
 """How long a client that does not finish may delay a stop."""
 
 BACKLOG: Final = 2048
-"""How many may wait to be taken in, if there are descriptors for all of them."""
+"""The listen backlog, if there are descriptors for all of them."""
 
 
 class Server(uvicorn.Server):
-    """A server that tells the application of a signal before it waits for requests.
+    """A server that passes a signal on to the application before waiting for requests.
 
-    Without this a tick in progress would hold the process for its whole budget, and
-    the jobs it has with it.
+    Otherwise a running tick would keep the process and its jobs for its whole budget.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class Server(uvicorn.Server):
         self._last_exit = last_exit
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say where, as uvicorn does where it opens the sockets itself."""
+        """Start, and log the address, which uvicorn does only for its own sockets."""
         await super().startup(sockets)
         for each in sockets or ():
             host, port, *_ = each.getsockname()
@@ -68,15 +67,15 @@ class Server(uvicorn.Server):
             )
 
     async def on_tick(self, counter: int) -> bool:
-        """See, ten times a second, who has taken too long."""
+        """Close connections that took too long, ten times a second."""
         self._callers.sweep()
         return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take signals for an order, which is carried out and ends with exit code 0.
+        """Handle signals as an order to stop, with exit code 0.
 
-        uvicorn would raise them once more at its end, and die of them.
+        uvicorn would raise them again at its end, and die of them.
         """
         on_signal(self._on_signal)
         yield
@@ -91,7 +90,7 @@ class Server(uvicorn.Server):
 def serve(settings: Settings, *, host: str, port: int) -> None:
     """Serve; returns after a signal, once every job is given back.
 
-    Raises OSError for an address that cannot be listened on.
+    Raises OSError for an address that cannot be bound.
     """
     budget = budget_of(settings)
     sockets = listeners.bind(host, port)
@@ -111,12 +110,12 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
         backlog=_backlog(budget),
         trusted_proxies=settings.trusted_proxies,
     )
-    gc.freeze()  # what was made by now stays, and need not be searched for garbage
+    gc.freeze()  # objects made so far live on: do not scan them for garbage
     Server(config, connections, stop=stop, last_exit=last_exit).run(sockets)
 
 
 def budget_of(settings: Settings) -> Descriptors:
-    """Raise the limit of descriptors as far as it goes, and share them out."""
+    """Raise the limit of descriptors as far as possible, and share them out."""
     budget = share_out(
         raise_soft_limit(),
         in_flight=settings.max_in_flight,
@@ -139,7 +138,7 @@ def configured(
     backlog: int = BACKLOG,
     trusted_proxies: Sequence[str] = (),
 ) -> uvicorn.Config:
-    """Configure uvicorn as it is used here, and nothing that is not."""
+    """Configure uvicorn, without the features that are not used."""
     return uvicorn.Config(
         app,
         http=bounded(connections),
@@ -147,7 +146,7 @@ def configured(
         log_config=None,  # app.logs has set it up
         access_log=False,  # the application logs requests, with their ids
         server_header=False,
-        # By default uvicorn believes whoever is on this machine.
+        # By default uvicorn trusts everybody on this machine.
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         backlog=backlog,
@@ -157,6 +156,6 @@ def configured(
 
 
 def _backlog(budget: Descriptors) -> int:
-    """Let no more come in at one go than there is room for until it is seen to."""
+    """Return the listen backlog: no more than there are descriptors for."""
     spare = budget.limit - budget.callers
     return max(64, min(BACKLOG, spare // 2))

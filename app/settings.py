@@ -1,4 +1,4 @@
-"""Every variable the service reads, typed and bounded; .env.example mirrors it."""
+"""Every variable that the service reads; .env.example lists the same."""
 
 import re
 from datetime import timedelta
@@ -39,7 +39,7 @@ _VERIFICATION: Final = re.compile(r"([A-Za-z0-9._-]{1,128}):([\x20-\x7e]{1,512})
 _SCHEMA: Final = re.compile(r"^[a-z_][a-z0-9_$]{0,62}$")
 
 SHORT_SECRET: Final = 16
-"""Characters: what is shorter can be guessed by trying."""
+"""The least length of a secret; a shorter one can be guessed."""
 
 
 class SettingsError(Exception):
@@ -54,7 +54,7 @@ class RunnerMode(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How log lines look."""
+    """The form of log lines."""
 
     CONSOLE = "console"
     JSON = "json"
@@ -70,19 +70,19 @@ class LogLevel(StrEnum):
 
 
 def _network(text: str) -> str:
-    """Take an address or a network; raises ValueError."""
+    """Parse an address or a network; raises ValueError."""
     return str(ip_network(text)) if "/" in text else str(ip_address(text))
 
 
 def _split(value: object) -> object:
-    """Take a comma list apart."""
+    """Split a comma list."""
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def _minutes(value: object) -> object:
-    """Take a comma list of minutes apart; an empty variable would mean the default."""
+    """Split a comma list of minutes; ``off`` means none, as empty means the default."""
     return () if value == "off" else _split(value)
 
 
@@ -118,12 +118,12 @@ def _schema(value: str) -> str:
 
 
 def _small(value: object) -> object:
-    """Take a word however it is written."""
+    """Read a word in any case."""
     return value.lower() if isinstance(value, str) else value
 
 
 def _exact_url(value: str) -> str:
-    # TikTok compares redirect URIs byte by byte; an HttpUrl may spell one anew.
+    # A string: TikTok compares redirect URIs byte by byte, and HttpUrl may change one.
     try:
         HttpUrl(value)
     except ValidationError:
@@ -132,7 +132,7 @@ def _exact_url(value: str) -> str:
 
 
 def _name_and_content(value: object) -> object:
-    """Take TikTok's verification file apart: its name, a colon, its content."""
+    """Split TikTok's verification file into its name, a colon, and its content."""
     if not isinstance(value, str):
         return value
     found = _VERIFICATION.fullmatch(value)
@@ -189,7 +189,7 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _trimmed(cls, value: object) -> object:
-        """Take no blank or line break at an end for a part of a value."""
+        """Strip white space at the ends of a value."""
         if isinstance(value, SecretStr):
             return SecretStr(value.get_secret_value().strip())
         return value.strip() if isinstance(value, str) else value
@@ -249,7 +249,7 @@ class Settings(BaseSettings):
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
 
     webhook_timeout_seconds: Seconds = 15
-    # Three days in all, as the Standard Webhooks specification suggests.
+    # Three days in total, as the Standard Webhooks specification suggests.
     webhook_retry_seconds: Steps = (
         *(5, 300, 1800, 7200, 18_000),
         *(36_000, 50_400, 72_000, 86_400),
@@ -299,7 +299,7 @@ class Settings(BaseSettings):
         for rule in self.upload_hosts:
             if problem := problem_with_host_rule(rule):
                 raise ValueError(f"UPLOAD_HOSTS {problem}")
-        # The simulator can be told to take less; TikTok cannot.
+        # The simulator can be set to smaller chunks; TikTok cannot.
         if not self.allow_private_urls and self.upload_chunk_bytes < LEAST_CHUNK_BYTES:
             raise ValueError(
                 f"UPLOAD_CHUNK_BYTES must be at least {LEAST_CHUNK_BYTES}, as TikTok"
@@ -309,38 +309,38 @@ class Settings(BaseSettings):
 
     @property
     def cron_secret_is_short(self) -> bool:
-        """Tell whether a cron secret is set that can be guessed."""
+        """Tell whether the cron secret is short enough to be guessed."""
         secret = self.cron_secret
         return secret is not None and len(secret.get_secret_value()) < SHORT_SECRET
 
     @cached_property
     def allowed_upload_hosts(self) -> tuple[str, ...]:
-        """Return where videos may be uploaded to: TikTok, unless it was set.
+        """Return the hosts that videos may be uploaded to: by default TikTok's.
 
-        An API elsewhere, such as the simulator, may take uploads itself.
+        Another API host, such as the simulator's, may take uploads itself.
         """
         api = self.tiktok_api_base_url
         return self.upload_hosts or (*TIKTOK_UPLOAD_HOSTS, f"{api.host}:{api.port}")
 
     @cached_property
     def chunk_sizes(self) -> ChunkSizes:
-        """Return how videos are cut for an upload."""
+        """Return the chunk sizes of uploads."""
         return ChunkSizes(whole=self.upload_whole_bytes, chunk=self.upload_chunk_bytes)
 
     @cached_property
     def preflight_times(self) -> tuple[timedelta, ...]:
-        """Return how long before its time a job is looked at."""
+        """Return how long before its time a job is checked."""
         return tuple(timedelta(minutes=each) for each in self.readiness_minutes)
 
     @cached_property
     def retention(self) -> timedelta | None:
-        """Return how long records of what is over are kept; None: for ever."""
+        """Return how long records of ended jobs are kept; None: for ever."""
         days = self.retention_days
         return None if days is None else timedelta(days=days)
 
     @cached_property
     def retry_policy(self) -> RetryPolicy:
-        """Return when failed attempts are repeated."""
+        """Return the retry schedule."""
         return RetryPolicy(
             steps=self.backoff_seconds,
             cap=self.backoff_cap_seconds,
@@ -351,8 +351,8 @@ class Settings(BaseSettings):
 def load(**overrides: object) -> Settings:
     """Read the environment and .env.
 
-    Raises SettingsError with one line that names each wrong variable and holds no
-    value, since it could be a secret.
+    Raises SettingsError with one line that names each wrong variable, without its
+    value, which could be a secret.
     """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
@@ -360,7 +360,7 @@ def load(**overrides: object) -> Settings:
         raise SettingsError(str(error)) from None
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
-        # Of a list that is wrong in several places, the first will do.
+        # For a list with several mistakes, report the first.
         lines = {problem["loc"][:1]: _line(problem) for problem in reversed(problems)}
         raise SettingsError("; ".join(reversed(lines.values()))) from None
 

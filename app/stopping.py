@@ -1,4 +1,4 @@
-"""The end of a program that was told to stop, whatever hangs."""
+"""End a program that was told to stop, whatever hangs."""
 
 import asyncio
 import logging
@@ -27,39 +27,38 @@ _LOOK_EVERY_SECONDS: Final = 0.1
 
 
 def nobody_calls() -> bool:
-    """Say that no call to TikTok is out."""
+    """Tell that no call to TikTok is running."""
     return False
 
 
 class LastExit:
-    """Ends the process when it was told to stop and does not.
+    """Ends the process if it was told to stop and does not.
 
-    A database that hangs, a resolver that does not answer and the threads that wait for
-    them must not hold it. What was not given back is free when its claim runs out.
-    Only a call to TikTok that is out gets longer: its answer decides whether there is a
-    post.
+    A hanging database, a silent resolver and the threads that wait for them must not
+    keep the process. Jobs that were not given back are free when their lease ends. Only
+    a running call to TikTok gets more time: its answer decides whether there is a post.
     """
 
     def __init__(self, *, call_seconds: float, seconds: float = STOP_SECONDS) -> None:
-        """Take what a call to TikTok may take beside ``seconds``."""
+        """Take the time-out of a call to TikTok, and of everything else."""
         self._seconds = seconds
         self._call_seconds = call_seconds
         self._is_calling = nobody_calls
         self._watched = False
 
     def spare(self, is_calling: Callable[[], bool]) -> None:
-        """Take what tells of a call that is out, once there is somebody to call."""
+        """Take a function that tells whether a call to TikTok is running."""
         self._is_calling = is_calling
 
     def watch(self) -> None:
-        """Begin to count; does nothing the second time."""
+        """Start the timer; the second call does nothing."""
         if not self._watched:
             self._watched = True
             thread = threading.Thread(target=self._wait, name="last exit", daemon=True)
             thread.start()
 
     def _wait(self) -> None:
-        """Count in a thread of its own: the loop itself may hang."""
+        """Wait in a thread, since the loop itself may hang."""
         ends_at = time.monotonic() + self._seconds
         at_the_latest = ends_at + self._call_seconds
         while (now := time.monotonic()) < ends_at or (
@@ -73,7 +72,7 @@ class LastExit:
 
 
 def stopped_by_signal(last_exit: LastExit) -> asyncio.Event:
-    """Return an event that a signal sets; from then on the last exit counts."""
+    """Return an event that a signal sets; the signal also starts the last exit."""
     stop = asyncio.Event()
 
     def act(_signal: int) -> None:
@@ -85,7 +84,7 @@ def stopped_by_signal(last_exit: LastExit) -> asyncio.Event:
 
 
 def on_signal(act: Callable[[int], None]) -> None:
-    """Call this at every signal that ends a program; needs a running loop."""
+    """Call a function at SIGTERM and SIGINT; needs a running loop."""
     loop = asyncio.get_running_loop()
     for each in SIGNALS:
         loop.add_signal_handler(each, act, each)

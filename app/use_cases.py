@@ -1,4 +1,4 @@
-"""What people and their programs can do, on the parts of a process."""
+"""Every use case of the API and the command line, made from the container's parts."""
 
 from functools import cached_property
 
@@ -36,9 +36,9 @@ from app.store.overview import OverviewStore
 
 
 class UseCases:
-    """The use cases; each is made once, when first asked for.
+    """The use cases; each is made once, when first used.
 
-    Routes and commands see these and not the parts behind them.
+    Routes and commands use these, and not the container's parts.
     """
 
     def __init__(self, container: Container) -> None:
@@ -46,7 +46,7 @@ class UseCases:
 
     @cached_property
     def jobs(self) -> JobService:
-        """Return what people do with their jobs."""
+        """Return the use cases of jobs."""
         parts = self._container
         return JobService(
             store=parts.jobs,
@@ -66,7 +66,7 @@ class UseCases:
 
     @cached_property
     def feed(self) -> JobFeed:
-        """Return what tells of jobs as they change."""
+        """Return the stream of changed jobs."""
         parts = self._container
         return JobFeed(
             store=ChangeStore(parts.database),
@@ -78,7 +78,7 @@ class UseCases:
 
     @cached_property
     def account_overview(self) -> AccountOverview:
-        """Return what people see of their TikTok accounts."""
+        """Return the lists of accounts and their usage."""
         parts = self._container
         return AccountOverview(
             store=AccountOverviewStore(parts.database, parts.vault),
@@ -89,7 +89,7 @@ class UseCases:
 
     @cached_property
     def accounts(self) -> AccountService:
-        """Return what people do with their TikTok accounts."""
+        """Return the use cases of accounts."""
         parts = self._container
         return AccountService(
             store=parts.accounts,
@@ -102,7 +102,7 @@ class UseCases:
 
     @cached_property
     def holds(self) -> HoldService:
-        """Return what lets due jobs wait."""
+        """Return the use cases of holds."""
         parts = self._container
         return HoldService(
             store=parts.holds, clock=parts.clock, on_due=parts.runner.wake
@@ -110,13 +110,13 @@ class UseCases:
 
     @cached_property
     def restore(self) -> RestoreService:
-        """Return what has to be done after a restore."""
+        """Return what to do after a restore."""
         parts = self._container
         return RestoreService(RestoreStore(parts.database), parts.holds, parts.clock)
 
     @cached_property
     def validation(self) -> ValidationService:
-        """Return what checks a job before it is scheduled."""
+        """Return the validation of jobs before they are scheduled."""
         return ValidationService(
             jobs=self.jobs,
             accounts=self.accounts,
@@ -127,7 +127,7 @@ class UseCases:
 
     @cached_property
     def connect(self) -> ConnectService:
-        """Return a person's way to TikTok's consent page and back."""
+        """Return the sign-in at TikTok."""
         parts, settings = self._container, self._container.settings
         app = OAuthApp(
             authorize_url=str(settings.tiktok_authorize_url),
@@ -148,28 +148,28 @@ class UseCases:
 
     @cached_property
     def keys(self) -> KeyService:
-        """Return what makes, lists, revokes and recognises API keys."""
+        """Return the use cases of API keys."""
         return KeyService(store=self._container.keys, clock=self.clock)
 
     @cached_property
     def browser_tokens(self) -> BrowserTokens:
-        """Return what issues tokens for browsers and reads them."""
+        """Return the issuer of browser tokens."""
         return BrowserTokens(self._container.vault, self.clock)
 
     @cached_property
     def rate_limit(self) -> RateLimit:
-        """Return what bounds the requests of each key."""
+        """Return the rate limit of keys."""
         limit = self._container.settings.rate_limit_per_minute
         return RateLimit(limit, self.clock)
 
     @cached_property
     def failed_authentications(self) -> FailedAuthentications:
-        """Return what lets those wait who come with wrong keys."""
+        """Return the delays of failed authentications."""
         return FailedAuthentications(self.clock)
 
     @cached_property
     def tiktok_events(self) -> TikTokEventService:
-        """Return what receives TikTok's events."""
+        """Return the receiver of TikTok's events."""
         parts, secret = self._container, self._container.settings.tiktok_client_secret
         return TikTokEventService(
             store=TikTokEventStore(parts.database),
@@ -182,7 +182,7 @@ class UseCases:
 
     @cached_property
     def webhooks(self) -> WebhookService:
-        """Return what people do with their webhooks."""
+        """Return the use cases of webhooks."""
         parts = self._container
         return WebhookService(
             store=parts.webhooks,
@@ -205,12 +205,12 @@ class UseCases:
 
     @cached_property
     def media_verification(self) -> tuple[str, str] | None:
-        """Return name and content of the file that proves the gateway's domain."""
+        """Return name and content of the file that verifies the gateway's domain."""
         return self._container.settings.media_verification
 
     @cached_property
     def status(self) -> StatusService:
-        """Return what tells an operator whether it is posting."""
+        """Return the status for operators."""
         parts = self._container
         return StatusService(
             parts.database,
@@ -222,12 +222,12 @@ class UseCases:
 
     @property
     def metrics(self) -> MetricsService:
-        """Return what renders the metrics."""
+        """Return the renderer of the metrics."""
         return self._container.figures
 
     @property
     def health(self) -> HealthService:
-        """Return what tells whether the process can work."""
+        """Return the health checks."""
         return self._container.health
 
     @property
@@ -237,12 +237,12 @@ class UseCases:
 
     @property
     def default_max_attempts(self) -> int:
-        """Return how many attempts a job has that names no number."""
+        """Return the number of attempts of a job that names none."""
         return self._container.settings.max_attempts
 
     @property
     def cron_secret(self) -> str | None:
-        """Return what lets somebody tick, None if nobody may."""
+        """Return the secret of /cron/tick, None if it is off."""
         secret = self._container.settings.cron_secret
         return secret.get_secret_value() if secret else None
 
@@ -254,6 +254,6 @@ class UseCases:
         )
 
     def show(self, job: Job) -> JobAnswer:
-        """Show a job with what its owner should know right now."""
+        """Show a job with the current notice for its owner."""
         parts = self._container
         return JobAnswer.of(job, run_by_cron=parts.run_by_cron, now=parts.clock.now())

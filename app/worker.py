@@ -1,4 +1,4 @@
-"""The programs without HTTP: a worker, and one tick."""
+"""The programs without an API: a worker, and one tick."""
 
 import gc
 import json
@@ -28,7 +28,7 @@ async def work(settings: Settings) -> None:
     stop = stopped_by_signal(last_exit)
     async with open_container(settings, stop=stop) as container, _probed(container):
         last_exit.spare(container.tiktok.is_calling)
-        gc.freeze()  # what was made by now stays, and need not be searched for garbage
+        gc.freeze()  # objects made so far live on: do not scan them for garbage
         log.info("worker started")
         await container.run_jobs()
         log.info("worker stopped")
@@ -50,7 +50,7 @@ async def tick(settings: Settings) -> str:
 
 @asynccontextmanager
 async def _probed(container: Container) -> AsyncIterator[None]:
-    """Let metrics and health be read, if a port was given."""
+    """Serve metrics and health, if a port is set."""
     host, port = container.settings.metrics_host, container.settings.metrics_port
     if port is None:
         yield

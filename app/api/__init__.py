@@ -1,1 +1,1 @@
-"""The HTTP edge: what callers send and get, and nothing of how it is done."""
+"""The HTTP edge: routes, authentication, middleware, problems."""

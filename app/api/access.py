@@ -16,13 +16,13 @@ _COMPOSING: Final = (
 
 
 def refusal(key: ApiKey, method: str, path: str) -> SchedulerError | None:
-    """Say why a key may not do something, None if it may."""
+    """Return why a key may not do something, None if it may."""
     reads = method in _SAFE
     match key.access:
         case Access.WRITE:
             return None
         case Access.READ if key.for_browser:
-            # It costs one of TikTok's calls, which are few.
+            # It costs a call to TikTok, of which there are few.
             asks_tiktok = _CREATOR_INFO.fullmatch(path) is not None
             return None if reads and not asks_tiktok else ReadOnlyKey()
         case Access.READ:

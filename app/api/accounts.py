@@ -1,4 +1,4 @@
-"""Accounts: store, show, remove, and what their creators may choose."""
+"""Routes of accounts: store, show, remove, and the creators' options."""
 
 from typing import Annotated, Final
 
@@ -68,7 +68,7 @@ async def put_account(
     services: Wired,
     scope: ProjectScope,
 ) -> PutAccountAnswer:
-    """Store a grant that was obtained elsewhere; it replaces what was there."""
+    """Store a grant that was obtained elsewhere; it replaces the present one."""
     given = body.to_domain(project_id, PLATFORM)
     put = await services.accounts.put(given, scope=scope)
     if put.created:
@@ -89,7 +89,7 @@ async def get_account(
 async def get_quota(
     project_id: ProjectId, services: Wired, scope: ProjectScope
 ) -> QuotaAnswer:
-    """Show what was posted through us of late, and whether a post may begin now."""
+    """Show what was posted lately, and whether a post may begin now."""
     usage = await services.account_overview.usage(project_id, PLATFORM, scope=scope)
     return QuotaAnswer.of(usage)
 
@@ -118,6 +118,6 @@ async def delete_account(
 async def get_creator_info(
     project_id: ProjectId, services: Wired, scope: ProjectScope
 ) -> CreatorInfoAnswer:
-    """Ask anew, or reuse an answer that is at most a minute old."""
+    """Ask TikTok, or reuse an answer that is at most a minute old."""
     info = await services.accounts.creator_info(project_id, PLATFORM, scope=scope)
     return CreatorInfoAnswer.of(info)

@@ -1,4 +1,4 @@
-"""The FastAPI app: every route, every wall, and the OpenAPI document."""
+"""The FastAPI app: every route, the middleware, and the OpenAPI document."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -61,7 +61,7 @@ def build_app(
     cors_origins: Sequence[str],
     tracer_provider: "TracerProvider | None" = None,
 ) -> FastAPI:
-    """Make the app; ``lifespan`` puts the Services into its state."""
+    """Make the app; ``lifespan`` puts the use cases into its state."""
     app = FastAPI(
         telemetry=_telemetry(tracer_provider),
         title="tiktok-scheduler",
@@ -84,7 +84,7 @@ def build_app(
 
 
 def _telemetry(provider: "TracerProvider | None") -> TelemetryConfig:
-    """Trace requests if somebody listens; metrics and logs go ways of their own."""
+    """Trace requests if there is a collector; metrics and logs are our own."""
     return {
         "tracing": provider is not None,
         "tracer_provider": provider,
@@ -97,7 +97,7 @@ def _telemetry(provider: "TracerProvider | None") -> TelemetryConfig:
 
 
 def _middleware(cors_origins: Sequence[str]) -> list[Middleware]:
-    """Line up the walls, outermost first."""
+    """List the middleware, outermost first."""
     cors = Middleware(
         CORSMiddleware,
         allow_origins=cors_origins,

@@ -1,4 +1,4 @@
-"""Who is calling."""
+"""Authenticate callers by their API key or browser token."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -28,17 +28,17 @@ _WITH_BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class ApiKeyWall:
-    """Let nobody without a key reach anything under /v1, known or unknown.
+    """Refuse every request under /v1 without a valid key.
 
-    A wall, as a route whose author forgot a dependency would be open. It stands before
-    whatever reads a body: of who is not let in, nothing is read.
+    Middleware, so that no route can forget it. It comes before anything that reads a
+    body: of a refused caller nothing is read.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Look the key up and leave it in the request's state."""
+        """Look up the key and store it in the request's state."""
         app = self._app
         if scope["type"] == "http" and _is_guarded(scope):
             try:
@@ -55,9 +55,9 @@ class ApiKeyWall:
 
 
 class CallersProject(SecurityBase):
-    """Finds what a caller may see, and says in the OpenAPI document that a key does.
+    """Returns the caller's project, and declares the key in the OpenAPI document.
 
-    One dependency for both: FastAPI solves each anew for every request.
+    One dependency for both, as FastAPI solves each for every request.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class CallersProject(SecurityBase):
         self.scheme_name = "apiKey"
 
     async def __call__(self, request: Request) -> str | None:
-        """Return the project that the caller is bound to, None for every project."""
+        """Return the project that the key is limited to, None for all projects."""
         # Waits for nothing, yet async: FastAPI would run a plain function in a thread.
         key: ApiKey = request.state.api_key
         return key.project_id
@@ -75,7 +75,7 @@ ProjectScope = Annotated[str | None, Security(CallersProject())]
 
 
 def has_key(scope: Mapping[str, object]) -> bool:
-    """Tell whether the request came with a good key, as far as is known by now."""
+    """Tell whether the request came with a valid key, as far as known by now."""
     state = scope.get("state")
     return isinstance(state, dict) and state.get(_API_KEY) is not None
 
@@ -97,14 +97,14 @@ def bearer_of(headers: Headers) -> str | None:
 
 
 def is_bearer(headers: Headers, expected: str) -> bool:
-    """Tell, in constant time, whether the header carries this very token."""
+    """Tell, in constant time, whether the header has this token."""
     given = bearer_of(headers) or ""
     # Hashed first, so that not even the length can be measured.
     return compare_digest(_digest(given), _digest(expected))
 
 
 async def answered_late(answer: ProblemResponse, scope: Scope) -> ProblemResponse:
-    """Let a peer wait for its 401 that has failed too often with a key of some kind."""
+    """Delay the 401 of a peer that failed too often."""
     if "authorization" in Headers(scope=scope) or _token_in_url(scope):
         services: UseCases = scope["app"].state.services
         if not await services.failed_authentications.failed(_peer_of(scope)):
@@ -113,13 +113,13 @@ async def answered_late(answer: ProblemResponse, scope: Scope) -> ProblemRespons
 
 
 def caller_of(request: Request) -> ApiKey:
-    """Return the key, or the browser's token, that the caller came with."""
+    """Return the caller's key or browser token."""
     key: ApiKey = request.state.api_key
     return key
 
 
 def _refusal(key: ApiKey, scope: Scope) -> SchedulerError | None:
-    """Say why a known key may not do this, or not now."""
+    """Return why a known key may not do this, or not now."""
     services: UseCases = scope["app"].state.services
     try:
         services.rate_limit.take(key.id)
@@ -134,13 +134,13 @@ async def _not_known(scope: Scope) -> ProblemResponse:
 
 
 def _peer_of(scope: Scope) -> str:
-    """Return the caller's address, or whom a proxy in TRUSTED_PROXIES names."""
+    """Return the caller's address, or the one that a trusted proxy names."""
     client = scope.get("client")
     return "" if client is None else str(client[0])
 
 
 def _unread(answer: ProblemResponse, scope: Scope) -> ProblemResponse:
-    """End the connection with an answer that leaves a body unread."""
+    """Close the connection after an answer that leaves a body unread."""
     if any(name in _WITH_BODY for name, _ in scope["headers"]):
         answer.headers["Connection"] = "close"
     return answer
@@ -158,9 +158,9 @@ async def _key_of(scope: Scope) -> ApiKey | None:
 
 
 def _token_in_url(scope: Scope) -> str | None:
-    """Return a token that stands in the stream's query, where no other route has one.
+    """Return the token in the query of the stream; no other route accepts one.
 
-    A browser's EventSource can send no header.
+    A browser's EventSource cannot send a header.
     """
     if scope["method"] != "GET" or _path_of(scope) != STREAM:
         return None

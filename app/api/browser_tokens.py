@@ -1,4 +1,4 @@
-"""Tokens that a browser may hold, in place of an API key."""
+"""Route of browser tokens."""
 
 from typing import Annotated
 

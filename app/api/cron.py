@@ -1,4 +1,4 @@
-"""The trigger for where no process may stay: one call runs what is due."""
+"""Route of the cron trigger: one call runs what is due, without a worker."""
 
 from dataclasses import asdict
 from typing import Annotated

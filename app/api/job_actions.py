@@ -1,4 +1,4 @@
-"""What people do about jobs beside editing them: cancel, look back, move."""
+"""Routes of a job's actions: cancel, history, rebind."""
 
 from typing import Annotated
 

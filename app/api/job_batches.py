@@ -1,4 +1,4 @@
-"""Many jobs at once, and what would become of one."""
+"""Routes to create a batch of jobs, and to validate one."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ from app.service.jobs.validation import Verdict
 from app.use_cases import UseCases
 
 AT_ONCE: Final = 8
-"""How many jobs of a batch are stored at a time: others need connections, too."""
+"""How many jobs of a batch are stored at a time, to leave connections to others."""
 
 _AnyJob = Annotated[
     Any,
@@ -47,7 +47,7 @@ router = APIRouter(
     "/batch",
     operation_id="createJobs",
     summary="Schedule up to a hundred videos",
-    response_model_exclude_unset=True,  # of a problem, what does not apply
+    response_model_exclude_unset=True,  # a problem's fields that do not apply
 )
 async def create_jobs(
     body: Annotated[BatchRequest, Body(openapi_examples=examples.BATCHES)],

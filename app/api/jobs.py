@@ -1,4 +1,4 @@
-"""Jobs: schedule, look, change, remove, start again."""
+"""Routes of jobs: create, show, list, edit, delete, retry."""
 
 from typing import Annotated, Any, Final
 
@@ -33,7 +33,7 @@ from app.schemas.job_requests import JobPatch, JobQuery, JobRequest, RetryReques
 
 REPLAYED: Final = "Idempotent-Replayed"
 REPLAYED_DIFFERS: Final = "Idempotent-Replayed-Differs"
-"""What a repeated request asks for otherwise than the job is: JSON pointers."""
+"""JSON pointers of the fields in which a repeated request differs from the job."""
 
 _REPLAYED: Final[dict[str, Any]] = {
     REPLAYED: {"schema": {"const": "true"}},
@@ -129,7 +129,7 @@ async def list_jobs(
     return JobsAnswer(items=items, next_cursor=page.next_cursor)
 
 
-# Before /{id}, which would take their names for ids.
+# Before /{id}, which would match their names.
 router.include_router(stream.router)
 
 

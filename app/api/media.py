@@ -1,4 +1,4 @@
-"""The media gateway's routes: what TikTok pulls a video or a photo from."""
+"""Routes of the media gateway, from which TikTok pulls videos and photos."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from app.service.media import Asset, AssetBroken, MediaService
 
 log = structlog.get_logger(__name__)
 
-# Of no use to callers of the API, and left out of their document.
+# Not for callers of the API, so not in its document.
 router = APIRouter(include_in_schema=False)
 
 
@@ -25,7 +25,7 @@ router = APIRouter(include_in_schema=False)
     "/media/{name}", methods=["GET", "HEAD"], response_class=PlainTextResponse
 )
 async def get_verification(name: str, services: Wired) -> PlainTextResponse:
-    """Give TikTok the file that proves whose domain this is.
+    """Return the file that proves the domain's owner to TikTok.
 
     https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
     """
@@ -39,14 +39,14 @@ async def get_verification(name: str, services: Wired) -> PlainTextResponse:
     "/media/{token}/{name}", methods=["GET", "HEAD"], response_class=Response
 )
 async def get_media(token: str, services: Wired) -> Response:
-    """Stream the asset, or the part that is asked for; a revoked link is not found."""
+    """Stream the asset, or the requested range; a revoked link is not found."""
     if services.media is None:
         raise NotFound
     return _Media(services.media, token)
 
 
 class _Media(Response):
-    """Streams an asset with no more of it in memory than one chunk."""
+    """Streams an asset with one chunk in memory at a time."""
 
     def __init__(self, media: MediaService, token: str) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class _Media(Response):
         self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the asset's server's answer on; ``send`` waits for a slow reader."""
+        """Pass on the server's answer; ``send`` waits for a slow reader."""
         try:
             if scope["method"] == "HEAD":
                 await _start(send, 200, await self._media.look(self._token))
@@ -65,15 +65,15 @@ class _Media(Response):
             ) as asset:
                 await _unless_left(receive, asset, send)
         except AssetBroken as error:
-            # Ending here with less than was announced makes the server cut the
-            # connection, so that half a video cannot be taken for a whole one.
+            # Ending with fewer bytes than announced makes our server cut the
+            # connection, so that half a video is not taken for a whole one.
             log.warning("an asset ended too early", reason=str(error))
         except SchedulerError as error:
             await problem_of(error)(scope, receive, send)
 
 
 async def _unless_left(receive: Receive, asset: Asset, send: Send) -> None:
-    """Pass an asset on for as long as somebody is there to take it."""
+    """Pass on an asset until the reader disconnects."""
     passing = asyncio.create_task(_pass_on(asset, send))
     leaving = asyncio.create_task(_left(receive))
     try:

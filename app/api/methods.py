@@ -1,4 +1,4 @@
-"""Which methods a path knows, over all its routes."""
+"""The methods that a path allows, over all its routes."""
 
 from typing import Final
 
@@ -10,9 +10,9 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def allowed_methods(request: Request) -> str:
-    """Write an Allow header; Starlette's own names the first matching route's alone.
+    """Return an Allow header; Starlette's own has only the first matching route's.
 
-    A path that is written out is no other one's parameter: /v1/jobs/batch is no job.
+    A literal path is no other route's parameter: /v1/jobs/batch is no job.
     https://www.rfc-editor.org/rfc/rfc9110#field.allow
     """
     path = request.scope["path"]

@@ -1,4 +1,4 @@
-"""What happens to every request, whatever its route. Pure ASGI.
+"""Middleware for every request: id and log line, errors, body limit. Pure ASGI.
 
 https://asgi.readthedocs.io/en/latest/specs/www.html
 """
@@ -39,11 +39,11 @@ log = structlog.get_logger(__name__)
 
 
 class RequestContext:
-    """Give each request an id, and write one line about it."""
+    """Gives each request an id, and logs one line about it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._log = log.bind()  # made once: the module's own is made for each line
+        self._log = log.bind()  # bound once, not for each line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the request with its id in every log line and in the answer."""
@@ -68,7 +68,7 @@ class RequestContext:
         try:
             await self._app(scope, receive, stamped)
         finally:
-            # Probes come every few seconds and would drown the rest.
+            # Probes come every few seconds and would flood the log.
             write = self._log.debug if scope["path"] in PROBES else self._log.info
             write(
                 "request",
@@ -84,19 +84,19 @@ class RequestContext:
 
 
 def _caller(scope: Scope) -> dict[str, str]:
-    """Tell who asked: the peer, or whom a trusted proxy names, and the key's id."""
+    """Return the caller's address, which a trusted proxy may name, and the key's id."""
     client, key = scope.get("client"), scope["state"].get("api_key")
     who = {} if client is None else {"peer": str(client[0])}
     return who if key is None else {**who, "key": str(key.id)}
 
 
 def note(request: Request, **more: object) -> None:
-    """Say more in the line that is written when the request is over."""
+    """Add values to the request's log line."""
     request.scope["state"][_NOTED].update(more)
 
 
 class ErrorWall:
-    """Turn what nobody expected into a 500 without detail, logged once."""
+    """Turns an unexpected error into a 500 without detail, and logs it once."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -116,26 +116,26 @@ class ErrorWall:
         try:
             await self._app(scope, receive, watched)
         except Exception:
-            if started:  # half an answer is out: the server must cut the connection
+            if started:  # the answer has begun: the server must cut the connection
                 raise
             log.exception("unexpected_error", path=_loggable(scope["path"]))
             await http_problem(500)(scope, receive, send)
 
 
 class BodyLimit:
-    """Refuse bodies over 64 KiB, announced or not, before any route sees them.
+    """Refuses bodies over 64 KiB, announced or not, before any route sees them.
 
     A batch of jobs may have 1 MiB.
 
-    What a caller with a key sends too much is read, up to a point, so that it gets to
-    see the answer; of anybody else nothing is.
+    The excess of a caller with a key is read, up to a point, so that the caller sees
+    the answer; of anybody else nothing is read.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body, at most so much, and hand it on."""
+        """Read the body up to the limit, and pass it on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -147,7 +147,7 @@ class BodyLimit:
                 at_most=_DRAINED if has_key(scope) else most,
             )
         except ClientDisconnect:
-            return  # half a request is none, and nobody is there to be told
+            return  # the caller disconnected in the middle of the request
         if len(body) > most:
             headers = None if is_whole else {"Connection": "close"}
             await http_problem(413, headers=headers)(scope, receive, send)
@@ -167,7 +167,7 @@ class BodyLimit:
 
 
 def _stamped(given: Iterable[tuple[bytes, bytes]], request_id: str) -> list[Header]:
-    """Add what every answer carries, unless it says otherwise itself."""
+    """Add the headers of every answer, unless it has them."""
     headers = [pair for pair in given if pair[0] != _STAMP]
     said = {name for name, _ in headers}
     headers.append((_STAMP, request_id.encode()))
@@ -176,7 +176,7 @@ def _stamped(given: Iterable[tuple[bytes, bytes]], request_id: str) -> list[Head
 
 
 def _header(scope: Scope, name: bytes) -> str:
-    """Return a header's first value, or nothing; servers write names in lower case."""
+    """Return a header's first value or an empty text; names come in lower case."""
     for key, value in scope["headers"]:
         if key == name:
             return str(value, "latin-1")
@@ -191,9 +191,9 @@ def _content_length(scope: Scope) -> int:
 async def _read(
     receive: Receive, *, announced: int, at_most: int
 ) -> tuple[bytearray, bool]:
-    """Read a body, or as much of it as tells that it is too large; say if it is whole.
+    """Read a body up to the limit; tell whether it is complete.
 
-    Raises ClientDisconnect if the caller hangs up in the middle.
+    Raises ClientDisconnect if the caller disconnects in the middle.
     """
     body, more = bytearray(), True
     if announced > at_most:
@@ -208,5 +208,5 @@ async def _read(
 
 
 def _loggable(path: str) -> str:
-    """Strike out the secret that a pull URL is."""
+    """Redact a pull URL, which is a secret."""
     return "/media/…" if path.startswith("/media/") else path

@@ -1,4 +1,4 @@
-"""Connecting an account: to TikTok's consent page, and back."""
+"""Routes to connect an account: to TikTok's consent page and back."""
 
 from hashlib import sha256
 from typing import Annotated, Final, Literal
@@ -31,7 +31,7 @@ from app.service.accounts.connect import STATE_LIVES, Connected, NotConnected
 
 router = APIRouter(tags=["Accounts"])
 
-# The address of the way back holds a code and a state: no page, no cache gets them.
+# The callback's URL holds a code and a state: no other page and no cache may see it.
 _PRIVATE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 RedirectTo = Annotated[
@@ -128,7 +128,7 @@ async def start_connect(
     services: Wired,
     state: Annotated[str | None, Query()] = None,
 ) -> Response:
-    """Mark this browser by a cookie, and go on to TikTok."""
+    """Set a cookie in this browser, and redirect to TikTok."""
     try:
         url = await services.connect.start(state)
     except SchedulerError as error:
@@ -141,7 +141,7 @@ async def start_connect(
         path="/",
         secure=True,
         httponly=True,
-        samesite="lax",  # TikTok sends the browser back from its own site
+        samesite="lax",  # the browser comes back from TikTok's site
     )
     return back
 
@@ -195,7 +195,7 @@ async def finish_connect(
 
 
 def _told(request: HttpRequest, error: SchedulerError) -> Response:
-    """Tell of an error: as a page to a person, as a problem to a program."""
+    """Answer with an error: a page for a person, a problem for a program."""
     problem = problem_of(error)
     if wants_page(request):
         return error_page(error, status=problem.status_code, headers=_PRIVATE)
@@ -204,7 +204,7 @@ def _told(request: HttpRequest, error: SchedulerError) -> Response:
 
 
 def _cookie(state: str) -> str:
-    """Name the cookie of one connect; several may go on side by side.
+    """Return the cookie's name of one sign-in; several may run at once.
 
     https://developer.mozilla.org/docs/Web/HTTP/Headers/Set-Cookie#cookie_prefixes
     """

@@ -1,4 +1,4 @@
-"""What a person sees who comes back from TikTok to no page of a frontend."""
+"""The pages after a sign-in without a frontend's redirectTo."""
 
 from collections.abc import Mapping
 from html import escape
@@ -29,12 +29,12 @@ _PAGE: Final = """<!doctype html>
 
 
 def wants_page(request: Request) -> bool:
-    """Tell whether a browser asks, which names HTML; programs take anything."""
+    """Tell whether a browser asks: it accepts HTML by name."""
     return "text/html" in request.headers.get("accept", "")
 
 
 def connected_page(ended: Connected, *, headers: Mapping[str, str]) -> HTMLResponse:
-    """Say that an account is connected, and what its person did not agree to."""
+    """Return the page that names the account and the scopes not granted."""
     account = ended.account
     text = f"{account.display_name or account.open_id} is connected. "
     if ended.missing_scopes:
@@ -46,7 +46,7 @@ def connected_page(ended: Connected, *, headers: Mapping[str, str]) -> HTMLRespo
 def error_page(
     error: SchedulerError, *, status: int, headers: Mapping[str, str]
 ) -> HTMLResponse:
-    """Say why no account was connected."""
+    """Return the page that says why no account was connected."""
     return _page(status, "Not connected", str(error), headers)
 
 

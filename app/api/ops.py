@@ -1,4 +1,4 @@
-"""Whether the process lives and can work."""
+"""Routes for operators: health, readiness, metrics."""
 
 from dataclasses import asdict
 from typing import Final, Literal
@@ -103,7 +103,7 @@ async def metrics(services: Wired) -> PlainTextResponse:
 
 
 for _path, _page in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
-    # Some probes ask for no more than the status; the server leaves the body out.
+    # Some probes send HEAD; the server leaves out the body.
     router.add_api_route(
         _path, _page, methods=["HEAD"], response_model=None, include_in_schema=False
     )

@@ -44,9 +44,9 @@ STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
     errors.GatewayBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-"""How each error of the domain looks over HTTP; subclasses follow their parents."""
+"""The HTTP status and code of each error of the domain; subclasses inherit them."""
 
-# What the framework raises by itself, in our words: its own may quote the request.
+# The framework's own errors in our words: its texts may quote the request.
 HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
     400: ("malformed_request", "The request could not be read."),
     401: ("unauthorized", "A valid key is needed: Authorization: Bearer <key>."),
@@ -92,7 +92,7 @@ class ProblemResponse(JSONResponse):
         super().__init__(body, status_code=int(status), headers=headers)
 
     def render(self, content: Any) -> bytes:  # noqa: ANN401  as its parent
-        """Write the body."""
+        """Render the body."""
         return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
@@ -103,7 +103,7 @@ def install(app: FastAPI) -> None:
 
 
 def problem_of(error: Exception) -> ProblemResponse:
-    """Put an error into the form that callers see; unknown ones say nothing."""
+    """Return an error's problem; unknown errors give no detail."""
     match error:
         case errors.SchedulerError():
             return _domain_problem(error)
@@ -124,7 +124,7 @@ def problem_of(error: Exception) -> ProblemResponse:
 def http_problem(
     status: int, *, headers: Mapping[str, str] | None = None
 ) -> ProblemResponse:
-    """Make the problem of a status that says it all."""
+    """Return the problem of a plain HTTP status."""
     code, detail = HTTP_CODES[status]
     return ProblemResponse(status, code=code, detail=detail, headers=headers)
 
@@ -132,7 +132,7 @@ def http_problem(
 def described(
     error: errors.SchedulerError, *, detail: str | None = None
 ) -> ProblemResponse:
-    """Put an error of the domain into the form that callers see."""
+    """Return the problem of an error of the domain."""
     status = STATUS[next(kind for kind in type(error).__mro__ if kind in STATUS)]
     return ProblemResponse(
         status,
@@ -161,13 +161,13 @@ def _not_allowed(request: Request) -> ProblemResponse:
 def _domain_problem(error: errors.SchedulerError) -> ProblemResponse:
     response = described(error)
     if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        # The cause's name alone: its text may hold an address or a secret.
+        # Only the cause's name: its text may hold an address or a secret.
         log.warning(error.code, cause=type(error.__cause__).__name__)
     return response
 
 
 def _more(error: errors.SchedulerError) -> Mapping[str, object] | None:
-    """Return what a program needs to go on from here."""
+    """Return the fields that a program needs to handle the error."""
     match error:
         case errors.MayHaveBeenStored(job_id=job_id):
             return {"id": job_id}
@@ -195,7 +195,7 @@ def _validation_problem(error: RequestValidationError) -> ProblemResponse:
     for each in found:
         if each["type"] == "json_invalid":
             return _no_json(error, at=each["loc"][-1])
-    if isinstance(error.body, bytes):  # FastAPI parses nothing but JSON
+    if isinstance(error.body, bytes):  # FastAPI parses only JSON
         return http_problem(415)
     wrong = errors.InvalidInput(*(field_error(each, skip=1) for each in found))
     if any(each["loc"] == ("body",) and each["type"] == REQUIRED for each in found):
@@ -204,7 +204,7 @@ def _validation_problem(error: RequestValidationError) -> ProblemResponse:
 
 
 def _no_json(error: RequestValidationError, *, at: int | str) -> ProblemResponse:
-    """Say where a body stops being JSON, without a word of it."""
+    """Return where a body stops being JSON, without quoting it."""
     text = error.body if isinstance(error.body, str) else ""
     before = text[: int(at)]
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")

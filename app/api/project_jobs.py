@@ -1,4 +1,4 @@
-"""A project's failed jobs: start them again together."""
+"""Route to retry a project's failed jobs."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""What the routes work with."""
+"""Give routes the use cases."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from app.use_cases import UseCases
 
 
 async def services_of(request: Request) -> UseCases:
-    """Return what the app was started with."""
+    """Return the use cases of the app."""
     # Waits for nothing, yet async: FastAPI would run a plain function in a thread.
     services: UseCases = request.app.state.services
     return services

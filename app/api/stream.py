@@ -1,4 +1,4 @@
-"""Jobs as they change, as server-sent events.
+"""Route of the stream of changed jobs, as server-sent events.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
@@ -35,7 +35,7 @@ COME_BACK_AFTER: Final = 2000
 """Milliseconds that a client waits before it connects again."""
 
 AT_ONCE: Final = 8
-"""Events that one stream sends before others have their turn."""
+"""Events that one stream sends before it lets others run."""
 
 _STREAM: Final[dict[str, Any]] = {
     "description": "Server-sent events until the connection ends",
@@ -77,7 +77,7 @@ async def listening(
         ),
     ] = None,
 ) -> AsyncIterator[Listener]:
-    """Listen while the request lasts; what is refused is refused before it streams."""
+    """Listen while the request lasts; refusals come before the stream begins."""
     async with services.feed.listen(
         query.project_id,
         since=_moment(last_event_id),
@@ -121,7 +121,7 @@ async def stream_jobs(
     async for told in listener:
         yield _event(told)
         count += 1
-        if count % AT_ONCE == 0:  # sending waits for nobody while there is room
+        if count % AT_ONCE == 0:  # sending does not yield while the buffer has room
             await asyncio.sleep(0)
 
 
@@ -141,7 +141,7 @@ def _event(told: StreamMessage) -> ServerSentEvent:
 
 
 def _moment(last_event_id: str | None) -> datetime | None:
-    """Read the id of an event; what is none costs its sender a look at the list."""
+    """Read an event's id; with an invalid one the client has to read the list."""
     try:
         moment = datetime.fromisoformat(last_event_id or "")
         return moment.astimezone(UTC) if moment.tzinfo else None

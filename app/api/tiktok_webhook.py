@@ -1,4 +1,4 @@
-"""Where TikTok tells us what became of a post, or that access was removed."""
+"""Route of TikTok's webhooks."""
 
 from typing import Final, Literal
 
@@ -74,7 +74,7 @@ async def receive(request: Request, services: Wired) -> Received | ProblemRespon
 
     It alone is never believed: TikTok is asked about the post it names.
     """
-    # The signature is over the bytes as they came, so nothing may parse them first.
+    # The signature covers the received bytes, so nothing may parse them first.
     body = await request.body()
     signature = request.headers.get(SIGNATURE, "")
     receipt = await services.tiktok_events.receive(signature, body)

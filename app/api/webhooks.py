@@ -1,4 +1,4 @@
-"""Webhooks to frontends: where a project is told, and what it was told."""
+"""Routes of webhooks to frontends: the endpoint and its events."""
 
 from typing import Annotated, Final
 

@@ -1,1 +1,1 @@
-"""Commands for people at a terminal: what the API does, on the database itself."""
+"""Commands for operators: what the API does, directly on the database."""

@@ -1,4 +1,4 @@
-"""Accounts at a terminal."""
+"""Commands for accounts."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Jobs at a terminal: list, show, retry, cancel, and why one is as it is."""
+"""Commands for jobs: list, show, retry, cancel, why."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -149,7 +149,7 @@ async def _page(cases: "UseCases", query: "JobQuery") -> "JobsAnswer":
 
 
 def _query(given: dict[str, Any]) -> "JobQuery":
-    """Check the filters as the API checks them; raises BadParameter."""
+    """Check the filters as the API does; raises BadParameter."""
     from pydantic import ValidationError
 
     from app.schemas.job_requests import JobQuery

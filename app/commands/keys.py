@@ -1,4 +1,4 @@
-"""API keys at a terminal: make, list, revoke."""
+"""Commands for API keys: create, list, revoke."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal

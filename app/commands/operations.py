@@ -1,4 +1,4 @@
-"""What operators do: is it posting, is everything set up, hold and release."""
+"""Commands for operation: status, doctor, hold, restore-hold, release."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any

@@ -1,4 +1,4 @@
-"""How commands show what they found: tables for people, JSON for programs."""
+"""Print results: tables for people, JSON for programs."""
 
 import json
 import sys
@@ -17,17 +17,17 @@ AsJson = Annotated[
 
 
 def print_json(value: object) -> None:
-    """Print a value whose keys and times are spelt as the API spells them."""
+    """Print a value, with keys and times spelt as in the API."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def as_answer(answer: "BaseModel") -> dict[str, Any]:
-    """Return an answer of the API's as its JSON has it."""
+    """Return an answer of the API as in its JSON."""
     return answer.model_dump(mode="json", by_alias=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under their columns; a pipe gets them with tabs between."""
+    """Print rows under their columns; a pipe gets tabs between them."""
     shown = [[text(each) for each in row] for row in rows]
     if not sys.stdout.isatty():
         for row in shown:
@@ -41,12 +41,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in shown:
-        table.add_row(*map(Text, row))  # as text: a title's brackets are no markup
+        table.add_row(*map(Text, row))  # a title's brackets are no markup
     Console().print(table)
 
 
 def print_pairs(pairs: Mapping[str, object]) -> None:
-    """Print names and values, one a line; what has no value is left out."""
+    """Print names and values, one per line, without empty values."""
     width = max(map(len, pairs), default=0)
     for name, value in pairs.items():
         if shown := text(value):
@@ -54,7 +54,7 @@ def print_pairs(pairs: Mapping[str, object]) -> None:
 
 
 def text(value: object) -> str:
-    """Spell a value for people: nothing as nothing, a time to the second."""
+    """Format a value for people: None as empty, a time to the second."""
     match value:
         case None:
             return ""
@@ -65,5 +65,5 @@ def text(value: object) -> str:
         case dict() | list() | tuple():
             return json.dumps(value, ensure_ascii=False) if value else ""
         case _:
-            # A caller's title may hold what moves a terminal's cursor.
+            # A caller's title may hold terminal escape sequences.
             return "".join(c if c.isprintable() else " " for c in str(value))

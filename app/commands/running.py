@@ -1,4 +1,4 @@
-"""How a command runs: on an event loop of its own, with the use cases it needs."""
+"""Run a command's coroutine, with the use cases it needs."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -28,7 +28,7 @@ def run(
 def with_container(
     use: "Callable[[Container], Coroutine[None, None, Result]]",
 ) -> Result:
-    """Make every part, let something be done with them, and close them."""
+    """Run a function with a container, and close it."""
     from app.container import open_container
     from app.preparation import prepared
 
@@ -45,7 +45,7 @@ def with_container(
 def with_use_cases(
     use: "Callable[[UseCases], Coroutine[None, None, Result]]",
 ) -> Result:
-    """Do something as the API does it."""
+    """Run a function with the use cases, as the API does."""
     from app.use_cases import UseCases
 
     return with_container(lambda container: use(UseCases(container)))

@@ -1,4 +1,4 @@
-"""The first minutes: a .env with fresh secrets, and what to do next."""
+"""The command init: write a .env with new secrets, and print the next steps."""
 
 import re
 from base64 import urlsafe_b64encode
@@ -26,14 +26,14 @@ def init(
     """Write a .env with fresh secrets, and tell what to do next."""
     if path.exists():
         raise typer.BadParameter(f"{path} exists; nothing was changed")
-    # The file holds secrets: it is its owner's alone from the first byte.
+    # The file holds secrets: only its owner may read it, from the first byte.
     path.touch(mode=0o600, exist_ok=False)
     path.write_text(filled(_example()))
     typer.echo(_NEXT.format(path=path))
 
 
 def filled(example: str) -> str:
-    """Return the example with a secret in the place of each that is needed."""
+    """Return the example with each required secret filled in."""
     secrets = {
         "CRON_SECRET": token_hex(24),
         "TOKEN_ENCRYPTION_KEYS": urlsafe_b64encode(token_bytes(32)).decode(),

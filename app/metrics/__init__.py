@@ -1,4 +1,4 @@
-"""What this process counts and what it sees of the queue, as Prometheus reads it."""
+"""Metrics for Prometheus: what this process counts, and the state of the queue."""
 
 from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
@@ -17,10 +17,10 @@ __all__ = ["Metrics", "Prevented"]
 
 
 class Metrics:
-    """One registry of its own, so that a process can hold two apps, as tests do."""
+    """A separate registry, so that a process can hold two apps, as tests do."""
 
     def __init__(self) -> None:
-        # A series beside each counter that tells when it began: nobody asks for them.
+        # No extra series per counter with its start time.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.posts = PostMetrics(self.registry)
@@ -38,6 +38,6 @@ class Metrics:
             self.duplicates.end(each.change)
 
     def end(self, job: Job, change: Transition) -> None:
-        """Count an attempt that was written down."""
+        """Count an attempt that was written."""
         self.posts.end(job, change)
         self.duplicates.end(change)

@@ -1,4 +1,4 @@
-"""Error codes as labels: TikTok may make up new ones, a label's values are few."""
+"""Error codes as labels: TikTok may add codes, but a label's values must be few."""
 
 from typing import Final
 
@@ -8,5 +8,5 @@ OTHER: Final = "other"
 
 
 def bounded(code: str | None) -> str:
-    """Return a code that can be a label: itself if it is known, else ``other``."""
+    """Return a code that can be a label: itself if known, else ``other``."""
     return code if code in CODES and code is not None else OTHER

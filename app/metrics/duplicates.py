@@ -1,4 +1,4 @@
-"""The second posts that did not happen."""
+"""Count the second posts that were prevented."""
 
 from enum import StrEnum
 
@@ -9,18 +9,18 @@ from app.domain.jobs.transition import Transition
 
 
 class Prevented(StrEnum):
-    """What kept something from being done twice."""
+    """What prevented a repetition."""
 
-    REPEATED_REQUEST = "repeated_request"  # the same job was asked for again
-    DOUBLE_CLICK = "double_click"  # Post Now, while the first one is not over
+    REPEATED_REQUEST = "repeated_request"  # the same job was requested again
+    DOUBLE_CLICK = "double_click"  # Post Now, while the first one runs
     RESUMED_PUBLISH = "resumed_publish"  # a known publish_id instead of a new init
-    WITHHELD_INIT = "withheld_init"  # nobody knows what became of the former one
-    LOST_CLAIM = "lost_claim"  # a worker whose job another one had by then
-    REPEATED_WEBHOOK = "repeated_webhook"  # TikTok told of the same event again
+    WITHHELD_INIT = "withheld_init"  # the fate of the previous init is unknown
+    LOST_CLAIM = "lost_claim"  # another worker had taken over the job
+    REPEATED_WEBHOOK = "repeated_webhook"  # TikTok sent the same event again
 
 
 class DuplicateMetrics:
-    """Counts them by what prevented them."""
+    """Counts preventions by mechanism."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         prevented = Counter(
@@ -36,16 +36,16 @@ class DuplicateMetrics:
         self._prevented[mechanism].inc()
 
     def repeat(self, new: NewJob) -> None:
-        """Count a request for a job that is there already."""
+        """Count a request for a job that exists already."""
         post_now = new.scheduled_for is None
         self.prevent(Prevented.DOUBLE_CLICK if post_now else Prevented.REPEATED_REQUEST)
 
     def begin(self, job: Job) -> None:
-        """Count an attempt that goes on with what TikTok has already."""
+        """Count an attempt that resumes a known publish."""
         if job.in_flight and job.publish_id is not None:
             self.prevent(Prevented.RESUMED_PUBLISH)
 
     def end(self, change: Transition) -> None:
-        """Count an end that waits for proof instead of sending another init."""
+        """Count an attempt that ended in doubt instead of sending another init."""
         if change.failure_reason is FailureReason.UNCONFIRMED:
             self.prevent(Prevented.WITHHELD_INIT)

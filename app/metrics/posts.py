@@ -13,11 +13,11 @@ from app.metrics.codes import bounded
 from app.store.jobs.claims import Claimed
 
 LATENESS_BUCKETS: Final = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 21_600)
-"""Seconds; a cron trigger alone brings up to 60."""
+"""Seconds; a cron trigger alone adds up to 60."""
 
 
 class PostMetrics:
-    """Counts what this process's runner does."""
+    """Counts the work of this process's runner."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._init_lateness = _lateness(
@@ -32,7 +32,7 @@ class PostMetrics:
             ("outcome", "decision"),
             registry=registry,
         )
-        # Values are few, and labels() looks them up under a lock each time.
+        # Cached, since labels() takes a lock each time and the values are few.
         self._attempts = cache(attempts.labels)
         self._failures = Counter(
             "scheduler_attempt_failures",
@@ -72,7 +72,7 @@ class PostMetrics:
             self._count(each.change)
 
     def end(self, job: Job, change: Transition) -> None:
-        """Count an attempt that was written down, and how late its post was."""
+        """Count an attempt that was written, and how late its post was."""
         self._count(change)
         if job.posted_at is not None and not _started_again(job):
             self._posted_lateness.observe(_late(job, job.posted_at))
@@ -84,7 +84,7 @@ class PostMetrics:
         self._corrected.labels(status).inc()
 
     def _start_at_zero(self) -> None:
-        """Show zeros before anything happened, not gaps."""
+        """Export zeros instead of gaps before anything happened."""
         for status in (JobStatus.POSTED, JobStatus.FAILED):
             self._corrected.labels(status)
 
@@ -102,7 +102,7 @@ class PostMetrics:
 
 
 def _ends(registry: CollectorRegistry) -> Counter:
-    """Make the counter of ends, each at zero: a dashboard shows zeros, not gaps."""
+    """Make the counter of ends, each exported as zero at the start."""
     ends = Counter(
         "scheduler_jobs_ended",
         "Jobs that ended posted or failed, by how they were delivered or why not",
@@ -131,5 +131,5 @@ def _started_again(job: Job) -> bool:
 
 
 def _late(job: Job, moment: datetime) -> float:
-    due = max(job.scheduled_for, job.created_at)  # a past time means at once
+    due = max(job.scheduled_for, job.created_at)  # a past time means now
     return max(timedelta(0), moment - due).total_seconds()

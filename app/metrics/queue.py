@@ -1,4 +1,4 @@
-"""What the database says of the queue: the same from each process that is asked."""
+"""The queue's state from the database, the same in every process."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from app.store.jobs.backlog import Backlog
 
 
 class QueueMetrics:
-    """Shows what waits, and what waits for a person."""
+    """Exports what is due, and what waits for a person."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._up = Gauge(
@@ -38,7 +38,7 @@ class QueueMetrics:
         )
 
     def see(self, backlog: Backlog, now: datetime) -> None:
-        """Note what waits."""
+        """Set the figures."""
         oldest = backlog.oldest
         self._up.set(1)
         self._due.set(backlog.due)
@@ -47,5 +47,5 @@ class QueueMetrics:
         self._reconnect.set(backlog.reconnect_required)
 
     def miss(self) -> None:
-        """Note that the database did not answer; what was seen last stays."""
+        """Note that the database did not answer; the last figures stay."""
         self._up.set(0)

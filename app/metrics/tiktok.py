@@ -1,4 +1,4 @@
-"""The calls to TikTok, what held them back, and what TikTok told us unasked."""
+"""Calls to TikTok, waits for quotas, and TikTok's webhooks."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -14,11 +14,11 @@ from app.tiktok import Endpoint
 
 OK: Final = "ok"
 CALL_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
-"""Seconds; HTTP_TIMEOUT_SECONDS is 10 unless it was changed."""
+"""Seconds; HTTP_TIMEOUT_SECONDS is 10 by default."""
 
 
 class TikTokMetrics:
-    """Counts this process's dealings with TikTok."""
+    """Counts this process's traffic with TikTok."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._calls = Counter(
@@ -27,7 +27,7 @@ class TikTokMetrics:
             ("endpoint", "code"),
             registry=registry,
         )
-        # What nearly every call counts, looked up once.
+        # The series of nearly every call, looked up once.
         self._well = {each: self._calls.labels(each, OK) for each in Endpoint}
         self._seconds = _seconds(registry)
         self._waits = Counter(
@@ -57,7 +57,7 @@ class TikTokMetrics:
         self._start_at_zero()
 
     def call(self, endpoint: Endpoint, fault: Fault | None, seconds: float) -> None:
-        """Count a call that ended, with the fault it ended in, if it did."""
+        """Count a call that ended, with its fault, if any."""
         if fault is None:
             self._well[endpoint].inc()
         else:
@@ -71,15 +71,15 @@ class TikTokMetrics:
         self._waits.labels(call, waiting_for).inc()
 
     def rest(self, reason: WaitingFor) -> None:
-        """Count a rest that was ordered."""
+        """Count a rest of an account or the app."""
         self._rests.labels(reason).inc()
 
     def webhook(self, kind: EventKind | None, receipt: str) -> None:
-        """Count a delivery; ``kind`` is None for an event that nobody uses."""
+        """Count a delivery; ``kind`` is None for an event that is not used."""
         self._webhooks.labels(kind or OTHER, receipt).inc()
 
     def _start_at_zero(self) -> None:
-        """Show zeros before anything happened, not gaps."""
+        """Export zeros instead of gaps before anything happened."""
         for call in QuotaCall:
             self._waits.labels(call, WaitingFor.QUOTA)
         for reason in (WaitingFor.QUOTA, WaitingFor.ACCOUNT_CAP, WaitingFor.APP_CAP):

@@ -1,4 +1,4 @@
-"""The videos that this process sends to TikTok itself."""
+"""Uploads of videos by this process."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ NO_ANSWER: Final = "none"
 
 
 class UploadMetrics:
-    """Counts chunks, their bytes and seconds, and uploads that were begun anew."""
+    """Counts chunks, their bytes and seconds, and restarted uploads."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._chunks = Counter(
@@ -36,12 +36,12 @@ class UploadMetrics:
             self._chunks.labels(status)
 
     def chunk(self, answer: UploadAnswer, *, length: int, seconds: float) -> None:
-        """Count a chunk that was sent, or was not."""
+        """Count a chunk, whether it was sent or failed."""
         self._chunks.labels(answer.status or NO_ANSWER).inc()
         self._seconds.inc(max(0.0, seconds))
         if answer.status in {201, 206}:
             self._bytes.inc(length)
 
     def repeat(self) -> None:
-        """Count another upload URL that is asked for."""
+        """Count a request for another upload URL."""
         self._repeats.inc()

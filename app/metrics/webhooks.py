@@ -1,4 +1,4 @@
-"""What frontends were sent."""
+"""Deliveries to frontends."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from app.domain.webhook_endpoint import DisabledReason
 
 
 class Delivered(StrEnum):
-    """What one try to deliver an event came to."""
+    """The result of one try to deliver an event."""
 
     DELIVERED = "delivered"
     RETRYING = "retrying"

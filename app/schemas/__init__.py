@@ -1,1 +1,1 @@
-"""What goes over the wire: requests, answers and events, without a web framework."""
+"""Requests, answers and events as pydantic models, without a web framework."""

@@ -1,4 +1,4 @@
-"""Accounts as they come in and go out; tokens only ever come in."""
+"""Accounts in requests and answers; answers never hold tokens."""
 
 import re
 from dataclasses import asdict
@@ -18,7 +18,7 @@ _SCOPE: Final = re.compile(r"[A-Za-z0-9._]{1,100}", re.ASCII)
 
 
 def _scope_names(value: object) -> object:
-    """Take apart what TikTok writes with commas, and others with spaces."""
+    """Split scopes, which TikTok separates with commas and others with spaces."""
     if isinstance(value, str):
         value = value.replace(",", " ").split()
     if not isinstance(value, list):
@@ -32,7 +32,7 @@ def _is_scope(value: object) -> bool:
     return isinstance(value, str) and _SCOPE.fullmatch(value) is not None
 
 
-# Visible ASCII, as it goes into headers: a line break could add one of its own.
+# Visible ASCII, since it goes into headers: a line break could add another header.
 Token = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[!-~]+$")]
 OpenId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
 Seconds = Annotated[int, Field(ge=1, le=_TEN_YEARS)]
@@ -55,7 +55,7 @@ Scopes = Annotated[
 
 
 class AccountRequest(Request):
-    """A grant that was obtained elsewhere, in TikTok's terms."""
+    """A grant that was obtained elsewhere, with TikTok's field names."""
 
     open_id: OpenId
     access_token: Token = Field(repr=False)
@@ -65,7 +65,7 @@ class AccountRequest(Request):
     scope: Scopes = Field(description="A comma or space list, or an array")
 
     def to_domain(self, project_id: str, platform: str) -> GivenAccount:
-        """Return the account as the service takes it."""
+        """Return the account as a domain value."""
         return GivenAccount(
             project_id=project_id,
             platform=platform,
@@ -123,7 +123,7 @@ class AccountsAnswer(Answer):
 class AccountsQuery(Request):
     """Which accounts a list shows, and which page of them."""
 
-    # A query has no types: every value is text at first.
+    # In a query every value is text.
     model_config = ConfigDict(strict=False)
 
     status: AccountStatus | None = None
@@ -132,7 +132,7 @@ class AccountsQuery(Request):
 
 
 class QuotaAnswer(Answer):
-    """What an account used of TikTok's limits, as far as it went through us."""
+    """What an account used of TikTok's limits through this service."""
 
     posted_last_24h: int = Field(alias="postedLast24h")
     drafts_last_24h: int = Field(alias="draftsLast24h")

@@ -1,4 +1,4 @@
-"""Browser tokens as they are asked for and given out."""
+"""Browser tokens in requests and answers."""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -9,7 +9,7 @@ from app.schemas.fields import Answer, Request, Timestamp
 
 
 class BrowserTokenRequest(Request):
-    """How long a browser may do what."""
+    """What a browser may do, and for how long."""
 
     ttl_seconds: Annotated[int, Field(ge=1, le=3600)]
     access: Literal["read", "compose"] = Field(
@@ -19,7 +19,7 @@ class BrowserTokenRequest(Request):
 
     @property
     def lives(self) -> timedelta:
-        """Return how long it is good."""
+        """Return its lifetime."""
         return timedelta(seconds=self.ttl_seconds)
 
 

@@ -1,4 +1,4 @@
-"""What frontends are sent: the body of each event."""
+"""The bodies of events for frontends."""
 
 from datetime import datetime
 from typing import Literal, assert_never
@@ -40,7 +40,7 @@ class AccountEvent(Answer):
 
 
 class TestData(Answer):
-    """Nothing but whose endpoint it is."""
+    """Only whose endpoint it is."""
 
     project_id: str
     message: str = "This is a test; nothing happened."
@@ -57,7 +57,7 @@ class TestEvent(Answer):
 def body_of(
     kind: EventType, at: datetime, told: EventPayload, *, run_by_cron: bool = False
 ) -> bytes:
-    """Write an event's body; the same event gives the same bytes at every try."""
+    """Render an event's body; the same event always gives the same bytes."""
     return _event(kind, at, told, run_by_cron).model_dump_json(by_alias=True).encode()
 
 

@@ -1,4 +1,4 @@
-"""The types that bodies, answers and parameters are made of."""
+"""Base models and field types of requests, answers and parameters."""
 
 import re
 from datetime import UTC, datetime
@@ -28,15 +28,15 @@ _RFC3339: Final = re.compile(
 )
 FIRST_YEAR: Final = 2000
 LAST_YEAR: Final = 2100
-"""What calendars of databases and programs carry with room on both sides."""
+"""The years that every database's and program's calendar supports."""
 
 _HALF_A_PAIR: Final = re.compile(r"[\ud800-\udfff]")
 
 
 class Request(BaseModel):
-    """A body as callers send it: camelCase, no unknown fields, no guessed types."""
+    """A request body: camelCase, no unknown fields, strict types."""
 
-    # Only ever made from JSON, so that no constructor needs to know the names.
+    # Only made from JSON, so no constructor needs the field names.
     model_config = ConfigDict(
         alias_generator=to_camel, extra="forbid", strict=True, frozen=True
     )
@@ -54,7 +54,7 @@ class Request(BaseModel):
 
 
 class Answer(BaseModel):
-    """A body as callers get it: camelCase, every field always there."""
+    """An answer's body: camelCase, every field always present."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, frozen=True
@@ -62,7 +62,7 @@ class Answer(BaseModel):
 
 
 def _parse_moment(value: object) -> datetime:
-    # Pydantic alone would take "1700000000" and "2026-04-09" for times, even strictly.
+    # Pydantic accepts "1700000000" and "2026-04-09" as times, even in strict mode.
     if not isinstance(value, str) or not _RFC3339.fullmatch(value):
         raise ValueError(
             "must be an RFC 3339 time with an offset, such as 2026-04-09T12:00:00.000Z"
@@ -83,7 +83,7 @@ def _check_name(value: str) -> str:
 
 
 def _check_text(value: str) -> str:
-    if "\0" in value:  # Postgres stores none
+    if "\0" in value:  # Postgres cannot store it
         raise ValueError("must not contain NUL characters")
     if _HALF_A_PAIR.search(value):
         raise ValueError("must be Unicode; there is half of a surrogate pair in it")
@@ -111,7 +111,7 @@ Name = Annotated[
         }
     ),
 ]
-"""What a caller calls a project or an asset."""
+"""A caller's name of a project or an asset."""
 
 Text = Annotated[str, AfterValidator(_check_text)]
 """Free text."""

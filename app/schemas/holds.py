@@ -1,4 +1,4 @@
-"""Holds as they come in and go out."""
+"""Holds in requests and answers."""
 
 from typing import Annotated, Self
 
@@ -26,7 +26,7 @@ class HoldRequest(Request):
     )
 
     def to_domain(self, project_id: str | None) -> Hold:
-        """Return the hold as the service takes it."""
+        """Return the hold as a domain value."""
         return Hold(project_id=project_id, reason=self.reason, until=self.until)
 
 

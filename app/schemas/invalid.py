@@ -1,4 +1,4 @@
-"""What is wrong with a body, said so that it can be mended at once."""
+"""Describe what is wrong with a body, so that it is easy to mend."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -23,7 +23,7 @@ _MESSAGES: Final = {
 
 
 def naming_unknown(error: ValidationError, names: Iterable[str]) -> ValidationError:
-    """Say of each field that a model does not know which one may have been meant."""
+    """Suggest for each unknown field which one may have been meant."""
     known = tuple(names)
     return ValidationError.from_exception_data(
         error.title,
@@ -33,13 +33,13 @@ def naming_unknown(error: ValidationError, names: Iterable[str]) -> ValidationEr
 
 
 def field_error(found: Mapping[str, Any], *, skip: int = 0) -> FieldError:
-    """Put what pydantic found into the form that callers see.
+    """Convert pydantic's error to the form that callers see.
 
-    Only place and rule: the rejected value may be a secret. ``skip`` leaves out the
-    first parts of the place.
+    It names only field and rule, as the rejected value may be a secret. ``skip`` leaves
+    out the first parts of the path.
     """
     places = found["loc"][skip:]
-    if found["loc"][:1] == ("query",):  # one that may repeat has a name, and no places
+    if found["loc"][:1] == ("query",):  # for a repeated parameter, only its name
         places = places[:1]
     parts = (str(each).replace("~", "~0").replace("/", "~1") for each in places)
     kind = found["type"]

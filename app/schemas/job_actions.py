@@ -1,4 +1,4 @@
-"""What callers send and get when they cancel, move or look back at jobs."""
+"""Requests and answers of a job's actions: cancel, rebind, history."""
 
 from typing import Any, Self
 
@@ -52,7 +52,7 @@ class HistoryItemAnswer(Answer):
 
     @classmethod
     def of(cls, item: HistoryItem) -> Self:
-        """Show one thing."""
+        """Show one entry."""
         by, attempt = item.by, item.attempt
         return cls(
             at=item.at,

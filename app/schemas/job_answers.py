@@ -1,4 +1,4 @@
-"""What callers get from the job routes."""
+"""Answers of the job routes."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
@@ -29,7 +29,7 @@ from app.service.words import notice, user_message
 
 
 def _reader(names: Iterable[str]) -> Callable[[Any], dict[str, Any]]:
-    """Read these attributes of an object, all at once."""
+    """Return a function that reads these attributes of an object."""
     keys = tuple(names)
     values = attrgetter(*keys)
     return lambda shown: dict(zip(keys, values(shown), strict=True))
@@ -183,13 +183,13 @@ def _last_error(job: Job) -> ErrorAnswer | None:
 
 
 def _next_attempt(job: Job) -> datetime | None:
-    """Say when it is tried next; of a hold without an end nobody can."""
+    """Return when the job is tried next; None for a hold without an end."""
     at = job.next_attempt_at
     return None if at is None or at >= WITHOUT_END else at
 
 
 def _uploaded(job: Job) -> int | None:
-    """Return what TikTok has; once posted, that is all of it."""
+    """Return how many bytes TikTok has; once posted, all of them."""
     return job.source_size if job.status is JobStatus.POSTED else job.uploaded_bytes
 
 

@@ -1,4 +1,4 @@
-"""What callers send to the job routes."""
+"""Requests of the job routes."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -72,7 +72,7 @@ Description = Annotated[
         json_schema_extra={"maxLength": MAX_DESCRIPTION_UNITS},
     ),
 ]
-# JSON has no enums: their values are strings, which strict types would refuse.
+# In JSON an enum's value is a string, which strict types would refuse.
 Mode = Annotated[PostMode, Field(strict=False)]
 Privacy = Annotated[PrivacyLevel, Field(strict=False)]
 Media = Annotated[MediaType, Field(strict=False)]
@@ -149,7 +149,7 @@ class JobRequest(Request):
     )
 
     def to_domain(self, *, default_max_attempts: int) -> NewJob:
-        """Return the job as the service takes it."""
+        """Return the job as a domain value."""
         return NewJob(
             project_id=self.project_id,
             platform=self.platform,
@@ -166,7 +166,7 @@ class JobRequest(Request):
         )
 
     def differing(self, job: Job) -> list[str]:
-        """Name by JSON pointers what it asks for otherwise than the job is now."""
+        """Return JSON pointers of the fields in which it differs from the job."""
         job_fields = [f"/{to_camel(name)}" for name in self._differing_fields(job)]
         post_fields = [
             f"/post/{to_camel(name)}"
@@ -199,7 +199,7 @@ def _millis(moment: datetime | None) -> datetime | None:
 
 MAX_BATCH: Final = 100
 
-# Each is read by itself: one that is wrong sinks no other.
+# Each is validated separately, so that a wrong one fails no other.
 BatchItem = Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/JobRequest"})]
 
 
@@ -210,7 +210,7 @@ class BatchRequest(Request):
 
 
 def read_job(body: object) -> JobRequest:
-    """Read what somebody asks for; raises InvalidInput."""
+    """Read a job's request; raises InvalidInput."""
     try:
         return JobRequest.model_validate(body)
     except ValidationError as error:
@@ -259,7 +259,7 @@ class JobPatch(Request):
     )
 
     def to_domain(self) -> JobChange:
-        """Return the change as the service takes it."""
+        """Return the change as a domain value."""
         return JobChange(**self.model_dump())
 
 
@@ -278,7 +278,7 @@ class JobQuery(Request):
     would show too much.
     """
 
-    # A query has no types: every value is text at first.
+    # In a query every value is text.
     model_config = ConfigDict(strict=False)
 
     project_id: Name | None = None
@@ -302,7 +302,7 @@ class JobQuery(Request):
 
     @property
     def wanted_order(self) -> JobOrder | None:
-        """Return the order that is asked for, None if none is."""
+        """Return the requested order, None if there is none."""
         if self.sort is None and self.order is None:
             return None
         return JobOrder(
@@ -310,7 +310,7 @@ class JobQuery(Request):
         )
 
     def to_domain(self) -> JobFilter:
-        """Return the filter as the service takes it."""
+        """Return the filter as a domain value."""
         return JobFilter(
             project_id=self.project_id,
             statuses=frozenset(self.status),

@@ -1,4 +1,4 @@
-"""What the stream tells, event by event."""
+"""The events of the stream."""
 
 from typing import Literal
 

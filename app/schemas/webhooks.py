@@ -1,4 +1,4 @@
-"""What callers send to the webhook routes, and what they get back."""
+"""Requests and answers of the webhook routes."""
 
 from typing import Any, Self
 
@@ -78,7 +78,7 @@ class WebhookAnswer(Answer):
 
     @classmethod
     def fields_of(cls, endpoint: WebhookEndpoint) -> dict[str, Any]:
-        """Take what is shown of an endpoint."""
+        """Return the fields that are shown of an endpoint."""
         names = WebhookAnswer.model_fields
         return {name: getattr(endpoint, name) for name in names}
 
@@ -98,7 +98,7 @@ class WebhookPut(WebhookAnswer):
 
     @classmethod
     def of(cls, done: PutWebhook) -> Self:
-        """Show what was put."""
+        """Show the endpoint that was set."""
         return cls(**cls.fields_of(done.endpoint), secret=done.secret)
 
 
@@ -112,7 +112,7 @@ class TestAnswer(Answer):
 
     @classmethod
     def of(cls, event_id: str, sent: DeliveryResult) -> Self:
-        """Show how a test went."""
+        """Show a test's result."""
         return cls(
             event_id=event_id,
             delivered=sent.error is None,
@@ -165,7 +165,7 @@ class ReplayRequest(Request):
         return self
 
     def to_domain(self) -> ReplayFilter:
-        """Return the choice as the service takes it."""
+        """Return the choice as a domain value."""
         return ReplayFilter(
             event_id=self.event_id,
             since=self.since,

@@ -1,1 +1,1 @@
-"""The HTTP server's own limits: time, size and number of what callers send."""
+"""Limits of the HTTP server: time, size and number of connections and requests."""

@@ -1,4 +1,4 @@
-"""Every caller's connection: how many are open, who waits, and who has to go."""
+"""Callers' connections: limit their number and time, and choose which to close."""
 
 import time
 from collections import Counter
@@ -11,17 +11,17 @@ import structlog
 log = structlog.get_logger(__name__)
 
 STUCK_SECONDS: Final = 60.0
-"""How long a caller may take nothing of an answer, in seconds."""
+"""How long a caller may not read an answer, in seconds."""
 
 TOLD_EVERY_SECONDS: Final = 60.0
-"""The log is told of callers turned away at most so often: they could fill it."""
+"""How often at most refused callers are logged: they could fill the log."""
 
-_LOOKS: Final = 64  # at callers who might make room, for each who comes
+_LOOKS: Final = 64  # candidates to close that are examined for each new caller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What callers may take of us; in seconds where it is time."""
+    """The limits of callers; times are in seconds."""
 
     connections: int
     request_seconds: float
@@ -29,30 +29,29 @@ class Limits:
 
 
 class Caller(Protocol):
-    """A connection as it is kept here."""
+    """A connection."""
 
     is_known: bool  # its last request came with a key
 
     def check(self, now: float) -> None:
-        """End what has taken too long."""
+        """Close it if it has taken too long."""
         ...
 
     def has_news(self) -> bool:
-        """Tell whether something has come in that was not read yet."""
+        """Tell whether there is unread data."""
         ...
 
     def abort(self) -> None:
-        """Hang up at once."""
+        """Close it at once."""
         ...
 
 
 class Connections:
-    """Keeps callers' connections within their number and their time.
+    """Keeps callers' connections within their limits.
 
-    When there is no room left, who waits without a key goes first, the longest waiting
-    of them at the very first; then who rests between two requests. Nobody is cut off
-    who is being answered, or has just said something: if that is everybody, the
-    newcomer is turned away.
+    When there is no room, connections without a key that wait are closed first, the
+    longest waiting first; then those idle between two requests. None is closed that is
+    being answered or has unread data: if all are, the new caller is refused.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class Connections:
         return len(self._open)
 
     def admit(self, caller: Caller) -> bool:
-        """Let a caller in who has just connected; False if there is no room."""
+        """Accept a new connection; False if there is no room."""
         if len(self._open) >= self.limits.connections and not self._make_room():
             self.count("busy")
             return False
@@ -80,7 +79,7 @@ class Connections:
         return True
 
     def wait(self, caller: Caller, *, mid_request: bool) -> None:
-        """Note that a caller sends or rests, and so may have to make room."""
+        """Note that a caller sends or is idle, and may be closed to make room."""
         self.busy(caller)
         if not caller.is_known:
             self._strangers[caller] = None
@@ -93,12 +92,12 @@ class Connections:
         self._known.pop(caller, None)
 
     def leave(self, caller: Caller) -> None:
-        """Forget a connection that is closed."""
+        """Forget a closed connection."""
         self._open.discard(caller)
         self.busy(caller)
 
     def sweep(self) -> None:
-        """End whatever has taken too long; call it several times a second."""
+        """Close whatever has taken too long; call it several times a second."""
         now = self.now()
         for caller in tuple(self._open):
             caller.check(now)
@@ -108,14 +107,14 @@ class Connections:
             self._told_at = now
 
     def count(self, why: str) -> None:
-        """Count a caller that was turned away."""
+        """Count a refused caller."""
         self._turned_away[why] += 1
 
     def _make_room(self) -> bool:
         for waiting in (self._strangers, self._known):
             for _ in range(min(len(waiting), _LOOKS)):
                 longest = next(iter(waiting))
-                if longest.has_news():  # it came while many others did
+                if longest.has_news():  # its data came among many others'
                     waiting[longest] = waiting.pop(longest)
                     continue
                 self.leave(longest)

@@ -7,22 +7,22 @@ from contextlib import suppress
 from typing import Final
 
 RECEIVED_AHEAD: Final = 64 * 1024
-"""Bytes of a caller's that the kernel keeps for us: no body is much larger."""
+"""The receive buffer of a caller's socket in bytes: no body is much larger."""
 
 UNREAD: Final = 128 * 1024
-"""Bytes of ours that the kernel keeps ready for a caller, beside what is under way."""
+"""The limit of unsent bytes in a caller's socket."""
 
 GONE_AFTER_SECONDS: Final = 60
-"""How long a caller may take nothing of what was sent before it counts as gone."""
+"""How long a caller may acknowledge nothing before it counts as gone."""
 
 ALL_OF_IPV6: Final = "::"
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
-    """Bind every address of a host; nobody can connect until they are listened on.
+    """Bind every address of a host, without listening yet.
 
-    ``::`` takes IPv4 too, whatever the system's default. Port 0 takes any that is
-    free. Raises OSError.
+    ``::`` accepts IPv4 too, whatever the system's default. Port 0 takes any free port.
+    Raises OSError.
     """
     bound: list[socket.socket] = []
     try:
@@ -36,8 +36,8 @@ def bind(host: str, port: int) -> list[socket.socket]:
 
 
 def is_readable(sock: socket.socket) -> bool:
-    """Tell whether there is something to be read, or an end."""
-    if not hasattr(select, "poll"):  # Windows, whose select takes any number
+    """Tell whether there is data to read, or the end of it."""
+    if not hasattr(select, "poll"):  # Windows, whose select has no limit on numbers
         return bool(select.select([sock], [], [], 0)[0])
     waiting = select.poll()
     waiting.register(sock, select.POLLIN)
@@ -71,9 +71,9 @@ def _bound(family: int, address: tuple[object, ...], *, both: bool) -> socket.so
 
 
 def _inherited(listener: socket.socket) -> None:
-    """Set what the sockets of callers inherit, where the system knows it.
+    """Set options that callers' sockets inherit, where the system supports them.
 
-    Set here it costs nothing per connection. https://man7.org/linux/man-pages/man7/tcp.7.html
+    Setting them here costs nothing per connection. https://man7.org/linux/man-pages/man7/tcp.7.html
     """
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED_AHEAD)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,7 +1,7 @@
-"""One caller's connection: uvicorn's protocol, bounded in time and in size.
+"""One caller's connection: uvicorn's protocol, limited in time and size.
 
-uvicorn reads heads with httptools, which takes any size, and waits for the rest of a
-request for ever. docs/decisions/0012 tells what else was looked at.
+uvicorn parses headers with httptools, which accepts any size, and waits for the rest of
+a request for ever. docs/decisions/0012 compares the alternatives.
 """
 
 import asyncio
@@ -23,38 +23,38 @@ from app.serving.refusals import Refusal
 from app.serving.soft_close import SoftCloseTransport
 
 MAX_HEAD_BYTES: Final = 32 * 1024
-"""Request line and header fields together, trailers counted in."""
+"""The limit of request line, headers and trailers together, in bytes."""
 
 MAX_FIELDS: Final = 256
-"""A small field takes ten times its size in memory."""
+"""The limit of fields: a small field takes ten times its size in memory."""
 
 MAX_PIPELINED: Final = 32
-"""Requests that may wait for the answer to the one before them."""
+"""Pipelined requests that may wait for the answer to the previous one."""
 
 CLOSING_SECONDS: Final = 10.0
 """How long a connection may take to write its last bytes."""
 
-_SLICE: Final = 16 * 1024  # how much is read before it is looked at what came of it
-_REQUEST_LINE: Final = 16  # bytes beside the target
-_FIELD: Final = 4  # bytes beside name and value
+_SLICE: Final = 16 * 1024  # bytes parsed before the state is checked
+_REQUEST_LINE: Final = 16  # bytes besides the target
+_FIELD: Final = 4  # bytes besides name and value
 
 
 class _Phase(Enum):
-    RECEIVING = auto()  # a request, or the first one is waited for
+    RECEIVING = auto()  # receiving a request, or waiting for the first
     ANSWERING = auto()
     RESTING = auto()  # between two requests
 
 
 class _HeadTooLarge(Exception):
-    """There is more of a head than is taken."""
+    """The request's headers exceed the limit."""
 
 
 class _TooManyAtOnce(Exception):
-    """More is asked in advance than is remembered."""
+    """Too many requests are pipelined."""
 
 
 class CallerProtocol(HttpToolsProtocol):
-    """Reads requests and writes answers, within limits."""
+    """Reads requests and writes answers within the limits."""
 
     def __init__(
         self,
@@ -72,27 +72,27 @@ class CallerProtocol(HttpToolsProtocol):
         self._since = connections.now()  # when the phase began
         self._stuck_since: float | None = None
         self._closing_since: float | None = None
-        self._answering: RequestResponseCycle | None = None  # the one whose turn it is
+        self._answering: RequestResponseCycle | None = None  # the current one
         self._in_head = False
-        self._heard = False  # whether the last slice had anything whole in it
+        self._heard = False  # whether the last slice completed anything
         self._unheard = 0  # bytes since then
         self._room = MAX_HEAD_BYTES
         self._fields = MAX_FIELDS
         self._refusing = False
-        self._repeating = False  # a head is read that is known already
+        self._repeating = False  # parsing headers that are known already
 
     # The connection.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a caller in, or tell it that there is no room."""
+        """Accept the caller, or answer that there is no room."""
         self._line = SoftCloseTransport(transport, is_sending=self._is_sending)
         super().connection_made(self._line.as_transport())
         if not self._all.admit(self):
             transport.write(Refusal.BUSY.answer)
-            transport.close()  # softly would take a place that there is not
+            transport.close()  # a soft close would occupy the missing room
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell every request that waits for an answer; uvicorn tells the last one."""
+        """End every request that waits; uvicorn ends only the last one."""
         self._line.forget()
         for cycle in self._unanswered():
             cycle.disconnected = True
@@ -101,17 +101,17 @@ class CallerProtocol(HttpToolsProtocol):
         self._all.leave(self)
 
     def has_news(self) -> bool:
-        """Tell whether something has come in that was not read yet."""
+        """Tell whether there is unread data."""
         if self._line.is_closing():
             return False
         return is_readable(self._line.get_extra_info("socket"))
 
     def abort(self) -> None:
-        """Hang up at once."""
+        """Close it at once."""
         self._line.abort()
 
     def check(self, now: float) -> None:
-        """End what has taken too long."""
+        """Close it if it has taken too long."""
         if self._line.is_closing():
             self._closing_since = self._closing_since or now
             if now - self._closing_since >= CLOSING_SECONDS:
@@ -124,19 +124,19 @@ class CallerProtocol(HttpToolsProtocol):
             self._check_receipt(now)
 
     def pause_writing(self) -> None:
-        """Note that the caller takes nothing more for now."""
+        """Note that the write buffer is full."""
         self._stuck_since = self._all.now()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Note that it does."""
+        """Note that it has room again."""
         self._stuck_since = None
         super().resume_writing()
 
-    # What comes in.
+    # Input.
 
     def data_received(self, data: bytes) -> None:
-        """Read on, as far as it is wanted."""
+        """Parse received data, unless the connection is closing."""
         if self._line.is_closing() or self._refusing:
             return
         self._unset_keepalive_if_required()
@@ -152,7 +152,7 @@ class CallerProtocol(HttpToolsProtocol):
             self._settle()
 
     def on_message_begin(self) -> None:
-        """Begin to count what a head takes."""
+        """Begin to count a request's headers."""
         if self._repeating:
             return
         self._heard = self._in_head = True
@@ -161,14 +161,14 @@ class CallerProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Take the target, or a part of it."""
+        """Add the target, or a part of it."""
         if self._repeating:
             return
         self._spend(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of the head or of the trailers."""
+        """Add a field of the headers or trailers."""
         if self._repeating:
             return
         self._spend(len(name) + len(value) + _FIELD)
@@ -178,7 +178,7 @@ class CallerProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Start the request, or let it wait for its turn."""
+        """Start the request, or queue it."""
         if self._repeating:
             return
         self._heard, self._in_head = True, False
@@ -187,26 +187,26 @@ class CallerProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Add a part of the body."""
         self._heard = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Take the end of a request, unless its body is still to come."""
+        """End the request, unless its body is still to come."""
         self._heard = True
         if not (self.parser.should_upgrade() and self._framing()):
             super().on_message_complete()
 
-    # What goes out.
+    # Output.
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, unless this one has not come in whole."""
+        """Continue with the next request, unless this one is incomplete."""
         cycle = self._answering
         if cycle is None:
             raise AssertionError("only what was begun can be complete")
         self.is_known = has_key(cycle.scope)
         if cycle.more_body and not self._line.is_closing():
-            self._line.close()  # before the phase changes: the caller is still sending
+            self._line.close()  # while the phase says that the caller is still sending
         super().on_response_complete()
         if self._line.is_closing():
             return
@@ -228,7 +228,7 @@ class CallerProtocol(HttpToolsProtocol):
             if self._heard:
                 self._unheard = 0
                 continue
-            # Half a field, or what surrounds a chunk: the parser keeps it to itself.
+            # Half a field or chunk header: the parser buffers it without a callback.
             self._unheard += min(_SLICE, len(data) - start)
             if self._unheard > MAX_HEAD_BYTES:
                 raise _HeadTooLarge
@@ -238,7 +238,7 @@ class CallerProtocol(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                # No other protocol is spoken: it is a request like any other.
+                # No other protocol is supported: it is an ordinary request.
                 data = data[upgrade.args[0] :]
                 if framing := self._framing():
                     self._read_body_after_all(framing)
@@ -246,7 +246,7 @@ class CallerProtocol(HttpToolsProtocol):
                 return
 
     def _framing(self) -> list[bytes]:
-        """Return the fields that say where the present request's body ends."""
+        """Return the fields that determine where the request's body ends."""
         return [
             b"%b: %b\r\n" % field
             for field in self.headers
@@ -254,10 +254,10 @@ class CallerProtocol(HttpToolsProtocol):
         ]
 
     def _read_body_after_all(self, framing: list[bytes]) -> None:
-        """Read the body of a request that offered another protocol, as Java's does.
+        """Read the body of a request that offered an upgrade, as Java's client does.
 
-        httptools takes what follows for that protocol. To go on with it as with the
-        next request would let a body smuggle one in.
+        httptools treats what follows as the other protocol. Parsing it as the next
+        request would allow request smuggling.
         """
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -272,12 +272,12 @@ class CallerProtocol(HttpToolsProtocol):
             raise _HeadTooLarge
 
     def _settle(self) -> None:
-        """See where the connection stands after something came in or went out."""
+        """Update the connection's phase after input or output."""
         cycle = self._answering
         if cycle is None or cycle.response_complete:
-            return  # the head is not whole
+            return  # the headers are incomplete
         if cycle.more_body:
-            if cycle.body:  # one piece at a time: the application asks for the next
+            if cycle.body:  # one piece at a time, when the application asks for it
                 self.flow.pause_reading()
             self._enter(_Phase.RECEIVING)
         else:
@@ -294,7 +294,7 @@ class CallerProtocol(HttpToolsProtocol):
 
     def _check_receipt(self, now: float) -> None:
         if self.flow.read_paused:
-            self._since = now  # it is we who do not read
+            self._since = now  # we are the ones not reading
         elif now - self._since >= self._all.limits.request_seconds:
             if self._in_head or self._unanswered():
                 self._refuse(Refusal.TOO_SLOW)
@@ -303,12 +303,12 @@ class CallerProtocol(HttpToolsProtocol):
                 self.abort()
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Say why, after what was asked before is answered, and hang up."""
+        """Answer why after the earlier requests are answered, and close."""
         self._all.count(refusal.name.lower())
         self._refusing = True
         waiting = self._unanswered()
         last = waiting[-1] if waiting else None
-        if last is not None and last.more_body:  # its own body is at fault
+        if last is not None and last.more_body:  # its own body is the cause
             last.disconnected = True
             last.message_event.set()
             waiting.pop()
@@ -323,7 +323,7 @@ class CallerProtocol(HttpToolsProtocol):
         self._line.close()
 
     def _unanswered(self) -> list[RequestResponseCycle]:
-        """List the requests that wait for their answers, in their order."""
+        """List the requests that wait for answers, in order."""
         first = self._answering
         if first is None or first.response_complete:
             return []
@@ -340,7 +340,7 @@ def _why(error: httptools.HttpParserError) -> Refusal:
 
 
 def bounded(connections: Connections) -> type[asyncio.Protocol]:
-    """Return what uvicorn makes each connection's protocol with."""
+    """Return the protocol factory for uvicorn."""
 
     def make(**given: Any) -> CallerProtocol:  # noqa: ANN401 - uvicorn's own
         return CallerProtocol(**given, connections=connections)

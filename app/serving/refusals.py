@@ -1,4 +1,4 @@
-"""What a caller is told whose request never gets to the application."""
+"""Answers to requests that never reach the application."""
 
 from enum import Enum
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from app.api.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, http_problem
 
 
 class Refusal(Enum):
-    """Why a request, or a connection, is not taken."""
+    """Why a request or connection is refused."""
 
     MALFORMED = HTTPStatus.BAD_REQUEST
     TOO_SLOW = HTTPStatus.REQUEST_TIMEOUT
@@ -17,7 +17,7 @@ class Refusal(Enum):
 
     @property
     def answer(self) -> bytes:
-        """Return the whole answer; the connection is closed after it."""
+        """Return the complete answer, after which the connection is closed."""
         return _ANSWERS[self]
 
 

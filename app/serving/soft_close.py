@@ -1,34 +1,34 @@
-"""A way to hang up on somebody who is still sending, so that they read the answer."""
+"""Close a connection while the caller is still sending, so that it gets the answer."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any, Final, cast
 
 PARTING_SECONDS: Final = 1.0
-"""How long a caller that is still sending has to read our last answer."""
+"""How long a caller that is still sending has to read the last answer."""
 
 
 class SoftCloseTransport:
-    """A caller's transport, as uvicorn uses it.
+    """A caller's transport, for uvicorn.
 
-    To close a socket that has unread bytes resets the connection, which can destroy an
-    answer on its way. So this ends our own side first and closes a moment later. What
-    the caller sends meanwhile is not read.
+    Closing a socket with unread bytes resets the connection, which can destroy an
+    answer in transit. So this first shuts down our own side and closes a moment later.
+    It does not read what the caller sends meanwhile.
     https://www.rfc-editor.org/rfc/rfc9112#section-9.6
     """
 
     def __init__(
         self, transport: asyncio.Transport, *, is_sending: Callable[[], bool]
     ) -> None:
-        """Take the real one, and what tells whether the caller is still sending."""
+        """Take the real transport; ``is_sending`` tells whether the caller sends."""
         self._transport = transport
         self._is_sending = is_sending
         self._parting: asyncio.TimerHandle | None = None
         self._deaf = False
-        self.write = transport.write  # the hot one, without a detour
+        self.write = transport.write  # the hot path, without a wrapper
 
     def close(self) -> None:
-        """Hang up once everything is written, softly where that matters."""
+        """Close once everything is written, softly if the caller is sending."""
         if self._parting is not None:
             return
         if self._transport.is_closing() or not self._is_sending():
@@ -40,37 +40,37 @@ class SoftCloseTransport:
         self._parting = loop.call_later(PARTING_SECONDS, self._transport.abort)
 
     def abort(self) -> None:
-        """Hang up at once."""
+        """Close it at once."""
         self.forget()
         self._transport.abort()
 
     def forget(self) -> None:
-        """Give up the timer: the connection is gone."""
+        """Cancel the timer, as the connection is gone."""
         if self._parting is not None:
             self._parting.cancel()
 
     def is_closing(self) -> bool:
-        """Tell whether nothing more may be written."""
+        """Tell whether it is closing."""
         return self._parting is not None or self._transport.is_closing()
 
     def listen_no_more(self) -> None:
-        """Leave whatever comes from now on to the kernel."""
+        """Stop reading for good."""
         self._deaf = True
         self._transport.pause_reading()
 
     def pause_reading(self) -> None:
-        """Let the caller wait."""
+        """Pause reading."""
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read on, unless that is over for good."""
+        """Resume reading, unless it has stopped for good."""
         if not self._deaf:
             self._transport.resume_reading()
 
     def get_extra_info(self, name: str, default: object = None) -> Any:  # noqa: ANN401
-        """Ask the real one."""
+        """Ask the real transport."""
         return self._transport.get_extra_info(name, default)
 
     def as_transport(self) -> asyncio.Transport:
-        """Return itself by the type that uvicorn names: it uses no other method."""
+        """Return itself typed as uvicorn expects; it uses no other methods."""
         return cast("asyncio.Transport", self)

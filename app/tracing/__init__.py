@@ -1,7 +1,7 @@
-"""Traces: a span per request, per attempt and per call to TikTok, if somebody listens.
+"""Traces: a span per request, attempt and call to TikTok, if there is a collector.
 
-Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set. Then nothing of OpenTelemetry's SDK is
-imported, and an attempt pays for an empty context manager.
+Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set. While it is off, OpenTelemetry's SDK is
+not imported, and an attempt costs an empty context manager.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -22,27 +22,27 @@ log = structlog.get_logger(__name__)
 
 
 class Tracing(Protocol):
-    """What is told of the work, span by span."""
+    """Makes spans."""
 
     @property
     def provider(self) -> "TracerProvider | None":
-        """Return what FastAPI traces requests with, None for not at all."""
+        """Return the provider for FastAPI's request spans, None for no tracing."""
         ...
 
     def attempt(self, job: Job) -> AbstractContextManager[object]:
-        """Surround an attempt; what is called within it belongs to it."""
+        """Make the span of an attempt; calls within it become its children."""
         ...
 
     def ended(self, outcome: str, error_code: str | None) -> None:
-        """Say what the present attempt came to."""
+        """Set the outcome of the current attempt."""
         ...
 
     def call(self, endpoint: Endpoint, fault: Fault | None, seconds: float) -> None:
-        """Add a call to TikTok that just ended."""
+        """Add the span of a call to TikTok that just ended."""
         ...
 
     def close(self) -> None:
-        """Send what is left; may take seconds."""
+        """Send the remaining spans; may take seconds."""
         ...
 
 
@@ -52,24 +52,24 @@ class Untraced:
     provider = None
 
     def attempt(self, job: Job) -> AbstractContextManager[object]:  # noqa: ARG002
-        """Surround nothing."""
+        """Make no span."""
         return nullcontext()
 
     def ended(self, outcome: str, error_code: str | None) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def call(self, endpoint: Endpoint, fault: Fault | None, seconds: float) -> None:
-        """Add nothing."""
+        """Add no span."""
 
     def close(self) -> None:
-        """Send nothing."""
+        """Close nothing."""
 
 
 def open_tracing(endpoint: str | None) -> Tracing:
-    """Trace to a collector's address, or not at all without one.
+    """Trace to a collector's address; without one, not at all.
 
-    Without the extra ``otel`` a warning is all that comes of it: platforms set the
-    variable for whatever they run.
+    Without the extra ``otel`` it only warns: platforms set the variable for whatever
+    they run.
     """
     if endpoint is None:
         return Untraced()

@@ -1,4 +1,4 @@
-"""Spans for OpenTelemetry; imported only where they are wanted.
+"""Spans for OpenTelemetry; imported only if tracing is on.
 
 https://opentelemetry.io/docs/languages/python/
 """
@@ -24,7 +24,7 @@ NAME: Final = "tiktok-scheduler"
 
 
 class OpenTelemetry:
-    """Traces with a provider of its own; the process's global one is left alone."""
+    """Traces with its own provider, not the process's global one."""
 
     def __init__(self, processor: SpanProcessor) -> None:
         self.provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
@@ -34,7 +34,7 @@ class OpenTelemetry:
 
     @contextmanager
     def attempt(self, job: Job) -> Iterator[None]:
-        """Surround an attempt; no exception's text goes into the span."""
+        """Make the span of an attempt, without exceptions' texts."""
         with self._tracer.start_as_current_span(
             "attempt",
             attributes={
@@ -49,7 +49,7 @@ class OpenTelemetry:
             yield
 
     def ended(self, outcome: str, error_code: str | None) -> None:
-        """Put the outcome on the attempt's span."""
+        """Set the outcome of the current attempt."""
         span = get_current_span()
         span.set_attribute("scheduler.outcome", outcome)
         if error_code is not None:
@@ -57,7 +57,7 @@ class OpenTelemetry:
             span.set_status(Status(StatusCode.ERROR))
 
     def call(self, endpoint: Endpoint, fault: Fault | None, seconds: float) -> None:
-        """Add a span that began so many seconds ago and ends now."""
+        """Add a span that began ``seconds`` ago and ends now."""
         now = time.time_ns()
         span = self._tracer.start_span(
             f"tiktok {endpoint}",
@@ -76,15 +76,15 @@ class OpenTelemetry:
         span.end(now)
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send the remaining spans."""
         self.provider.shutdown()
 
 
 class _Discreet(SpanProcessor):
-    """Strikes out what FastAPI puts on a request's span and may be a secret.
+    """Redacts what FastAPI puts on a request's span and may be secret.
 
-    A query can hold an OAuth code, a pull URL is a secret by itself, and people type
-    keys into paths. FastAPI's own list of what to redact knows none of them.
+    A query can hold an OAuth code, a pull URL is a secret, and people type keys into
+    paths. FastAPI's own redaction covers none of these.
     """
 
     def on_start(
@@ -92,7 +92,7 @@ class _Discreet(SpanProcessor):
         span: Span,
         parent_context: Context | None = None,  # noqa: ARG002  the SDK's signature
     ) -> None:
-        """Overwrite: an attribute cannot be taken away."""
+        """Overwrite attributes, since they cannot be removed."""
         attributes = span.attributes or {}
         if "url.query" in attributes:
             span.set_attribute("url.query", REDACTED)
@@ -104,9 +104,9 @@ class _Discreet(SpanProcessor):
 
 
 def exporting_to(endpoint: str) -> OpenTelemetry:
-    """Send spans to a collector over OTLP/HTTP, in batches from a thread.
+    """Return tracing that sends spans over OTLP/HTTP, in batches from a thread.
 
-    The SDK reads its other variables, such as OTEL_EXPORTER_OTLP_HEADERS, by itself.
+    The SDK reads its other variables itself, such as OTEL_EXPORTER_OTLP_HEADERS.
     """
     exporter: SpanExporter = OTLPSpanExporter(
         endpoint=f"{endpoint.rstrip('/')}/v1/traces"
@@ -115,7 +115,7 @@ def exporting_to(endpoint: str) -> OpenTelemetry:
 
 
 def _resource() -> Resource:
-    """Name the service, unless OTEL_SERVICE_NAME does."""
+    """Set the service's name, unless OTEL_SERVICE_NAME does."""
     found = Resource.create()
     if str(found.attributes[SERVICE_NAME]).startswith("unknown_service"):
         return found.merge(Resource({SERVICE_NAME: NAME}))

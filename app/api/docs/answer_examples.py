@@ -1,4 +1,4 @@
-"""Answers as they look, for /docs; one story, told by every route."""
+"""Example answers for /docs; all routes use the same job and account."""
 
 from typing import Any, Final
 

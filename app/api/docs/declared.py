@@ -15,7 +15,7 @@ from app.api.problems import (
 from app.domain import errors
 
 Kind = int | type[errors.SchedulerError] | errors.SchedulerError | ProblemResponse
-"""A status stands for its usual problem."""
+"""A status, or an error with its own status."""
 
 _USUAL: Final[Mapping[int, errors.SchedulerError]] = {
     409: errors.Conflict(),
@@ -26,7 +26,7 @@ _USUAL: Final[Mapping[int, errors.SchedulerError]] = {
     502: errors.TikTokUnavailable(),
     503: errors.StoreUnavailable(),
 }
-"""What is behind a status as a rule, for the OpenAPI document."""
+"""The usual problem of each status, for the OpenAPI document."""
 
 
 def declared(*kinds: Kind) -> dict[int | str, dict[str, Any]]:

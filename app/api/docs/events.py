@@ -1,7 +1,7 @@
-"""The events as the OpenAPI document tells of them.
+"""Describe webhooks and stream events in the OpenAPI document.
 
-Written by hand: given to FastAPI as bodies that are received, the answers in them would
-be told apart from the same answers elsewhere, under uglier names.
+Written by hand: as FastAPI's request bodies, the answers in them would become separate
+schemas with uglier names.
 """
 
 import re
@@ -49,7 +49,7 @@ _HEADERS: Final = {
 
 
 def add_webhooks(document: dict[str, Any]) -> None:
-    """Add what frontends are sent to an OpenAPI document."""
+    """Add the webhooks for frontends to an OpenAPI document."""
     _add_schemas(document, JobEvent, AccountEvent, TestEvent)
     news = {kind: (summary, JobEvent) for kind, summary in _JOB_NEWS.items()}
     document["webhooks"] = {
@@ -59,9 +59,9 @@ def add_webhooks(document: dict[str, Any]) -> None:
 
 
 def add_stream(document: dict[str, Any]) -> None:
-    """Say what each event of the stream holds.
+    """Describe each event of the stream.
 
-    OpenAPI 3.1 has no word for a stream: the schema is that of one event, as
+    OpenAPI 3.1 cannot describe a stream: the schema is that of one event, as
     `EventSource` gives it, with its data parsed.
     """
     models = (StreamReadyEvent, StreamJobEvent, StreamResyncEvent)

@@ -1,4 +1,4 @@
-"""Requests to try out on /docs; they work against the simulator."""
+"""Example requests for /docs; they work with the simulator."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what people read on /docs and generators read for clients."""
+"""Complete the OpenAPI document, for /docs and for client generators."""
 
 import json
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ found, as if it did not exist.
 
 
 def install(app: FastAPI) -> None:
-    """Complete the document that FastAPI makes."""
+    """Replace FastAPI's document with our completed one."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -84,16 +84,16 @@ def _complete(document: dict[str, Any]) -> None:
     for parameter in _parameters(document):
         parameter["schema"] = _without_null(parameter["schema"])
         if parameter["name"] == "maxSeconds":
-            parameter["example"] = 10  # the docs page writes it into its field
+            parameter["example"] = 10  # the docs page fills it in
     for field in _fields(document):
-        field.pop("title", None)  # "Scheduledfor" says less than the name beside it
+        field.pop("title", None)  # "Scheduledfor" says less than the field's name
     for name, schema in schemas.items():
         if name.endswith(("Request", "Patch")):
             _without_defaults(schema)
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
-    """Tell of defaults in words: generators take a field that has one for required."""
+    """Describe defaults in words: generators make fields with defaults required."""
     for field in schema["properties"].values():
         if "default" in field:
             default = json.dumps(field.pop("default"))
@@ -103,13 +103,13 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 
 
 def _show_nulls(document: dict[str, Any]) -> None:
-    """Put back the examples that hold a null: FastAPI drops every null it writes."""
+    """Restore nulls in examples, which FastAPI drops."""
     content = document["paths"]["/v1/jobs/{id}"]["patch"]["requestBody"]["content"]
     content["application/json"]["examples"] = deepcopy(examples.PATCHES)
 
 
 def _say_what_it_is(answer: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Put the answer's own description where FastAPI says "Successful Response"."""
+    """Replace "Successful Response" with the answer's own description."""
     schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
     name = schema.get("$ref", "").rpartition("/")[2]
     if name in schemas and answer["description"] == "Successful Response":
@@ -117,7 +117,7 @@ def _say_what_it_is(answer: dict[str, Any], schemas: dict[str, Any]) -> None:
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what nobody can send: a parameter is there or it is not."""
+    """Remove null from a parameter, which cannot be sent."""
     kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
     if len(kinds) != 1:
         return schema
@@ -132,7 +132,7 @@ def _answers(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _fields(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Find what has a name already: properties and parameters."""
+    """Yield everything that has a name: properties and parameters."""
     for schema in document["components"]["schemas"].values():
         yield from schema.get("properties", {}).values()
     for parameter in _parameters(document):

@@ -1,4 +1,4 @@
-"""The docs page, from files of our own: no CDN, no inline script, a strict CSP."""
+"""The docs page, from local files: no CDN, no inline script, a strict CSP."""
 
 from functools import cache
 from importlib.resources import files
@@ -40,8 +40,8 @@ until it is closed</label>
 </body>
 </html>
 """
-# validatorUrl: Swagger UI would else ask a server on the internet about our schema.
-# The key is kept only if somebody asks for it, and goes with the tab.
+# validatorUrl: otherwise Swagger UI asks a server on the internet about our schema.
+# The key is stored only if somebody enters it, and lives as long as the tab.
 _INIT: Final = """const KEPT = "tiktok-scheduler key";
 const keep = document.getElementById("keep");
 const ui = SwaggerUIBundle({
@@ -75,13 +75,13 @@ async def page() -> HTMLResponse:
 
 @router.get("/docs/init.js")
 async def init() -> Response:
-    """Give the script that starts Swagger UI."""
+    """Return the script that starts Swagger UI."""
     return Response(_INIT, media_type="text/javascript", headers=_HEADERS)
 
 
 @router.get("/docs/{name}")
 async def asset(name: str) -> Response:
-    """Give one of Swagger UI's files."""
+    """Return one of Swagger UI's files."""
     if name not in _FILES:
         raise HTTPException(404)
     return Response(

@@ -1,6 +1,6 @@
-"""Fields that hold one of some words, each with its meaning, for the document.
+"""Fields with a fixed set of words, each with its meaning, for the document.
 
-Where TikTok, or a later version, may say another word, the list is open.
+If TikTok or a later version may add words, the list is open.
 """
 
 from collections.abc import Iterator, Mapping
@@ -60,11 +60,11 @@ OF_ONE_ROUTE: Final[Mapping[str, tuple[int, str]]] = {
     str(Receipt.NOT_CONFIGURED): (503, "TIKTOK_CLIENT_SECRET is not set."),
     str(DatabaseState.DATABASE_NOT_MIGRATED): (503, "The database is not migrated."),
 }
-"""Codes that one route alone answers, each with its status."""
+"""Codes of a single route, each with its status."""
 
 
 def describe(schemas: dict[str, Any]) -> None:
-    """Write the words of each such field into its schema."""
+    """Add the words of each such field to its schema."""
     for (model, name), (words, is_open) in _fields().items():
         field = schemas[model]["properties"][name]
         table = "".join(f"\n| `{word}` | {text} |" for word, text in words.items())
@@ -89,7 +89,7 @@ def _fields() -> Mapping[tuple[str, str], tuple[Meanings, bool]]:
 
 
 def _notices() -> Meanings:
-    """Give each notice's text; what differs from job to job is left out."""
+    """Return each notice's text, without the parts that differ between jobs."""
     empty = dict.fromkeys(("what", "when", "said", "spent"), "")
     found = {code: text.format(**empty) for code, text in NOTICES.items()}
     return {
@@ -109,7 +109,7 @@ def _list(field: dict[str, Any], words: list[str], *, is_open: bool) -> None:
 
 
 def found_ahead() -> Meanings:
-    """Name every problem that is found before a job's time."""
+    """Return every problem that a readiness check can find."""
     blocking = {
         code: known.words.what
         for code, known in CODES.items()
@@ -127,14 +127,14 @@ def _constants() -> Iterator[tuple[str, str]]:
 
 
 def problem_codes() -> Meanings:
-    """Name every error of the API, by what it says."""
+    """Return every error code of the API with its text."""
     found = dict(HTTP_CODES.values())
     found |= {kind.code: str(kind()) for kind in kinds(SchedulerError)}
     return found | {code: text for code, (_, text) in OF_ONE_ROUTE.items()}
 
 
 def kinds(kind: type[SchedulerError]) -> Iterator[type[SchedulerError]]:
-    """Find every kind of an error."""
+    """Yield all subclasses of an error."""
     for each in kind.__subclasses__():
         yield each
         yield from kinds(each)
