@@ -1,4 +1,4 @@
-"""Show figures, write them down, and put them into the documentation."""
+"""Print figures, save them, and write docs/performance.md."""
 
 import json
 import os
@@ -19,6 +19,24 @@ PAGE: Final = ROOT / "docs" / "performance.md"
 PYTHON: Final = ROOT / ".venv-bench" / "bin" / "python"
 
 _DIGITS: Final = 3
+_TOLD: Final = {
+    ("claim_finish", "to PgQueuer"): "Claiming and finishing jobs, next to PgQueuer",
+    ("race", "posts a second to the best of them, 50 in flight"): (
+        "Publishing posts, next to the best job queue with an HTTP client"
+    ),
+    ("attempt_cost", "attempt to bare calls, the service's own transport"): (
+        "CPU of a whole attempt, next to its bare HTTP calls"
+    ),
+    ("post_now", "answer to init, 99 % of them within"): (
+        "Post Now: 99 % of the inits leave within"
+    ),
+    ("start", "the app, created"): "Start of the app",
+    ("memory", "per post in flight"): "Memory per post in flight",
+    ("ten_thousand", "the last init arrives after"): (
+        "Ten thousand posts due at once: the last init arrives after"
+    ),
+}
+"""The figures that the page begins with, each with its words."""
 _MET: Final = {None: "", True: "ok", False: "**missed**"}
 
 
@@ -75,7 +93,25 @@ def write_page(result: Result) -> None:
         return
     now = f"{datetime.now(UTC):%Y-%m-%d}"
     text = _replaced(PAGE.read_text(), result.entry.name, _table(result, now))
-    PAGE.write_text(_replaced(text, "bars", _bars(_written(text, "bars"))))
+    text = _replaced(text, "bars", _bars(_written(text, "bars")))
+    PAGE.write_text(_replaced(text, "message", message(_written(text, "bars"))))
+
+
+def message(bars: Iterable[str]) -> Iterator[str]:
+    """Say in a few lines what the table of the bars comes to."""
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in bars]
+    rows = [row for row in rows if row[0].startswith("`")]
+    missed = [row for row in rows if row[4] == _MET[False]]
+    newest = max((row[5] for row in rows), default="never")
+    yield f"**{len(rows) - len(missed)} of {len(rows)} bars are met**, measured up to"
+    yield f"{newest}; all of them are in [the table](#the-bars)."
+    yield ""
+    for name, figure, value, bar, *_ in rows:
+        if words := _TOLD.get((name.strip("`"), figure)):
+            yield f"- {words}: {value} (bar {bar})."
+    if missed:
+        names = (f"{name} ({figure})" for name, figure, *_ in missed)
+        yield f"- Missed: {', '.join(names)}."
 
 
 def draw() -> None:

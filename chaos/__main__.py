@@ -42,6 +42,7 @@ def main(
         return
     results = asyncio.run(_run(matrix.cells(short=short, only=only), seed=seed))
     if write and not short and not only:
+        report.write_part("message", report.message(results, seed=seed))
         report.write_part("matrix", report.matrix(results, seed=seed))
         report.write_part("in doubt", report.in_doubt(results))
     wrong = sum(bool(result.wrong) for result in results)

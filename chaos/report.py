@@ -1,4 +1,4 @@
-"""Write docs/crash-matrix.md: each part by the command that found it out."""
+"""Write docs/crash-matrix.md, each part by the command that measures it."""
 
 import re
 from collections import Counter
@@ -32,12 +32,24 @@ def write_part(part: str, lines: Iterable[str]) -> None:
     PAGE.write_text(pattern.sub(lambda _: f"{begin}{text}{end}", page))
 
 
+def message(results: Sequence[Result], *, seed: int) -> Iterator[str]:
+    """Say in a few lines what the matrix comes to."""
+    wrong = sum(bool(result.wrong) for result in results)
+    yield f"**{len(results)} cells, {wrong} wrong** (`python -m chaos --seed {seed}`)."
+    if not wrong:
+        yield "In no cell is there a second post, a job without an end, or a job that"
+        yield "says `posted` of something that is not."
+    yield ""
+    yield "Where nobody can know what TikTok did, a job says so: `failed(unconfirmed)`."
+    for gateway, name in ((False, "without"), (True, "with")):
+        cells = [each for each in results if each.cell.gateway is gateway]
+        doubtful = sum(map(_in_doubt, cells))
+        yield f"That is so in {doubtful} of {len(cells)} cells {name} the media gateway."
+
+
 def matrix(results: Sequence[Result], *, seed: int) -> Iterator[str]:
     """Draw the matrix."""
-    wrong = sum(bool(result.wrong) for result in results)
-    posted = sum(not _in_doubt(result) for result in results)
-    yield f"`python -m chaos --seed {seed}`: {len(results)} cells, {wrong} wrong."
-    yield f"In {len(results) - posted} of them nobody can know, and the job says so."
+    yield f"`python -m chaos --seed {seed}`: {len(results)} cells."
     found = {_place(result.cell): result for result in results}
     rows = dict.fromkeys(id(result.cell.row) for result in results)
     by_id = {id(result.cell.row): result.cell.row for result in results}
