@@ -28,12 +28,12 @@ _TOLD: Final = {
         "CPU of a whole attempt, next to its bare HTTP calls"
     ),
     ("post_now", "answer to init, 99 % of them within"): (
-        "Post Now: 99 % of the inits leave within"
+        "Post Now, from the answer to the init, 99 % of them"
     ),
     ("start", "the app, created"): "Start of the app",
     ("memory", "per post in flight"): "Memory per post in flight",
     ("ten_thousand", "the last init arrives after"): (
-        "Ten thousand posts due at once: the last init arrives after"
+        "Ten thousand posts due at once, until the last init"
     ),
 }
 """The figures that the page begins with, each with its words."""

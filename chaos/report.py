@@ -41,10 +41,10 @@ def message(results: Sequence[Result], *, seed: int) -> Iterator[str]:
         yield "says `posted` of something that is not."
     yield ""
     yield "Where nobody can know what TikTok did, a job says so: `failed(unconfirmed)`."
-    for gateway, name in ((False, "without"), (True, "with")):
+    for gateway, name in ((False, "without the"), (True, "with the")):
         cells = [each for each in results if each.cell.gateway is gateway]
         doubtful = sum(map(_in_doubt, cells))
-        yield f"That is so in {doubtful} of {len(cells)} cells {name} the media gateway."
+        yield f"That is so in {doubtful} of {len(cells)} cells {name} media gateway."
 
 
 def matrix(results: Sequence[Result], *, seed: int) -> Iterator[str]:
