@@ -12,8 +12,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from app.machine.descriptor_limits import raise_soft_limit
-from app.machine.descriptors import Descriptors, share_out
+from app.machine.descriptors import Descriptors, raise_soft_limit, share_out
 from app.main import create_app
 from app.serving import listeners
 from app.serving.connections import Connections, Limits

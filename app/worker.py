@@ -13,7 +13,7 @@ with collector.paused():
     from pydantic.alias_generators import to_camel
 
     from app.container import Container, open_container
-    from app.machine.descriptor_limits import raise_soft_limit
+    from app.machine.descriptors import raise_soft_limit
     from app.probes import answering, worker_pages
     from app.settings import Settings
     from app.stopping import LastExit, stopped_by_signal

@@ -11,7 +11,7 @@ from typing import Final
 
 import httpcore
 
-from app.machine.racing import race
+from app.machine.concurrency import race
 from app.outbound.errors import Refused
 from app.outbound.resolver import Resolve
 from app.outbound.vetting import is_public

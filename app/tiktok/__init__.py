@@ -1,7 +1,7 @@
 """TikTok's API: one method per endpoint, answers as values, never an exception."""
 
 from app.tiktok.client import NOT_CONFIGURED, Calls, TikTok
-from app.tiktok.codes import fault_of_fail_reason
+from app.tiktok.decode import fault_of_fail_reason
 from app.tiktok.endpoint import Endpoint, OnCall
 from app.tiktok.oauth import authorize_url, code_challenge
 from app.tiktok.upload_answers import (

@@ -6,6 +6,7 @@ is empty. No answer raises.
 
 from typing import Final
 
+from app.domain.codes import class_of_fail_reason
 from app.domain.jobs.outcome import Fault
 from app.tiktok import fields
 from app.tiktok.envelope import (
@@ -17,6 +18,7 @@ from app.tiktok.envelope import (
     read_flat,
     refusal,
 )
+from app.tiktok.text import clean
 from app.tiktok.values import (
     CreatorInfo,
     InitTaken,
@@ -37,6 +39,8 @@ REFRESH_LIVES: Final = 180 * 24 * 3600
 
 https://developers.tiktok.com/doc/oauth-user-access-token-management
 """
+
+_MAX_CODE_LENGTH: Final = 100
 
 STATES: Final[dict[str, PublishState]] = {
     WAITS_FOR_UPLOAD: PublishState.PROCESSING,
@@ -128,6 +132,17 @@ def status(answer: Answer) -> PublishStatus | Fault:
         log_id=envelope.log_id,
         http_status=answer.status,
         raw_status=raw_status,
+    )
+
+
+def fault_of_fail_reason(reason: str | None, log_id: str | None) -> Fault:
+    """Turn the fail_reason of a publish that ended FAILED into a fault."""
+    code = clean(reason or "", limit=_MAX_CODE_LENGTH) or "no_fail_reason"
+    return Fault(
+        error_class=class_of_fail_reason(code),
+        code=code,
+        message=f"TikTok could not publish the video: {code}",
+        log_id=log_id,
     )
 
 

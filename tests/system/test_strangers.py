@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from app.domain.jobs.job import JobStatus
-from app.machine.descriptor_limits import raise_soft_limit
+from app.machine.descriptors import raise_soft_limit
 from app.sandbox.recording import Call
 from tests.support.patience import PATIENCE_SECONDS
 from tests.system.programs import Program, until

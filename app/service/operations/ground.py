@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.domain.errors import StoreUnavailable
-from app.machine.descriptor_limits import hard_limit
-from app.machine.descriptors import share_out
+from app.machine.descriptors import hard_limit, share_out
 from app.store.db.engine import Database
 from app.store.db.ground import Ground, Postgres, look_at_ground
 from app.store.db.migrate import newest_revision

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from app.machine.concurrency import race
 from app.machine.host_names import Names
-from app.machine.racing import race
 from app.store.db.address import Keepalives
 
 AddressInfo = tuple[Any, ...]

@@ -2,19 +2,12 @@
 
 import asyncio
 import ssl
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
 
+from app.machine.concurrency import race
 from app.machine.host_names import Names
-from app.machine.shortage import is_shortage
 from app.tiktok.transport.connection import Connection
-
-HEAD_START_SECONDS: Final = 0.25
-"""How long one address is tried alone before the next one starts beside it.
-
-https://www.rfc-editor.org/rfc/rfc8305#section-8
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +29,8 @@ async def dial(peer: Peer, names: Names) -> Connection:
     try:
         if len(addresses) == 1:
             return await _open(addresses[0], peer)
-        return await _Race(peer).run(addresses)
+        attempts = [partial(_open, address, peer) for address in addresses]
+        return await race(attempts, drop=Connection.close)
     except OSError:
         names.forget(peer.host)
         raise
@@ -51,50 +45,3 @@ async def _open(address: str, peer: Peer) -> Connection:
         server_hostname=peer.host if peer.tls else None,
     )
     return connection
-
-
-class _Race:
-    """Addresses tried side by side; uvloop has no Happy Eyeballs."""
-
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
-        self._running: set[asyncio.Task[Connection]] = set()
-        self._failure: BaseException = OSError("no address")
-
-    async def run(self, addresses: Sequence[str]) -> Connection:
-        """Return the first connection that opens; raise the last failure if none."""
-        try:
-            for address in addresses:
-                self._running.add(asyncio.create_task(_open(address, self._peer)))
-                if winner := await self._winner(within=HEAD_START_SECONDS):
-                    return winner
-            while self._running:
-                if winner := await self._winner(within=None):
-                    return winner
-            raise self._failure
-        finally:
-            self._end()
-
-    async def _winner(self, *, within: float | None) -> Connection | None:
-        """Wait until one opens or fails, at most ``within`` seconds."""
-        ended, _ = await asyncio.wait(
-            self._running, timeout=within, return_when=asyncio.FIRST_COMPLETED
-        )
-        for task in ended:
-            self._running.discard(task)
-            if (failure := task.exception()) is None:
-                return task.result()
-            if not is_shortage(self._failure):
-                self._failure = failure
-        return None
-
-    def _end(self) -> None:
-        """Cancel what still runs; close connections that open nevertheless."""
-        for task in self._running:
-            task.add_done_callback(_hang_up)
-            task.cancel()
-
-
-def _hang_up(task: asyncio.Task[Connection]) -> None:
-    if not task.cancelled() and task.exception() is None:
-        task.result().close()

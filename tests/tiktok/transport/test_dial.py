@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 
 from app.domain.jobs.outcome import Fault, Verdict
+from app.machine import concurrency
 from app.machine.host_names import Names
 from app.tiktok import InitTaken
 from app.tiktok.transport import dial
@@ -24,7 +25,7 @@ def named(url: str) -> str:
 
 async def test_an_address_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where one address refuses, the next is tried at once."""
-    monkeypatch.setattr(dial, "HEAD_START_SECONDS", 60.0)
+    monkeypatch.setattr(concurrency, "HEAD_START_SECONDS", 60.0)
     async with chaos.serving(answering(response(BODY))) as url:
         resolving(monkeypatch, "127.0.0.9", "127.0.0.1")
         assert isinstance(await init(named(url)), InitTaken)
@@ -41,7 +42,7 @@ async def test_all_addresses_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_an_address_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where one address keeps silent, the next is tried beside it and it is left."""
-    monkeypatch.setattr(dial, "HEAD_START_SECONDS", 0.05)
+    monkeypatch.setattr(concurrency, "HEAD_START_SECONDS", 0.05)
     with chaos.never_accepting() as silent:
         port = int(silent.rpartition(":")[2])
         answer = answering(response(BODY))
@@ -54,7 +55,7 @@ async def test_an_address_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_the_slower_address_is_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that comes to stand although it was given up is hung up."""
-    monkeypatch.setattr(dial, "HEAD_START_SECONDS", 0.0)
+    monkeypatch.setattr(concurrency, "HEAD_START_SECONDS", 0.0)
     real = dial._open
 
     async def hardly_stopped(address: str, peer: dial.Peer) -> Connection:

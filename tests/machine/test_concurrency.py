@@ -5,14 +5,14 @@ from contextlib import suppress
 
 import pytest
 
-from app.machine import racing
-from app.machine.racing import race
+from app.machine import concurrency
+from app.machine.concurrency import race
 
 
 @pytest.fixture(autouse=True)
 def short_head_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for nobody long."""
-    monkeypatch.setattr(racing, "HEAD_START_SECONDS", 0.01)
+    monkeypatch.setattr(concurrency, "HEAD_START_SECONDS", 0.01)
 
 
 async def never() -> str:

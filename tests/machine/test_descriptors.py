@@ -36,7 +36,7 @@ def test_the_soft_limit_is_raised_to_the_hard_one() -> None:
     """A shell's 1,024 is no limit where the hard one is higher."""
     code = (
         "import resource as r;"
-        "from app.machine.descriptor_limits import raise_soft_limit;"
+        "from app.machine.descriptors import raise_soft_limit;"
         "print(raise_soft_limit(), *r.getrlimit(r.RLIMIT_NOFILE))"
     )
     shell = f"ulimit -Sn 300 && ulimit -Hn 700 && exec {sys.executable} -c '{code}'"
