@@ -1,1 +1,1 @@
-"""One attempt of a job, and the pool of all that run at a time."""
+"""Attempts: one attempt of a job, and the pool of all running ones."""

@@ -1,6 +1,6 @@
 """One attempt: check, begin, follow, give up.
 
-The steps are TikTok's, the way between them is the job's: see ``ways``.
+How the media gets to TikTok depends on the job: see ``ways``.
 https://developers.tiktok.com/doc/content-posting-api-get-started
 """
 
@@ -24,7 +24,7 @@ from app.runner.attempts.ways.way import Step, Void, Way
 
 
 class Attempt:
-    """One claimed job on its way; ``run`` returns what it came to."""
+    """One attempt of a claimed job; ``run`` returns its outcome."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class Attempt:
 
     @property
     def job(self) -> Job:
-        """Return the row as last written by this attempt."""
+        """Return the job as last written by this attempt."""
         return self._state.job
 
     async def run(self) -> Outcome:
-        """Carry the job as far as it goes; raises ClaimLost."""
+        """Run all steps and return the outcome; raises ClaimLost."""
         try:
             outcome = await self._carried()
         finally:
@@ -65,7 +65,7 @@ class Attempt:
                 return ended
 
     async def _settle(self) -> Outcome | None:
-        """Make sure that nothing comes of an init that another worker may have sent."""
+        """Make sure that no post comes of an init that another worker may have sent."""
         state = self._state
         if not state.job.ambiguous:
             return None
@@ -86,14 +86,14 @@ class Attempt:
         return None
 
     async def _check(self) -> Outcome | None:
-        """Look whether it may begin; what is under way has begun in time."""
+        """Check whether a publish may begin; one that has begun goes on."""
         if self._way.is_under_way():
             return await self._ask_creator()
         missed = self._state.missed
         return missed() or await self._ask_creator() or missed()
 
     async def _ask_creator(self) -> Outcome | None:
-        """Ask TikTok whether this creator may post this now."""
+        """Ask TikTok whether the creator may post this now."""
         state = self._state
         post = state.job.post
         if post.mode is PostMode.INBOX:
@@ -111,9 +111,9 @@ class Attempt:
         return await self._check_length(answer.max_video_seconds)
 
     async def _check_length(self, max_seconds: int | None) -> Outcome | None:
-        """Reject a video that is longer than this creator may post, for certain.
+        """Reject a video that is certainly longer than the creator may post.
 
-        A job that was looked at ahead of its time was measured then.
+        An earlier readiness check may have measured it already.
         """
         job = self._state.job
         if not max_seconds:
@@ -125,6 +125,6 @@ class Attempt:
         return Rejected(fault=longer_than_allowed(seconds, max_seconds))
 
     async def _begin(self) -> Step:
-        """Begin, in the name of the person who is connected."""
+        """Begin the publish, and note the connected person as its owner."""
         self._state.name_person()
         return await self._way.begin()

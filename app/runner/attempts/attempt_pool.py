@@ -1,4 +1,4 @@
-"""The attempts a runner has going at one time."""
+"""Run a runner's attempts side by side."""
 
 import asyncio
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ INTERNAL: Final = Fault(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptPolicy:
-    """How attempts are run and judged."""
+    """The rules of attempts: polling and retries."""
 
     poll: PollPolicy
     retry: RetryPolicy
@@ -48,10 +48,10 @@ class AttemptPolicy:
     def rest_until(
         self, job: Job, change: Transition, fault: Fault, now: datetime
     ) -> datetime:
-        """Say until when an account is spared that was refused for a limit.
+        """Return until when an account rests after TikTok's rate limit.
 
-        Until the refused job tries again, or would have if it had attempts left: that
-        one call tells whether the limit is still there.
+        Until the refused job's next attempt, whether it has one left or not: that call
+        tells whether the limit is still there.
         """
         return change.next_attempt_at or now + self.retry.delay(
             job.attempts, random=self.random, retry_after=fault.retry_after
@@ -59,7 +59,7 @@ class AttemptPolicy:
 
 
 class AttemptPool:
-    """Runs attempts side by side, each in a task of its own."""
+    """Runs attempts side by side, each in its own task."""
 
     def __init__(
         self, deps: Dependencies, rules: AttemptPolicy, *, recorder: Recorder
@@ -75,31 +75,31 @@ class AttemptPool:
         return len(self._running)
 
     def attempts(self) -> tuple[LiveEffects, ...]:
-        """Return what is under way, by its effects."""
+        """Return the effects of the running attempts."""
         return tuple(self._running.values())
 
     def start(self, job: Job, *, until: datetime | None = None) -> None:
-        """Begin an attempt that has to be handed on at ``until`` at the latest."""
+        """Begin an attempt that must be handed on at ``until`` at the latest."""
         effects = LiveEffects(self._deps, job, until=until)
-        if self._stopping:  # a claim may end after the stop
+        if self._stopping:  # a claim may return after the stop
             effects.stop()
         task = asyncio.create_task(self._run(job, effects), name=f"attempt {job.id}")
         self._running[task] = effects
         task.add_done_callback(self._end)
 
     def overdue(self, now: datetime) -> bool:
-        """Tell whether an attempt has outlived its lease and is about to end."""
+        """Tell whether an attempt is past its lease and still has to write."""
         return any(effects.overdue(now) for effects in self._running.values())
 
     async def one_ended(self) -> None:
-        """Wait until an attempt ends, or has ended since somebody waited last."""
+        """Wait until an attempt ends, or has ended since the last wait."""
         if self._running:
-            # Not for the tasks: of thousands, each would be asked and told off anew.
+            # An event, since waiting for thousands of tasks would visit each of them.
             await self._ended.wait()
             self._ended.clear()
 
     def stop(self) -> None:
-        """Tell every attempt to give its job back as soon as that is safe."""
+        """Tell every attempt to give back its job as soon as that is safe."""
         self._stopping = True
         for task, effects in self._running.items():
             effects.stop()
@@ -107,9 +107,9 @@ class AttemptPool:
                 task.cancel()
 
     async def drain(self, seconds: float | None = None) -> None:
-        """Wait for all; break off what is left after that many seconds.
+        """Wait for all attempts; after ``seconds`` break off the rest.
 
-        What is broken off is not lost: its lease runs out and it is claimed again.
+        A job whose attempt is broken off is claimed again after its lease.
         """
         if not self._running:
             return
@@ -125,7 +125,7 @@ class AttemptPool:
         self._ended.set()
 
     async def _run(self, job: Job, effects: LiveEffects) -> None:
-        """Run one attempt and write down what it came to."""
+        """Run one attempt and write its outcome."""
         attempt = Attempt(job, effects, self._rules.poll, effects.way_of)
         with self._recorder.attempt(job), on_behalf_of(job.project_id):
             try:
@@ -134,7 +134,7 @@ class AttemptPool:
             except ClaimLost:
                 self._recorder.lost()
             except Exception:
-                # Not lost: the lease runs out, and the job is claimed again.
+                # The job is claimed again after its lease.
                 log.exception("an outcome could not be stored")
 
     async def _record(self, job: Job, outcome: Outcome, effects: LiveEffects) -> None:
@@ -143,7 +143,7 @@ class AttemptPool:
             job, outcome, now=now, policy=self._rules.retry, random=self._rules.random
         )
         written = await effects.persist(
-            # Who watches for changes looks back less far than an outage may last.
+            # The stream looks back less far than an outage may last.
             lambda: self._deps.claims.apply(job, change, now=effects.now()),
             even_late=True,
         )
@@ -151,13 +151,13 @@ class AttemptPool:
             raise ClaimLost
         self._recorder.ended(written, outcome, change)
         if isinstance(outcome, RateLimited):
-            # The next job of this account would be refused like this one.
+            # The account's next job would be refused as well.
             until = self._rules.rest_until(job, change, outcome.fault, now)
             await effects.rest(outcome.fault, until=until)
 
 
 async def _outcome(attempt: Attempt, effects: LiveEffects) -> Outcome:
-    """Return what the attempt came to; a mistake of ours is an outcome too."""
+    """Return the attempt's outcome; a bug gives an outcome, too."""
     try:
         async with effects.connected() as effects.calls:
             return await attempt.run()
@@ -176,14 +176,14 @@ async def _outcome(attempt: Attempt, effects: LiveEffects) -> Outcome:
 
 
 def _uncancel() -> None:
-    """Go on after a cancellation that only broke off a wait."""
+    """Undo a cancellation that only broke off a wait."""
     task = asyncio.current_task()
     while task is not None and task.cancelling():
         task.uncancel()
 
 
 def _broken(job: Job) -> Outcome:
-    """Judge an attempt that raised: what it may have sent decides."""
+    """Return the outcome of an attempt that raised, by what it may have sent."""
     if job.ambiguous:
         return Unconfirmed(fault=OUTCOME_UNKNOWN)
     return Transient(fault=INTERNAL, in_flight=job.in_flight)

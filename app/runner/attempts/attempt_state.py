@@ -1,4 +1,4 @@
-"""What an attempt knows and owns, and the few things that all its steps do."""
+"""The state of an attempt, and what several of its steps do."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, assert_never
@@ -18,11 +18,11 @@ Answer = TypeVar("Answer")
 
 
 class ClaimLost(Exception):
-    """Another worker owns the job now; whatever this attempt knows is dropped."""
+    """Another worker owns the job now; this attempt writes nothing more."""
 
 
 class AttemptState:
-    """The job as last written, the access in use, and the world's ``effects``."""
+    """The job as last written, the current access, and the ``effects``."""
 
     def __init__(self, job: Job, effects: Effects) -> None:
         self.job = job
@@ -31,13 +31,13 @@ class AttemptState:
         self.username: str | None = None
 
     def own(self, written: Job | None) -> None:
-        """Go on from what was written; raises ClaimLost."""
+        """Store the job as written; raises ClaimLost for None."""
         if written is None:
             raise ClaimLost
         self.job = written
 
     def name_person(self) -> None:
-        """Note whose post it will be; whatever is written of its init says so."""
+        """Note the post's owner, who is written together with the init."""
         self.job = replace(
             self.job,
             open_id=self.job.open_id or self.access.open_id,
@@ -47,34 +47,34 @@ class AttemptState:
     # Before an init.
 
     async def permit_to_begin(self) -> PutOff | HandedOn | Missed | None:
-        """Take a permit for an init; else say why none is sent now."""
+        """Take a permit for an init; else return why none is sent now."""
         wait = await self.effects.turn(self.access, self.job, QuotaCall.INIT)
         return wait or self.too_late()
 
     def too_late(self) -> HandedOn | Missed | None:
-        """Say why no init is sent any more; one cut short would leave its fate open."""
+        """Return why it is too late for an init; one cut short would be in doubt."""
         if self.effects.hurried():
             return HandedOn(resume_at=self.effects.now())
         return self.missed()
 
     def missed(self) -> Missed | None:
-        """Tell whether the job's last moment is over; nothing is begun after it."""
+        """Tell whether the job's ``publish_by`` has passed."""
         by = self.job.publish_by
         return Missed() if by is not None and self.effects.now() >= by else None
 
-    # Calls, and what their answers end.
+    # Calls, and the outcomes of their answers.
 
     async def authorised(
         self, call: Callable[[Access], Awaitable[Answer]]
     ) -> Answer | Fault:
-        """Make a call that may be repeated; once more if only the token was stale."""
+        """Make a repeatable call; repeat it once if only the token was refused."""
         answer, self.access = await with_renewal(self.access, call, self.effects.renew)
         return answer
 
     async def renew(self, refusal: Fault) -> Outcome | None:
-        """Get a newer token than the refused one; else return what the attempt ends in.
+        """Get a newer token than the refused one; else return the attempt's outcome.
 
-        For calls that must not be repeated by themselves.
+        For calls that must not be repeated automatically.
         """
         newer = await renewed(refusal, self.access, self.effects.renew)
         if isinstance(newer, Fault):
@@ -83,7 +83,7 @@ class AttemptState:
         return None
 
     async def ended_by(self, fault: Fault, *, in_flight: bool = False) -> Outcome:
-        """End the attempt; what is wrong with the account is recorded there too."""
+        """Return the outcome of a fault; record a lost account."""
         if fault.error_class is ErrorClass.AUTH:
             await self.effects.lost(self.access, fault)
         return outcome_of(fault, in_flight=in_flight)
@@ -91,10 +91,10 @@ class AttemptState:
     async def end_of(
         self, answer: PublishStatus | Fault, publish_id: str
     ) -> Outcome | None:
-        """Return what a status answer ends the attempt with; None: it goes on."""
+        """Return the outcome of a status answer; None: the attempt goes on."""
         if isinstance(answer, Fault):
             if answer.error_class is not ErrorClass.AUTH:
-                return None  # an error on a status call says nothing of the post
+                return None  # an error of a status call says nothing about the post
             return await self.ended_by(answer, in_flight=True)
         match answer.state:
             case PublishState.COMPLETE:

@@ -1,7 +1,7 @@
-"""What an attempt may do to the world, handed in.
+"""The effects that an attempt may have, as an interface.
 
-Each awaited effect is a step, and between two steps a process may die. Since the
-attempt itself is free of I/O, a test can stop it at every one of them.
+Each awaited effect is a step, and between two steps a process may die. The attempt
+itself does no I/O, so a test can stop it at every step.
 """
 
 from collections.abc import Awaitable
@@ -16,7 +16,7 @@ from app.tiktok import CreatorInfo, PublishStatus
 
 
 class Effects(Protocol):
-    """The world as one attempt sees it; no method raises for TikTok's sake."""
+    """An attempt's effects; no method raises because of TikTok."""
 
     def now(self) -> datetime:
         """Return the current time, aware UTC."""
@@ -27,11 +27,11 @@ class Effects(Protocol):
         ...
 
     def hurried(self) -> bool:
-        """Tell whether no new step should begin: time is up, or a stop was asked."""
+        """Tell whether no new step should begin: out of time, or told to stop."""
         ...
 
     def access(self, job: Job) -> Awaitable[Access | Fault]:
-        """Return a token that should work."""
+        """Return a token that should be valid."""
         ...
 
     def renew(self, refused: Access) -> Awaitable[Access | Fault]:
@@ -59,11 +59,11 @@ class Effects(Protocol):
         ...
 
     def video_seconds(self, job: Job) -> Awaitable[float | None]:
-        """Measure the video, if that is quickly done."""
+        """Measure the video, if that is quick."""
         ...
 
     def clear_init(self, job: Job) -> Awaitable[Job | None]:
-        """Write that nothing comes of the init; None if the claim is lost."""
+        """Write that no post comes of the init; None if the claim is lost."""
         ...
 
     def status(

@@ -57,18 +57,17 @@ class Dependencies:
     measure: AtOnce | None = None  # None: no video is measured before its init
     push: PushTools | None = None
     media: MediaGateway | None = None  # None: TikTok pulls from the asset's own URL
-    database_clock: ClockWatch | None = None  # None: ours is beyond doubt
+    database_clock: ClockWatch | None = None  # None: our clock is trusted
     tiktok_clock: ClockWatch | None = None
-    clock_jumps: ClockJumps | None = None  # None: nobody sets our clock
-    spool: Spool | None = None  # keeps what the database would not take
+    clock_jumps: ClockJumps | None = None  # None: our clock is trusted
+    spool: Spool | None = None  # keeps publish_ids that the database cannot take
 
 
 class LiveEffects:
-    """One attempt's hands on the world.
+    """One attempt's real effects.
 
-    Told to stop, it lets nothing new begin; what may be broken off safely (waiting,
-    reading) is ``interruptible`` meanwhile, what may not (an init, a refresh, a write)
-    is not.
+    After ``stop`` nothing new begins. Waiting and reading are interruptible by a stop;
+    an init, a refresh and a write are not.
     """
 
     def __init__(self, deps: Dependencies, job: Job, *, until: datetime | None) -> None:
@@ -90,7 +89,7 @@ class LiveEffects:
         self.interruptible = False
 
     def way_of(self, state: AttemptState) -> Way:
-        """Choose how the job's media gets to TikTok."""
+        """Return the way for the job's media."""
         deps = self._deps
         if state.job.transfer is Transfer.PUSH:
             if deps.push is None:
@@ -100,16 +99,16 @@ class LiveEffects:
         return pull(state, LivePull(self, deps))
 
     def connected(self) -> AbstractAsyncContextManager[Calls]:
-        """Open the attempt's own connection to TikTok, for its ``calls``."""
+        """Open the attempt's session with TikTok, for its ``calls``."""
         return self._deps.tiktok.connect()
 
     def stop(self) -> None:
-        """Let nothing new begin, and do not wait long for a database that is away."""
+        """Begin nothing new, and do not wait long for an absent database."""
         self.stopping = True
         self._stop_by = self.now() + timedelta(seconds=STOP_PATIENCE_SECONDS)
 
     async def pause(self, seconds: float) -> None:
-        """Wait, but not past the time the worker has."""
+        """Wait, but not longer than the attempt's time."""
         self._allow_interruption()
         try:
             await self._deps.clock.sleep(min(seconds, self.seconds_left()))
@@ -119,13 +118,13 @@ class LiveEffects:
     def hurried(self) -> bool:
         """Tell whether the time left is too short for another call.
 
-        A call gets its full time-out, or half of what there was in the beginning where
-        that is less.
+        A call gets its full time-out, or half of the attempt's whole time if that is
+        less.
         """
         return self.stopping or self.seconds_left() < self._enough_seconds
 
     async def access(self, job: Job) -> Access | Fault:
-        """Return a token that should work."""
+        """Return a token that should be valid."""
         return await self.persist(
             lambda: self._deps.grants.current(
                 job.project_id, job.platform, open_id=job.open_id
@@ -163,7 +162,7 @@ class LiveEffects:
         return self._send_by is None or self.now() <= self._send_by
 
     async def rest(self, fault: Fault, *, until: datetime) -> None:
-        """Spare the account, or the app, calls that would be refused like this one."""
+        """Let the account or the app rest after a refusal."""
         if (quota_user := self._quota_user) is not None:
             reason = cap_of(fault.code) or WaitingFor.QUOTA
             await self.persist(
@@ -176,7 +175,7 @@ class LiveEffects:
         """Ask what the creator may choose, at most once a minute."""
 
         async def ask() -> CreatorInfo | Fault | PutOff:
-            # A task that is cancelled within a statement can leave the database locked.
+            # A task that is cancelled during a statement can leave SQLite locked.
             self.interruptible = False
             wait = await self.turn(access, job, QuotaCall.CREATOR_INFO)
             self._allow_interruption()
@@ -204,9 +203,9 @@ class LiveEffects:
         watch.note(answer.said_at, asked_at=asked_at, exact_to=timedelta(seconds=1))
 
     def _too_early(self, job: Job) -> PutOff | None:
-        """Put a job off for which it is not time yet by TikTok's clock.
+        """Put off a job that is not due yet by TikTok's clock.
 
-        Post Now means at once: its time is only when its request came.
+        Not a Post Now, whose time is only that of its request.
         """
         watch = self._deps.tiktok_clock
         if watch is None or watch.ahead <= watch.tolerance or job.post_now:
@@ -220,7 +219,7 @@ class LiveEffects:
         return PutOff(until=until, waiting_for=WaitingFor.CLOCK)
 
     async def video_seconds(self, job: Job) -> float | None:
-        """Measure the video, if that is quickly done."""
+        """Measure the video, if that is quick."""
         if self._deps.measure is None:
             return None
         with self.interruption():
@@ -245,12 +244,12 @@ class LiveEffects:
     async def persist(
         self, write: Callable[[], Awaitable[Result]], *, even_late: bool = False
     ) -> Result:
-        """Write, however long the database is away, while the lease lasts.
+        """Write, waiting for an absent database while the lease lasts.
 
-        Raises ClaimLost after that. ``even_late`` goes on: while the database is away
-        nobody else takes the job over, and if somebody did, the write finds the claim
-        token changed. Such a write tells what TikTok did, so a refusal too is waited
-        out, while the lease lasts; before an init it is a mistake, raised as such.
+        Raises ClaimLost after that. With ``even_late`` it keeps trying: while the
+        database is away nobody else takes over the job, and otherwise the claim token
+        has changed. Such a write records what TikTok did, so a database's refusal is
+        also waited out while the lease lasts. Before an init a refusal is raised.
         """
         try:
             while True:
@@ -268,9 +267,9 @@ class LiveEffects:
             self._waits_for_store = False
 
     def overdue(self, now: datetime) -> bool:
-        """Tell whether the lease is over and the attempt still about to write.
+        """Tell whether the lease is over and the attempt still has to write.
 
-        It knows more than the table does, perhaps TikTok's id.
+        It knows more than the table, perhaps the publish_id.
         """
         late = now - self._lease_until
         if self._waits_for_store:
@@ -278,20 +277,20 @@ class LiveEffects:
         return timedelta(0) <= late < LONGEST_OVERDUE
 
     def renewed(self, *, until: datetime, jump: timedelta) -> None:
-        """Go on under a lease that begins anew, after our clock was set."""
+        """Use a renewed lease, after our clock was set."""
         self._lease_until = until
         self._until = min(self._until + jump, until)
         if self._stop_by is not None:
             self._stop_by += jump
 
     def hold_lease(self) -> None:
-        """Raise ClaimLost if the lease is over: nothing may be sent any more."""
+        """Raise ClaimLost if the lease is over, after which nothing may be sent."""
         if self.now() >= self._lease_until:
             raise ClaimLost
 
     @contextmanager
     def interruption(self) -> Iterator[None]:
-        """Let a stop break off what is done in here."""
+        """Let a stop break off this block."""
         self._allow_interruption()
         try:
             yield
@@ -314,7 +313,7 @@ class LiveEffects:
         return min(self._deps.http_timeout, left)
 
     def _allow_interruption(self) -> None:
-        """Mark what a stop may break off: nothing outside changes by it."""
+        """Begin an interruptible block, which changes nothing outside."""
         if self.stopping:
             raise asyncio.CancelledError
         self.interruptible = True

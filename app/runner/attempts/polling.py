@@ -1,4 +1,4 @@
-"""After an init: TikTok has it, and only TikTok's word ends it."""
+"""Poll a publish until TikTok says how it ended."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,19 +12,19 @@ from app.runner.attempts.ways.way import Step, Void, Way
 from app.tiktok import PublishStatus
 
 SHORTEST_WAIT: Final = timedelta(seconds=0.1)
-"""Between two asks for a turn, whatever the answer was."""
+"""The least pause between two requests for a permit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPolicy:
-    """How a publish is followed."""
+    """The interval and the deadline of polling."""
 
     interval: timedelta = timedelta(seconds=5)
     deadline: timedelta = timedelta(seconds=90)
 
 
 class Polling:
-    """Asks how far a publish is until it is over or the deadline comes."""
+    """Polls a publish until it is over or the deadline comes."""
 
     def __init__(self, state: AttemptState, way: Way, policy: PollPolicy) -> None:
         self._state = state
@@ -33,11 +33,11 @@ class Polling:
         self._last: PublishStatus | Fault | None = None
 
     async def run(self, *, at_once: bool) -> Void | Outcome:
-        """Poll; Void if nothing can come of it, so that it may be begun again."""
+        """Poll; Void if no post can come of it, so that it may be begun again."""
         effects, interval = self._state.effects, self._policy.interval
         poll_at = effects.now()
         deadline = self._deadline()
-        if at_once:  # however late a publish is resumed, TikTok gets time to answer
+        if at_once:  # however late it is resumed, there is time for one answer
             deadline = max(deadline, poll_at + interval)
         else:
             poll_at += interval
@@ -46,26 +46,26 @@ class Polling:
                 return self._hand_on(poll_at, deadline)
             turn = await self._later_turn(poll_at)
             if turn is not None:
-                # To wait for one's turn is no attempt, so it uses none of its time.
+                # Waiting for a permit uses none of the attempt's time.
                 deadline, poll_at = deadline + (turn - poll_at), turn
                 continue
             ended = await self._ask()
             if ended is not None:
                 return ended
-            deadline = max(deadline, self._deadline())  # from the last chunk on
+            deadline = max(deadline, self._deadline())  # it counts from the last chunk
             poll_at = effects.now() + interval
         if not await self._wait(deadline):
             return self._hand_on(deadline, deadline)
         return self._not_done()
 
     async def _later_turn(self, poll_at: datetime) -> datetime | None:
-        """Take a permit for the call; else return when its turn is."""
+        """Take a permit for the call; else return when to try again."""
         state = self._state
         wait = await state.effects.turn(state.access, state.job, QuotaCall.STATUS)
         return None if wait is None else max(wait.until, poll_at + SHORTEST_WAIT)
 
     async def _ask(self) -> Step:
-        """Return what TikTok's answer ends the polling with, None to go on."""
+        """Return the outcome of TikTok's answer, None to continue."""
         state, publish_id = self._state, self._publish_id
         answer = await state.authorised(
             lambda access: state.effects.status(access, publish_id)
@@ -77,7 +77,7 @@ class Polling:
         return ended
 
     def _not_done(self) -> Outcome:
-        """Say what a publish comes to that is not over at the deadline."""
+        """Return the outcome of a publish that is not over at the deadline."""
         if self._way.goes_on(within=self._policy.deadline / 2):
             now = self._state.effects.now()
             return HandedOn(resume_at=now, polling_since=now)
@@ -86,20 +86,20 @@ class Polling:
         return Processing(publish_id=self._publish_id, fault=fault)
 
     def _hand_on(self, resume_at: datetime, deadline: datetime) -> HandedOn:
-        """Let another worker go on with what is left of the time until the deadline."""
+        """Let another worker poll for the rest of the time until the deadline."""
         return HandedOn(
             resume_at=resume_at, polling_since=deadline - self._policy.deadline
         )
 
     def _deadline(self) -> datetime:
-        """Count from the init, or from the beginning of an attempt that resumes it."""
+        """Count from the init, or from the start of an attempt that resumes it."""
         job = self._state.job
         moments = (job.publish_started_at, job.attempt_started_at)
         began = max(moment for moment in moments if moment is not None)
         return began + self._policy.deadline
 
     async def _wait(self, until: datetime) -> bool:
-        """Wait; False if the worker has to hand the job on instead."""
+        """Wait; False if the job has to be handed on instead."""
         effects = self._state.effects
         seconds = (until - effects.now()).total_seconds()
         if seconds > 0:

@@ -1,4 +1,4 @@
-"""Who is told of attempts and changes nothing about them."""
+"""Record attempts in the log, the metrics and the traces."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +16,9 @@ log = structlog.get_logger(__name__)
 
 
 class Recorder:
-    """Keeps a run's tally and the process's metrics, and writes the log.
+    """Counts attempts in a run's tally and the process's metrics, and logs them.
 
-    ``on_news`` hears of attempts that a frontend may have to be told of.
+    ``on_news`` is called after attempts that may have made an event.
     """
 
     def __init__(
@@ -33,13 +33,13 @@ class Recorder:
         self._tally = tally
         self._metrics = metrics
         self._on_news = on_news
-        self._log = log.bind()  # made once: the module's own is made for each line
+        self._log = log.bind()  # bound once, not for each line
 
     @contextmanager
     def attempt(self, job: Job) -> Iterator[None]:
-        """Put the job's name on every log line of the attempt."""
+        """Add the job's id to every log line of the attempt."""
         self._metrics.duplicates.begin(job)
-        # Not bound_contextvars, which reads all that is bound before it binds.
+        # Not bound_contextvars, which first reads everything that is bound.
         names = structlog.contextvars.bind_contextvars(
             job_id=job.id, project_id=job.project_id, attempt=job.attempt_number + 1
         )
@@ -50,10 +50,10 @@ class Recorder:
             structlog.contextvars.reset_contextvars(**names)
 
     def ended(self, job: Job, outcome: Outcome, change: Transition) -> None:
-        """Count what an attempt came to, and say so."""
+        """Count and log an attempt's outcome."""
         self._tally.end(outcome, change)
         self._metrics.end(job, change)
-        if change.entry is not None:  # being put off is no news
+        if change.entry is not None:  # being put off is not logged
             self._on_news()
         error = change.last_error if change.entry is not None else None
         self._tracing.ended(type(outcome).__name__, error.code if error else None)

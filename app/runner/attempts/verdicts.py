@@ -1,4 +1,4 @@
-"""What TikTok's answers come to."""
+"""Turn TikTok's answers into outcomes."""
 
 from datetime import datetime
 from typing import Final, assert_never
@@ -36,9 +36,9 @@ def published(
     *,
     told: tuple[str, ...] = (),
 ) -> Published:
-    """Return what a finished publish came to; its id may come later.
+    """Return the outcome of a complete publish; its post id may come later.
 
-    ``told`` are ids that only TikTok's events name.
+    ``told`` are ids known only from TikTok's events.
     """
     post_ids = tuple(dict.fromkeys((*status.post_ids, *told)))
     post_id = post_ids[0] if post_ids else None
@@ -56,7 +56,7 @@ def published(
 
 
 def still_working(said: PublishStatus | None) -> Fault | None:
-    """Say why a publish is not over, as TikTok said last; None if it said nothing."""
+    """Return TikTok's last reason why a publish is not over, None if there is none."""
     if said is None or not said.raw_status:
         return None
     reason = f" ({said.fail_reason})" if said.fail_reason else ""
@@ -65,14 +65,14 @@ def still_working(said: PublishStatus | None) -> Fault | None:
 
 
 def in_inbox(status: PublishStatus, publish_id: str) -> InInbox:
-    """Return what a draft came to that reached the inbox."""
+    """Return the outcome of a draft that reached the inbox."""
     return InInbox(
         publish_id=publish_id, log_id=status.log_id, http_status=status.http_status
     )
 
 
 def outcome_of(fault: Fault, *, in_flight: bool = False) -> Outcome:
-    """Return the outcome that a fault's class makes of an attempt."""
+    """Return an attempt's outcome by its fault's class."""
     match fault.error_class:
         case ErrorClass.AUTH:
             return AuthLost(fault=fault, in_flight=in_flight)
@@ -87,7 +87,7 @@ def outcome_of(fault: Fault, *, in_flight: bool = False) -> Outcome:
 
 
 def but_for_shortage(outcome: Outcome, *, now: datetime) -> Outcome:
-    """Put off what failed for want of something of our own: it is no attempt."""
+    """Turn a failure by our own shortage into a PutOff: it is no attempt."""
     match outcome:
         case (
             Transient(fault=Fault(code=codes.OUT_OF_RESOURCES))
@@ -99,12 +99,12 @@ def but_for_shortage(outcome: Outcome, *, now: datetime) -> Outcome:
 
 
 def put_off_for_shortage(now: datetime) -> PutOff:
-    """Return what becomes of an attempt that we lack something for."""
+    """Return the outcome of an attempt that our own shortage stops."""
     return PutOff(until=now + AGAIN_AFTER, waiting_for=WaitingFor.RESOURCES)
 
 
 def not_offered(info: CreatorInfo, chosen: str) -> Fault:
-    """Return the fault of a privacy level that this creator cannot choose."""
+    """Return the fault of a privacy level that TikTok does not offer the creator."""
     offered = ", ".join(info.privacy_options) or "nothing"
     return Fault(
         error_class=ErrorClass.PERMANENT,

@@ -1,1 +1,1 @@
-"""The ways in which a post gets to TikTok; each knows what its unknown init means."""
+"""The ways to get media to TikTok; each knows what its unanswered init means."""

@@ -1,6 +1,6 @@
-"""The media gateway: TikTok pulls from a URL of our own, a new one for each init.
+"""Pull through the media gateway: from our own URL, a new one for each init.
 
-So we know whether it came for the media, and can withdraw what it never came for.
+So we know whether TikTok fetched the media, and can revoke a URL it never fetched.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class GatewayPull(Pull):
     """One attempt's pull from the gateway."""
 
     async def give_up(self, fault: Fault) -> Void | Unconfirmed:
-        """Withdraw the media: void, unless TikTok has some of it."""
+        """Revoke the URLs: void, unless TikTok fetched something."""
         if await self._effects.revoke_media(self._state.job):
             return Void(fault)
         return Unconfirmed(fault=fault)
@@ -30,17 +30,17 @@ class GatewayPull(Pull):
 
 @dataclass(frozen=True, slots=True)
 class MediaGateway:
-    """Hands out links under ``base_url``; the token in them is the secret."""
+    """Makes pull URLs under ``base_url``; their token is a secret."""
 
     base_url: str
     links: MediaStore
 
     def new_link(self) -> str:
-        """Return a token that nobody can guess."""
+        """Return a random token."""
         return token_urlsafe(32)
 
     def urls(self, job: Job) -> tuple[str, ...]:
-        """Return the pull URLs; an asset's name tells TikTok its format."""
+        """Return the pull URLs, ending in the asset's name, which shows its format."""
         unnamed = DEFAULT_NAMES[job.post.media_type]
         return tuple(
             self._url(token, urlsplit(url).path.rpartition("/")[2] or unnamed)

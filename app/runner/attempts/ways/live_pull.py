@@ -1,4 +1,4 @@
-"""The real effects of a pull: its stamp, its call, its answer, its links."""
+"""The real effects of a pull."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -21,14 +21,14 @@ log = structlog.get_logger(__name__)
 
 
 class LivePull:
-    """One attempt's hands on a pull."""
+    """One attempt's real effects of a pull."""
 
     def __init__(self, live: "LiveEffects", deps: "Dependencies") -> None:
         self._live = live
         self._deps = deps
 
     async def stamp_init(self, job: Job) -> Job | None:
-        """Write ahead that an init goes out, and on whose account."""
+        """Write that an init is about to be sent, and its owner."""
         deps, stamp = self._deps, self._live.now()
         link = deps.media.new_link() if deps.media else None
         return await self._live.persist(
@@ -36,10 +36,10 @@ class LivePull:
         )
 
     async def init(self, access: Access, job: Job) -> InitTaken | Fault:
-        """Send the init; raises ClaimLost if the lease ran out since the stamp.
+        """Send the init; raises ClaimLost if the lease ran out after the stamp.
 
         A worker that was stopped in between (SIGSTOP, a laptop's lid) must not send
-        what another worker may have judged by now.
+        what another worker may have judged meanwhile.
         """
         live = self._live
         live.hold_lease()
@@ -55,7 +55,7 @@ class LivePull:
         )
 
     async def save_publish_id(self, job: Job, publish_id: str) -> Job | None:
-        """Write TikTok's id down; where no patience helps, into a file."""
+        """Write TikTok's id; if the database stays away, to a file."""
         live, claims = self._live, self._deps.claims
         told = KeptInit.of(job, publish_id, at=live.now())
         try:
@@ -68,7 +68,7 @@ class LivePull:
             raise
 
     async def _keep(self, told: KeptInit) -> None:
-        """Keep what no database would take; the log has it in any case."""
+        """Keep an id that the database cannot take; the log has it in any case."""
         log.error(
             "TikTok's publish_id could not be stored",
             job_id=told.job_id,
@@ -78,7 +78,7 @@ class LivePull:
             await asyncio.to_thread(self._deps.spool.keep, told)
 
     async def revoke_media(self, job: Job) -> bool:
-        """Withdraw the init's media; True if TikTok never had it and never will."""
+        """Revoke the init's pull URLs; True if TikTok never fetched one."""
         tokens, media = pull_tokens(job), self._deps.media
         if not tokens or media is None:
             return False

@@ -1,6 +1,6 @@
-"""Pull: TikTok fetches the media, so from the init on a post may come of it.
+"""Pull: TikTok fetches the media, so after the init there may be a post.
 
-The init is written ahead, sent once, and its answer written before anything else.
+The init is written before it is sent, sent once, and its answer is written first.
 https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
 
@@ -28,16 +28,16 @@ from app.runner.attempts.ways.way import Step, Void
 from app.tiktok import InitTaken, PublishStatus
 
 LONGEST_PULL: Final = timedelta(hours=1)
-"""TikTok gives a pull up after that time."""
+"""TikTok gives up a pull after that time."""
 
 
 class PullEffects(Protocol):
-    """The world as one pull sees it; no method raises for TikTok's sake."""
+    """A pull's effects; no method raises because of TikTok."""
 
     def stamp_init(self, job: Job) -> Awaitable[Job | None]:
-        """Write ahead that an init goes out, and on whose account; None: it must not.
+        """Write that an init is about to be sent, and its owner; None: it must not.
 
-        A job that was nobody's is that person's from then on.
+        A job without an owner is this person's from then on.
         """
         ...
 
@@ -46,16 +46,16 @@ class PullEffects(Protocol):
         ...
 
     def save_publish_id(self, job: Job, publish_id: str) -> Awaitable[Job | None]:
-        """Write TikTok's id down; None if the claim is lost."""
+        """Write TikTok's id; None if the claim is lost."""
         ...
 
     def revoke_media(self, job: Job) -> Awaitable[bool]:
-        """Withdraw the init's media; True if TikTok never had it and never will."""
+        """Revoke the init's pull URLs; True if TikTok never fetched one."""
         ...
 
 
 class Pull:
-    """One attempt's pull, straight from where the media lies."""
+    """One attempt's pull, directly from the assets' URLs."""
 
     def __init__(self, state: AttemptState, effects: PullEffects) -> None:
         self._state = state
@@ -64,23 +64,23 @@ class Pull:
         self._grew_at: datetime | None = None
 
     def is_under_way(self) -> bool:
-        """Tell that nothing is: once it has begun, all of it is TikTok's."""
+        """Return False: once a pull has begun, the rest is up to TikTok."""
         return False
 
     async def measure(self) -> float | None:
-        """Look into the video where it lies; photos have no length."""
+        """Measure the video at its URL; photos have no length."""
         job = self._state.job
         if job.post.media_type is MediaType.PHOTO:
             return None
         return await self._state.effects.video_seconds(job)
 
     async def begin(self, void: Void | None = None) -> Step:
-        """Send the init; what came to nothing is for the next attempt to repeat."""
+        """Send the init; if it is void, the next attempt repeats it."""
         if void is not None:
             return Transient(fault=void.fault)
         answer = await self._send_init()
         if is_refused(answer):
-            # Known not to be taken: say so before a refresh that may take long.
+            # Certainly not taken: write that before a refresh, which may take long.
             await self._clear()
             ended = await self._state.renew(answer)
             answer = ended or await self._send_init()
@@ -96,7 +96,7 @@ class Pull:
             case Fault(verdict=Verdict.UNKNOWN):
                 return await self.give_up(answer)
             case Fault(code=codes.OUT_OF_RESOURCES):
-                # It is put off: what is stamped would be taken for sent.
+                # It is put off: a stamp would mean that it may have been sent.
                 await self._clear()
                 return await state.ended_by(answer)
             case Fault():
@@ -117,10 +117,10 @@ class Pull:
         return await self._effects.init(state.access, state.job)
 
     async def _too_late(self) -> PutOff | HandedOn | Missed | None:
-        """Say why the init may not go out: its stamp may have taken long to write."""
+        """Return why the init is too late: its stamp may have taken long to write."""
         if self._state.effects.in_time():
             return self._state.too_late()
-        # Once: were each permit too old, one call too many is better than no post.
+        # Only once: if every permit is too old, one call too many beats no post.
         return await self._state.permit_to_begin()
 
     async def _clear(self) -> None:
@@ -128,7 +128,7 @@ class Pull:
         state.own(await state.effects.clear_init(state.job))
 
     async def follow(self, status: PublishStatus) -> Step:
-        """Note how much TikTok has; the first answer is only compared with."""
+        """Note how much TikTok has; the first answer is only a base."""
         count = status.downloaded_bytes
         if count is not None:
             most = self._most_downloaded
@@ -138,7 +138,7 @@ class Pull:
         return None
 
     def goes_on(self, *, within: timedelta) -> bool:
-        """Tell whether TikTok visibly fetches the media, within the time it has.
+        """Tell whether TikTok is still making progress, within its own time limit.
 
         It pulls at 100 Mbit/s at most: 4 GB take longer than any poll deadline.
         """
@@ -149,8 +149,8 @@ class Pull:
         return now - sent_at < LONGEST_PULL and now - self._grew_at <= within
 
     async def give_up(self, fault: Fault) -> Void | Unconfirmed:
-        """Hold it: TikTok may have the address, and fetch from it."""
+        """Return Unconfirmed: TikTok may have the URL and fetch from it."""
         return Unconfirmed(fault=fault)
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""

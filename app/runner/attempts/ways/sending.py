@@ -1,7 +1,7 @@
-"""The bytes of an upload: one chunk at a time, strictly in order.
+"""Send an upload's chunks, one at a time and in order.
 
-Before the last chunk all is free to be given up. Ahead of it a mark is written, and
-from then on no trouble of ours ends the publish: TikTok is asked.
+Before the last chunk the upload can be given up freely. A mark is written before the
+last chunk; from then on no error of ours ends the publish, and TikTok is asked.
 https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
 
@@ -39,17 +39,17 @@ from app.tiktok import (
 )
 
 MOST_TRIES: Final = 3
-"""How often one chunk is sent before the attempt is over."""
+"""How often one chunk is sent before the attempt ends."""
 
 SECONDS_BETWEEN_TRIES: Final = 1.0
 
 Value = TypeVar("Value")
 Sent = int | Step
-"""Where to go on, or what ends the sending; None: all is sent, or TikTok is asked."""
+"""The next offset, or what ends the sending; None: all is sent, or ask TikTok."""
 
 
 class Sending:
-    """One attempt's chunks, from wherever the upload stands."""
+    """Sends one attempt's chunks, from the upload's current offset."""
 
     def __init__(
         self, state: AttemptState, effects: PushEffects, source: Reader
@@ -57,16 +57,16 @@ class Sending:
         self._state = state
         self._effects = effects
         self._source = source
-        self._marked_here = False  # nobody else can be about to send the last chunk
+        self._marked_here = False  # then nobody else can be sending the last chunk
         self._progressed = False
         self._trouble = upload_fault(UPLOAD_FAILED, "nothing was sent")
 
     def begin_anew(self) -> None:
-        """Forget the mark of the upload before: this is another one."""
+        """Forget the mark of the previous upload."""
         self._marked_here = False
 
     async def run(self, upload: Upload, offset: int) -> Step:
-        """Send all from ``offset`` on, where the source stands."""
+        """Send everything from ``offset`` on, where the source is."""
         plan, tries = plan_of(self.size, upload.chunk_size), 0
         while True:
             span = plan.span_from(offset)
@@ -86,7 +86,7 @@ class Sending:
                 return self._unless_marked(back)
 
     async def go_on(self, offset: int) -> int | Void | Outcome:
-        """Let the source stand at ``offset``, and return it."""
+        """Move the source to ``offset``, and return it."""
         try:
             await self._source.go_on(self._file, offset=offset)
         except SourceFailed as failed:
@@ -111,14 +111,14 @@ class Sending:
         return await self._judge(answer, span)
 
     async def _mark(self, offset: int) -> None:
-        """Write ahead that the post may begin from now on."""
+        """Write that TikTok may begin the post from now on."""
         state = self._state
         if not state.job.in_flight:
             state.own(await self._effects.mark(state.job, uploaded=offset))
             self._marked_here = True
 
     def _out_of_time(self) -> Outcome:
-        """Let another worker go on; with no chunk at all that would never end."""
+        """Hand the upload on, unless no chunk was sent, which would never end."""
         if self._progressed:
             return HandedOn(resume_at=self._state.effects.now())
         fault = upload_fault(
@@ -163,7 +163,7 @@ class Sending:
         return min(self.offset(status), self.size - 1)
 
     async def _turned_away(self, verdict: ChunkVerdict, answer: UploadAnswer) -> Step:
-        """Judge an answer that ends the upload, if it is certain that it does."""
+        """Judge an answer that may end the upload."""
         if self._state.job.in_flight:
             status = await self.ask()
             missing = isinstance(status, PublishStatus) and self.is_missing(status)
@@ -174,13 +174,13 @@ class Sending:
         return Void(fault) if is_over else Rejected(fault=fault)
 
     def _unless_marked(self, end: Void | Outcome) -> Step:
-        """Ask TikTok instead, once the last chunk may be out."""
+        """Ask TikTok instead, once the last chunk may have been sent."""
         return None if self._state.job.in_flight else end
 
     # What TikTok has.
 
     async def ask(self) -> PublishStatus | Fault | PutOff:
-        """Ask for the upload's status, if it is our turn."""
+        """Ask for the upload's status, if there is a permit."""
         state, publish_id = self._state, self.publish_id
         wait = await state.effects.turn(state.access, state.job, QuotaCall.STATUS)
         if wait is not None:
@@ -215,14 +215,14 @@ class Sending:
 
 
 def written(value: Value | None) -> Value:
-    """Return what stands in the row of every job that has an upload open."""
+    """Return a value that every job with an open upload has."""
     if value is None:
         raise AssertionError("bytes are sent only once their upload is written")
     return value
 
 
 def _without_source(failed: SourceFailed) -> Void | Outcome:
-    """Judge an upload whose next bytes cannot be had."""
+    """Judge an upload whose source cannot be read."""
     fault = fault_of_source(failed)
     if failed.trouble in {SourceTrouble.CHANGED, SourceTrouble.NO_RANGE}:
         return Void(fault)

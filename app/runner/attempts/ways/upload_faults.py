@@ -1,4 +1,4 @@
-"""What can be wrong with an upload, as faults."""
+"""The faults of uploads."""
 
 from typing import Final
 
@@ -36,12 +36,12 @@ _FOR_GOOD: Final = frozenset(
 def upload_fault(
     code: str, message: str, *, error_class: ErrorClass = ErrorClass.TRANSIENT
 ) -> Fault:
-    """Return the fault of an upload that did not get through."""
+    """Return the fault of an upload that failed."""
     return Fault(error_class=error_class, code=code, message=message)
 
 
 def fault_of_source(failed: SourceFailed) -> Fault:
-    """Return the fault of a video that cannot be read; nothing of it was sent."""
+    """Return the fault of a video that cannot be read; nothing was sent."""
     if is_shortage(failed):
         return _SHORTAGE
     for_good = failed.trouble in _FOR_GOOD

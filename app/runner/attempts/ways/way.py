@@ -1,12 +1,12 @@
-"""The one interface behind which the ways into TikTok differ.
+"""The interface of the ways to get media to TikTok.
 
-What an attempt has begun is in one of four states, and they are told by these values:
+A publish is in one of four states, shown by these values:
 
 - not begun: the job is not ``in_flight``;
-- begun and void: ``Void``, so that it may be begun again;
-- begun and open without an id: the job is ``ambiguous``, and ``give_up`` says what that
-  means on this way;
-- begun and open with an id: the job has a ``publish_id``, and only TikTok's word ends
+- begun and void: ``Void``, so it may be begun again;
+- begun and open without an id: the job is ``ambiguous``, and ``give_up`` decides what
+  that means;
+- begun and open with an id: the job has a ``publish_id``, and only TikTok's answer ends
   it.
 """
 
@@ -21,56 +21,56 @@ from app.tiktok import PublishStatus
 
 @dataclass(frozen=True, slots=True)
 class Void:
-    """Nothing can come of what was begun; ``fault`` says why."""
+    """No post can come of the publish; ``fault`` says why."""
 
     fault: Fault
 
 
 Step = Void | Outcome | None
-"""What a step came to; None: the attempt goes on."""
+"""The result of a step; None: the attempt goes on."""
 
 
 class Way(Protocol):
     """One attempt's way of getting media to TikTok."""
 
-    # Check: nothing here reaches the account.
+    # Check: nothing here changes the account.
 
     def is_under_way(self) -> bool:
-        """Tell whether TikTok waits for the rest of what was begun before."""
+        """Tell whether TikTok waits for the rest of a running upload."""
         ...
 
     def measure(self) -> Awaitable[float | None]:
-        """Return the seconds of the video; None if that cannot be told."""
+        """Return the video's length in seconds, None if unknown."""
         ...
 
     # Begin.
 
     def begin(self, void: Void | None = None) -> Awaitable[Step]:
-        """Get the media to TikTok, or on its way; None: from now on it is followed.
+        """Begin the publish; None: it has begun and is polled from now on.
 
-        ``void`` is what came of the last begin of this attempt, if it came to nothing.
+        ``void`` is the result of this attempt's previous begin, if it was void.
         """
         ...
 
     # Follow.
 
     def follow(self, status: PublishStatus) -> Awaitable[Step]:
-        """Do what a publish needs that is not over; None: ask TikTok again."""
+        """Do what an unfinished publish needs; None: poll again."""
         ...
 
     def goes_on(self, *, within: timedelta) -> bool:
-        """Tell whether TikTok was seen to go on of late: then time is no failure."""
+        """Tell whether TikTok made progress lately: then the deadline is no failure."""
         ...
 
     # Give up.
 
     def give_up(self, fault: Fault) -> Awaitable[Void | Unconfirmed]:
-        """Say what an init without an answer means, and end it where that is possible.
+        """Judge an init without an answer, and end it if possible.
 
-        Void: it may be sent again. Unconfirmed: it is open, and only proof ends it.
+        Void: it may be sent again. Unconfirmed: it stays open until there is proof.
         """
         ...
 
     def close(self) -> Awaitable[None]:
-        """Let go of whatever is still open when the attempt is over."""
+        """Close whatever is still open at the attempt's end."""
         ...
