@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from app.container import Container, open_container, open_vault
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock, SystemClock
-from app.service.operations.ground import Finding, descriptors, ground
+from app.service.operations.checks import Finding, database_checks, descriptors
 from app.service.operations.health import CLOCKS_MAY_DIFFER
 from app.settings import RunnerMode, Settings, SettingsError, load
 from app.store.db.health import HealthStore
@@ -188,7 +188,7 @@ def _asked(url: str) -> http.client.HTTPResponse:
 
 
 async def _database(container: Container) -> list[Finding]:
-    found = await ground(container.database)
+    found = await database_checks(container.database)
     if not all(each.ok for each in found):
         return found
     store = HealthStore(container.database, container.vault)

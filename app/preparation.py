@@ -14,7 +14,7 @@ with collector.paused():
 
     from app.container import open_database, open_vault
     from app.logs import configure_logging
-    from app.service.operations.ground import Finding, before_building
+    from app.service.operations.checks import Finding, before_migration
     from app.service.operations.health import DatabaseFound, DatabaseState, found_in
     from app.settings import SHORT_SECRET, Settings, SettingsError, load
     from app.store.db.migrate import newest_revision, upgrade
@@ -110,18 +110,18 @@ def _look_at_database(settings: Settings) -> _Look:
 
 
 def _upgrade(settings: Settings) -> None:
-    _look_at_ground(settings)
+    _check_database(settings)
     url = settings.database_url.get_secret_value()
     upgrade(url, schema=settings.database_schema)
 
 
-def _look_at_ground(settings: Settings) -> None:
+def _check_database(settings: Settings) -> None:
     """Check the database before a migration begins."""
 
     async def look() -> list[Finding]:
         database = open_database(settings)
         try:
-            return await before_building(database)
+            return await before_migration(database)
         finally:
             await database.close()
 

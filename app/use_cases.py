@@ -32,7 +32,7 @@ from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.changes import ChangeStore
 from app.store.jobs.restored import RestoreStore
 from app.store.jobs.tiktok_events import TikTokEventStore
-from app.store.overview import OverviewStore
+from app.store.status import StatusStore
 
 
 class UseCases:
@@ -215,7 +215,7 @@ class UseCases:
         return StatusService(
             parts.database,
             backlog=BacklogStore(parts.database),
-            overview=OverviewStore(parts.database),
+            overview=StatusStore(parts.database),
             runners=parts.runners,
             clock=parts.clock,
         )

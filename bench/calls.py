@@ -28,7 +28,7 @@ from app.preparation import GARBAGE_THRESHOLD
 from app.tiktok import encode
 from app.tiktok.transport.httpx_transport import Transport
 from app.tiktok.transport.session import Http
-from app.tiktok.wire import Answer, Request
+from app.tiktok.wire import ApiAnswer, ApiRequest
 
 POST: Final = Post(title="Hello", privacy_level=PrivacyLevel.SELF_ONLY)
 CALLS: Final = (
@@ -50,7 +50,7 @@ def ours() -> Attempt:
         async with http.connect(url) as session:
             for call in CALLS:
                 answer = await session.send(call, seconds=SECONDS)
-                assert isinstance(answer, Answer)
+                assert isinstance(answer, ApiAnswer)
 
     return attempt
 
@@ -64,7 +64,7 @@ def httpx_client_per_attempt() -> Attempt:
             verify=_tls(), timeout=None, limits=limits, trust_env=False
         )
 
-    async def send(through: httpx.AsyncClient, url: str, call: Request) -> None:
+    async def send(through: httpx.AsyncClient, url: str, call: ApiRequest) -> None:
         async with asyncio.timeout(SECONDS):
             await _request(through, url, call)
 
@@ -139,7 +139,7 @@ WAYS: Final[dict[str, Callable[[], Attempt]]] = {
 
 
 async def _request(
-    client: httpx.AsyncClient, url: str, call: Request, *, fresh: bool = False
+    client: httpx.AsyncClient, url: str, call: ApiRequest, *, fresh: bool = False
 ) -> None:
     answer = await client.request(
         call.method,

@@ -3,7 +3,7 @@
 import re
 from typing import Final, assert_never
 
-from app.domain.api_key import Access, ApiKey
+from app.domain.api_key import ApiKey, KeyAccess
 from app.domain.errors import NotForBrowsers, ReadOnlyKey, SchedulerError
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -19,15 +19,15 @@ def refusal(key: ApiKey, method: str, path: str) -> SchedulerError | None:
     """Return why a key may not do something, None if it may."""
     reads = method in _SAFE
     match key.access:
-        case Access.WRITE:
+        case KeyAccess.WRITE:
             return None
-        case Access.READ if key.for_browser:
+        case KeyAccess.READ if key.for_browser:
             # It costs a call to TikTok, of which there are few.
             asks_tiktok = _CREATOR_INFO.fullmatch(path) is not None
             return None if reads and not asks_tiktok else ReadOnlyKey()
-        case Access.READ:
+        case KeyAccess.READ:
             return None if reads or path == _VALIDATE else ReadOnlyKey()
-        case Access.COMPOSE:
+        case KeyAccess.COMPOSE:
             return None if reads or _composes(method, path) else NotForBrowsers()
         case _:
             assert_never(key.access)

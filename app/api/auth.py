@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.access import refusal
 from app.api.problems import ProblemResponse, http_problem, problem_of
 from app.domain.api_key import ApiKey
-from app.domain.errors import RateLimited, SchedulerError
+from app.domain.errors import SchedulerError, TooManyRequests
 from app.domain.jobs.history import Actor
 from app.service.browser_tokens import PREFIX as BROWSER_PREFIX
 from app.use_cases import UseCases
@@ -123,7 +123,7 @@ def _refusal(key: ApiKey, scope: Scope) -> SchedulerError | None:
     services: UseCases = scope["app"].state.services
     try:
         services.rate_limit.take(key.id)
-    except RateLimited as error:
+    except TooManyRequests as error:
         return error
     return refusal(key, scope["method"], _path_of(scope))
 

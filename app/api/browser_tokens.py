@@ -9,7 +9,7 @@ from app.api.auth import ProjectScope, caller_of
 from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.services import Wired
-from app.domain.api_key import Access
+from app.domain.api_key import KeyAccess
 from app.schemas.browser_tokens import BrowserTokenAnswer, BrowserTokenRequest
 
 router = APIRouter(
@@ -42,7 +42,7 @@ async def create_browser_token(
     made = services.browser_tokens.issue(
         project_id,
         issuer=caller_of(request),
-        access=Access(body.access),
+        access=KeyAccess(body.access),
         lives=body.lives,
     )
     return BrowserTokenAnswer(token=made.token, expires_at=made.expires_at)

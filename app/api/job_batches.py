@@ -23,8 +23,7 @@ from app.schemas.job_answers import (
 )
 from app.schemas.job_requests import BatchRequest, read_job
 from app.schemas.problems import Problem
-from app.service.jobs.validation import Problem as Found
-from app.service.jobs.validation import Verdict
+from app.service.jobs.validation import Issue, Validation
 from app.use_cases import UseCases
 
 AT_ONCE: Final = 8
@@ -87,7 +86,7 @@ async def validate_job(
     try:
         asked = read_job(body)
     except InvalidInput as error:
-        return ValidationAnswer.of(Verdict(tuple(map(Found.of, error.errors))))
+        return ValidationAnswer.of(Validation(tuple(map(Issue.of, error.errors))))
     new = asked.to_domain(default_max_attempts=services.default_max_attempts)
     return ValidationAnswer.of(await services.validation.check(new, scope=scope))
 

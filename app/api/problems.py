@@ -38,7 +38,7 @@ STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
     errors.TikTokUnavailable: HTTPStatus.BAD_GATEWAY,
     errors.QuotaExhausted: HTTPStatus.TOO_MANY_REQUESTS,
     errors.AssetUnavailable: HTTPStatus.BAD_GATEWAY,
-    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TooManyStreams: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TooManyListeners: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.GatewayBusy: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -183,7 +183,7 @@ def _retry_after(error: errors.SchedulerError) -> Mapping[str, str] | None:
             errors.StoreUnavailable() | errors.TooManyListeners() | errors.GatewayBusy()
         ):
             seconds: float = RETRY_AFTER_SECONDS
-        case errors.QuotaExhausted() | errors.RateLimited():
+        case errors.QuotaExhausted() | errors.TooManyRequests():
             seconds = max(1.0, error.retry_after)
         case _:
             return None

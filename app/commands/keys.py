@@ -43,11 +43,11 @@ def create_key(
     """Make a key and print it, this once."""
 
     async def create(cases: "UseCases") -> str:
-        from app.domain.api_key import Access
+        from app.domain.api_key import KeyAccess
 
         days = None if expires_in_days is None else timedelta(days=expires_in_days)
         _, secret = await cases.keys.create(
-            name, project, access=Access(access), expires_in=days
+            name, project, access=KeyAccess(access), expires_in=days
         )
         return secret
 

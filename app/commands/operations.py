@@ -9,7 +9,7 @@ from app.commands.output import AsJson, print_json, print_pairs
 from app.commands.running import run, with_use_cases
 
 if TYPE_CHECKING:
-    from app.service.operations.ground import Finding
+    from app.service.operations.checks import Finding
     from app.service.operations.status import Status
     from app.use_cases import UseCases
 

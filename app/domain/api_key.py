@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 
-class Access(StrEnum):
+class KeyAccess(StrEnum):
     """What a caller may do."""
 
     READ = "read"
@@ -22,7 +22,7 @@ class ApiKey:
     project_id: str | None  # None: good for every project
     created_at: datetime
     revoked_at: datetime | None = None
-    access: Access = Access.WRITE
+    access: KeyAccess = KeyAccess.WRITE
     expires_at: datetime | None = None  # None: never
     last_used_at: datetime | None = None  # to the minute
     for_browser: bool = False  # a browser token of the key with this id

@@ -28,7 +28,7 @@ SchedulerError
 ├── TikTokUnavailable
 ├── QuotaExhausted
 ├── AssetUnavailable
-├── RateLimited
+├── TooManyRequests
 ├── TooManyStreams
 ├── TooManyListeners
 ├── GatewayBusy
@@ -237,7 +237,7 @@ class AssetUnavailable(SchedulerError):
     code = "asset_unavailable"
 
 
-class RateLimited(SchedulerError):
+class TooManyRequests(SchedulerError):
     """Too many requests with this API key; slow down."""
 
     code = "rate_limited"

@@ -24,7 +24,7 @@ from app.domain.jobs.readiness import Readiness, ReadinessProblem
 from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
 from app.schemas.fields import Answer, Timestamp
 from app.schemas.problems import Problem
-from app.service.jobs.validation import Severity, Verdict
+from app.service.jobs.validation import Severity, Validation
 from app.service.words import notice, user_message
 
 
@@ -258,14 +258,14 @@ class ValidationAnswer(Answer):
     )
 
     @classmethod
-    def of(cls, verdict: Verdict) -> Self:
+    def of(cls, found: Validation) -> Self:
         """Show what was found."""
-        problems = [FoundProblem(**asdict(each)) for each in verdict.problems]
+        problems = [FoundProblem(**asdict(each)) for each in found.problems]
         return cls(
-            ok=verdict.ok,
+            ok=found.ok,
             problems=problems,
-            media=None if verdict.media is None else dict(verdict.media),
-            existing_job_id=verdict.existing_job_id,
+            media=None if found.media is None else dict(found.media),
+            existing_job_id=found.existing_job_id,
         )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from app.domain.api_key import Access, ApiKey
+from app.domain.api_key import ApiKey, KeyAccess
 from app.domain.errors import TokenUnreadable
 from app.machine.clock import Clock
 from app.service.scope import check_scope
@@ -41,7 +41,7 @@ class BrowserTokens:
         self._clock = clock
 
     def issue(
-        self, project_id: str, *, issuer: ApiKey, access: Access, lives: timedelta
+        self, project_id: str, *, issuer: ApiKey, access: KeyAccess, lives: timedelta
     ) -> BrowserToken:
         """Make a token for one project; raises NotFound for another's."""
         check_scope(project_id, issuer.project_id)
@@ -81,7 +81,7 @@ class BrowserTokens:
             name=name,
             project_id=values["project"],
             created_at=began,
-            access=Access(values["access"]),
+            access=KeyAccess(values["access"]),
             expires_at=ends,
             for_browser=True,
         )

@@ -6,7 +6,7 @@ from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Final
 
-from app.domain.api_key import Access, ApiKey
+from app.domain.api_key import ApiKey, KeyAccess
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.naming import MAX_NAME_LENGTH, problem_with_name
 from app.machine.clock import Clock
@@ -61,7 +61,7 @@ class KeyService:
         name: str,
         project_id: str | None,
         *,
-        access: Access = Access.WRITE,
+        access: KeyAccess = KeyAccess.WRITE,
         expires_in: timedelta | None = None,
     ) -> tuple[ApiKey, str]:
         """Make a key and return it with its secret, which is not stored.

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.domain.errors import RateLimited
+from app.domain.errors import TooManyRequests
 from app.machine.clock import Clock
 
 _MAX_BUCKETS: Final = 10_000
@@ -18,7 +18,7 @@ class RateLimit:
         self._buckets: dict[str, tuple[float, float]] = {}  # tokens, and since when
 
     def take(self, key_id: str) -> None:
-        """Count a request; raises RateLimited."""
+        """Count a request; raises TooManyRequests."""
         if not self._per_minute:
             return
         now, each = self._clock.now().timestamp(), 60 / self._per_minute
@@ -26,7 +26,7 @@ class RateLimit:
         tokens, since = self._buckets.get(key_id, (most, now))
         tokens = min(most, tokens + max(0.0, now - since) / each)
         if tokens < 1:
-            raise RateLimited((1 - tokens) * each)
+            raise TooManyRequests((1 - tokens) * each)
         if len(self._buckets) >= _MAX_BUCKETS and key_id not in self._buckets:
             self._buckets.clear()  # bounds the memory; no key is limited wrongly
         self._buckets[key_id] = (tokens - 1, now)

@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 from uuid_utils.compat import uuid7
 
-from app.domain.api_key import Access, ApiKey
+from app.domain.api_key import ApiKey, KeyAccess
 from app.domain.errors import NotFound, StoreUnavailable
 from app.store.db.engine import Database
 from app.store.db.metadata import metadata
@@ -52,7 +52,7 @@ class KeyStore:
         project_id: str | None,
         secret_sha256: str,
         now: datetime,
-        access: Access = Access.WRITE,
+        access: KeyAccess = KeyAccess.WRITE,
         expires_at: datetime | None = None,
     ) -> ApiKey:
         """Store a new key."""
@@ -132,7 +132,7 @@ def _key_from_row(row: Row) -> ApiKey:
     names = ("id", "name", "project_id", "created_at", "revoked_at")
     return ApiKey(
         **{name: row[name] for name in names},
-        access=Access(row["access"]),
+        access=KeyAccess(row["access"]),
         expires_at=row["expires_at"],
         last_used_at=row["last_used_at"],
     )

@@ -24,7 +24,7 @@ from app.tiktok.values import (
     UserInfo,
     VideoPage,
 )
-from app.tiktok.wire import Answer, Request
+from app.tiktok.wire import ApiAnswer, ApiRequest
 
 if TYPE_CHECKING:
     from app.tiktok.transport.session import Http, Session
@@ -262,7 +262,7 @@ class Calls:
         request = self._as_client(partial(encode.revoke, access_token))
         return await self._call(Endpoint.REVOKE, request, decode.revoked, timeout)
 
-    def _as_client(self, ask: Callable[..., Request]) -> Request | Fault:
+    def _as_client(self, ask: Callable[..., ApiRequest]) -> ApiRequest | Fault:
         key, secret = self._app.client_key, self._app.client_secret
         if not key or not secret:
             return NOT_CONFIGURED
@@ -271,8 +271,8 @@ class Calls:
     async def _call(
         self,
         endpoint: Endpoint,
-        request: Request | Fault,
-        read: Callable[[Answer], T | Fault],
+        request: ApiRequest | Fault,
+        read: Callable[[ApiAnswer], T | Fault],
         timeout: float | None,
     ) -> T | Fault:
         if isinstance(request, Fault):

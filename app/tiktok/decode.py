@@ -30,7 +30,7 @@ from app.tiktok.values import (
     Video,
     VideoPage,
 )
-from app.tiktok.wire import Answer
+from app.tiktok.wire import ApiAnswer
 
 WAITS_FOR_UPLOAD: Final = "PROCESSING_UPLOAD"
 ACCESS_LIVES: Final = 2 * 3600
@@ -51,7 +51,7 @@ STATES: Final[dict[str, PublishState]] = {
 }
 
 
-def creator_info(answer: Answer) -> CreatorInfo | Fault:
+def creator_info(answer: ApiAnswer) -> CreatorInfo | Fault:
     """Read what the creator may choose."""
     envelope = accepted(answer)
     if isinstance(envelope, Fault):
@@ -74,7 +74,7 @@ def creator_info(answer: Answer) -> CreatorInfo | Fault:
     )
 
 
-def init(answer: Answer) -> InitTaken | Fault:
+def init(answer: ApiAnswer) -> InitTaken | Fault:
     """Read whether TikTok took an init."""
     envelope = read_envelope(answer)
     if isinstance(envelope, Fault):
@@ -90,7 +90,7 @@ def init(answer: Answer) -> InitTaken | Fault:
     return refusal(answer, envelope)
 
 
-def upload_init(answer: Answer) -> UploadTaken | Fault:
+def upload_init(answer: ApiAnswer) -> UploadTaken | Fault:
     """Read whether TikTok took an init, and where it wants the bytes."""
     taken = init(answer)
     if isinstance(taken, Fault):
@@ -105,13 +105,13 @@ def upload_init(answer: Answer) -> UploadTaken | Fault:
     )
 
 
-def cancelled(answer: Answer) -> Fault | None:
+def cancelled(answer: ApiAnswer) -> Fault | None:
     """Read whether TikTok agreed to cancel; only a later FAILED proves it."""
     envelope = accepted(answer)
     return envelope if isinstance(envelope, Fault) else None
 
 
-def status(answer: Answer) -> PublishStatus | Fault:
+def status(answer: ApiAnswer) -> PublishStatus | Fault:
     """Read how far a publish has got."""
     envelope = accepted(answer)
     if isinstance(envelope, Fault):
@@ -146,7 +146,7 @@ def fault_of_fail_reason(reason: str | None, log_id: str | None) -> Fault:
     )
 
 
-def user_info(answer: Answer) -> UserInfo | Fault:
+def user_info(answer: ApiAnswer) -> UserInfo | Fault:
     """Read who the account is."""
     envelope = accepted(answer)
     if isinstance(envelope, Fault):
@@ -162,7 +162,7 @@ def user_info(answer: Answer) -> UserInfo | Fault:
     )
 
 
-def list_videos(answer: Answer) -> VideoPage | Fault:
+def list_videos(answer: ApiAnswer) -> VideoPage | Fault:
     """Read a page of videos; those without id or time are left out."""
     envelope = accepted(answer)
     if isinstance(envelope, Fault):
@@ -180,17 +180,17 @@ def list_videos(answer: Answer) -> VideoPage | Fault:
     )
 
 
-def refreshed(answer: Answer, *, refresh_token: str) -> TokenGrant | Fault:
+def refreshed(answer: ApiAnswer, *, refresh_token: str) -> TokenGrant | Fault:
     """Read a refresh; the old refresh token stays if the answer has none."""
     return _grant(answer, open_id="", refresh_token=refresh_token)
 
 
-def exchanged(answer: Answer) -> TokenGrant | Fault:
+def exchanged(answer: ApiAnswer) -> TokenGrant | Fault:
     """Read the answer to an authorization code."""
     return _grant(answer)
 
 
-def revoked(answer: Answer) -> Fault | None:
+def revoked(answer: ApiAnswer) -> Fault | None:
     """Read whether a grant was revoked: TikTok then sends an empty answer."""
     if answer.is_success and not answer.body.strip():
         return None
@@ -199,7 +199,7 @@ def revoked(answer: Answer) -> Fault | None:
 
 
 def _grant(
-    answer: Answer, *, open_id: str | None = None, refresh_token: str | None = None
+    answer: ApiAnswer, *, open_id: str | None = None, refresh_token: str | None = None
 ) -> TokenGrant | Fault:
     body = read_flat(answer)
     if isinstance(body, Fault):

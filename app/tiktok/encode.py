@@ -12,7 +12,7 @@ from urllib.parse import quote_plus, urlencode
 from app.domain.posts.post import Post, PostMode
 from app.domain.posts.upload import ChunkPlan
 from app.tiktok.text import well_formed
-from app.tiktok.wire import Request
+from app.tiktok.wire import ApiRequest
 
 _JSON_TYPE: Final = "application/json; charset=UTF-8"
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -22,7 +22,7 @@ _PHOTO_MODES: Final = {PostMode.DIRECT: "DIRECT_POST", PostMode.INBOX: "MEDIA_UP
 _VIDEOS_PER_PAGE: Final = 20  # TikTok's maximum
 
 
-def creator_info(access_token: str) -> Request:
+def creator_info(access_token: str) -> ApiRequest:
     """Ask what the creator may choose.
 
     https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
@@ -30,7 +30,7 @@ def creator_info(access_token: str) -> Request:
     return _post("/v2/post/publish/creator_info/query/", access_token)
 
 
-def init(access_token: str, post: Post, video_url: str) -> Request:
+def init(access_token: str, post: Post, video_url: str) -> ApiRequest:
     """Ask TikTok to pull a video and publish it, or to make a draft of it.
 
     https://developers.tiktok.com/doc/content-posting-api-reference-direct-post
@@ -40,7 +40,7 @@ def init(access_token: str, post: Post, video_url: str) -> Request:
     return _video_init(access_token, post, source)
 
 
-def upload_init(access_token: str, post: Post, plan: ChunkPlan) -> Request:
+def upload_init(access_token: str, post: Post, plan: ChunkPlan) -> ApiRequest:
     """Ask TikTok where to upload a video to publish, or to make a draft of.
 
     https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
@@ -54,7 +54,7 @@ def upload_init(access_token: str, post: Post, plan: ChunkPlan) -> Request:
     return _video_init(access_token, post, source)
 
 
-def photo_init(access_token: str, post: Post, urls: Sequence[str]) -> Request:
+def photo_init(access_token: str, post: Post, urls: Sequence[str]) -> ApiRequest:
     """Ask TikTok to pull photos and publish them, or to make a draft of them.
 
     https://developers.tiktok.com/doc/content-posting-api-reference-photo-post
@@ -74,7 +74,7 @@ def photo_init(access_token: str, post: Post, urls: Sequence[str]) -> Request:
     return _post("/v2/post/publish/content/init/", access_token, body, once=True)
 
 
-def cancel(access_token: str, publish_id: str) -> Request:
+def cancel(access_token: str, publish_id: str) -> ApiRequest:
     """Ask TikTok to cancel a publish that it is still pulling.
 
     https://developers.tiktok.com/doc/content-posting-api-reference-get-video-status
@@ -83,7 +83,7 @@ def cancel(access_token: str, publish_id: str) -> Request:
     return _post("/v2/post/publish/cancel/", access_token, body)
 
 
-def status(access_token: str, publish_id: str) -> Request:
+def status(access_token: str, publish_id: str) -> ApiRequest:
     """Ask how far a publish has got.
 
     https://developers.tiktok.com/doc/content-posting-api-reference-get-video-status
@@ -92,7 +92,7 @@ def status(access_token: str, publish_id: str) -> Request:
     return _post("/v2/post/publish/status/fetch/", access_token, body)
 
 
-def user_info(access_token: str, *, scopes: Collection[str]) -> Request:
+def user_info(access_token: str, *, scopes: Collection[str]) -> ApiRequest:
     """Ask who the account is, as far as its scopes allow.
 
     https://developers.tiktok.com/doc/tiktok-api-v2-get-user-info
@@ -100,7 +100,7 @@ def user_info(access_token: str, *, scopes: Collection[str]) -> Request:
     fields = ["open_id", "display_name", "avatar_url"]
     if _PROFILE_SCOPE in scopes:
         fields.append("username")
-    return Request(
+    return ApiRequest(
         method="GET",
         path=f"/v2/user/info/?fields={','.join(fields)}",
         headers={"Authorization": f"Bearer {access_token}"},
@@ -108,7 +108,7 @@ def user_info(access_token: str, *, scopes: Collection[str]) -> Request:
     )
 
 
-def list_videos(access_token: str, *, cursor: int | None) -> Request:
+def list_videos(access_token: str, *, cursor: int | None) -> ApiRequest:
     """Ask for a page of the account's public videos, newest first.
 
     https://developers.tiktok.com/doc/tiktok-api-v2-video-list
@@ -119,7 +119,7 @@ def list_videos(access_token: str, *, cursor: int | None) -> Request:
     return _post(f"/v2/video/list/?fields={_VIDEO_FIELDS}", access_token, body)
 
 
-def refresh(refresh_token: str, *, client_key: str, client_secret: str) -> Request:
+def refresh(refresh_token: str, *, client_key: str, client_secret: str) -> ApiRequest:
     """Trade a refresh token, which ends with it, for a new pair.
 
     https://developers.tiktok.com/doc/oauth-user-access-token-management
@@ -141,7 +141,7 @@ def exchange_code(
     code_verifier: str | None,
     client_key: str,
     client_secret: str,
-) -> Request:
+) -> ApiRequest:
     """Trade an authorization code, which works once, for a pair of tokens.
 
     https://developers.tiktok.com/doc/oauth-user-access-token-management
@@ -159,7 +159,7 @@ def exchange_code(
     return _form("/v2/oauth/token/", form, secrets, once=True)
 
 
-def revoke(access_token: str, *, client_key: str, client_secret: str) -> Request:
+def revoke(access_token: str, *, client_key: str, client_secret: str) -> ApiRequest:
     """Revoke a grant.
 
     https://developers.tiktok.com/doc/oauth-user-access-token-management
@@ -172,7 +172,7 @@ def revoke(access_token: str, *, client_key: str, client_secret: str) -> Request
     return _form("/v2/oauth/revoke/", form, (client_secret, access_token))
 
 
-def _video_init(access_token: str, post: Post, source: Mapping[str, Any]) -> Request:
+def _video_init(access_token: str, post: Post, source: Mapping[str, Any]) -> ApiRequest:
     body: dict[str, Any] = {"source_info": source}
     match post.mode:
         case PostMode.DIRECT:
@@ -226,8 +226,8 @@ def _post(
     body: Mapping[str, Any] | None = None,
     *,
     once: bool = False,
-) -> Request:
-    return Request(
+) -> ApiRequest:
+    return ApiRequest(
         method="POST",
         path=path,
         headers={
@@ -242,8 +242,8 @@ def _post(
 
 def _form(
     path: str, form: Mapping[str, str], secrets: tuple[str, ...], *, once: bool = False
-) -> Request:
-    return Request(
+) -> ApiRequest:
+    return ApiRequest(
         method="POST",
         path=path,
         headers={"Content-Type": _FORM_TYPE},

@@ -16,7 +16,7 @@ from app.domain.codes import class_of_code, class_of_oauth_code
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
 from app.tiktok.text import clean, redacted
-from app.tiktok.wire import Answer
+from app.tiktok.wire import ApiAnswer
 
 OK: Final = "ok"
 _NO_REFUSALS: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
@@ -44,7 +44,7 @@ class Envelope(NamedTuple):
     data: Json
 
 
-def read_envelope(answer: Answer) -> Envelope | Fault:
+def read_envelope(answer: ApiAnswer) -> Envelope | Fault:
     """Read ``{data, error: {code, message, log_id}}``."""
     body = _json_object(answer)
     if body is None:
@@ -64,7 +64,7 @@ def read_envelope(answer: Answer) -> Envelope | Fault:
     )
 
 
-def accepted(answer: Answer) -> Envelope | Fault:
+def accepted(answer: ApiAnswer) -> Envelope | Fault:
     """Read an envelope; return a refusal as a fault."""
     envelope = read_envelope(answer)
     if isinstance(envelope, Fault) or envelope.code == OK:
@@ -72,7 +72,7 @@ def accepted(answer: Answer) -> Envelope | Fault:
     return refusal(answer, envelope)
 
 
-def read_flat(answer: Answer) -> Json | Fault:
+def read_flat(answer: ApiAnswer) -> Json | Fault:
     """Read an OAuth answer: ``{error, error_description, log_id}`` or the data itself.
 
     https://developers.tiktok.com/doc/oauth-error-handling
@@ -98,7 +98,7 @@ def read_flat(answer: Answer) -> Json | Fault:
 
 
 def refusal(
-    answer: Answer, envelope: Envelope, *, class_of: ClassOf = class_of_code
+    answer: ApiAnswer, envelope: Envelope, *, class_of: ClassOf = class_of_code
 ) -> Fault:
     """Turn a code other than ``ok`` into a fault: TikTok refused."""
     error_class = class_of(envelope.code, http_status=answer.status)
@@ -113,7 +113,7 @@ def refusal(
     )
 
 
-def bad_answer(answer: Answer, missing: str, *, log_id: str | None = None) -> Fault:
+def bad_answer(answer: ApiAnswer, missing: str, *, log_id: str | None = None) -> Fault:
     """Return the fault of an unreadable answer: the call's fate is unknown."""
     return Fault(
         error_class=ErrorClass.TRANSIENT,
@@ -125,7 +125,7 @@ def bad_answer(answer: Answer, missing: str, *, log_id: str | None = None) -> Fa
     )
 
 
-def no_envelope(answer: Answer) -> Fault:
+def no_envelope(answer: ApiAnswer) -> Fault:
     """Return the fault of an answer without TikTok's envelope."""
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         # A rate limit at the edge refuses requests before they are processed.
@@ -149,7 +149,7 @@ def no_envelope(answer: Answer) -> Fault:
     )
 
 
-def _page(answer: Answer) -> Fault:
+def _page(answer: ApiAnswer) -> Fault:
     """Return the fault of a page in place of the envelope."""
     if not _turned_away(answer):
         return no_envelope(answer)
@@ -162,7 +162,7 @@ def _page(answer: Answer) -> Fault:
     )
 
 
-def _turned_away(answer: Answer) -> bool:
+def _turned_away(answer: ApiAnswer) -> bool:
     """Tell whether an edge server refused the request itself, unprocessed.
 
     A time-out is no refusal: the edge gave up on the server behind it.
@@ -175,7 +175,7 @@ def _turned_away(answer: Answer) -> bool:
     )
 
 
-def _json_object(answer: Answer) -> Json | None:
+def _json_object(answer: ApiAnswer) -> Json | None:
     try:
         body = json.loads(answer.body)
     except (ValueError, RecursionError):  # bad UTF-8 and endless numbers, too
@@ -183,18 +183,18 @@ def _json_object(answer: Answer) -> Json | None:
     return body if isinstance(body, dict) else None
 
 
-def _code(answer: Answer, error: Json) -> str:
+def _code(answer: ApiAnswer, error: Json) -> str:
     # A number is another API's envelope, such as a gateway's {"error": {"code": 503}}.
     return _line(answer, error.get("code"), limit=_MAX_CODE_LENGTH)
 
 
-def _log_id(answer: Answer, holder: Json) -> str | None:
+def _log_id(answer: ApiAnswer, holder: Json) -> str | None:
     # TikTok's tables have logid, its examples log_id.
     value = holder.get("log_id") or holder.get("logid") or answer.log_id
     return _line(answer, value, limit=_MAX_LOG_ID_LENGTH) or None
 
 
-def _line(answer: Answer, value: object, *, limit: int) -> str:
+def _line(answer: ApiAnswer, value: object, *, limit: int) -> str:
     if not isinstance(value, str) or not value:
         return ""
     # Redacted before it is cut: a cut could leave half a secret.

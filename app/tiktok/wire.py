@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ApiRequest:
     """A call, ready to send; its repr shows nothing secret."""
 
     method: str
@@ -20,7 +20,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ApiAnswer:
     """A complete HTTP answer; its repr shows nothing secret."""
 
     status: int

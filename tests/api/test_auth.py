@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import httpx
 
-from app.domain.api_key import Access, ApiKey
+from app.domain.api_key import ApiKey, KeyAccess
 from app.service.failed_authentications import FREE, WAITING_EACH
 from app.use_cases import UseCases
 from tests.api.serving import CRON_SECRET, Api, client_of, job_body, serving
@@ -107,7 +107,7 @@ async def test_a_read_key_changes_nothing(sqlite_url: str) -> None:
     """403 for whatever changes something, connecting too; reading works."""
     async with serving(sqlite_url) as api:
         services: UseCases = api.app.state.services
-        _, secret = await services.keys.create("reader", None, access=Access.READ)
+        _, secret = await services.keys.create("reader", None, access=KeyAccess.READ)
         async with client_of(api.app, secret) as reader:
             assert (await reader.get("/v1/jobs")).status_code == 200
             for method, path in (

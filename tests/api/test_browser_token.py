@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.domain.api_key import Access, ApiKey
+from app.domain.api_key import ApiKey, KeyAccess
 from app.service.browser_tokens import PREFIX, BrowserTokens
 from app.store.db.vault import Vault
 from tests.api.serving import (
@@ -241,10 +241,10 @@ def test_what_a_browser_did_is_told_of_the_key_behind_it() -> None:
     key = ApiKey(id="k_1", name="site", project_id=None, created_at=NOW)
     tokens = BrowserTokens(Vault([b"k" * 32]), StandingClock())
     made = tokens.issue(
-        "proj_1", issuer=key, access=Access.COMPOSE, lives=timedelta(minutes=5)
+        "proj_1", issuer=key, access=KeyAccess.COMPOSE, lives=timedelta(minutes=5)
     )
     read = tokens.read(made.token)
     assert read is not None
     assert (read.id, read.name, read.project_id) == ("k_1", "site", "proj_1")
-    assert (read.access, read.expires_at) == (Access.COMPOSE, made.expires_at)
+    assert (read.access, read.expires_at) == (KeyAccess.COMPOSE, made.expires_at)
     assert made.token not in repr(made)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.errors import RateLimited
+from app.domain.errors import TooManyRequests
 from app.service.rate_limit import RateLimit
 from tests.api.serving import StandingClock
 
@@ -13,11 +13,11 @@ def test_a_key_has_its_minute_and_then_waits() -> None:
     limit = RateLimit(6, clock)
     for _ in range(6):
         limit.take("one")
-    with pytest.raises(RateLimited) as refused:
+    with pytest.raises(TooManyRequests) as refused:
         limit.take("one")
     assert refused.value.retry_after == pytest.approx(10)
     clock.forward(seconds=9.9)
-    with pytest.raises(RateLimited):
+    with pytest.raises(TooManyRequests):
         limit.take("one")
     clock.forward(seconds=0.2)
     limit.take("one")
@@ -28,7 +28,7 @@ def test_one_key_costs_another_nothing() -> None:
     limit = RateLimit(1, StandingClock())
     limit.take("one")
     limit.take("other")
-    with pytest.raises(RateLimited):
+    with pytest.raises(TooManyRequests):
         limit.take("one")
 
 

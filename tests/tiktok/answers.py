@@ -4,18 +4,18 @@ import json
 from collections.abc import Mapping
 
 from app.domain.jobs.outcome import Fault
-from app.tiktok.wire import Answer
+from app.tiktok.wire import ApiAnswer
 
 
 def answer(
     body: object, *, status: int = 200, retry_after: float | None = None
-) -> Answer:
+) -> ApiAnswer:
     """Return an answer with this JSON, or these bytes."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status=status, body=raw, retry_after=retry_after)
+    return ApiAnswer(status=status, body=raw, retry_after=retry_after)
 
 
-def ok(data: object) -> Answer:
+def ok(data: object) -> ApiAnswer:
     """Return an answer with TikTok's good word."""
     error = {"code": "ok", "message": "", "log_id": "log-1"}
     return answer({"data": data, "error": error})
@@ -23,7 +23,7 @@ def ok(data: object) -> Answer:
 
 def refused(
     code: str, *, status: int = 400, more: Mapping[str, str] | None = None
-) -> Answer:
+) -> ApiAnswer:
     """Return a refusal in TikTok's envelope."""
     error = {"code": code, **(more or {})}
     return answer({"data": {}, "error": error}, status=status)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from app.domain.codes import CODES
 from app.domain.jobs.outcome import Fault, Verdict
 from app.tiktok import InitTaken, decode
-from app.tiktok.wire import Answer
+from app.tiktok.wire import ApiAnswer
 
-READERS: list[Callable[[Answer], object]] = [
+READERS: list[Callable[[ApiAnswer], object]] = [
     decode.creator_info,
     decode.init,
     decode.upload_init,
@@ -80,10 +80,10 @@ def texts(value: object) -> Iterator[str]:
 
 @given(bodies, statuses, st.sampled_from(READERS))
 def test_any_answer_is_a_value(
-    body: bytes, status: int, read: Callable[[Answer], object]
+    body: bytes, status: int, read: Callable[[ApiAnswer], object]
 ) -> None:
     """Whatever arrives becomes a value whose texts can be logged and stored."""
-    result = read(Answer(status=status, body=body))
+    result = read(ApiAnswer(status=status, body=body))
     for text in texts(result):
         assert "\0" not in text.encode().decode()
     if isinstance(result, Fault):
@@ -95,7 +95,7 @@ def test_any_answer_is_a_value(
 @given(bodies, statuses)
 def test_no_answer_claims_more_than_it_proves(body: bytes, status: int) -> None:
     """An init is refused by TikTok's word or a 4xx page, taken with an id alone."""
-    result = decode.init(Answer(status=status, body=body))
+    result = decode.init(ApiAnswer(status=status, body=body))
     if isinstance(result, InitTaken):
         assert result.publish_id
         return

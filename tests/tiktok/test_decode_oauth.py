@@ -11,7 +11,7 @@ from app.tiktok import (
     TokenGrant,
     decode,
 )
-from app.tiktok.wire import Answer
+from app.tiktok.wire import ApiAnswer
 from tests.tiktok.answers import answer, fault, refused
 
 GRANT = {
@@ -27,7 +27,7 @@ refreshed = partial(decode.refreshed, refresh_token="rft.old")
 
 
 @pytest.mark.parametrize("read", [refreshed, decode.exchanged])
-def test_grant(read: Callable[[Answer], TokenGrant | Fault]) -> None:
+def test_grant(read: Callable[[ApiAnswer], TokenGrant | Fault]) -> None:
     """A grant comes flat, its scopes as a comma list, its tokens never in a repr."""
     grant = read(answer(GRANT))
     assert grant == TokenGrant(
@@ -92,7 +92,7 @@ def test_what_a_refresh_may_leave_out() -> None:
 
 @pytest.mark.parametrize("read", [refreshed, decode.exchanged, decode.revoked])
 @pytest.mark.parametrize("status", [200, 400, 401])
-def test_flat_errors(read: Callable[[Answer], object], status: int) -> None:
+def test_flat_errors(read: Callable[[ApiAnswer], object], status: int) -> None:
     """OAuth refuses in a flat form, at times with HTTP 200."""
     body = {
         "error": "invalid_grant",
@@ -110,7 +110,7 @@ def test_flat_errors(read: Callable[[Answer], object], status: int) -> None:
 
 
 @pytest.mark.parametrize("read", [refreshed, decode.exchanged, decode.revoked])
-def test_enveloped_oauth_errors(read: Callable[[Answer], object]) -> None:
+def test_enveloped_oauth_errors(read: Callable[[ApiAnswer], object]) -> None:
     """Limits and outages reach OAuth in the envelope of the other calls."""
     result = fault(read(refused("rate_limit_exceeded", status=429)))
     assert result.error_class is ErrorClass.RATE_LIMIT

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
 from app.domain.posts.upload import ChunkSizes, plan_chunks
 from app.tiktok import encode
-from app.tiktok.wire import Request
+from app.tiktok.wire import ApiRequest
 
 URL = "https://cdn.example.com/v.mp4?sig=a%2Fb&x=1"
 PLAIN = Post(title="Hi", privacy_level=PrivacyLevel.SELF_ONLY)
 
 
-def sent(request: Request) -> dict[str, Any]:
+def sent(request: ApiRequest) -> dict[str, Any]:
     """Return the JSON of a request."""
     body: dict[str, Any] = json.loads(request.content)
     return body
 
 
-def form(request: Request) -> dict[str, str]:
+def form(request: ApiRequest) -> dict[str, str]:
     """Return the form of a request."""
     return {
         name: values[0] for name, values in parse_qs(request.content.decode()).items()

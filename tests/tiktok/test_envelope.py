@@ -9,7 +9,7 @@ from app.tiktok import (
     decode,
 )
 from app.tiktok.envelope import read_envelope
-from app.tiktok.wire import Answer
+from app.tiktok.wire import ApiAnswer
 from tests.tiktok.answers import answer, fault, refused
 
 
@@ -48,7 +48,7 @@ def test_refusals_quote_no_secret() -> None:
             }
         }
     )
-    result = decode.init(Answer(status=400, body=body.encode(), secrets=(token,)))
+    result = decode.init(ApiAnswer(status=400, body=body.encode(), secrets=(token,)))
     assert "act.s" not in repr(result)
 
 
@@ -89,5 +89,5 @@ def test_the_last_of_two_keys_counts() -> None:
 @pytest.mark.parametrize("status", [200, 403, 429, 502])
 def test_a_log_id_of_the_header_alone(status: int) -> None:
     """TikTok's edge writes pages without an envelope, and tells it there."""
-    page = Answer(status=status, body=b"<html>", log_id="log-edge")
+    page = ApiAnswer(status=status, body=b"<html>", log_id="log-edge")
     assert fault(read_envelope(page)).log_id == "log-edge"

@@ -9,7 +9,7 @@ from app.domain.posts.post import MediaType
 from app.outbound import Outbound, on_behalf_of
 from app.outbound.media.checker import Found, MediaChecker
 from app.service.accounts.accounts import CreatorInfo
-from app.service.jobs.validation import Probed, Problem, Severity
+from app.service.jobs.validation import Issue, Probed, Severity
 
 VIDEO_POINTER: Final = "/assetUrl"
 
@@ -30,10 +30,10 @@ class MediaProbe:
         return Probed(media=_shown(new, found), problems=problems)
 
 
-def _problem(found: ReadinessProblem) -> Problem:
+def _problem(found: ReadinessProblem) -> Issue:
     """Only warn about an unreachable asset: it may be there in time."""
     passing = found.code == UNREACHABLE.code
-    return Problem(
+    return Issue(
         found.code,
         found.pointer or VIDEO_POINTER,
         found.message,

@@ -38,7 +38,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Issue:
     """Something that a person may want to know before they schedule."""
 
     code: str
@@ -47,7 +47,7 @@ class Problem:
     severity: Severity = Severity.ERROR
 
     @classmethod
-    def of(cls, error: FieldError) -> "Problem":
+    def of(cls, error: FieldError) -> "Issue":
         """Make an error of a field's problem."""
         return cls(error.code, error.pointer, error.message)
 
@@ -57,14 +57,14 @@ class Probed:
     """The result of a check of the media."""
 
     media: Mapping[str, Any] | None = None  # None: not checked
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Issue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Validation:
     """What was found."""
 
-    problems: tuple[Problem, ...]
+    problems: tuple[Issue, ...]
     media: Mapping[str, Any] | None = None
     existing_job_id: str | None = None
 
@@ -101,49 +101,47 @@ class ValidationService:
         self._clock = clock
         self._probe = probe
 
-    async def check(self, new: NewJob, *, scope: str | None) -> Verdict:
+    async def check(self, new: NewJob, *, scope: str | None) -> Validation:
         """Return what would stop a job from being stored, or posted as requested.
 
         Raises NotFound for another's project.
         """
         check_scope(new.project_id, scope)
-        wrong = tuple(map(Problem.of, self._jobs.problems_with(new)))
+        wrong = tuple(map(Issue.of, self._jobs.problems_with(new)))
         if wrong:
-            return Verdict(wrong)  # it cannot be stored: no further checks
+            return Validation(wrong)  # it cannot be stored: no further checks
         found = [each async for each in self._in_the_way(new, scope)]
         existing_id, too_old = await self._twin(new)
         info, account = await self._account(new, scope)
         probed = await self._probe(new, info)
-        return Verdict(
+        return Validation(
             (*found, *too_old, *account, *probed.problems),
             media=probed.media,
             existing_job_id=existing_id,
         )
 
-    async def _twin(self, new: NewJob) -> tuple[str | None, tuple[Problem, ...]]:
+    async def _twin(self, new: NewJob) -> tuple[str | None, tuple[Issue, ...]]:
         try:
             twin = await self._jobs.find_twin(new)
         except TooLongAgo as error:
-            return None, (Problem(error.code, "/scheduledFor", str(error)),)
+            return None, (Issue(error.code, "/scheduledFor", str(error)),)
         return (None if twin is None else twin.id), ()
 
-    async def _in_the_way(
-        self, new: NewJob, scope: str | None
-    ) -> AsyncIterator[Problem]:
+    async def _in_the_way(self, new: NewJob, scope: str | None) -> AsyncIterator[Issue]:
         if new.scheduled_for is not None and new.scheduled_for < self._clock.now():
             text = "is in the past: it would go out at once"
-            yield Problem("in_the_past", "/scheduledFor", text, Severity.WARNING)
+            yield Issue("in_the_past", "/scheduledFor", text, Severity.WARNING)
         for project_id in (new.project_id, None) if scope is None else (scope,):
             try:
                 hold = await self._holds.get(project_id, scope=scope)
             except NotFound:
                 continue
             text = f"posting is on hold: {hold.reason}"
-            yield Problem("held", "/projectId", text, Severity.WARNING)
+            yield Issue("held", "/projectId", text, Severity.WARNING)
 
     async def _account(
         self, new: NewJob, scope: str | None
-    ) -> tuple[CreatorInfo | None, tuple[Problem, ...]]:
+    ) -> tuple[CreatorInfo | None, tuple[Issue, ...]]:
         try:
             account = await self._accounts.get(
                 new.project_id, new.platform, scope=scope
@@ -172,25 +170,25 @@ _OF_ACCOUNT = (
 )
 
 
-def _told(error: SchedulerError) -> Problem:
+def _told(error: SchedulerError) -> Issue:
     """Return why creator_info failed, and whether that would stop the post."""
     match error:
         case PostingNotAllowed(reason=reason):
             # A cap may be lifted in time; a ban does not end on its own.
             banned = reason is not None and cap_of(reason) is None
             severity = Severity.ERROR if banned else Severity.WARNING
-            return Problem(reason or error.code, "/projectId", str(error), severity)
+            return Issue(reason or error.code, "/projectId", str(error), severity)
         case QuotaExhausted() | TikTokUnavailable():
             text = f"{error} What the creator may choose was not checked."
-            return Problem(error.code, "/projectId", text, Severity.WARNING)
+            return Issue(error.code, "/projectId", text, Severity.WARNING)
         case _:
-            return Problem(error.code, "/projectId", str(error))
+            return Issue(error.code, "/projectId", str(error))
 
 
-def _choices(post: Post, info: CreatorInfo) -> Iterator[Problem]:
+def _choices(post: Post, info: CreatorInfo) -> Iterator[Issue]:
     """Compare the post's choices with the creator's options."""
     if found := privacy_problem(post, info.privacy_options):
-        yield Problem(found.code, "/post/privacyLevel", found.message)
+        yield Issue(found.code, "/post/privacyLevel", found.message)
     off = (
         ("disableComment", info.comment_disabled, post.disable_comment, "comments"),
         ("disableDuet", info.duet_disabled, post.disable_duet, "duets"),
@@ -199,8 +197,8 @@ def _choices(post: Post, info: CreatorInfo) -> Iterator[Problem]:
     for name, is_off, asked_off, what in off:
         if is_off and not asked_off:
             text = f"the creator's TikTok settings have {what} off: TikTok decides"
-            yield Problem(f"{what}_off", f"/post/{name}", text, Severity.WARNING)
+            yield Issue(f"{what}_off", f"/post/{name}", text, Severity.WARNING)
 
 
-def _of_account(found: ReadinessProblem) -> Problem:
-    return Problem(found.code, "/projectId", found.message)
+def _of_account(found: ReadinessProblem) -> Issue:
+    return Issue(found.code, "/projectId", found.message)

@@ -11,8 +11,8 @@ from app.machine.clock import Clock
 from app.service.operations.health import found_in
 from app.store.db.engine import Database
 from app.store.jobs.backlog import BacklogStore
-from app.store.overview import OverviewStore
 from app.store.runners import RunnerStore, SeenRunner
+from app.store.status import StatusStore
 
 SEEN_WITHIN: Final = timedelta(minutes=5)
 """A runner records itself every half minute; a cron trigger comes every minute."""
@@ -46,7 +46,7 @@ class StatusService:
         database: Database,
         *,
         backlog: BacklogStore,
-        overview: OverviewStore,
+        overview: StatusStore,
         runners: RunnerStore,
         clock: Clock,
     ) -> None:

@@ -24,7 +24,7 @@ from app.tiktok.text import clean
 from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES
 from app.tiktok.transport.httpx_transport import Transport
 from app.tiktok.transport.uploader import Uploader
-from app.tiktok.wire import Answer, Request
+from app.tiktok.wire import ApiAnswer, ApiRequest
 
 _HEADERS: Final = (
     (b"Accept", b"application/json"),
@@ -98,7 +98,7 @@ class Session:
         """Hang up."""
         await self._transport.aclose()
 
-    async def send(self, request: Request, *, seconds: float) -> Answer | Fault:
+    async def send(self, request: ApiRequest, *, seconds: float) -> ApiAnswer | Fault:
         """Send a request and return its answer, or a fault with what is known.
 
         The deadline covers everything, from the name look-up to the last byte. Raises
@@ -116,7 +116,7 @@ class Session:
         except Exception as error:  # noqa: BLE001 - whatever it is, it may be sent
             return _lost(error, http_status=built.extensions.get("http_status"))
         wait = response.headers.get("Retry-After")
-        return Answer(
+        return ApiAnswer(
             status=response.status_code,
             body=body,
             retry_after=parse_retry_after(wait, now=self._now()) if wait else None,
@@ -138,7 +138,7 @@ def _date(value: str | None) -> datetime | None:
     return found if found.tzinfo else None
 
 
-def _build(request: Request, base_url: str, seconds: float) -> httpx.Request:
+def _build(request: ApiRequest, base_url: str, seconds: float) -> httpx.Request:
     url = _address(base_url + request.path)
     headers = [(b"Host", url.netloc), *_HEADERS]
     for name, value in request.headers.items():

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import SystemClock
-from app.service.operations.ground import ground
+from app.service.operations.checks import database_checks
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
 from app.store.db.notify import DueHints
@@ -61,7 +61,7 @@ async def test_a_database_is_migrated_through_it(
     url = as_url(bounced_url, database=name)
     await asyncio.to_thread(upgrade, url)
     database = Database(url)
-    found = {each.name: each for each in await ground(database)}
+    found = {each.name: each for each in await database_checks(database)}
     await database.close()
     assert found["revision"].ok
     assert "a pooler is in between" in found["pooler"].text

@@ -11,7 +11,7 @@ from typing import Final
 from app.domain.errors import StoreUnavailable
 from app.machine.descriptors import hard_limit, share_out
 from app.store.db.engine import Database
-from app.store.db.ground import Ground, Postgres, look_at_ground
+from app.store.db.inspection import Inspection, Postgres, inspect_database
 from app.store.db.migrate import newest_revision
 from app.store.db.session import DURABLE, OLDEST_VERSION
 
@@ -30,22 +30,22 @@ class Finding:
     advice: str = ""
 
 
-async def before_building(database: Database) -> list[Finding]:
+async def before_migration(database: Database) -> list[Finding]:
     """Check a database before a migration; nothing is changed.
 
     Raises StoreUnavailable. A migration may begin if every finding is ok.
     """
-    ground = await look_at_ground(database)
-    return [*_to_build_on(database, ground)]
+    found = await inspect_database(database)
+    return [*_to_build_on(database, found)]
 
 
-async def ground(database: Database, *, processes: int = 1) -> list[Finding]:
+async def database_checks(database: Database, *, processes: int = 1) -> list[Finding]:
     """Check a database that is in use, or is to be.
 
     ``processes`` is how many share it. An outage is a finding, too.
     """
     try:
-        found = await look_at_ground(database)
+        found = await inspect_database(database)
     except StoreUnavailable as error:
         return [_away(database, error)]
     findings = [*_to_build_on(database, found), _version_table(found)]
@@ -84,7 +84,7 @@ def _away(database: Database, error: StoreUnavailable) -> Finding:
     )
 
 
-def _to_build_on(database: Database, found: Ground) -> Iterator[Finding]:
+def _to_build_on(database: Database, found: Inspection) -> Iterator[Finding]:
     if found.postgres is None:
         yield Finding(name="database", ok=True, text="SQLite")
         yield _disk(found)
@@ -95,7 +95,7 @@ def _to_build_on(database: Database, found: Ground) -> Iterator[Finding]:
     yield _foreign_tables(found)
 
 
-def _disk(found: Ground) -> Finding:
+def _disk(found: Inspection) -> Finding:
     space = os.statvfs(found.folder or ".")
     free = space.f_bavail * space.f_frsize // 1_000_000
     return Finding(
@@ -138,7 +138,7 @@ def _writable(found: Postgres) -> Finding:
     return Finding(name="writing", ok=False, text=text, advice=advice)
 
 
-def _schema(database: Database, found: Ground, postgres: Postgres) -> Finding:
+def _schema(database: Database, found: Inspection, postgres: Postgres) -> Finding:
     wanted = database.schema
     if postgres.schema is None:
         may = postgres.may_create_schemas and wanted is not None
@@ -164,11 +164,11 @@ def _schema(database: Database, found: Ground, postgres: Postgres) -> Finding:
     )
 
 
-def _is_built(found: Ground) -> bool:
+def _is_built(found: Inspection) -> bool:
     return found.revision is not None and found.revision >= newest_revision()
 
 
-def _foreign_tables(found: Ground) -> Finding:
+def _foreign_tables(found: Inspection) -> Finding:
     names = ", ".join(found.foreign_tables)
     return Finding(
         name="tables",
@@ -182,7 +182,7 @@ def _foreign_tables(found: Ground) -> Finding:
     )
 
 
-def _version_table(found: Ground) -> Finding:
+def _version_table(found: Inspection) -> Finding:
     newest = newest_revision()
     ok = _is_built(found) and not found.is_former
     return Finding(

@@ -20,7 +20,7 @@ _jobs = schedule_jobs.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
+class JobsAndHolds:
     """Jobs and holds at one moment."""
 
     in_flight: int
@@ -28,13 +28,13 @@ class Overview:
     holds: tuple[Hold, ...]
 
 
-class OverviewStore:
+class StatusStore:
     """Reads without an index of its own: an operator asks seldom."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def look(self, *, now: datetime) -> Overview:
+    async def look(self, *, now: datetime) -> JobsAndHolds:
         """Read everything in one transaction; raises StoreUnavailable."""
         in_flight = select(func.count()).where(_jobs.status == JobStatus.PROCESSING)
         lately = _jobs.updated_at > now - FAILED_WITHIN
@@ -48,7 +48,7 @@ class OverviewStore:
         async with self._database.read() as connection:
             reasons = (await connection.execute(failed)).tuples().all()
             kept = (await connection.execute(active)).mappings().all()
-            return Overview(
+            return JobsAndHolds(
                 in_flight=(await connection.execute(in_flight)).scalar_one(),
                 failed={FailureReason(reason): count for reason, count in reasons},
                 holds=tuple(map(_hold, kept)),

@@ -78,7 +78,7 @@ class Postgres:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class Inspection:
     """The findings; ``postgres`` is None on SQLite."""
 
     revision: str | None  # None: none of our tables exist
@@ -88,17 +88,17 @@ class Ground:
     folder: Path | None = field(default=None)
 
 
-async def look_at_ground(database: Database) -> Ground:
+async def inspect_database(database: Database) -> Inspection:
     """Inspect the database without changing it; raises StoreUnavailable."""
     async with database.read() as connection:
         if database.is_sqlite:
             found = await connection.run_sync(_tables)
-            return Ground(**found, folder=Path(database.url.database or "").parent)
+            return Inspection(**found, folder=Path(database.url.database or "").parent)
         first = (await connection.execute(_POSTGRES)).mappings().one()
         schema = first["schema"]
         found = await connection.run_sync(_tables) if schema else {"revision": None}
         postgres = await _more_of(connection, database, dict(first))
-    return Ground(**found, postgres=postgres)
+    return Inspection(**found, postgres=postgres)
 
 
 async def _more_of(

@@ -1,4 +1,4 @@
-"""The ground is looked at before anything is built on it: one line each."""
+"""A database is checked before a migration and by the doctor: one line each."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.service.operations import ground as checks
-from app.service.operations.ground import Finding, before_building, descriptors, ground
+from app.service.operations import checks
+from app.service.operations.checks import (
+    Finding,
+    before_migration,
+    database_checks,
+    descriptors,
+)
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
 from tests.store.db.roles import as_url, make_database, make_role
@@ -18,7 +23,7 @@ from tests.support.sql import execute
 async def wrong(url: str, *, schema: str | None = None) -> dict[str, Finding]:
     """Return what stands against building there, by name."""
     database = Database(url, schema=schema)
-    found = await before_building(database)
+    found = await before_migration(database)
     await database.close()
     assert all(each.ok or each.advice for each in found)
     return {each.name: each for each in found if not each.ok}
@@ -27,7 +32,7 @@ async def wrong(url: str, *, schema: str | None = None) -> dict[str, Finding]:
 async def wrong_in_use(url: str, **more: int) -> dict[str, Finding]:
     """Return what is wrong with a database in use, by name."""
     database = Database(url)
-    found = await ground(database, **more)
+    found = await database_checks(database, **more)
     await database.close()
     assert all(each.ok or each.advice for each in found)
     return {each.name: each for each in found if not each.ok}
@@ -39,7 +44,7 @@ async def empty(shared_server_url: str) -> str:
     return await make_database(shared_server_url)
 
 
-async def test_good_ground_is_silent(database_url: str, empty: str) -> None:
+async def test_a_good_database_is_silent(database_url: str, empty: str) -> None:
     """A new database and one in use: nothing is wrong with either."""
     assert await wrong(empty) == {}
     assert await wrong(database_url) == {}
