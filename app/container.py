@@ -16,7 +16,6 @@ from typing import Final
 from uuid import uuid4
 
 import structlog
-from sqlalchemy.exc import ArgumentError
 
 from app import __version__
 from app.domain.accounts.quota import LONGEST_TURN, QuotaCall
@@ -30,6 +29,7 @@ from app.machine.clock import Clock, SystemClock
 from app.machine.clock_jumps import ClockJumps
 from app.machine.clock_watch import ClockWatch
 from app.metrics import Metrics
+from app.opening import open_database, open_vault, plain, tracing_of
 from app.outbound import Outbound
 from app.outbound.media.at_once import AtOnce
 from app.outbound.media.checker import MediaChecker
@@ -53,7 +53,7 @@ from app.runner.background.webhook_deliveries import (
 from app.runner.runner import Capacity, Runner
 from app.service.operations.health import HealthService
 from app.service.operations.metrics import MetricsService
-from app.settings import RunnerMode, Settings, SettingsError
+from app.settings import RunnerMode, Settings
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.oauth_states import OAuthStateStore
 from app.store.accounts.quotas import QuotaStore
@@ -61,7 +61,7 @@ from app.store.api_keys import KeyStore
 from app.store.db.engine import Database
 from app.store.db.health import HealthStore
 from app.store.db.notify import DueHints
-from app.store.db.vault import KeysUnusable, Vault
+from app.store.db.vault import Vault
 from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import ConfirmationStore
@@ -77,7 +77,7 @@ from app.store.runners import RunnerStore, SeenRunner
 from app.store.webhooks.deliveries import DeliveryStore
 from app.store.webhooks.endpoints import WebhookStore
 from app.tiktok import Endpoint, TikTok
-from app.tracing import Tracing, open_tracing
+from app.tracing import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -158,11 +158,11 @@ class Container:
     @cached_property
     def tiktok(self) -> TikTok:
         """Return the client of TikTok's API."""
-        settings, secret = self.settings, self.settings.tiktok_client_secret
+        settings = self.settings
         return TikTok(
             base_url=str(settings.tiktok_api_base_url),
             client_key=settings.tiktok_client_key,
-            client_secret=secret.get_secret_value() if secret else None,
+            client_secret=plain(settings.tiktok_client_secret),
             timeout=settings.http_timeout_seconds,
             on_call=self._count_call,
         )
@@ -568,37 +568,3 @@ async def _hurried(container: Container) -> AsyncIterator[None]:
         yield
     finally:
         watcher.cancel()
-
-
-def tracing_of(settings: Settings) -> Tracing:
-    """Trace to the configured collector, or not at all."""
-    endpoint = settings.otel_exporter_otlp_endpoint
-    return open_tracing(None if endpoint is None else str(endpoint))
-
-
-def open_database(settings: Settings, *, render: Render | None = None) -> Database:
-    """Make the engine; raises SettingsError, which does not quote the URL."""
-    try:
-        return Database(
-            settings.database_url.get_secret_value(),
-            pool_size=settings.database_pool_size,
-            schema=settings.database_schema,
-            render=render,
-            mark_commit=settings.database_mark_commit,
-        )
-    except ArgumentError:
-        raise SettingsError("DATABASE_URL: not a database URL") from None
-    except ValueError as error:
-        raise SettingsError(f"DATABASE_URL: {error}") from None
-
-
-def open_vault(settings: Settings) -> Vault:
-    """Make the vault; raises SettingsError, which quotes no key."""
-    keys = settings.token_encryption_keys
-    try:
-        return Vault.from_settings(
-            keys.get_secret_value() if keys else None,
-            database_url=settings.database_url.get_secret_value(),
-        )
-    except KeysUnusable as error:
-        raise SettingsError(str(error)) from None

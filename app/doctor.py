@@ -14,9 +14,10 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from app.container import Container, open_container, open_vault
+from app.container import Container, open_container
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock, SystemClock
+from app.opening import open_vault
 from app.service.operations.checks import Finding, database_checks, descriptors
 from app.service.operations.health import CLOCKS_MAY_DIFFER
 from app.settings import RunnerMode, Settings, SettingsError, load

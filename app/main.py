@@ -10,8 +10,9 @@ with collector.paused():
     from fastapi import FastAPI
 
     from app.api.app import build_app
-    from app.container import Container, open_container, tracing_of
+    from app.container import Container, open_container
     from app.machine.clock import Clock
+    from app.opening import tracing_of
     from app.settings import RunnerMode, Settings
     from app.store.db.migrate import upgrade
     from app.store.db.revision import is_migrated

@@ -12,8 +12,8 @@ with collector.paused():
     import structlog
     from pydantic import HttpUrl
 
-    from app.container import open_database, open_vault
     from app.logs import configure_logging
+    from app.opening import open_database, open_vault
     from app.service.operations.checks import Finding, before_migration
     from app.service.operations.health import DatabaseFound, DatabaseState, found_in
     from app.settings import SHORT_SECRET, Settings, SettingsError, load

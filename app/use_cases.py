@@ -5,6 +5,7 @@ from functools import cached_property
 from app.container import Container
 from app.domain.jobs.job import Job
 from app.machine.clock import Clock
+from app.opening import plain
 from app.runner.tick_report import TickReport
 from app.schemas.job_answers import JobAnswer
 from app.service.accounts.account_overview import AccountOverview
@@ -170,12 +171,12 @@ class UseCases:
     @cached_property
     def tiktok_events(self) -> TikTokEventService:
         """Return the receiver of TikTok's events."""
-        parts, secret = self._container, self._container.settings.tiktok_client_secret
+        parts = self._container
         return TikTokEventService(
             store=TikTokEventStore(parts.database),
             clock=parts.clock,
             client_key=parts.settings.tiktok_client_key,
-            client_secret=secret.get_secret_value() if secret else None,
+            client_secret=plain(parts.settings.tiktok_client_secret),
             on_hint=parts.runner.look_again,
             metrics=parts.metrics,
         )
@@ -243,8 +244,7 @@ class UseCases:
     @property
     def cron_secret(self) -> str | None:
         """Return the secret of /cron/tick, None if it is off."""
-        secret = self._container.settings.cron_secret
-        return secret.get_secret_value() if secret else None
+        return plain(self._container.settings.cron_secret)
 
     async def tick(self) -> TickReport:
         """Run what is due, within TICK_BUDGET_SECONDS."""

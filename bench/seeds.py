@@ -10,11 +10,12 @@ from sqlalchemy import Table, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from app.container import Container, open_container, open_vault
+from app.container import Container, open_container
 from app.domain.accounts.account import Grant, NewAccount
 from app.domain.jobs.job import JobStatus, NewJob
 from app.domain.posts.post import Post, PrivacyLevel
 from app.logs import configure_logging
+from app.opening import open_vault
 from app.settings import LogFormat, load
 from app.store.accounts.rows import AccountRows
 from app.store.accounts.tables import accounts

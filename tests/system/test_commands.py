@@ -12,8 +12,8 @@ import httpx
 from pydantic import SecretStr
 
 from app import __version__
-from app.container import open_database
 from app.domain.jobs.job import JobStatus
+from app.opening import open_database
 from app.service.operations.health import DatabaseState, state_of
 from app.settings import Settings
 from tests.support.patience import PATIENCE_SECONDS
