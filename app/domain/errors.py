@@ -10,6 +10,7 @@ SchedulerError
 │   ├── TooLongAgo
 │   ├── JobNotEditable
 │   ├── JobNotDeletable
+│   ├── JobUnreadable
 │   ├── JobNotRetryable
 │   ├── JobNotCancellable
 │   ├── TooLate
@@ -113,6 +114,12 @@ class JobNotEditable(Conflict):
     """The job can no longer be changed."""
 
     code = "job_not_editable"
+
+
+class JobUnreadable(Conflict):
+    """A newer version wrote the job; this one leaves it as it is."""
+
+    code = "job_unreadable"
 
 
 class JobNotDeletable(Conflict):

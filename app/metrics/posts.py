@@ -53,6 +53,11 @@ class PostMetrics:
             "Claims taken over from workers that went away",
             registry=registry,
         )
+        self._unreadable = Counter(
+            "scheduler_jobs_unreadable",
+            "Due jobs put off because this version cannot read them",
+            registry=registry,
+        )
         self._running = Gauge(
             "scheduler_attempts_running",
             "Attempts that this process has going",
@@ -68,6 +73,7 @@ class PostMetrics:
         """Count a claim, and the abandoned attempts that it ended."""
         self._claims.inc(len(claimed.jobs) + claimed.failed)
         self._abandoned.inc(len(claimed.taken_over))
+        self._unreadable.inc(len(claimed.unreadable))
         for each in claimed.taken_over:
             self._count(each.change)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, Literal, Self
 
+from msgspec import structs
 from pydantic import Field
 
 from app.domain.jobs.hold import WITHOUT_END
@@ -19,6 +20,7 @@ from app.domain.jobs.job import (
     JobStatus,
     LastError,
     Transfer,
+    UnreadableJob,
 )
 from app.domain.jobs.readiness import Readiness, ReadinessProblem
 from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
@@ -161,6 +163,13 @@ class JobAnswer(Answer):
     @classmethod
     def of(cls, job: Job, *, run_by_cron: bool, now: datetime) -> Self:
         """Show a job with what its owner should know right now."""
+        try:
+            return cls._of(job, run_by_cron=run_by_cron, now=now)
+        except (ValueError, TypeError, AttributeError):
+            return cls._of(_bare(job), run_by_cron=run_by_cron, now=now)
+
+    @classmethod
+    def _of(cls, job: Job, *, run_by_cron: bool, now: datetime) -> Self:
         told = notice(job, run_by_cron=run_by_cron, now=now)
         return cls(
             **_of_job(job),
@@ -174,6 +183,19 @@ class JobAnswer(Answer):
             notice_code=told.code if told else None,
             readiness=ReadinessAnswer.of(job.readiness) if job.readiness else None,
         )
+
+
+def _bare(job: Job) -> UnreadableJob:
+    """Show a job without what may have any shape: a newer version wrote it."""
+    shown = structs.asdict(job) | {
+        "post": Post(),
+        "asset_urls": (),
+        "post_ids": (),
+        "metadata": None,
+        "last_error": None,
+        "readiness": None,
+    }
+    return UnreadableJob(**shown)
 
 
 def _last_error(job: Job) -> ErrorAnswer | None:

@@ -46,6 +46,8 @@ WAITING: Final[dict[WaitingFor, str]] = {
 CAPPED: Final = "Tried again automatically; the limit may last until tomorrow."
 
 NOTICES: Final[Mapping[str, str]] = {
+    "unreadable": "A newer version of this service wrote this post. It is shown as far"
+    " as this version understands it, and waits for the newer one.",
     "held": "Posting is on hold. It continues automatically when the hold ends.",
     **{f"waits_for_{what}": f"{text} {{when}}" for what, text in WAITING.items()},
     "goes_live_soon": f"Goes live within about {CRON_SECONDS} seconds.",
@@ -82,6 +84,8 @@ def user_message(error: LastError, *, goes_on: bool = False) -> str:
 
 def notice(job: Job, *, run_by_cron: bool, now: datetime) -> Notice | None:
     """Return what a person should know about a job now, None if all is as planned."""
+    if not job.is_readable:
+        return _say("unreadable")
     match job.status:
         case JobStatus.SCHEDULED | JobStatus.PROCESSING | JobStatus.RETRYING:
             if job.held_since is not None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from msgspec import Struct
 
@@ -87,6 +88,8 @@ class LastError(Struct, frozen=True, kw_only=True):
 class Job(Struct, frozen=True, kw_only=True):
     """One row of ``schedule_jobs``; every time is aware UTC."""
 
+    is_readable: ClassVar[bool] = True
+
     id: str
     project_id: str
     platform: str
@@ -155,6 +158,16 @@ class Job(Struct, frozen=True, kw_only=True):
     def ambiguous(self) -> bool:
         """Tell whether an init was about to be sent and its answer is not known."""
         return self.in_flight and self.publish_id is None
+
+
+class UnreadableJob(Job, frozen=True, kw_only=True):
+    """A row with values that this version does not know, shown without them.
+
+    A newer version wrote it, or a hand. It is for people to look at: nothing is made
+    of it, or what is not known would be lost.
+    """
+
+    is_readable: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -229,7 +229,10 @@ class Confirmer:
             job, access.open_id, since=since - LONGEST_DELAY
         )
         return any(
-            can_be_found(other) and shows(video, other.post.title) for other in others
+            # What cannot be read could be anything.
+            not other.is_readable
+            or (can_be_found(other) and shows(video, other.post.title))
+            for other in others
         )
 
 

@@ -1,5 +1,6 @@
 """Cancel jobs at a person's request."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,7 +15,8 @@ from app.domain.jobs.job import ErrorClass, FailureReason, Job, JobStatus
 from app.domain.jobs.outcome import Fault
 from app.domain.jobs.transition import Transition
 from app.store.db.engine import Database
-from app.store.jobs.rows import job_from_row
+from app.store.db.types import Row
+from app.store.jobs.rows import readable
 from app.store.jobs.tables import schedule_jobs
 from app.store.jobs.transitions import UNCHANGED, write_transitions
 
@@ -70,21 +72,21 @@ async def cancel_many(
             page = await _page(connection, which, after)
             written = await write_transitions(
                 connection,
-                [(job, cancelled(job, now=now, by=by)) for job in page],
+                [(job, cancelled(job, now=now, by=by)) for job in readable(page)],
                 guard=UNCHANGED,
                 now=now,
             )
         count += len(written)
         if len(page) < _PAGE:
             break
-        after = page[-1].id
+        after = page[-1]["id"]
     left = await _count(database, _waiting(which))
     return CancelResult(count, left - count if dry_run else left)
 
 
 async def _page(
     connection: AsyncConnection, which: CancelFilter, after: str
-) -> list[Job]:
+) -> Sequence[Row]:
     statement = (
         select(schedule_jobs)
         .where(_waiting(which), _unsent(), _jobs.id > after)
@@ -92,8 +94,7 @@ async def _page(
         .limit(_PAGE)
         .with_for_update()
     )
-    rows = (await connection.execute(statement)).mappings().all()
-    return [job_from_row(row) for row in rows]
+    return (await connection.execute(statement)).mappings().all()
 
 
 def _waiting(which: CancelFilter) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, select
 
 from app.domain.jobs.job import Job
 from app.store.db.engine import Database
-from app.store.jobs.rows import job_from_row
+from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import schedule_jobs
 
 _AT_ONCE: Final = 500  # SQLite and Postgres limit the parameters of a statement
@@ -64,7 +64,7 @@ class ChangeStore:
             for some in _parts(sorted(job_ids)):
                 statement = select(schedule_jobs).where(_jobs.id.in_(some))
                 rows = await connection.execute(statement)
-                found += [job_from_row(row) for row in rows.mappings()]
+                found += [shown_from_row(row) for row in rows.mappings()]
         return sorted(found, key=lambda job: job.updated_at)
 
 

@@ -35,8 +35,8 @@ from app.store.db.server_time import database_time
 from app.store.db.types import UtcDateTime
 from app.store.jobs.holds import held_until, tell_of_holds
 from app.store.jobs.init_writes import InitWrite, InitWriter
-from app.store.jobs.rows import JOB_COLUMNS, job_of
-from app.store.jobs.set_aside import UNREADABLE, set_aside
+from app.store.jobs.rows import JOB_COLUMNS, UNREADABLE, job_of
+from app.store.jobs.set_aside import set_aside
 from app.store.jobs.tables import schedule_jobs
 from app.store.jobs.transitions import OWNED, TransitionWriter, write_transitions
 

@@ -13,7 +13,7 @@ from app.store.accounts.ownership import of_person, projects_of
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
 from app.store.jobs.changes import written_since
-from app.store.jobs.rows import job_from_row
+from app.store.jobs.rows import readable, shown_from_row
 from app.store.jobs.tables import job_attempts, schedule_jobs, tiktok_events
 from app.store.jobs.tiktok_events import INIT_TOLD_WITHIN
 from app.store.jobs.transitions import UNCHANGED, write_transitions
@@ -50,7 +50,7 @@ class ConfirmationStore:
         )
         async with self._database.write() as connection:
             rows = (await connection.execute(statement)).mappings().all()
-        return tuple(job_from_row(row) for row in rows)
+        return readable(rows)
 
     async def apply(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
         """Correct a job's record; None if it changed since it was claimed."""
@@ -113,7 +113,7 @@ class ConfirmationStore:
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).mappings().all()
-        return tuple(job_from_row(row) for row in rows)
+        return tuple(shown_from_row(row) for row in rows)
 
     async def is_known(
         self, job: Job, open_id: str, post_id: str, *, since: datetime

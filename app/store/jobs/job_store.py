@@ -1,5 +1,6 @@
 """People's side of the jobs table: add, look, change, remove, start again."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from uuid_utils.compat import uuid7
 from app.domain.accounts.account_readiness import NOT_CONNECTED
 from app.domain.errors import (
     DuplicateJob,
+    JobUnreadable,
     MayHaveBeenStored,
     NotFound,
     StoreUnavailable,
@@ -32,6 +34,7 @@ from app.domain.jobs.readiness import PreflightTimes, Readiness, first_preflight
 from app.domain.naming import camel
 from app.store.db.engine import Database
 from app.store.db.notify import hint, is_hinted_at
+from app.store.db.types import Row
 from app.store.jobs.bulk_retry import RetryFilter, RetryResult, retry_failed
 from app.store.jobs.cancelling import (
     CancelFilter,
@@ -50,10 +53,12 @@ from app.store.jobs.listing import (
 )
 from app.store.jobs.request_keys import point_key, take_key
 from app.store.jobs.rows import (
+    UNREADABLE,
     attempt_from_row,
     job_from_row,
     post_to_json,
     readiness_to_json,
+    shown_from_row,
 )
 from app.store.jobs.tables import GUARDING_POST_NOW, job_attempts, schedule_jobs
 from app.store.jobs.transitions import UNCHANGED, write_transitions
@@ -195,12 +200,17 @@ class JobStore:
         """
         try:
             async with self._database.write() as connection:
-                job = await _get(connection, job_id, project_id, lock=True)
+                row = await _row(connection, job_id, project_id, lock=True)
+                job = _to_change(row)
                 after = edited(job, change, now=now, preflights=self._preflights)
                 await connection.execute(
                     update(schedule_jobs)
                     .where(_jobs.id == job.id)
-                    .values(_labels(after) if change.is_label else _editable(after))
+                    .values(
+                        _labels(after)
+                        if change.is_label
+                        else _editable(after, row["post"])
+                    )
                 )
                 await write_history(connection, _edits(job, after, now, by))
                 if after.scheduled_for != job.scheduled_for:
@@ -345,7 +355,7 @@ async def _find_twin(connection: AsyncConnection, job: Job) -> Job | None:
     # At most two rows match: a Post Now that still guards goes before an old twin.
     statement = select(schedule_jobs).where(condition).order_by(same_key).limit(1)
     row = (await connection.execute(statement)).mappings().one_or_none()
-    return None if row is None else job_from_row(row)
+    return None if row is None else shown_from_row(row)
 
 
 async def _get(
@@ -355,6 +365,25 @@ async def _get(
     *,
     lock: bool = False,
 ) -> Job:
+    row = await _row(connection, job_id, project_id, lock=lock)
+    if not lock:
+        return shown_from_row(row)
+    return _to_change(row)
+
+
+def _to_change(row: Row) -> Job:
+    """Read a row that is to be changed; raises JobUnreadable."""
+    try:
+        return job_from_row(row)
+    except UNREADABLE:
+        raise JobUnreadable(
+            "a newer version of this service wrote this job; change it there"
+        ) from None
+
+
+async def _row(
+    connection: AsyncConnection, job_id: str, project_id: str | None, *, lock: bool
+) -> Row:
     statement = select(schedule_jobs).where(_jobs.id == job_id)
     if project_id is not None:
         statement = statement.where(_jobs.project_id == project_id)
@@ -363,7 +392,7 @@ async def _get(
     row = (await connection.execute(statement)).mappings().one_or_none()
     if row is None:
         raise NotFound
-    return job_from_row(row)
+    return row
 
 
 def _new_job(new: NewJob, now: datetime, preflights: PreflightTimes) -> Job:
@@ -399,12 +428,13 @@ def _new_job(new: NewJob, now: datetime, preflights: PreflightTimes) -> Job:
     )
 
 
-def _editable(job: Job) -> dict[str, Any]:
+def _editable(job: Job, former_post: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an edit writes; what a newer version knows of the post is kept."""
     return {
         "asset_url": job.asset_url,
         "asset_urls": list(job.asset_urls) or None,
         "transfer": job.transfer,
-        "post": post_to_json(job.post),
+        "post": {**former_post, **post_to_json(job.post)},
         "scheduled_for": job.scheduled_for,
         "post_now": job.post_now,
         "idempotency_key": job.idempotency_key,

@@ -30,7 +30,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from app.domain.jobs.job import FailureReason, Job, JobStatus
 from app.store.db.engine import Database
 from app.store.db.types import UtcDateTime
-from app.store.jobs.rows import job_from_row
+from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import (
     IS_PROCESSING,
     NOT_PROCESSING,
@@ -123,7 +123,7 @@ async def list_jobs(
         values |= {"after_id": after.id, "after_time": after.scheduled_for}
     async with database.read() as connection:
         rows = (await connection.execute(statement, values)).mappings().all()
-    return tuple(job_from_row(row) for row in rows)
+    return tuple(shown_from_row(row) for row in rows)
 
 
 def _shape_of(which: JobFilter) -> JobFilter:

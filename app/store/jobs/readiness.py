@@ -10,7 +10,7 @@ from app.domain.jobs.job import Job
 from app.domain.jobs.readiness import Readiness
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
-from app.store.jobs.rows import job_from_row, readiness_to_json
+from app.store.jobs.rows import readable, readiness_to_json
 from app.store.jobs.tables import schedule_jobs
 from app.store.webhooks.outbox import JOB_LISTENER, job_events, tell
 
@@ -41,7 +41,7 @@ class ReadinessStore:
         )
         async with self._database.write() as connection:
             rows = (await connection.execute(statement)).mappings().all()
-        return tuple(job_from_row(row) for row in rows)
+        return readable(rows)
 
     async def save(
         self, job: Job, found: Readiness, *, next_look: datetime | None

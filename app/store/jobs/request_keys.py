@@ -7,7 +7,7 @@ from app.domain.errors import IdempotencyKeyReused
 from app.domain.jobs.idempotency import RequestKey
 from app.domain.jobs.job import Job
 from app.store.db.engine import Database
-from app.store.jobs.rows import job_from_row
+from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import request_keys, schedule_jobs
 
 _keys = request_keys.c
@@ -37,7 +37,7 @@ async def take_key(
         return None
     if row["digest"] != key.digest:
         raise IdempotencyKeyReused
-    return job_from_row(row)
+    return shown_from_row(row)
 
 
 async def point_key(connection: AsyncConnection, key: RequestKey, job: Job) -> None:

@@ -10,7 +10,7 @@ from app.domain.jobs import transition as become
 from app.domain.jobs.job import ErrorClass, JobStatus
 from app.domain.jobs.outcome import Fault
 from app.store.db.engine import Database
-from app.store.jobs.rows import job_from_row
+from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import schedule_jobs
 from app.store.jobs.transitions import UNCHANGED, write_transitions
 
@@ -42,26 +42,32 @@ class RestoreStore:
 
         Open inits and publish_ids stay in the record as guards. It may be repeated.
         """
-        count = 0
-        while written := await self._hold_page(now):
-            count += written
+        count, after = 0, ""
+        while rows := await self._hold_page(after, now):
+            count, after = count + rows[0], rows[1]
         return count
 
-    async def _hold_page(self, now: datetime) -> int:
+    async def _hold_page(self, after: str, now: datetime) -> tuple[int, str] | None:
+        """Return how many were held, and the last that was looked at."""
         statement = (
-            select(schedule_jobs).where(_in_doubt(now)).order_by(_jobs.id).limit(_PAGE)
+            select(schedule_jobs)
+            .where(_in_doubt(now), _jobs.id > after)
+            .order_by(_jobs.id)
+            .limit(_PAGE)
         )
         error = _RESTORED.to_error(now)
         async with self._database.write() as connection:
             rows = (await connection.execute(statement)).mappings().all()
-            jobs = [job_from_row(row) for row in rows]
             written = await write_transitions(
                 connection,
-                [(job, become.doubted(job, error=error)) for job in jobs],
+                [
+                    (job, become.doubted(job, error=error))
+                    for job in map(shown_from_row, rows)
+                ],
                 guard=UNCHANGED,
                 now=now,
             )
-        return len(written)
+        return (len(written), rows[-1]["id"]) if rows else None
 
 
 def _in_doubt(now: datetime) -> ColumnElement[bool]:

@@ -1,12 +1,14 @@
 """Convert database rows to domain values and back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from operator import attrgetter, itemgetter
 from typing import Any, Final, TypeVar
 
+import msgspec
+import structlog
 from msgspec import structs
 
 from app.domain.jobs.job import (
@@ -19,14 +21,20 @@ from app.domain.jobs.job import (
     JobStatus,
     LastError,
     Transfer,
+    UnreadableJob,
     WaitingFor,
 )
 from app.domain.jobs.readiness import Readiness, ReadinessProblem
 from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
 from app.store.db.types import Row
 
+log = structlog.get_logger(__name__)
+
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
+
+UNREADABLE: Final = (KeyError, ValueError, TypeError, AttributeError)
+"""What is raised for a row that a newer version, or a hand, wrote."""
 
 JOB_COLUMNS: Final = Job.__struct_fields__
 _columns = itemgetter(*JOB_COLUMNS)
@@ -38,6 +46,25 @@ _post_values = attrgetter(*_post_names)
 def job_from_row(row: Row) -> Job:
     """Read a job."""
     return job_of(dict(zip(JOB_COLUMNS, _columns(row), strict=True)))
+
+
+def shown_from_row(row: Row) -> Job:
+    """Read a job to be shown: without what this version cannot read, if need be."""
+    try:
+        return job_from_row(row)
+    except UNREADABLE:
+        return _as_far_as_possible(row)
+
+
+def readable(rows: Iterable[Row]) -> tuple[Job, ...]:
+    """Read jobs to work on; those that cannot be read are logged and left out."""
+    found = []
+    for row in rows:
+        try:
+            found.append(job_from_row(row))
+        except UNREADABLE:
+            log.error("a job cannot be read", job_id=row["id"])
+    return tuple(found)
 
 
 def job_of(values: dict[str, Any]) -> Job:
@@ -117,6 +144,40 @@ def readiness_from_json(data: Mapping[str, Any]) -> Readiness:
     )
 
 
+def _as_far_as_possible(row: Row) -> Job:
+    values: dict[str, Any] = dict(zip(JOB_COLUMNS, _columns(row), strict=True))
+    values["post"] = _post_as_far_as_possible(values["post"])
+    # Whatever a newer program calls it: it is in that one's hands.
+    values["status"] = _or(JobStatus.PROCESSING, _status, values["status"])
+    for name, empty in _UNLESS_TOLD:
+        if values[name] is None:
+            values[name] = empty
+    for name, read in _READ_UNLESS_NULL:
+        if values[name] is not None:
+            values[name] = _or(_EMPTY.get(name), read, values[name])
+    return UnreadableJob(**values)
+
+
+def _post_as_far_as_possible(data: Any) -> Post:  # noqa: ANN401
+    if not isinstance(data, Mapping):
+        return Post()
+    known = {name: data[name] for name in data.keys() & _known_in_post}
+    for name, read in _READ_OF_POST:
+        if known.get(name) is not None and _or(None, read, known[name]) is None:
+            del known[name]
+    try:
+        return msgspec.convert(known, Post, strict=False)
+    except msgspec.ValidationError:
+        return Post()
+
+
+def _or(empty: Any, read: Callable[[Any], Any], value: Any) -> Any:  # noqa: ANN401
+    try:
+        return read(value)
+    except UNREADABLE:
+        return empty
+
+
 def _members(kind: type[E]) -> Callable[[str], E]:
     """Return a look-up of an enum's members, ten times as fast as the enum."""
     return {member.value: member for member in kind}.__getitem__
@@ -145,6 +206,13 @@ _READ_UNLESS_NULL: Final[tuple[tuple[str, Callable[[Any], Any]], ...]] = (
     ("availability", Availability),
     ("last_error", error_from_json),
     ("readiness", readiness_from_json),
+)
+
+_EMPTY: Final[Mapping[str, Any]] = dict(_UNLESS_TOLD)
+_READ_OF_POST: Final[tuple[tuple[str, Callable[[Any], Any]], ...]] = (
+    ("mode", _mode),
+    ("privacy_level", _privacy_level),
+    ("media_type", _media_type),
 )
 
 

@@ -10,9 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.jobs.job import JobStatus
 from app.store.jobs.tables import schedule_jobs
 
-UNREADABLE: Final = (KeyError, ValueError, TypeError, AttributeError)
-"""The errors of reading a row that a newer version, or a person, wrote."""
-
 LOOK_AGAIN: Final = timedelta(minutes=10)
 
 _jobs = schedule_jobs.c

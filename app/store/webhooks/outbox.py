@@ -37,7 +37,7 @@ from app.domain.webhook_endpoint import EndpointStatus
 from app.store.accounts.tables import accounts
 from app.store.db.engine import RENDER
 from app.store.db.types import Row, UtcDateTime
-from app.store.jobs.rows import job_from_row
+from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import schedule_jobs
 from app.store.webhooks.snapshots import account_from_row, snapshot_of
 from app.store.webhooks.tables import webhook_endpoints, webhook_events
@@ -137,7 +137,7 @@ def job_events(kinds: Iterable[EventType], row: Row) -> list[NewEvent]:
     """Make events that show a job as it is, from a row with its listener."""
     if row["listener"] is None:
         return []
-    job, snapshot = job_from_row(row), snapshot_of(row)
+    job, snapshot = shown_from_row(row), snapshot_of(row)
     return [
         NewEvent(
             type=kind,

@@ -14,7 +14,7 @@ from app.domain.accounts.account import Account, AccountStatus, Grant
 from app.domain.events import ABOUT_ACCOUNTS, EventPayload, Probe
 from app.store.accounts.tables import accounts
 from app.store.db.types import Row, UtcDateTime
-from app.store.jobs.rows import job_from_row
+from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import schedule_jobs
 
 # These never leave their table: whoever has one can write as a worker, download the
@@ -43,7 +43,7 @@ def snapshot_of(row: Row) -> dict[str, Any]:
 def payload_of(event: Row) -> EventPayload:
     """Read an event's payload; columns added later are empty."""
     if event["job_id"] is not None:
-        return job_from_row(_row(schedule_jobs, event["data"]))
+        return shown_from_row(_row(schedule_jobs, event["data"]))
     if event["type"] in ABOUT_ACCOUNTS:
         return account_from_row(_row(accounts, event["data"]))
     return Probe(event["project_id"])
