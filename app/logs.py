@@ -13,6 +13,8 @@ import structlog
 from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.types import EventDict, Processor, WrappedLogger
 
+from app.machine.log_writer import QueuedLines
+
 log = structlog.get_logger(__name__)
 
 REDACTED: Final = "[redacted]"
@@ -47,8 +49,12 @@ _UNSEEN_IN_TRACE: Final = re.compile(rf"(?![\n\t]){_UNSEEN.pattern}")
 _QUIET: Final = ("httpx", "httpcore", "aiosqlite", "asyncio", "alembic")
 
 
-def configure_logging(log_format: str, log_level: str) -> None:
-    """Write every log line to standard error, as ``console`` text or ``json``."""
+def configure_logging(log_format: str, log_level: str, *, queued: bool = False) -> None:
+    """Write every log line to standard error, as ``console`` text or ``json``.
+
+    ``queued`` lets another thread write it: for programs that must not wait for whoever
+    reads them.
+    """
     level = logging.getLevelNamesMapping()[log_level.upper()]
     structlog.configure(
         processors=[
@@ -59,7 +65,11 @@ def configure_logging(log_format: str, log_level: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler = (
+        QueuedLines(sys.stderr.fileno())
+        if queued
+        else logging.StreamHandler(sys.stderr)
+    )
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_shared(), processors=_rendering(log_format)
@@ -67,6 +77,9 @@ def configure_logging(log_format: str, log_level: str) -> None:
     )
     _skip_what_no_line_shows()
     root = logging.getLogger()
+    for former in root.handlers:
+        if isinstance(former, QueuedLines):
+            former.close()
     root.handlers[:] = [handler]
     root.setLevel(level)
     # Warnings and crashes that Python writes to standard error in its own form.

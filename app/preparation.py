@@ -57,7 +57,7 @@ def prepared(program: str | None = None, *, waits: bool = False) -> Settings:
     A named ``program`` logs what it starts with. One that ``waits`` also starts while
     Postgres is away. Raises SettingsError.
     """
-    settings = _settings()
+    settings = _settings(queued=program is not None)
     on_sqlite = open_database(settings).is_sqlite
     if not on_sqlite:
         open_vault(settings)
@@ -90,9 +90,9 @@ def migrate() -> None:
     _upgrade(settings)
 
 
-def _settings() -> Settings:
+def _settings(*, queued: bool = False) -> Settings:
     settings = load()
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings.log_format, settings.log_level, queued=queued)
     return settings
 
 

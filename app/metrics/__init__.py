@@ -6,6 +6,7 @@ from prometheus_client.process_collector import ProcessCollector
 from app.domain.jobs.job import Job
 from app.domain.jobs.transition import Transition
 from app.metrics.duplicates import DuplicateMetrics, Prevented
+from app.metrics.logs import LogMetrics
 from app.metrics.posts import PostMetrics
 from app.metrics.queue import QueueMetrics
 from app.metrics.tiktok import TikTokMetrics
@@ -29,6 +30,7 @@ class Metrics:
         self.uploads = UploadMetrics(self.registry)
         self.queue = QueueMetrics(self.registry)
         self.webhooks = WebhookMetrics(self.registry)
+        LogMetrics(self.registry)
         ProcessCollector(registry=self.registry)
 
     def claim(self, claimed: Claimed) -> None:
