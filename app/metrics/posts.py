@@ -47,6 +47,15 @@ class PostMetrics:
             ("status",),
             registry=registry,
         )
+        self._count_claims(registry)
+        self._running = Gauge(
+            "scheduler_attempts_running",
+            "Attempts that this process has going",
+            registry=registry,
+        )
+        self._start_at_zero()
+
+    def _count_claims(self, registry: CollectorRegistry) -> None:
         self._claims = Counter("scheduler_claims", "Jobs claimed", registry=registry)
         self._abandoned = Counter(
             "scheduler_claims_abandoned",
@@ -58,12 +67,6 @@ class PostMetrics:
             "Due jobs put off because this version cannot read them",
             registry=registry,
         )
-        self._running = Gauge(
-            "scheduler_attempts_running",
-            "Attempts that this process has going",
-            registry=registry,
-        )
-        self._start_at_zero()
 
     def count_running(self, running: Callable[[], int]) -> None:
         """Take the function that tells how many attempts are under way."""
