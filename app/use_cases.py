@@ -4,6 +4,7 @@ from functools import cached_property
 
 from app.container import Container
 from app.domain.jobs.job import Job
+from app.machine.callers import acting_for
 from app.machine.clock import Clock
 from app.opening import plain
 from app.runner.tick_report import TickReport
@@ -249,9 +250,10 @@ class UseCases:
     async def tick(self) -> TickReport:
         """Run what is due, within TICK_BUDGET_SECONDS."""
         parts = self._container
-        return await parts.runner.tick(
-            budget=parts.settings.tick_budget_seconds, stop=parts.stop
-        )
+        with acting_for(None):  # whoever triggers it: posts are nobody's share
+            return await parts.runner.tick(
+                budget=parts.settings.tick_budget_seconds, stop=parts.stop
+            )
 
     def show(self, job: Job) -> JobAnswer:
         """Show a job with the current notice for its owner."""

@@ -16,6 +16,7 @@ from app.api.problems import ProblemResponse, http_problem, problem_of
 from app.domain.api_key import ApiKey
 from app.domain.errors import SchedulerError, TooManyRequests
 from app.domain.jobs.history import Actor
+from app.machine.callers import acting_for
 from app.service.browser_tokens import PREFIX as BROWSER_PREFIX
 from app.use_cases import UseCases
 
@@ -38,20 +39,35 @@ class ApiKeyWall:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Look up the key and store it in the request's state."""
-        app = self._app
-        if scope["type"] == "http" and _is_guarded(scope):
-            try:
-                key = await _key_of(scope)
-            except SchedulerError as error:
-                app = _unread(problem_of(error), scope)
-            else:
-                scope.setdefault("state", {})[_API_KEY] = key
-                if key is None:
-                    app = await _not_known(scope)
-                elif refused := _refusal(key, scope):
-                    app = _unread(problem_of(refused), scope)
-        await app(scope, receive, send)
+        """Look up the key and store it in the request's state.
+
+        What the request uses of the database counts towards its key's share, or towards
+        that of all who call the same place without a key.
+        """
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        app, caller = self._app, _place_of(scope)
+        if _is_guarded(scope):
+            with acting_for(caller):
+                app = await self._admitted(scope)
+            key: ApiKey | None = scope.get("state", {}).get(_API_KEY)
+            caller = caller if key is None else key.id
+        with acting_for(caller):
+            await app(scope, receive, send)
+
+    async def _admitted(self, scope: Scope) -> ASGIApp:
+        """Return what answers: the app itself, or a refusal."""
+        try:
+            key = await _key_of(scope)
+        except SchedulerError as error:
+            return _unread(problem_of(error), scope)
+        scope.setdefault("state", {})[_API_KEY] = key
+        if key is None:
+            return await _not_known(scope)
+        if refused := _refusal(key, scope):
+            return _unread(problem_of(refused), scope)
+        return self._app
 
 
 class CallersProject(SecurityBase):
@@ -174,6 +190,11 @@ def _digest(text: str) -> bytes:
 def _path_of(scope: Scope) -> str:
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
+
+
+def _place_of(scope: Scope) -> str:
+    """Return a path's first part: the routes without a key differ in it."""
+    return "/" + _path_of(scope).partition("/")[2].partition("/")[0]
 
 
 def _is_guarded(scope: Scope) -> bool:

@@ -17,13 +17,12 @@ from starlette.exceptions import HTTPException
 
 from app.api.methods import allowed_methods
 from app.domain import errors
-from app.schemas.invalid import REQUIRED, field_error
+from app.schemas.invalid import MOST, REQUIRED, field_error
 
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 5
-MAX_ERRORS: Final = 50
 
 STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -86,7 +85,7 @@ class ProblemResponse(JSONResponse):
         if fields:
             body["errors"] = [
                 {"pointer": field.pointer, "detail": field.message}
-                for field in fields[:MAX_ERRORS]
+                for field in fields[:MOST]
             ]
         body |= more or {}
         super().__init__(body, status_code=int(status), headers=headers)
@@ -197,7 +196,7 @@ def _validation_problem(error: RequestValidationError) -> ProblemResponse:
             return _no_json(error, at=each["loc"][-1])
     if isinstance(error.body, bytes):  # FastAPI parses only JSON
         return http_problem(415)
-    wrong = errors.InvalidInput(*(field_error(each, skip=1) for each in found))
+    wrong = errors.InvalidInput(*(field_error(each, skip=1) for each in found[:MOST]))
     if any(each["loc"] == ("body",) and each["type"] == REQUIRED for each in found):
         return described(wrong, detail="The body is empty; send JSON.")
     return _domain_problem(wrong)

@@ -8,6 +8,7 @@ from app.api.accounts import ProjectId
 from app.api.auth import ProjectScope
 from app.api.docs.declared import declared
 from app.api.services import Wired
+from app.domain.errors import RateLimited
 from app.schemas.webhooks import (
     EventAnswer,
     EventsAnswer,
@@ -98,11 +99,19 @@ async def rotate_secret(
     return WebhookPut.of(await services.webhooks.rotate(project_id, scope=scope))
 
 
-@router.post("/test", operation_id="testWebhook", summary="Send a test event")
+@router.post(
+    "/test",
+    operation_id="testWebhook",
+    summary="Send a test event",
+    responses=declared(RateLimited(1.0)),
+)
 async def test_webhook(
     project_id: ProjectId, services: Wired, scope: ProjectScope
 ) -> TestAnswer:
-    """Send `webhook.test` now and show what came back; it is not tried again."""
+    """Send `webhook.test` now and show what came back; it is not tried again.
+
+    429 while another test of the project is under way.
+    """
     return TestAnswer.of(*await services.webhooks.test(project_id, scope=scope))
 
 

@@ -89,6 +89,7 @@ class DeliveryResult:
     status: int | None  # of HTTP; None: there was no answer
     error: str | None  # None: delivered
     retry_after: float | None = None  # seconds that the receiver asked for
+    lacks_resources: bool = False  # this machine does: the receiver was not asked
 
 
 def problem_with_endpoint(url: str, *, allow_private: bool = False) -> str | None:

@@ -17,6 +17,7 @@ from app.domain.accounts.account import SCOPE_REASONS, Account, Grant
 from app.domain.errors import NotFound, StoreUnavailable
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
+from app.machine.callers import shared_context
 from app.machine.clock import Clock
 from app.store.accounts.account_store import AccountStore
 from app.tiktok import TikTok, TokenGrant
@@ -67,7 +68,9 @@ class Refresher:
         """
         name = account.project_id, account.platform, account.grant_version
         if (flight := self._flights.get(name)) is None:
-            flight = asyncio.create_task(self._refresh(account))
+            flight = asyncio.create_task(
+                self._refresh(account), context=shared_context()
+            )
             self._flights[name] = flight
             flight.add_done_callback(lambda done: self._landed(name, done))
         # A cancelled attempt must not cancel the trade.

@@ -9,6 +9,7 @@ from typing import Final
 
 from app.domain.retry_after import parse_retry_after
 from app.domain.webhook_endpoint import DeliveryResult, WebhookEndpoint, signatures
+from app.machine.shortage import is_shortage
 from app.outbound.client import Outbound
 from app.outbound.errors import OutboundError, Refused, TooSlow
 from app.outbound.resolver import on_behalf_of
@@ -19,6 +20,7 @@ BUSY: Final = frozenset({429, 503})
 REFUSED: Final = "the address is not one that is called"
 TOO_SLOW: Final = "the receiver took too long"
 UNREACHABLE: Final = "the receiver could not be reached"
+LACKING: Final = "this machine is short of descriptors, threads or memory"
 UNSIGNED: Final = "no encryption key opens the secret; put the endpoint anew"
 
 
@@ -40,7 +42,13 @@ class WebhookSender:
         try:
             with on_behalf_of(endpoint.project_id):
                 status, wish = await self._post(endpoint.url, headers, body)
-        except OutboundError as error:
+        except (OutboundError, OSError, RuntimeError, MemoryError) as error:
+            if is_shortage(error):
+                return DeliveryResult(
+                    at=now, status=None, error=LACKING, lacks_resources=True
+                )
+            if not isinstance(error, OutboundError):
+                raise
             return DeliveryResult(at=now, status=None, error=_reason(error))
         taken = 200 <= status < 300
         return DeliveryResult(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -12,6 +13,10 @@ from app.domain.errors import FieldError
 
 UNKNOWN: Final = "unknown_field"
 REQUIRED: Final = "missing"
+MOST: Final = 50
+"""How many things that are wrong with a body a caller is told."""
+
+_LONGEST_NAME: Final = 64  # none of ours is longer, so none can have been meant
 
 _CODES: Final = {REQUIRED: "required", UNKNOWN: UNKNOWN}
 _OBJECT: Final = "must be an object"
@@ -22,12 +27,23 @@ _MESSAGES: Final = {
 }
 
 
+def bounded(data: object, *, most: int) -> object:
+    """Return a body with so many fields at most: what has more is refused anyway.
+
+    Of a hundred thousand unknown fields each would be an error of its own, and putting
+    them together takes a second in which nobody else is served.
+    """
+    if isinstance(data, dict) and len(data) > most:
+        return dict(islice(data.items(), most))
+    return data
+
+
 def naming_unknown(error: ValidationError, names: Iterable[str]) -> ValidationError:
     """Suggest for each unknown field which one may have been meant."""
     known = tuple(names)
     return ValidationError.from_exception_data(
         error.title,
-        [_detail(each, known) for each in error.errors(include_url=False)],
+        [_detail(each, known) for each in error.errors(include_url=False)[:MOST]],
         hide_input=True,
     )
 
@@ -59,6 +75,8 @@ def _detail(found: Mapping[str, Any], known: tuple[str, ...]) -> InitErrorDetail
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:
+    if len(name) > _LONGEST_NAME:
+        return "is not known here"
     by_lower = {each.lower(): each for each in known}
     wanted = to_camel(name.replace("-", "_").lower()) if "_" in name else name
     close = get_close_matches(wanted.lower(), by_lower, n=1)

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from secrets import token_bytes
+from typing import Final
 
-from app.domain.errors import FieldError, InvalidInput
+from app.domain.errors import FieldError, InvalidInput, RateLimited
 from app.domain.events import EventType, Probe, Render
 from app.domain.webhook_endpoint import (
     SECRET_BYTES,
@@ -23,6 +24,7 @@ from app.service.scope import check_scope
 from app.store.webhooks.endpoints import ReplayFilter, WebhookStore, new_event_id
 
 __all__ = ["EventPage", "PutWebhook", "ReplayFilter", "WebhookService"]
+TEST_AGAIN_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class WebhookService:
         self._clock = clock
         self._on_due = on_due  # wakes the sender; only a hint
         self._allow_private_urls = allow_private_urls
+        self._testing: set[str] = set()  # projects
 
     async def put(
         self, project_id: str, *, url: str, secret: str | None, scope: str | None
@@ -115,9 +118,19 @@ class WebhookService:
     ) -> tuple[str, DeliveryResult]:
         """Send a test event now, even to a disabled endpoint, and return the result.
 
-        Raises NotFound.
+        One at a time for each project: a receiver may take long. Raises NotFound, or
+        RateLimited while another one is under way.
         """
         check_scope(project_id, scope)
+        if project_id in self._testing:
+            raise RateLimited(TEST_AGAIN_SECONDS)
+        self._testing.add(project_id)
+        try:
+            return await self._test(project_id)
+        finally:
+            self._testing.discard(project_id)
+
+    async def _test(self, project_id: str) -> tuple[str, DeliveryResult]:
         now = self._clock.now()
         endpoint = await self._store.get(project_id, now=now)
         event_id = new_event_id()

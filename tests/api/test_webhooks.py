@@ -1,16 +1,19 @@
 """The webhook routes: set up, look, test, replay."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from app.domain.webhook_endpoint import DisabledReason, secret_text
+from app.domain.webhook_endpoint import DeliveryResult, DisabledReason, secret_text
 from app.schemas.events import body_of
 from app.store.webhooks.deliveries import DeliveryStore
 from tests.api.serving import Api, serving
 from tests.support.accounts import VAULT
+from tests.support.factories import NOW
 from tests.support.outbox import happen, told
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.receiver import SECRET, receiving
 
 PATH = "/v1/projects/proj_1/webhook"
@@ -227,3 +230,27 @@ async def test_a_disabled_endpoint_says_why(api: Api) -> None:
     assert (enabled["status"], enabled["disabledAt"]) == ("active", None)
     accepted = await api.client.post(f"{PATH}/replay", json=replay)
     assert accepted.json() == {"replayed": 1}
+
+
+async def test_tests_of_a_project_run_one_at_a_time(api: Api) -> None:
+    """A second one meanwhile is 429; another project's and a later one are not."""
+    began, gate = asyncio.Event(), asyncio.Event()
+
+    async def send(*_: object, **__: object) -> DeliveryResult:
+        began.set()
+        await gate.wait()
+        return DeliveryResult(at=NOW, status=200, error=None)
+
+    for project in ("proj_1", "proj_2"):
+        await api.client.put(f"/v1/projects/{project}/webhook", json={"url": URL})
+    api.services.webhooks._sender.send = send  # type: ignore[method-assign]
+    first = asyncio.create_task(api.client.post(f"{PATH}/test"))
+    await began.wait()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        second = await api.client.post(f"{PATH}/test")
+    assert (second.status_code, second.json()["code"]) == (429, "rate_limited")
+    assert second.headers["retry-after"] == "1"
+    other = asyncio.create_task(api.client.post("/v1/projects/proj_2/webhook/test"))
+    gate.set()
+    assert (await other).status_code == (await first).status_code == 200
+    assert (await api.client.post(f"{PATH}/test")).status_code == 200

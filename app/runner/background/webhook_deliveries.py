@@ -19,8 +19,10 @@ from app.domain.webhook_endpoint import (
     WebhookEndpoint,
     next_try,
 )
+from app.machine.callers import acting_for
 from app.machine.clock import Clock
 from app.machine.concurrency import first
+from app.machine.shortage import AGAIN_AFTER
 from app.metrics import Metrics
 from app.metrics.webhooks import Delivered
 from app.outbound.webhook_sender import WebhookSender
@@ -40,6 +42,9 @@ LOOK_EVERY_SECONDS: Final = 2.0
 
 LEASE_EXTRA: Final = timedelta(seconds=15)
 """How much longer a lease is than a send's time-out."""
+
+SHARE: Final = "webhooks"
+"""Whose share of the database's connections all deliveries together have."""
 
 UNWRITTEN: Final = "the scheduler made a mistake; its log says which"
 NO_ENDPOINT: Final = "there is no endpoint to send it to"
@@ -62,19 +67,22 @@ class Deliveries:
         A send that is broken off is repeated after its lease.
         """
         going: dict[asyncio.Task[None], str] = {}
-        try:
-            while True:
-                was_idle = not going
-                # A send that ended during the claim may have freed its job's next
-                # event.
-                if not await self._begin(going) and was_idle:
-                    return
-                if going:
-                    await self._news(going)
-        finally:
-            for task in going:
-                task.cancel()
-            await asyncio.gather(*going, return_exceptions=True)
+        with acting_for(SHARE):
+            try:
+                await self._send_all(going)
+            finally:
+                for task in going:
+                    task.cancel()
+                await asyncio.gather(*going, return_exceptions=True)
+
+    async def _send_all(self, going: dict[asyncio.Task[None], str]) -> None:
+        while True:
+            was_idle = not going
+            # A send that ended during the claim may have freed its job's next event.
+            if not await self._begin(going) and was_idle:
+                return
+            if going:
+                await self._news(going)
 
     async def _news(self, going: dict[asyncio.Task[None], str]) -> None:
         """Wait until there may be more to send."""
@@ -119,7 +127,9 @@ class Deliveries:
             await self.store.failed(delivery, gone, retry_at=None)
             return
         sent = await self._send(delivery, endpoint)
-        if sent.error is None:
+        if sent.lacks_resources:
+            await self.store.put_off(delivery, until=sent.at + AGAIN_AFTER)
+        elif sent.error is None:
             await self.store.delivered(delivery, sent)
             self.metrics.webhooks.sent(Delivered.DELIVERED)
             log.info("webhook delivered", type=str(event.type), status=sent.status)

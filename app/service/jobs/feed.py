@@ -22,6 +22,7 @@ from app.domain.errors import (
     TooManyStreams,
 )
 from app.domain.jobs.job import Job
+from app.machine.callers import shared_context
 from app.machine.clock import Clock
 from app.machine.concurrency import first
 from app.service.jobs.listener import (
@@ -139,7 +140,9 @@ class JobFeed:
     def _read_on(self) -> None:
         self._newcomer.set()
         if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._read(), name="job feed")
+            self._reading = asyncio.create_task(
+                self._read(), name="job feed", context=shared_context()
+            )
 
     async def _read(self) -> None:
         reader = _Reader(self._store, self._clock.now(), self._show)

@@ -22,10 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.domain.events import Render
+from app.machine.callers import shared_context
 from app.store.db.address import normalise_url, postgres_address
 from app.store.db.outage import BAD_SESSION_STATES, Trouble, state_of, unavailable
 from app.store.db.pool import RETURNED, SparingPool
 from app.store.db.session import Session, Sessions
+from app.store.db.shares import Shares
 from app.store.db.sqlite_file import open_file, why_not
 
 __all__ = ["Database", "normalise_url"]
@@ -85,6 +87,7 @@ class Database:
         self._single = self._autocommitting()
         self._reader = self._reading()
         self._writer = asyncio.Lock()
+        self._shares = Shares(pool_size, patience=POSTGRES_COMMAND_SECONDS)
         self._work = set[asyncio.Task[None]]()
 
     @asynccontextmanager
@@ -94,7 +97,7 @@ class Database:
         Raises StoreUnavailable when the database does not answer, and WriteUnknown
         when it does not answer to COMMIT.
         """
-        async with self._writers_turn():
+        async with self._shares.turn(), self._writers_turn():
             with unavailable(self.trouble, writes=True) as progress:
                 async with self.engine.begin() as connection:
                     yield connection
@@ -106,9 +109,10 @@ class Database:
 
         Raises StoreUnavailable when the database does not answer.
         """
-        with unavailable(self.trouble, writes=False):
-            async with self._reader.connect() as connection:
-                yield connection
+        async with self._shares.turn():
+            with unavailable(self.trouble, writes=False):
+                async with self._reader.connect() as connection:
+                    yield connection
 
     @asynccontextmanager
     async def single(self) -> AsyncIterator[AsyncConnection]:
@@ -117,7 +121,7 @@ class Database:
         Saves the round trips of BEGIN and COMMIT. Raises StoreUnavailable when the
         database cannot be reached, and WriteUnknown when it does not answer.
         """
-        async with self._writers_turn():
+        async with self._shares.turn(), self._writers_turn():
             with unavailable(self.trouble, writes=True) as progress:
                 async with self._single.connect() as connection:
                     progress.may_be_written = True
@@ -149,7 +153,7 @@ class Database:
 
         An interrupted statement can leave SQLite locked.
         """
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(work, context=shared_context())
         self._work.add(task)
         task.add_done_callback(self._work.discard)
         return task

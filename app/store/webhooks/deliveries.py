@@ -127,6 +127,14 @@ class DeliveryStore:
                     .values(failing_since=sent.at)
                 )
 
+    async def put_off(self, delivery: OutboxDelivery, *, until: datetime) -> None:
+        """Free an event that could not be tried, for want of what we lack ourselves."""
+        freed = update(webhook_events).where(_owned(delivery))
+        async with self._database.single() as connection:
+            await connection.execute(
+                freed.values(next_attempt_at=until, claim_token=None)
+            )
+
     async def has_delivered(
         self, endpoint: WebhookEndpoint, *, since: datetime
     ) -> bool:

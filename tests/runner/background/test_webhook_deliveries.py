@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from app.domain.errors import WebhookDisabled
 from app.domain.events import EventType
 from app.domain.webhook_endpoint import DisabledReason, EndpointStatus, secret_text
+from app.machine.shortage import AGAIN_AFTER
 from app.outbound.webhook_sender import REFUSED, TOO_SLOW, UNREACHABLE, UNSIGNED
 from app.runner.background.webhook_deliveries import (
     AT_ONCE_EACH,
@@ -25,6 +26,7 @@ from tests.runner.delivering import LEASE, STEPS, Hands, sender
 from tests.support.accounts import VAULT, new_account
 from tests.support.outbox import happen, listen, told
 from tests.support.receiver import SECRET, Receiver, receiving
+from tests.support.shortages import no_descriptors
 
 POSTED, RETRYING = EventType.JOB_POSTED, EventType.JOB_RETRYING
 
@@ -399,3 +401,27 @@ async def test_no_log_line_holds_the_secret_or_the_url(
     for shown in (str(lines), repr(endpoint)):
         assert "s3cret" not in shown
         assert SECRET.removeprefix("whsec_") not in shown
+
+
+async def test_our_own_shortage_is_no_try(
+    database: Database, clock: Hands, receiver: Receiver
+) -> None:
+    """Without descriptors or threads nobody was asked: it goes out a moment later."""
+    await listen(database, receiver.url, now=clock.now())
+    await happen(database, now=clock.now())
+    await database_is_open(database)
+    with no_descriptors():
+        await sender(database, clock).run_due()
+    (event,) = await told(database)
+    assert (event["attempts"], event["status"]) == (0, "pending")
+    assert receiver.received == []
+    clock.forward(seconds=AGAIN_AFTER.total_seconds())
+    await sender(database, clock).run_due()
+    (event,) = await told(database)
+    assert (event["attempts"], event["status"]) == (1, "delivered")
+
+
+async def database_is_open(database: Database) -> None:
+    """Open what a delivery needs of the database, before nothing can be opened."""
+    async with database.read(), database.read():
+        pass
