@@ -6,6 +6,7 @@ from app.container import Container
 from app.domain.jobs.job import Job
 from app.machine.callers import acting_for
 from app.machine.clock import Clock
+from app.machine.descriptors import hard_limit, share_out
 from app.opening import plain
 from app.runner.tick_report import TickReport
 from app.schemas.job_answers import JobAnswer
@@ -219,6 +220,11 @@ class UseCases:
             backlog=BacklogStore(parts.database),
             overview=StatusStore(parts.database),
             runners=parts.runners,
+            descriptors=share_out(
+                hard_limit(),
+                in_flight=parts.settings.max_in_flight,
+                pool_size=parts.settings.database_pool_size,
+            ),
             clock=parts.clock,
         )
 

@@ -54,6 +54,12 @@ CATALOGUE: Final = (
     ),
     Entry("pacing", "What does keeping the quotas cost?", 3, 300.0),
     Entry("fair", "Does one account's crowd keep others waiting?", 3, 300.0),
+    Entry(
+        "strangers",
+        "Can anybody hold other people's posts up?",
+        rounds=1,
+        timeout_seconds=600.0,
+    ),
     Entry("post_jobs", "How many posts a second does the API take in?"),
     Entry("post_now", "How soon does Post Now reach TikTok?", 3),
     Entry("start", "How soon does a cold process answer?"),

@@ -8,7 +8,7 @@ from app.api.accounts import ProjectId
 from app.api.auth import ProjectScope
 from app.api.docs.declared import declared
 from app.api.services import Wired
-from app.domain.errors import RateLimited
+from app.domain.errors import TooManyRequests
 from app.schemas.webhooks import (
     EventAnswer,
     EventsAnswer,
@@ -103,7 +103,7 @@ async def rotate_secret(
     "/test",
     operation_id="testWebhook",
     summary="Send a test event",
-    responses=declared(RateLimited(1.0)),
+    responses=declared(TooManyRequests(1.0)),
 )
 async def test_webhook(
     project_id: ProjectId, services: Wired, scope: ProjectScope

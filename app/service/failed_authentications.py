@@ -6,12 +6,12 @@ TRUSTED_PROXIES all callers have one address.
 
 from collections import Counter, OrderedDict
 from datetime import datetime, timedelta
-from ipaddress import IPv6Network, ip_address
 from typing import Final
 
 import structlog
 
 from app.machine.clock import Clock
+from app.machine.peers import home_of
 
 FREE: Final = 20
 """Failures of one peer that are answered at once: people mistype."""
@@ -26,7 +26,6 @@ WAITING: Final = 64
 """How many may wait at a time: each of them keeps a connection."""
 
 WAITING_EACH: Final = 8
-_HOME: Final = 64  # bits of an IPv6 address that one customer has for himself
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +40,7 @@ class FailedAuthentications:
 
     async def failed(self, peer: str) -> bool:
         """Count a failure and wait; False if too many wait already to let this one."""
-        peer = _home_of(peer)
+        peer = home_of(peer)
         seconds = _delay(self._count(peer))
         if not seconds:
             return True
@@ -73,16 +72,3 @@ def _delay(failures: int) -> float:
         return 0.0
     doublings = min(failures - FREE - 1, 10)
     return min(FIRST_SECONDS * (1 << doublings), MOST_SECONDS)
-
-
-def _home_of(peer: str) -> str:
-    """Return whose address it is: an IPv6 customer has 2^64 of them."""
-    try:
-        address = ip_address(peer.partition("%")[0])
-    except ValueError:
-        return peer
-    if address.version == 4:
-        return peer
-    if (mapped := address.ipv4_mapped) is not None:
-        return str(mapped)
-    return str(IPv6Network((int(address), _HOME), strict=False))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from secrets import token_bytes
 from typing import Final
 
-from app.domain.errors import FieldError, InvalidInput, RateLimited
+from app.domain.errors import FieldError, InvalidInput, TooManyRequests
 from app.domain.events import EventType, Probe, Render
 from app.domain.webhook_endpoint import (
     SECRET_BYTES,
@@ -119,11 +119,11 @@ class WebhookService:
         """Send a test event now, even to a disabled endpoint, and return the result.
 
         One at a time for each project: a receiver may take long. Raises NotFound, or
-        RateLimited while another one is under way.
+        TooManyRequests while another one is under way.
         """
         check_scope(project_id, scope)
         if project_id in self._testing:
-            raise RateLimited(TEST_AGAIN_SECONDS)
+            raise TooManyRequests(TEST_AGAIN_SECONDS)
         self._testing.add(project_id)
         try:
             return await self._test(project_id)

@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Protocol
 
 import structlog
@@ -15,6 +16,9 @@ STUCK_SECONDS: Final = 60.0
 
 TOLD_EVERY_SECONDS: Final = 60.0
 """How often at most refused callers are logged: they could fill the log."""
+
+CROWD: Final = 8
+"""An address with more than an eighth of all connections has a crowd of them."""
 
 _LOOKS: Final = 64  # candidates to close that are examined for each new caller
 
@@ -32,6 +36,7 @@ class Caller(Protocol):
     """A connection."""
 
     is_known: bool  # its last request came with a key
+    home: str  # whose address it is
 
     def check(self, now: float) -> None:
         """Close it if it has taken too long."""
@@ -50,8 +55,10 @@ class Connections:
     """Keeps callers' connections within their limits.
 
     When there is no room, connections without a key that wait are closed first, the
-    longest waiting first; then those idle between two requests. None is closed that is
-    being answered or has unread data: if all are, the new caller is refused.
+    longest waiting first; then those idle between two requests. Of either, those of an
+    address with a crowd of connections go first, and a new one of a crowd never closes
+    another address's. None is closed that is being answered or has unread data: if all
+    are, the new caller is refused.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class Connections:
         self.limits = limits
         self.now = now
         self._open: set[Caller] = set()
+        self._homes: Counter[str] = Counter()
         # In the order in which they began to wait.
         self._strangers: dict[Caller, None] = {}
         self._known: dict[Caller, None] = {}
@@ -71,10 +79,12 @@ class Connections:
 
     def admit(self, caller: Caller) -> bool:
         """Accept a new connection; False if there is no room."""
-        if len(self._open) >= self.limits.connections and not self._make_room():
+        is_full = len(self._open) >= self.limits.connections
+        if is_full and not self._make_room(caller.home):
             self.count("busy")
             return False
         self._open.add(caller)
+        self._homes[caller.home] += 1
         self._strangers[caller] = None
         return True
 
@@ -93,7 +103,11 @@ class Connections:
 
     def leave(self, caller: Caller) -> None:
         """Forget a closed connection."""
-        self._open.discard(caller)
+        if caller in self._open:
+            self._open.discard(caller)
+            self._homes[caller.home] -= 1
+            if not self._homes[caller.home]:
+                del self._homes[caller.home]
         self.busy(caller)
 
     def sweep(self) -> None:
@@ -110,15 +124,31 @@ class Connections:
         """Count a refused caller."""
         self._turned_away[why] += 1
 
-    def _make_room(self) -> bool:
+    def _make_room(self, home: str) -> bool:
+        """Close a connection for a new one from there; False if none may be closed."""
         for waiting in (self._strangers, self._known):
-            for _ in range(min(len(waiting), _LOOKS)):
-                longest = next(iter(waiting))
-                if longest.has_news():  # its data came among many others'
-                    waiting[longest] = waiting.pop(longest)
-                    continue
-                self.leave(longest)
-                self.count("made_room")
-                longest.abort()
-                return True
+            others = list[Caller]()
+            for caller in self._longest(waiting):
+                if self._is_crowd(caller.home):
+                    return self._let_go(caller)
+                others.append(caller)
+            if others and not self._is_crowd(home):
+                return self._let_go(others[0])
         return False
+
+    def _longest(self, waiting: dict[Caller, None]) -> Iterator[Caller]:
+        """Yield those without unread data, the longest waiting first."""
+        for caller in tuple(islice(waiting, _LOOKS)):
+            if caller.has_news():  # its data came among many others'
+                waiting[caller] = waiting.pop(caller)
+            else:
+                yield caller
+
+    def _is_crowd(self, home: str) -> bool:
+        return self._homes[home] * CROWD > self.limits.connections
+
+    def _let_go(self, caller: Caller) -> bool:
+        self.leave(caller)
+        self.count("made_room")
+        caller.abort()
+        return True

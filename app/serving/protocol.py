@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from app.api.auth import has_key
+from app.machine.peers import home_of
 from app.serving.connections import Connections
 from app.serving.listeners import is_readable
 from app.serving.refusals import Refusal
@@ -67,6 +68,7 @@ class CallerProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.is_known = False
+        self.home = ""
         self._all = connections
         self._phase = _Phase.RECEIVING
         self._since = connections.now()  # when the phase began
@@ -87,6 +89,7 @@ class CallerProtocol(HttpToolsProtocol):
         """Accept the caller, or answer that there is no room."""
         self._line = SoftCloseTransport(transport, is_sending=self._is_sending)
         super().connection_made(self._line.as_transport())
+        self.home = "" if self.client is None else home_of(self.client[0])
         if not self._all.admit(self):
             transport.write(Refusal.BUSY.answer)
             transport.close()  # a soft close would occupy the missing room

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from app.domain.api_key import ApiKey, KeyAccess
+from app.service import failed_authentications
 from app.service.browser_tokens import PREFIX, BrowserTokens
 from app.store.db.vault import Vault
 from tests.api.serving import (
@@ -79,8 +80,11 @@ async def test_another_process_with_the_same_keys_takes_it(
         assert (await page.get("/v1/jobs")).status_code == 200
 
 
-async def test_no_other_text_is_a_token(edge: Api) -> None:
+async def test_no_other_text_is_a_token(
+    edge: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A changed one, a shorter one, none: all alike."""
+    monkeypatch.setattr(failed_authentications, "FREE", 1000)
     token = await made(edge)
     wrong = [
         token[:-1],

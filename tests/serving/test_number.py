@@ -1,10 +1,17 @@
 """How many may be connected, and who makes room for whom."""
 
 import asyncio
+import socket
+import sys
 
+import pytest
 from starlette.types import Receive, Scope, Send
 
 from tests.serving.server import Caller, Recorder, Served, reply, served, until
+
+needs_loopback_net = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8"
+)
 
 ASK = b"GET /%d HTTP/1.1\r\n%b\r\n"
 KNOWN = b"Authorization: known\r\n"
@@ -115,3 +122,54 @@ async def test_what_is_closed_is_forgotten() -> None:
             await caller.send(half)
             caller.hang_up()
         await running.becomes(0)
+
+
+async def come_from(running: Served, address: str) -> Caller:
+    """Connect from one of this machine's addresses."""
+    sock = socket.socket()
+    sock.bind((address, 0))
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, running.address)
+    caller = Caller(*await asyncio.open_connection(sock=sock, limit=2**20))
+    running.callers.append(caller)
+    return caller
+
+
+@needs_loopback_net
+async def test_a_crowd_makes_room_among_its_own() -> None:
+    """One address's sockets never push out another's, who waited longer or rests."""
+    async with served(Recorder(), connections=16) as running:
+        silent = await come_from(running, "127.0.0.2")
+        resting = await come_from(running, "127.0.0.3")
+        assert await is_open(resting, head=KNOWN)
+        crowd = [await come_from(running, "127.0.0.4") for _ in range(50)]
+        await running.becomes(16)
+        assert await crowd[0].rest() == b""
+        assert await is_open(silent)
+        assert await is_open(resting, head=KNOWN)
+        newcomer = await come_from(running, "127.0.0.5")
+        assert await is_open(newcomer, head=KNOWN)
+        assert await is_open(silent)
+        await running.becomes(16)
+
+
+@needs_loopback_net
+async def test_a_crowd_without_anybody_to_go_is_turned_away() -> None:
+    """While all its own are being answered, others keep their places."""
+    app, go = Recorder(), asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await go.wait()
+        await reply(send, b"done")
+
+    app.behave["/slow"] = slow
+    async with served(app, connections=8) as running:
+        silent = await come_from(running, "127.0.0.2")
+        crowd = [await come_from(running, "127.0.0.4") for _ in range(7)]
+        for caller in crowd:
+            await caller.send(b"GET /slow HTTP/1.1\r\n\r\n")
+        await until(lambda: len(app.paths) == 7)
+        said = await (await come_from(running, "127.0.0.4")).rest()
+        assert said.startswith(b"HTTP/1.1 503 ")
+        assert await is_open(silent)
+        go.set()

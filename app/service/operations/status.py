@@ -8,6 +8,7 @@ from typing import Final
 from app.domain.jobs.hold import Hold
 from app.domain.jobs.job import FailureReason
 from app.machine.clock import Clock
+from app.machine.descriptors import Descriptors
 from app.service.operations.health import found_in
 from app.store.db.engine import Database
 from app.store.jobs.backlog import BacklogStore
@@ -19,6 +20,15 @@ SEEN_WITHIN: Final = timedelta(minutes=5)
 
 LATE_AFTER: Final = timedelta(minutes=1)
 """How late a due job has to be to need a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownDescriptors:
+    """How many files and sockets a process that starts here may have open."""
+
+    limit: int
+    reserved: int  # for posts
+    callers: int  # what is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +45,7 @@ class Status:
     failed_last_day: Mapping[FailureReason, int]
     accounts_to_reconnect: int
     holds: tuple[Hold, ...]
+    descriptors: ShownDescriptors
     to_look_at: tuple[str, ...]
 
 
@@ -48,12 +59,18 @@ class StatusService:
         backlog: BacklogStore,
         overview: StatusStore,
         runners: RunnerStore,
+        descriptors: Descriptors,
         clock: Clock,
     ) -> None:
         self._database = database
         self._backlog = backlog
         self._overview = overview
         self._runners = runners
+        self._descriptors = ShownDescriptors(
+            limit=descriptors.limit,
+            reserved=descriptors.reserved,
+            callers=descriptors.callers,
+        )
         self._clock = clock
 
     async def look(self) -> Status:
@@ -75,6 +92,7 @@ class StatusService:
             failed_last_day=overview.failed,
             accounts_to_reconnect=backlog.reconnect_required,
             holds=overview.holds,
+            descriptors=self._descriptors,
             to_look_at=tuple(
                 _to_look_at(
                     runs=bool(runners),

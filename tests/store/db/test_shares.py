@@ -31,15 +31,17 @@ class Crowd:
         self._tasks: list[asyncio.Task[None]] = []
         self.inside = 0
 
-    async def come(self, caller: str | None, count: int) -> None:
-        """Ask for connections, and wait until no more of them get one."""
+    async def come(self, caller: str | None, count: int, *, inside: int) -> None:
+        """Ask for connections, and wait until so many of all have one, and no more."""
         with acting_for(caller):
             self._tasks += [asyncio.create_task(self._hold()) for _ in range(count)]
-        before = -1
-        while before < self.inside:
-            before = self.inside
-            async with self._database.read():  # after all who could get in
-                await asyncio.sleep(0.05)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while self.inside < inside:  # noqa: ASYNC110 - the pool tells nobody
+                await asyncio.sleep(0.01)
+        for _ in range(3):
+            async with self._database.read():  # whoever could get in is in by then
+                pass
+        assert self.inside == inside
 
     async def leave(self) -> None:
         """Give all back."""
@@ -55,11 +57,9 @@ class Crowd:
 async def test_no_caller_has_more_than_its_share(database: Database) -> None:
     """One has 4 of 10, all together 6; the runner still gets one at once."""
     crowd = Crowd(database)
-    await crowd.come("greedy", 20)
-    assert crowd.inside == 4
-    await crowd.come("another", 20)
-    await crowd.come("a third", 20)
-    assert crowd.inside == 6
+    await crowd.come("greedy", 20, inside=4)
+    await crowd.come("another", 20, inside=6)
+    await crowd.come("a third", 20, inside=6)
     async with asyncio.timeout(PATIENCE_SECONDS):
         for _ in range(20):
             async with database.write() as connection, database.read():
@@ -71,15 +71,14 @@ async def test_no_caller_has_more_than_its_share(database: Database) -> None:
 async def test_who_works_for_nobody_has_all(database: Database) -> None:
     """The runner takes no share, whoever else is there."""
     crowd = Crowd(database)
-    await crowd.come(None, 9)
-    assert crowd.inside == 9
+    await crowd.come(None, 9, inside=9)
     await crowd.leave()
 
 
 async def test_shared_work_takes_nobodys_share(database: Database) -> None:
     """What one caller started, and many wait for, does not wait in that one's queue."""
     crowd, found = Crowd(database), list[str | None]()
-    await crowd.come("greedy", 20)
+    await crowd.come("greedy", 20, inside=4)
 
     async def work() -> None:
         found.append(present_caller())
