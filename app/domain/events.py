@@ -81,6 +81,7 @@ def events_of(job: Job, change: Transition) -> tuple[EventType, ...]:
 
 
 def puts_at_risk(found: Readiness, before: Readiness | None) -> bool:
-    """Tell whether a readiness check found a problem that the last one did not."""
-    known = {problem.code for problem in before.problems} if before else set()
+    """Tell whether a readiness check found a problem of which no event has told."""
+    told = () if before is None or before.is_first else before.problems
+    known = {problem.code for problem in told}
     return any(problem.code not in known for problem in found.problems)

@@ -37,6 +37,7 @@ class Access:
     token: str = field(repr=False)
     scopes: tuple[str, ...]
     version: int  # of the grant this token belongs to
+    ends_at: datetime  # of the grant, unless TikTok extends it
 
 
 class Grants:
@@ -170,6 +171,7 @@ def _access(account: Account) -> Access:
         token=account.grant.access_token,
         scopes=account.grant.scopes,
         version=account.grant_version,
+        ends_at=account.grant.ends_at,
     )
 
 

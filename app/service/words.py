@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from app.domain.accounts.account_readiness import CHANGED, NOT_CONNECTED
+from app.domain.accounts.account_readiness import (
+    CHANGED,
+    NOT_CONNECTED,
+    OFF,
+    RECONNECT,
+)
 from app.domain.codes import (
     ACCOUNT_CHANGED,
     CLASS_WORDS,
@@ -26,7 +31,7 @@ from app.domain.jobs.job import (
     LastError,
     WaitingFor,
 )
-from app.domain.jobs.readiness import ReadinessProblem
+from app.domain.jobs.readiness import URL_ENDS, ReadinessProblem
 from app.domain.posts.post import PostMode, PrivacyLevel
 
 CRON_SECONDS: Final = 60
@@ -53,6 +58,9 @@ NOTICES: Final[Mapping[str, str]] = {
     "goes_live_soon": f"Goes live within about {CRON_SECONDS} seconds.",
     "goes_live_now": "Goes live in a moment.",
     "retrying": "{what} {when}",
+    RECONNECT.code: RECONNECT.message,
+    URL_ENDS.code: URL_ENDS.message,
+    **OFF,
     "draft_in_inbox": "The draft is in the TikTok inbox. Finish it in TikTok's app: the"
     " caption and who may see it are chosen there.",
     "draft_published": "The draft was published in TikTok's app.",
@@ -86,6 +94,24 @@ def notice(job: Job, *, run_by_cron: bool, now: datetime) -> Notice | None:
     """Return what a person should know about a job now, None if all is as planned."""
     if not job.is_readable:
         return _say("unreadable")
+    told = _notice(job, run_by_cron=run_by_cron, now=now)
+    remarks = _remarks(job)
+    if not remarks:
+        return told
+    before = [told] if told else []
+    text = " ".join(each.text for each in (*before, *remarks))
+    return Notice((*before, *remarks)[0].code, text)
+
+
+def _remarks(job: Job) -> list[Notice]:
+    """Return what TikTok decides otherwise than the person chose."""
+    if job.readiness is None or job.status is JobStatus.FAILED:
+        return []
+    codes = job.readiness.remarks
+    return [Notice(code, OFF[code]) for code in codes if code in OFF]
+
+
+def _notice(job: Job, *, run_by_cron: bool, now: datetime) -> Notice | None:
     match job.status:
         case JobStatus.SCHEDULED | JobStatus.PROCESSING | JobStatus.RETRYING:
             if job.held_since is not None:
@@ -100,7 +126,7 @@ def notice(job: Job, *, run_by_cron: bool, now: datetime) -> Notice | None:
 def _coming(job: Job, now: datetime, *, run_by_cron: bool) -> Notice | None:
     if job.status is JobStatus.PROCESSING:
         return None
-    if (problem := _account_problem(job)) is not None:
+    if (problem := _certain_problem(job)) is not None:
         return Notice(problem.code, problem.message)
     if job.status is JobStatus.RETRYING:
         what, when = _last_phrase(job).what, _next_look(job, now)
@@ -108,10 +134,15 @@ def _coming(job: Job, now: datetime, *, run_by_cron: bool) -> Notice | None:
     return _going_live(job, now, run_by_cron=run_by_cron)
 
 
-def _account_problem(job: Job) -> ReadinessProblem | None:
-    """Return what certainly stops a job: no account, or another person's."""
+def _certain_problem(job: Job) -> ReadinessProblem | None:
+    """Return what certainly stops a job: its account, or its link's end.
+
+    Between attempts, what went wrong with the link is in the newest error.
+    """
     found = job.readiness.problems if job.readiness else ()
-    certain = {CHANGED.code, NOT_CONNECTED.code}
+    certain = {CHANGED.code, NOT_CONNECTED.code, RECONNECT.code}
+    if job.status is JobStatus.SCHEDULED:
+        certain.add(URL_ENDS.code)
     return next((each for each in found if each.code in certain), None)
 
 

@@ -13,7 +13,7 @@ from tests.support.factories import NOW, store_job
 async def test_a_job_nobody_looked_at_says_so(api: Api) -> None:
     """There is no verdict yet, which is not the same as a good one."""
     await AccountStore(api.database, VAULT).put(new_account(), now=NOW)
-    job = await api.job(scheduledFor="2100-01-01T00:00:00Z")
+    job = await api.job(scheduledFor="2026-05-09T12:00:00Z")
     assert job["readiness"] is None
 
 

@@ -49,6 +49,7 @@ async def test_a_living_token_is_handed_out_without_a_call(
         token="act.one",
         scopes=("user.info.basic", "video.publish"),
         version=account.grant_version,
+        ends_at=account.grant.refresh_token_expires_at,
     )
     assert tiktok.used == []
 

@@ -41,6 +41,7 @@ ACCESS: Final = Access(
     token="act.1",
     scopes=("video.publish",),
     version=1,
+    ends_at=NOW + timedelta(days=180),
 )
 RENEWED: Final = dataclasses.replace(ACCESS, token="act.2", version=2)
 INFO: Final = CreatorInfo(

@@ -18,6 +18,7 @@ from app.domain.jobs.job import (
     WaitingFor,
 )
 from app.domain.posts.post import Post, PostMode, PrivacyLevel
+from app.schemas.job_answers import JobAnswer
 from app.service.words import CAPPED, WAITING, notice, user_message
 from tests.domain.jobs.sample import NOW, a_job
 
@@ -73,6 +74,55 @@ def test_every_class_and_every_wait_has_words() -> None:
         assert not JARGON.search(" ".join(phrase)), phrase
         assert phrase.what.endswith(".")
         assert phrase.todo.endswith(".")
+
+
+PHRASES: Final = (
+    *(known.words for known in CODES.values() if known.words is not None),
+    *CLASS_WORDS.values(),
+)
+BIDS: Final = {
+    sentence.split()[0]
+    for phrase in PHRASES
+    for sentence in re.split(r"(?<=\.) ", phrase.todo)
+}
+"""How every sentence begins that tells a person to do something."""
+
+
+def bids(text: str) -> list[str]:
+    """Return the sentences that tell a person to do something."""
+    sentences = re.split(r"(?<=\.) ", text)
+    return [
+        each for each in sentences if each.partition(" ")[0] in BIDS or "retry" in each
+    ]
+
+
+@pytest.mark.parametrize("kind", list(ErrorClass))
+@pytest.mark.parametrize("code", [*CODES, "new"])
+@pytest.mark.parametrize(
+    "status", [JobStatus.SCHEDULED, JobStatus.PROCESSING, JobStatus.RETRYING]
+)
+def test_nobody_is_told_to_do_what_goes_on_by_itself(
+    status: JobStatus, code: str, kind: ErrorClass
+) -> None:
+    """What to do is said once a person has to do it, and then it is said."""
+    later = NOW + timedelta(minutes=5)
+    job = waiting_job(
+        status=status, last_error=error(code, kind), next_attempt_at=later
+    )
+    shown = JobAnswer.of(job, run_by_cron=False, now=NOW)
+    assert shown.last_error is not None
+    assert bids(shown.last_error.user_message) == []
+    assert bids(shown.notice or "") == []
+    failed = replace(
+        job,
+        status=JobStatus.FAILED,
+        failure_reason=FailureReason.PERMANENT,
+        next_attempt_at=None,
+    )
+    shown = JobAnswer.of(failed, run_by_cron=False, now=NOW)
+    assert shown.last_error is not None
+    assert bids(shown.last_error.user_message)
+    assert bids(shown.notice or "")
 
 
 CONFIGURATION: Final = {

@@ -46,9 +46,7 @@ _VARYING: Final[Meanings] = {
 _CHECKED: Final[Meanings] = {
     "in_the_past": "the time is past: it would go out at once",
     "held": "posting is on hold",
-    "comments_off": "the creator has comments off: TikTok decides",
-    "duets_off": "the creator has duets off: TikTok decides",
-    "stitches_off": "the creator has stitches off: TikTok decides",
+    **readiness_account.OFF,
     "required": "the field is missing",
     "unknown_field": "there is no such field",
     "invalid": "the field's value is not allowed; the message says why",

@@ -54,6 +54,11 @@ class Grant:
     refresh_token_expires_at: datetime
     scopes: tuple[str, ...]
 
+    @property
+    def ends_at(self) -> datetime:
+        """Return the last moment at which TikTok takes one of the two."""
+        return max(self.access_token_expires_at, self.refresh_token_expires_at)
+
     @classmethod
     def issued(
         cls, pair: "TokenPair", *, at: datetime, scopes: tuple[str, ...] = ()

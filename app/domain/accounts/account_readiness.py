@@ -1,9 +1,10 @@
 """What an account's current state means for a coming job. Pure."""
 
 from collections.abc import Collection
-from typing import Final
+from datetime import datetime
+from typing import Final, Protocol
 
-from app.domain.accounts.account import SCOPE_REASONS
+from app.domain.accounts.account import SCOPE_REASONS, RemovalReason
 from app.domain.codes import (
     ACCOUNT_CHANGED,
     RECONNECT_REQUIRED,
@@ -14,7 +15,7 @@ from app.domain.codes import NOT_CONNECTED as NO_ACCOUNT
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault
 from app.domain.jobs.readiness import ReadinessProblem
-from app.domain.posts.post import Post, PostMode
+from app.domain.posts.post import MediaType, Post, PostMode
 
 NOT_CONNECTED: Final = ReadinessProblem(
     NO_ACCOUNT, "No TikTok account is connected to this project."
@@ -27,6 +28,11 @@ CHANGED: Final = ReadinessProblem(
 RECONNECT: Final = ReadinessProblem(
     RECONNECT_REQUIRED,
     "TikTok no longer accepts our access: the account has to be connected again.",
+)
+GRANT_ENDS: Final = ReadinessProblem(
+    "grant_ends",
+    "Our access to the TikTok account ends before this post's time, unless TikTok"
+    " extends it: connect the account again before then.",
 )
 NOT_REFRESHED: Final = ReadinessProblem(
     "tokens_not_refreshed",
@@ -42,6 +48,16 @@ PRIVACY_NOT_OFFERED: Final = ReadinessProblem(
     "This TikTok account does not offer the chosen audience.",
 )
 
+OFF: Final = {
+    "comments_off": "The creator's TikTok settings have comments off: TikTok decides.",
+    "duets_off": "The creator's TikTok settings have duets off: TikTok decides.",
+    "stitches_off": "The creator's TikTok settings have stitches off: TikTok decides.",
+}
+"""What is said of a post that leaves on what its creator has off."""
+
+_NOT_TO_RECONNECT: Final = frozenset(
+    {RemovalReason.DELETED, RemovalReason.BANNED, RemovalReason.AGE}
+)
 _NEEDED_SCOPE: Final = {
     PostMode.DIRECT: "video.publish",
     PostMode.INBOX: "video.upload",
@@ -54,7 +70,22 @@ def grant_problem(fault: Fault) -> ReadinessProblem:
         return NOT_CONNECTED
     if fault.code == CHANGED.code:
         return CHANGED
-    return RECONNECT if fault.error_class is ErrorClass.AUTH else NOT_REFRESHED
+    return lost_problem(fault.code) if _is_lost(fault) else NOT_REFRESHED
+
+
+def lost_problem(reason: str | None) -> ReadinessProblem:
+    """Say that a grant is lost: nobody is told to reconnect what is gone."""
+    if reason not in _NOT_TO_RECONNECT:
+        return RECONNECT
+    words = words_of(reason, ErrorClass.AUTH)
+    return ReadinessProblem(RECONNECT_REQUIRED, words.what)
+
+
+def grant_end_problem(
+    ends_at: datetime, scheduled_for: datetime
+) -> ReadinessProblem | None:
+    """Compare a grant's last moment with a post's time."""
+    return GRANT_ENDS if ends_at <= scheduled_for else None
 
 
 def scope_problem(post: Post, scopes: Collection[str]) -> ReadinessProblem | None:
@@ -68,6 +99,39 @@ def privacy_problem(post: Post, offered: Collection[str]) -> ReadinessProblem | 
     return None if post.privacy_level in offered else PRIVACY_NOT_OFFERED
 
 
+class CreatorSettings(Protocol):
+    """What a creator has switched off for all posts."""
+
+    @property
+    def comment_disabled(self) -> bool:
+        """Tell whether nobody may comment."""
+        ...
+
+    @property
+    def duet_disabled(self) -> bool:
+        """Tell whether nobody may make duets."""
+        ...
+
+    @property
+    def stitch_disabled(self) -> bool:
+        """Tell whether nobody may make stitches."""
+        ...
+
+
+def switched_off(post: Post, creator: CreatorSettings) -> tuple[str, ...]:
+    """List what the person left on and the creator has off, by keys of OFF.
+
+    https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
+    """
+    video = post.media_type is MediaType.VIDEO
+    asked = {
+        "comments_off": creator.comment_disabled and not post.disable_comment,
+        "duets_off": video and creator.duet_disabled and not post.disable_duet,
+        "stitches_off": video and creator.stitch_disabled and not post.disable_stitch,
+    }
+    return tuple(code for code, is_off in asked.items() if is_off)
+
+
 def creator_problem(fault: Fault) -> ReadinessProblem | None:
     """Return what an error of creator_info means for the job, None if nothing."""
     if blocks_posting(fault.code):
@@ -77,4 +141,8 @@ def creator_problem(fault: Fault) -> ReadinessProblem | None:
         return SCOPE_MISSING
     if fault.code in {NOT_CONNECTED.code, CHANGED.code}:
         return grant_problem(fault)
-    return RECONNECT if fault.error_class is ErrorClass.AUTH else None
+    return lost_problem(fault.code) if _is_lost(fault) else None
+
+
+def _is_lost(fault: Fault) -> bool:
+    return fault.error_class is ErrorClass.AUTH

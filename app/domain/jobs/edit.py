@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from app.domain.codes import PUBLISH_CANCELLED
 from app.domain.errors import (
     FieldError,
     InvalidInput,
@@ -22,8 +23,10 @@ from app.domain.jobs.idempotency import idempotency_key, to_millis
 from app.domain.jobs.job import FailureReason, Job, JobStatus, Transfer
 from app.domain.jobs.readiness import (
     PreflightTimes,
+    Readiness,
     first_preflight,
     preflight_after_change,
+    url_problems,
 )
 from app.domain.posts.post import MediaType, Post, problems_of, problems_with_photos
 
@@ -83,7 +86,7 @@ def edited(
         raise InvalidInput(problem)
     if _looks_different(job, before):
         look = _look(job, before, now=now, preflights=preflights)
-        job = replace(job, readiness=None, readiness_at=look)
+        job = replace(job, readiness=_found(job, now=now), readiness_at=look)
     return replace(job, updated_at=now)
 
 
@@ -109,6 +112,13 @@ def check_cancellable(job: Job) -> bool:
     if job.in_flight:
         raise JobNotCancellable("TikTok has this post, or may have it")
     return True
+
+
+def was_cancelled_at_tiktok(job: Job) -> bool:
+    """Tell whether a job failed because TikTok gave its publish up for somebody."""
+    error = job.last_error
+    failed = job.status is JobStatus.FAILED and not job.in_flight
+    return failed and error is not None and error.code == PUBLISH_CANCELLED
 
 
 def check_retryable(job: Job, *, accept_duplicate_risk: bool, now: datetime) -> None:
@@ -200,6 +210,14 @@ def _looks_different(job: Job, before: Job) -> bool:
         before.transfer,
         before.post,
     )
+
+
+def _found(job: Job, *, now: datetime) -> Readiness | None:
+    """Say what the job's links alone tell of a changed job that waits."""
+    if job.status is not JobStatus.SCHEDULED:
+        return None
+    wrong = tuple(url_problems(job.asset_url, job.asset_urls, at=job.scheduled_for))
+    return Readiness(now, wrong) if wrong else None
 
 
 def _look(

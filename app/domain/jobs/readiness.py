@@ -1,9 +1,11 @@
 """Readiness: whether a job would go through, checked before its time. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from app.domain.posts.signed_url import signed_until
 
 PreflightTimes = tuple[timedelta, ...]
 """How long before its time a job is checked; empty: never."""
@@ -28,6 +30,10 @@ class Readiness:
     checked_at: datetime
     problems: tuple[ReadinessProblem, ...] = ()
     video_seconds: float | None = None  # as measured; None: not known
+    is_first: bool = False  # told in the answer to a request, and by no event
+    # What TikTok decides otherwise than the person chose; it keeps nothing back.
+    remarks: tuple[str, ...] = ()
+    at_init: bool = False  # found by an attempt, which writes it ahead of its init
 
     @property
     def ok(self) -> bool:
@@ -53,6 +59,11 @@ NOT_A_VIDEO: Final = ReadinessProblem(
 )
 TOO_LARGE: Final = ReadinessProblem(
     "asset_too_large", "The video is larger than the 4 GB that TikTok accepts."
+)
+URL_ENDS: Final = ReadinessProblem(
+    "asset_url_expires",
+    "The video's link stops working before this post's time.",
+    "/assetUrl",
 )
 _OTHER_FAMILIES: Final = ("text/", "image/", "audio/", "font/")
 _OTHER_TYPES: Final = frozenset(
@@ -107,6 +118,24 @@ def preflight_after_change(
     return (
         now if looked else next_preflight(scheduled_for, now=now, preflights=preflights)
     )
+
+
+def url_problems(
+    asset_url: str, asset_urls: Sequence[str], *, at: datetime
+) -> Iterator[ReadinessProblem]:
+    """List the addresses whose signature ends before a moment, as they say it."""
+    if asset_url and _ends_before(asset_url, at):
+        yield URL_ENDS
+    for place, url in enumerate(asset_urls):
+        if _ends_before(url, at):
+            pointer = f"/assetUrls/{place}"
+            text = f"The link of the photo at {pointer} stops working before its time."
+            yield ReadinessProblem(URL_ENDS.code, text, pointer)
+
+
+def _ends_before(url: str, at: datetime) -> bool:
+    end = signed_until(url)
+    return end is not None and end <= at
 
 
 def asset_problem(

@@ -51,6 +51,11 @@ class Film:
     frame_rate: float | None = None  # if it is constant
     codec: str | None = None  # four letters
 
+    @property
+    def is_film(self) -> bool:
+        """Tell whether its first bytes say for certain that it is a video."""
+        return self.is_video and self.container is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:

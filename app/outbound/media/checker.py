@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from app.domain.jobs.readiness import (
+    NOT_A_VIDEO,
     REFUSED,
     UNREACHABLE,
     ReadinessProblem,
@@ -44,6 +45,7 @@ class Found:
     problems: list[ReadinessProblem] = field(default_factory=list)
     film: Film | None = None  # as measured
     photos: list[Picture] = field(default_factory=list)
+    remarks: tuple[str, ...] = ()  # as in Readiness
 
     @property
     def video_seconds(self) -> float | None:
@@ -77,13 +79,17 @@ class MediaChecker:
         self, url: str, found: Found, max_seconds: int | None
     ) -> None:
         problem = await self._asset_problem(url, is_photo=False)
-        if problem is not None:
+        if problem not in {None, NOT_A_VIDEO}:
             found.add(problem)
             return
         try:
             film = await self._measurer.film(url)
         except OutboundError:
-            return  # it answered just before: nothing is certain
+            found.add(problem)
+            return  # it answered just before: nothing more is certain
+        if problem is not None and not film.is_film:
+            found.add(problem)  # nor do its first bytes say that it is one
+            return
         found.film = film
         for each in film_problems(film, max_seconds):
             found.add(each)
@@ -106,22 +112,23 @@ class MediaChecker:
     async def _asset_problem(
         self, url: str, *, is_photo: bool
     ) -> ReadinessProblem | None:
-        try:
-            problem = await self._asked("HEAD", url, is_photo=is_photo)
-            if problem is UNREACHABLE:
-                # Some servers do not support HEAD, and a URL signed for GET refuses it.
-                problem = await self._asked("GET", url, is_photo=is_photo)
-        except Refused:
-            return REFUSED
-        except OutboundError:
-            return UNREACHABLE
-        return problem
+        problem = await self._asked("HEAD", url, is_photo=is_photo)
+        if problem is None or problem is REFUSED:
+            return problem
+        # TikTok sends a GET. Some servers do not support HEAD, a URL signed for GET
+        # refuses it, and some answer it with another type, or not at all.
+        return await self._asked("GET", url, is_photo=is_photo)
 
     async def _asked(
         self, method: str, url: str, *, is_photo: bool
     ) -> ReadinessProblem | None:
         part = {"Range": "bytes=0-0"} if method == "GET" else None
-        async with self._outbound.open(
-            method, url, headers=part, seconds=ASSET_SECONDS
-        ) as answer:
-            return asset_problem(answer.status, answer.headers, is_photo=is_photo)
+        try:
+            async with self._outbound.open(
+                method, url, headers=part, seconds=ASSET_SECONDS
+            ) as answer:
+                return asset_problem(answer.status, answer.headers, is_photo=is_photo)
+        except Refused:
+            return REFUSED
+        except OutboundError:
+            return UNREACHABLE

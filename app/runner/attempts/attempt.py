@@ -6,6 +6,7 @@ https://developers.tiktok.com/doc/content-posting-api-get-started
 
 from collections.abc import Callable
 
+from app.domain.accounts.account_readiness import switched_off
 from app.domain.jobs.job import Job
 from app.domain.jobs.lifecycle import OUTCOME_UNKNOWN
 from app.domain.jobs.outcome import Fault, Outcome, PutOff, Rejected, Unconfirmed
@@ -108,7 +109,9 @@ class Attempt:
         state.username = answer.username or state.username
         if post.privacy_level not in answer.privacy_options:
             return Rejected(fault=not_offered(answer, str(post.privacy_level)))
-        return await self._check_length(answer.max_video_seconds)
+        ended = await self._check_length(answer.max_video_seconds)
+        state.remark(switched_off(post, answer))
+        return ended
 
     async def _check_length(self, max_seconds: int | None) -> Outcome | None:
         """Reject a video that is certainly longer than the creator may post.
@@ -119,7 +122,10 @@ class Attempt:
         if not max_seconds:
             return None
         looked_at = job.readiness
-        seconds = looked_at.video_seconds if looked_at else await self._way.measure()
+        if looked_at is not None and not looked_at.is_first:
+            seconds = looked_at.video_seconds
+        else:
+            seconds = await self._way.measure()
         if not too_long(seconds, max_seconds):
             return None
         return Rejected(fault=longer_than_allowed(seconds, max_seconds))

@@ -1,5 +1,6 @@
 """The state of an attempt, and what several of its steps do."""
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, assert_never
 
@@ -8,6 +9,7 @@ from msgspec.structs import replace
 from app.domain.accounts.quota import QuotaCall
 from app.domain.jobs.job import ErrorClass, Job
 from app.domain.jobs.outcome import Fault, HandedOn, Missed, Outcome, PutOff
+from app.domain.jobs.readiness import Readiness
 from app.grants.grants import Access
 from app.grants.renewal import renewed, with_renewal
 from app.runner.attempts.effects import Effects
@@ -43,6 +45,15 @@ class AttemptState:
             open_id=self.job.open_id or self.access.open_id,
             creator_username=self.username,
         )
+
+    def remark(self, remarks: tuple[str, ...]) -> None:
+        """Note what TikTok decides otherwise; it is written ahead of the init."""
+        found = self.job.readiness
+        if remarks == (found.remarks if found else ()):
+            return
+        found = found or Readiness(self.effects.now())
+        found = dataclasses.replace(found, remarks=remarks, at_init=True)
+        self.job = replace(self.job, readiness=found)
 
     # Before an init.
 

@@ -8,9 +8,11 @@ from structlog.contextvars import bound_contextvars
 
 from app.domain.accounts.account_readiness import (
     creator_problem,
+    grant_end_problem,
     grant_problem,
     privacy_problem,
     scope_problem,
+    switched_off,
 )
 from app.domain.errors import StoreUnavailable
 from app.domain.jobs.job import Job
@@ -21,6 +23,7 @@ from app.domain.jobs.readiness import (
     Readiness,
     ReadinessProblem,
     next_preflight,
+    url_problems,
 )
 from app.domain.posts.post import PostMode
 from app.grants.grants import Access, Grants
@@ -77,7 +80,9 @@ class ReadinessChecker:
         await self._find(job, found)
         now, problems = self.clock.now(), tuple(found.problems)
         again = next_preflight(job.scheduled_for, now=now, preflights=self.preflights)
-        seen = Readiness(now, problems, video_seconds=found.video_seconds)
+        seen = Readiness(
+            now, problems, video_seconds=found.video_seconds, remarks=found.remarks
+        )
         if not await self.store.save(job, seen, next_look=again):
             log.info("the job changed meanwhile; the result is dropped")
         elif problems:
@@ -94,8 +99,11 @@ class ReadinessChecker:
         else:
             account = scope_problem(job.post, access.scopes)
             if account is None:
-                info, account = await self._creator(job, access)
+                info, account = await self._creator(job, access, found)
             found.add(account)
+            found.add(grant_end_problem(access.ends_at, job.scheduled_for))
+        for each in url_problems(job.asset_url, job.asset_urls, at=job.scheduled_for):
+            found.add(each)
         most = None if info is None else info.max_video_seconds
         with on_behalf_of(job.project_id):
             await self.media.look(job, found, max_seconds=most)
@@ -103,7 +111,7 @@ class ReadinessChecker:
             found.add(GOES_OUT_LATE)
 
     async def _creator(
-        self, job: Job, access: Access
+        self, job: Job, access: Access, found: Found
     ) -> tuple[CreatorInfo | None, ReadinessProblem | None]:
         """Ask what the creator may choose, and compare the post with it."""
         if job.post.mode is PostMode.INBOX:
@@ -111,6 +119,7 @@ class ReadinessChecker:
         answer, _ = await with_renewal(access, self._creator_info, self.grants.renew)
         match answer:
             case CreatorInfo():
+                found.remarks = switched_off(job.post, answer)
                 return answer, privacy_problem(job.post, answer.privacy_options)
             case Fault():
                 return None, creator_problem(answer)

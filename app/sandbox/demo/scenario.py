@@ -28,6 +28,9 @@ class Scenario:
     assets: tuple[str, ...] = ("video.mp4",)  # several are photos
     transfer: str = "pull"
     consents: bool = False  # the person connects the account on TikTok's own page
+    reconnects_as: str | None = None  # who is connected by the time of the post
+    publish_by_seconds: float | None = None  # its last moment, from now on
+    notice: str | None = None  # the code of what its owner is told at the end
 
     @property
     def project(self) -> str:
@@ -71,6 +74,7 @@ class Life:
             and self.job["attempts"] == expected.attempts
             and self.inits == expected.inits
             and self.published == expected.published
+            and expected.notice in {None, self.job["noticeCode"]}
             and len(self.rows) == 1
             and not self.early
         )
@@ -94,8 +98,7 @@ class Life:
 async def begin(life: Life, service: Service, tiktok: httpx.AsyncClient) -> None:
     """Connect the account, script the faults, and ask for the post."""
     scenario = life.scenario
-    made = await tiktok.post("/_sandbox/accounts", json={"openId": scenario.project})
-    account = made.raise_for_status().json()
+    account = await _made(tiktok, scenario.project)
     if scenario.consents:
         await _consent(scenario, service, tiktok)
     else:
@@ -110,17 +113,29 @@ async def begin(life: Life, service: Service, tiktok: httpx.AsyncClient) -> None
         life.rows.add(answer.json()["id"])
         life.note(answer.json())
     life.job_id = life.job["id"]
+    if scenario.reconnects_as is not None:
+        other = await _made(tiktok, scenario.reconnects_as)
+        await _connect(scenario, service, other)
 
 
 async def look(life: Life, service: Service, tiktok: httpx.AsyncClient) -> None:
     """See how the job stands, and what TikTok has of it."""
-    who = {"openId": life.scenario.project}
-    calls = (await tiktok.get("/_sandbox/posts", params=who)).json()["items"]
+    calls = []
+    for person in filter(None, (life.scenario.project, life.scenario.reconnects_as)):
+        found = await tiktok.get("/_sandbox/posts", params={"openId": person})
+        calls += found.json()["items"]
     life.inits = len(calls)
     life.published = sum(post["publishedAt"] is not None for post in calls)
     life.note((await service.api.get(f"/v1/jobs/{life.job_id}")).json())
     due = datetime.fromisoformat(life.job["scheduledFor"]).timestamp()
     life.early = life.early or any(post["takenAt"] < due for post in calls)
+
+
+async def _made(tiktok: httpx.AsyncClient, open_id: str) -> Mapping[str, Any]:
+    """Let TikTok know a person, and return their tokens."""
+    made = await tiktok.post("/_sandbox/accounts", json={"openId": open_id})
+    account: Mapping[str, Any] = made.raise_for_status().json()
+    return account
 
 
 async def _connect(
@@ -155,9 +170,14 @@ def _request(scenario: Scenario, tiktok: httpx.AsyncClient) -> dict[str, Any]:
         **_addresses(scenario, tiktok),
         "post": {**_chosen(scenario), **scenario.post},
     }
-    if scenario.after_seconds is not None:
-        at = datetime.now(UTC) + timedelta(seconds=scenario.after_seconds)
-        request["scheduledFor"] = at.isoformat(timespec="milliseconds")
+    times = {
+        "scheduledFor": scenario.after_seconds,
+        "publishBy": scenario.publish_by_seconds,
+    }
+    for name, seconds in times.items():
+        if seconds is not None:
+            at = datetime.now(UTC) + timedelta(seconds=seconds)
+            request[name] = at.isoformat(timespec="milliseconds")
     return request
 
 

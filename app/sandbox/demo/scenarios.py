@@ -67,6 +67,37 @@ TOGETHER: Final = (
         ),
     ),
     Scenario(
+        name="Reconnected as somebody else",
+        status="failed",
+        reason="auth",
+        inits=0,  # on nobody's account
+        published=0,
+        attempts=1,
+        after_seconds=4,
+        reconnects_as="somebody_else",
+        notice="account_changed",
+    ),
+    Scenario(
+        name="Daily cap, then missed",
+        status="failed",
+        reason="missed",
+        inits=0,
+        published=0,
+        publish_by_seconds=5,
+        notice="missed",
+        faults=(
+            {
+                "call": "creator_info",
+                "times": None,
+                "fault": {
+                    "kind": "error",
+                    "code": "spam_risk_too_many_posts",
+                    "httpStatus": 200,
+                },
+            },
+        ),
+    ),
+    Scenario(
         name="Rate limit",
         status="posted",
         attempts=1,

@@ -6,7 +6,12 @@ from enum import StrEnum
 from typing import Any
 
 from app.domain.accounts.account import AccountStatus
-from app.domain.accounts.account_readiness import privacy_problem, scope_problem
+from app.domain.accounts.account_readiness import (
+    OFF,
+    privacy_problem,
+    scope_problem,
+    switched_off,
+)
 from app.domain.codes import cap_of
 from app.domain.errors import (
     AccountNotConnected,
@@ -21,7 +26,7 @@ from app.domain.errors import (
     TooLongAgo,
 )
 from app.domain.jobs.job import NewJob
-from app.domain.jobs.readiness import ReadinessProblem
+from app.domain.jobs.readiness import ReadinessProblem, url_problems
 from app.domain.posts.post import Post, PostMode
 from app.machine.clock import Clock
 from app.service.accounts.accounts import AccountService, CreatorInfo
@@ -114,8 +119,10 @@ class ValidationService:
         existing_id, too_old = await self._twin(new)
         info, account = await self._account(new, scope)
         probed = await self._probe(new, info)
+        at = new.scheduled_for or self._clock.now()
+        links = url_problems(new.asset_url, new.asset_urls, at=at)
         return Validation(
-            (*found, *too_old, *account, *probed.problems),
+            (*found, *too_old, *account, *map(_of_link, links), *probed.problems),
             media=probed.media,
             existing_job_id=existing_id,
         )
@@ -189,15 +196,14 @@ def _choices(post: Post, info: CreatorInfo) -> Iterator[Issue]:
     """Compare the post's choices with the creator's options."""
     if found := privacy_problem(post, info.privacy_options):
         yield Issue(found.code, "/post/privacyLevel", found.message)
-    off = (
-        ("disableComment", info.comment_disabled, post.disable_comment, "comments"),
-        ("disableDuet", info.duet_disabled, post.disable_duet, "duets"),
-        ("disableStitch", info.stitch_disabled, post.disable_stitch, "stitches"),
-    )
-    for name, is_off, asked_off, what in off:
-        if is_off and not asked_off:
-            text = f"the creator's TikTok settings have {what} off: TikTok decides"
-            yield Issue(f"{what}_off", f"/post/{name}", text, Severity.WARNING)
+    fields = {"comments_off": "Comment", "duets_off": "Duet", "stitches_off": "Stitch"}
+    for code in switched_off(post, info):
+        pointer = f"/post/disable{fields[code]}"
+        yield Issue(code, pointer, OFF[code], Severity.WARNING)
+
+
+def _of_link(found: ReadinessProblem) -> Issue:
+    return Issue(found.code, found.pointer or "/assetUrl", found.message)
 
 
 def _of_account(found: ReadinessProblem) -> Issue:

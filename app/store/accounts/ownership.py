@@ -35,6 +35,8 @@ from app.store.jobs.tables import schedule_jobs
 _jobs = schedule_jobs.c
 _accounts = accounts.c
 _former = former_accounts.c
+_IS_SCHEDULED: Final = _jobs.status == literal(JobStatus.SCHEDULED, Text())
+_WAITING: Final = (JobStatus.SCHEDULED, JobStatus.RETRYING)
 _PAGE: Final = 500  # rows whose locks one transaction holds
 
 
@@ -114,7 +116,8 @@ async def show_person(
             readiness=case((mine, null()), else_=others),
             # Findings on the person's own jobs may be about the account: check again.
             readiness_at=case(
-                (mine, literal(now, UtcDateTime())), else_=_jobs.readiness_at
+                (and_(mine, _IS_SCHEDULED), literal(now, UtcDateTime())),
+                else_=_jobs.readiness_at,
             ),
             updated_at=now,
         )
@@ -166,7 +169,7 @@ async def _move_page(
     )
     rows = select(_jobs.id).where(movable).order_by(_jobs.id).limit(_PAGE)
     waits = and_(
-        _jobs.status == literal(JobStatus.SCHEDULED, Text()),
+        _IS_SCHEDULED,
         _jobs.readiness_at.is_not(None) | _jobs.readiness.is_not(None),
     )
     moved = await connection.execute(
@@ -207,7 +210,7 @@ def _waiting(account: Account) -> ColumnElement[bool]:
     return and_(
         _jobs.project_id == account.project_id,
         _jobs.platform == account.platform,
-        _jobs.status == literal(JobStatus.SCHEDULED, Text()),
+        _jobs.status.in_([literal(status, Text()) for status in _WAITING]),
     )
 
 

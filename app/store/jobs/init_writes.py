@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Boolean, FromClause, Text, and_, or_, update
+from sqlalchemy import Boolean, FromClause, Text, and_, func, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -16,6 +16,7 @@ from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.outage import refusals
 from app.store.db.types import UtcDateTime
+from app.store.jobs.rows import readiness_to_json
 from app.store.jobs.tables import media_links, schedule_jobs
 from app.store.jobs.transitions import all_owned
 from app.store.retention.tombstones import remember
@@ -71,6 +72,7 @@ class InitWriter:
                 "is_stamp": Boolean(),
                 "seen": UtcDateTime(),
                 **{name: _jobs[name].type for name in columns},
+                "readiness": _jobs.readiness.type,
             },
             is_sqlite=database.is_sqlite,
         )
@@ -114,7 +116,9 @@ class InitWriter:
     def _row(self, write: InitWrite) -> tuple[Any, ...]:
         job = write.job
         guards = (job.id, job.claim_token, write.is_stamp, job.init_sent_at)
-        return (*guards, *self._column_values(write.after))
+        found = job.readiness
+        remarked = readiness_to_json(found) if found and found.at_init else None
+        return (*guards, *self._column_values(write.after), remarked)
 
 
 def _links(write: InitWrite) -> list[dict[str, Any]]:
@@ -150,6 +154,11 @@ def _statement(given: FromClause, columns: tuple[str, ...]) -> ReturningUpdate[A
                 ),
             ),
         )
-        .values({name: new[name] for name in columns})
+        .values(
+            {
+                **{name: new[name] for name in columns},
+                "readiness": func.coalesce(new.readiness, _jobs.readiness),
+            }
+        )
         .returning(_jobs.id)
     )

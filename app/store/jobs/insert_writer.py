@@ -10,13 +10,13 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Integer,
-    ScalarSelect,
+    Row,
     Text,
+    bindparam,
     case,
     func,
     literal,
     select,
-    true,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
@@ -29,7 +29,14 @@ from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.notify import NOTIFY, is_hinted_at
 from app.store.db.server_time import database_time
-from app.store.jobs.rows import post_to_json
+from app.store.jobs.first_look import (
+    account_trouble,
+    first_readiness,
+    problems_in_json,
+    with_account,
+)
+from app.store.jobs.request_keys import is_former_key
+from app.store.jobs.rows import post_to_json, readiness_from_json
 from app.store.jobs.tables import schedule_jobs
 from app.store.retention.pruning import refuse_if_pruned
 
@@ -67,8 +74,10 @@ class InsertWriter:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        columns = [_jobs[name] for name in _COLUMNS]
-        self._values = BulkValues.like(columns, is_sqlite=database.is_sqlite)
+        types = {name: _jobs[name].type for name in _COLUMNS}
+        self._values = BulkValues(
+            types | {"link_problems": Text()}, is_sqlite=database.is_sqlite
+        )
         # Made once: building and caching a statement costs more than running it.
         self._insert = _insert(database, self._values.table)
         self._insert_due = self._insert
@@ -79,8 +88,8 @@ class InsertWriter:
     async def write(self, job: Job, *, now: datetime) -> Job | None:
         """Insert a row, and return it once it is durable; None if it has a twin.
 
-        It belongs to the person connected at that moment. Raises TooLongAgo where an
-        earlier row may have been pruned.
+        It belongs to the person connected at that moment, and shows at once what would
+        keep it back. Raises TooLongAgo where an earlier row may have been pruned.
         """
         if may_be_pruned(job.scheduled_for, now=now):
             async with self._database.write() as connection:
@@ -110,39 +119,54 @@ class InsertWriter:
     ) -> Job | None:
         result = await connection.execute(insert, self._bind([job]))
         row = result.first()
-        return None if row is None else replace(job, open_id=row.open_id)
+        return None if row is None else _stored(job, row)
 
     async def _write_all(self, asked: Mapping[str, Job]) -> dict[str, Job]:
         jobs = sorted(asked.values(), key=attrgetter("idempotency_key"))
         async with self._database.single() as connection:
             result = await connection.execute(self._insert, self._bind(jobs))
-            return {
-                row.id: replace(asked[row.id], open_id=row.open_id) for row in result
-            }
+            return {row.id: _stored(asked[row.id], row) for row in result}
 
     def _bind(self, jobs: Sequence[Job]) -> dict[str, Any]:
-        rows = [(post_to_json(job.post), *_all_but_post(job)) for job in jobs]
-        return self._values.bind(rows)
+        rows = [
+            (
+                post_to_json(job.post),
+                *_all_but_post(job),
+                problems_in_json(job.readiness),
+            )
+            for job in jobs
+        ]
+        looked_at = jobs[0].created_at.isoformat()
+        return {"looked_at": looked_at, **self._values.bind(rows)}
+
+
+def _stored(job: Job, row: Row[Any]) -> Job:
+    found = None if row.readiness is None else readiness_from_json(row.readiness)
+    return replace(job, open_id=row.open_id, readiness=found)
 
 
 def _insert(database: Database, given: FromClause) -> ReturningInsert[Any]:
     new = given.c
     values = {
         **{name: new[name] for name in _COLUMNS},
-        "open_id": _connected(new),
+        "open_id": _accounts.open_id,
+        "readiness": first_readiness(
+            (account_trouble(new.scheduled_for), new.link_problems),
+            bindparam("looked_at", type_=Text()),
+            is_sqlite=database.is_sqlite,
+        ),
         "status": literal(JobStatus.SCHEDULED, Text()),
         "attempts": literal(0, Integer()),
         "attempt_number": literal(0, Integer()),
         "next_attempt_at": _due(new, is_sqlite=database.is_sqlite),
         "updated_at": new.created_at,
     }
-    # Without a WHERE, SQLite would parse ON CONFLICT as the condition of a join.
-    # https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
-    rows = select(*values.values()).select_from(given).where(true())
+    known = is_former_key(new.project_id, new.idempotency_key)
+    rows = select(*values.values()).select_from(with_account(given)).where(~known)
     return (
         database.insert_new(schedule_jobs)
         .from_select(list(values), rows)
-        .returning(_jobs.id, _jobs.open_id)
+        .returning(_jobs.id, _jobs.open_id, _jobs.readiness)
     )
 
 
@@ -153,14 +177,3 @@ def _due(new: Any, *, is_sqlite: bool) -> ColumnElement[datetime]:  # noqa: ANN4
         return due
     at_once = func.least(new.scheduled_for, database_time())
     return case((new.post_now, at_once), else_=new.scheduled_for)
-
-
-def _connected(new: Any) -> ScalarSelect[str]:  # noqa: ANN401  columns by name
-    """Select the TikTok person that the job's project has connected, if any."""
-    return (
-        select(_accounts.open_id)
-        .where(
-            _accounts.project_id == new.project_id, _accounts.platform == new.platform
-        )
-        .scalar_subquery()
-    )

@@ -5,12 +5,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from msgspec.structs import replace
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, case, false, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from app.domain.accounts.account_readiness import NOT_CONNECTED
 from app.domain.errors import (
     DuplicateJob,
     JobUnreadable,
@@ -21,16 +20,23 @@ from app.domain.errors import (
 )
 from app.domain.jobs import transition as become
 from app.domain.jobs.edit import (
+    UNSET,
     JobChange,
     check_cancellable,
     check_deletable,
     check_retryable,
     edited,
+    was_cancelled_at_tiktok,
 )
 from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
 from app.domain.jobs.idempotency import RequestKey, idempotency_key, to_millis
 from app.domain.jobs.job import AttemptRecord, Job, JobStatus, NewJob, Transfer
-from app.domain.jobs.readiness import PreflightTimes, Readiness, first_preflight
+from app.domain.jobs.readiness import (
+    PreflightTimes,
+    Readiness,
+    first_preflight,
+    url_problems,
+)
 from app.domain.naming import camel
 from app.store.db.engine import Database
 from app.store.db.notify import hint, is_hinted_at
@@ -42,6 +48,7 @@ from app.store.jobs.cancelling import (
     cancel_many,
     cancelled,
 )
+from app.store.jobs.first_look import look_again
 from app.store.jobs.history import read_history, write_history
 from app.store.jobs.insert_writer import InsertWriter
 from app.store.jobs.listing import (
@@ -51,7 +58,7 @@ from app.store.jobs.listing import (
     JobPosition,
     list_jobs,
 )
-from app.store.jobs.request_keys import point_key, take_key
+from app.store.jobs.request_keys import had_key, keep_own_key, point_key, take_key
 from app.store.jobs.rows import (
     UNREADABLE,
     attempt_from_row,
@@ -108,8 +115,6 @@ class JobStore:
                 raise
             except _TwinGone:
                 continue
-            if found.id == job.id and found.open_id is None:
-                found = await self._show_unconnected(found, now=now)
             return found, found.id == job.id
         if unknown:
             raise MayHaveBeenStored(job.id)
@@ -141,18 +146,6 @@ class JobStore:
             if (twin := await _find_twin(connection, job)) is None:
                 await refuse_if_pruned(connection, job.scheduled_for, now=now)
         return twin
-
-    async def _show_unconnected(self, job: Job, *, now: datetime) -> Job:
-        """Let a new job show at once that nobody is connected who could post it."""
-        readiness = Readiness(now, (NOT_CONNECTED,))
-        async with self._database.single() as connection:
-            await connection.execute(
-                update(schedule_jobs)
-                # Who connects meanwhile has bound it, and found it ready.
-                .where(_jobs.id == job.id, _jobs.open_id.is_(None))
-                .values(readiness=readiness_to_json(readiness))
-            )
-        return replace(job, readiness=readiness)
 
     async def get(self, job_id: str, *, project_id: str | None = None) -> Job:
         """Return a job; raises NotFound."""
@@ -198,11 +191,14 @@ class JobStore:
         Raises NotFound, JobNotEditable, InvalidInput, DuplicateJob when the new time
         makes it another job's twin, and TooLongAgo when it may make it a pruned one's.
         """
+        if change.scheduled_for is not UNSET:
+            await keep_own_key(self._database, job_id, project_id=project_id)
         try:
             async with self._database.write() as connection:
                 row = await _row(connection, job_id, project_id, lock=True)
                 job = _to_change(row)
                 after = edited(job, change, now=now, preflights=self._preflights)
+                after = await _looked_at(connection, job, after, now=now)
                 await connection.execute(
                     update(schedule_jobs)
                     .where(_jobs.id == job.id)
@@ -276,7 +272,8 @@ class JobStore:
         """
         async with self._database.write() as connection:
             job = await _get(connection, job_id, project_id, lock=True)
-            proven = job.in_flight and job.publish_id == cancelled_publish is not None
+            asked = job.publish_id == cancelled_publish is not None
+            proven = asked and (job.in_flight or was_cancelled_at_tiktok(job))
             if not proven and not check_cancellable(job):
                 return job
             change = cancelled(job, now=now, by=by)
@@ -313,6 +310,19 @@ class JobStore:
         return await retry_failed(self._database, which, now=now, by=by)
 
 
+async def _looked_at(
+    connection: AsyncConnection, job: Job, after: Job, *, now: datetime
+) -> Job:
+    """Return a changed job with what its account and links tell of it.
+
+    What was found before stays if the change cannot have made it untrue.
+    """
+    kept = after.readiness is not None and after.readiness is job.readiness
+    if kept or after.status is not JobStatus.SCHEDULED:
+        return after
+    return replace(after, readiness=await look_again(connection, after, now=now))
+
+
 _EDITABLE: Final = (
     "asset_url",
     "post",
@@ -342,6 +352,7 @@ def _edits(job: Job, after: Job, now: datetime, by: Actor | None) -> list[Histor
 
 async def _find_twin(connection: AsyncConnection, job: Job) -> Job | None:
     same_key = _jobs.idempotency_key == job.idempotency_key
+    had_it = _jobs.id == had_key(job.project_id, job.idempotency_key)
     if job.post_now:
         guarding = and_(
             _jobs.project_id == job.project_id,
@@ -349,11 +360,16 @@ async def _find_twin(connection: AsyncConnection, job: Job) -> Job | None:
             _jobs.asset_id == job.asset_id,
             GUARDING_POST_NOW,
         )
-        condition = or_(guarding, same_key)
     else:
-        condition = same_key
-    # At most two rows match: a Post Now that still guards goes before an old twin.
-    statement = select(schedule_jobs).where(condition).order_by(same_key).limit(1)
+        guarding = false()
+    # A Post Now that still guards goes before an old twin, and whose key it is now
+    # before whose it was.
+    statement = (
+        select(schedule_jobs)
+        .where(or_(guarding, same_key, had_it))
+        .order_by(case((guarding, 0), (same_key, 1), else_=2))
+        .limit(1)
+    )
     row = (await connection.execute(statement)).mappings().one_or_none()
     return None if row is None else shown_from_row(row)
 
@@ -398,6 +414,7 @@ async def _row(
 def _new_job(new: NewJob, now: datetime, preflights: PreflightTimes) -> Job:
     at = to_millis(new.scheduled_for or now)
     looks = preflights if new.scheduled_for is not None else ()
+    wrong = tuple(url_problems(new.asset_url, new.asset_urls, at=at))
     return Job(
         id=str(uuid7()),
         project_id=new.project_id,
@@ -423,6 +440,7 @@ def _new_job(new: NewJob, now: datetime, preflights: PreflightTimes) -> Job:
         external_id=new.external_id,
         metadata=new.metadata,
         readiness_at=first_preflight(at, now=now, preflights=looks),
+        readiness=Readiness(now, wrong) if wrong else None,
         created_at=now,
         updated_at=now,
     )

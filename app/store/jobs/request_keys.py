@@ -1,6 +1,17 @@
-"""Idempotency keys of requests: each names one job of its project."""
+"""Idempotency keys that name a job beside its own: a caller's, and its former ones."""
 
-from sqlalchemy import select, update
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Text,
+    and_,
+    exists,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import IdempotencyKeyReused
@@ -11,6 +22,10 @@ from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import request_keys, schedule_jobs
 
 _keys = request_keys.c
+_jobs = schedule_jobs.c
+
+# No caller's key begins with a blank.
+_FORMER: Final = " "
 
 
 async def take_key(
@@ -43,6 +58,48 @@ async def take_key(
 async def point_key(connection: AsyncConnection, key: RequestKey, job: Job) -> None:
     """Assign a taken key to another job."""
     await _write(connection, key, job, {"job_id": job.id})
+
+
+async def keep_own_key(
+    database: Database, job_id: str, *, project_id: str | None
+) -> None:
+    """Let the key of a job that is about to get another time stand for it for good.
+
+    In a transaction of its own, before the change: a request with that key, which waits
+    for the change and then finds the key free, has begun after this and sees it.
+    """
+    which = _jobs.id == job_id
+    if project_id is not None:
+        which = and_(which, _jobs.project_id == project_id)
+    kept = select(
+        _jobs.project_id, _as_former(_jobs.idempotency_key), _jobs.id, literal("")
+    ).where(which)
+    names = ["project_id", "key", "job_id", "digest"]
+    async with database.single() as connection:
+        await connection.execute(
+            database.insert_new(request_keys).from_select(names, kept)
+        )
+
+
+def is_former_key(project_id: ColumnElement[Any], key: ColumnElement[Any]) -> Any:  # noqa: ANN401
+    """Tell whether a job of the project had this key before it got another time."""
+    return exists().where(*_of_former(project_id, key))
+
+
+def had_key(project_id: str, key: str) -> ScalarSelect[str]:
+    """Find the job of a project that had this key before it got another time."""
+    names = literal(project_id), literal(key)
+    return select(_keys.job_id).where(*_of_former(*names)).scalar_subquery()
+
+
+def _of_former(
+    project_id: ColumnElement[Any], key: ColumnElement[Any]
+) -> tuple[ColumnElement[bool], ...]:
+    return _keys.project_id == project_id, _keys.key == _as_former(key)
+
+
+def _as_former(key: ColumnElement[Any]) -> ColumnElement[str]:
+    return literal(_FORMER, Text()) + key
 
 
 async def _write(

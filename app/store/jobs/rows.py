@@ -125,12 +125,14 @@ def readiness_to_json(readiness: Readiness | None) -> dict[str, Any] | None:
         return None
     return {
         "checked_at": readiness.checked_at.astimezone(UTC).isoformat(),
-        "problems": [_problem_to_json(problem) for problem in readiness.problems],
+        "problems": [problem_to_json(problem) for problem in readiness.problems],
         "video_seconds": readiness.video_seconds,
+        "is_first": readiness.is_first,
+        "remarks": readiness.remarks,
     }
 
 
-def _problem_to_json(problem: ReadinessProblem) -> dict[str, Any]:
+def problem_to_json(problem: ReadinessProblem) -> dict[str, Any]:
     """Leave out a missing pointer, which an older version does not know."""
     return {name: value for name, value in asdict(problem).items() if value is not None}
 
@@ -141,6 +143,8 @@ def readiness_from_json(data: Mapping[str, Any]) -> Readiness:
         checked_at=datetime.fromisoformat(data["checked_at"]),
         problems=tuple(ReadinessProblem(**problem) for problem in data["problems"]),
         video_seconds=data.get("video_seconds"),
+        is_first=data.get("is_first", False),
+        remarks=tuple(data.get("remarks", ())),
     )
 
 

@@ -287,8 +287,9 @@ job_history = Table(
     Index("ix_job_history_job_id", "job_id", "id"),
 )
 
-# Idempotency keys. No foreign key: a key is taken before its job is stored, so that two
-# requests with the same key run one after the other.
+# Idempotency keys of requests, and those that jobs had before they got another time. No
+# foreign key: a key is taken before its job is stored, so that two requests with the
+# same key run one after the other.
 request_keys = Table(
     "request_keys",
     metadata,

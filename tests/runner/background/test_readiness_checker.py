@@ -296,6 +296,33 @@ async def test_a_server_without_head_is_asked_for_one_byte(
     assert b"range: bytes=0-0" in server.asked[1].lower()
 
 
+PAGE: Final = response(b"", Content_Type="text/html")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"", PAGE, response(b"", status=302, Location="/login")],
+    ids=["reset", "page", "redirect"],
+)
+async def test_the_get_decides_where_the_head_is_odd(
+    lookout: Lookout, server: Server, head: bytes
+) -> None:
+    """TikTok sends a GET: what its server says to that is what counts."""
+    server.head = head
+    job = await lookout.job(asset_url=server.url)
+    assert await lookout.found(job) == []
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/html", "binary/octet-stream", "application/mp4", "application/json"]
+)
+async def test_a_type_alone_condemns_no_video(lookout: Lookout, kind: str) -> None:
+    """Its first bytes say that it is one."""
+    url = f"{lookout.stage.tiktok.url}/_sandbox/video.mp4?duration=5&type={kind}"
+    job = await lookout.job(asset_url=url)
+    assert await lookout.found(job) == []
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [

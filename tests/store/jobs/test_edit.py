@@ -1,6 +1,7 @@
 """Changing and removing jobs: only while nothing can be at TikTok."""
 
 import asyncio
+import dataclasses
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from app.domain.errors import (
     SchedulerError,
 )
 from app.domain.jobs.edit import JobChange
-from app.domain.jobs.idempotency import idempotency_key
+from app.domain.jobs.idempotency import RequestKey, idempotency_key
 from app.domain.jobs.job import JobStatus, WaitingFor
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
@@ -78,15 +79,64 @@ async def test_a_moved_job_has_a_new_time_and_key(
     )
 
 
-async def test_a_moved_job_is_found_by_its_new_time(jobs: JobStore) -> None:
-    """The old time is free for a new job, the new one is taken."""
-    first, _ = await jobs.add(new_job(asset_id="asset_9"), now=NOW)
+@pytest.mark.parametrize("has_key", [False, True])
+async def test_a_moved_job_is_found_by_each_of_its_times(
+    jobs: JobStore, has_key: bool
+) -> None:
+    """A client that repeats its first request gets its job, not a second one."""
+    times = [NOW + timedelta(hours=n) for n in range(3)]
+    asked = [new_job(asset_id="asset_9", scheduled_for=at) for at in times]
+    first, _ = await jobs.add(asked[0], now=NOW)
+    for at in times[1:]:
+        await jobs.edit(first.id, JobChange(scheduled_for=at), now=NOW)
+    for n, one in enumerate(asked):
+        key = RequestKey(f"key_{n}", "digest") if has_key else None
+        for _ in range(2):
+            again, created = await jobs.add(one, now=NOW, key=key)
+            assert (again.id, created) == (first.id, False)
+    found = await jobs.find_twin(asked[0], now=NOW)
+    assert found is not None
+    assert found.id == first.id
+
+
+async def test_a_former_time_is_free_for_other_projects_and_once_it_is_removed(
+    jobs: JobStore,
+) -> None:
+    """Only the job's own request is a repeat, and only while there is the job."""
+    asked = new_job(asset_id="asset_9")
+    first, _ = await jobs.add(asked, now=NOW)
     await jobs.edit(first.id, JobChange(scheduled_for=LATER), now=NOW)
-    asked = new_job(asset_id="asset_9", scheduled_for=LATER)
-    again, created = await jobs.add(asked, now=NOW)
-    assert (again.id, created) == (first.id, False)
-    _, created = await jobs.add(new_job(asset_id="asset_9"), now=NOW)
-    assert created
+    other = dataclasses.replace(asked, project_id="proj_2")
+    assert (await jobs.add(other, now=NOW))[1]
+    await jobs.delete(first.id)
+    assert (await jobs.add(asked, now=NOW))[1]
+
+
+async def test_a_job_that_took_over_a_former_time_goes_first(jobs: JobStore) -> None:
+    """The request for that time finds the job that is due then."""
+    asked = new_job(asset_id="asset_9")
+    first, _ = await jobs.add(asked, now=NOW)
+    await jobs.edit(first.id, JobChange(scheduled_for=LATER), now=NOW)
+    later = new_job(asset_id="asset_9", scheduled_for=LATER + timedelta(hours=1))
+    second, _ = await jobs.add(later, now=NOW)
+    await jobs.edit(second.id, JobChange(scheduled_for=NOW), now=NOW)
+    found, created = await jobs.add(asked, now=NOW)
+    assert (found.id, created) == (second.id, False)
+
+
+async def test_a_repeat_beside_the_edit_makes_no_second_job(jobs: JobStore) -> None:
+    """Whoever comes first of a PATCH and thirty repeats of the POST."""
+    for n in range(10):
+        asked = new_job(asset_id=f"raced_{n}")
+        first, _ = await jobs.add(asked, now=NOW)
+        change = JobChange(scheduled_for=LATER)
+        found = await asyncio.gather(
+            *(jobs.add(asked, now=NOW) for _ in range(15)),
+            jobs.edit(first.id, change, now=NOW),
+            *(jobs.add(asked, now=NOW) for _ in range(15)),
+        )
+        ids = {each[0].id for each in found if isinstance(each, tuple)}
+        assert ids == {first.id}
 
 
 async def test_a_job_made_post_now_guards_like_one(
