@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import cached_property, partial
-from typing import Final
 from uuid import uuid4
 
 import structlog
@@ -41,7 +40,19 @@ from app.runner.attempts.live_effects import Dependencies
 from app.runner.attempts.polling import PollPolicy
 from app.runner.attempts.ways.gateway import MediaGateway
 from app.runner.attempts.ways.live_push import PushTools
-from app.runner.background.background_jobs import BackgroundJob, BackgroundJobs, Hint
+from app.runner.background.background_jobs import (
+    CONFIRM_EVERY,
+    HAND_IN_EVERY,
+    HEARTBEAT_EVERY,
+    LET_GO_EVERY,
+    PREFLIGHT_EVERY,
+    PRUNE_EVERY,
+    REDATE_EVERY,
+    REFRESH_EVERY,
+    BackgroundJob,
+    BackgroundJobs,
+    Hint,
+)
 from app.runner.background.confirmer import Confirmer
 from app.runner.background.pruner import Pruner, WebhookPruner
 from app.runner.background.readiness_checker import ReadinessChecker
@@ -80,15 +91,6 @@ from app.tiktok import Endpoint, TikTok
 from app.tracing import Tracing
 
 log = structlog.get_logger(__name__)
-
-CONFIRM_EVERY: Final = 10.0
-REFRESH_EVERY: Final = 60.0
-PREFLIGHT_EVERY: Final = 15.0
-LET_GO_EVERY: Final = 5.0
-HEARTBEAT_EVERY: Final = 30.0
-HAND_IN_EVERY: Final = 30.0
-REDATE_EVERY: Final = 30.0
-PRUNE_EVERY: Final = 3600.0
 
 
 class Container:

@@ -13,7 +13,7 @@ from app.domain import errors
 from app.domain.codes import CLASS_WORDS, CODES, Code
 from app.domain.jobs.history import HistoryKind
 from app.service.jobs.history import TEXTS
-from app.service.words import CAPPED, NOTICES
+from app.service.jobs.notices import CAPPED, NOTICES
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "messages.md"
 

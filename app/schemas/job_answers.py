@@ -26,8 +26,8 @@ from app.domain.jobs.readiness import Readiness, ReadinessProblem
 from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
 from app.schemas.fields import Answer, Timestamp
 from app.schemas.problems import Problem
+from app.service.jobs.notices import notice, user_message
 from app.service.jobs.validation import Severity, Validation
-from app.service.words import notice, user_message
 
 
 def _reader(names: Iterable[str]) -> Callable[[Any], dict[str, Any]]:

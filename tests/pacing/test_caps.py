@@ -7,7 +7,7 @@ import pytest
 from app.domain.jobs.job import Job, WaitingFor
 from app.pacing.pacer import APP_REST_SEEN
 from app.sandbox.recording import Call
-from app.service.words import notice
+from app.service.jobs.notices import notice
 from tests.runner.stage import Stage, Worker, of
 
 TOO_MANY = "spam_risk_too_many_posts"

@@ -15,9 +15,9 @@ from app.domain.jobs import readiness
 from app.domain.jobs.job import FailureReason
 from app.domain.jobs.readiness import ReadinessProblem
 from app.domain.posts.media import MEDIA_TEXTS
+from app.service.jobs.notices import NOTICES
 from app.service.operations.health import DatabaseState
 from app.service.tiktok_events import Receipt
-from app.service.words import NOTICES
 
 Meanings = Mapping[str, str]
 

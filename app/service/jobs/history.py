@@ -8,7 +8,7 @@ from typing import Any, Final
 from app.domain.codes import words_of
 from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
 from app.domain.jobs.job import AttemptRecord, Job, WaitingFor
-from app.service.words import WAITING
+from app.service.jobs.notices import WAITING
 
 LATE: Final = timedelta(minutes=1)
 """A job that begins later than this began late."""
