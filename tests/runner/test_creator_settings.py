@@ -9,7 +9,7 @@ from app.domain.jobs.job import Job, JobStatus, Transfer
 from app.domain.posts.post import Post, PostMode, PrivacyLevel
 from app.sandbox import people
 from app.sandbox.recording import Call
-from app.service.words import Notice, notice
+from app.service.jobs.notices import Notice, notice
 from tests.runner.stage import Stage, Worker
 
 PERSON: Final = "user of proj_1"

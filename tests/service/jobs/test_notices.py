@@ -19,7 +19,7 @@ from app.domain.jobs.job import (
 )
 from app.domain.posts.post import Post, PostMode, PrivacyLevel
 from app.schemas.job_answers import JobAnswer
-from app.service.words import CAPPED, WAITING, notice, user_message
+from app.service.jobs.notices import CAPPED, WAITING, notice, user_message
 from tests.domain.jobs.sample import NOW, a_job
 
 JARGON: Final = re.compile(
