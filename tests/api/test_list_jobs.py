@@ -1,8 +1,14 @@
 """GET /v1/jobs: filters, and pages that stay put while rows come in."""
 
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any, Final
+from uuid import UUID
 
+import pytest
+
+from app.service.jobs.cursor import encode_job_cursor
+from app.store.jobs.listing import JobOrder, JobPosition, JobSort
 from tests.api.serving import Api
 from tests.support.factories import FAILED, POSTED, SCHEDULED, store_job
 
@@ -186,3 +192,22 @@ async def test_a_faulty_parameter_is_named(edge: Api) -> None:
         response = await edge.client.get(f"/v1/jobs?{query}")
         assert response.status_code == 422, (query, response.text)
         assert [each["pointer"] for each in response.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("at", [datetime.min, datetime.max, datetime(1, 6, 1)])  # noqa: DTZ001, DTZ901
+async def test_a_made_up_place_at_an_end_of_the_calendar(
+    api: Api, at: datetime
+) -> None:
+    """Whatever time a cursor holds, the list answers, on either database."""
+    await api.job()
+    position = JobPosition(id=str(UUID(int=7)), scheduled_for=at.replace(tzinfo=UTC))
+    for descending in (True, False):
+        order = JobOrder(sort=JobSort.SCHEDULED_FOR, descending=descending)
+        query = {
+            "cursor": encode_job_cursor(position, order),
+            "sort": "scheduledFor",
+            "order": "desc" if descending else "asc",
+        }
+        answer = await api.client.get("/v1/jobs", params=query)
+        assert answer.status_code == 200
+        assert len(answer.json()["items"]) == ((at == datetime.max) is descending)  # noqa: DTZ901

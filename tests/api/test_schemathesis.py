@@ -4,6 +4,7 @@ https://schemathesis.readthedocs.io/
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -11,12 +12,15 @@ from socket import socket
 from threading import Thread
 from typing import Any, Final
 
+import httpx
 import pytest
 import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
 from schemathesis import Case
 from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi import stateful
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from app.machine.clock import SystemClock
@@ -26,7 +30,7 @@ from app.service import failed_authentications
 from app.service.keys import KeyService
 from app.store.api_keys import KeyStore
 from app.store.db.engine import Database
-from tests.api.serving import CRON_SECRET, settings_of
+from tests.api.serving import CRON_SECRET, job_body, settings_of
 from tests.support.databases import SqliteDatabases
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -79,6 +83,48 @@ def test_the_document_tells_the_truth(case: Case[Any], served: dict[str, str]) -
         headers=headers,
         excluded_checks=[negative_data_rejection] if case.path in TELLING else [],
     )
+
+
+ROOTS: Final = {"GET /v1/jobs", "POST /v1/jobs"}
+"""Where walks begin; schemathesis finds none by itself, as nothing makes projects."""
+
+
+def test_no_walk_through_the_document_breaks_anything(
+    served: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """List, look, change, cancel, retry, remove: in orders that nobody thought of."""
+    monkeypatch.setattr(
+        stateful, "is_likely_root_transition", lambda found, *_: found.label in ROOTS
+    )
+    headers = {"Authorization": f"Bearer {served['key']}"}
+    statuses = Counter[tuple[str, int]]()
+
+    def call(_: object, case: Case[Any], **__: object) -> object:
+        return case.call(base_url=served["address"], headers=headers)
+
+    def look(_: object, response: Any, case: Case[Any], **__: object) -> None:  # noqa: ANN401
+        statuses[case.operation.label, response.status_code] += 1
+        assert response.status_code < 500 or response.status_code == 503
+
+    with httpx.Client(base_url=served["address"], headers=headers) as client:
+        for number in range(20):
+            made = client.post("/v1/jobs", json=job_body(assetId=f"walked_{number}"))
+            assert made.status_code == 201
+    machine = schema.as_state_machine()
+    monkeypatch.setattr(machine, "call", call)
+    monkeypatch.setattr(machine, "validate_response", look)
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=15,
+            stateful_step_count=15,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    # It came somewhere: by the ids of jobs that there were.
+    assert sum(count for (_, code), count in statuses.items() if code < 300) > 20
+    assert len({label for (label, code) in statuses if code < 300}) >= 4, statuses
 
 
 async def make_key(database_url: str) -> str:
