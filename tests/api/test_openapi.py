@@ -10,6 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from app.api.docs import examples, vocabulary
 from app.domain.codes import CODES
 from app.domain.jobs.lifecycle import _OUTCOME_NAMES
+from app.service.jobs import notices
 from app.service.jobs.notices import NOTICES
 from tests.api.serving import Api
 
@@ -72,7 +73,7 @@ async def test_words_are_listed_with_their_meaning(document: dict[str, Any]) -> 
 
 async def test_every_notice_has_a_meaning(document: dict[str, Any]) -> None:
     """What the words of a job can be is listed; a new one has to be described."""
-    source = inspect.getsource(words)
+    source = inspect.getsource(notices)
     said = set(re.findall(r'_say\(\s*"([a-z_]+)"', source))
     assert len(said) > 5
     assert said <= set(NOTICES)
