@@ -2,46 +2,61 @@
 
 import re
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from pathlib import Path
 from secrets import token_bytes, token_hex
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-_NEXT = """\
+_NEXT: Final = """\
 Wrote {path}: fresh secrets for the database, the cron trigger and stored tokens.
 
 Next:
-  docker compose up --detach
-  docker compose run --rm api keys create --name me
-  curl http://127.0.0.1:8000/readyz
+  docker compose {profile}up --build --detach
+  curl --fail --retry 30 --retry-all-errors http://127.0.0.1:8000/readyz
+  docker compose exec api tiktok-scheduler keys create --name me
 """
+# For the simulator of compose.yaml. The person's browser finds it on this machine.
+_SIMULATOR: Final = {
+    "TIKTOK_API_BASE_URL": "http://simulator:9000",
+    "TIKTOK_AUTHORIZE_URL": "http://127.0.0.1:9000/v2/auth/authorize/",
+    "TIKTOK_CLIENT_KEY": "sandbox_key",
+    "TIKTOK_CLIENT_SECRET": "sandbox_secret",
+    "TIKTOK_REDIRECT_URI": "http://127.0.0.1:8000/oauth/tiktok/callback",
+    "ALLOW_PRIVATE_URLS": "true",
+}
 
 
 def init(
     path: Annotated[
         Path, typer.Option("--env-file", help="What to write; never overwritten.")
     ] = Path(".env"),
+    *,
+    simulator: Annotated[
+        bool, typer.Option("--simulator", help="For compose.yaml's simulator.")
+    ] = False,
 ) -> None:
     """Write a .env with fresh secrets, and tell what to do next."""
     if path.exists():
         raise typer.BadParameter(f"{path} exists; nothing was changed")
     # The file holds secrets: only its owner may read it, from the first byte.
     path.touch(mode=0o600, exist_ok=False)
-    path.write_text(filled(_example()))
-    typer.echo(_NEXT.format(path=path))
+    path.write_text(filled(_example(), _SIMULATOR if simulator else {}))
+    profile = "--profile simulator " if simulator else ""
+    typer.echo(_NEXT.format(path=path, profile=profile), nl=False)
 
 
-def filled(example: str) -> str:
-    """Return the example with each required secret filled in."""
-    secrets = {
+def filled(example: str, more: Mapping[str, str]) -> str:
+    """Return the example with each required value filled in."""
+    values = {
         "CRON_SECRET": token_hex(24),
         "TOKEN_ENCRYPTION_KEYS": urlsafe_b64encode(token_bytes(32)).decode(),
+        **more,
     }
-    for name, value in secrets.items():
-        example = re.sub(
-            rf"^# {name}=$", f"{name}={value}", example, count=1, flags=re.MULTILINE
-        )
+    for name, value in values.items():
+        line = re.compile(rf"^(# )?{name}=.*$", re.MULTILINE)
+        example = line.sub(f"{name}={value}", example, count=1)
     return (
         f"{example.rstrip()}\n\n"
         "# What compose.yaml's Postgres is made with; part of a URL, so letters and\n"

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,23 @@ def test_every_stop_is_given_its_time() -> None:
             r"^TimeoutStopSec=(\d+)$", unit.read_text(), re.MULTILINE
         )
         assert int(seconds) > GOODBYE
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    for name in ("api", "worker"):
+        assert int(services[name]["stop_grace_period"].rstrip("s")) > GOODBYE
+
+
+def test_the_image_is_built_from_all_that_the_wheel_is_made_of() -> None:
+    """What .dockerignore keeps out is missing in the image's build."""
+    allowed = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {
+        "pyproject.toml",
+        project["project"]["readme"],
+        *wheel["only-include"],
+        *wheel["force-include"],
+    }
+    assert needed <= set(allowed)
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
