@@ -55,6 +55,10 @@ test: $(INSTALLED) ## Run all tests on SQLite and on a Postgres of their own
 fresh: $(INSTALLED) ## Install into empty environments, and try the wheel in one
 	$(BIN)/python -m pytest -n $(WORKERS) tests/fresh
 
+.PHONY: docs
+docs: $(INSTALLED) ## Type what the pages tell people to type, and say what is left out
+	$(BIN)/python -m pytest -n $(WORKERS) tests/docs
+
 .PHONY: coverage
 coverage: $(INSTALLED) ## Run them again with coverage, which slows them by half
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term

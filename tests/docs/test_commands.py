@@ -1,0 +1,104 @@
+"""What the pages tell people to type works as it is written."""
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import (
+    PLAN,
+    Block,
+    Place,
+    Run,
+    blocks_of,
+    not_run,
+    pages,
+    to_run,
+)
+from tests.docs.places import Machine, prepare
+from tests.docs.terminal import Terminal
+from tests.support.patience import PATIENCE_SECONDS
+
+PROGRAMS = {"curl", "jq", "sqlite3", "pg_dump", "openssl"}
+
+pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+
+
+def test_every_block_is_run_or_says_why_not() -> None:
+    """A new page, or a new block, needs its line in the plan."""
+    assert set(PLAN) == set(pages())
+    for page, plan in PLAN.items():
+        blocks = blocks_of(page)
+        assert len(blocks) == len(plan), page
+        for block, how in zip(blocks, plan, strict=True):
+            assert block.text.startswith(how.begins), f"{page}:{block.line}"
+
+
+@pytest.mark.parametrize(
+    ("block", "why"),
+    not_run(),
+    ids=[f"{block.page}:{block.line}" for block, _ in not_run()],
+)
+def test_a_block_is_not_run(block: Block, why: str) -> None:
+    """Shown with its reason, so that nobody takes it for tried."""
+    pytest.skip(f"{block.page}:{block.line}: {why}")
+
+
+@pytest.mark.parametrize(
+    ("page", "place", "typed"),
+    to_run(),
+    ids=[f"{page} {place.name.lower()}" for page, place, _ in to_run()],
+)
+async def test_a_pages_commands_work(
+    page: str,
+    place: Place,
+    typed: Sequence[tuple[Block, Run]],
+    postgres_url: str,
+    tmp_path: Path,
+) -> None:
+    """Each ends with status 0, and no request with an error."""
+    if lacking := [each for each in _named(typed) if not shutil.which(each)]:
+        pytest.skip(f"{page} needs {' and '.join(lacking)}")
+    machine = Machine(tmp_path, postgres_url)
+    async with Terminal(tmp_path) as terminal:
+        await prepare(terminal, machine, place)
+        for block, how in typed:
+            before = len(terminal.failed())
+            await terminal.answer(machine.moved(how.first))
+            commands = machine.moved(block.text)
+            said = await terminal.answer(commands)
+            await machine.started(commands)
+            wrong = terminal.failed()[before:]
+            expected = [each for each in wrong if how.fails and how.fails in each]
+            assert wrong == expected, f"{page}:{block.line}\n{said}\n{terminal.errors}"
+            assert bool(expected) == bool(how.fails)
+
+
+async def test_the_readmes_first_post_is_posted(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """Whoever types the section's commands ends with a posted job."""
+    if not shutil.which("curl"):
+        pytest.skip("the README uses curl")
+    machine = Machine(tmp_path, postgres_url)
+    _, *blocks = (machine.moved(each.text) for each in blocks_of("README.md"))
+    start, post, look = blocks
+    async with Terminal(tmp_path) as terminal:
+        await terminal.answer(start)
+        await machine.started(start)
+        assert '"status":"scheduled"' in (await terminal.answer(post)).replace(" ", "")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        statuses: list[str] = []
+        while statuses != ["posted"] and time.monotonic() < deadline:
+            page = json.loads(await terminal.answer(f"sleep 0.2; {look}"))
+            statuses = [job["status"] for job in page["items"]]
+    assert statuses == ["posted"]
+
+
+def _named(typed: Sequence[tuple[Block, Run]]) -> list[str]:
+    words = set(re.findall(r"\w+", " ".join(block.text for block, _ in typed)))
+    return sorted(PROGRAMS & words)
