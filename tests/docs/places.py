@@ -27,6 +27,7 @@ _CURL: Final = """\
 curl() {
   case "$*" in
     *-N*) command curl --max-time 3 "$@" || [ $? = 28 ] ;;
+    *--fail*) command curl "$@" ;;
     *) command curl --fail-with-body --no-progress-meter "$@" ;;
   esac
 }
@@ -57,7 +58,7 @@ export BASE=http://127.0.0.1:8000 KEY=$(tiktok-scheduler keys create)
 tiktok-scheduler serve --port 8000 &
 """
 _SERVER: Final = """\
-mkdir -p /var/lib/tiktok-scheduler /var/backups/keys
+mkdir -p /var/lib/tiktok-scheduler /var/backups/keys ./tmp
 (cd /var/lib/tiktok-scheduler && tiktok-scheduler accounts reencrypt)
 export TOKEN_ENCRYPTION_KEYS=$(cat /var/lib/tiktok-scheduler/scheduler.db.key)
 DATABASE_URL=postgresql://scheduler@127.0.0.1/scheduler tiktok-scheduler migrate
@@ -97,7 +98,6 @@ class Machine:
             *((f":{old}", f":{new}") for old, new in self.ports.items()),
             *((f"port {old}", f"port {new}") for old, new in self.ports.items()),
             *((folder, f"{self.directory}{folder}") for folder in FOLDERS),
-            ("sqlite:////", "sqlite:///" + "/" * self.directory.is_absolute()),
         ]
 
     def _servers(self) -> list[tuple[str, str]]:

@@ -71,11 +71,11 @@ async def test_a_pages_commands_work(
             await terminal.answer(machine.moved(how.first))
             commands = machine.moved(block.text)
             said = await terminal.answer(commands)
-            await machine.started(commands)
             wrong = terminal.failed()[before:]
             expected = [each for each in wrong if how.fails and how.fails in each]
             assert wrong == expected, f"{page}:{block.line}\n{said}\n{terminal.errors}"
             assert bool(expected) == bool(how.fails)
+            await machine.started(commands)
 
 
 async def test_the_readmes_first_post_is_posted(
