@@ -17,11 +17,12 @@ from typing import Any, Final
 import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
-from sqlalchemy import make_url
+from sqlalchemy import insert, make_url
 
 from app.domain.jobs.job import Job, NewJob
 from app.domain.posts.post import Post, PrivacyLevel
-from tests.support.factories import abandoned, store_row
+from app.store.jobs.tables import schedule_jobs
+from tests.support.factories import abandoned, job_row, store_row
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.receiver import SECRET, receiving
 from tests.support.relay import relaying
@@ -174,6 +175,9 @@ async def let_things_go_wrong(site: Site, receivers: Mapping[str, str]) -> None:
         project_id="banned", next_attempt_at=now, claimed_at=now - LONG_AGO
     )
     await store_row(site.container.database, dead)
+    strange = job_row(project_id="unreadable", next_attempt_at=now, post={})
+    async with site.container.database.write() as connection:
+        await connection.execute(insert(schedule_jobs).values(strange))
     for project in ("unconfirmed", "troubled", "removed", *UNREFRESHED):
         await ask_for_a_post(site, project)
     for number in range(8):
