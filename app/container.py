@@ -62,7 +62,7 @@ from app.runner.background.webhook_deliveries import (
     Deliveries,
 )
 from app.runner.runner import Capacity, Runner
-from app.service.operations.health import HealthService
+from app.service.operations.health import HealthService, wait_for_tables
 from app.service.operations.metrics import MetricsService
 from app.settings import RunnerMode, Settings
 from app.store.accounts.account_store import AccountStore
@@ -466,10 +466,15 @@ class Container:
         return partial(body_of, run_by_cron=self.run_by_cron)
 
     async def run_jobs(self) -> None:
-        """Run due jobs until ``stop``, woken by any process that stores a job."""
+        """Run due jobs until ``stop``, woken by any process that stores a job.
+
+        Waits first until the database has all tables.
+        """
         # So that neither the first post nor the first event waits for an import.
         self.tiktok.ready()
         _ = self.render_event
+        if not await wait_for_tables(self.database, clock=self.clock, stop=self.stop):
+            return
         await self.hand_in_if_possible()
         async with DueHints(self.database, self.clock).waking(self.runner.wake):
             await self.runner.run(self.stop)

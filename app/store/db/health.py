@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import TIMESTAMP, Text, func, literal, select
+from sqlalchemy import TIMESTAMP, Text, func, select
 
 from app.store.accounts.rows import UNREADABLE, AccountRows
 from app.store.accounts.tables import accounts
@@ -50,10 +50,3 @@ class HealthStore:
             clock_ahead=now - theirs,
             is_replicated=bool(standbys),
         )
-
-
-async def read_one(database: Database) -> int:
-    """Ask for a number; raises StoreUnavailable."""
-    async with database.read() as connection:
-        one: int = (await connection.execute(select(literal(1)))).scalar_one()
-    return one

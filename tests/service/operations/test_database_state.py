@@ -2,14 +2,19 @@
 
 import asyncio
 
+import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from app.container import open_container
 from app.machine.clock import SystemClock
+from app.runner.runner import Runner
 from app.service.operations import health as checked
 from app.service.operations.health import DatabaseState, state_of, wait_for_tables
+from app.settings import load
 from app.store.db.engine import Database
 from app.store.db.migrate import newest_revision
+from app.store.db.revision import is_migrated
 from tests.support.patience import PATIENCE_SECONDS
 
 
@@ -79,4 +84,25 @@ async def test_a_runner_waits_for_the_tables_it_needs(database_url: str) -> None
     await set_revision(database, "0001")
     stop.set()
     assert not await wait_for_tables(database, clock=clock, stop=stop)
+    await database.close()
+
+
+async def test_no_job_is_run_before_the_tables_are_there(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that starts beside a running migration waits for its end."""
+    database = Database(database_url)
+    await set_revision(database, "0001")
+    clock, migrated = Revisions(database), list[bool]()
+
+    async def run(_runner: Runner, _stop: asyncio.Event) -> None:
+        migrated.append(await is_migrated(database))
+
+    monkeypatch.setattr(Runner, "run", run)
+    settings = load(
+        _env_file=None, database_url=database_url, token_encryption_keys="A" * 43 + "="
+    )
+    async with open_container(settings, clock=clock) as container:
+        await container.run_jobs()
+    assert migrated == [True]
     await database.close()

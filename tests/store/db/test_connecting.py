@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 from structlog.testing import capture_logs
 
 from app.domain.errors import StoreUnavailable
 from app.store.db.engine import Database
-from app.store.db.health import read_one
 from app.store.db.outage import Unreachable
 from app.store.db.session import Sessions
 from tests.support.certificates import make_certificate
@@ -48,6 +47,12 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer
         )
         (folder / "ca.pem").write_bytes(certificate.read_bytes())
         yield server
+
+
+async def read_one(database: Database) -> int:
+    """Ask for a number."""
+    async with database.read() as connection:
+        return int((await connection.execute(text("SELECT 1"))).scalar_one())
 
 
 @asynccontextmanager
