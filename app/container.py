@@ -223,7 +223,7 @@ class Container:
 
     @cached_property
     def creators(self) -> CreatorCache:
-        """Return what TikTok said of creators of late."""
+        """Return the cache of creator_info."""
         return CreatorCache()
 
     @cached_property

@@ -256,7 +256,7 @@ class UseCases:
     async def tick(self) -> TickReport:
         """Run what is due, within TICK_BUDGET_SECONDS."""
         parts = self._container
-        with acting_for(None):  # whoever triggers it: posts are nobody's share
+        with acting_for(None):  # posts count towards no caller's share
             return await parts.runner.tick(
                 budget=parts.settings.tick_budget_seconds, stop=parts.stop
             )

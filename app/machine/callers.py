@@ -1,4 +1,4 @@
-"""For which caller the present task works: what is scarce is shared out by it."""
+"""The caller that the current task works for, to share out scarce resources."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ _caller: Final[ContextVar[str | None]] = ContextVar("caller", default=None)
 
 
 def present_caller() -> str | None:
-    """Return for whom the present task works; None: for the service itself."""
+    """Return the current task's caller, None for the service itself."""
     return _caller.get()
 
 
 @contextmanager
 def acting_for(caller: str | None) -> Iterator[None]:
-    """Count what is done in this block towards a caller's share."""
+    """Count this block towards a caller's share."""
     token = _caller.set(caller)
     try:
         yield
@@ -24,7 +24,7 @@ def acting_for(caller: str | None) -> Iterator[None]:
 
 
 def shared_context() -> Context:
-    """Return a context for a task that many callers wait for: it is nobody's alone."""
+    """Return a context without a caller, for a task that many callers wait for."""
     context = copy_context()
     context.run(_caller.set, None)
     return context

@@ -1,14 +1,14 @@
-"""Whether the machine's clock was set: its seconds are counted by another one, too."""
+"""Detect that the machine's clock was set, by comparing it with a monotonic clock."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 
 class ClockJumps:
-    """Compares the clock that can be set with one that only counts.
+    """Compares the machine's clock with a monotonic one.
 
-    A machine that slept looks like one whose clock was put forward: that is well, as
-    both mean that the time of others went on.
+    A machine that slept looks like one whose clock was set forward. That is right: in
+    both cases other machines' time went on.
     """
 
     def __init__(
@@ -18,7 +18,7 @@ class ClockJumps:
         *,
         tolerance: timedelta,
     ) -> None:
-        """Take both clocks, and how far they may part between two looks."""
+        """Take both clocks, and how far they may drift apart between two looks."""
         self._now = now
         self._monotonic = monotonic
         self._tolerance = tolerance

@@ -1,7 +1,7 @@
-"""Log lines written by a thread of their own, so that nobody waits for their reader.
+"""Write log lines in a thread, so that nothing waits for their reader.
 
-A pipe that nobody reads is full after 64 KiB: whoever writes to it waits, and with the
-event loop everything.
+A pipe that nobody reads is full after 64 KiB: the next write blocks, and with it the
+event loop.
 """
 
 import logging
@@ -13,10 +13,10 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 MOST_LINES: Final = 10_000
-"""How many lines may wait for their reader; further ones are dropped, and counted."""
+"""How many lines may wait; further ones are dropped and counted."""
 
 GOODBYE_SECONDS: Final = 1.0
-"""How long the end of a program waits for them."""
+"""How long the program's end waits for them."""
 
 
 class _Writer(QueueListener):
@@ -29,15 +29,15 @@ class _Writer(QueueListener):
     def handle(self, record: Any) -> None:  # noqa: ANN401 - a line, not a record
         """Write one line, however long that takes.
 
-        Past Python's own buffer, whose lock a thread that hangs would hold at the end.
+        It bypasses Python's buffer, whose lock a hanging thread would hold at the end.
         """
         rest = memoryview(record.encode("utf-8", "backslashreplace") + b"\n")
-        with suppress(OSError):  # nobody is there to read it, or ever will be
+        with suppress(OSError):  # the reader is gone
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
 
     def leave(self, seconds: float) -> None:
-        """Write what waits, for so long at most."""
+        """Write the waiting lines, for at most ``seconds``."""
         if self._thread is not None:
             self.enqueue_sentinel()
             self._thread.join(seconds)
@@ -45,7 +45,7 @@ class _Writer(QueueListener):
 
 
 class QueuedLines(QueueHandler):
-    """Formats each line where it is made, and lets another thread write it."""
+    """Formats each line in the caller's thread, and lets another thread write it."""
 
     def __init__(self, descriptor: int, *, most: int = MOST_LINES) -> None:
         lines: SimpleQueue[Any] = SimpleQueue()  # safe in signal handlers, too
@@ -58,7 +58,7 @@ class QueuedLines(QueueHandler):
         self.dropped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Put a line into the queue, or drop it if that is full."""
+        """Queue a line, or drop it if the queue is full."""
         try:
             if self._lines.qsize() >= self._most:
                 self.dropped += 1
@@ -72,13 +72,13 @@ class QueuedLines(QueueHandler):
             self.handleError(record)
 
     def close(self) -> None:
-        """Write what waits, for a second at most."""
+        """Write the waiting lines, for at most a second."""
         self._writer.leave(GOODBYE_SECONDS)
         super().close()
 
 
 def dropped_lines(handlers: Iterable[logging.Handler]) -> int:
-    """Return how many lines these have dropped."""
+    """Return how many lines these handlers have dropped."""
     return sum(each.dropped for each in handlers if isinstance(each, QueuedLines))
 
 

@@ -21,7 +21,7 @@ REFUSED: Final = "the address is not one that is called"
 TOO_SLOW: Final = "the receiver took too long"
 UNREACHABLE: Final = "the receiver could not be reached"
 LACKING: Final = "this machine is short of descriptors, threads or memory"
-UNSIGNED: Final = "no encryption key opens the secret; put the endpoint anew"
+UNSIGNED: Final = "no encryption key decrypts the secret; set the endpoint again"
 
 
 class WebhookSender:

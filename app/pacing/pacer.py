@@ -202,7 +202,7 @@ class Pacer:
             account_quota.row = None  # another worker was faster
 
     async def _load(self, owner: Owner, now: datetime) -> QuotaRow:
-        """Read a quota, and write it anew if a clock that was ahead wrote it."""
+        """Read a quota, and rewrite it if a clock that was ahead wrote it."""
         while True:
             row = await self._store.load(owner)
             mended = self._mended(row, now)

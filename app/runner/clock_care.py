@@ -1,4 +1,4 @@
-"""What a runner does when the machine's clock was set, before it claims anything."""
+"""Renew the leases of running attempts after the machine's clock was set."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,11 +15,11 @@ _NONE: Final = timedelta(0)
 
 
 class ClockCare:
-    """Lets a process keep what it has claimed, whatever its clock is set to.
+    """Lets a process keep its claims when its clock is set.
 
-    Put forward by an hour, every lease would be over: it would take its own jobs for
-    abandoned, and drop what TikTok answers to their inits. Put back, they would last
-    an hour longer.
+    If the clock is set forward by an hour, every lease would be over: the process would
+    take its own jobs for abandoned, and drop TikTok's answers to their inits. If it is
+    set back, leases would last an hour longer.
     """
 
     def __init__(self, deps: Dependencies) -> None:
@@ -27,7 +27,7 @@ class ClockCare:
         self._unsettled = _NONE
 
     async def settle(self, attempts: Iterable[LiveEffects]) -> timedelta | None:
-        """Begin the leases of our attempts anew if the clock was set; return by what.
+        """Renew the leases of our attempts if the clock was set; return by how much.
 
         Raises StoreUnavailable; the next call tries again.
         """
@@ -45,7 +45,7 @@ class ClockCare:
         return jump
 
     async def _renew(self, attempts: Iterable[LiveEffects]) -> None:
-        """Ask the database whose a job is before its lease is believed again."""
+        """Renew the leases that the database confirms as ours."""
         claims, now = self._deps.claims, self._deps.clock.now()
         by_token: dict[str, list[LiveEffects]] = defaultdict(list)
         for attempt in attempts:

@@ -1,7 +1,7 @@
-"""Whoever comes with wrong keys is answered later and later.
+"""Delay the answers to peers that keep sending wrong keys.
 
-A good key never waits, nor does who brings none: behind a proxy that is not in
-TRUSTED_PROXIES all callers have one address.
+A valid key never waits, nor does a request without a key: behind a proxy that is not
+in TRUSTED_PROXIES all callers have the same address.
 """
 
 from collections import Counter, OrderedDict
@@ -14,16 +14,16 @@ from app.machine.clock import Clock
 from app.machine.peers import home_of
 
 FREE: Final = 20
-"""Failures of one peer that are answered at once: people mistype."""
+"""How many failures of one peer are answered at once: people mistype."""
 
 FIRST_SECONDS: Final = 0.125
 MOST_SECONDS: Final = 1.0
 FORGOTTEN_AFTER: Final = timedelta(minutes=1)
-"""After so long without a failure a peer begins anew."""
+"""After so long without a failure a peer is forgotten."""
 
 MOST_PEERS: Final = 10_000
 WAITING: Final = 64
-"""How many may wait at a time: each of them keeps a connection."""
+"""How many may wait at a time: each keeps a connection open."""
 
 WAITING_EACH: Final = 8
 
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class FailedAuthentications:
-    """Counts failures per peer and lets the next ones wait; one per process."""
+    """Counts failures per peer and delays further ones; one per process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -39,7 +39,7 @@ class FailedAuthentications:
         self._waiting: Counter[str] = Counter()
 
     async def failed(self, peer: str) -> bool:
-        """Count a failure and wait; False if too many wait already to let this one."""
+        """Count a failure and wait; False if too many are waiting already."""
         peer = home_of(peer)
         seconds = _delay(self._count(peer))
         if not seconds:
@@ -60,10 +60,10 @@ class FailedAuthentications:
         count, last = self._failures.pop(peer, (0, now))
         count = 1 if now - last >= FORGOTTEN_AFTER else count + 1
         while len(self._failures) >= MOST_PEERS:
-            self._failures.popitem(last=False)  # whose last failure is longest ago
+            self._failures.popitem(last=False)  # the peer whose last failure is oldest
         self._failures[peer] = (count, now)
         if count == FREE + 1:
-            log.warning("failed authentications are answered late", peer=peer)
+            log.warning("failed authentications are delayed", peer=peer)
         return count
 
 

@@ -26,9 +26,9 @@ Reseal = Callable[[Row], dict[str, str]]
 class Reencrypted:
     """The result of one pass over all secrets."""
 
-    accounts: int = 0  # sealed anew
+    accounts: int = 0  # encrypted again
     unreadable: int = 0  # no key decrypts them: to be connected again
-    webhooks: int = 0  # sealed anew
+    webhooks: int = 0  # encrypted again
     unreadable_webhooks: int = 0  # their endpoints have to be set again
 
 

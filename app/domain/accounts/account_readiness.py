@@ -74,7 +74,7 @@ def grant_problem(fault: Fault) -> ReadinessProblem:
 
 
 def lost_problem(reason: str | None) -> ReadinessProblem:
-    """Say that a grant is lost: nobody is told to reconnect what is gone."""
+    """Return the problem of a lost grant, which depends on TikTok's reason."""
     if reason not in _NOT_TO_RECONNECT:
         return RECONNECT
     words = words_of(reason, ErrorClass.AUTH)

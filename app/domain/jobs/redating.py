@@ -1,4 +1,4 @@
-"""When a job is due again whose time was written by a clock that was ahead. Pure."""
+"""Correct a due time that was written by a clock that was ahead. Pure."""
 
 from datetime import datetime, timedelta
 
@@ -6,15 +6,15 @@ from msgspec import Struct
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
-    """How far ahead a right clock dates a job."""
+    """How far ahead a correct clock can set a job's due time."""
 
     lease: timedelta  # how long a claim lasts
-    longest: timedelta  # the longest wait that is not a person's wish
-    slack: timedelta  # how far two clocks may be apart
+    longest: timedelta  # the longest wait that no person chose
+    slack: timedelta  # how far two clocks may differ
 
 
 class Dated(Struct, frozen=True, kw_only=True):
-    """What of a job's row tells whether it waits too long; every time is aware UTC."""
+    """The columns that tell whether a job waits too long; every time is aware UTC."""
 
     id: str
     next_attempt_at: datetime
@@ -25,11 +25,10 @@ class Dated(Struct, frozen=True, kw_only=True):
 
 
 def redated(job: Dated, *, now: datetime, bounds: Bounds) -> datetime | None:
-    """Return when it is due by a right clock, None if that is what its row says.
+    """Return when a job is due by a correct clock, None if its row is right.
 
-    A row that was written "tomorrow" waits as long as it was meant to, from now on.
-    Whatever it says, no claim and no wait lasts longer than the longest. The time that
-    a person chose stays; Post Now has none.
+    A row written "tomorrow" waits its intended time from now on. No claim and no wait
+    lasts longer than the bounds. A time that a person chose stays; Post Now has none.
     """
     at = job.next_attempt_at
     if job.is_claimed:

@@ -131,7 +131,7 @@ class QuotaStore:
             return (await connection.execute(statement)).scalar() is not None
 
     async def mend(self, owner: Owner, row: QuotaRow, *, seen: int) -> bool:
-        """Write a quota and its rest anew if nobody wrote one since ``seen``."""
+        """Rewrite a quota and its rest if nobody wrote since ``seen``."""
         statement = (
             update(account_quotas)
             .where(_named(owner), _quotas.version == seen)

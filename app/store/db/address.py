@@ -1,6 +1,6 @@
 """Read a database URL and every parameter of it.
 
-A parameter is honoured or refused by its name, never ignored. The names are libpq's:
+Each parameter is used or refused by name, never ignored. The names are libpq's:
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 """
 
@@ -48,7 +48,7 @@ _TAKEN: Final = frozenset(
 _ALLOWED_VALUES: Final[Mapping[str, frozenset[str]]] = {
     # The service writes: a read-only session is of no use.
     "target_session_attrs": frozenset({"any", "read-write", "primary"}),
-    # The driver does neither: what asks for it alone cannot be had.
+    # The driver supports neither, so a value that requires one is refused.
     "gssencmode": frozenset({"disable", "prefer"}),
     "channel_binding": frozenset({"disable", "prefer"}),
     "sslnegotiation": frozenset({"postgres"}),
@@ -65,17 +65,17 @@ _OPTION: Final = re.compile(r"(?:-c\s*|--)(?P<name>[\w.]+)=(?P<value>(?:\\.|\S)*
 
 @dataclass(frozen=True, slots=True)
 class Keepalives:
-    """How soon the system notices that the other end is gone; in seconds."""
+    """How soon the system notices a dead peer, in seconds."""
 
     idle: int = 30
     interval: int = 5
     count: int = 3
-    unanswered: int = 20  # what was sent, and nobody acknowledged
+    unanswered: int = 20  # for data that was sent and not acknowledged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresAddress:
-    """Where a Postgres is, and what its sessions are to be like."""
+    """The address of a Postgres, and the settings of its sessions."""
 
     hosts: tuple[Host, ...]
     user: str | None
@@ -85,21 +85,21 @@ class PostgresAddress:
     connect_seconds: float
     application_name: str
     settings: Mapping[str, str]  # of the session, by name
-    writable: bool  # only a session that may write will do
+    writable: bool  # only a session that may write is suitable
     named_statements: bool
     keepalives: Keepalives
 
 
 def normalise_url(url: str) -> URL:
-    """Give the usual spellings of a database URL their async driver.
+    """Add the async driver to the usual spellings of a database URL.
 
-    SQLAlchemy 2.1 takes a bare ``postgresql://`` for psycopg. Raises
-    sqlalchemy.exc.ArgumentError for what is no URL, ValueError for another database or
-    a parameter that cannot be kept.
+    SQLAlchemy 2.1 uses psycopg for a bare ``postgresql://``. Raises
+    sqlalchemy.exc.ArgumentError for an invalid URL, ValueError for another database or
+    an unsupported parameter.
     """
     try:
         parsed = make_url(_with_hosts_apart(url))
-    except ValueError:  # it quotes what it took for a port
+    except ValueError:  # its text quotes the alleged port, which may be a secret
         raise ArgumentError("not a database URL") from None
     if parsed.drivername in {"postgres", "postgresql", "postgresql+asyncpg"}:
         understood = parsed.set(drivername="postgresql+asyncpg")
@@ -128,7 +128,8 @@ def postgres_address(url: URL, *, schema: str | None = None) -> PostgresAddress:
         connect_seconds=_seconds(_one(url, "connect_timeout")),
         application_name=_application_name(url),
         settings=settings,
-        # Of several hosts the one is meant that can be written to, whoever says so.
+        # With several hosts, the writable one is meant, even if the URL does not say
+        # so.
         writable=attributes != "any" and (attributes is not None or len(hosts) > 1),
         named_statements=_one(url, "prepared_statement_cache_size") != "0",
         keepalives=_keepalives(url),
@@ -136,7 +137,7 @@ def postgres_address(url: URL, *, schema: str | None = None) -> PostgresAddress:
 
 
 def _with_hosts_apart(url: str) -> str:
-    """Write libpq's comma list of hosts as SQLAlchemy reads it, one ``host`` each."""
+    """Convert libpq's comma list of hosts to SQLAlchemy's form, one ``host`` each."""
     found = _COMMA_LIST.match(url)
     if found is None:
         return url
@@ -158,9 +159,9 @@ def _refuse_unknown(url: URL) -> None:
 
 
 def _refuse_value(url: URL, name: str, value: str | None) -> None:
-    """Say why not, and what does as well."""
+    """Refuse an unsupported value, and name the alternative."""
     if name == "channel_binding":
-        # What it guards against, the server's certificate guards against too.
+        # The server's certificate protects against the same.
         if value == "require" and _one(url, "sslmode") == "verify-full":
             return
         raise ValueError(
@@ -174,7 +175,7 @@ def _refuse_value(url: URL, name: str, value: str | None) -> None:
 def _one(url: URL, name: str) -> str | None:
     value = url.query.get(name)
     if value is None and name == "sslmode":
-        value = url.query.get("ssl")  # SQLAlchemy's word for it
+        value = url.query.get("ssl")  # SQLAlchemy's name for it
     if value is None or isinstance(value, str):
         return value
     raise ValueError(f"{name} is given several times")
@@ -213,7 +214,7 @@ def _host(text: str, port: int) -> Host:
 
 
 def _settings(url: URL) -> dict[str, str]:
-    """Take ``options`` apart, as ``-c name=value``; and our ``search_path``."""
+    """Parse ``options``, as ``-c name=value``, and add our ``search_path``."""
     options = _one(url, "options") or ""
     settings, place = dict[str, str](), 0
     while place < len(options.strip()):

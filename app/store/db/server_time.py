@@ -1,4 +1,4 @@
-"""The clock of the database's server, beside ours; SQLite has none."""
+"""The clock of the database's server; SQLite has none."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from sqlalchemy import TIMESTAMP, ColumnElement, func
 
 
 def database_time() -> ColumnElement[datetime]:
-    """Return Postgres' own time, the same throughout a statement.
+    """Return Postgres' time, which is constant within a statement.
 
     So an index can be searched by it.
     """

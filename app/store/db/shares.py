@@ -1,4 +1,4 @@
-"""How many of a process's connections callers may have: the rest is for its runner."""
+"""Limit the database connections of callers, to leave the rest to the runner."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,21 +16,21 @@ _FREE: Final = nullcontext()
 
 
 class Shares:
-    """Lets all callers together have 6 of 10 connections, and one of them 4.
+    """Lets all callers together have 6 of 10 connections, and a single one 4.
 
-    Whoever works for no caller, as the runner does, takes no share. Where there are
-    fewer connections than it takes to share them, one is lent at a time.
+    Tasks without a caller, such as the runner's, are not limited. If there are too few
+    connections to share, callers get one at a time.
     """
 
     def __init__(self, connections: int, *, patience: float) -> None:
-        """Take how many there are, and for how many seconds a caller waits."""
+        """Take the number of connections, and how many seconds a caller may wait."""
         self._together = asyncio.Semaphore(_share(connections, _TENTHS_TOGETHER))
         self._each = _share(connections, _TENTHS_EACH)
         self._own: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._patience = patience
 
     def turn(self) -> AbstractAsyncContextManager[None]:
-        """Wait until the caller's share has room; raises StoreUnavailable."""
+        """Wait until there is room in the caller's share; raises StoreUnavailable."""
         caller = present_caller()
         return _FREE if caller is None else self._turn(caller)
 
@@ -45,7 +45,7 @@ class Shares:
 
 @asynccontextmanager
 async def _lent(share: asyncio.Semaphore, patience: float) -> AsyncIterator[None]:
-    if not share.locked():  # a time limit costs more than all the rest
+    if not share.locked():  # the common case, without the cost of a time-out
         await share.acquire()
     else:
         try:

@@ -1,4 +1,4 @@
-"""What can be told of a job as it is stored: by its account, and by its links."""
+"""The first readiness of a job when it is stored, from its account and its links."""
 
 import json
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ _accounts = accounts.c
 
 
 def with_account(jobs: FromClause) -> FromClause:
-    """Put beside each job the account that its project has connected, if any."""
+    """Join each job with the account that its project has connected, if any."""
     mine = and_(
         _accounts.project_id == jobs.c.project_id,
         _accounts.platform == jobs.c.platform,
@@ -50,9 +50,9 @@ def account_trouble(
     scheduled_for: ColumnElement[datetime],
     open_id: ColumnElement[Any] | None = None,
 ) -> ColumnElement[str | None]:
-    """Name in JSON what keeps a job back with the account beside it; NULL if nothing.
+    """Return JSON of what stops a job because of its joined account; NULL if nothing.
 
-    Without an ``open_id`` the job is for whoever is connected.
+    A job without an ``open_id`` is for the connected account.
     """
     reason = _accounts.reconnect_reason
     lost = and_(
@@ -84,9 +84,9 @@ def first_readiness(
     *,
     is_sqlite: bool,
 ) -> ColumnElement[Any]:
-    """Write a readiness of two lists of problems, NULL if there are none.
+    """Return a readiness of two lists of problems, NULL if there are none.
 
-    Each is the inside of a JSON list; NULL is an empty one.
+    Each is the inside of a JSON list, NULL if it is empty.
     """
     one, other = found
     both = case(
@@ -98,7 +98,7 @@ def first_readiness(
 
 
 def problems_in_json(readiness: Readiness | None) -> str | None:
-    """Write the inside of a JSON list of problems."""
+    """Return the inside of a JSON list of problems."""
     if readiness is None:
         return None
     return ", ".join(
@@ -109,7 +109,7 @@ def problems_in_json(readiness: Readiness | None) -> str | None:
 async def look_again(
     connection: AsyncConnection, job: Job, *, now: datetime
 ) -> Readiness | None:
-    """Return what can be told of a changed job by its account, and by itself."""
+    """Return the first readiness of a changed job."""
     asked = select(
         literal(job.project_id).label("project_id"),
         literal(job.platform).label("platform"),
@@ -129,6 +129,6 @@ def _json(problem: ReadinessProblem) -> ColumnElement[str]:
 
 
 def _text(value: str) -> ColumnElement[str]:
-    """Write a constant into the statement, where it costs no execution anything."""
+    """Return a literal of the statement's text, which costs nothing per execution."""
     quoted = value.replace("'", "''")
     return literal_column(f"'{quoted}'", String())

@@ -1,4 +1,4 @@
-"""People's side of the jobs table: add, look, change, remove, start again."""
+"""The owners' side of the jobs table: add, show, list, edit, delete, retry, cancel."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -77,17 +77,17 @@ _ADD_TRIES = 5
 
 
 class _TwinGone(Exception):
-    """A job's twin ended or went away between two statements."""
+    """A job's twin ended or was deleted between two statements."""
 
 
 class JobStore:
-    """The jobs as their owners see them.
+    """The jobs, for their owners.
 
     ``project_id`` limits what a caller can reach; None reaches every project.
     """
 
     def __init__(self, database: Database, *, preflights: PreflightTimes = ()) -> None:
-        """Take the database, and how long before its time a job is looked at."""
+        """Take the database, and how long before its time a job is checked."""
         self._database = database
         self._preflights = preflights
         self._inserts = InsertWriter(database)
@@ -97,9 +97,9 @@ class JobStore:
     ) -> tuple[Job, bool]:
         """Store a job, or find the one this request repeats; True if it is new.
 
-        Never two rows, whatever the concurrency: the database's unique indexes decide.
-        Raises TooLongAgo where a former row may have been pruned, IdempotencyKeyReused,
-        and MayHaveBeenStored if the database does not come back to say so.
+        The database's unique indexes prevent a second row. Raises TooLongAgo where an
+        earlier row may have been pruned, IdempotencyKeyReused, and MayHaveBeenStored if
+        the database went away and does not come back.
         """
         job = _new_job(new, now, self._preflights)
         unknown = False
@@ -107,7 +107,7 @@ class JobStore:
             try:
                 found = await self._add(job, key, now=now)
             except WriteUnknown:
-                unknown = True  # the same row again finds out: its keys are unique
+                unknown = True  # the next insert finds out, by the unique keys
                 continue
             except StoreUnavailable as error:
                 if unknown:
@@ -140,7 +140,7 @@ class JobStore:
             return twin
 
     async def find_twin(self, new: NewJob, *, now: datetime) -> Job | None:
-        """Return the job that a request would find; raises TooLongAgo."""
+        """Return the existing job that a request would get; raises TooLongAgo."""
         job = _new_job(new, now, ())
         async with self._database.read() as connection:
             if (twin := await _find_twin(connection, job)) is None:
@@ -160,7 +160,7 @@ class JobStore:
         limit: int,
         after: JobPosition | None = None,
     ) -> tuple[Job, ...]:
-        """Return the first jobs that come after a position, or the first of all."""
+        """Return the first jobs after a position, or the first of all."""
         return await list_jobs(self._database, which, order, limit=limit, after=after)
 
     async def attempts(
@@ -186,7 +186,7 @@ class JobStore:
         project_id: str | None = None,
         by: Actor | None = None,
     ) -> Job:
-        """Change a job of which TikTok has nothing.
+        """Change a job that TikTok has nothing of.
 
         Raises NotFound, JobNotEditable, InvalidInput, DuplicateJob when the new time
         makes it another job's twin, and TooLongAgo when it may make it a pruned one's.
@@ -218,7 +218,7 @@ class JobStore:
             raise DuplicateJob from error
 
     async def delete(self, job_id: str, *, project_id: str | None = None) -> None:
-        """Remove a job; raises NotFound or JobNotDeletable."""
+        """Delete a job; raises NotFound or JobNotDeletable."""
         async with self._database.write() as connection:
             job = await _get(connection, job_id, project_id, lock=True)
             check_deletable(job)
@@ -233,7 +233,7 @@ class JobStore:
         project_id: str | None = None,
         by: Actor | None = None,
     ) -> Job:
-        """Start a failed job again; with the risk accepted an open init is given up.
+        """Retry a failed job; if the risk is accepted, an open init is given up.
 
         Raises NotFound, JobNotRetryable, TooLate, OutcomeUnknown, and DuplicateJob when
         a newer Post Now of the same asset is waiting.
@@ -266,7 +266,7 @@ class JobStore:
         project_id: str | None = None,
         by: Actor | None = None,
     ) -> Job:
-        """End a job of which TikTok has nothing, or whose publish TikTok cancelled.
+        """Cancel a job that TikTok has nothing of, or whose publish TikTok cancelled.
 
         Raises NotFound or JobNotCancellable.
         """
@@ -285,7 +285,7 @@ class JobStore:
     async def cancel_many(
         self, which: CancelFilter, *, now: datetime, by: Actor | None, dry_run: bool
     ) -> CancelResult:
-        """End a project's jobs of which TikTok has nothing."""
+        """Cancel a project's jobs that TikTok has nothing of."""
         return await cancel_many(self._database, which, now=now, by=by, dry_run=dry_run)
 
     async def history(
@@ -335,7 +335,7 @@ _EDITABLE: Final = (
 
 
 def _edits(job: Job, after: Job, now: datetime, by: Actor | None) -> list[HistoryEntry]:
-    """Say which fields a person changed."""
+    """Return a history entry with the fields that a person changed."""
     changed = [name for name in _EDITABLE if getattr(job, name) != getattr(after, name)]
     if not changed:
         return []
@@ -362,8 +362,8 @@ async def _find_twin(connection: AsyncConnection, job: Job) -> Job | None:
         )
     else:
         guarding = false()
-    # A Post Now that still guards goes before an old twin, and whose key it is now
-    # before whose it was.
+    # A Post Now that still guards comes before an old twin, and the key's current job
+    # before an earlier one.
     statement = (
         select(schedule_jobs)
         .where(or_(guarding, same_key, had_it))
@@ -467,7 +467,7 @@ def _editable(job: Job, former_post: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _labels(job: Job) -> dict[str, Any]:
-    """Write what a worker never does, so that it may be changed at any time."""
+    """Return the columns that no worker writes, so they may change at any time."""
     return {
         "external_id": job.external_id,
         "metadata": job.metadata,

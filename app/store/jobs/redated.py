@@ -1,4 +1,4 @@
-"""Jobs that wait for a time that only a wrong clock can have written."""
+"""Find and correct times that only a wrong clock can have written."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -33,21 +33,21 @@ _PAGE: Final = 500
 
 
 class RedatingStore:
-    """Lets jobs go on that a clock which was ahead put off too far."""
+    """Corrects jobs that a clock which was ahead put off too far."""
 
     def __init__(
         self, database: Database, bounds: Bounds, *, watch: ClockWatch | None = None
     ) -> None:
-        """Take what is possible, and what compares our clock with the database's.
+        """Take the possible bounds, and a watch of our clock and the database's.
 
-        With a watch nothing is changed while the two are too far apart.
+        With a watch nothing is changed while the two clocks are too far apart.
         """
         self._database = database
         self._bounds = bounds
         self._watch = None if database.is_sqlite else watch
 
     async def run(self, *, now: datetime) -> int:
-        """Give such jobs their right time; return how many. Raises StoreUnavailable."""
+        """Correct the times of such jobs; return how many. Raises StoreUnavailable."""
         if not await self._is_right(now):
             return 0
         async with self._database.read() as connection:
@@ -87,7 +87,7 @@ class RedatingStore:
 
 
 def _too_far_ahead(now: datetime, bounds: Bounds) -> CompoundSelect[*tuple[object]]:
-    """Find them by indexes alone: what waits for its own time is never looked at."""
+    """Select them by indexes only, without jobs that wait for their scheduled time."""
     ahead = now + bounds.slack
     kinds = (
         and_(IS_PROCESSING, _jobs.next_attempt_at > ahead),

@@ -48,7 +48,7 @@ class RestoreStore:
         return count
 
     async def _hold_page(self, after: str, now: datetime) -> tuple[int, str] | None:
-        """Return how many were held, and the last that was looked at."""
+        """Return how many were ended, and the last one of the page."""
         statement = (
             select(schedule_jobs)
             .where(_in_doubt(now), _jobs.id > after)

@@ -83,7 +83,7 @@ _ENTRY: Final = tuple(f"entry_{name}" for name in _LEDGER)
 class Guard:
     """What must still be true of a job's row for its transition to be written."""
 
-    types: Mapping[str, TypeEngine[Any]]  # of the columns that it needs beside the id
+    types: Mapping[str, TypeEngine[Any]]  # of the columns that it needs besides the id
     values: Callable[[Job], tuple[Any, ...]]  # theirs, of the job as it was read
     matches: Callable[[FromClause], ColumnElement[bool]]
 
@@ -96,9 +96,9 @@ class _Write:
 
 
 class TransitionWriter:
-    """Writes transitions under claim tokens, those of one moment in one transaction.
+    """Writes transitions under claim tokens, those of the same moment together.
 
-    As durable as one transaction each, at the price of one.
+    They share one transaction; each is as durable as in its own.
     """
 
     def __init__(self, database: Database) -> None:
@@ -106,7 +106,7 @@ class TransitionWriter:
         self._batcher = Batcher(self._write_all, spawn=database.spawn)
 
     async def write(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
-        """Write one, and return only once it is durable; None if the claim is lost.
+        """Write one, and return once it is durable; None if the claim is lost.
 
         One that the database refuses does not affect the others.
         """
@@ -129,7 +129,7 @@ async def write_transitions(
 ) -> dict[str, Job]:
     """Write transitions and return the jobs as they are now, by id.
 
-    A job whose guard no longer holds is left alone and left out.
+    A job whose guard is no longer true is not written and not returned.
     """
     writes = {
         job.id: _Write(job, change, applied(job, change, now=now))
@@ -143,10 +143,9 @@ async def write_transitions(
 def all_owned(given: FromClause) -> ColumnElement[bool]:
     """Match the row of each ``id`` only while the claim ``owned_by`` still holds.
 
-    A worker that lost its claim matches nothing, so it can write nothing. Only what is
-    being processed has a token, and a missing one matches nothing. The status is not
-    asked for: statistics that know of no such rows would let Postgres look for each of
-    them through the whole list.
+    A worker that lost its claim matches nothing, so it writes nothing. Only jobs being
+    processed have a token, and NULL matches nothing. The status is not compared: if the
+    statistics know no such rows, Postgres would scan the whole list for each of them.
     """
     return and_(_jobs.id == given.c.id, _jobs.claim_token == given.c.owned_by)
 
