@@ -62,8 +62,9 @@ from app.runner.background.webhook_deliveries import (
     Deliveries,
 )
 from app.runner.runner import Capacity, Runner
-from app.service.operations.health import HealthService, wait_for_tables
+from app.service.operations.health import HealthService, wait_until_ready
 from app.service.operations.metrics import MetricsService
+from app.service.operations.restore import RestoreService
 from app.settings import RunnerMode, Settings
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.oauth_states import OAuthStateStore
@@ -72,6 +73,7 @@ from app.store.api_keys import KeyStore
 from app.store.db.engine import Database
 from app.store.db.health import HealthStore
 from app.store.db.notify import DueHints
+from app.store.db.revision import is_migrated
 from app.store.db.vault import Vault
 from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.claims import ClaimStore
@@ -81,8 +83,10 @@ from app.store.jobs.job_store import JobStore
 from app.store.jobs.media_links import MediaStore
 from app.store.jobs.readiness import ReadinessStore
 from app.store.jobs.redated import RedatingStore
+from app.store.jobs.restored import RestoreStore
 from app.store.jobs.spool import Spool, SpoolStore
 from app.store.jobs.uploads import UploadStore
+from app.store.last_seen import InstallationStore, LastSeen
 from app.store.retention.pruning import RetentionStore
 from app.store.runners import RunnerStore, SeenRunner
 from app.store.webhooks.deliveries import DeliveryStore
@@ -113,6 +117,7 @@ class Container:
         self._doubts_clock = clock is None
         self.tracing = tracing
         self.stop = stop
+        self._is_ready = False
 
     @property
     def run_by_cron(self) -> bool:
@@ -292,6 +297,37 @@ class Container:
         store = SpoolStore(self.database, self.spool)
         return await store.hand_in(now=self.clock.now())
 
+    @cached_property
+    def restore(self) -> RestoreService:
+        """Return what is done after a restore."""
+        return RestoreService(
+            RestoreStore(self.database),
+            self.holds,
+            self.clock,
+            installations=InstallationStore(self.database),
+            last_seen=self._last_seen,
+        )
+
+    @cached_property
+    def _last_seen(self) -> LastSeen:
+        return LastSeen(self.settings.spool_dir)
+
+    async def ready(self) -> None:
+        """Do what has to be done before the first claim, once.
+
+        Raises StoreUnavailable, also for a database without all tables: an init could
+        be sent that cannot be recorded.
+        """
+        if self._is_ready:
+            return
+        if not await is_migrated(self.database):
+            raise StoreUnavailable("the database is not migrated")
+        await self.hand_in()
+        count = await self.restore.hold_if_unannounced()
+        if count is not None:
+            log.error("all posting is on hold until `release`", unconfirmed=count)
+        self._is_ready = True
+
     async def hand_in_if_possible(self) -> None:
         """Do it before any job is claimed; else a background job does it later."""
         try:
@@ -382,6 +418,9 @@ class Container:
     async def _say_alive(self) -> None:
         now = self.clock.now()
         await self.runners.note(SeenRunner(self._worker, __version__, now))
+        found = await InstallationStore(self.database).look()
+        if found is not None:
+            await asyncio.to_thread(self._last_seen.write, found.name, now)
 
     @cached_property
     def redating(self) -> RedatingStore:
@@ -473,9 +512,8 @@ class Container:
         # So that neither the first post nor the first event waits for an import.
         self.tiktok.ready()
         _ = self.render_event
-        if not await wait_for_tables(self.database, clock=self.clock, stop=self.stop):
+        if not await wait_until_ready(self.ready, clock=self.clock, stop=self.stop):
             return
-        await self.hand_in_if_possible()
         async with DueHints(self.database, self.clock).waking(self.runner.wake):
             await self.runner.run(self.stop)
 

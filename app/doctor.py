@@ -6,6 +6,7 @@ only in use: a host that does not answer, clocks that differ, a wrong redirect U
 
 import asyncio
 import http.client
+import os
 import ssl
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,6 +23,7 @@ from app.service.operations.checks import Finding, database_checks, descriptors
 from app.service.operations.health import CLOCKS_MAY_DIFFER
 from app.settings import RunnerMode, Settings, SettingsError, load
 from app.store.db.health import HealthStore
+from app.store.last_seen import LastSeen
 
 SECONDS: Final = 10.0
 CALLBACK: Final = "/oauth/tiktok/callback"
@@ -42,9 +44,34 @@ async def examine(*, clock: Clock | None = None) -> list[Finding]:
     if settings.media_base_url is not None:
         findings.append(await _reachable("media gateway", str(settings.media_base_url)))
     async with open_container(settings) as container:
-        findings += await _database(container)
+        found = await _database(container)
+        if all(each.ok for each in found):
+            await container.hand_in_if_possible()
+    findings += found
+    findings.append(_spool_dir(settings))
     in_flight, size = settings.max_in_flight, settings.database_pool_size
     return [*findings, descriptors(in_flight=in_flight, pool_size=size)]
+
+
+def _spool_dir(settings: Settings) -> Finding:
+    """Check what a process leaves beside the database for those that come after it."""
+    directory = settings.spool_dir
+    if not os.access(directory, os.W_OK):
+        return Finding(
+            name="SPOOL_DIR",
+            ok=False,
+            text=f"{directory} cannot be written",
+            advice="name a directory that stays, in a container a volume",
+        )
+    if not LastSeen(directory).exists:
+        return Finding(
+            name="SPOOL_DIR",
+            ok=True,
+            text=f"{directory} holds nothing of an earlier run",
+            advice="if one ran here, let it be a volume: else a restore that nobody"
+            " announces is not noticed",
+        )
+    return Finding(name="SPOOL_DIR", ok=True, text=f"{directory} stays between runs")
 
 
 def _of_settings(settings: Settings) -> Iterator[Finding]:

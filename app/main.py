@@ -65,6 +65,7 @@ async def _migrate_sqlite(container: Container) -> None:
 async def _runner(container: Container) -> AsyncIterator[None]:
     """Run due jobs beside the API, and give them back at its end."""
     if container.settings.runner is not RunnerMode.EMBEDDED:
+        await container.hand_in_if_possible()
         yield
         return
     running = asyncio.create_task(container.run_jobs(), name="runner")

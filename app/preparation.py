@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,7 @@ with collector.paused():
     import structlog
     from pydantic import HttpUrl
 
+    from app.container import open_container
     from app.logs import configure_logging
     from app.opening import open_database, open_vault
     from app.service.operations.checks import Finding, before_migration
@@ -88,6 +90,18 @@ def migrate() -> None:
     if look.state is DatabaseState.DATABASE_UNAVAILABLE:
         raise look.because(UNREACHABLE)
     _upgrade(settings)
+    with suppress(SettingsError):  # to migrate needs no keys
+        _hand_in(settings)
+
+
+def _hand_in(settings: Settings) -> None:
+    """Write publish_ids that an earlier process on this machine kept in files."""
+
+    async def hand_in() -> None:
+        async with open_container(settings) as container:
+            await container.hand_in_if_possible()
+
+    asyncio.run(hand_in())
 
 
 def _settings(*, queued: bool = False) -> Settings:

@@ -33,7 +33,6 @@ from app.service.webhook_endpoints import WebhookService
 from app.store.accounts.overview import AccountOverviewStore
 from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.changes import ChangeStore
-from app.store.jobs.restored import RestoreStore
 from app.store.jobs.tiktok_events import TikTokEventStore
 from app.store.status import StatusStore
 
@@ -114,8 +113,7 @@ class UseCases:
     @cached_property
     def restore(self) -> RestoreService:
         """Return what to do after a restore."""
-        parts = self._container
-        return RestoreService(RestoreStore(parts.database), parts.holds, parts.clock)
+        return self._container.restore
 
     @cached_property
     def validation(self) -> ValidationService:
@@ -257,6 +255,7 @@ class UseCases:
         """Run what is due, within TICK_BUDGET_SECONDS."""
         parts = self._container
         with acting_for(None):  # posts count towards no caller's share
+            await parts.ready()
             return await parts.runner.tick(
                 budget=parts.settings.tick_budget_seconds, stop=parts.stop
             )

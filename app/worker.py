@@ -41,7 +41,7 @@ async def tick(settings: Settings) -> str:
     stop = stopped_by_signal(last_exit)
     async with open_container(settings, stop=stop) as container:
         last_exit.spare(container.tiktok.is_calling)
-        await container.hand_in_if_possible()
+        await container.ready()
         report = await container.runner.tick(
             budget=settings.tick_budget_seconds, stop=stop
         )

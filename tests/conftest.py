@@ -32,6 +32,14 @@ def _patient_sqlite() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _spool_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let what processes leave for the next one lie outside the repository."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SPOOL_DIR", str(tmp_path_factory.mktemp("spool")))
+        yield
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest) -> str:
     """Give a fresh, migrated database; the test runs once on each kind."""

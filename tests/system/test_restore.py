@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from app.domain.errors import OutcomeUnknown
+from app.domain.errors import JobNotDeletable, OutcomeUnknown
 from app.domain.jobs.edit import check_retryable
 from app.domain.jobs.history import HistoryKind
 from app.domain.jobs.job import FailureReason, Job
@@ -85,6 +85,15 @@ async def test_what_was_under_way_at_the_backup_is_held_with_its_guards(
         check_retryable(job, accept_duplicate_risk=False, now=now)
 
 
+async def test_a_held_job_keeps_its_key(database: Database) -> None:
+    """Nobody who deletes it and asks again gets a second post."""
+    now = datetime.now(UTC)
+    row = job_row(SCHEDULED, next_attempt_at=now - HOUR)
+    job = await held(database, await store_row(database, row))
+    with pytest.raises(JobNotDeletable):
+        await JobStore(database).delete(job.id)
+
+
 async def test_a_held_job_says_so_in_its_history(database: Database) -> None:
     """Whoever asks why it did not go out finds the restore."""
     now = datetime.now(UTC)
@@ -150,3 +159,67 @@ async def test_the_key_file_is_part_of_the_backup(
     key.unlink()
     assert (await programs.run("keys", "list")).code == 0
     assert key.read_text() != before
+
+
+def backed_up(site: Site, directory: Path) -> tuple[Path, Path]:
+    """Make a backup; return the database's file, and the backup's."""
+    path = Path(make_url(site.programs.env["DATABASE_URL"]).database or "")
+    backup = directory / "backup.db"
+    with sqlite3.connect(path) as source, sqlite3.connect(backup) as target:
+        source.backup(target)
+    source.close()
+    target.close()
+    return path, backup
+
+
+def bring_back(path: Path, backup: Path) -> None:
+    """Restore it as docs/deploy/backups.md says, but for the hold."""
+    for each in (path, *path.parent.glob(f"{path.name}-*")):
+        each.unlink(missing_ok=True)
+    backup.rename(path)
+
+
+async def test_a_restore_that_nobody_announced_is_noticed(
+    sqlite_site: Site, tmp_path: Path
+) -> None:
+    """A file beside the database remembers what a process wrote to it."""
+    run = sqlite_site.programs.run
+    assert (await run("keys", "create")).code == 0
+    assert (await run("tick")).code == 0
+    job = await sqlite_site.post()
+    path, backup = backed_up(sqlite_site, tmp_path)
+    assert (await run("tick")).code == 0
+    assert sqlite_site.published == 1
+    bring_back(path, backup)
+    ended = await run("tick")
+    assert ended.code == 0
+    assert "a backup was restored" in ended.err
+    assert sqlite_site.published == 1
+    database = Database(f"sqlite:///{path}")
+    found = await JobStore(database).get(job.id)
+    assert (found.status, found.failure_reason) == (FAILED, FailureReason.UNCONFIRMED)
+    await database.close()
+    # Told once: after a release the next start goes on.
+    assert (await run("release")).code == 0
+    again = await run("tick")
+    assert "a backup was restored" not in again.err
+
+
+async def test_a_restore_that_was_announced_is_not_held_again(
+    sqlite_site: Site, tmp_path: Path
+) -> None:
+    """`restore-hold` and `release` are the last word."""
+    run = sqlite_site.programs.run
+    assert (await run("keys", "create")).code == 0
+    path, backup = backed_up(sqlite_site, tmp_path)
+    assert (await run("tick")).code == 0
+    bring_back(path, backup)
+    assert (await run("restore-hold", "--yes")).code == 0
+    assert (await run("release")).code == 0
+    database = Database(f"sqlite:///{path}")
+    due = job_row(SCHEDULED, next_attempt_at=datetime.now(UTC))
+    job = await store_row(database, due)
+    ended = await run("tick")
+    assert "a backup was restored" not in ended.err
+    assert (await JobStore(database).get(job.id)).status is not SCHEDULED
+    await database.close()

@@ -96,6 +96,8 @@ def check_deletable(job: Job) -> None:
         raise JobNotDeletable(f"the job is {job.status}; its row guards the post")
     if job.in_flight:
         raise JobNotDeletable("TikTok may have this post; its row guards it")
+    if job.failure_reason is FailureReason.UNCONFIRMED:  # as after a restore
+        raise JobNotDeletable("it may have been posted; its row guards the post")
 
 
 def check_cancellable(job: Job) -> bool:

@@ -1,7 +1,7 @@
 """Whether the service can work, and what stops it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -14,7 +14,7 @@ from app.machine.clock import Clock
 from app.machine.concurrency import first
 from app.store.db.engine import Database
 from app.store.db.health import HealthStore
-from app.store.db.revision import is_migrated, look_at
+from app.store.db.revision import look_at
 
 log = structlog.get_logger(__name__)
 
@@ -132,25 +132,22 @@ class HealthService:
         return Check.OK if runs else Check.STOPPED
 
 
-async def wait_for_tables(
-    database: Database, *, clock: Clock, stop: asyncio.Event
+async def wait_until_ready(
+    ready: Callable[[], Awaitable[None]], *, clock: Clock, stop: asyncio.Event
 ) -> bool:
-    """Wait until the database has all tables; False if told to stop.
-
-    A runner on older tables could send an init that it cannot record.
-    """
+    """Wait until ``ready`` raises StoreUnavailable no more; False if told to stop."""
     told: str | None = None
     while not stop.is_set():
         try:
-            if await is_migrated(database):
-                return True
-            reason = "the database is not migrated"
+            await ready()
         except StoreUnavailable as error:
             reason = str(error)
-        if reason != told:
-            log.warning("no jobs are run yet", reason=reason)
-        told = reason
-        await first(stop.wait(), clock.sleep(LOOK_AGAIN_SECONDS))
+            if reason != told:
+                log.warning("no jobs are run yet", reason=reason)
+            told = reason
+            await first(stop.wait(), clock.sleep(LOOK_AGAIN_SECONDS))
+        else:
+            return True
     return False
 
 

@@ -2,10 +2,15 @@
 
 from typing import Final
 
+import structlog
+
 from app.domain.jobs.hold import Hold
 from app.machine.clock import Clock
 from app.store.jobs.holds import HoldStore
 from app.store.jobs.restored import RestoreStore
+from app.store.last_seen import InstallationStore, LastSeen
+
+log = structlog.get_logger(__name__)
 
 REASON: Final = "restored from a backup: what was posted since is not known here"
 
@@ -13,7 +18,17 @@ REASON: Final = "restored from a backup: what was posted since is not known here
 class RestoreService:
     """Stops jobs that may have been posted after the backup."""
 
-    def __init__(self, store: RestoreStore, holds: HoldStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: RestoreStore,
+        holds: HoldStore,
+        clock: Clock,
+        *,
+        installations: InstallationStore,
+        last_seen: LastSeen,
+    ) -> None:
+        self._installations = installations
+        self._last_seen = last_seen
         self._store = store
         self._holds = holds
         self._clock = clock
@@ -30,4 +45,25 @@ class RestoreService:
         now = self._clock.now()
         hold = Hold(project_id=None, reason=REASON, until=None)
         await self._holds.put(hold, now=now)
-        return await self._store.hold(now=now)
+        count = await self._store.hold(now=now)
+        if (found := await self._installations.look()) is not None:
+            self._last_seen.forget(found.name)
+        return count
+
+    async def hold_if_unannounced(self) -> int | None:
+        """Hold if the database forgot what this machine wrote; None if it did not.
+
+        Then somebody restored a backup and did not say so. Raises StoreUnavailable.
+        """
+        found = await self._installations.look()
+        ours = None if found is None else self._last_seen.read(found.name)
+        if found is None or ours is None:
+            return None
+        if found.seen_at is not None and found.seen_at >= ours:
+            return None
+        log.error(
+            "the database is older than this machine knows it: a backup was restored",
+            database_knows=found.seen_at and found.seen_at.isoformat(),
+            written_here=ours.isoformat(),
+        )
+        return await self.hold()

@@ -7,14 +7,20 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from app.container import open_container
+from app.domain.errors import StoreUnavailable
 from app.machine.clock import SystemClock
 from app.runner.runner import Runner
 from app.service.operations import health as checked
-from app.service.operations.health import DatabaseState, state_of, wait_for_tables
+from app.service.operations.health import (
+    DatabaseState,
+    state_of,
+    wait_until_ready,
+)
 from app.settings import load
 from app.store.db.engine import Database
 from app.store.db.migrate import newest_revision
 from app.store.db.revision import is_migrated
+from tests.api.serving import settings_of
 from tests.support.patience import PATIENCE_SECONDS
 
 
@@ -77,13 +83,21 @@ async def test_a_runner_waits_for_the_tables_it_needs(database_url: str) -> None
     database = Database(database_url)
     await set_revision(database, "0001")
     clock, stop = Revisions(database), asyncio.Event()
-    with capture_logs() as logs:
-        assert await wait_for_tables(database, clock=clock, stop=stop)
-    assert clock.waits == 2
-    assert [each["event"] for each in logs] == ["no jobs are run yet"]
+    settings = settings_of(database_url)
+    async with open_container(settings, clock=clock) as container:
+        with capture_logs() as logs:
+            waited = wait_until_ready(container.ready, clock=clock, stop=stop)
+            assert await waited
+        assert clock.waits == 2
+        assert [each["event"] for each in logs] == ["no jobs are run yet"]
     await set_revision(database, "0001")
     stop.set()
-    assert not await wait_for_tables(database, clock=clock, stop=stop)
+    async with open_container(settings, clock=clock, stop=stop) as container:
+        assert not await wait_until_ready(container.ready, clock=clock, stop=stop)
+        with pytest.raises(StoreUnavailable, match="not migrated"):
+            await container.ready()
+        await container.run_jobs()
+        assert container.runner.running is None
     await database.close()
 
 

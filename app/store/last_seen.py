@@ -1,0 +1,94 @@
+"""Whether the database forgot what this machine wrote: then a backup was restored.
+
+A file outside the database keeps the time of the newest heartbeat written to it. The
+database that was restored from a backup does not know that heartbeat.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+from sqlalchemy import func, select
+
+from app.store.api_keys import api_keys
+from app.store.db.engine import Database
+from app.store.runners import runners
+
+log = structlog.get_logger(__name__)
+
+FILE: Final = "last-seen.json"
+MOST: Final = 20
+"""How many databases one file remembers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Which database this is, and how far it knows."""
+
+    name: str  # its oldest API key's id, which a backup has too
+    seen_at: datetime | None  # the newest heartbeat of any runner
+
+
+class InstallationStore:
+    """Tells databases apart, and a database from its own backup."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def look(self) -> Installation | None:
+        """Return what the database knows; None before it has its first key."""
+        oldest = select(api_keys.c.id).order_by(api_keys.c.created_at, api_keys.c.id)
+        newest = select(func.max(runners.c.seen_at))
+        async with self._database.read() as connection:
+            name = (await connection.execute(oldest.limit(1))).scalar_one_or_none()
+            seen_at = (await connection.execute(newest)).scalar_one()
+        return None if name is None else Installation(name, seen_at)
+
+
+class LastSeen:
+    """The file; without a directory that stays, as in many containers, it is no use."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / FILE
+
+    @property
+    def exists(self) -> bool:
+        """Tell whether an earlier process left one."""
+        return self._path.is_file()
+
+    def read(self, name: str) -> datetime | None:
+        """Return the newest heartbeat that this machine wrote to a database."""
+        at = self._all().get(name)
+        return None if at is None else datetime.fromisoformat(at)
+
+    def write(self, name: str, at: datetime) -> None:
+        """Remember a heartbeat that is committed; not to be able to is no error."""
+        kept = self._all()
+        kept.pop(name, None)
+        kept[name] = at.isoformat()
+        self._replace(dict(list(kept.items())[-MOST:]))
+
+    def forget(self, name: str) -> None:
+        """Remember nothing of a database: its restore is known."""
+        kept = self._all()
+        if kept.pop(name, None) is not None:
+            self._replace(kept)
+
+    def _all(self) -> dict[str, str]:
+        try:
+            found = json.loads(self._path.read_text("ascii"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _replace(self, kept: dict[str, str]) -> None:
+        draft = self._path.with_suffix(f".{os.getpid()}")
+        try:
+            draft.write_text(json.dumps(kept), "ascii")
+            draft.replace(self._path)
+        except OSError as error:
+            log.debug("SPOOL_DIR cannot be written", reason=error.strerror)
