@@ -3,14 +3,12 @@
 import ssl
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from app.outbound.dialer import Dialer
 from app.outbound.errors import Refused
+from app.outbound.exchange import Headers, Response, exchanged
 from app.outbound.resolver import Resolve, Resolver
-
-if TYPE_CHECKING:
-    from app.outbound.exchange import Headers, Response
 
 
 class Outbound:
@@ -21,37 +19,33 @@ class Outbound:
 
     def __init__(self, *, allow_private: bool, resolve: Resolve | None = None) -> None:
         self._allow_private = allow_private
-        self._resolve = resolve or Resolver()
+        self._dialer = Dialer(
+            allow_private=allow_private, resolve=resolve or Resolver()
+        )
 
     def open(
         self,
         method: str,
         url: str,
         *,
-        headers: "Headers | None" = None,
+        headers: Headers | None = None,
         body: bytes | None = None,
         seconds: float | None = None,
-    ) -> "AbstractAsyncContextManager[Response]":
+    ) -> AbstractAsyncContextManager[Response]:
         """Send a request and yield its answer.
 
         ``seconds`` limits everything up to the answer's headers. Redirects are not
         followed. Raises Refused, Unreachable or TooSlow.
         """
-        # httpcore takes 15 ms to import, and many processes never need it.
-        from app.outbound.backend import VettedBackend
-        from app.outbound.exchange import exchanged
-
-        self._check(url)
+        parts = self._checked(url)
         return exchanged(
             method,
-            url,
+            parts,
             headers=headers or {},
             body=body,
             seconds=seconds,
-            backend=VettedBackend(
-                allow_private=self._allow_private, resolve=self._resolve
-            ),
-            tls=self._tls,
+            dialer=self._dialer,
+            tls=self._tls if parts.scheme == "https" else None,
         )
 
     @cached_property
@@ -60,8 +54,9 @@ class Outbound:
 
         return ssl.create_default_context(cafile=certifi.where())
 
-    def _check(self, url: str) -> None:
+    def _checked(self, url: str) -> SplitResult:
         parts = urlsplit(url)
         schemes = {"http", "https"} if self._allow_private else {"https"}
         if parts.scheme not in schemes or not parts.hostname or "@" in parts.netloc:
             raise Refused("the URL is not one that is called")
+        return parts

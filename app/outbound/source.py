@@ -10,13 +10,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from app.outbound.client import Outbound
 from app.outbound.errors import OutboundError, Refused
-
-if TYPE_CHECKING:
-    from app.outbound.exchange import Response
+from app.outbound.exchange import Response
 
 HEAD_SECONDS: Final = 30.0
 """How long a server may take to answer with headers."""
@@ -121,7 +119,7 @@ class Source:
         self._at += len(piece)
         return piece
 
-    async def _ask(self, offset: int, *, etag: str | None) -> "Response":
+    async def _ask(self, offset: int, *, etag: str | None) -> Response:
         await self.aclose()
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={offset}-"}
         if offset and etag is not None and _may_be_condition(etag):
@@ -138,7 +136,7 @@ class Source:
             raise _unreachable(str(error)) from error
 
     def _checked(
-        self, answer: "Response", *, offset: int, known: SourceInfo | None
+        self, answer: Response, *, offset: int, known: SourceInfo | None
     ) -> SourceInfo:
         """Check that an answer is the requested part of the file."""
         if answer.headers.get("content-encoding", "identity") != "identity":

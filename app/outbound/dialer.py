@@ -1,0 +1,58 @@
+"""Connections to vetted addresses only: resolved once, and to that very address.
+
+Checking the peer after connecting would let an attacker scan our network. Resolving
+twice would let a name change its address in between (DNS rebinding).
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeVar
+
+from app.machine.concurrency import race
+from app.outbound.errors import Refused
+from app.outbound.resolver import Resolve
+from app.outbound.vetting import is_public
+
+PORTS: Final = frozenset({80, 443})
+"""The ports that are called outside of tests: no mail server gets our bodies."""
+
+
+Connected = TypeVar("Connected", bound=asyncio.Protocol)
+
+
+class Dialer:
+    """Connects to public addresses alone, unless private ones are allowed."""
+
+    def __init__(self, *, allow_private: bool, resolve: Resolve) -> None:
+        self._allow_private = allow_private
+        self._resolve = resolve
+
+    async def connect(
+        self,
+        make: Callable[[], Connected],
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+    ) -> Connected:
+        """Resolve, vet and connect; raises Refused if any address is not public.
+
+        Raises what the resolver, the system or TLS raises, mostly OSErrors.
+        """
+        if not self._allow_private and port not in PORTS:
+            raise Refused(f"port {port} is not called")
+        addresses = await self._resolve(host, port)
+        if not self._allow_private and not all(map(is_public, addresses)):
+            raise Refused("the address is not a public one")
+
+        async def connected(address: str) -> tuple[asyncio.Transport, Connected]:
+            return await asyncio.get_running_loop().create_connection(
+                make, address, port, ssl=tls, server_hostname=host if tls else None
+            )
+
+        # Several: a black hole among them must not keep the others from being tried.
+        attempts = [partial(connected, address) for address in addresses]
+        if len(attempts) == 1:
+            return (await attempts[0]())[1]
+        return (await race(attempts, drop=lambda late: late[0].abort()))[1]
