@@ -261,7 +261,7 @@ class Container:
             creators=self.creators,
             pacer=self.pacer,
             http_timeout=self.settings.http_timeout_seconds,
-            measure=AtOnce(self.outbound),
+            measure=self.at_once,
             push=self._push_tools(),
             media=self._media_gateway(),
             database_clock=self.database_clock,
@@ -538,10 +538,16 @@ class Container:
         self.metrics.tiktok.call(endpoint, fault, seconds)
         self.tracing.call(endpoint, fault, seconds)
 
+    @cached_property
+    def at_once(self) -> AtOnce:
+        """Return what measures videos right before their init."""
+        return AtOnce(self.outbound)
+
     def _push_tools(self) -> PushTools:
         settings = self.settings
         return PushTools(
             uploads=UploadStore(self.database, self.vault),
+            measure=self.at_once,
             outbound=self.outbound,
             sizes=settings.chunk_sizes,
             hosts=settings.allowed_upload_hosts,

@@ -54,9 +54,7 @@ class Response:
             if piece:
                 yield piece
                 continue
-            with _translated():
-                async with asyncio.timeout(READ_SECONDS):
-                    await self._answer.changed()
+            await self._answer.changed(within=READ_SECONDS)
 
 
 @asynccontextmanager
@@ -110,6 +108,7 @@ class _Answer(asyncio.Protocol):
         self.status = 0  # of the final head, once it is here
         self.headers: dict[str, str] = {}
         self._has_body = has_body
+        self._loop = asyncio.get_running_loop()
         self._parser: Any = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -126,7 +125,7 @@ class _Answer(asyncio.Protocol):
         self._transport.write(request)
         while not self.status:
             self._raise_failure()
-            await self.changed()
+            await self.changed(within=None)
 
     def take(self) -> bytes | None:
         """Return the next bytes of the body, none if there are none yet.
@@ -142,13 +141,17 @@ class _Answer(asyncio.Protocol):
         self._raise_failure()
         return None if self._over else b""
 
-    async def changed(self) -> None:
-        """Wait until something arrives, or nothing will any more."""
-        self._waiter = asyncio.get_running_loop().create_future()
+    async def changed(self, *, within: float | None) -> None:
+        """Wait until something arrives or nothing will any more; raises TooSlow."""
+        self._waiter = self._loop.create_future()
+        # A timer of its own: asyncio.timeout() costs several times as much.
+        timer = within and self._loop.call_later(within, self._expire)
         try:
             await self._waiter
         finally:
             self._waiter = None
+            if timer:
+                timer.cancel()
 
     def close(self) -> None:
         """Hang up at once; lets go of the parser, which knows this answer."""
@@ -221,6 +224,10 @@ class _Answer(asyncio.Protocol):
             else:
                 self._failure = error or EOFError("closed before its end")
         self._wake()
+
+    def _expire(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(TooSlow("the server took too long"))
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -4,6 +4,7 @@ It may take several requests by several workers: each later answer must be about
 same file, or the parts would not fit together.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -73,6 +74,7 @@ class Source:
         self._now = now  # seconds
         self._opened = AsyncExitStack()
         self._pieces: AsyncIterator[bytes] | None = None
+        self._info: SourceInfo | None = None  # of the open answer, if from the start
         self._at = 0  # the offset of the open answer
         self._left = b""  # the unread rest of a piece
 
@@ -80,9 +82,12 @@ class Source:
         """Request the file from its first byte; raises SourceFailed.
 
         A server that ignores ranges sends all of it, which is the same from the start.
+        One that is open and of which nothing has been read is not asked again.
         """
-        answer = await self._ask(0, etag=None)
-        return self._checked(answer, offset=0, known=None)
+        if self._info is None or self.position:
+            answer = await self._ask(0, etag=None)
+            self._info = self._checked(answer, offset=0, known=None)
+        return self._info
 
     async def go_on(self, known: SourceInfo, *, offset: int) -> None:
         """Request the rest of a partly read file; raises SourceFailed."""
@@ -93,6 +98,23 @@ class Source:
     def position(self) -> int:
         """Return the offset of the next byte that ``read`` yields."""
         return self._at - len(self._left)
+
+    async def peek(self, length: int, *, seconds: float) -> bytes:
+        """Return the next ``length`` bytes, which ``read`` will yield once more.
+
+        Nothing if they take longer than that: then it has to be opened again. Raises
+        SourceFailed.
+        """
+        if self._pieces is None:
+            raise AssertionError("a source is read only once it is open")
+        try:
+            async with asyncio.timeout(seconds):
+                while len(self._left) < length:
+                    self._left += await self._next(self._pieces)
+        except TimeoutError:
+            await self.aclose()
+            return b""
+        return self._left[:length]
 
     async def read(self, length: int) -> AsyncIterator[bytes]:
         """Yield exactly the next ``length`` bytes in pieces; raises SourceFailed."""
@@ -155,7 +177,7 @@ class Source:
 
     async def aclose(self) -> None:
         """Close the connection; it may be opened again."""
-        self._pieces = None
+        self._pieces = self._info = None
         opened, self._opened = self._opened, AsyncExitStack()
         await opened.aclose()
 

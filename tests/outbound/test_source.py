@@ -9,6 +9,7 @@ import pytest
 
 from app.outbound import Outbound, Source, SourceFailed, SourceInfo, SourceTrouble
 from app.outbound.source import LEAST_BYTES_IN_PACE, PACE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos
 from tests.tiktok.chaos import response
 
@@ -231,3 +232,47 @@ async def test_a_server_that_drips_is_given_up() -> None:
         await source.open()
         with pytest.raises(SourceFailed, match="next to nothing"):
             await take(source, len(VIDEO))
+
+
+async def test_what_was_looked_at_is_still_to_be_read() -> None:
+    """One request serves the look and the upload that follows."""
+    server = Server()
+    async with reading(server) as source:
+        info = await source.open()
+        assert await source.peek(1000, seconds=PATIENCE_SECONDS) == VIDEO[:1000]
+        assert source.position == 0
+        assert await source.open() == info
+        assert await take(source, info.size) == VIDEO
+    assert len(server.asked) == 1
+
+
+async def test_a_slow_server_is_asked_again_after_the_look() -> None:
+    """A look that takes too long costs no post."""
+    asked = 0
+
+    async def slow_at_first(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        nonlocal asked
+        asked += 1
+        await chaos.read_request(reader)
+        whole = response(VIDEO)
+        writer.write(whole[:-1000] if asked == 1 else whole)
+        await writer.drain()
+        await reader.read()
+
+    async with reading(slow_at_first) as source:
+        await source.open()
+        assert await source.peek(len(VIDEO), seconds=0.01) == b""
+        info = await source.open()
+        assert await take(source, info.size) == VIDEO
+    assert asked == 2
+
+
+async def test_a_look_at_what_breaks_off_says_so() -> None:
+    """Its announced length was a lie."""
+    async with reading(chaos.answering(response(VIDEO)[:-1000])) as source:
+        info = await source.open()
+        with pytest.raises(SourceFailed) as failed:
+            await source.peek(info.size, seconds=PATIENCE_SECONDS)
+    assert failed.value.trouble is SourceTrouble.UNREACHABLE

@@ -323,3 +323,34 @@ async def test_no_upload_is_begun_anew_after_the_last_moment(
     await worker.tick()
     assert (await worker.job(job)).failure_reason is FailureReason.MISSED
     assert len(stage.calls(Call.INIT)) == 1
+
+
+@pytest.mark.parametrize("moov", ["start", "end"])
+async def test_a_video_that_is_too_long_is_never_asked_to_be_taken(
+    stage: Stage, worker: Worker, moov: str
+) -> None:
+    """Its first bytes tell it before the init, or its last ones do."""
+    job = await push(stage, worker, query=f"duration=605&fps=25&moov={moov}")
+    await worker.tick()
+    done = await worker.job(job)
+    assert (done.status, done.failure_reason) == (
+        JobStatus.FAILED,
+        FailureReason.PERMANENT,
+    )
+    assert done.last_error is not None
+    assert done.last_error.code == "video_too_long"
+    assert not stage.calls(Call.INIT)
+
+
+async def test_the_look_and_the_upload_share_one_request(
+    stage: Stage, worker: Worker
+) -> None:
+    """What was read to measure a video is sent, and not fetched again."""
+    query = "duration=20&fps=25"
+    job = await push(stage, worker, query=query)
+    await worker.tick()
+    assert (await worker.job(job)).status is JobStatus.POSTED
+    (post,) = published(stage)
+    visits = stage.tiktok.sandbox.visits.counts
+    assert [count for url, count in visits.items() if query in url] == [1]
+    assert post.sha256 == await hash_of(stage, query)

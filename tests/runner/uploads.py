@@ -172,6 +172,10 @@ class ImaginedSource:
         assert 0 <= offset < SIZE
         await self._ask(offset)
 
+    async def peek(self, length: int, *, seconds: float) -> bytes:
+        """Nothing is looked at either."""
+        raise NotImplementedError
+
     def read(self, length: int) -> AsyncIterator[bytes]:
         """Nothing is read in an imagined world."""
         raise NotImplementedError
@@ -202,6 +206,10 @@ class UploadWorker(Worker):
     def source(self, job: Job) -> Reader:
         """Return the video's server."""
         return ImaginedSource(self)
+
+    async def measure(self, job: Job, source: Reader, size: int) -> float | None:
+        """Tell nothing of it."""
+        return None
 
     def plan(self, size: int) -> ChunkPlan:
         """Cut a video into chunks."""

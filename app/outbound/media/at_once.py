@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from app.outbound.client import Outbound
 from app.outbound.errors import OutboundError
-from app.outbound.media.measure import Measurer
+from app.outbound.media.measure import Measurer, is_film, seconds_in
 
 QUICK_SECONDS: Final = 3.0
 MOST_AT_A_TIME: Final = 8
@@ -30,6 +30,16 @@ class AtOnce:
         self._now = now  # seconds
         self._running = 0
         self._spared: dict[str, float] = {}
+
+    async def seconds_by(self, head: bytes, size: int, url: str) -> float | None:
+        """Return a video's length by its first bytes, if they are enough.
+
+        Else its server is asked where they do not rule out that the rest tells it.
+        """
+        seconds = seconds_in(head, size)
+        if seconds is None and is_film(head):
+            return await self.seconds(url)
+        return seconds
 
     async def seconds(self, url: str) -> float | None:
         """Return a video's length; None if it is not known in time."""

@@ -8,6 +8,7 @@ from app.domain.posts.media import Film, Picture
 from app.outbound.client import Outbound
 from app.outbound.errors import TooSlow
 from app.outbound.media.boxes import Movie, read_box, read_movie
+from app.outbound.media.ebml import MAGIC, read_webm
 from app.outbound.media.pictures import kind_of, sides_of
 
 LONGEST_SECONDS: Final = 15.0
@@ -42,6 +43,27 @@ class Measurer:
             raise TooSlow("the server took too long") from None
 
 
+def is_film(head: bytes) -> bool:
+    """Tell whether a file's first bytes are those of an MP4 or MOV."""
+    first = read_box(head, 0, len(head))
+    return first is not None and first.name in _FILM_BOXES
+
+
+def seconds_in(head: bytes, size: int) -> float | None:
+    """Return a video's length by its first bytes; None if they do not tell it.
+
+    Of a film in fragments it is the least that it can be.
+    """
+    if head.startswith(MAGIC):
+        return read_webm(head)[1]
+    at = 0
+    while (box := read_box(head, at, size)) is not None and box.name in _FILM_BOXES:
+        if box.name == "moov":
+            return read_movie(head[box.start : box.end]).seconds
+        at = box.end
+    return None
+
+
 class _Reader:
     """Reads ranges of one file, each with its own request."""
 
@@ -64,10 +86,10 @@ class _Reader:
         head = await self._part(0, PART_BYTES)
         if (kind := kind_of(head)) is not None:
             return Film(size=self._size, container=kind, is_video=False)
-        if head.startswith(b"\x1aE\xdf\xa3"):
-            return Film(size=self._size, container="webm")
-        first = read_box(head, 0, self._size or len(head))
-        if first is None or first.name not in _FILM_BOXES:
+        if head.startswith(MAGIC):
+            container, seconds = read_webm(head)
+            return Film(size=self._size, container=container, seconds=seconds)
+        if not is_film(head):
             return Film(size=self._size)
         movie = await self._movie(head)
         return Film(

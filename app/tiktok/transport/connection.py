@@ -16,6 +16,7 @@ class Connection(asyncio.Protocol):
     """An open connection; the loop calls the methods of asyncio.Protocol."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._reader: AnswerReader | None = None
         self._arrived: asyncio.Future[None] | None = None
@@ -49,7 +50,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             raise AssertionError("nothing can be written before a connection stands")
         self._reader = reader
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         self._arrived = loop.create_future()
         # Our own timer: asyncio.timeout() costs several times as much.
         deadline = loop.call_at(ends_at, self._expire)
@@ -81,7 +82,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             raise AssertionError("nothing can be written before a connection stands")
         self._reader = reader
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         arrived = self._arrived = loop.create_future()
         self._watching = loop.call_later(silence, self._watch, silence)
         try:
@@ -137,7 +138,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Stop writing the body until the buffer is sent."""
         if self._writable is None:
-            self._writable = asyncio.get_running_loop().create_future()
+            self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
         """Continue writing."""
@@ -149,7 +150,7 @@ class Connection(asyncio.Protocol):
         self, pieces: AsyncIterator[bytes], arrived: "asyncio.Future[None]"
     ) -> None:
         transport = cast("asyncio.Transport", self._transport)
-        now = asyncio.get_running_loop().time
+        now = self._loop.time
         self._waits_since = None  # now it waits for the source, with its own time-out
         async for piece in pieces:
             if arrived.done():
@@ -163,7 +164,7 @@ class Connection(asyncio.Protocol):
 
     def _watch(self, silence: float) -> None:
         """Close a connection that was silent for too long; else check again later."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         since = self._waits_since
         if since is not None and loop.time() - since >= silence:
             self._fail(TimeoutError())

@@ -11,12 +11,16 @@ from app.domain.posts.upload import ChunkPlan, ChunkSizes, Span, Upload, plan_ch
 from app.domain.posts.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_upload_url
 from app.grants.grants import Access
 from app.outbound import Outbound, Source, SourceInfo
+from app.outbound.media.at_once import QUICK_SECONDS, AtOnce
 from app.runner.attempts.ways.push_effects import Reader
 from app.store.jobs.uploads import UploadStore
 from app.tiktok import Calls, ChunkRequest, UploadAnswer, UploadTaken
 
 if TYPE_CHECKING:
     from app.runner.attempts.live_effects import LiveEffects
+
+HEAD_BYTES: Final = 64 * 1024
+"""The part of a video that is looked at before its init."""
 
 RESERVE_SECONDS: Final = 1.0
 """What is left of an attempt's time to write down how far an upload got."""
@@ -39,6 +43,7 @@ class PushTools:
     """What the uploads of a process share."""
 
     uploads: UploadStore
+    measure: AtOnce
     outbound: Outbound
     sizes: ChunkSizes
     hosts: tuple[str, ...] = TIKTOK_UPLOAD_HOSTS
@@ -63,6 +68,16 @@ class LivePush:
             most_bytes=MAX_VIDEO_BYTES,
             now=self._tools.monotonic,
         )
+
+    async def measure(self, job: Job, source: Reader, size: int) -> float | None:
+        """Return the video's seconds by its first bytes; None if they do not tell.
+
+        Raises SourceFailed.
+        """
+        at_once = self._tools.measure
+        with self._live.interruption():
+            head = await source.peek(min(HEAD_BYTES, size), seconds=QUICK_SECONDS)
+            return await at_once.seconds_by(head, size, job.asset_url)
 
     def plan(self, size: int) -> ChunkPlan:
         """Cut a video into chunks."""

@@ -59,10 +59,17 @@ class Push:
         return self._opened() is not None and not self._is_old()
 
     async def measure(self) -> float | None:
-        """Look into the video, unless it has begun to be sent."""
+        """Look at the first bytes, which are kept for the upload that follows.
+
+        A video that has begun to be sent was measured then.
+        """
         if self.is_under_way():
             return None
-        return await self._state.effects.video_seconds(self._state.job)
+        try:
+            info = await self._source.open()
+            return await self._effects.measure(self._state.job, self._source, info.size)
+        except SourceFailed:
+            return None  # whoever begins says why
 
     async def begin(self, void: Void | None = None) -> Step:
         """Get every byte to TikTok, from wherever the upload stands."""

@@ -22,6 +22,10 @@ class Reader(Protocol):
         """Begin in the middle of the file that was read before."""
         ...
 
+    def peek(self, length: int, *, seconds: float) -> Awaitable[bytes]:
+        """Return the next bytes, which stay to be read; none if not in time."""
+        ...
+
     def read(self, length: int) -> AsyncIterator[bytes]:
         """Yield exactly the next so many bytes."""
         ...
@@ -36,6 +40,13 @@ class PushEffects(Protocol):
 
     def source(self, job: Job) -> Reader:
         """Return the job's video; nothing is asked of its server yet."""
+        ...
+
+    def measure(self, job: Job, source: Reader, size: int) -> Awaitable[float | None]:
+        """Return the video's seconds by its first bytes; None if they do not tell.
+
+        Raises SourceFailed.
+        """
         ...
 
     def plan(self, size: int) -> ChunkPlan:
