@@ -39,7 +39,7 @@ from app.store.accounts.ownership import (
     show_person,
 )
 from app.store.accounts.reconnect import USABLE, require_reconnect
-from app.store.accounts.rows import AccountRows
+from app.store.accounts.rows import AccountRows, account_from_row
 from app.store.accounts.tables import accounts
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
@@ -47,7 +47,6 @@ from app.store.db.engine import Database
 from app.store.db.types import Row
 from app.store.db.vault import Vault
 from app.store.webhooks.outbox import ACCOUNT_LISTENER, tell_of_account
-from app.store.webhooks.snapshots import account_from_row
 
 _accounts = accounts.c
 _Name = tuple[str, str]  # project and platform

@@ -1,5 +1,6 @@
 """Convert rows of ``accounts`` to domain values; the only place that opens tokens."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from app.domain.accounts.account import Account, AccountStatus, Grant
@@ -22,33 +23,15 @@ class AccountRows:
 
         One whose tokens no key decrypts has to be connected again.
         """
-        status, reason = AccountStatus(row["status"]), row["reconnect_reason"]
         try:
             access, refresh = (self._opened(row, column) for column in TOKENS)
         except TokenUnreadable:
-            access = refresh = ""
-            status, reason = AccountStatus.RECONNECT_REQUIRED, UNREADABLE
-        grant = Grant(
-            access_token=access,
-            refresh_token=refresh,
-            access_token_expires_at=row["access_token_expires_at"],
-            refresh_token_expires_at=row["refresh_token_expires_at"],
-            scopes=tuple(scope for scope in row["scopes"].split(",") if scope),
-        )
-        return Account(
-            project_id=row["project_id"],
-            platform=row["platform"],
-            open_id=row["open_id"],
-            display_name=row["display_name"],
-            username=row["username"],
-            status=status,
-            reconnect_reason=reason,
-            grant=grant,
-            grant_version=row["grant_version"],
-            connected_at=row["connected_at"],
-            updated_at=row["updated_at"],
-            verified_at=row["verified_at"],
-        )
+            return replace(
+                account_from_row(row),
+                status=AccountStatus.RECONNECT_REQUIRED,
+                reconnect_reason=UNREADABLE,
+            )
+        return account_from_row(row, access_token=access, refresh_token=refresh)
 
     def grant(self, project_id: str, platform: str, grant: Grant) -> dict[str, Any]:
         """Return a grant's columns; raises ValueError for an incomplete pair."""
@@ -91,3 +74,29 @@ def _cell_of(row: Row, column: str) -> str:
 
 def _cell(project_id: str, platform: str, column: str) -> str:
     return f"{project_id}|{platform}|{column}"  # ids hold no |
+
+
+def account_from_row(
+    row: Row, *, access_token: str = "", refresh_token: str = ""
+) -> Account:
+    """Read an account, without its tokens unless they are given."""
+    return Account(
+        project_id=row["project_id"],
+        platform=row["platform"],
+        open_id=row["open_id"],
+        display_name=row["display_name"],
+        username=row["username"],
+        status=AccountStatus(row["status"]),
+        reconnect_reason=row["reconnect_reason"],
+        grant=Grant(
+            access_token=access_token,
+            refresh_token=refresh_token,
+            access_token_expires_at=row["access_token_expires_at"],
+            refresh_token_expires_at=row["refresh_token_expires_at"],
+            scopes=tuple(scope for scope in row["scopes"].split(",") if scope),
+        ),
+        grant_version=row["grant_version"],
+        connected_at=row["connected_at"],
+        updated_at=row["updated_at"],
+        verified_at=row["verified_at"],
+    )

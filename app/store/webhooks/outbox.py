@@ -34,12 +34,13 @@ from app.domain.events import (
 from app.domain.jobs.job import Job
 from app.domain.jobs.transition import Transition
 from app.domain.webhook_endpoint import EndpointStatus
+from app.store.accounts.rows import account_from_row
 from app.store.accounts.tables import accounts
 from app.store.db.engine import RENDER
 from app.store.db.types import Row, UtcDateTime
 from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import schedule_jobs
-from app.store.webhooks.snapshots import account_from_row, snapshot_of
+from app.store.webhooks.snapshots import snapshot_of
 from app.store.webhooks.tables import webhook_endpoints, webhook_events
 
 _endpoints = webhook_endpoints.c

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import Table
 
-from app.domain.accounts.account import Account, AccountStatus, Grant
 from app.domain.events import ABOUT_ACCOUNTS, EventPayload, Probe
+from app.store.accounts.rows import account_from_row
 from app.store.accounts.tables import accounts
 from app.store.db.types import Row, UtcDateTime
 from app.store.jobs.rows import shown_from_row
@@ -47,30 +47,6 @@ def payload_of(event: Row) -> EventPayload:
     if event["type"] in ABOUT_ACCOUNTS:
         return account_from_row(_row(accounts, event["data"]))
     return Probe(event["project_id"])
-
-
-def account_from_row(row: Row) -> Account:
-    """Read an account without its tokens."""
-    return Account(
-        project_id=row["project_id"],
-        platform=row["platform"],
-        open_id=row["open_id"],
-        display_name=row["display_name"],
-        username=row["username"],
-        status=AccountStatus(row["status"]),
-        reconnect_reason=row["reconnect_reason"],
-        grant=Grant(
-            access_token="",
-            refresh_token="",
-            access_token_expires_at=row["access_token_expires_at"],
-            refresh_token_expires_at=row["refresh_token_expires_at"],
-            scopes=tuple(scope for scope in row["scopes"].split(",") if scope),
-        ),
-        grant_version=row["grant_version"],
-        connected_at=row["connected_at"],
-        updated_at=row["updated_at"],
-        verified_at=row["verified_at"],
-    )
 
 
 def _row(table: Table, data: dict[str, Any]) -> dict[str, Any]:
