@@ -12,7 +12,7 @@ from app.api.problems import HTTP_CODES, STATUS
 from app.domain import errors
 from app.domain.codes import CLASS_WORDS, CODES, Code
 from app.domain.jobs.history import HistoryKind
-from app.service.jobs.history import TEXTS
+from app.service.jobs.history import ADOPTED, TEXTS
 from app.service.jobs.notices import CAPPED, NOTICES
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "messages.md"
@@ -100,6 +100,8 @@ def _history() -> Iterator[tuple[str, str]]:
     yield "posted", "Attempt {number}: TikTok published it."
     for kind in HistoryKind:
         yield str(kind), TEXTS[kind]
+    for proof, text in ADOPTED.items():
+        yield f"{HistoryKind.CONFIRMED}, adopted: {proof}", text
 
 
 def _problems() -> Iterator[tuple[str, str, str]]:

@@ -29,6 +29,14 @@ class HistoryKind(StrEnum):
     DRAFT_DISCARDED = "draft_discarded"
 
 
+class Adopted(StrEnum):
+    """Why a publish that no job had was taken for this job's."""
+
+    FETCHED = "fetched"  # TikTok fetched the video by our own link
+    SOLE = "sole_publisher"  # nobody else posts to the account by this TikTok app
+    CAPTION = "caption"  # the account's only public video with this caption
+
+
 class Actor(Struct, frozen=True):
     """Who did it: an API key."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from app.domain.jobs.history import HistoryEntry, HistoryKind
+from app.domain.jobs.history import Adopted, HistoryEntry, HistoryKind
 from app.domain.jobs.idempotency import iso_millis
 from app.domain.jobs.job import Availability, FailureReason, Job, JobStatus, WaitingFor
 from app.domain.jobs.transition import Transition
@@ -36,12 +36,23 @@ def _kinds(
                 yield HistoryKind.GIVEN_UP, {"publishId": job.publish_id}
             yield HistoryKind.RETRIED, None
         case JobStatus.FAILED, JobStatus.POSTED:
-            yield HistoryKind.CONFIRMED, {"publishId": change.publish_id}
+            yield HistoryKind.CONFIRMED, _proof(job, change)
         case _, JobStatus.FAILED if change.failure_reason is not job.failure_reason:
             yield _end(change)
         case _:
             if _waits_anew(job, change):
                 yield HistoryKind.PUT_OFF, _wait(change)
+
+
+def _proof(job: Job, change: Transition) -> dict[str, Any]:
+    """Return what was confirmed; and the proof, where the job knew no publish_id."""
+    told: dict[str, Any] = {"publishId": change.publish_id}
+    if job.publish_id is not None:
+        return told
+    if change.publish_id is None:  # found among the account's videos
+        return {**told, "adopted": Adopted.CAPTION}
+    fetched = job.media_token is not None
+    return {**told, "adopted": Adopted.FETCHED if fetched else Adopted.SOLE}
 
 
 def _end(change: Transition) -> tuple[HistoryKind, dict[str, Any] | None]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from app.domain.codes import words_of
-from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
+from app.domain.jobs.history import Actor, Adopted, HistoryEntry, HistoryKind
 from app.domain.jobs.job import AttemptRecord, Job, WaitingFor
 from app.service.jobs.notices import WAITING
 
@@ -30,6 +30,14 @@ TEXTS: Final[dict[HistoryKind, str]] = {
     HistoryKind.WITHDRAWN: "TikTok no longer shows the post.",
     HistoryKind.DRAFT_PUBLISHED: "The draft was published in TikTok's app.",
     HistoryKind.DRAFT_DISCARDED: "The draft was deleted.",
+}
+ADOPTED: Final[dict[Adopted, str]] = {
+    Adopted.FETCHED: "A publish that TikTok told of was adopted as this post's: TikTok"
+    " fetched the video by its own link.",
+    Adopted.SOLE: "A publish that TikTok told of was adopted as this post's: nobody"
+    " else publishes to this account (SOLE_PUBLISHER).",
+    Adopted.CAPTION: "A video of the account was adopted as this post: it is the only"
+    " one with this caption since.",
 }
 _ENDS: Final = {
     "published": "TikTok published it.",
@@ -92,6 +100,8 @@ def _of_entry(entry: HistoryEntry) -> HistoryItem:
         text = WAITING[WaitingFor(entry.data["reason"])]
     if entry.kind is HistoryKind.HELD and entry.data is not None:
         text = f"Posting was on hold, so it waited: {entry.data['reason']}"
+    if entry.kind is HistoryKind.CONFIRMED and entry.data is not None:
+        text = ADOPTED.get(entry.data.get("adopted", ""), text)
     return HistoryItem(
         at=entry.at, kind=str(entry.kind), text=text, by=entry.by, data=entry.data
     )

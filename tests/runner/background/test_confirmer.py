@@ -21,6 +21,7 @@ from app.sandbox import posts
 from app.sandbox.posts import PostStatus
 from app.sandbox.recording import Call
 from app.sandbox.webhooks import sign
+from app.service.jobs.history import story_of
 from app.service.tiktok_events import Receipt, TikTokEventService
 from app.store.jobs.confirmations import LEASE, ConfirmationStore
 from app.store.jobs.media_links import MediaStore
@@ -54,6 +55,11 @@ class Late:
     events: TikTokEventService
     store: Confirmations
     confirmer: Confirmer
+
+    async def told_by(self, job: Job) -> str:
+        """Return the last text of a job's history."""
+        story = story_of(*await self.worker.container.jobs.history(job.id))
+        return story[-1].text
 
     async def unconfirmed(self, *, taken: bool = True, **changes: Any) -> Job:  # noqa: ANN401
         """Let the answer to a job's init be lost; return the job as it ended."""
@@ -173,6 +179,7 @@ async def test_a_lost_answer_is_found_by_its_event(late: Late) -> None:
     assert (after.publish_id, after.post_id) == (post.publish_id, str(post.post_id))
     assert len(late.stage.calls(Call.INIT)) == 1
     assert len(await late.worker.ledger(job)) == 1
+    assert "SOLE_PUBLISHER" in await late.told_by(job)
     figure = late.confirmer.metrics.registry.get_sample_value
     assert figure("scheduler_jobs_corrected_total", {"status": "posted"}) == 1
 
@@ -263,6 +270,7 @@ async def test_a_lost_answer_is_found_by_its_video(late: Late) -> None:
     assert (after.status, after.post_id) == (JobStatus.POSTED, str(post.post_id))
     assert after.post_url is not None
     assert str(post.post_id) in after.post_url
+    assert "the only one with this caption" in await late.told_by(job)
 
 
 async def test_without_the_scope_no_video_is_looked_for(late: Late) -> None:
