@@ -21,9 +21,9 @@ from typing import Final
 import httpcore
 import httpx
 import uvloop
-from app.tiktok.transport.names import Names
 
 from app.domain.posts.post import Post, PrivacyLevel
+from app.machine.host_names import Names
 from app.preparation import GARBAGE_THRESHOLD
 from app.tiktok import encode
 from app.tiktok.transport.httpx_transport import Transport

@@ -58,7 +58,7 @@ async def _round(tiktok: InstantTikTok, accounts: int, *, paced: bool) -> float:
         return time.process_time() - began
 
 
-async def _at_once(quota_user: QuotaUser, call: QuotaCall) -> PutOff | datetime:  # noqa: ARG001
+async def _at_once(user: QuotaUser, call: QuotaCall) -> PutOff | datetime:  # noqa: ARG001
     return datetime.max.replace(tzinfo=UTC)
 
 

@@ -1,7 +1,10 @@
-"""What a start does not wait for."""
+"""What a start does not wait for, and what the benches import."""
 
+import ast
+import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,7 @@ PROGRAMS = {
 }
 # What a worker may come to need: an event's body is written in its event loop.
 LATER = ("app.schemas.events", "app.use_cases")
+BENCHES = sorted((ROOT / "bench").rglob("*.py"))
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -44,3 +48,15 @@ def modules_after(*names: str) -> set[str]:
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return set(run.stdout.split())
+
+
+@pytest.mark.parametrize("path", BENCHES, ids=lambda path: path.name)
+def test_benches_import_what_is_there(path: Path) -> None:
+    """No type checker reads the benches, so a moved module would break them unseen."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("app."):
+            module = importlib.import_module(node.module or "")
+            for name in node.names:
+                if not hasattr(module, name.name):
+                    importlib.import_module(f"{node.module}.{name.name}")
