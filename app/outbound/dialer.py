@@ -1,4 +1,4 @@
-"""Connections to vetted addresses only: resolved once, and to that very address.
+"""Connect only to vetted addresses: resolve a name once and connect to that result.
 
 Checking the peer after connecting would let an attacker scan our network. Resolving
 twice would let a name change its address in between (DNS rebinding).
@@ -16,14 +16,14 @@ from app.outbound.resolver import Resolve
 from app.outbound.vetting import is_public
 
 PORTS: Final = frozenset({80, 443})
-"""The ports that are called outside of tests: no mail server gets our bodies."""
+"""The only ports called outside of tests, so that no mail server gets our bodies."""
 
 
 Connected = TypeVar("Connected", bound=asyncio.Protocol)
 
 
 class Dialer:
-    """Connects to public addresses alone, unless private ones are allowed."""
+    """Connects only to public addresses, unless private ones are allowed."""
 
     def __init__(self, *, allow_private: bool, resolve: Resolve) -> None:
         self._allow_private = allow_private
@@ -51,7 +51,7 @@ class Dialer:
                 make, address, port, ssl=tls, server_hostname=host if tls else None
             )
 
-        # Several: a black hole among them must not keep the others from being tried.
+        # Side by side: an address that hangs must not stop the others.
         attempts = [partial(connected, address) for address in addresses]
         if len(attempts) == 1:
             return (await attempts[0]())[1]

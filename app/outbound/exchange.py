@@ -1,7 +1,7 @@
-"""One request and its answer, each over a connection of its own.
+"""One request and its answer, over its own connection.
 
-llhttp reads the answer, in a protocol of asyncio's: httpcore's streams cost five times
-as much CPU for each byte of a video.
+llhttp parses the answer in an asyncio protocol: httpcore's streams take five times the
+CPU per byte of a video.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ READ_SECONDS: Final = 30.0
 """How long a server may take for its next bytes."""
 
 RECEIVE_BYTES: Final = 64 * 1024
-"""The socket's receive buffer, and what is read ahead of who wants it, in bytes.
+"""The size of the socket's receive buffer and of the read-ahead, in bytes.
 
 The loop reads a whole buffer at a time. By default the system lets it grow to six
 megabytes for each of many videos.
@@ -99,13 +99,14 @@ def _head(method: str, url: SplitResult, headers: Headers) -> bytes:
 
 
 class _Answer(asyncio.Protocol):
-    """An answer as it arrives, no faster than it is read.
+    """An answer that arrives no faster than it is read.
 
-    The loop calls what asyncio.Protocol names, llhttp what begins with ``on_``.
+    The loop calls the methods of asyncio.Protocol, llhttp those that begin with
+    ``on_``.
     """
 
     def __init__(self, *, has_body: bool) -> None:
-        self.status = 0  # of the final head, once it is here
+        self.status = 0  # of the final headers, once they arrived
         self.headers: dict[str, str] = {}
         self._has_body = has_body
         self._loop = asyncio.get_running_loop()
@@ -119,7 +120,7 @@ class _Answer(asyncio.Protocol):
         self._failure: Exception | None = None
 
     async def to(self, request: bytes) -> None:
-        """Send a request, and return when its answer's head is here."""
+        """Send a request, and return when the answer's headers have arrived."""
         if self._transport is None:
             raise AssertionError("a connection stands before it is written to")
         self._transport.write(request)
@@ -128,7 +129,7 @@ class _Answer(asyncio.Protocol):
             await self.changed(within=None)
 
     def take(self) -> bytes | None:
-        """Return the next bytes of the body, none if there are none yet.
+        """Return the next bytes of the body, empty if there are none yet.
 
         None after the last; raises Unreachable if it broke off.
         """
@@ -142,9 +143,9 @@ class _Answer(asyncio.Protocol):
         return None if self._over else b""
 
     async def changed(self, *, within: float | None) -> None:
-        """Wait until something arrives or nothing will any more; raises TooSlow."""
+        """Wait until something arrives or the answer ends; raises TooSlow."""
         self._waiter = self._loop.create_future()
-        # A timer of its own: asyncio.timeout() costs several times as much.
+        # Our own timer: asyncio.timeout() costs several times as much.
         timer = within and self._loop.call_later(within, self._expire)
         try:
             await self._waiter
@@ -154,20 +155,20 @@ class _Answer(asyncio.Protocol):
                 timer.cancel()
 
     def close(self) -> None:
-        """Hang up at once; lets go of the parser, which knows this answer."""
+        """Close at once; drop the parser, which refers to this answer."""
         self._parser = None
         if self._transport is not None:
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where the request goes."""
+        """Store the transport."""
         # uvloop's transports have the methods, but not the type.
         self._transport = cast("asyncio.Transport", transport)
         held = transport.get_extra_info("socket")
         held.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless the answer is over."""
+        """Feed the parser, unless the answer is over."""
         if self._over or self._failure is not None or self._parser is None:
             return
         if not self.status:
@@ -184,21 +185,21 @@ class _Answer(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> None:
-        """Take the other side's goodbye."""
+        """Handle the peer's end of data."""
         self._end(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the end of the connection; without an error it is a goodbye."""
+        """Handle the end of the connection; without an error it is an end of data."""
         self._end(exc)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in a header; a trailer is none."""
+        """Store a header, but not a trailer."""
         if not self.status:
             key = name.decode("latin-1").lower()
             self.headers[key] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        """Note the status; a head that only bids us wait is forgotten."""
+        """Note the status, unless it is an interim one."""
         status = self._parser.get_status_code()
         if status < 200:
             self.headers.clear()
@@ -207,16 +208,16 @@ class _Answer(asyncio.Protocol):
         self._over = not self._has_body
 
     def on_body(self, data: bytes) -> None:
-        """Keep a part of the body."""
+        """Store a part of the body."""
         self._pieces.append(data)
         self._held += len(data)
 
     def on_message_complete(self) -> None:
-        """Note that the body is whole."""
+        """Note that the body is complete."""
         self._over = bool(self.status)
 
     def _end(self, error: Exception | None) -> None:
-        """End the answer; only without a length is the connection's end its own."""
+        """End the answer; the connection's end is an error if a length was announced."""
         if not self._over and self._failure is None:
             framed = not _FRAMING.isdisjoint(self.headers)
             if error is None and self.status and not framed:
@@ -240,7 +241,7 @@ class _Answer(asyncio.Protocol):
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Raise our own errors for the system's, whose texts nobody needs to see."""
+    """Turn the system's errors into our own, without their texts."""
     try:
         yield
     except OutboundError:

@@ -82,7 +82,7 @@ class Source:
         """Request the file from its first byte; raises SourceFailed.
 
         A server that ignores ranges sends all of it, which is the same from the start.
-        One that is open and of which nothing has been read is not asked again.
+        If it is open and nothing was read, no new request is sent.
         """
         if self._info is None or self.position:
             answer = await self._ask(0, etag=None)
@@ -100,10 +100,10 @@ class Source:
         return self._at - len(self._left)
 
     async def peek(self, length: int, *, seconds: float) -> bytes:
-        """Return the next ``length`` bytes, which ``read`` will yield once more.
+        """Return the next ``length`` bytes, which ``read`` will yield again.
 
-        Nothing if they take longer than that: then it has to be opened again. Raises
-        SourceFailed.
+        Empty if they take longer than ``seconds``: then it has to be opened again.
+        Raises SourceFailed.
         """
         if self._pieces is None:
             raise AssertionError("a source is read only once it is open")

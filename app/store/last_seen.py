@@ -1,7 +1,7 @@
-"""Whether the database forgot what this machine wrote: then a backup was restored.
+"""Detect a restored backup: the database lacks what this machine wrote.
 
-A file outside the database keeps the time of the newest heartbeat written to it. The
-database that was restored from a backup does not know that heartbeat.
+A file outside the database keeps the time of the newest heartbeat written to it. A
+database that was restored from an older backup lacks that heartbeat.
 """
 
 import json
@@ -27,9 +27,9 @@ MOST: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Which database this is, and how far it knows."""
+    """The identity of a database, and its newest heartbeat."""
 
-    name: str  # its oldest API key's id, which a backup has too
+    name: str  # its oldest API key's id, which its backups have, too
     seen_at: datetime | None  # the newest heartbeat of any runner
 
 
@@ -40,7 +40,7 @@ class InstallationStore:
         self._database = database
 
     async def look(self) -> Installation | None:
-        """Return what the database knows; None before it has its first key."""
+        """Return the database's identity; None before it has its first key."""
         oldest = select(api_keys.c.id).order_by(api_keys.c.created_at, api_keys.c.id)
         newest = select(func.max(runners.c.seen_at))
         async with self._database.read() as connection:
@@ -50,7 +50,7 @@ class InstallationStore:
 
 
 class LastSeen:
-    """The file; without a directory that stays, as in many containers, it is no use."""
+    """The file; it needs a persistent directory, which many containers lack."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE
@@ -66,14 +66,14 @@ class LastSeen:
         return None if at is None else datetime.fromisoformat(at)
 
     def write(self, name: str, at: datetime) -> None:
-        """Remember a heartbeat that is committed; not to be able to is no error."""
+        """Store a committed heartbeat; a failure is no error."""
         kept = self._all()
         kept.pop(name, None)
         kept[name] = at.isoformat()
         self._replace(dict(list(kept.items())[-MOST:]))
 
     def forget(self, name: str) -> None:
-        """Remember nothing of a database: its restore is known."""
+        """Forget a database whose restore is known."""
         kept = self._all()
         if kept.pop(name, None) is not None:
             self._replace(kept)

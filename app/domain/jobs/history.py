@@ -13,9 +13,9 @@ class HistoryKind(StrEnum):
 
     EDITED = "edited"  # a person changed it
     MOVED = "moved"  # to another TikTok account, because a person said so
-    PUT_OFF = "put_off"  # it waits for something, and why is new
+    PUT_OFF = "put_off"  # it waits for a new reason
     HELD = "held"  # posting was on hold when its time came
-    RELEASED = "released"  # and goes on
+    RELEASED = "released"  # the hold ended
     RETRIED = "retried"
     GIVEN_UP = "given_up"  # an open publish, at the risk of a second post
     CANCELLED = "cancelled"
@@ -30,10 +30,10 @@ class HistoryKind(StrEnum):
 
 
 class Adopted(StrEnum):
-    """Why a publish that no job had was taken for this job's."""
+    """The evidence by which a publish without a job was assigned to this one."""
 
-    FETCHED = "fetched"  # TikTok fetched the video by our own link
-    SOLE = "sole_publisher"  # nobody else posts to the account by this TikTok app
+    FETCHED = "fetched"  # TikTok fetched the video by our pull URL
+    SOLE = "sole_publisher"  # nobody else posts to the account with this TikTok app
     CAPTION = "caption"  # the account's only public video with this caption
 
 

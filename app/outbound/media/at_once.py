@@ -32,9 +32,9 @@ class AtOnce:
         self._spared: dict[str, float] = {}
 
     async def seconds_by(self, head: bytes, size: int, url: str) -> float | None:
-        """Return a video's length by its first bytes, if they are enough.
+        """Return a video's length from its first bytes, if they are enough.
 
-        Else its server is asked where they do not rule out that the rest tells it.
+        Otherwise ask its server, unless the rest of the file cannot state it either.
         """
         seconds = seconds_in(head, size)
         if seconds is None and is_film(head):

@@ -1,4 +1,4 @@
-"""WebM and Matroska: elements within elements. Pure; nothing that arrives raises.
+"""Read WebM and Matroska files, which are nested elements. Pure; no input raises.
 
 RFC 8794 (EBML) and RFC 9559 (Matroska).
 """
@@ -24,15 +24,15 @@ MOST_ELEMENTS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """An element's id and where its content lies."""
+    """An element's id and the position of its content."""
 
     id: int
     start: int
-    end: int  # which may be behind what was read
+    end: int  # may be beyond the bytes read
 
 
 def read_webm(head: bytes) -> tuple[str, float | None]:
-    """Read a file's first bytes: its container, and its seconds if they are told."""
+    """Read a file's first bytes: its container, and its seconds if they are stated."""
     top = {each.id: each for each in _elements(head, 0, len(head))}
     kind = _content(head, _child(head, top.get(EBML), DOC_TYPE))
     container = "webm" if kind.rstrip(b"\0") == b"webm" else "matroska"
@@ -59,7 +59,7 @@ def _elements(data: bytes, at: int, end: int) -> Iterator[Element]:
         size, start = _number(data, size_at, keeps_marker=False)
         if name is None or start > end:
             return
-        # One of unknown size, a live recording, goes on as far as there is anything.
+        # An element of unknown size, as in live recordings, goes to the end.
         at = end if size is None else start + size
         yield Element(name, start, at)
 

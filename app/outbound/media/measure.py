@@ -44,15 +44,15 @@ class Measurer:
 
 
 def is_film(head: bytes) -> bool:
-    """Tell whether a file's first bytes are those of an MP4 or MOV."""
+    """Tell whether a file begins like an MP4 or MOV."""
     first = read_box(head, 0, len(head))
     return first is not None and first.name in _FILM_BOXES
 
 
 def seconds_in(head: bytes, size: int) -> float | None:
-    """Return a video's length by its first bytes; None if they do not tell it.
+    """Return a video's length from its first bytes, None if they do not state it.
 
-    Of a film in fragments it is the least that it can be.
+    For a fragmented film it is a lower bound.
     """
     if head.startswith(MAGIC):
         return read_webm(head)[1]
