@@ -217,7 +217,7 @@ class _Answer(asyncio.Protocol):
         self._over = bool(self.status)
 
     def _end(self, error: Exception | None) -> None:
-        """End the answer; the connection's end is an error if a length was announced."""
+        """End the answer; it is incomplete if a length was announced."""
         if not self._over and self._failure is None:
             framed = not _FRAMING.isdisjoint(self.headers)
             if error is None and self.status and not framed:

@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from app.runner.attempts.live_effects import LiveEffects
 
 HEAD_BYTES: Final = 64 * 1024
-"""The part of a video that is looked at before its init."""
+"""How many bytes of a video are measured before its init."""
 
 RESERVE_SECONDS: Final = 1.0
-"""What is left of an attempt's time to write down how far an upload got."""
+"""The time kept at an attempt's end to write how far an upload got."""
 
 
 class PushWatch(Protocol):
-    """Who is told of uploads, and changes nothing about them."""
+    """Counts uploads."""
 
     def chunk(self, answer: UploadAnswer, *, length: int, seconds: float) -> None:
-        """Hear of a chunk that was sent, or was not."""
+        """Count a chunk, whether it was sent or failed."""
         ...
 
     def repeat(self) -> None:
-        """Hear that another upload URL is asked for."""
+        """Count a request for another upload URL."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushTools:
-    """What the uploads of a process share."""
+    """The parts that all uploads of a process share."""
 
     uploads: UploadStore
     measure: AtOnce
@@ -48,20 +48,20 @@ class PushTools:
     sizes: ChunkSizes
     hosts: tuple[str, ...] = TIKTOK_UPLOAD_HOSTS
     allow_http: bool = False
-    silence: float = 10.0  # seconds an upload host may neither take nor answer anything
+    silence: float = 10.0  # seconds an upload host may neither read nor answer
     monotonic: Callable[[], float]
     watch: PushWatch | None = None
 
 
 class LivePush:
-    """One attempt's hands on an upload."""
+    """One attempt's real effects of an upload."""
 
     def __init__(self, live: "LiveEffects", tools: PushTools) -> None:
         self._live = live
         self._tools = tools
 
     def source(self, job: Job) -> Source:
-        """Return the job's video; nothing is asked of its server yet."""
+        """Return the job's video; no request is sent yet."""
         return Source(
             self._tools.outbound,
             job.asset_url,
@@ -70,7 +70,7 @@ class LivePush:
         )
 
     async def measure(self, job: Job, source: Reader, size: int) -> float | None:
-        """Return the video's seconds by its first bytes; None if they do not tell.
+        """Return the video's seconds from its first bytes, None if not stated.
 
         Raises SourceFailed.
         """
@@ -84,11 +84,11 @@ class LivePush:
         return plan_chunks(size, self._tools.sizes)
 
     def opened(self, job: Job) -> Upload | None:
-        """Return the upload that the job has open, None if it cannot go on."""
+        """Return the job's open upload, None if it cannot be continued."""
         return self._tools.uploads.opened(job)
 
     def problem_with(self, upload_url: str) -> str | None:
-        """Say why no byte may be sent to a URL, None if it may."""
+        """Return why no byte may be sent to a URL, None if it may."""
         return problem_with_upload_url(
             upload_url, self._tools.hosts, allow_http=self._tools.allow_http
         )
@@ -96,13 +96,13 @@ class LivePush:
     async def upload_init(
         self, access: Access, job: Job, plan: ChunkPlan
     ) -> UploadTaken | Fault:
-        """Ask for an upload URL; nothing can be published without it."""
+        """Request an upload URL; nothing can be posted without it."""
         return await self._calls.upload_init(
             access.token, job.post, plan, timeout=self._live.call_seconds()
         )
 
     async def save(self, job: Job, upload: Upload, info: SourceInfo) -> Job | None:
-        """Write the upload down before its first byte."""
+        """Write the upload before its first byte."""
         return await self._live.persist(
             lambda: self._tools.uploads.save(
                 job,
@@ -115,14 +115,14 @@ class LivePush:
         )
 
     async def mark(self, job: Job, *, uploaded: int) -> Job | None:
-        """Write ahead that the last chunk goes out."""
+        """Write that the last chunk is about to be sent."""
         stamp = self._live.now()
         return await self._live.persist(
             lambda: self._tools.uploads.mark(job, uploaded=uploaded, now=stamp)
         )
 
     async def note(self, job: Job, *, uploaded: int) -> Job | None:
-        """Write how much TikTok has."""
+        """Write how many bytes TikTok has."""
         return await self._live.persist(
             lambda: self._tools.uploads.note(
                 job, uploaded=uploaded, now=self._live.now()
@@ -130,7 +130,7 @@ class LivePush:
         )
 
     async def note_repeat(self, job: Job) -> Job | None:
-        """Write that another URL is asked for."""
+        """Write that another URL is requested."""
         if self._tools.watch is not None:
             self._tools.watch.repeat()
         return await self._live.persist(
@@ -142,9 +142,8 @@ class LivePush:
     ) -> UploadAnswer:
         """Send the source's next bytes as one chunk.
 
-        Raises ClaimLost if the lease ran out: another worker may have judged by now
-        what is missing. Whoever stops meanwhile breaks it off; TikTok knows chunks
-        whole or not at all.
+        Raises ClaimLost if the lease ran out: another worker may have taken over. A
+        stop breaks it off; TikTok takes a chunk completely or not at all.
         """
         self._live.hold_lease()
         began = self._tools.monotonic()

@@ -1,8 +1,8 @@
-"""Push: we fetch the video and upload it; the upload URL is the fence.
+"""Push: we fetch the video and upload it; nothing is posted without the upload URL.
 
 Only the answer to an init names the URL, and TikTok starts the post after the last
-byte. So an init without an answer is void, and what is begun may be begun again until
-the mark stands that is written ahead of the last chunk.
+byte. So an init without an answer is void, and an upload may be begun again until the
+mark is written, which is done before the last chunk.
 https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
 
@@ -42,7 +42,7 @@ from app.runner.attempts.ways.way import Step, Void
 from app.tiktok import PublishState, PublishStatus, UploadTaken, upload_type
 
 Opened = int | Void | Outcome
-"""The byte to go on from, or why there is none."""
+"""The offset to continue from, or why there is none."""
 
 
 class Push:
@@ -55,13 +55,13 @@ class Push:
         self._sending = Sending(state, effects, self._source)
 
     def is_under_way(self) -> bool:
-        """Tell whether TikTok waits for the rest of an upload that was begun."""
+        """Tell whether TikTok waits for the rest of a running upload."""
         return self._opened() is not None and not self._is_old()
 
     async def measure(self) -> float | None:
-        """Look at the first bytes, which are kept for the upload that follows.
+        """Measure by the first bytes, which are kept for the upload that follows.
 
-        A video that has begun to be sent was measured then.
+        A running upload's video was measured at its beginning.
         """
         if self.is_under_way():
             return None
@@ -69,10 +69,10 @@ class Push:
             info = await self._source.open()
             return await self._effects.measure(self._state.job, self._source, info.size)
         except SourceFailed:
-            return None  # whoever begins says why
+            return None  # ``begin`` will report why
 
     async def begin(self, void: Void | None = None) -> Step:
-        """Get every byte to TikTok, from wherever the upload stands."""
+        """Send every byte to TikTok, from the upload's current offset."""
         if void is None:
             return await self._send_from(await self._open())
         state = self._state
@@ -82,10 +82,10 @@ class Push:
         return await self._send_from(await self._init())
 
     async def follow(self, status: PublishStatus) -> Step:
-        """Send again what is missing though the last chunk went out.
+        """Send missing bytes again, although the last chunk was sent.
 
-        Void only if the URL is over for certain: whoever wrote the mark may still be
-        about to send.
+        Void only if the URL has certainly expired: the worker that wrote the mark may
+        still send.
         """
         if not self._sending.is_missing(status):
             return None
@@ -96,22 +96,22 @@ class Push:
             return None
         step = await self._sending.go_on(self._sending.offset(status))
         if not isinstance(step, int):
-            return None  # what is missing cannot be had: hold
+            return None  # the missing bytes cannot be read: keep polling
         return await self._send_from(step)
 
     def goes_on(self, *, within: timedelta) -> bool:  # noqa: ARG002
-        """Tell that time is a failure: all that took long was ours to send."""
+        """Return False: the sending is ours, so TikTok makes no progress of its own."""
         return False
 
     async def give_up(self, fault: Fault) -> Void:
-        """Let it be: nobody knows the URL, so nothing can come of it."""
+        """Return Void: nobody knows the URL, so no post can come of it."""
         return Void(fault)
 
     async def close(self) -> None:
-        """Hang up on the video's server."""
+        """Close the connection to the video's server."""
         await self._source.aclose()
 
-    # Opening an upload, or going on with one that another worker began.
+    # Open an upload, or continue one that another worker began.
 
     async def _open(self) -> Opened:
         upload = self._opened()
@@ -125,7 +125,7 @@ class Push:
         if isinstance(status, Fault):
             if status.error_class is ErrorClass.AUTH:
                 return await self._state.ended_by(status)
-            offset = self._state.job.uploaded_bytes or 0  # the host says if it is wrong
+            offset = self._state.job.uploaded_bytes or 0  # the host corrects it
         else:
             if status.state is PublishState.FAILED:
                 return Void(upload_fault(UPLOAD_FAILED, "TikTok gave the upload up"))
@@ -165,7 +165,7 @@ class Push:
     async def _save(
         self, taken: UploadTaken, plan: ChunkPlan, info: SourceInfo
     ) -> Opened:
-        """Write the upload down before its first byte."""
+        """Write the upload before its first byte."""
         problem = self._effects.problem_with(taken.upload_url)
         if problem is not None:
             text = f"the upload URL {problem}"
@@ -186,7 +186,7 @@ class Push:
         return 0
 
     async def _send_from(self, opened: Opened) -> Step:
-        """Send what TikTok lacks; the video's server is not kept while it works."""
+        """Send what TikTok lacks, then close the video's server while TikTok works."""
         if not isinstance(opened, int):
             return opened
         ended = await self._sending.run(written(self._opened()), opened)

@@ -1,4 +1,4 @@
-"""What an upload may do to the world, handed in as all of an attempt's effects."""
+"""The effects that an upload may have, as an interface."""
 
 from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol
@@ -15,35 +15,35 @@ class Reader(Protocol):
     """A video at its source; every method raises SourceFailed."""
 
     def open(self) -> Awaitable[SourceInfo]:
-        """Begin with the first byte, whatever the file is by now."""
+        """Begin with the first byte, whatever the file is now."""
         ...
 
     def go_on(self, known: SourceInfo, *, offset: int) -> Awaitable[None]:
-        """Begin in the middle of the file that was read before."""
+        """Continue in the middle of a partly read file."""
         ...
 
     def peek(self, length: int, *, seconds: float) -> Awaitable[bytes]:
-        """Return the next bytes, which stay to be read; none if not in time."""
+        """Return the next bytes, which ``read`` yields again; empty if too slow."""
         ...
 
     def read(self, length: int) -> AsyncIterator[bytes]:
-        """Yield exactly the next so many bytes."""
+        """Yield exactly the next ``length`` bytes."""
         ...
 
     def aclose(self) -> Awaitable[None]:
-        """Hang up; it may be begun again."""
+        """Close it; it may be opened again."""
         ...
 
 
 class PushEffects(Protocol):
-    """The world as one upload sees it."""
+    """An upload's effects."""
 
     def source(self, job: Job) -> Reader:
-        """Return the job's video; nothing is asked of its server yet."""
+        """Return the job's video; no request is sent yet."""
         ...
 
     def measure(self, job: Job, source: Reader, size: int) -> Awaitable[float | None]:
-        """Return the video's seconds by its first bytes; None if they do not tell.
+        """Return the video's seconds from its first bytes, None if not stated.
 
         Raises SourceFailed.
         """
@@ -54,33 +54,33 @@ class PushEffects(Protocol):
         ...
 
     def opened(self, job: Job) -> Upload | None:
-        """Return the upload that the job has open, None if it cannot go on."""
+        """Return the job's open upload, None if it cannot be continued."""
         ...
 
     def upload_init(
         self, access: Access, job: Job, plan: ChunkPlan
     ) -> Awaitable[UploadTaken | Fault]:
-        """Ask for an upload URL; nothing can be published without it."""
+        """Request an upload URL; nothing can be posted without it."""
         ...
 
     def problem_with(self, upload_url: str) -> str | None:
-        """Say why no byte may be sent to a URL, None if it may."""
+        """Return why no byte may be sent to a URL, None if it may."""
         ...
 
     def save(self, job: Job, upload: Upload, info: SourceInfo) -> Awaitable[Job | None]:
-        """Write the upload down before its first byte; None if the claim is lost."""
+        """Write the upload before its first byte; None if the claim is lost."""
         ...
 
     def mark(self, job: Job, *, uploaded: int) -> Awaitable[Job | None]:
-        """Write ahead that the last chunk goes out; None if it must not."""
+        """Write that the last chunk is about to be sent; None if it must not."""
         ...
 
     def note(self, job: Job, *, uploaded: int) -> Awaitable[Job | None]:
-        """Write how much TikTok has, now and then; None if the claim is lost."""
+        """Write how many bytes TikTok has, now and then; None if the claim is lost."""
         ...
 
     def note_repeat(self, job: Job) -> Awaitable[Job | None]:
-        """Write that another URL is asked for; None if the claim is lost."""
+        """Write that another URL is requested; None if the claim is lost."""
         ...
 
     def put(
