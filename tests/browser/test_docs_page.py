@@ -70,6 +70,22 @@ async def test_try_it_out_works(docs: tuple[Page, str], pictures: Path) -> None:
     await page.picture(pictures / "list.png")
 
 
+async def test_the_stream_shows_its_events(docs: tuple[Page, str]) -> None:
+    """Tried out as it stands, it ends by itself and shows what came."""
+    page, key = docs
+    await page.see("document.querySelectorAll('.opblock').length > 20")
+    await page.click(".auth-wrapper .authorize")
+    await page.write("input[aria-label='auth-bearer-value']", key)
+    await page.click(".modal-ux .auth-btn-wrapper .authorize")
+    await page.click(".modal-ux .btn-done")
+    assert await execute(page, "Jobs-createJob") == "201"
+    assert await execute(page, "Jobs-streamJobs") == "200"
+    row = "#operations-Jobs-streamJobs .live-responses-table tr.response"
+    answer = f"{row} .response-col_description"
+    shown = f"document.querySelector('{answer}')?.innerText"
+    await page.see(f"{shown}?.includes('event: ready')")
+
+
 async def test_a_key_is_kept_if_somebody_asks_for_it(docs: tuple[Page, str]) -> None:
     """Ticked, it survives a reload of the tab; unticked, it is forgotten."""
     page, key = docs

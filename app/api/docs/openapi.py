@@ -23,6 +23,9 @@ TAGS: Final = (
     ("Webhooks", "What TikTok tells us, and what we tell you."),
     ("Operations", "For whoever runs the service."),
 )
+# What the docs page fills in for the stream, so that trying it out shows events.
+_TRIED: Final = {"projectId": "proj_1", "maxSeconds": 10}
+
 DESCRIPTION: Final = """\
 Posts videos to TikTok at the time their owner chose: **never twice, never lost, and
 never "posted" when it is not true.**
@@ -83,8 +86,9 @@ def _complete(document: dict[str, Any]) -> None:
         _say_what_it_is(answer, schemas)
     for parameter in _parameters(document):
         parameter["schema"] = _without_null(parameter["schema"])
-        if parameter["name"] == "maxSeconds":
-            parameter["example"] = 10  # the docs page fills it in
+    for parameter in document["paths"]["/v1/jobs/stream"]["get"]["parameters"]:
+        if parameter["name"] in _TRIED:
+            parameter["example"] = _TRIED[parameter["name"]]
     for field in _fields(document):
         field.pop("title", None)  # "Scheduledfor" says less than the field's name
     for name, schema in schemas.items():

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from app.sandbox.demo.scenario import Life, begin, look
 from app.sandbox.demo.scenarios import KILLED, TOGETHER
-from app.sandbox.demo.screen import Screen, shown_on, table
+from app.sandbox.demo.screen import Screen, closing, shown_on
 from app.sandbox.demo.service import Service
 from app.sandbox.server import running_sandbox
 
@@ -31,7 +31,7 @@ def run_demo() -> int:
     console.print(INTRODUCTION)
     with TemporaryDirectory(prefix="tiktok-scheduler-demo-") as directory:
         lives = asyncio.run(_demo(console, Path(directory)))
-    console.print(table(lives, closing=True))
+    console.print(closing(lives))
     good = sum(life.as_it_should for life in lives)
     console.print(f"{good} of {len(lives)} ended as they should.")
     return 0 if good == len(lives) else 1
@@ -61,7 +61,8 @@ async def _show(
 ) -> Sequence[Life]:
     await service.start()
     lives = [Life(scenario) for scenario in TOGETHER]
-    with shown_on(console, lives) as screen:
+    rows = len(TOGETHER) + len(KILLED)
+    with shown_on(console, lives, rows=rows) as screen:
         for life in lives:
             await begin(life, service, tiktok)
         await _watch(lives, lives, service, tiktok, screen)

@@ -122,7 +122,7 @@ KILLED: Final = (
         faults=({"call": "init", "fault": {"kind": "processing", "seconds": 4}},),
     ),
     Scenario(
-        name="Upload cut, resumed by another worker",
+        name="Upload cut, then resumed",
         status="posted",
         attempts=1,
         kills_worker=True,
