@@ -43,11 +43,21 @@ def main(
     results = asyncio.run(_run(matrix.cells(short=short, only=only), seed=seed))
     if write and not short and not only:
         report.write_part("message", report.message(results, seed=seed))
-        report.write_part("matrix", report.matrix(results, seed=seed))
+        rest = [each for each in results if not matrix.is_upload(each.cell)]
+        report.write_part("matrix", report.matrix(rest, seed=seed))
         report.write_part("in doubt", report.in_doubt(results))
-    wrong = sum(bool(result.wrong) for result in results)
-    print(f"{len(results)} cells, {wrong} wrong")
-    sys.exit(1 if wrong else 0)
+        _write_uploads(results, seed=seed)
+    _conclude(results)
+
+
+@app.command()
+def uploads(*, seed: Seed = 1, write: Write = True) -> None:
+    """Run the cells of uploads and photos alone."""
+    cells = list(filter(matrix.is_upload, matrix.cells()))
+    results = asyncio.run(_run(cells, seed=seed))
+    if write:
+        _write_uploads(results, seed=seed)
+    _conclude(results)
 
 
 @app.command()
@@ -87,6 +97,34 @@ def soak(
     if write:
         report.write_part("soak", lines)
     sys.exit(1 if any(result.wrong for result in results) else 0)
+
+
+@app.command()
+def ways(*, jobs: int = 1_000, seed: Seed = 1, write: Write = True) -> None:
+    """Run as many pulls as pushes under the same random faults and kills."""
+    runs = [
+        Run(database, jobs, seed, push=push)
+        for database in Database
+        for push in (False, True)
+    ]
+    results = [asyncio.run(_soak(run)) for run in runs]
+    lines = [line for result in results for line in result.lines()]
+    print("\n".join(lines))
+    if write:
+        report.write_part("ways", lines)
+    sys.exit(1 if any(result.wrong for result in results) else 0)
+
+
+def _write_uploads(results: Sequence[Result], *, seed: int) -> None:
+    found = [each for each in results if matrix.is_upload(each.cell)]
+    lines = report.matrix(found, seed=seed, command="python -m chaos uploads")
+    report.write_part("uploads", lines)
+
+
+def _conclude(results: Sequence[Result]) -> None:
+    wrong = sum(bool(result.wrong) for result in results)
+    print(f"{len(results)} cells, {wrong} wrong")
+    sys.exit(1 if wrong else 0)
 
 
 async def _soak(run: Run) -> Soaked:

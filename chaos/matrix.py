@@ -39,6 +39,11 @@ def rows() -> Iterator[Row]:
     yield from pushes.rows()
 
 
+def is_upload(cell: Cell) -> bool:
+    """Tell whether a cell is about bytes that we upload, or about photos."""
+    return cell.row.group.startswith(("push", "photos"))
+
+
 def cells(*, short: bool = False, only: str = "") -> list[Cell]:
     """Return the cells whose name has ``only`` in it."""
     found = [cell for row in rows() for cell in cells_of(row)]

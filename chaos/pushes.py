@@ -6,6 +6,7 @@ from typing import Any, Final
 from chaos import acts
 from chaos.acts import undisturbed
 from chaos.cells import (
+    GAVE_UP,
     IN_DOUBT_NOT_POSTED,
     IN_DOUBT_POSTED,
     PERMANENT,
@@ -41,8 +42,16 @@ STOPPED_AT: Final = (
     Stop("mark", AFTER),
     Stop("chunk", BEFORE, 3),
 )
-WRITES: Final = (Stop("save_upload"), Stop("note"), Stop("mark"), Stop("note", nth=3))
-WRITTEN: Final = tuple(Stop(each.step, AFTER, each.nth) for each in WRITES)
+WRITES: Final = (
+    Stop("save_upload"),
+    *(Stop("note", nth=nth) for nth in CHUNKS),
+    Stop("mark"),
+    Stop("chunk", nth=3),
+    Stop("record"),
+)
+WRITTEN: Final = tuple(
+    Stop(each.step, AFTER, each.nth) for each in WRITES if each.step != "chunk"
+)
 
 BROKEN: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("reset, not taken", {"kind": "reset"}),
@@ -67,6 +76,10 @@ SOURCES: Final[tuple[tuple[str, str, End], ...]] = (
     ("knows no ranges", "range=0", POSTED),
     ("tells no length", "noLength=1&range=0", PERMANENT),
     ("changes before the second request", "changeAfter=1", POSTED),
+    ("announces more than it has", "length=99999&range=0", GAVE_UP),
+    ("tells another total", "total=99999", GAVE_UP),
+    ("breaks off in the middle, each time", "cutAfter=15000", POSTED),
+    ("redirects to a private address", "redirect=1&location=http://10.0.0.1/", GAVE_UP),
 )
 
 
@@ -98,6 +111,13 @@ def rows() -> Iterator[Row]:
             acts.outage(acts.OUTAGE_SECONDS),
             databases=(Database.POSTGRES,),
             breaks_server=True,
+        )
+        yield _struck(
+            "the disk is full for a while",
+            stop,
+            acts.disk_full,
+            databases=(Database.SQLITE,),
+            breaks_disk=True,
         )
     yield from _tiktok_misbehaves()
     yield from _sources()

@@ -47,9 +47,11 @@ def message(results: Sequence[Result], *, seed: int) -> Iterator[str]:
         yield f"That is so in {doubtful} of {len(cells)} cells {name} media gateway."
 
 
-def matrix(results: Sequence[Result], *, seed: int) -> Iterator[str]:
+def matrix(
+    results: Sequence[Result], *, seed: int, command: str = "python -m chaos"
+) -> Iterator[str]:
     """Draw the matrix."""
-    yield f"`python -m chaos --seed {seed}`: {len(results)} cells."
+    yield f"`{command} --seed {seed}`: {len(results)} cells."
     found = {_place(result.cell): result for result in results}
     rows = dict.fromkeys(id(result.cell.row) for result in results)
     by_id = {id(result.cell.row): result.cell.row for result in results}

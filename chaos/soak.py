@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from app.container import Container, open_container
-from app.domain.jobs.job import Job, JobStatus, NewJob
+from app.domain.jobs.job import Job, JobStatus, NewJob, Transfer
 from app.domain.posts.post import Post, PrivacyLevel
 from app.sandbox.people import NewAccount as NewPerson
 from app.sandbox.people import add_account
@@ -24,7 +24,7 @@ from app.settings import Settings
 from app.store.jobs.tables import schedule_jobs
 from chaos.audit import Found, complaints, noted_changes
 from chaos.cells import Database
-from chaos.place import COMPRESSED, gateway_of, new_account
+from chaos.place import COMPRESSED, PUSHED_BYTES, gateway_of, new_account
 from chaos.world import World
 
 WORKERS: Final = {Database.POSTGRES: 4, Database.SQLITE: 1}
@@ -45,7 +45,8 @@ SETTINGS: Final[dict[str, Any]] = {
 }
 
 POSTING: Final = ("creator_info", "init", "status")
-WEATHER: Final[tuple[tuple[tuple[str, ...], dict[str, Any], float], ...]] = (
+Weather = tuple[tuple[tuple[str, ...], dict[str, Any], float], ...]
+WEATHER: Final[Weather] = (
     (POSTING, {"kind": "error", "code": "internal"}, 0.04),
     (POSTING, {"kind": "rate_limit", "retryAfter": 1}, 0.03),
     (POSTING, {"kind": "reset"}, 0.03),
@@ -61,6 +62,17 @@ WEATHER: Final[tuple[tuple[tuple[str, ...], dict[str, Any], float], ...]] = (
 )
 """Which calls are struck, by what, and how often: a fifth of all calls in sum."""
 
+CHUNK: Final = ("upload",)
+UPLOADS: Final[Weather] = (
+    (CHUNK, {"kind": "reset"}, 0.04),
+    (CHUNK, {"kind": "reset", "taken": True}, 0.03),
+    (CHUNK, {"kind": "cut"}, 0.04),
+    (CHUNK, {"kind": "empty", "httpStatus": 503}, 0.05),
+    (CHUNK, {"kind": "hang", "taken": True}, 0.01),
+    (CHUNK, {"kind": "upload_expired"}, 0.02),
+)
+"""What is added where chunks are sent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -70,6 +82,7 @@ class Run:
     jobs: int
     seed: int
     gateway: bool = False
+    push: bool = False  # we upload the videos
 
     @property
     def workers(self) -> int:
@@ -77,7 +90,8 @@ class Run:
         return WORKERS[self.database]
 
     def __str__(self) -> str:
-        return f"{self.database}{' + gateway' * self.gateway}, seed {self.seed}"
+        way = " + gateway" * self.gateway + ", push" * self.push
+        return f"{self.database}{way}, seed {self.seed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +128,16 @@ async def soak(world: World, run: Run) -> Soaked:
     async with open_container(Settings(**settings, _env_file=None)) as container:
         if run.gateway:
             world.door.apps[DOOR] = gateway_of(container)
-        asked = await _ask(world, container, run.jobs)
-        _let_it_rain(world)
+        asked = await _ask(world, container, run)
+        _let_it_rain(world, (*WEATHER, *(UPLOADS if run.push else ())))
         kills = await _run(world, container, settings, workers=run.workers)
         await _settle(world)
         found = await _look(world, container, asked)
     return _judged(world, found, run=run, kills=kills)
 
 
-def _let_it_rain(world: World) -> None:
-    for calls, fault, probability in WEATHER:
+def _let_it_rain(world: World, weather: Weather) -> None:
+    for calls, fault, probability in weather:
         for call in calls:
             rule = {"call": call, "fault": fault, "probability": probability}
             rule["times"] = None
@@ -142,7 +156,7 @@ async def _settings(world: World, run: Run) -> dict[str, Any]:
     return settings | {"database_url": url}
 
 
-async def _ask(world: World, container: Container, jobs: int) -> list[Job]:
+async def _ask(world: World, container: Container, run: Run) -> list[Job]:
     """Connect the accounts and ask for the posts, over some seconds of due times."""
     now = datetime.now(UTC)
     gate = asyncio.Semaphore(AT_ONCE)
@@ -150,22 +164,25 @@ async def _ask(world: World, container: Container, jobs: int) -> list[Job]:
     async def ask(number: int) -> Job:
         async with gate:
             project = f"project_{number // JOBS_PER_ACCOUNT}"
-            job, _ = await container.jobs.add(_new_job(world, project, number), now=now)
+            new = _new_job(world, project, number, push=run.push)
+            job, _ = await container.jobs.add(new, now=now)
             return job
 
-    for account in range(-(-jobs // JOBS_PER_ACCOUNT)):
+    for account in range(-(-run.jobs // JOBS_PER_ACCOUNT)):
         name = f"project_{account}"
         pair = add_account(world.tiktok.sandbox, NewPerson(open_id=name))
         await container.accounts.put(new_account(name, pair, now), now=now)
-    return list(await asyncio.gather(*map(ask, range(jobs))))
+    return list(await asyncio.gather(*map(ask, range(run.jobs))))
 
 
-def _new_job(world: World, project: str, number: int) -> NewJob:
+def _new_job(world: World, project: str, number: int, *, push: bool) -> NewJob:
+    query = f"?bytes={PUSHED_BYTES}" if push else ""
     return NewJob(
         project_id=project,
         platform="tiktok",
         asset_id=f"asset_{number}",
-        asset_url=f"{world.tiktok.url}/_sandbox/video.mp4",
+        asset_url=f"{world.tiktok.url}/_sandbox/video.mp4{query}",
+        transfer=Transfer.PUSH if push else Transfer.PULL,
         post=Post(privacy_level=PrivacyLevel.SELF_ONLY, title=f"asset_{number}"),
         scheduled_for=None,
         max_attempts=10,
