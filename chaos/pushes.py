@@ -53,6 +53,9 @@ WRITTEN: Final = tuple(
     Stop(each.step, AFTER, each.nth) for each in WRITES if each.step != "chunk"
 )
 
+PATIENT: Final = {"http_timeout_seconds": 20.0, "claim_timeout_seconds": 60.0}
+"""Where no attempt may be counted, however slow a busy machine is."""
+
 BROKEN: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("reset, not taken", {"kind": "reset"}),
     ("reset, taken", {"kind": "reset", "taken": True}),
@@ -95,7 +98,7 @@ def rows() -> Iterator[Row]:
             databases=(Database.POSTGRES,) if stop.moment is BEFORE else None,
         )
     for stop in STOPPED_AT:
-        yield _struck("SIGTERM", stop, acts.told_to_stop, attempts=0)
+        yield _struck("SIGTERM", stop, acts.told_to_stop, attempts=0, settings=PATIENT)
     for stop in WRITTEN:
         yield _struck("a commit's confirmation is lost", stop, acts.answer_lost)
     for stop in WRITES:
