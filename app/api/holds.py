@@ -22,7 +22,7 @@ Body_ = Annotated[HoldRequest, Body(openapi_examples=HOLDS)]
 @router.put(
     OF_PROJECT,
     operation_id="putHold",
-    summary="Let a project's due jobs wait",
+    summary="Hold a project's due jobs",
     responses=declared(415),
 )
 async def put_hold(
@@ -49,7 +49,7 @@ async def get_hold(
 @router.delete(
     OF_PROJECT,
     operation_id="deleteHold",
-    summary="Let a project's due jobs go on",
+    summary="Release a project's hold",
     status_code=status.HTTP_204_NO_CONTENT,
 )
 async def delete_hold(
@@ -62,7 +62,7 @@ async def delete_hold(
 @router.put(
     OF_ALL,
     operation_id="putHoldOfAll",
-    summary="Let the due jobs of every project wait",
+    summary="Hold the due jobs of all projects",
     responses=declared(415),
 )
 async def put_hold_of_all(
@@ -74,7 +74,9 @@ async def put_hold_of_all(
     return HoldAnswer.of(hold)
 
 
-@router.get(OF_ALL, operation_id="getHoldOfAll", summary="Show the hold of all")
+@router.get(
+    OF_ALL, operation_id="getHoldOfAll", summary="Show the hold of all projects"
+)
 async def get_hold_of_all(services: Wired, scope: ProjectScope) -> HoldAnswer:
     """Show the hold of every project; 404 without one."""
     return HoldAnswer.of(await services.holds.get(None, scope=scope))
@@ -83,7 +85,7 @@ async def get_hold_of_all(services: Wired, scope: ProjectScope) -> HoldAnswer:
 @router.delete(
     OF_ALL,
     operation_id="deleteHoldOfAll",
-    summary="Let the due jobs of every project go on",
+    summary="Release the hold of all projects",
     status_code=status.HTTP_204_NO_CONTENT,
 )
 async def delete_hold_of_all(services: Wired, scope: ProjectScope, by: By) -> None:

@@ -86,7 +86,7 @@ async def cancel_jobs(
 @router.get(
     "/v1/jobs/{id}/history",
     operation_id="getHistory",
-    summary="Show a job's whole story",
+    summary="Show a job's history",
     tags=["Jobs"],
 )
 async def get_history(id: str, services: Wired, scope: ProjectScope) -> HistoryAnswer:

@@ -115,7 +115,7 @@ async def connect_account(
 @router.get(
     "/oauth/tiktok/start",
     operation_id="startConnect",
-    summary="Where a bound connect begins in the person's browser",
+    summary="Begin a bound sign-in in the person's browser",
     status_code=status.HTTP_303_SEE_OTHER,
     response_class=RedirectResponse,
     responses={

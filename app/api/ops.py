@@ -61,7 +61,7 @@ class Ready(Alive):
     checks: PartsFound
 
 
-@router.get("/healthz", operation_id="isAlive", summary="Does the process live?")
+@router.get("/healthz", operation_id="isAlive", summary="Is the process alive?")
 async def healthz() -> Alive:
     """Answer while the process lives."""
     return Alive()
@@ -92,7 +92,7 @@ async def readyz(services: Wired) -> Ready | ProblemResponse:
 @router.get(
     "/metrics",
     operation_id="getMetrics",
-    summary="Are posts late, and what became of them?",
+    summary="Metrics for Prometheus",
     response_class=PlainTextResponse,
 )
 async def metrics(services: Wired) -> PlainTextResponse:

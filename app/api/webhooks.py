@@ -36,7 +36,7 @@ _BY_TIME: Final = {"since": "2026-04-09T12:00:00.000Z", "failedOnly": True}
 @router.put(
     "",
     operation_id="putWebhook",
-    summary="Say where a project is told what happens",
+    summary="Set a project's webhook",
     responses={
         201: {"model": WebhookPut, "description": "The project had none"},
         **declared(415),
@@ -89,9 +89,7 @@ async def delete_webhook(
     await services.webhooks.delete(project_id, scope=scope)
 
 
-@router.post(
-    "/secret", operation_id="rotateWebhookSecret", summary="Make a new secret up"
-)
+@router.post("/secret", operation_id="rotateWebhookSecret", summary="Make a new secret")
 async def rotate_secret(
     project_id: ProjectId, services: Wired, scope: ProjectScope
 ) -> WebhookPut:

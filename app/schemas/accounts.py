@@ -85,7 +85,7 @@ class AccountAnswer(Answer):
     platform: str
     open_id: str
     display_name: str | None
-    username: str | None = Field(description="As far as the scopes allow to know it")
+    username: str | None = Field(description="If the scopes allow to read it")
     scopes: list[str]
     status: AccountStatus
     reconnect_reason: str | None = Field(
@@ -167,9 +167,9 @@ class CreatorInfoAnswer(Answer):
 
     creator_username: str
     creator_nickname: str
-    creator_avatar_url: str = Field(description="Lives for two hours")
+    creator_avatar_url: str = Field(description="Valid for two hours")
     privacy_level_options: list[str] = Field(
-        description="Exactly these; no one of them may be chosen beforehand"
+        description="Offer exactly these; none may be preselected"
     )
     comment_disabled: bool
     duet_disabled: bool

@@ -12,7 +12,7 @@ Reason = Annotated[
     Field(
         min_length=1,
         max_length=MAX_REASON_LENGTH,
-        description="For people: why nothing goes out",
+        description="For people: why nothing is posted",
     ),
 ]
 
@@ -34,7 +34,7 @@ class HoldAnswer(Answer):
     """A hold that is in force."""
 
     reason: str
-    until: Timestamp | None = Field(description="null: until it is taken away")
+    until: Timestamp | None = Field(description="null: until it is released")
 
     @classmethod
     def of(cls, hold: Hold) -> Self:

@@ -14,7 +14,7 @@ class ReboundAnswer(Answer):
     """What became of the jobs that were made for another account."""
 
     moved: int
-    skipped: int = Field(description="At TikTok, or being worked on just now")
+    skipped: int = Field(description="At TikTok, or claimed by a worker")
 
 
 class CancelRequest(Request):
@@ -47,8 +47,10 @@ class HistoryItemAnswer(Answer):
     kind: str = Field(examples=["accepted", "attempt", "put_off", "available"])
     text: str = Field(description="For the person")
     by: ActorAnswer | None = Field(description="Who did it; null: the service itself")
-    data: dict[str, Any] | None = Field(description="What there is to say beside")
-    attempt: AttemptAnswer | None = Field(description="The ledger's row, if it is one")
+    data: dict[str, Any] | None = Field(description="Details")
+    attempt: AttemptAnswer | None = Field(
+        description="The ledger's row, if it is an attempt"
+    )
 
     @classmethod
     def of(cls, item: HistoryItem) -> Self:
@@ -65,6 +67,6 @@ class HistoryItemAnswer(Answer):
 
 
 class HistoryAnswer(Answer):
-    """A job's whole story, oldest first."""
+    """A job's history, oldest first."""
 
     items: list[HistoryItemAnswer]

@@ -57,7 +57,7 @@ class PostAnswer(Answer):
     brand_organic_toggle: bool
     is_aigc: bool
     media_type: MediaType
-    description: str = Field(description="Of photos alone, as what follows")
+    description: str = Field(description="Photos only, like the next fields")
     photo_cover_index: int
     auto_add_music: bool
 
@@ -117,21 +117,21 @@ class JobAnswer(Answer):
     platform: str
     asset_id: str
     asset_url: str | None = Field(description="null for photos")
-    asset_urls: list[str] = Field(description="Of a set of photos; else empty")
+    asset_urls: list[str] = Field(description="Of photos; otherwise empty")
     post: PostAnswer
     transfer: Transfer = Field(
         description="pull: TikTok fetches the video. push: we upload it"
     )
-    external_id: str | None = Field(description="What its caller calls it")
-    metadata: dict[str, str] = Field(description="Its caller's own words")
+    external_id: str | None = Field(description="The caller's name for it")
+    metadata: dict[str, str] = Field(description="The caller's own data")
     publish_by: Timestamp | None = Field(
-        description="Not begun by then, it ends failed for the reason missed"
+        description="If it has not begun by then, it fails with the reason missed"
     )
     status: JobStatus
     scheduled_for: Timestamp
     post_now: bool
     idempotency_key: str
-    attempts: int = Field(description="Failed ones since it was last scheduled")
+    attempts: int = Field(description="Failed attempts since it was last scheduled")
     max_attempts: int
     next_attempt_at: Timestamp | None
     claimed_at: Timestamp | None
@@ -142,22 +142,22 @@ class JobAnswer(Answer):
     )
     publish_id: str | None
     uploaded_bytes: int | None = Field(
-        description="How much TikTok is known to have of a video that we upload"
+        description="Bytes that TikTok has of a video that we upload"
     )
     delivery: Delivery | None
     post_id: str | None
-    post_ids: list[str] = Field(description="All of them: a draft may become several")
+    post_ids: list[str] = Field(description="All ids: a draft may become several posts")
     post_url: str | None
     posted_at: Timestamp | None
     availability: Availability | None = Field(
-        description="Whether everybody can see it, as far as TikTok has told"
+        description="Whether it is public, as far as TikTok has said"
     )
     created_at: Timestamp
     updated_at: Timestamp
-    notice: str | None = Field(description="What the person should know right now")
+    notice: str | None = Field(description="What the person should know now")
     notice_code: str | None = Field(description="A stable word for the notice")
     readiness: ReadinessAnswer | None = Field(
-        description="null until a job that waits is looked at ahead of its time"
+        description="null until a waiting job is checked before its time"
     )
 
     @classmethod
@@ -239,7 +239,7 @@ class JobsAnswer(Answer):
 class BatchedJob(Answer):
     """A job that was stored, or found."""
 
-    status: Literal[200, 201] = Field(description="201: new. 200: it was there")
+    status: Literal[200, 201] = Field(description="201: new. 200: it existed")
     job: JobAnswer
 
 
@@ -262,7 +262,7 @@ class FoundProblem(Answer):
     code: str = Field(description="Stable, for programs")
     pointer: str = Field(description="JSON pointer into the body")
     severity: Severity = Field(
-        description="error: it would not be stored, or would fail as things stand"
+        description="error: it would not be stored, or would fail as things are now"
     )
     message: str
 
@@ -273,10 +273,10 @@ class ValidationAnswer(Answer):
     ok: bool = Field(description="There is no error among the problems")
     problems: list[FoundProblem]
     media: dict[str, Any] | None = Field(
-        description="What was found of the media; null if nobody looked"
+        description="What was found of the media; null if not checked"
     )
     existing_job_id: str | None = Field(
-        description="The job that the request would find instead of making one"
+        description="The existing job that the request would return"
     )
 
     @classmethod

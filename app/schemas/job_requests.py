@@ -60,7 +60,7 @@ AssetUrls = Annotated[
     Field(
         min_length=1,
         max_length=MAX_PHOTOS,
-        description="Of photos, in their order, instead of assetUrl; the same rules",
+        description="Photos in order, instead of assetUrl; the same rules",
         examples=[["https://cdn.example.com/1.jpg", "https://cdn.example.com/2.jpg"]],
     ),
 ]
@@ -117,7 +117,9 @@ class PostRequest(Request):
     photo_cover_index: CoverIndex = Field(
         0, description="Which of the photos is shown first, counted from 0"
     )
-    auto_add_music: bool = Field(False, description="Let TikTok choose music to photos")
+    auto_add_music: bool = Field(
+        False, description="Let TikTok choose music for photos"
+    )
 
 
 class JobRequest(Request):
@@ -134,18 +136,19 @@ class JobRequest(Request):
         " Left out or null: the service's default. Photos are always pulled",
     )
     scheduled_for: Moment | None = Field(
-        None, description="When it goes live; left out or null: Post Now"
+        None, description="When it is posted; left out or null: Post Now"
     )
     post: PostRequest
     max_attempts: Attempts | None = Field(
         None, description="Left out or null: the service's default"
     )
     publish_by: Moment | None = Field(
-        None, description="Not begun by then, it is not posted; after scheduledFor"
+        None,
+        description="If it has not begun by then, it is not posted; after scheduledFor",
     )
     external_id: ExternalId | None = Field(None, description="What you call this post")
     metadata: Metadata | None = Field(
-        None, description="Your own words: stored, shown, in every event"
+        None, description="Your own data: stored, shown, in every event"
     )
 
     def to_domain(self, *, default_max_attempts: int) -> NewJob:
@@ -255,7 +258,7 @@ class JobPatch(Request):
         MISSING, description="May be changed in every state"
     )
     metadata: Metadata | MISSING | None = Field(
-        MISSING, description="Takes the place of all there is; in every state"
+        MISSING, description="Replaces all of it; in every state"
     )
 
     def to_domain(self) -> JobChange:
@@ -287,14 +290,14 @@ class JobQuery(Request):
     )
     failure_reason: Annotated[
         list[FailureReason], Field(max_length=len(FailureReason))
-    ] = Field([], description="May be given several times; of failed jobs alone")
+    ] = Field([], description="May be given several times; for failed jobs only")
     platform: Name | None = Field(None, description="There is one: tiktok")
     asset_id: Name | None = None
     external_id: ExternalId | None = None
     scheduled_from: Moment | None = Field(None, description="Inclusive")
     scheduled_to: Moment | None = Field(None, description="Exclusive")
     sort: JobSort | None = Field(
-        None, description="createdAt if left out; a cursor goes on in its own order"
+        None, description="createdAt if left out; a cursor keeps its own order"
     )
     order: Literal["asc", "desc"] | None = Field(None, description="desc if left out")
     limit: int = Field(50, ge=1, le=200)

@@ -15,14 +15,14 @@ class ReadyData(Answer):
 
 
 class ResyncData(Answer):
-    """Nothing: the list tells it."""
+    """Nothing: read the list."""
 
 
 class StreamReadyEvent(Answer):
     """From here on nothing is missed."""
 
     event: Literal["ready"]
-    id: str = Field(description="To go on from, as Last-Event-ID")
+    id: str = Field(description="To resume from, as Last-Event-ID")
     retry: int = Field(description="Milliseconds to wait before connecting again")
     data: ReadyData
 

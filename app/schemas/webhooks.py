@@ -61,18 +61,16 @@ class LastDelivery(Answer):
 
 
 class WebhookAnswer(Answer):
-    """Where a project is told; the secret never comes back."""
+    """A project's endpoint, without its secret."""
 
     project_id: str
     url: str
     status: EndpointStatus
     disabled_reason: DisabledReason | None = Field(
-        description="`gone`: it answered 410. `failing`: nothing but failures for days"
+        description="`gone`: it answered 410. `failing`: every try failed for days"
     )
     disabled_at: Timestamp | None
-    failing_since: Timestamp | None = Field(
-        description="null as long as something arrives"
-    )
+    failing_since: Timestamp | None = Field(description="null while deliveries succeed")
     created_at: Timestamp
     updated_at: Timestamp
 
@@ -84,16 +82,16 @@ class WebhookAnswer(Answer):
 
 
 class WebhookState(WebhookAnswer):
-    """Where a project is told, and how that goes."""
+    """A project's endpoint, and how its newest delivery went."""
 
     last_delivery: LastDelivery | None
 
 
 class WebhookPut(WebhookAnswer):
-    """Where a project is told from now on."""
+    """The endpoint that was set."""
 
     secret: str | None = Field(
-        repr=False, description="Only if it was made up just now; keep it"
+        repr=False, description="Only if it was just made; store it"
     )
 
     @classmethod
