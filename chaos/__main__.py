@@ -35,13 +35,17 @@ def main(
     seed: Seed = 1,
     short: Annotated[bool, typer.Option(help="A dozen telling cells.")] = False,
     only: Only = "",
+    group: Annotated[str, typer.Option(help="All cells of one group.")] = "",
     write: Write = True,
 ) -> None:
     """Run the crash matrix."""
     if context.invoked_subcommand is not None:
         return
-    results = asyncio.run(_run(matrix.cells(short=short, only=only), seed=seed))
-    if write and not short and not only:
+    cells = matrix.cells(short=short, only=f"{group}: " if group else only)
+    results = asyncio.run(_run(cells, seed=seed))
+    if write and group:
+        report.write_group(group, report.group(results))
+    elif write and not short and not only:
         report.write_part("message", report.message(results, seed=seed))
         rest = [each for each in results if not matrix.is_upload(each.cell)]
         report.write_part("matrix", report.matrix(rest, seed=seed))

@@ -108,6 +108,8 @@ def complaints(found: Found) -> Iterator[str]:
         yield f"no end: {job.status} after {job.attempts} attempts"
     if posts > 1:
         yield f"{posts} posts"
+    if any(post.open_id != job.open_id for post in found.posts):
+        yield "a post on somebody else's account"
     if job.status is JobStatus.POSTED and posts != 1:
         yield f"said to be posted with {posts} posts"
     open_posts = [post for post in found.posts if _may_be_posted(post)]

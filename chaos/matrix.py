@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from chaos import faults, kills, outages, pushes, together
+from chaos import faults, kills, outages, persons, pushes, together
 from chaos.cells import Cell, Row, cells_of
 
 SHORT: Final = frozenset(
@@ -24,6 +24,7 @@ SHORT: Final = frozenset(
         "push, SIGKILL: after mark [SQLite]",
         "push, SIGSTOP past the lease, then SIGCONT: before chunk, time 3 [Postgres]",
         "push, fault at a chunk: the last: reset, taken [SQLite]",
+        "reconnected as another person: before access, then SIGKILL [SQLite]",
         "another worker's clock is 10 minutes ahead: before wait [SQLite]",
     }
 )
@@ -37,6 +38,7 @@ def rows() -> Iterator[Row]:
     yield from outages.rows()
     yield from together.rows()
     yield from pushes.rows()
+    yield from persons.rows()
 
 
 def is_upload(cell: Cell) -> bool:

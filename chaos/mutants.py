@@ -9,8 +9,10 @@ from typing import Any, Final
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, FromClause, and_, insert, select
 
+from app.domain.accounts.account import Account
 from app.domain.jobs.job import Job, JobStatus
 from app.domain.jobs.outcome import Fault, Outcome
+from app.grants.grants import Grants
 from app.runner.attempts.attempt import Attempt
 from app.runner.attempts.ways.gateway import GatewayPull
 from app.runner.attempts.ways.live_pull import LivePull
@@ -121,6 +123,17 @@ def _revocation() -> None:
     _replace(MediaStore, revoke)
 
 
+def _person() -> None:
+    usable = Grants._usable  # noqa: SLF001
+
+    async def _usable(
+        self: Grants, project_id: str, platform: str, _: str | None
+    ) -> Account | Fault:
+        return await usable(self, project_id, platform, None)
+
+    _replace(Grants, _usable)
+
+
 def _replace(owner: type, *methods: Callable[..., Any]) -> None:
     for method in methods:
         setattr(owner, method.__name__, method)
@@ -134,6 +147,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = MappingProxyType(
         "unknown": Mutant("telling an unknown init from a failed one", _unknown),
         "claim_token": Mutant("the claim token in every write", _claim_token),
         "lease_check": Mutant("the look at the lease before an init", _lease_check),
+        "person": Mutant("the look at whose token it is", _person),
         "fetched": Mutant("the record that TikTok fetched the video", _fetched),
         "revocation": Mutant("withdrawing the video of an unknown init", _revocation),
     }

@@ -120,8 +120,19 @@ class Place:
 
     @property
     def posts(self) -> list[Any]:
-        """Return what TikTok took of this place."""
-        return self.world.tiktok.sandbox.posts.of(self.name)
+        """Return what TikTok took of this place, whoever is said to have sent it."""
+        posts = self.world.tiktok.sandbox.posts
+        return [*posts.of(self.name), *posts.of(self.other)]
+
+    @property
+    def other(self) -> str:
+        """Return who may be connected in the person's place, and has no job here."""
+        return f"{self.name}-other"
+
+    def calls_of_the_other(self) -> list[str]:
+        """Return which calls were made with the other one's token: none may be."""
+        calls = self.world.tiktok.sandbox.calls
+        return [str(record.call) for record in calls.find(open_id=self.other)]
 
     @property
     def log(self) -> Path:
@@ -130,17 +141,22 @@ class Place:
 
     async def ask(self) -> None:
         """Connect the account and ask for the jobs."""
-        now, row = datetime.now(UTC), self.cell.row
-        sandbox = self.world.tiktok.sandbox
-        pair = add_account(sandbox, NewPerson(open_id=self.name))
-        await self.container.accounts.put(new_account(self.name, pair, now), now=now)
+        row, sandbox = self.cell.row, self.world.tiktok.sandbox
+        await self.connect(self.name)
         for fault in row.faults:
             rule = {**fault, "match": {"openId": self.name}}
             sandbox.script.add(FaultRule.model_validate(rule))
         for number in range(row.jobs):
             new = self._new_job(f"{self.name}-{number}")
-            job, _ = await self.container.jobs.add(new, now=now)
+            job, _ = await self.container.jobs.add(new, now=datetime.now(UTC))
             self.jobs.append(job)
+
+    async def connect(self, person: str) -> None:
+        """Let a person consent to the place's project."""
+        now = datetime.now(UTC)
+        pair = add_account(self.world.tiktok.sandbox, NewPerson(open_id=person))
+        account = new_account(self.name, pair, now, open_id=person)
+        await self.container.accounts.put(account, now=now)
 
     def _new_job(self, asset_id: str) -> NewJob:
         mode = PostMode.INBOX if self.cell.row.inbox else PostMode.DIRECT
@@ -228,7 +244,9 @@ def gateway_of(container: Container) -> Any:  # noqa: ANN401 - an ASGI applicati
     return app
 
 
-def new_account(name: str, pair: dict[str, object], now: datetime) -> NewAccount:
+def new_account(
+    name: str, pair: dict[str, object], now: datetime, *, open_id: str | None = None
+) -> NewAccount:
     """Write down what a person's consent brought."""
     grant = Grant(
         access_token=str(pair["accessToken"]),
@@ -237,7 +255,9 @@ def new_account(name: str, pair: dict[str, object], now: datetime) -> NewAccount
         refresh_token_expires_at=now + timedelta(days=180),
         scopes=("user.info.basic", "video.publish", "video.upload"),
     )
-    return NewAccount(project_id=name, platform="tiktok", open_id=name, grant=grant)
+    return NewAccount(
+        project_id=name, platform="tiktok", open_id=open_id or name, grant=grant
+    )
 
 
 def _lives(post: Any) -> bool:  # noqa: ANN401 - the simulator's Post

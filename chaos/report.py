@@ -32,6 +32,25 @@ def write_part(part: str, lines: Iterable[str]) -> None:
     PAGE.write_text(pattern.sub(lambda _: f"{begin}{text}{end}", page))
 
 
+def write_group(name: str, lines: Iterable[str]) -> None:
+    """Put one group of the matrix in the place of its former one, or at the end."""
+    head, end = f"\n### {name}\n\n", "<!-- end of matrix -->"
+    text = head + "".join(f"{line}\n" for line in lines)
+    page = PAGE.read_text()
+    former = re.compile(f"{re.escape(head)}(?:\\|.*\n)*")
+    if former.search(page):
+        PAGE.write_text(former.sub(lambda _: text, page))
+    else:
+        PAGE.write_text(page.replace(end, f"{text}{end}"))
+
+
+def group(results: Sequence[Result]) -> Iterator[str]:
+    """Draw the rows of one group."""
+    rows = {id(result.cell.row): result.cell.row for result in results}
+    found = {_place(result.cell): result for result in results}
+    yield from _table(list(rows.values()), found)
+
+
 def message(results: Sequence[Result], *, seed: int) -> Iterator[str]:
     """Say in a few lines what the matrix comes to."""
     wrong = sum(bool(result.wrong) for result in results)

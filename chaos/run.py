@@ -101,6 +101,8 @@ async def run_cell(world: World, cell: Cell, *, mutant: str | None = None) -> Re
         await place.settled()
         found = await look(place.container, place.jobs, place.posts)
         broken = [*chain(*map(complaints, found)), *_mistakes(place.log)]
+        if others := place.calls_of_the_other():
+            broken.append(f"called as another person: {', '.join(others)}")
     return Result(
         cell,
         tuple(each.end for each in found),

@@ -1,0 +1,130 @@
+"""People and workers at the same job in the same moment: one of them is first."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any, Final
+
+from app.domain.errors import JobNotCancellable, SchedulerError
+from app.domain.jobs.edit import JobChange
+from app.domain.jobs.job import FailureReason, Job, JobStatus
+from app.domain.posts.post import Post
+from app.store.db.engine import Database
+from app.store.jobs.claims import ClaimStore
+from app.store.jobs.job_store import JobStore
+from tests.store.claiming import claim
+from tests.support.factories import FAILED, LEASE, NOW, job_row, store_job, store_rows
+
+RACES: Final = 1000
+AT_ONCE: Final = 40
+
+Work = Callable[[], Awaitable[Any]]
+
+
+async def in_any_order(chance: Random, works: list[Work]) -> None:
+    """Do some things beside each other, begun in an order of chance."""
+    chance.shuffle(works)
+    async with asyncio.TaskGroup() as group:
+        for work in works:
+            group.create_task(_done(work))
+
+
+async def _done(work: Work) -> None:
+    await work()
+
+
+async def test_nothing_is_both_cancelled_and_sent(database: Database) -> None:
+    """A thousand races of a person's cancel with a worker's claim and stamp.
+
+    The stamp is what goes before every init: who got it sends. A cancel that was
+    answered well means that nothing is ever sent.
+    """
+    jobs, chance = JobStore(database), Random(7)
+    claims = ClaimStore(database, lease=LEASE)
+    rows = [job_row() for _ in range(RACES)]
+    await store_rows(database, rows)
+    ids = [str(row["id"]) for row in rows]
+    stamped: set[str] = set()
+    cancelled: set[str] = set()
+
+    async def send() -> None:
+        for job in (await claim(claims, limit=2)).jobs:
+            await asyncio.sleep(0)
+            if await claims.stamp_init(job, now=NOW) is not None:
+                stamped.add(job.id)
+
+    def cancel(job_id: str) -> Callable[[], Awaitable[None]]:
+        async def work() -> None:
+            try:
+                await jobs.cancel(job_id, now=NOW)
+                cancelled.add(job_id)
+            except JobNotCancellable:
+                pass
+
+        return work
+
+    for begin in range(0, RACES, AT_ONCE):
+        some = ids[begin : begin + AT_ONCE]
+        senders = [send] * (AT_ONCE // 2)
+        await in_any_order(chance, [*map(cancel, some), *senders])
+
+    assert not stamped & cancelled
+    assert stamped | cancelled == set(ids)
+    assert min(len(stamped), len(cancelled)) > RACES / 20  # they did meet
+    for job_id in ids:
+        job = await jobs.get(job_id)
+        assert (job.failure_reason is FailureReason.CANCELLED) == (job_id in cancelled)
+        assert job.in_flight == (job_id in stamped)
+
+
+async def test_a_change_and_a_retry_of_a_failed_job_lose_nothing(
+    database: Database,
+) -> None:
+    """Whichever is first: the job is to be tried again, with what was changed."""
+    jobs, chance = JobStore(database), Random(7)
+    title = "mended"
+
+    def works(job: Job) -> list[Work]:
+        change = JobChange(post={"title": title})
+        return [
+            lambda: jobs.edit(job.id, change, now=NOW),
+            lambda: jobs.retry(job.id, now=NOW),
+        ]
+
+    for _ in range(50):
+        job = await store_job(database, FAILED)
+        await in_any_order(chance, works(job))
+        after = await jobs.get(job.id)
+        assert (after.status, after.attempts) == (JobStatus.SCHEDULED, 0)
+        assert after.post.title == title
+
+
+async def test_a_change_that_comes_once_it_is_claimed_is_refused_whole(
+    database: Database,
+) -> None:
+    """What a worker sends is what the row says, before the change or after it."""
+    jobs, chance = JobStore(database), Random(7)
+    claims = ClaimStore(database, lease=LEASE)
+    for _ in range(50):
+        job = await store_job(database)
+        sent: list[Post] = []
+        changed: list[Job] = []
+
+        async def send(sent: list[Post] = sent) -> None:
+            # A claim passes over a row that the change has locked.
+            while not (found := (await claim(claims)).jobs):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            (mine,) = found
+            assert await claims.stamp_init(mine, now=NOW) is not None
+            sent.append(mine.post)
+
+        async def edit(job: Job = job, changed: list[Job] = changed) -> None:
+            try:
+                change = JobChange(post={"title": "new"})
+                changed.append(await jobs.edit(job.id, change, now=NOW))
+            except SchedulerError:
+                pass
+
+        await in_any_order(chance, [send, edit])
+        assert sent == [(await jobs.get(job.id)).post]
+        assert (sent[0].title == "new") == bool(changed)
