@@ -1,7 +1,6 @@
 """Rows in which somebody else is connected while a post is on its way."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Final
 
 from chaos import acts
@@ -26,8 +25,8 @@ OPEN: Final = End("auth", 1)
 """TikTok has it, and only its own person's token may ask."""
 
 LONGER: Final = {
-    "claim_timeout_seconds": 15,
-    "poll_deadline_seconds": 12,
+    "claim_timeout_seconds": 25,
+    "poll_deadline_seconds": 22,
     "http_timeout_seconds": 10,
 }
 """A stamp is refused once its lease is over, which is another row's matter."""
@@ -91,13 +90,6 @@ def rows() -> Iterator[Row]:
     for call, end in REFUSED_AT:
         stop = Stop(call, BEFORE)
         yield _goes_on(f"{stop}, which refuses the token", stop, end, _dies_at(call))
-    yield Row(
-        group=GROUP,
-        cause="after save_id, then SIGKILL, and back again",
-        script=_back_again,
-        ends=(POSTED,),
-        settings=LONGER,
-    )
 
 
 def _goes_on(cause: str, stop: Stop, end: End, *faults: Fault) -> Row:
@@ -128,15 +120,3 @@ async def _killed_and_swapped(place: Place, worker: Worker) -> None:
     await worker.kill()
     await place.connect(place.other)
     await place.worker()
-
-
-async def _back_again(place: Place) -> None:
-    """Let the job fail for its missing person, who then comes back and retries."""
-    stop = Stop("save_id", AFTER)
-    worker = await place.worker(stop)
-    await acts.at_stop(worker, stop)
-    await _killed_and_swapped(place, worker)
-    await place.over()
-    await place.connect(place.name)
-    for job in place.jobs:
-        await place.container.jobs.retry(job.id, now=datetime.now(UTC))
