@@ -1,6 +1,7 @@
 /**
  * What a frontend does, without a page: connect an account, schedule a post, double-click
- * Post Now, and watch both until they are posted. Runs against the simulator; see run.py.
+ * Post Now, watch both until they are posted, and repeat a request whose answer got lost.
+ * Runs against the simulator; see run.py.
  */
 
 import assert from "node:assert/strict";
@@ -13,6 +14,9 @@ const baseUrl = setting("SCHEDULER_URL");
 const key = setting("SCHEDULER_KEY");
 const assetUrl = setting("VIDEO_URL");
 const projectId = "proj_typescript";
+
+// One for each thing that a person asks for, kept until its answer has come.
+const once = { header: { "Idempotency-Key": crypto.randomUUID() } };
 
 const client = schedulerClient(baseUrl, key);
 
@@ -30,6 +34,7 @@ const posted = await watching;
 done.abort();
 assert.deepEqual(new Set(posted.keys()), new Set([scheduled.id, now.id]));
 for (const job of posted.values()) checkIds(job);
+await repeat(client, now);
 say("all is well");
 
 /** Send the person to TikTok's consent page, and come back with an account. */
@@ -72,16 +77,28 @@ async function schedule(client: Client): Promise<Job> {
   return job;
 }
 
-/** Click Post Now twice: one job, one post. */
+/** Click Post Now twice: one job, one post. The key makes a repeat safe for ever. */
 async function doubleClick(client: Client): Promise<Job> {
-  const body = newJob("asset_2");
-  const clicks = await Promise.all([client.POST("/v1/jobs", { body }), client.POST("/v1/jobs", { body })]);
+  const click = () => client.POST("/v1/jobs", { body: newJob("asset_2"), params: once });
+  const clicks = await Promise.all([click(), click()]);
   assert.deepEqual(clicks.map((click) => click.response.status).sort(), [200, 201]);
   const [first, second] = clicks.map(unwrap);
   assert.ok(first !== undefined && first.id === second?.id, "a double click makes one job");
   assert.equal(first.postNow, true);
   say(`Post Now, clicked twice: ${first.id}. ${first.notice ?? ""}`);
   return first;
+}
+
+/** Send Post Now again, long after it was posted, as a client does whose answer got lost. */
+async function repeat(client: Client, first: Job): Promise<void> {
+  const again = await client.POST("/v1/jobs", { body: newJob("asset_2"), params: once });
+  assert.equal(again.response.status, 200);
+  const job = unwrap(again);
+  assert.deepEqual([job.id, job.status], [first.id, "posted"]);
+  const { items } = unwrap(
+    await client.GET("/v1/jobs/{id}/history", { params: { path: { id: job.id } } }),
+  );
+  for (const item of items) say(`  ${item.at} ${item.text}`);
 }
 
 /** Follow the project's jobs until so many are posted. */
