@@ -9,8 +9,8 @@ SchedulerError
 │   ├── IdempotencyKeyReused
 │   ├── TooLongAgo
 │   ├── JobNotEditable
-│   ├── JobNotDeletable
 │   ├── JobUnreadable
+│   ├── JobNotDeletable
 │   ├── JobNotRetryable
 │   ├── JobNotCancellable
 │   ├── TooLate
