@@ -119,6 +119,9 @@ async def test_status_tells_whether_it_is_posting(site: Site) -> None:
     found = json.loads(ended.out)
     assert (ended.code, found["toLookAt"]) == (0, [])
     assert len(found["runners"]) == 1
+    shared = found["descriptors"]
+    assert 0 < shared["callers"] <= shared["limit"]
+    assert shared["reserved"] > 0
 
 
 async def test_accounts_are_listed_with_their_waiting_jobs(site: Site) -> None:
