@@ -10,6 +10,7 @@ from app.sandbox.recording import Call
 from tests.system.programs import Programs
 from tests.system.site import Site
 
+EARLIER = datetime.now(UTC) - timedelta(minutes=30)
 LATER = datetime.now(UTC) + timedelta(days=30)
 
 
@@ -78,6 +79,34 @@ async def test_why_tells_a_jobs_story(sqlite_site: Site) -> None:
     assert [line.split("  ", 1)[1] for line in story] == [
         each["text"] for each in items
     ]
+
+
+async def test_three_posts_are_explained_in_a_command_each(sqlite_site: Site) -> None:
+    """Late, failed, unconfirmed: what happened, and what a person can do."""
+    site = sqlite_site
+    late = await site.post("proj_late", scheduled_for=EARLIER)
+    held = await site.programs.run("hold", "--reason", "the recall of May")
+    assert held.code == 0
+    await site.programs.run("tick")
+    await site.programs.run("release")
+    failed = await site.post("proj_failed")
+    unknown = await site.post("proj_unknown")
+    banned = {"kind": "error", "code": "spam_risk_user_banned_from_posting"}
+    site.script("init", match={"openId": "proj_failed"}, fault=banned)
+    lost = {"kind": "reset", "taken": True}
+    site.script("init", match={"openId": "proj_unknown"}, fault=lost)
+    await site.programs.run("tick")
+    told = {
+        job.project_id: (await site.programs.run("jobs", "why", job.id)).out
+        for job in (late, failed, unknown)
+    }
+    assert "the recall of May" in told["proj_late"]
+    assert "after its time" in told["proj_late"]
+    assert "Now: posted" in told["proj_late"]
+    assert "does not allow this account to post" in told["proj_failed"]
+    assert "Open TikTok's app to see why" in told["proj_failed"]
+    assert "not known whether TikTok accepted" in told["proj_unknown"]
+    assert "accept the risk" in told["proj_unknown"]
 
 
 async def test_a_job_is_cancelled_for_good(sqlite_site: Site) -> None:
