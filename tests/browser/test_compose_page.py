@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("npm") is None, reason="no npm on this machine"),
 ]
 WIDE, NARROW = 1280, 400
+SUNDAY = 6
 CHECKED = ("wcag2a", "wcag2aa", "wcag21aa")
 
 
@@ -75,12 +77,22 @@ async def test_a_person_posts_schedules_and_cancels(tmp_path: Path) -> None:
         await page.click("#schedule:not(:disabled)")
         waiting = ".post[data-status=scheduled]"
         await page.see(f"document.querySelector('{waiting} button') && true")
+        await in_week(page, "A first post", status="posted")
+        if datetime.now().astimezone().weekday() == SUNDAY:
+            await page.click("#week-after")
+        await in_week(page, "For later", status="scheduled")
         await look(page, folder, "scheduled")
         await page.click(f"{waiting} button")
         await page.see("document.querySelector('.post[data-status=failed]') && true")
         await look(page, folder, "cancelled")
         # The simulator's people have their pictures at a host of TikTok's.
         assert [each for each in page.complaints if "tiktokcdn" not in each] == []
+
+
+async def in_week(page: Page, title: str, *, status: str) -> None:
+    """Wait until the calendar's week has a post."""
+    entries = f"[...document.querySelectorAll('#week .day li[data-status={status}]')]"
+    await page.see(f"{entries}.some(entry => entry.innerText.includes('{title}'))")
 
 
 async def test_branded_content_cannot_be_private(tmp_path: Path) -> None:

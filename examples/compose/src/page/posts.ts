@@ -3,7 +3,6 @@
 import { call, Problem, signedIn, type Job } from "./api.js";
 import { find, make, say } from "./elements.js";
 
-const DAY_MS = 24 * 60 * 60 * 1000;
 const jobs = new Map<string, Job>();
 let monday = startOfWeek(new Date());
 
@@ -23,7 +22,7 @@ export async function readAll(): Promise<void> {
     projectId,
     limit: "200",
     scheduledFrom: monday.toISOString(),
-    scheduledTo: new Date(monday.getTime() + 7 * DAY_MS).toISOString(),
+    scheduledTo: daysAfter(monday, 7).toISOString(),
   });
   const week = await call<{ items: Job[] }>("GET", `/v1/jobs?${window}`);
   jobs.clear();
@@ -40,7 +39,7 @@ export function take(job: Job): void {
 /** Wire the buttons of the calendar. */
 export function prepare(): void {
   const move = (days: number) => () => {
-    monday = startOfWeek(new Date(monday.getTime() + days * DAY_MS + DAY_MS / 2));
+    monday = daysAfter(monday, days);
     void readAll();
   };
   find("week-before", HTMLButtonElement).addEventListener("click", move(-7));
@@ -96,7 +95,7 @@ async function act(job: Job, path: string, button: HTMLButtonElement): Promise<v
 }
 
 function showWeek(sorted: Job[]): void {
-  const days = [...Array(7).keys()].map((day) => new Date(monday.getTime() + day * DAY_MS));
+  const days = [...Array(7).keys()].map((day) => daysAfter(monday, day));
   const last = days[6] ?? monday;
   find("week-name", HTMLElement).textContent = `${dayOf(monday)} – ${dayOf(last)}`;
   const cells = days.map((day) => {
@@ -114,9 +113,12 @@ function showWeek(sorted: Job[]): void {
 }
 
 function startOfWeek(moment: Date): Date {
-  const day = new Date(moment.getFullYear(), moment.getMonth(), moment.getDate());
-  day.setDate(day.getDate() - ((day.getDay() + 6) % 7));
-  return day;
+  return daysAfter(moment, -((moment.getDay() + 6) % 7));
+}
+
+/** Midnight so many days after; a day on which clocks change has no 24 hours. */
+function daysAfter(day: Date, days: number): Date {
+  return new Date(day.getFullYear(), day.getMonth(), day.getDate() + days);
 }
 
 function isSameDay(one: Date, other: Date): boolean {
