@@ -3,8 +3,26 @@
 from collections.abc import Iterator
 from typing import Final
 
-from chaos import faults, kills, outages, persons, pushes, together
+from chaos import (
+    clocks,
+    faults,
+    foreign,
+    kills,
+    outages,
+    persons,
+    pushes,
+    restores,
+    together,
+)
 from chaos.cells import Cell, Row, cells_of
+
+BACKUP: Final = (
+    "a backup is restored: nobody says so; the backup is from: before claim [SQLite]"
+)
+FOREIGN: Final = (
+    "somebody else publishes: theirs is `post.publish.failed`,"
+    " our unanswered init was not taken [Postgres]"
+)
 
 SHORT: Final = frozenset(
     {
@@ -26,6 +44,9 @@ SHORT: Final = frozenset(
         "push, fault at a chunk: the last: reset, taken [SQLite]",
         "reconnected as another person: before access, then SIGKILL [SQLite]",
         "another worker's clock is 10 minutes ahead: before wait [SQLite]",
+        "the clock is set: an hour forth: after init [SQLite]",
+        BACKUP,
+        FOREIGN,
     }
 )
 """One of each kind, for every test run."""
@@ -39,6 +60,9 @@ def rows() -> Iterator[Row]:
     yield from together.rows()
     yield from pushes.rows()
     yield from persons.rows()
+    yield from clocks.rows()
+    yield from restores.rows()
+    yield from foreign.rows()
 
 
 def is_upload(cell: Cell) -> bool:

@@ -218,6 +218,7 @@ async def new_place(
 def _settings(world: World, name: str, cell: Cell) -> dict[str, Any]:
     settings = {
         **COMPRESSED,
+        "spool_dir": str(world.directory / name),
         "tiktok_api_base_url": world.tiktok.url,
         **cell.row.settings,
     }
