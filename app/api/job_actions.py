@@ -90,6 +90,9 @@ async def cancel_jobs(
     tags=["Jobs"],
 )
 async def get_history(id: str, services: Wired, scope: ProjectScope) -> HistoryAnswer:
-    """Show what happened to a job, oldest first, and who did it."""
+    """Show what happened to a job, oldest first, and who did it.
+
+    Of its entries and of its attempts the newest thousand each.
+    """
     items = await services.jobs.history(id, scope=scope)
     return HistoryAnswer(items=[HistoryItemAnswer.of(item) for item in items])

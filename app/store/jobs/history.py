@@ -1,7 +1,7 @@
 """The entries of a job's history that are not in its ledger."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +10,9 @@ from uuid_utils.compat import uuid7
 from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
 from app.store.db.types import Row
 from app.store.jobs.tables import job_history
+
+MOST_SHOWN: Final = 1000
+"""Entries or attempts of one job that are read at most: a caller may edit for ever."""
 
 _history = job_history.c
 
@@ -25,14 +28,15 @@ async def write_history(
 async def read_history(
     connection: AsyncConnection, job_id: str
 ) -> tuple[HistoryEntry, ...]:
-    """Return a job's entries, oldest first."""
+    """Return the newest ``MOST_SHOWN`` of a job's entries, oldest first."""
     statement = (
         select(job_history)
         .where(_history.job_id == job_id)
-        .order_by(_history.at, _history.id)
+        .order_by(_history.at.desc(), _history.id.desc())
+        .limit(MOST_SHOWN)
     )
     rows = (await connection.execute(statement)).mappings().all()
-    return tuple(_entry(row) for row in rows)
+    return tuple(_entry(row) for row in reversed(rows))
 
 
 def _row(entry: HistoryEntry) -> dict[str, Any]:

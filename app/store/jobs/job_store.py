@@ -49,7 +49,7 @@ from app.store.jobs.cancelling import (
     cancelled,
 )
 from app.store.jobs.first_look import look_again
-from app.store.jobs.history import read_history, write_history
+from app.store.jobs.history import MOST_SHOWN, read_history, write_history
 from app.store.jobs.insert_writer import InsertWriter
 from app.store.jobs.listing import (
     NEWEST_FIRST,
@@ -167,15 +167,9 @@ class JobStore:
         self, job_id: str, *, project_id: str | None = None
     ) -> tuple[AttemptRecord, ...]:
         """Return a job's ledger, oldest first; raises NotFound."""
-        statement = (
-            select(job_attempts)
-            .where(job_attempts.c.job_id == job_id)
-            .order_by(job_attempts.c.number)
-        )
         async with self._database.read() as connection:
             await _get(connection, job_id, project_id)
-            rows = (await connection.execute(statement)).mappings().all()
-        return tuple(attempt_from_row(row) for row in rows)
+            return await _ledger(connection, job_id)
 
     async def edit(
         self,
@@ -292,16 +286,11 @@ class JobStore:
         self, job_id: str, *, project_id: str | None = None
     ) -> tuple[Job, tuple[AttemptRecord, ...], tuple[HistoryEntry, ...]]:
         """Return a job, its ledger and the rest of its history; raises NotFound."""
-        statement = (
-            select(job_attempts)
-            .where(job_attempts.c.job_id == job_id)
-            .order_by(job_attempts.c.number)
-        )
         async with self._database.read() as connection:
             job = await _get(connection, job_id, project_id)
-            rows = (await connection.execute(statement)).mappings().all()
+            ledger = await _ledger(connection, job_id)
             entries = await read_history(connection, job_id)
-        return job, tuple(attempt_from_row(row) for row in rows), entries
+        return job, ledger, entries
 
     async def retry_failed(
         self, which: RetryFilter, *, now: datetime, by: Actor | None = None
@@ -372,6 +361,20 @@ async def _find_twin(connection: AsyncConnection, job: Job) -> Job | None:
     )
     row = (await connection.execute(statement)).mappings().one_or_none()
     return None if row is None else shown_from_row(row)
+
+
+async def _ledger(
+    connection: AsyncConnection, job_id: str
+) -> tuple[AttemptRecord, ...]:
+    """Return the newest ``MOST_SHOWN`` of a job's attempts, oldest first."""
+    statement = (
+        select(job_attempts)
+        .where(job_attempts.c.job_id == job_id)
+        .order_by(job_attempts.c.number.desc())
+        .limit(MOST_SHOWN)
+    )
+    rows = (await connection.execute(statement)).mappings().all()
+    return tuple(attempt_from_row(row) for row in reversed(rows))
 
 
 async def _get(
