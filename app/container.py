@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import cached_property, partial
+from typing import Final
 from uuid import uuid4
 
 import structlog
@@ -22,6 +23,7 @@ from app.domain.errors import StoreUnavailable
 from app.domain.events import EventPayload, EventType, Render
 from app.domain.jobs.outcome import Fault
 from app.domain.jobs.redating import Bounds
+from app.domain.jobs.witness import Witness
 from app.grants.grants import Grants
 from app.grants.removals import RemovalChecker
 from app.machine.clock import Clock, SystemClock
@@ -61,6 +63,7 @@ from app.runner.background.webhook_deliveries import (
     LOOK_EVERY_SECONDS,
     Deliveries,
 )
+from app.runner.failover import Failover
 from app.runner.runner import Capacity, Runner
 from app.service.operations.health import HealthService, wait_until_ready
 from app.service.operations.metrics import MetricsService
@@ -78,9 +81,11 @@ from app.store.db.vault import Vault
 from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import ConfirmationStore
+from app.store.jobs.gap import GapStore
 from app.store.jobs.holds import HoldStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.media_links import MediaStore
+from app.store.jobs.put_back import PutBack
 from app.store.jobs.readiness import ReadinessStore
 from app.store.jobs.redated import RedatingStore
 from app.store.jobs.restored import RestoreStore
@@ -95,6 +100,10 @@ from app.tiktok import Endpoint, TikTok
 from app.tracing import Tracing
 
 log = structlog.get_logger(__name__)
+
+
+MOST_LAG: Final = timedelta(minutes=1)
+"""So much may be lost at a fail-over; what lost more is a restored backup."""
 
 
 class Container:
@@ -254,7 +263,12 @@ class Container:
         """Return what attempts work with."""
         lease = timedelta(seconds=self.settings.claim_timeout_seconds)
         return Dependencies(
-            claims=ClaimStore(self.database, lease=lease, watch=self.database_clock),
+            claims=ClaimStore(
+                self.database,
+                lease=lease,
+                watch=self.database_clock,
+                witness=self.witness,
+            ),
             tiktok=self.tiktok,
             grants=self.grants,
             clock=self.clock,
@@ -267,7 +281,26 @@ class Container:
             database_clock=self.database_clock,
             tiktok_clock=self._watch(),
             clock_jumps=self._clock_jumps(),
+            failover=self.failover,
             spool=self.spool,
+        )
+
+    @cached_property
+    def witness(self) -> Witness:
+        """Return what remembers the inits that this process sent."""
+        return Witness()
+
+    @cached_property
+    def failover(self) -> Failover:
+        """Return what looks after the database's failing over."""
+        shortest = timedelta(seconds=min(self.settings.retry_policy.steps))
+        return Failover(
+            self.database.lineage,
+            self.runners,
+            GapStore(self.database, shortest_retry=shortest),
+            PutBack(self.database, self.witness),
+            self.clock,
+            me=SeenRunner(self._worker, __version__, self.clock.now()),
         )
 
     @cached_property
@@ -323,7 +356,9 @@ class Container:
         if not await is_migrated(self.database):
             raise StoreUnavailable("the database is not migrated")
         await self.hand_in()
-        count = await self.restore.hold_if_unannounced()
+        # A fail-over loses moments, and is looked after; it is no restored backup.
+        lag = MOST_LAG if await self.failover.is_open() else timedelta(0)
+        count = await self.restore.hold_if_unannounced(lag=lag)
         if count is not None:
             log.error("all posting is on hold until `release`", unconfirmed=count)
         self._is_ready = True
@@ -417,7 +452,8 @@ class Container:
 
     async def _say_alive(self) -> None:
         now = self.clock.now()
-        await self.runners.note(SeenRunner(self._worker, __version__, now))
+        if not await self.failover.beat(now=now):
+            return
         found = await InstallationStore(self.database).look()
         if found is not None:
             await asyncio.to_thread(self._last_seen.write, found.name, now)
@@ -516,6 +552,7 @@ class Container:
             return
         async with DueHints(self.database, self.clock).waking(self.runner.wake):
             await self.runner.run(self.stop)
+        await self.failover.sign_off()
 
     async def close(self) -> None:
         """Close what was made; waits for running refreshes."""
@@ -546,7 +583,7 @@ class Container:
     def _push_tools(self) -> PushTools:
         settings = self.settings
         return PushTools(
-            uploads=UploadStore(self.database, self.vault),
+            uploads=UploadStore(self.database, self.vault, witness=self.witness),
             measure=self.at_once,
             outbound=self.outbound,
             sizes=settings.chunk_sizes,

@@ -45,6 +45,7 @@ async def tick(settings: Settings) -> str:
         report = await container.runner.tick(
             budget=settings.tick_budget_seconds, stop=stop
         )
+        await container.failover.sign_off()
     return json.dumps({to_camel(key): value for key, value in asdict(report).items()})
 
 

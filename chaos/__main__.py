@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from app.logs import configure_logging
-from chaos import matrix, report
+from chaos import failovers, matrix, report
 from chaos.cells import Cell, Database
 from chaos.mutants import MUTANTS
 from chaos.run import Result, run_cells
@@ -129,6 +129,28 @@ def _conclude(results: Sequence[Result]) -> None:
     wrong = sum(bool(result.wrong) for result in results)
     print(f"{len(results)} cells, {wrong} wrong")
     sys.exit(1 if wrong else 0)
+
+
+@app.command()
+def failover(*, seed: Seed = 1, only: Only = "", write: Write = True) -> None:
+    """Let a database fail over in the middle of posting, in every way."""
+    chosen = [case for case in failovers.cases() if only in str(case)]
+    results = asyncio.run(_fail_over(chosen, seed=seed))
+    lines = list(failovers.table(results))
+    print("\n".join(lines))
+    if write and not only:
+        report.write_part("failover", lines)
+    saved = [each for each in results if each[0].kind is not failovers.Kind.PARTED]
+    sys.exit(1 if any(after.wrong for _, _, after in saved) else 0)
+
+
+async def _fail_over(
+    chosen: Sequence[failovers.Case], *, seed: int
+) -> list[tuple[failovers.Case, failovers.Outcome, failovers.Outcome]]:
+    configure_logging("console", "critical")
+    with TemporaryDirectory(prefix="chaos-") as directory:
+        async with new_world(Path(directory), seed=seed) as world:
+            return await failovers.run(world, chosen, side_by_side=3)
 
 
 async def _soak(run: Run) -> Soaked:

@@ -18,6 +18,8 @@ from app.runner.attempts.ways.gateway import GatewayPull
 from app.runner.attempts.ways.live_pull import LivePull
 from app.runner.attempts.ways.pull import Pull
 from app.runner.attempts.ways.way import Void
+from app.runner.failover import Failover
+from app.store.db.identity import Identity, Lineage
 from app.store.jobs import init_writes, transitions
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.media_links import MediaStore
@@ -134,6 +136,18 @@ def _person() -> None:
     _replace(Grants, _usable)
 
 
+def _failover() -> None:
+    async def ready(_: Failover) -> bool:
+        return True
+
+    def meet(self: Lineage, met: Identity) -> bool:
+        self.newest = met
+        return False
+
+    _replace(Failover, ready)
+    _replace(Lineage, meet)
+
+
 def _replace(owner: type, *methods: Callable[..., Any]) -> None:
     for method in methods:
         setattr(owner, method.__name__, method)
@@ -152,3 +166,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = MappingProxyType(
         "revocation": Mutant("withdrawing the video of an unknown init", _revocation),
     }
 )
+
+OUTSIDE: Final[Mapping[str, Mutant]] = MappingProxyType(
+    {"failover": Mutant("looking whose database it is", _failover)}
+)
+"""Those that no cell of the matrix is for: a chapter of their own tries them."""

@@ -81,7 +81,7 @@ async def _work(order: Mapping[str, Any], line: socket.socket) -> None:
     )
     gate = Gate(line, tuple(stops), shift=order.get("clock", 0.0))
     if (name := order.get("mutant")) is not None:
-        mutants.MUTANTS[name].install()
+        {**mutants.MUTANTS, **mutants.OUTSIDE}[name].install()
     steps.install(gate)
     settings = Settings(**order["settings"], _env_file=None)
     lease = REFRESH_SHARE * settings.claim_timeout_seconds

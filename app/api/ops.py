@@ -24,6 +24,10 @@ _DETAILS: Final = {
     DatabaseState.DATABASE_READ_ONLY: (
         "The database can only be read: a standby, or its disk is full."
     ),
+    DatabaseState.DATABASE_REPLACED: (
+        "Another server has taken the place of the one that answers: nothing is written"
+        " there."
+    ),
     DatabaseState.CLOCK_SKEWED: (
         "Our clock and the database's differ: no job is claimed until they agree."
     ),
@@ -39,7 +43,9 @@ class Alive(Answer):
 class PartsFound(Answer):
     """What a look at each part came to."""
 
-    database: Check = Field(description="`ok`, `unavailable` or `read_only`")
+    database: Check = Field(
+        description="`ok`, `unavailable`, `read_only`, or `replaced`: by another server"
+    )
     migrations: Check = Field(description="`ok`, `not_migrated` or `unknown`")
     keys: Check = Field(
         description="`unreadable`: no key in TOKEN_ENCRYPTION_KEYS opens stored tokens"
@@ -49,6 +55,9 @@ class PartsFound(Answer):
     )
     commits: Check = Field(
         description="`local`: on one machine's disk when written; `replicated`: on two"
+    )
+    failover: Check = Field(
+        description="`hidden`: the host does not tell which server it is"
     )
     runner: Check = Field(
         description="`ok`, `stopped`, or `elsewhere`: by cron or in another process"

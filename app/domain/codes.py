@@ -23,6 +23,7 @@ MISSED: Final = "missed"
 OUT_OF_RESOURCES: Final = "out_of_resources"
 CANCELLED: Final = "cancelled"
 RESTORED: Final = "restored"
+FAILED_OVER: Final = "database_failed_over"
 PUBLISH_CANCELLED: Final = "publish_cancelled"
 
 
@@ -234,6 +235,13 @@ _POST: Final[dict[str, Code]] = {
     RESTORED: Code(
         words=Words(
             "It is not known whether this was posted: the database came from a backup.",
+            "Look at the account; retry it only if the post is not there.",
+        )
+    ),
+    FAILED_OVER: Code(
+        words=Words(
+            "It is not known whether this was posted: the database lost its last"
+            " moments.",
             "Look at the account; retry it only if the post is not there.",
         )
     ),

@@ -20,6 +20,7 @@ from app.runner.attempts.recorder import Recorder
 from app.runner.background.background_jobs import BackgroundJobs, Hint
 from app.runner.clock_care import ClockCare
 from app.runner.tick_report import Tally, TickReport
+from app.store.db.identity import AnotherServer
 from app.tracing import Tracing, Untraced
 
 log = structlog.get_logger(__name__)
@@ -129,8 +130,12 @@ class Runner:
             while not stop.is_set():
                 try:
                     await self._settle_clock()
-                    if not may_be_due or not await self._fill(pool, tally):
+                    if not await self._may_claim():
+                        await self._pause(OUTAGE_SECONDS, stop)
+                    elif not may_be_due or not await self._fill(pool, tally):
                         may_be_due = await self._rest(pool, stop)
+                except AnotherServer:
+                    continue
                 except StoreUnavailable as error:
                     log.warning("no claim; trying again", reason=str(error))
                     await self._pause(OUTAGE_SECONDS, stop)
@@ -147,7 +152,12 @@ class Runner:
                 await self._settle_clock()
                 if self._now() >= time.until:
                     return
+                if not await self._may_claim():
+                    await self._pause(OUTAGE_SECONDS, stop)
+                    continue
                 began = await self._fill(pool, tally, time)
+            except AnotherServer:
+                continue
             except StoreUnavailable as error:
                 if not tally.claimed:
                     raise
@@ -195,6 +205,7 @@ class Runner:
             worker=self._capacity.worker,
             retry=self._rules.retry,
             random=self._rules.random,
+            server=self._deps.failover.settled if self._deps.failover else None,
         )
         tally.claim(claimed)
         self._metrics.claim(claimed)
@@ -209,6 +220,11 @@ class Runner:
         return bool(
             claimed.jobs or claimed.failed or claimed.held or claimed.unreadable
         )
+
+    async def _may_claim(self) -> bool:
+        """Tell whether the database has all that was written to it."""
+        failover = self._deps.failover
+        return failover is None or await failover.ready()
 
     async def _rest(self, pool: AttemptPool, stop: asyncio.Event) -> bool:
         """Wait for a free slot, a hint, or the next due job.

@@ -19,6 +19,9 @@ runners = Table(
     Column("name", Text, primary_key=True),
     Column("version", Text, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+    # The server that it runs jobs on, and has put back on what that lacked. NULL once
+    # it has ended in order: what it wrote before that is here, too.
+    Column("server", Text),
 )
 
 
@@ -29,6 +32,7 @@ class SeenRunner:
     name: str
     version: str
     seen_at: datetime
+    server: str | None = None  # the identity of the database's server
 
 
 class RunnerStore:
@@ -39,7 +43,11 @@ class RunnerStore:
 
     async def note(self, runner: SeenRunner) -> None:
         """Record that a runner is alive; delete those long gone."""
-        values = {"version": runner.version, "seen_at": runner.seen_at}
+        values = {
+            "version": runner.version,
+            "seen_at": runner.seen_at,
+            "server": runner.server,
+        }
         its_own = runners.c.name == runner.name
         async with self._database.write() as connection:
             known = await connection.execute(
@@ -59,3 +67,16 @@ class RunnerStore:
         async with self._database.read() as connection:
             rows = (await connection.execute(found)).mappings().all()
         return tuple(SeenRunner(**row) for row in rows)
+
+    async def on_servers(self) -> tuple[SeenRunner, ...]:
+        """List those that did not end in order, on whichever server they ran."""
+        found = select(runners).where(runners.c.server.is_not(None))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(found)).mappings().all()
+        return tuple(SeenRunner(**row) for row in rows)
+
+    async def sign_off(self, name: str) -> None:
+        """Say that a runner has ended in order."""
+        ended = update(runners).where(runners.c.name == name).values(server=None)
+        async with self._database.single() as connection:
+            await connection.execute(ended)

@@ -98,6 +98,7 @@ class Stage:
         claims = Claims(
             container.database,
             lease=timedelta(seconds=container.settings.claim_timeout_seconds),
+            witness=container.witness,
         )
         claims.watch(self.signals)
         tiktok = Meddled(container.tiktok)

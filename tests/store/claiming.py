@@ -7,6 +7,7 @@ from app.domain.jobs.job import Job
 from app.domain.jobs.lifecycle import decide
 from app.domain.jobs.outcome import Outcome
 from app.domain.jobs.transition import Transition
+from app.store.db.identity import Identity
 from app.store.jobs.claims import Claimed, ClaimStore
 from tests.support.factories import NOW
 
@@ -22,6 +23,7 @@ async def claim(
     worker: str = "worker_1",
     due_by: datetime | None = None,
     policy: RetryPolicy = HOLD,
+    server: Identity | None = None,
 ) -> Claimed:
     """Claim what is due."""
     return await claims.claim_due(
@@ -29,6 +31,7 @@ async def claim(
         limit=limit,
         worker=worker,
         due_by=due_by,
+        server=server,
         retry=policy,
         random=lambda: 0.0,
     )

@@ -10,12 +10,23 @@ from dataclasses import dataclass, field
 class Relay:
     """Passes bytes on, until it hangs: then nothing moves and nothing is closed."""
 
+    to: int
     port: int = 0
     flows: asyncio.Event = field(default_factory=asyncio.Event)
+    busy: set[asyncio.Task[None]] = field(default_factory=set)
 
     def hang(self) -> None:
         """Let nothing pass any more, of old connections and of new ones."""
         self.flows.clear()
+
+    async def lead_to(self, port: int, *, cut: bool = True) -> None:
+        """Lead new connections elsewhere, and end the former ones if they are cut."""
+        self.to = port
+        if cut:
+            former = list(self.busy)
+            for task in former:
+                task.cancel()
+            await asyncio.gather(*former, return_exceptions=True)
 
     async def copy(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter
@@ -31,13 +42,14 @@ class Relay:
 @asynccontextmanager
 async def relaying(to: int) -> AsyncIterator[Relay]:
     """Open a port on loopback that leads to another one."""
-    relay, busy = Relay(), set[asyncio.Task[None]]()
+    relay = Relay(to)
+    busy = relay.busy
     relay.flows.set()
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with closing(writer):
             await relay.flows.wait()
-            there, back = await asyncio.open_connection("127.0.0.1", to)
+            there, back = await asyncio.open_connection("127.0.0.1", relay.to)
             with closing(back):
                 ways = relay.copy(reader, back), relay.copy(there, writer)
                 await asyncio.gather(*ways)

@@ -20,6 +20,7 @@ class HistoryKind(StrEnum):
     GIVEN_UP = "given_up"  # an open publish, at the risk of a second post
     CANCELLED = "cancelled"
     RESTORED = "restored"  # a restored backup cannot tell what became of it
+    FAILED_OVER = "failed_over"  # the database lost what became of it
     MISSED = "missed"  # its last moment passed
     CONFIRMED = "confirmed"  # TikTok says late that it was posted
     FAILED_LATE = "failed_late"  # TikTok says late that it was not

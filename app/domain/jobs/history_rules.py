@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from app.domain import codes
 from app.domain.jobs.history import Adopted, HistoryEntry, HistoryKind
 from app.domain.jobs.idempotency import iso_millis
 from app.domain.jobs.job import Availability, FailureReason, Job, JobStatus, WaitingFor
@@ -60,7 +61,10 @@ def _end(change: Transition) -> tuple[HistoryKind, dict[str, Any] | None]:
         case FailureReason.CANCELLED:
             return HistoryKind.CANCELLED, None
         case FailureReason.UNCONFIRMED:  # no attempt, so no ledger row
-            return HistoryKind.RESTORED, None
+            error = change.last_error
+            fails_over = error is not None and error.code == codes.FAILED_OVER
+            kind = HistoryKind.FAILED_OVER if fails_over else HistoryKind.RESTORED
+            return kind, None
         case _:
             return HistoryKind.FAILED_LATE, _error(change)
 

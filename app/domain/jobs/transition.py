@@ -302,20 +302,25 @@ def failed_late(job: Job, *, reason: FailureReason, error: LastError) -> Transit
     )
 
 
-def doubted(job: Job, *, error: LastError) -> Transition:
-    """End a job that may have been posted after the backup that was restored.
+def doubted(
+    job: Job, *, error: LastError, sent_at: datetime | None = None
+) -> Transition:
+    """End a job of which the database cannot tell whether it was posted.
 
-    TikTok is not asked about the publish in the backup: a later one, which the backup
-    does not have, may be the one that was posted.
+    TikTok is not asked about the publish that the row knows: a later one, which it does
+    not know, may be the one that came out. With ``sent_at`` such an init is taken to
+    have gone out then, unless one is open, and proof of it is looked for.
     """
+    assumed = None if job.in_flight else sent_at
     return Transition(
         to=JobStatus.FAILED,
         attempts=job.attempts,
         next_attempt_at=None,
-        init_sent_at=job.init_sent_at,
-        publish_id=job.publish_id,
+        init_sent_at=assumed or job.init_sent_at,
+        publish_id=None if assumed else job.publish_id,
         failure_reason=FailureReason.UNCONFIRMED,
         last_error=error,
+        confirm_at=first_confirmation(error.at) if assumed else None,
     )
 
 

@@ -132,6 +132,7 @@ class AttemptPool:
                 outcome = await _outcome(attempt, effects)
                 await self._record(attempt.job, outcome, effects)
             except ClaimLost:
+                self._deps.claims.witness.note_drop(attempt.job)
                 self._recorder.lost()
             except Exception:
                 # The job is claimed again after its lease.

@@ -28,6 +28,7 @@ from app.runner.attempts.ways.live_push import LivePush, PushTools
 from app.runner.attempts.ways.pull import Pull
 from app.runner.attempts.ways.push import Push
 from app.runner.attempts.ways.way import Way
+from app.runner.failover import Failover
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.spool import Spool
 from app.tiktok import Calls, CreatorInfo, PublishStatus, TikTok
@@ -60,6 +61,7 @@ class Dependencies:
     database_clock: ClockWatch | None = None  # None: our clock is trusted
     tiktok_clock: ClockWatch | None = None
     clock_jumps: ClockJumps | None = None  # None: our clock is trusted
+    failover: Failover | None = None  # None: the database is a file
     spool: Spool | None = None  # keeps publish_ids that the database cannot take
 
 

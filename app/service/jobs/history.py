@@ -22,6 +22,8 @@ TEXTS: Final[dict[HistoryKind, str]] = {
     HistoryKind.RETRIED: "It was started again.",
     HistoryKind.GIVEN_UP: "The open publish at TikTok was given up, to send it again.",
     HistoryKind.CANCELLED: "It was cancelled.",
+    HistoryKind.FAILED_OVER: "It was held: the database failed over and lost what"
+    " became of it.",
     HistoryKind.RESTORED: "It was held: the database was restored from a backup.",
     HistoryKind.MISSED: "Its deadline passed before it could be sent.",
     HistoryKind.CONFIRMED: "TikTok reported later that it was posted after all.",

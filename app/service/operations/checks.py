@@ -197,6 +197,7 @@ def _in_use(found: Postgres, *, pool_size: int, processes: int) -> Sequence[Find
     return (
         _connections(found, pool_size=pool_size, processes=processes),
         _durability(found),
+        _failover(found),
         _pooler(found),
         _rights(found),
         _strangers(found),
@@ -223,6 +224,17 @@ def _durability(found: Postgres) -> Finding:
         ok=ok,
         text=f"synchronous_commit is {found.durability}",
         advice="" if ok else "ALTER ROLE … SET synchronous_commit = on",
+    )
+
+
+def _failover(found: Postgres) -> Finding:
+    hidden = "the host hides which server it is: a fail-over is not noticed; see"
+    return Finding(
+        name="fail-over",
+        ok=True,
+        text=f"{hidden} docs/deploy/high-availability.md"
+        if found.is_hidden
+        else "a fail-over to another server is noticed",
     )
 
 

@@ -14,6 +14,7 @@ from app.machine.clock import Clock
 from app.machine.concurrency import first
 from app.store.db.engine import Database
 from app.store.db.health import HealthStore
+from app.store.db.identity import Lineage
 from app.store.db.revision import look_at
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,7 @@ class DatabaseState(StrEnum):
     DATABASE_UNAVAILABLE = "database_unavailable"
     DATABASE_NOT_MIGRATED = "database_not_migrated"
     DATABASE_READ_ONLY = "database_read_only"
+    DATABASE_REPLACED = "database_replaced"
     CLOCK_SKEWED = "clock_skewed"
 
 
@@ -44,6 +46,8 @@ class Check(StrEnum):
     UNAVAILABLE = "unavailable"
     NOT_MIGRATED = "not_migrated"
     READ_ONLY = "read_only"  # it answers, but cannot be written to
+    REPLACED = "replaced"  # it answers, but another server has taken its place
+    HIDDEN = "hidden"  # the host does not tell
     UNREADABLE = "unreadable"  # no TOKEN_ENCRYPTION_KEYS decrypts the tokens
     SKEWED = "skewed"
     LOCAL = "local"  # on the disk of one machine
@@ -61,6 +65,7 @@ class Checks:
     keys: Check = Check.UNKNOWN
     clock: Check = Check.UNKNOWN
     commits: Check = Check.UNKNOWN
+    failover: Check = Check.UNKNOWN
     runner: Check
 
 
@@ -106,6 +111,7 @@ class HealthService:
             keys=keys,
             clock=clock,
             commits=commits,
+            failover=_failover(self._database.lineage),
             runner=self._runner(),
         )
         if clock is Check.SKEWED and self._tolerance is not None:
@@ -174,6 +180,8 @@ async def found_in(
         async with asyncio.timeout(patience):
             found = await look_at(database)
     except (StoreUnavailable, TimeoutError):
+        if database.lineage is not None and database.lineage.is_left_behind:
+            return DatabaseFound(DatabaseState.DATABASE_REPLACED)
         if database.trouble.of_writes:
             return DatabaseFound(DatabaseState.DATABASE_READ_ONLY)
         return DatabaseFound(DatabaseState.DATABASE_UNAVAILABLE)
@@ -190,6 +198,8 @@ def _database(found: DatabaseState) -> Check:
             return Check.UNAVAILABLE
         case DatabaseState.DATABASE_READ_ONLY:
             return Check.READ_ONLY
+        case DatabaseState.DATABASE_REPLACED:
+            return Check.REPLACED
         case (
             DatabaseState.READY
             | DatabaseState.DATABASE_NOT_MIGRATED
@@ -204,5 +214,18 @@ def _migrations(found: DatabaseState) -> Check:
             return Check.OK
         case DatabaseState.DATABASE_NOT_MIGRATED:
             return Check.NOT_MIGRATED
-        case DatabaseState.DATABASE_UNAVAILABLE | DatabaseState.DATABASE_READ_ONLY:
+        case (
+            DatabaseState.DATABASE_UNAVAILABLE
+            | DatabaseState.DATABASE_READ_ONLY
+            | DatabaseState.DATABASE_REPLACED
+        ):
             return Check.UNKNOWN
+
+
+def _failover(lineage: Lineage | None) -> Check:
+    """Tell whether another server in the database's place would be noticed."""
+    if lineage is None:
+        return Check.OK  # a file has no other
+    if lineage.is_hidden:
+        return Check.HIDDEN
+    return Check.UNKNOWN if lineage.newest is None else Check.OK

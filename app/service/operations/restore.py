@@ -1,5 +1,6 @@
 """What to do before anything runs on a restored backup."""
 
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -50,16 +51,17 @@ class RestoreService:
             self._last_seen.forget(found.name)
         return count
 
-    async def hold_if_unannounced(self) -> int | None:
+    async def hold_if_unannounced(self, *, lag: timedelta = timedelta(0)) -> int | None:
         """Hold if the database forgot what this machine wrote; None if it did not.
 
-        Then somebody restored a backup and did not say so. Raises StoreUnavailable.
+        What it forgot of the last ``lag`` does not count. Then somebody restored a
+        backup and did not say so. Raises StoreUnavailable.
         """
         found = await self._installations.look()
         ours = None if found is None else self._last_seen.read(found.name)
         if found is None or ours is None:
             return None
-        if found.seen_at is not None and found.seen_at >= ours:
+        if found.seen_at is not None and found.seen_at >= ours - lag:
             return None
         log.error(
             "the database is older than this machine knows it: a backup was restored",

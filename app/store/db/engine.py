@@ -24,6 +24,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from app.domain.events import Render
 from app.machine.callers import shared_context
 from app.store.db.address import normalise_url, postgres_address
+from app.store.db.identity import Lineage
 from app.store.db.outage import BAD_SESSION_STATES, Trouble, state_of, unavailable
 from app.store.db.pool import RETURNED, SparingPool
 from app.store.db.session import Session, Sessions
@@ -142,6 +143,11 @@ class Database:
             await connection.execute(select(level))
             yield connection
 
+    @property
+    def lineage(self) -> Lineage | None:
+        """Return which servers were met; None for SQLite, which is a file."""
+        return None if self.sessions is None else self.sessions.lineage
+
     def insert_new(self, table: Table) -> Insert:
         """Make an INSERT that skips rows that exist already."""
         if self.is_sqlite:
@@ -251,6 +257,8 @@ def watch(engine: Engine, sessions: Sessions) -> None:
     ) -> None:
         now, session = time.monotonic(), connection.driver_connection
         _replace_if_gone(connection, session, now - record.info.get(RETURNED, now))
+        if sessions.may_be_promoted(session):
+            _look_again(connection, sessions)
         borrowed[session] = now
 
     def returned(connection: DBAPIConnection | None, _: ConnectionPoolEntry) -> None:
@@ -283,6 +291,15 @@ def _replace_if_gone(
     if idle_seconds > ASKED_AFTER_SECONDS:
         run_async: Any = connection.run_async
         run_async(_ask)
+
+
+def _look_again(connection: DBAPIConnection, sessions: Sessions) -> None:
+    """Learn of a standby's promotion, which keeps its sessions, before it is used."""
+    run_async: Any = connection.run_async
+    try:
+        run_async(sessions.look_again)
+    except Exception as error:
+        raise InvalidatePoolError from error
 
 
 async def _ask(session: Session) -> None:

@@ -73,6 +73,7 @@ class Postgres:
     reserved_connections: int
     used_connections: int
     is_pooled: bool = False
+    is_hidden: bool = False  # the host hides which server it is
     lacking: Sequence[str] = ()  # tables and sequences that we have no privileges on
     strangers: Sequence[str] = ()  # roles that may change our tables
 
@@ -110,7 +111,14 @@ async def _more_of(
     if first["schema"]:
         lacking = list((await connection.execute(_LACKING, ours)).scalars())
         strangers = list((await connection.execute(_STRANGERS, ours)).scalars())
-    return Postgres(**first, is_pooled=pooled, lacking=lacking, strangers=strangers)
+    lineage = database.lineage
+    return Postgres(
+        **first,
+        is_pooled=pooled,
+        is_hidden=lineage is not None and lineage.is_hidden,
+        lacking=lacking,
+        strangers=strangers,
+    )
 
 
 def _tables(connection: Connection) -> dict[str, Any]:

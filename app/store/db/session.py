@@ -8,10 +8,18 @@ from typing import Any, Final, TypeAlias, cast
 from weakref import WeakSet
 
 import asyncpg
+import structlog
 
 from app.machine.host_names import Names
 from app.store.db.address import Host, PostgresAddress
 from app.store.db.dial import DialingLoop
+from app.store.db.identity import (
+    HIDING_STATES,
+    IDENTITY_SQL,
+    Identity,
+    LeftBehind,
+    Lineage,
+)
 from app.store.db.outage import (
     HOPELESS_STATES,
     NO_ANSWER,
@@ -20,6 +28,8 @@ from app.store.db.outage import (
     of_system,
     state_of,
 )
+
+log = structlog.get_logger(__name__)
 
 OLDEST_VERSION: Final = 12
 LONGEST_PAUSE_SECONDS: Final = 30.0
@@ -34,8 +44,13 @@ SELECT pg_backend_pid() AS pid, pg_is_in_recovery() AS is_standby,
     current_setting('default_transaction_read_only') AS read_only,
     current_setting('synchronous_commit') AS synchronous_commit,
     current_setting('default_transaction_isolation') AS default_transaction_isolation,
-    current_setting('search_path') AS search_path
+    current_setting('search_path') AS search_path, {identity} AS identity
 """
+_LOOKS: Final = {
+    hidden: _LOOK.format(identity="NULL" if hidden else IDENTITY_SQL)
+    for hidden in (False, True)
+}
+_STANDBY: Final = "25006"
 
 Session: TypeAlias = Any
 """An asyncpg.Connection; asyncpg ships no types."""
@@ -60,6 +75,8 @@ class Sessions:
         self.open = WeakSet[Session]()
         self.borrowed: dict[Session, float] = {}
         """The sessions in use, and since when, by time.monotonic()."""
+        self.lineage = Lineage()
+        self._of_standby = WeakSet[Session]()
         self._address = address
         self._names = Names()
         self._command_seconds = command_seconds
@@ -151,11 +168,41 @@ class Sessions:
             session.terminate()
             session, found = await self._opened(host, named=not named)
         try:
+            self._admit(session, found["identity"])
             await self._set_up(session, found)
         except BaseException as error:
             session.terminate()
             raise _unreachable(error) from error
+        if found["is_standby"]:
+            self._of_standby.add(session)
         return session
+
+    def _admit(self, session: Session, identity: str | None) -> None:
+        """Note which server it is, and end the sessions with one that it replaced.
+
+        A session stays with its server, and a primary with its timeline: what was
+        admitted once needs no second look. Raises LeftBehind.
+        """
+        if identity is None or not self.lineage.meet(Identity.of(identity)):
+            return
+        for other in list(self.open):
+            if other is not session:
+                other.terminate()
+
+    def may_be_promoted(self, session: Session) -> bool:
+        """Tell whether a session began on a standby, which may have become more."""
+        return session in self._of_standby
+
+    async def look_again(self, session: Session) -> None:
+        """See whether a standby has become a primary; ends the session if it fails."""
+        try:
+            found = await self._look(session)
+            self._admit(session, found["identity"])
+        except BaseException:
+            session.terminate()
+            raise
+        if not found["is_standby"]:
+            self._of_standby.discard(session)
 
     async def _opened(
         self, host: Host, *, named: bool
@@ -196,9 +243,21 @@ class Sessions:
         return not self._address.named_statements or found["pid"] != told
 
     async def _look(self, session: Session) -> Mapping[str, Any]:
+        """Ask what a session is like; who hides its identity is asked for the rest."""
+        try:
+            return await self._ask(session, _LOOKS[self.lineage.is_hidden])
+        except asyncpg.PostgresError as error:
+            hides = state_of(error).startswith(HIDING_STATES)
+            if self.lineage.is_hidden or not hides:
+                raise
+            self.lineage.is_hidden = True
+            log.warning("the host hides which server it is: no fail-over is noticed")
+            return await self._ask(session, _LOOKS[True])
+
+    async def _ask(self, session: Session, question: str) -> Mapping[str, Any]:
         seconds = self._patience or LOOK_SECONDS
         # Unnamed: behind a pooler the name would turn up again in another session.
-        statement = await session.prepare(_LOOK, name="", timeout=seconds)
+        statement = await session.prepare(question, name="", timeout=seconds)
         return cast(Mapping[str, Any], await statement.fetchrow(timeout=seconds))
 
     async def _set_up(self, session: Session, found: Mapping[str, Any]) -> None:
@@ -242,15 +301,17 @@ def _refuse_unfit(found: Mapping[str, Any], *, writable: bool) -> None:
             hopeless=True,
         )
     if writable and found["is_standby"]:
-        raise Unreachable("a standby, which can only be read", state="25006")
+        raise Unreachable("a standby, which can only be read", state=_STANDBY)
     if writable and found["read_only"] == "on":
-        raise Unreachable("read-only at present", state="25006")
+        raise Unreachable("read-only at present", state=_STANDBY)
 
 
 def _unreachable(error: BaseException) -> BaseException:
     """Turn any error into Unreachable, but not a cancellation."""
     if isinstance(error, Unreachable) or not isinstance(error, Exception):
         return error
+    if isinstance(error, LeftBehind):
+        return Unreachable(str(error), state=_STANDBY)
     if isinstance(error, asyncpg.PostgresError):
         state = state_of(error)
         hopeless = state.startswith(HOPELESS_STATES)

@@ -13,10 +13,12 @@ from sqlalchemy import (
     ColumnElement,
     Interval,
     Row,
+    Text,
     and_,
     case,
     func,
     literal,
+    literal_column,
     select,
     update,
 )
@@ -28,8 +30,10 @@ from app.domain.jobs.job import Job, JobStatus
 from app.domain.jobs.lifecycle import decide
 from app.domain.jobs.outcome import Abandoned
 from app.domain.jobs.transition import Transition, given_back
+from app.domain.jobs.witness import Witness
 from app.machine.clock_watch import ClockWatch
 from app.store.db.engine import Database
+from app.store.db.identity import IDENTITY_SQL, Identity
 from app.store.db.locks import unlocked
 from app.store.db.server_time import database_time
 from app.store.db.types import UtcDateTime
@@ -64,6 +68,11 @@ class TakenOver:
     change: Transition  # what its attempt came to
 
 
+_SERVER: Final = (
+    select(literal_column(IDENTITY_SQL, Text())).scalar_subquery().label("server")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """The result of one claim."""
@@ -87,9 +96,14 @@ class ClaimStore:
     """
 
     def __init__(
-        self, database: Database, *, lease: timedelta, watch: ClockWatch | None = None
+        self,
+        database: Database,
+        *,
+        lease: timedelta,
+        watch: ClockWatch | None = None,
+        witness: Witness | None = None,
     ) -> None:
-        """Take the lease of a claim.
+        """Take the lease of a claim, and who remembers the inits.
 
         With a ``watch``, a job is claimed only when it is due by the database's clock,
         too, and none while the two clocks are too far apart. SQLite uses our clock.
@@ -97,8 +111,9 @@ class ClaimStore:
         self._database = database
         self.lease = lease
         self._watch = None if database.is_sqlite else watch
-        self._init_writer = InitWriter(database)
-        self._transition_writer = TransitionWriter(database)
+        self.witness = witness or Witness()
+        self._init_writer = InitWriter(database, witness=self.witness)
+        self._transition_writer = TransitionWriter(database, witness=self.witness)
 
     async def claim_due(
         self,
@@ -109,17 +124,21 @@ class ClaimStore:
         retry: RetryPolicy,
         random: Random,
         due_by: datetime | None = None,
+        server: Identity | None = None,
     ) -> Claimed:
         """Take up to ``limit`` jobs that are due, each for this worker alone.
 
         If a job's former worker let its lease run out, that attempt's end is decided
         with ``retry`` and committed together with the claim. ``due_by`` leaves out jobs
-        that fall due later.
+        that fall due later. Raises AnotherServer if another one than ``server``
+        answers: nothing is claimed there.
         """
         claim = self._claim(now, worker)
         statement = self._take(claim, now=now, due_by=due_by or now, limit=limit)
         async with self._database.write() as connection:
+            self._expect(server)
             found = (await connection.execute(statement)).all()
+            self._expect(server, *found[:1])
             taken = _readable(found, claim)
             rows = [row for row in found if row.id in taken]
             unreadable = {row.id for row in found} - taken.keys()
@@ -133,22 +152,25 @@ class ClaimStore:
             taken |= await write_transitions(connection, ends, guard=OWNED, now=now)
             held = _held(rows, taken)
             taken |= await _put_off(connection, held, now=now)
-        return Claimed(_still_claimed(taken), taken_over, len(held), tuple(unreadable))
+        claimed = _still_claimed(taken)
+        self.witness.note_claimed(claimed)
+        return Claimed(claimed, taken_over, len(held), tuple(unreadable))
 
     async def next_due(self) -> datetime | None:
         """Return when the next job falls due, None if none is waiting."""
-        statement = select(func.min(_jobs.next_attempt_at)).where(
-            _jobs.next_attempt_at.is_not(None)
-        )
-        due: datetime | None
+        waiting = _jobs.next_attempt_at.is_not(None)
+        statement = select(func.min(_jobs.next_attempt_at).label("due")).where(waiting)
+        if self._watch is not None:
+            statement = statement.add_columns(database_time().label("theirs"))
+        if self._asks_server:
+            statement = statement.add_columns(_SERVER)
         async with self._database.read() as connection:
-            if self._watch is None:
-                due = (await connection.execute(statement)).scalar()
-                return due
-            asked_at = self._watch.now()
-            told = await connection.execute(statement.add_columns(database_time()))
-            due, theirs = told.one()
-            self._watch.note(theirs, asked_at=asked_at)
+            asked_at = self._watch.now() if self._watch is not None else None
+            row = (await connection.execute(statement)).one()
+        self._expect(None, row)
+        if self._watch is not None and asked_at is not None:
+            self._watch.note(row.theirs, asked_at=asked_at)
+        due: datetime | None = row.due
         return due
 
     async def renew(
@@ -216,6 +238,25 @@ class ClaimStore:
         """
         return await self._transition_writer.write(job, change, now=now)
 
+    def _expect(self, server: Identity | None, row: Row[Any] | None = None) -> None:
+        """Raise AnotherServer where another one answers than the one wanted.
+
+        A session stays with its server; behind a pooler each statement says whose it
+        is.
+        """
+        lineage = self._database.lineage
+        if lineage is not None:
+            lineage.hear(getattr(row, "server", None))
+            if server is not None:
+                lineage.expect(server)
+
+    @property
+    def _asks_server(self) -> bool:
+        sessions = self._database.sessions
+        return (
+            sessions is not None and sessions.pooled and not sessions.lineage.is_hidden
+        )
+
     def _claim(self, now: datetime, worker: str) -> dict[str, Any]:
         return {
             "status": JobStatus.PROCESSING,
@@ -247,6 +288,7 @@ class ClaimStore:
         first = select(_jobs.id).where(due).order_by(*order).limit(limit)
         began = literal(now, UtcDateTime())  # typed here, since CASE infers none
         was_processing = _jobs.status == JobStatus.PROCESSING
+        asked = (_SERVER,) if self._asks_server else ()
         return (
             update(schedule_jobs)
             .where(unlocked(first, is_sqlite=self._database.is_sqlite), due)
@@ -260,7 +302,10 @@ class ClaimStore:
                 ),
             )
             .returning(
-                *[_jobs[name] for name in _READ], _jobs.abandoned_by, held_until(now)
+                *[_jobs[name] for name in _READ],
+                _jobs.abandoned_by,
+                held_until(now),
+                *asked,
             )
         )
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.jobs.job import Job
+from app.domain.jobs.witness import Witness
 from app.domain.posts.pull_links import pull_links
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
@@ -23,7 +24,7 @@ from app.store.retention.tombstones import remember
 
 _jobs = schedule_jobs.c
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "init_sent_at",
     "open_id",
     "creator_username",
@@ -33,6 +34,8 @@ _COLUMNS: Final = (
     "publish_started_at",
     "updated_at",
 )
+"""What is written of every init."""
+
 UPLOADED: Final = (
     "upload_url",
     "upload_issued_at",
@@ -60,10 +63,17 @@ class InitWriter:
     With a media token, its pull URL is valid from the stamp on.
     """
 
-    def __init__(self, database: Database, *, more: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        more: tuple[str, ...] = (),
+        witness: Witness | None = None,
+    ) -> None:
         """Take the columns that are written besides an init's own."""
         self._database = database
-        columns = (*_COLUMNS, *more)
+        self._witness = witness or Witness()
+        columns = (*COLUMNS, *more)
         self._column_values = attrgetter(*columns)
         self._values = BulkValues(
             {
@@ -84,13 +94,19 @@ class InitWriter:
 
         None if the claim is lost or, for a stamp, its lease is over.
         """
-        return await self._batcher.ask(write.job.id, write)
+        # What TikTok did is a fact, written or not; a stamp lets something be done.
+        if not write.is_stamp:
+            self._witness.note(write.after)
+        written = await self._batcher.ask(write.job.id, write)
+        if written is not None and write.is_stamp:
+            self._witness.note(written)
+        return written
 
     async def _write_all(self, asked: Mapping[str, InitWrite]) -> dict[str, Job]:
         writes = [asked[job_id] for job_id in sorted(asked)]
         values = self._values.bind([self._row(write) for write in writes])
         # One statement commits on its own; several need a transaction.
-        alone = not any(each.buries or _links(each) for each in writes)
+        alone = not any(each.buries or _opens_links(each) for each in writes)
         with refusals():
             return await self._written(asked, values, alone=alone)
 
@@ -108,8 +124,8 @@ class InitWriter:
         self, connection: AsyncConnection, writes: Iterable[InitWrite]
     ) -> None:
         """Enable the pull URLs, and record the publishes that are given up."""
-        if links := [link for write in writes for link in _links(write)]:
-            await connection.execute(self._database.insert_new(media_links), links)
+        stamped = [write.after for write in writes if write.is_stamp]
+        await open_links(self._database, connection, stamped)
         former = [write.job.publish_id for write in writes if write.buries]
         await remember(self._database, connection, former)
 
@@ -121,17 +137,27 @@ class InitWriter:
         return (*guards, *self._column_values(write.after), remarked)
 
 
-def _links(write: InitWrite) -> list[dict[str, Any]]:
-    if not write.is_stamp:
-        return []
+async def open_links(
+    database: Database, connection: AsyncConnection, jobs: Iterable[Job]
+) -> None:
+    """Let the pull URLs of jobs' inits be asked for; harmless if repeated."""
+    if links := [link for job in jobs for link in _links(job)]:
+        await connection.execute(database.insert_new(media_links), links)
+
+
+def _opens_links(write: InitWrite) -> bool:
+    return write.is_stamp and write.after.media_token is not None
+
+
+def _links(job: Job) -> list[dict[str, Any]]:
     return [
         {
             "token": token,
-            "job_id": write.job.id,
+            "job_id": job.id,
             "asset_url": url,
-            "created_at": write.after.init_sent_at,
+            "created_at": job.init_sent_at,
         }
-        for token, url in pull_links(write.after)
+        for token, url in pull_links(job)
     ]
 
 

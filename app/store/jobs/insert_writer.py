@@ -114,6 +114,10 @@ class InsertWriter:
             await refuse_if_pruned(connection, job.scheduled_for, now=now)
         return written
 
+    async def put_back(self, connection: AsyncConnection, job: Job) -> None:
+        """Insert a row that was there already, unless it has a twin by now."""
+        await self._write_one(connection, self._insert, job)
+
     async def _write_one(
         self, connection: AsyncConnection, insert: ReturningInsert[Any], job: Job
     ) -> Job | None:

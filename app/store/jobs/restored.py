@@ -1,20 +1,24 @@
 """After a restore: jobs that may have been posted since the backup."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
 from app.domain.codes import RESTORED
 from app.domain.jobs import transition as become
-from app.domain.jobs.job import ErrorClass, JobStatus
+from app.domain.jobs.job import ErrorClass, Job, JobStatus
 from app.domain.jobs.outcome import Fault
+from app.domain.jobs.transition import Transition
 from app.store.db.engine import Database
 from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import schedule_jobs
 from app.store.jobs.transitions import UNCHANGED, write_transitions
 
 _jobs = schedule_jobs.c
+NOTHING: Final[Mapping[str, None]] = MappingProxyType({})
 _PAGE: Final = 500  # rows whose locks one transaction holds
 _OVER: Final = (JobStatus.POSTED, JobStatus.FAILED)
 _RESTORED: Final = Fault(
@@ -32,7 +36,7 @@ class RestoreStore:
 
     async def count(self, *, now: datetime) -> int:
         """Return how many jobs would be ended."""
-        statement = select(func.count()).where(_in_doubt(now))
+        statement = select(func.count()).where(may_be_posted(now))
         async with self._database.read() as connection:
             count: int = (await connection.execute(statement)).scalar_one()
         return count
@@ -42,35 +46,47 @@ class RestoreStore:
 
         Open inits and publish_ids stay in the record as guards. It may be repeated.
         """
-        count, after = 0, ""
-        while rows := await self._hold_page(after, now):
-            count, after = count + rows[0], rows[1]
-        return count
-
-    async def _hold_page(self, after: str, now: datetime) -> tuple[int, str] | None:
-        """Return how many were ended, and the last one of the page."""
-        statement = (
-            select(schedule_jobs)
-            .where(_in_doubt(now), _jobs.id > after)
-            .order_by(_jobs.id)
-            .limit(_PAGE)
-        )
         error = _RESTORED.to_error(now)
-        async with self._database.write() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
+        return await end_each(
+            self._database,
+            may_be_posted(now),
+            lambda job: become.doubted(job, error=error),
+            now=now,
+        )
+
+
+async def end_each(
+    database: Database,
+    which: ColumnElement[bool],
+    change: Callable[[Job], Transition],
+    *,
+    now: datetime,
+    forgets: Mapping[str, None] = NOTHING,
+) -> int:
+    """Write a change of each job that matches, a page at a time; return how many.
+
+    ``forgets`` are columns that are emptied besides.
+    """
+    count, after = 0, ""
+    while True:
+        page = select(schedule_jobs).where(which, _jobs.id > after)
+        page = page.order_by(_jobs.id).limit(_PAGE)
+        async with database.write() as connection:
+            rows = (await connection.execute(page)).mappings().all()
+            jobs = [shown_from_row(row) for row in rows]
+            changes = [(job, change(job)) for job in jobs]
             written = await write_transitions(
-                connection,
-                [
-                    (job, become.doubted(job, error=error))
-                    for job in map(shown_from_row, rows)
-                ],
-                guard=UNCHANGED,
-                now=now,
+                connection, changes, guard=UNCHANGED, now=now
             )
-        return (len(written), rows[-1]["id"]) if rows else None
+            if forgets and written:
+                emptied = update(schedule_jobs).where(_jobs.id.in_(list(written)))
+                await connection.execute(emptied.values(forgets))
+        if not rows:
+            return count
+        count, after = count + len(written), jobs[-1].id
 
 
-def _in_doubt(now: datetime) -> ColumnElement[bool]:
+def may_be_posted(now: datetime) -> ColumnElement[bool]:
     """Match open jobs that were due or claimed, or have an open init.
 
     A lease or a next poll may end after the backup and be long over by now, so claims

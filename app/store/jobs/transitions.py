@@ -26,6 +26,7 @@ from sqlalchemy.sql.type_api import TypeEngine
 from app.domain.jobs.history_rules import history_of
 from app.domain.jobs.job import AttemptRecord, Job, JobStatus
 from app.domain.jobs.transition import Transition, applied
+from app.domain.jobs.witness import Witness
 from app.domain.posts.pull_links import pull_tokens
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
@@ -101,8 +102,9 @@ class TransitionWriter:
     They share one transaction; each is as durable as in its own.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, witness: Witness | None = None) -> None:
         self._database = database
+        self._witness = witness or Witness()
         self._batcher = Batcher(self._write_all, spawn=database.spawn)
 
     async def write(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
@@ -110,6 +112,7 @@ class TransitionWriter:
 
         One that the database refuses does not affect the others.
         """
+        self._witness.note_end(job, change)
         write = _Write(job, change, applied(job, change, now=now))
         return await self._batcher.ask(job.id, write)
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from app.domain.errors import TokenUnreadable
 from app.domain.jobs.job import Job
+from app.domain.jobs.witness import Witness
 from app.domain.posts.upload import REPEAT_WINDOW, Upload
 from app.store.db.engine import Database
 from app.store.db.vault import Vault
@@ -43,9 +44,11 @@ class UploadSeal:
 class UploadStore:
     """Writes uploads under the claim tokens of their jobs."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, *, witness: Witness | None = None
+    ) -> None:
         self._seal = UploadSeal(vault)
-        self._writer = InitWriter(database, more=UPLOADED)
+        self._writer = InitWriter(database, more=UPLOADED, witness=witness)
 
     def opened(self, job: Job) -> Upload | None:
         """Return a job's open upload.

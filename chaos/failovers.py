@@ -1,0 +1,311 @@
+"""The database fails over in the middle of posting: what goes twice, what in doubt."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from app.container import Container, open_container
+from app.domain.errors import NotFound, StoreUnavailable
+from app.domain.jobs.job import Job, JobStatus, NewJob
+from app.domain.posts.post import Post, PrivacyLevel
+from app.sandbox.people import NewAccount as NewPerson
+from app.sandbox.people import add_account
+from app.settings import Settings
+from chaos.nursery import Worker
+from chaos.place import COMPRESSED, new_account
+from chaos.world import World
+from tests.support.failing_over import Pair, paired
+from tests.support.relay import Relay, relaying
+from tests.support.sql import execute
+
+WORKERS: Final = 3
+JOBS: Final = 24
+LEAD_SECONDS: Final = 8.0
+"""Before the first job falls due the standby has to have it, and to stop there."""
+
+AFTER_SECONDS: Final = 1.0
+"""Jobs fall due while the standby lags, and so long after."""
+
+PATIENCE_SECONDS: Final = 240.0
+SETTINGS: Final[dict[str, Any]] = {
+    **COMPRESSED,
+    "claim_timeout_seconds": 20,
+    "poll_deadline_seconds": 10,
+    "backoff_seconds": "30",
+    "backoff_cap_seconds": 30,
+}
+_OVER: Final = frozenset({JobStatus.POSTED, JobStatus.FAILED})
+
+
+class Kind(StrEnum):
+    """What happens to the primary."""
+
+    ASYNC = "it crashes; the standby is asynchronous"
+    SYNC = "it crashes; the standby is synchronous"
+    SWITCH = "it is stopped: a planned switch-over"
+    HEALED = "it hangs, and comes back beside the new one"
+    PARTED = "it lives on beside the new one, and one worker stays with it"
+
+
+class Route(StrEnum):
+    """How workers get from one to the other."""
+
+    HOSTS = "several hosts"
+    RELAY = "a relay"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One fail-over."""
+
+    kind: Kind
+    route: Route = Route.HOSTS
+    lag: float = 2.0  # seconds of commits that the standby lacks
+    survivors: int = WORKERS
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kind}, {self.route}, lag {self.lag:g} s, {self.survivors} survive"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the jobs of one fail-over."""
+
+    twice: int
+    lost: int  # without an end, or without a row although there is a post
+    untrue: int
+    in_doubt: int
+
+    @property
+    def wrong(self) -> bool:
+        """Tell whether a promise was broken."""
+        return bool(self.twice or self.lost or self.untrue)
+
+    def __str__(self) -> str:
+        named = Counter(twice=self.twice, lost=self.lost, untrue=self.untrue)
+        told = [f"**{count} {name}**" for name, count in named.items() if count]
+        doubt = [f"{self.in_doubt} in doubt"] if self.in_doubt else []
+        return ", ".join([*told, *doubt]) or "all well"
+
+
+def cases() -> Iterator[Case]:
+    """Return every case, in the order in which they are shown."""
+    for lag in (0.5, 2.0, 5.0):
+        for survivors in (3, 1, 0):
+            yield Case(kind=Kind.ASYNC, lag=lag, survivors=survivors)
+    for survivors in (3, 1, 0):
+        yield Case(kind=Kind.ASYNC, route=Route.RELAY, survivors=survivors)
+    for survivors in (3, 1, 0):
+        yield Case(kind=Kind.SYNC, survivors=survivors)
+    yield Case(kind=Kind.SYNC, route=Route.RELAY)
+    for kind in (Kind.SWITCH, Kind.HEALED, Kind.PARTED):
+        for route in Route:
+            yield Case(kind=kind, route=route)
+
+
+@dataclass(slots=True)
+class Scene:
+    """Where one case is lived through."""
+
+    world: World
+    case: Case
+    name: str
+    pair: Pair
+    relay: Relay
+    container: Container
+    mutant: str | None
+    jobs: list[Job] = field(default_factory=list)
+    workers: list[Worker] = field(default_factory=list)
+
+    async def worker(self, *, url: str | None = None) -> None:
+        """Start a worker."""
+        settings = settings_for(
+            self.world, url or url_of(self.case, self.pair, self.relay)
+        )
+        log = self.world.directory / f"{self.name}.log"
+        start = self.world.nursery.start
+        self.workers.append(await start(settings, log=log, mutant=self.mutant))
+
+    async def workers_live(self) -> None:
+        """Wait until each has said so."""
+        count = "SELECT count(*) FROM runners"
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await execute(self.pair.primary.url, count) != len(self.workers):
+                await execute(self.pair.primary.url, "SELECT pg_sleep(0.1)")
+
+    async def ask(self) -> datetime:
+        """Ask for jobs due while the standby lags, and soon after; return from when."""
+        now = datetime.now(UTC)
+        first = now + timedelta(seconds=LEAD_SECONDS)
+        span = self.case.lag + AFTER_SECONDS
+        for number in range(JOBS):
+            due = first + timedelta(seconds=span * number / JOBS)
+            new = new_job(self.world, self.name, number, due)
+            job, _ = await self.container.jobs.add(new, now=now)
+            self.jobs.append(job)
+        return first
+
+    async def over(self) -> None:
+        """Wait until every job that there is has ended."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            await asyncio.sleep(0.5)
+            with suppress(StoreUnavailable):
+                found = [await self.read(job) for job in self.jobs]
+                if all(job is None or job.status in _OVER for job in found):
+                    return
+
+    async def read(self, job: Job) -> Job | None:
+        """Read a job, None if there is none any more."""
+        with suppress(NotFound):
+            return await self.container.jobs.get(job.id)
+        return None
+
+
+async def live_through(
+    world: World, case: Case, name: str, *, mutant: str | None = None
+) -> Outcome:
+    """Let a database fail over, and say what became of the jobs."""
+    async with _scene(world, case, name, mutant) as scene:
+        for number in range(WORKERS):
+            stays = case.kind is Kind.PARTED and number == 0
+            await scene.worker(url=scene.pair.primary.url if stays else None)
+        await scene.workers_live()
+        first = await scene.ask()
+        if case.kind in {Kind.ASYNC, Kind.HEALED, Kind.PARTED}:
+            await scene.pair.lag()
+        wait = (first - datetime.now(UTC)).total_seconds()
+        if wait < 0:
+            raise RuntimeError("the standby lagged too late: the machine is too busy")
+        await asyncio.sleep(wait + case.lag)
+        await _fail_over(scene)
+        if not case.survivors:
+            await scene.worker()
+        await scene.over()
+        await asyncio.sleep(1)  # TikTok ends what it took
+        return await _judged(scene)
+
+
+async def _fail_over(scene: Scene) -> None:
+    case, pair = scene.case, scene.pair
+    victims = scene.workers[case.survivors :]
+    if case.kind is Kind.SWITCH:
+        await asyncio.to_thread(pair.primary.stop)
+    elif case.kind is Kind.HEALED:
+        pair.primary.freeze()
+    elif case.kind is not Kind.PARTED:
+        await asyncio.to_thread(pair.primary.stop_immediate)
+    await asyncio.gather(*(victim.kill() for victim in victims))
+    await pair.promote()
+    await scene.relay.lead_to(pair.standby.port)
+    if case.kind is Kind.HEALED:
+        await asyncio.sleep(8)
+        pair.primary.thaw()
+        await scene.relay.lead_to(pair.primary.port)
+        await asyncio.sleep(3)
+        await scene.relay.lead_to(pair.standby.port)
+
+
+async def _judged(scene: Scene) -> Outcome:
+    posts = Counter(
+        post.title for post in scene.world.tiktok.sandbox.posts.of(scene.name)
+    )
+    found = [(posts[job.asset_id], await scene.read(job)) for job in scene.jobs]
+    return Outcome(
+        twice=sum(count > 1 for count, _ in found),
+        lost=sum(job is None or job.status not in _OVER for _, job in found),
+        untrue=sum(
+            job is not None and job.status is JobStatus.POSTED and count != 1
+            for count, job in found
+            if count < 2
+        ),
+        in_doubt=sum(
+            job is not None and job.failure_reason == "unconfirmed" for _, job in found
+        ),
+    )
+
+
+@asynccontextmanager
+async def _scene(
+    world: World, case: Case, name: str, mutant: str | None
+) -> AsyncIterator[Scene]:
+    async with AsyncExitStack() as stack:
+        synchronous = case.kind is Kind.SYNC
+        pair = await stack.enter_async_context(paired(synchronous=synchronous))
+        relay = await stack.enter_async_context(relaying(pair.primary.port))
+        chosen = Settings(
+            **settings_for(world, url_of(case, pair, relay)), _env_file=None
+        )
+        container = await stack.enter_async_context(open_container(chosen))
+        now = datetime.now(UTC)
+        person = add_account(world.tiktok.sandbox, NewPerson(open_id=name))
+        await container.accounts.put(new_account(name, person, now), now=now)
+        scene = Scene(world, case, name, pair, relay, container, mutant)
+        try:
+            yield scene
+        finally:
+            pair.primary.thaw()
+            for worker in scene.workers:
+                await worker.kill()
+
+
+def settings_for(world: World, url: str) -> dict[str, Any]:
+    """Return a worker's settings."""
+    return SETTINGS | {"tiktok_api_base_url": world.tiktok.url, "database_url": url}
+
+
+def url_of(case: Case, pair: Pair, relay: Relay) -> str:
+    """Return the URL by which workers come to the database."""
+    if case.route is Route.HOSTS:
+        return pair.url
+    return f"postgresql://postgres@127.0.0.1:{relay.port}/postgres"
+
+
+def new_job(world: World, name: str, number: int, due: datetime) -> NewJob:
+    """Ask for a post."""
+    return NewJob(
+        project_id=name,
+        platform="tiktok",
+        asset_id=f"{name}-{number}",
+        asset_url=f"{world.tiktok.url}/_sandbox/video.mp4?n={name}-{number}",
+        post=Post(privacy_level=PrivacyLevel.SELF_ONLY, title=f"{name}-{number}"),
+        scheduled_for=due,
+        max_attempts=5,
+    )
+
+
+async def run(
+    world: World, chosen: Sequence[Case], *, side_by_side: int
+) -> list[tuple[Case, Outcome, Outcome]]:
+    """Live through cases, without the mechanism and with it."""
+    turn = asyncio.Semaphore(side_by_side)
+
+    async def one(number: int, case: Case) -> tuple[Case, Outcome, Outcome]:
+        async with turn:
+            before = await live_through(world, case, f"b{number}", mutant="failover")
+            after = await live_through(world, case, f"a{number}")
+            print(f"{case}: {before} -> {after}", flush=True)
+            return case, before, after
+
+    return list(await asyncio.gather(*(one(*each) for each in enumerate(chosen))))
+
+
+def table(results: Sequence[tuple[Case, Outcome, Outcome]]) -> Iterator[str]:
+    """Draw what was found."""
+    doubt = sum(after.in_doubt for _, _, after in results)
+    yield f"`python -m chaos failover`: {len(results)} cases of {JOBS} jobs, 3 workers;"
+    yield f"with the mechanism {doubt} jobs ended in doubt."
+    yield ""
+    yield "| the primary | by | lag | survivors | without | with |"
+    yield "|---|---|---|---|---|---|"
+    for case, before, after in results:
+        place = f"{case.kind} | {case.route} | {case.lag:g} s | {case.survivors} of 3"
+        yield f"| {place} | {before} | {after} |"
