@@ -90,41 +90,42 @@ def rows() -> Iterator[Row]:
     """Return every row of an upload, and those of photos."""
     for stop in ON_THE_WAY:
         yield _struck("SIGKILL", stop, acts.killed)
-        yield _struck(
-            "SIGSTOP past the lease, then SIGCONT",
-            stop,
-            acts.frozen,
-            # Who is frozen in a commit may hold SQLite's one lock.
-            databases=(Database.POSTGRES,) if stop.moment is BEFORE else None,
-        )
+    for stop in ON_THE_WAY:
+        # Who is frozen in a commit may hold SQLite's one lock.
+        only = (Database.POSTGRES,) if stop.moment is BEFORE else None
+        group = "SIGSTOP past the lease, then SIGCONT"
+        yield _struck(group, stop, acts.frozen, databases=only)
     for stop in STOPPED_AT:
         yield _struck("SIGTERM", stop, acts.told_to_stop, attempts=0, settings=PATIENT)
     for stop in WRITTEN:
         yield _struck("a commit's confirmation is lost", stop, acts.answer_lost)
+    yield from _outages()
+    yield from _tiktok_misbehaves()
+    yield from _sources()
+    yield from _photos()
+
+
+def _outages() -> Iterator[Row]:
+    postgres, sqlite = (Database.POSTGRES,), (Database.SQLITE,)
     for stop in WRITES:
-        yield _struck(
-            "connections are cut",
-            stop,
-            acts.connections_cut,
-            databases=(Database.POSTGRES,),
-        )
+        act = acts.connections_cut
+        yield _struck("connections are cut", stop, act, databases=postgres)
+    for stop in WRITES:
         yield _struck(
             "the database is away for a second",
             stop,
             acts.outage(acts.OUTAGE_SECONDS),
-            databases=(Database.POSTGRES,),
+            databases=postgres,
             breaks_server=True,
         )
+    for stop in WRITES:
         yield _struck(
             "the disk is full for a while",
             stop,
             acts.disk_full,
-            databases=(Database.SQLITE,),
+            databases=sqlite,
             breaks_disk=True,
         )
-    yield from _tiktok_misbehaves()
-    yield from _sources()
-    yield from _photos()
 
 
 def _struck(
