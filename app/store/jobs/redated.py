@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Select,
     and_,
+    case,
     or_,
     select,
     union_all,
@@ -24,6 +25,7 @@ from app.store.db.server_time import database_time
 from app.store.jobs.tables import (
     GUARDING_POST_NOW,
     IS_PROCESSING,
+    NOT_PROCESSING,
     in_state,
     schedule_jobs,
 )
@@ -90,17 +92,20 @@ def _too_far_ahead(now: datetime, bounds: Bounds) -> CompoundSelect[*tuple[objec
     """Select them by indexes only, without jobs that wait for their scheduled time."""
     ahead = now + bounds.slack
     kinds = (
-        and_(IS_PROCESSING, _jobs.next_attempt_at > ahead),
-        and_(in_state(JobStatus.RETRYING), _waits_too_long(now, bounds)),
+        and_(IS_PROCESSING, _unindexed(_jobs.next_attempt_at) > ahead),
+        and_(
+            in_state(JobStatus.RETRYING), NOT_PROCESSING, _waits_too_long(now, bounds)
+        ),
         and_(
             in_state(JobStatus.SCHEDULED),
+            NOT_PROCESSING,
             _jobs.scheduled_for <= now,
             _waits_too_long(now, bounds),
         ),
         and_(
             GUARDING_POST_NOW,
-            in_state(JobStatus.SCHEDULED),
-            _jobs.scheduled_for > ahead,
+            _unindexed(_jobs.status) == JobStatus.SCHEDULED,
+            _unindexed(_jobs.scheduled_for) > ahead,
             _jobs.held_since.is_(None),
         ),
     )
@@ -123,11 +128,17 @@ def _select(kind: ColumnElement[bool]) -> Select[*tuple[object]]:
     return select(rows.subquery())
 
 
+def _unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Keep a plan from an index that has every job to come in it."""
+    return case((_jobs.id.is_not(None), column), else_=None)
+
+
 def _waits_too_long(now: datetime, bounds: Bounds) -> ColumnElement[bool]:
     longest = now + bounds.longest + bounds.slack
+    at = _unindexed(_jobs.next_attempt_at)
     return and_(
-        _jobs.next_attempt_at > now + bounds.slack,
-        or_(_jobs.updated_at > now + bounds.slack, _jobs.next_attempt_at > longest),
-        _jobs.next_attempt_at != _jobs.scheduled_for,
+        at > now + bounds.slack,
+        or_(_jobs.updated_at > now + bounds.slack, at > longest),
+        at != _jobs.scheduled_for,
         _jobs.held_since.is_(None),
     )

@@ -11,6 +11,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.jobs.outcome import HandedOn
+from app.domain.jobs.redating import Bounds
 from app.machine.clock_watch import ClockWatch
 from app.store.db.engine import Database
 from app.store.jobs.backlog import BacklogStore
@@ -20,6 +21,7 @@ from app.store.jobs.confirmations import ConfirmationStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.listing import JobFilter, JobPosition
 from app.store.jobs.readiness import ReadinessStore
+from app.store.jobs.redated import RedatingStore
 from tests.store.claiming import claim, decided
 from tests.support.factories import (
     FAILED,
@@ -203,6 +205,24 @@ async def test_a_look_ahead_reads_only_what_is_to_be_looked_at(
     plan = await plan_of(busy, sent)
     assert any("ix_schedule_jobs_readiness" in step for step in plan)
     assert reads_all(plan) == []
+
+
+async def test_what_a_wrong_clock_put_off_is_found_by_indexes(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """What waits for its own time, however much that is, is not looked at."""
+    bounds = Bounds(
+        lease=LEASE, longest=timedelta(hours=1), slack=timedelta(seconds=11)
+    )
+    await RedatingStore(busy, bounds).run(now=NOW)
+    plan = await plan_of(busy, sent[:1])  # the others write what was found
+    assert any("ix_schedule_jobs_processing" in step for step in plan)
+    assert any("ix_schedule_jobs_processing" in step for step in plan)
+    assert not any("Seq Scan" in step or "_due" in step for step in plan)
+    # Whole, and small: what is being processed, and Post Nows that are not over.
+    small = ("ix_schedule_jobs_processing", "uq_schedule_jobs_guarding_post_now")
+    scans = [step for step in plan if "SCAN schedule_jobs" in step]
+    assert all(step.endswith(small) for step in scans)
 
 
 async def test_a_watched_projects_changes_are_one_range(
