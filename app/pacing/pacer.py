@@ -136,7 +136,7 @@ class Pacer:
         Takes no permit. An account that rests has none left.
         """
         now = self._clock.now()
-        row = await self._store.load(Owner(platform, open_id))
+        row = self._mended(await self._store.load(Owner(platform, open_id)), now)
         rest = await self._app_rest(platform, now) or _rest_of(row, now)
         taken = row.quota.taken(QuotaCall.INIT, now)
         left = max(0, self._limits[QuotaCall.INIT] - taken)
