@@ -150,7 +150,7 @@ async def _fail_over(
     configure_logging("console", "critical")
     with TemporaryDirectory(prefix="chaos-") as directory:
         async with new_world(Path(directory), seed=seed) as world:
-            return await failovers.run(world, chosen, side_by_side=3)
+            return await failovers.run(world, chosen, side_by_side=4)
 
 
 async def _soak(run: Run) -> Soaked:

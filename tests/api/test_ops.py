@@ -41,6 +41,7 @@ async def test_readyz_tells_of_every_part(api: Api) -> None:
         "migrations": "ok",
         "keys": "ok",
         "commits": "local",
+        "failover": "ok",
         "runner": "elsewhere",
     }
 

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Final
 
 from app.store.db.migrate import upgrade
 from tests.support.postgres import PostgresServer
 from tests.support.sql import execute
 
+_one_at_a_time = Lock()  # Alembic keeps its context in the module
 _UNREAD: Final = "SELECT pg_wal_lsn_diff('{}', pg_last_wal_replay_lsn()) <= 0"
 
 
@@ -55,7 +57,7 @@ async def paired(*, synchronous: bool = False) -> AsyncIterator[Pair]:
     standby = PostgresServer(source=primary)
     try:
         await asyncio.to_thread(primary.start)
-        await asyncio.to_thread(upgrade, primary.url)
+        await asyncio.to_thread(_upgrade, primary.url)
         await asyncio.to_thread(standby.start)
         if synchronous:
             names = "ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'"
@@ -68,6 +70,11 @@ async def paired(*, synchronous: bool = False) -> AsyncIterator[Pair]:
     finally:
         await asyncio.to_thread(standby.close)
         await asyncio.to_thread(primary.close)
+
+
+def _upgrade(url: str) -> None:
+    with _one_at_a_time:
+        upgrade(url)
 
 
 async def _until(url: str, question: str) -> None:
