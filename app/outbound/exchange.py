@@ -23,7 +23,7 @@ from app.outbound.errors import OutboundError, Refused, TooSlow, Unreachable
 READ_SECONDS: Final = 30.0
 """How long a server may take for its next bytes."""
 
-RECEIVE_BYTES: Final = 64 * 1024
+RECEIVE_BYTES: Final = 32 * 1024
 """The size of the socket's receive buffer and of the read-ahead, in bytes.
 
 The loop reads a whole buffer at a time. By default the system lets it grow to six
