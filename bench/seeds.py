@@ -69,6 +69,7 @@ async def add_jobs(
     job, _ = await container.jobs.add(post(0, asset=0, due=later), now=now)
     is_first = schedule_jobs.c.id == job.id
     at = {"scheduled_for": due, "next_attempt_at": due, "readiness_at": None}
+    at["readiness"] = None  # most projects have an account, and nothing to be told
     async with container.database.write() as connection:
         await connection.execute(update(schedule_jobs).where(is_first).values(at))
         one = select(schedule_jobs).where(is_first)

@@ -71,7 +71,8 @@ class BulkValues:
 
 def _dense(values: Sequence[Any]) -> Sequence[Any] | None:
     # unnest() pads shorter lists with NULL.
-    return None if all(value is None for value in values) else values
+    is_empty = values[0] is None and values.count(None) == len(values)
+    return None if is_empty else values
 
 
 def _parameter(name: str) -> str:

@@ -9,10 +9,10 @@ from contextlib import (
     asynccontextmanager,
     nullcontext,
 )
-from json import JSONDecoder
 from select import POLLIN, poll
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Insert, Table, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine
@@ -50,8 +50,6 @@ CLOSE_SECONDS: Final = 2.0
 
 RENDER: Final = "render_event"
 """The connection option that holds the renderer of events' bodies."""
-
-_decode = JSONDecoder().raw_decode
 
 
 class Database:
@@ -206,11 +204,6 @@ class Database:
         return self._single
 
 
-def _read_json(text: str) -> object:
-    # json.loads first looks for white space, which takes longer than parsing.
-    return _decode(text)[0]
-
-
 def open_sessions(
     url: URL, schema: str | None, *, command_seconds: float | None = None
 ) -> Sessions:
@@ -229,7 +222,7 @@ def _postgres(sessions: Sessions, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=sessions.connect,
-        json_deserializer=_read_json,
+        json_deserializer=msgspec.json.decode,
         poolclass=SparingPool,
         pool_size=pool_size,
         max_overflow=0,
@@ -319,7 +312,7 @@ def _is_readable(transport: Transport) -> bool:
 def _sqlite(url: URL, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         url,
-        json_deserializer=_read_json,
+        json_deserializer=msgspec.json.decode,
         pool_size=pool_size,
         max_overflow=0,
         hide_parameters=True,  # an error's text ends up in logs

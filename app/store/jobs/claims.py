@@ -1,7 +1,6 @@
 """The worker's side of the jobs table: claim, and write what the claim allows."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -315,13 +314,19 @@ def _still_claimed(taken: Mapping[str, Job]) -> tuple[Job, ...]:
     return tuple(sorted(claimed, key=attrgetter("scheduled_for")))
 
 
-def _readable(rows: Sequence[Row[Any]], claim: dict[str, Any]) -> dict[str, Job]:
+def _readable(rows: Iterable[Row[Any]], claim: Mapping[str, Any]) -> dict[str, Job]:
     """Read claimed rows one by one: an unreadable one must not stop the others."""
-    jobs = {}
-    for row in rows:
-        with suppress(*UNREADABLE):
-            jobs[row.id] = _claimed(row, claim)
-    return jobs
+    jobs = (_job_unless_unreadable(row, claim) for row in rows)
+    return {job.id: job for job in jobs if job is not None}
+
+
+def _job_unless_unreadable(row: Sequence[Any], claim: Mapping[str, Any]) -> Job | None:
+    values = dict(zip(_READ, row, strict=False))  # the row ends with other columns
+    values |= claim
+    try:
+        return job_of(values)
+    except UNREADABLE:
+        return None
 
 
 def _taken_over(
@@ -329,10 +334,6 @@ def _taken_over(
 ) -> TakenOver:
     end = decide(job, Abandoned(worker=worker), now=now, policy=retry, random=random)
     return TakenOver(job, worker, end)
-
-
-def _claimed(row: Sequence[Any], claim: dict[str, Any]) -> Job:
-    return job_of({**dict(zip(_READ, row[: len(_READ)], strict=True)), **claim})
 
 
 def _held(

@@ -46,12 +46,12 @@ _accounts = accounts.c
 # The other columns of a new job are constant or follow from these.
 _COLUMNS: Final = (
     "post",
+    "asset_urls",
     "id",
     "project_id",
     "platform",
     "asset_id",
     "asset_url",
-    "asset_urls",
     "transfer",
     "scheduled_for",
     "post_now",
@@ -63,7 +63,7 @@ _COLUMNS: Final = (
     "readiness_at",
     "created_at",
 )
-_all_but_post = attrgetter(*_COLUMNS[1:])
+_all_but_json = attrgetter(*_COLUMNS[2:])
 
 
 class InsertWriter:
@@ -132,16 +132,15 @@ class InsertWriter:
             return {row.id: _stored(asked[row.id], row) for row in result}
 
     def _bind(self, jobs: Sequence[Job]) -> dict[str, Any]:
-        rows = [
-            (
-                post_to_json(job.post),
-                *_all_but_post(job),
-                problems_in_json(job.readiness),
-            )
-            for job in jobs
-        ]
         looked_at = jobs[0].created_at.isoformat()
-        return {"looked_at": looked_at, **self._values.bind(rows)}
+        values = self._values.bind([_row(job) for job in jobs])
+        return {"looked_at": looked_at, **values}
+
+
+def _row(job: Job) -> tuple[Any, ...]:
+    urls = list(job.asset_urls) or None
+    post, found = post_to_json(job.post), problems_in_json(job.readiness)
+    return (post, urls, *_all_but_json(job), found)
 
 
 def _stored(job: Job, row: Row[Any]) -> Job:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
-from msgspec import structs
+from msgspec import convert, structs
 
 from app.domain.jobs.job import (
     AttemptRecord,
@@ -25,7 +25,7 @@ from app.domain.jobs.job import (
     WaitingFor,
 )
 from app.domain.jobs.readiness import Readiness, ReadinessProblem
-from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
+from app.domain.posts.post import Post
 from app.store.db.types import Row
 
 log = structlog.get_logger(__name__)
@@ -39,8 +39,8 @@ UNREADABLE: Final = (KeyError, ValueError, TypeError, AttributeError)
 JOB_COLUMNS: Final = Job.__struct_fields__
 _columns = itemgetter(*JOB_COLUMNS)
 _post_names = Post.__struct_fields__
-_known_in_post = frozenset(_post_names)
 _post_values = attrgetter(*_post_names)
+_always_in_post = frozenset({"mode", "privacy_level"})
 
 
 def job_from_row(row: Row) -> Job:
@@ -67,17 +67,17 @@ def readable(rows: Iterable[Row]) -> tuple[Job, ...]:
     return tuple(found)
 
 
-def job_of(values: dict[str, Any]) -> Job:
-    """Make a job of its columns' values by name; changes the dict."""
-    values["post"] = post_from_json(values["post"])
-    values["status"] = _status(values["status"])
-    for name, empty in _UNLESS_TOLD:
-        if values[name] is None:
-            values[name] = empty
+def job_of(values: Mapping[str, Any]) -> Job:
+    """Make a job of its columns' values by name."""
+    # Most columns are NULL, and the field's default means the same.
+    told = {name: value for name, value in values.items() if value is not None}
+    told["post"] = post_from_json(told["post"])
+    told["status"] = _status(told["status"])
+    told.setdefault("next_attempt_at", None)
     for name, read in _READ_UNLESS_NULL:
-        if values[name] is not None:
-            values[name] = read(values[name])
-    return Job(**values)
+        if name in told:
+            told[name] = read(told[name])
+    return Job(**told)
 
 
 def post_to_json(post: Post) -> dict[str, Any]:
@@ -88,17 +88,10 @@ def post_to_json(post: Post) -> dict[str, Any]:
 
 def post_from_json(data: Mapping[str, Any]) -> Post:
     """Read a post from a JSON column, ignoring what a newer version added."""
-    if not data.keys() <= _known_in_post:
-        data = {name: data[name] for name in data.keys() & _known_in_post}
-    return Post(
-        **{
-            **data,
-            "mode": _mode(data["mode"]),
-            "privacy_level": _maybe(_privacy_level, data["privacy_level"]),
-            # Posts stored before photos existed are videos.
-            "media_type": _media_type(data.get("media_type", MediaType.VIDEO)),
-        }
-    )
+    if not data.keys() >= _always_in_post:
+        raise ValueError("a post without a mode or an audience")
+    # Posts stored before photos existed are videos: the field's default.
+    return convert(data, Post)
 
 
 def error_to_json(error: LastError | None) -> dict[str, Any] | None:
@@ -188,26 +181,16 @@ def _members(kind: type[E]) -> Callable[[str], E]:
 
 
 _status = _members(JobStatus)
-_mode = _members(PostMode)
-_privacy_level = _members(PrivacyLevel)
-_media_type = _members(MediaType)
 
-# An event's payload may be older than these columns.
-_UNLESS_TOLD: Final[tuple[tuple[str, Any], ...]] = (
-    ("transfer", Transfer.PULL),
-    ("asset_urls", ()),
-    ("post_ids", ()),
-    ("upload_repeats", ()),
-)
 _READ_UNLESS_NULL: Final[tuple[tuple[str, Callable[[Any], Any]], ...]] = (
-    ("failure_reason", FailureReason),
-    ("waiting_for", WaitingFor),
-    ("delivery", Delivery),
+    ("failure_reason", _members(FailureReason)),
+    ("waiting_for", _members(WaitingFor)),
+    ("delivery", _members(Delivery)),
     ("transfer", _members(Transfer)),
     ("asset_urls", tuple),
     ("post_ids", tuple),
     ("upload_repeats", tuple),
-    ("availability", Availability),
+    ("availability", _members(Availability)),
     ("last_error", error_from_json),
     ("readiness", readiness_from_json),
 )
