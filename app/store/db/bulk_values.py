@@ -5,15 +5,26 @@ a different statement for each number of rows, compiled and planned each time.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Self
 
-from sqlalchemy import Column, FromClause, Text, bindparam, column, func, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    FromClause,
+    Text,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.sql.type_api import TypeEngine
 
 _SQLITE: Final = sqlite_dialect()
+_NO_WORD: Final[ColumnElement[str]] = literal_column("''")
 
 
 class BulkValues:
@@ -24,10 +35,21 @@ class BulkValues:
     """
 
     def __init__(
-        self, types: Mapping[str, TypeEngine[Any]], *, is_sqlite: bool
+        self,
+        types: Mapping[str, TypeEngine[Any]],
+        *,
+        is_sqlite: bool,
+        words: Collection[str] = (),
     ) -> None:
+        """Take the columns; ``words`` names those whose texts are words of our own.
+
+        Such a text is not empty and has no comma. Postgres gets them as one text per
+        column: asyncpg takes longer to look at a list's items than to send them.
+        """
         self._types = dict(types)
         self._is_sqlite = is_sqlite
+        self._as_list = [_joined if name in words else _dense for name in types]
+        self._words = frozenset(words)
         self.table = self._one_text() if is_sqlite else self._lists()
         self._writers = [
             kind.dialect_impl(_SQLITE).bind_processor(_SQLITE)
@@ -43,17 +65,21 @@ class BulkValues:
         """Return the parameters for these rows, at least one."""
         if self._is_sqlite:
             return {"given": json.dumps(self._as_stored(rows))}
-        lists = map(_dense, zip(*rows, strict=True))
+        columns = zip(self._as_list, zip(*rows, strict=True), strict=True)
+        lists = (as_list(values) for as_list, values in columns)
         return dict(zip(map(_parameter, self._types), lists, strict=True))
 
     def _lists(self) -> FromClause:
-        lists = [
-            bindparam(_parameter(name), type_=ARRAY(kind, dimensions=1))
-            for name, kind in self._types.items()
-        ]
+        lists = [self._list(name, kind) for name, kind in self._types.items()]
         columns = [column(name, kind) for name, kind in self._types.items()]
         made = func.unnest(*lists).table_valued(*columns)
         return made.render_derived(name="given")
+
+    def _list(self, name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
+        if name in self._words:
+            words = bindparam(_parameter(name), type_=Text())
+            return func.string_to_array(words, literal_column("','"), _NO_WORD)
+        return bindparam(_parameter(name), type_=ARRAY(kind, dimensions=1))
 
     def _one_text(self) -> FromClause:
         rows = func.json_each(bindparam("given", type_=Text())).table_valued("value")
@@ -73,6 +99,15 @@ def _dense(values: Sequence[Any]) -> Sequence[Any] | None:
     # unnest() pads shorter lists with NULL.
     is_empty = values[0] is None and values.count(None) == len(values)
     return None if is_empty else values
+
+
+def _joined(values: Sequence[str | None]) -> str | None:
+    if _dense(values) is None:
+        return None
+    text = ",".join([value or "" for value in values])
+    if text.count(",") != len(values) - 1:
+        raise ValueError("a word has a comma")
+    return text
 
 
 def _parameter(name: str) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Table,
     Text,
+    case,
     delete,
     func,
     literal,
@@ -58,15 +59,13 @@ def held_until(now: datetime) -> ColumnElement[datetime | None]:
     # project_id = project_id would match every hold.
     project_id = literal_column("schedule_jobs.project_id", Text())
     end = func.coalesce(_holds.until, literal(WITHOUT_END, UtcDateTime()))
-    return (
-        select(func.max(end, type_=UtcDateTime()))
-        .where(
-            or_(_holds.project_id == project_id, _holds.project_id == EVERY_PROJECT),
-            _is_active(now),
-        )
-        .scalar_subquery()
-        .label("held_until")
+    longest = select(func.max(end, type_=UtcDateTime())).where(
+        or_(_holds.project_id == project_id, _holds.project_id == EVERY_PROJECT),
+        _is_active(now),
     )
+    # Looked at once for all the jobs; mostly there is none.
+    is_any = select(_holds.project_id).exists()
+    return case((is_any, longest.scalar_subquery())).label("held_until")
 
 
 class HoldStore:

@@ -85,6 +85,7 @@ class InitWriter:
                 "readiness": _jobs.readiness.type,
             },
             is_sqlite=database.is_sqlite,
+            words={"id", "owned_by", "media_token", "waiting_for"},
         )
         self._statement = _statement(self._values.table, columns)
         self._batcher = Batcher(self._write_all, spawn=database.spawn)

@@ -32,7 +32,9 @@ from app.store.db.engine import Database
 from app.store.db.types import UtcDateTime
 from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import (
+    IS_POSTED,
     IS_PROCESSING,
+    NEITHER,
     NOT_PROCESSING,
     in_state,
     schedule_jobs,
@@ -168,11 +170,17 @@ class _Parts:
                 yield self._all(NOT_PROCESSING, *some)
         else:
             for state in sorted(states):
-                yield self._first(NOT_PROCESSING, in_state(state))
+                yield self._first(self._index_of(state), in_state(state))
         if not self.which.failure_reasons and (
             not self.which.statuses or JobStatus.PROCESSING in self.which.statuses
         ):
             yield self._all(IS_PROCESSING)
+
+    def _index_of(self, state: JobStatus | FailureReason) -> TextClause:
+        """Name the condition of the index in whose order the state's jobs stand."""
+        if self.which.project_id is not None:
+            return NOT_PROCESSING
+        return IS_POSTED if state is JobStatus.POSTED else NEITHER
 
     @property
     def _is_narrow(self) -> bool:

@@ -43,6 +43,8 @@ UNBOUND = text("open_id IS NULL AND status <> 'posted'")
 # Literals, so that the planner finds the indexes of lists; see listing.py.
 IS_PROCESSING = text("status = 'processing'")
 NOT_PROCESSING = text("status <> 'processing'")
+IS_POSTED = text("status = 'posted'")
+NEITHER = text("status <> 'processing' AND status <> 'posted'")
 
 schedule_jobs = Table(
     "schedule_jobs",
@@ -193,20 +195,28 @@ schedule_jobs = Table(
         "id",
         **partly(NOT_PROCESSING),
     ),
+    # Of all projects: every end writes to these, so what is posted has short keys.
+    Index("ix_schedule_jobs_posted_created", "id", **partly(IS_POSTED)),
     Index(
-        "ix_schedule_jobs_created",
+        "ix_schedule_jobs_posted_scheduled",
+        "scheduled_for",
+        "id",
+        **partly(IS_POSTED),
+    ),
+    Index(
+        "ix_schedule_jobs_other_created",
         "status",
         "failure_reason",
         "id",
-        **partly(NOT_PROCESSING),
+        **partly(NEITHER),
     ),
     Index(
-        "ix_schedule_jobs_scheduled",
+        "ix_schedule_jobs_other_scheduled",
         "status",
         "failure_reason",
         "scheduled_for",
         "id",
-        **partly(NOT_PROCESSING),
+        **partly(NEITHER),
     ),
     Index(
         "ix_schedule_jobs_asset",

@@ -79,6 +79,24 @@ _ledger_values = attrgetter(*_LEDGER)
 _NO_ENTRY: Final = (None,) * len(_LEDGER)
 _ENTRY: Final = tuple(f"entry_{name}" for name in _LEDGER)
 
+_WORDS: Final = frozenset(
+    {
+        "id",
+        "owned_by",
+        "seen_status",
+        "status",
+        "failure_reason",
+        "waiting_for",
+        "delivery",
+        "availability",
+        "claim_token",
+        "entry_outcome",
+        "entry_decision",
+        "entry_error_class",
+    }
+)
+"""The columns whose values are made by us, without a comma."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guard:
@@ -189,6 +207,7 @@ class _Statements:
                 **{f"entry_{name}": job_attempts.c[name].type for name in _LEDGER},
             },
             is_sqlite=is_sqlite,
+            words=_WORDS,
         )
         table = self._values.table
         self.update = _update(table, guard)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    case,
     func,
     insert,
     literal_column,
@@ -53,12 +54,10 @@ def _listener_of(table: Table) -> ColumnElement[str | None]:
     # Text, since SQLAlchemy drops table names in SQLite's RETURNING, and then
     # project_id = project_id would match every endpoint.
     project_id = literal_column(f"{table.name}.project_id", Text())
-    return (
-        select(_endpoints.status)
-        .where(_endpoints.project_id == project_id)
-        .scalar_subquery()
-        .label("listener")
-    )
+    of_it = select(_endpoints.status).where(_endpoints.project_id == project_id)
+    # Looked at once for all the rows: whoever uses no webhooks pays for none.
+    is_any = select(_endpoints.project_id).exists()
+    return case((is_any, of_it.scalar_subquery())).label("listener")
 
 
 JOB_LISTENER: Final = _listener_of(schedule_jobs)
