@@ -170,17 +170,11 @@ class _Parts:
                 yield self._all(NOT_PROCESSING, *some)
         else:
             for state in sorted(states):
-                yield self._first(self._index_of(state), in_state(state))
+                yield self._first(state)
         if not self.which.failure_reasons and (
             not self.which.statuses or JobStatus.PROCESSING in self.which.statuses
         ):
             yield self._all(IS_PROCESSING)
-
-    def _index_of(self, state: JobStatus | FailureReason) -> TextClause:
-        """Name the condition of the index in whose order the state's jobs stand."""
-        if self.which.project_id is not None:
-            return NOT_PROCESSING
-        return IS_POSTED if state is JobStatus.POSTED else NEITHER
 
     @property
     def _is_narrow(self) -> bool:
@@ -195,14 +189,24 @@ class _Parts:
             return _STATES & statuses if not reasons else frozenset()
         return reasons or _STATES & {*statuses, *FailureReason}
 
-    def _first(self, *conditions: _Condition) -> Select[Any]:
+    def _first(self, state: JobStatus | FailureReason) -> Select[Any]:
+        index = self._index_of(state)
+        conditions = (index, in_state(state))
         if self.order.sort is JobSort.CREATED_AT and self._has_window:
             # The window is in another order: all of it is read and sorted.
             return self._all(*conditions)
-        # The reason is constant; named, the order matches the index's.
-        order = (_jobs.failure_reason, *_sort_columns(_jobs, self.order.sort))
+        order: tuple[Any, ...] = _sort_columns(_jobs, self.order.sort)
+        if index is not IS_POSTED:
+            # The reason is constant; named, the order matches the index's.
+            order = (_jobs.failure_reason, *order)
         found = self._matching(*conditions).where(*self._after(_jobs))
         return found.order_by(*_directed(order, self.order)).limit(_PAGE)
+
+    def _index_of(self, state: JobStatus | FailureReason) -> TextClause:
+        """Return the condition of the index that has the state's jobs in order."""
+        if self.which.project_id is not None:
+            return NOT_PROCESSING
+        return IS_POSTED if state is JobStatus.POSTED else NEITHER
 
     def _all(self, *conditions: _Condition) -> Select[Any]:
         # OFFSET stops the planner from scanning an index in the list's order instead,
