@@ -15,8 +15,8 @@ LAZY = ("alembic", "app.sandbox", "matplotlib", "typer", "uvicorn", "uvloop")
 # The clients come with the first call: a look at an empty queue makes none.
 CALLS = ("click", "h11", "httpcore", "httpx")
 PROGRAMS = {
-    "app.main": (*LAZY, *CALLS),
-    "app.worker": (*LAZY, *CALLS, "fastapi"),
+    "app.main": (*LAZY, *CALLS, "rich"),
+    "app.worker": (*LAZY, *CALLS, "fastapi", "rich"),
     "app.cli": LAZY[:3],
 }
 # What a worker may come to need: an event's body is written in its event loop.
