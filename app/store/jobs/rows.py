@@ -25,7 +25,7 @@ from app.domain.jobs.job import (
     WaitingFor,
 )
 from app.domain.jobs.readiness import Readiness, ReadinessProblem
-from app.domain.posts.post import Post
+from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
 from app.store.db.types import Row
 
 log = structlog.get_logger(__name__)
@@ -40,6 +40,7 @@ JOB_COLUMNS: Final = Job.__struct_fields__
 _columns = itemgetter(*JOB_COLUMNS)
 _post_names = Post.__struct_fields__
 _post_values = attrgetter(*_post_names)
+_known_in_post = frozenset(_post_names)
 _always_in_post = frozenset({"mode", "privacy_level"})
 
 
@@ -181,7 +182,17 @@ def _members(kind: type[E]) -> Callable[[str], E]:
 
 
 _status = _members(JobStatus)
+_mode = _members(PostMode)
+_privacy_level = _members(PrivacyLevel)
+_media_type = _members(MediaType)
 
+# An event's payload may be older than these columns.
+_UNLESS_TOLD: Final[tuple[tuple[str, Any], ...]] = (
+    ("transfer", Transfer.PULL),
+    ("asset_urls", ()),
+    ("post_ids", ()),
+    ("upload_repeats", ()),
+)
 _READ_UNLESS_NULL: Final[tuple[tuple[str, Callable[[Any], Any]], ...]] = (
     ("failure_reason", _members(FailureReason)),
     ("waiting_for", _members(WaitingFor)),
