@@ -155,7 +155,7 @@ class Runner:
                 if not await self._may_claim():
                     await self._pause(OUTAGE_SECONDS, stop)
                     continue
-                began = await self._fill(pool, tally, time)
+                more = await self._fill(pool, tally, time)
             except AnotherServer:
                 continue
             except StoreUnavailable as error:
@@ -163,12 +163,12 @@ class Runner:
                     raise
                 log.warning("nothing more is claimed", reason=str(error))
                 return  # running attempts have the rest of the time
-            if not began and not len(pool):
+            if not more and not len(pool):
                 if not tally.claimed and self._deps.database_clock is not None:
                     await self._deps.claims.next_due()  # it compares the clocks
                     self._tell_of_skew()
                 return
-            if not began or not self._free(pool):
+            if not more or not self._free(pool):
                 left = (time.until - self._now()).total_seconds()
                 await first(pool.one_ended(), self._deps.clock.sleep(left))
 
@@ -191,7 +191,7 @@ class Runner:
     async def _fill(
         self, pool: AttemptPool, tally: Tally, time: _Time | None = None
     ) -> bool:
-        """Claim for the free slots; False if nothing is due or may begin now."""
+        """Claim for the free slots; False if no more is due or may begin now."""
         limit = min(self._capacity.batch, self._free(pool))
         now = self._now()
         # Claiming now could take a job away from our own attempt, which knows more.
@@ -217,9 +217,9 @@ class Runner:
             pool.start(job, until=time.until if time else None)
         for job_id in claimed.unreadable:
             log.error("a due job cannot be read; it is postponed", job_id=job_id)
-        return bool(
-            claimed.jobs or claimed.failed or claimed.held or claimed.unreadable
-        )
+        # A claim that finds fewer than it asked for has found all that is due: asking
+        # again would only hold up the attempts that now begin.
+        return claimed.found >= limit
 
     async def _may_claim(self) -> bool:
         """Tell whether the database has all that was written to it."""

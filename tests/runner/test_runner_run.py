@@ -122,6 +122,17 @@ async def test_a_full_runner_goes_on_as_soon_as_a_slot_is_free(
     assert {str((await worker.job(job)).status) for job in jobs} == {"posted"}
 
 
+async def test_a_claim_with_room_left_is_not_repeated(
+    stage: Stage, worker: Worker
+) -> None:
+    """It found all that is due: another would only hold up what now begins."""
+    await stage.job(worker)
+    async with stage.running(worker):
+        await stage.signals.until(lambda: "next_due" in worker.claims.done)
+    before = worker.claims.done[: worker.claims.done.index("next_due")]
+    assert before.count("claim_due") == 1
+
+
 async def test_an_idle_runner_asks_seldom(stage: Stage, worker: Worker) -> None:
     """Two looks a second at most while nothing is due."""
     await stage.job(worker, scheduled_for=stage.clock.now() + timedelta(hours=1))

@@ -80,6 +80,7 @@ class Claimed:
     taken_over: tuple[TakenOver, ...] = ()
     held: int = 0  # put off, as their project is held
     unreadable: tuple[str, ...] = ()  # ids of rows that are put off
+    found: int = 0  # how many rows were due, whatever became of them
 
     @property
     def failed(self) -> int:
@@ -151,9 +152,9 @@ class ClaimStore:
             taken |= await write_transitions(connection, ends, guard=OWNED, now=now)
             held = _held(rows, taken)
             taken |= await _put_off(connection, held, now=now)
-        claimed = _still_claimed(taken)
-        self.witness.note_claimed(claimed)
-        return Claimed(claimed, taken_over, len(held), tuple(unreadable))
+        jobs, put_off = _still_claimed(taken), tuple(unreadable)
+        self.witness.note_claimed(jobs)
+        return Claimed(jobs, taken_over, len(held), put_off, found=len(found))
 
     async def next_due(self) -> datetime | None:
         """Return when the next job falls due, None if none is waiting."""
