@@ -25,7 +25,7 @@ from app.store.db.server_time import database_time
 from app.store.jobs.tables import (
     GUARDING_POST_NOW,
     IS_PROCESSING,
-    NOT_PROCESSING,
+    NEITHER,
     in_state,
     schedule_jobs,
 )
@@ -93,12 +93,10 @@ def _too_far_ahead(now: datetime, bounds: Bounds) -> CompoundSelect[*tuple[objec
     ahead = now + bounds.slack
     kinds = (
         and_(IS_PROCESSING, _unindexed(_jobs.next_attempt_at) > ahead),
-        and_(
-            in_state(JobStatus.RETRYING), NOT_PROCESSING, _waits_too_long(now, bounds)
-        ),
+        and_(in_state(JobStatus.RETRYING), NEITHER, _waits_too_long(now, bounds)),
         and_(
             in_state(JobStatus.SCHEDULED),
-            NOT_PROCESSING,
+            NEITHER,
             _jobs.scheduled_for <= now,
             _waits_too_long(now, bounds),
         ),
