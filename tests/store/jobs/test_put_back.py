@@ -85,7 +85,7 @@ async def test_an_end_comes_back_with_its_claim_init_and_ledger(
     forgotten: str,
 ) -> None:
     """However much of it was lost; once is enough."""
-    job = await store_job(database, asset_urls=[])
+    job = await store_job(database)
     before = await row_of(database, job)
     claimed = await claim_one(claims)
     if forgotten == "the init":
