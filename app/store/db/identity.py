@@ -47,7 +47,7 @@ class LeftBehind(Exception):
     """The server is one that another has replaced."""
 
 
-class AnotherServer(StoreUnavailable):
+class AnotherServer(Exception):
     """Another server is the database than before."""
 
 
