@@ -90,8 +90,8 @@ async def create_job(
     """Schedule a video. The same request again finds the job of the first.
 
     Without an `Idempotency-Key` that holds for the same project, asset and time, also
-    after PATCH moved the job, and for a Post Now until it is over. With one it holds as long as the job is there,
-    however it ended: send one with every Post Now.
+    after PATCH moved the job, and for a Post Now until it is over. With one it holds
+    as long as the job is there, however it ended: send one with every Post Now.
     """
     new = body.to_domain(default_max_attempts=services.default_max_attempts)
     key = None
