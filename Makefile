@@ -3,7 +3,8 @@
 
 VENV    := .venv
 BIN     := $(VENV)/bin
-WORKERS ?= 2
+# Tests often wait for the programs that they start: three keep two cores busy.
+WORKERS ?= 3
 
 # The first interpreter that is new enough; `make PYTHON=…` overrides it.
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
