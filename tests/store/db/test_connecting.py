@@ -17,6 +17,7 @@ from app.store.db.engine import Database
 from app.store.db.outage import Unreachable
 from app.store.db.session import Sessions
 from tests.support.certificates import make_certificate
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.postgres import PostgresServer
 from tests.support.sql import execute_now
 
@@ -61,9 +62,19 @@ async def opened(server: PostgresServer, query: str = "", **change: Any) -> Any:
     url = make_url(server.url).set(**change).render_as_string(hide_password=False)
     # Without TLS nothing is left to be said goodbye to after a refusal.
     query = query or "?sslmode=disable"
+    watched = _watched_sockets()
     database = Database(f"{url}{query}&connect_timeout=60")
     yield database
     await database.close()
+    # TLS says goodbye after a refusal: whoever ends the loop before leaves a socket open.
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while _watched_sockets() > watched:
+            await asyncio.sleep(0)
+
+
+def _watched_sockets() -> int:
+    loop: Any = asyncio.get_running_loop()
+    return len(loop._selector.get_map())
 
 
 async def cause(database: Database) -> str:
