@@ -66,9 +66,9 @@ async def opened(server: PostgresServer, query: str = "", **change: Any) -> Any:
     database = Database(f"{url}{query}&connect_timeout=60")
     yield database
     await database.close()
-    # TLS says goodbye after a refusal: whoever ends the loop before leaves a socket open.
+    # TLS says goodbye after a refusal: a loop that ends before leaves a socket open.
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while _watched_sockets() > watched:
+        while _watched_sockets() > watched:  # noqa: ASYNC110  no event tells it
             await asyncio.sleep(0)
 
 
