@@ -70,7 +70,8 @@ class Page:
                 found = await self.call(
                     "Runtime.evaluate", expression=script, returnByValue=True
                 )
-                if value := found["result"].get("value"):
+                # No result at all: the page was left while it was asked.
+                if value := found.get("result", {}).get("value"):
                     return value
                 await asyncio.sleep(_LOOK_SECONDS)
 
