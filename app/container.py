@@ -26,9 +26,7 @@ from app.domain.jobs.redating import Bounds
 from app.domain.jobs.witness import Witness
 from app.grants.grants import Grants
 from app.grants.removals import RemovalChecker
-from app.machine.clock import Clock, SystemClock
-from app.machine.clock_jumps import ClockJumps
-from app.machine.clock_watch import ClockWatch
+from app.machine.clock import Clock, ClockJumps, ClockWatch, SystemClock
 from app.metrics import Metrics
 from app.opening import open_database, open_vault, plain, tracing_of
 from app.outbound import Outbound

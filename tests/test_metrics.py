@@ -18,7 +18,7 @@ from app.domain.jobs.outcome import (
     Unconfirmed,
 )
 from app.metrics import Metrics
-from app.metrics.codes import bounded
+from app.metrics.tiktok import bounded
 from app.store.jobs.claims import Claimed, TakenOver
 from app.tiktok import Endpoint
 from tests.domain.jobs.sample import A_FAULT, NOW, a_job, applied, decided

@@ -13,9 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.access import refusal
 from app.api.problems import ProblemResponse, http_problem, problem_of
-from app.domain.api_key import ApiKey
+from app.domain.api_key import Actor, ApiKey
 from app.domain.errors import SchedulerError, TooManyRequests
-from app.domain.jobs.history import Actor
 from app.machine.callers import acting_for
 from app.service.browser_tokens import PREFIX as BROWSER_PREFIX
 from app.use_cases import UseCases

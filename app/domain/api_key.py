@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from msgspec import Struct
+
 
 class KeyAccess(StrEnum):
     """What a caller may do."""
@@ -30,3 +32,10 @@ class ApiKey:
     def has_expired(self, now: datetime) -> bool:
         """Tell whether the key has expired."""
         return self.expires_at is not None and self.expires_at <= now
+
+
+class Actor(Struct, frozen=True):
+    """Who did it: an API key."""
+
+    key_id: str
+    key_name: str

@@ -1,43 +1,5 @@
 """What can go wrong for a caller.
 
-SchedulerError
-├── InvalidInput
-├── NotFound
-│   └── AccountNotConnected
-├── Conflict
-│   ├── DuplicateJob
-│   ├── IdempotencyKeyReused
-│   ├── TooLongAgo
-│   ├── JobNotEditable
-│   ├── JobUnreadable
-│   ├── JobNotDeletable
-│   ├── JobNotRetryable
-│   ├── JobNotCancellable
-│   ├── TooLate
-│   ├── OutcomeUnknown
-│   ├── ReconnectRequired
-│   ├── WebhookDisabled
-│   └── PostingNotAllowed
-├── Forbidden
-│   ├── ReadOnlyKey
-│   └── NotForBrowsers
-├── InvalidState
-├── AuthorizationFailed
-├── NotYourBrowser
-├── OAuthNotConfigured
-├── TokenUnreadable
-├── TikTokUnavailable
-├── QuotaExhausted
-├── AssetUnavailable
-├── TooManyRequests
-├── TooManyStreams
-├── TooManyListeners
-├── GatewayBusy
-└── StoreUnavailable
-    ├── WriteUnknown
-    ├── StoreRefused
-    └── MayHaveBeenStored
-
 The message is the class's docstring unless one is given. How each looks over HTTP
 stands in one table, ``app/api/problems.py``.
 """

@@ -1,8 +1,9 @@
-"""The caller that the current task works for, to share out scarce resources."""
+"""Whom a task works for, and whose an address is: to share out scarce resources."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
+from ipaddress import IPv6Network, ip_address
 from typing import Final
 
 _caller: Final[ContextVar[str | None]] = ContextVar("caller", default=None)
@@ -28,3 +29,22 @@ def shared_context() -> Context:
     context = copy_context()
     context.run(_caller.set, None)
     return context
+
+
+_HOME: Final = 64  # bits of an IPv6 address that one customer has for himself
+
+
+def home_of(peer: str) -> str:
+    """Return an IPv4 address, or the network of a customer's 2^64 IPv6 addresses.
+
+    What is no address comes back as it is.
+    """
+    try:
+        address = ip_address(peer.partition("%")[0])
+    except ValueError:
+        return peer
+    if address.version == 4:
+        return peer
+    if (mapped := address.ipv4_mapped) is not None:
+        return str(mapped)
+    return str(IPv6Network((int(address), _HOME), strict=False))

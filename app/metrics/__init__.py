@@ -1,16 +1,19 @@
 """Metrics for Prometheus: what this process counts, and the state of the queue."""
 
+import logging
+from collections.abc import Iterator
+
 from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from app.domain.jobs.job import Job
 from app.domain.jobs.transition import Transition
-from app.metrics.duplicates import DuplicateMetrics, Prevented
-from app.metrics.logs import LogMetrics
-from app.metrics.posts import PostMetrics
+from app.machine.log_writer import dropped_lines
+from app.metrics.posts import DuplicateMetrics, PostMetrics, Prevented
 from app.metrics.queue import QueueMetrics
-from app.metrics.tiktok import TikTokMetrics
-from app.metrics.uploads import UploadMetrics
+from app.metrics.tiktok import TikTokMetrics, UploadMetrics
 from app.metrics.webhooks import WebhookMetrics
 from app.store.jobs.claims import Claimed
 
@@ -30,7 +33,7 @@ class Metrics:
         self.uploads = UploadMetrics(self.registry)
         self.queue = QueueMetrics(self.registry)
         self.webhooks = WebhookMetrics(self.registry)
-        LogMetrics(self.registry)
+        _LogMetrics(self.registry)
         ProcessCollector(registry=self.registry)
 
     def claim(self, claimed: Claimed) -> None:
@@ -43,3 +46,18 @@ class Metrics:
         """Count an attempt that was written."""
         self.posts.end(job, change)
         self.duplicates.end(change)
+
+
+class _LogMetrics(Collector):
+    """Tells of lines that nobody read in time."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        registry.register(self)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Count them as they stand."""
+        yield CounterMetricFamily(
+            "scheduler_log_lines_dropped",
+            "Log lines dropped because nobody read them in time",
+            value=dropped_lines(logging.getLogger().handlers),
+        )

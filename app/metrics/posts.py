@@ -1,15 +1,16 @@
-"""Whether posts are late, and what became of them."""
+"""Whether posts are late, what became of them, and which were not made twice."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from app.domain.jobs.job import Delivery, FailureReason, Job, JobStatus
+from app.domain.jobs.job import Delivery, FailureReason, Job, JobStatus, NewJob
 from app.domain.jobs.transition import Transition
-from app.metrics.codes import bounded
+from app.metrics.tiktok import bounded
 from app.store.jobs.claims import Claimed
 
 LATENESS_BUCKETS: Final = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 21_600)
@@ -142,3 +143,46 @@ def _started_again(job: Job) -> bool:
 def _late(job: Job, moment: datetime) -> float:
     due = max(job.scheduled_for, job.created_at)  # a past time means now
     return max(timedelta(0), moment - due).total_seconds()
+
+
+class Prevented(StrEnum):
+    """What prevented a repetition."""
+
+    REPEATED_REQUEST = "repeated_request"  # the same job was requested again
+    DOUBLE_CLICK = "double_click"  # Post Now, while the first one runs
+    RESUMED_PUBLISH = "resumed_publish"  # a known publish_id instead of a new init
+    WITHHELD_INIT = "withheld_init"  # the fate of the previous init is unknown
+    LOST_CLAIM = "lost_claim"  # another worker had taken over the job
+    REPEATED_WEBHOOK = "repeated_webhook"  # TikTok sent the same event again
+
+
+class DuplicateMetrics:
+    """Counts preventions by mechanism."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        prevented = Counter(
+            "scheduler_duplicates_prevented",
+            "What would have been done twice without the mechanism named",
+            ("mechanism",),
+            registry=registry,
+        )
+        self._prevented = {each: prevented.labels(each) for each in Prevented}
+
+    def prevent(self, mechanism: Prevented) -> None:
+        """Count one."""
+        self._prevented[mechanism].inc()
+
+    def repeat(self, new: NewJob) -> None:
+        """Count a request for a job that exists already."""
+        post_now = new.scheduled_for is None
+        self.prevent(Prevented.DOUBLE_CLICK if post_now else Prevented.REPEATED_REQUEST)
+
+    def begin(self, job: Job) -> None:
+        """Count an attempt that resumes a known publish."""
+        if job.in_flight and job.publish_id is not None:
+            self.prevent(Prevented.RESUMED_PUBLISH)
+
+    def end(self, change: Transition) -> None:
+        """Count an attempt that ended in doubt instead of sending another init."""
+        if change.failure_reason is FailureReason.UNCONFIRMED:
+            self.prevent(Prevented.WITHHELD_INIT)

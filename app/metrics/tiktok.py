@@ -1,4 +1,4 @@
-"""Calls to TikTok, waits for quotas, and TikTok's webhooks."""
+"""Calls and uploads to TikTok, waits for quotas, and TikTok's webhooks."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,15 +6,22 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from app.domain.accounts.quota import QuotaCall
+from app.domain.codes import CODES
 from app.domain.jobs.job import WaitingFor
 from app.domain.jobs.outcome import Fault
 from app.domain.tiktok_event import EventKind
-from app.metrics.codes import OTHER, bounded
-from app.tiktok import Endpoint
+from app.tiktok import Endpoint, UploadAnswer
 
 OK: Final = "ok"
+OTHER: Final = "other"
+NO_ANSWER: Final = "none"
 CALL_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 """Seconds; HTTP_TIMEOUT_SECONDS is 10 by default."""
+
+
+def bounded(code: str | None) -> str:
+    """Return a code that can be a label, of which there are few: else ``other``."""
+    return code if code in CODES and code is not None else OTHER
 
 
 class TikTokMetrics:
@@ -103,3 +110,41 @@ def _result(fault: Fault | None) -> str:
     if fault is None:
         return OK
     return "refused" if fault.code == "invalid_grant" else "failed"
+
+
+class UploadMetrics:
+    """Counts chunks, their bytes and seconds, and restarted uploads."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._chunks = Counter(
+            "scheduler_upload_chunks",
+            "Chunks sent to TikTok, by the HTTP status of the answer",
+            ("status",),
+            registry=registry,
+        )
+        self._bytes = Counter(
+            "scheduler_uploaded_bytes", "Bytes that TikTok took", registry=registry
+        )
+        self._seconds = Counter(
+            "scheduler_upload_seconds",
+            "Seconds spent sending chunks, over all uploads at a time",
+            registry=registry,
+        )
+        self._repeats = Counter(
+            "scheduler_upload_repeats",
+            "Upload URLs asked for once more, because the former came to nothing",
+            registry=registry,
+        )
+        for status in (201, 206, NO_ANSWER):  # zeros before anything happened
+            self._chunks.labels(status)
+
+    def chunk(self, answer: UploadAnswer, *, length: int, seconds: float) -> None:
+        """Count a chunk, whether it was sent or failed."""
+        self._chunks.labels(answer.status or NO_ANSWER).inc()
+        self._seconds.inc(max(0.0, seconds))
+        if answer.status in {201, 206}:
+            self._bytes.inc(length)
+
+    def repeat(self) -> None:
+        """Count a request for another upload URL."""
+        self._repeats.inc()

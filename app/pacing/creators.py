@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from app.domain.accounts.account import CreatorInfo
 from app.domain.accounts.quota import QuotaCall
 from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access
 from app.pacing.pacer import Pacer, QuotaUser
-from app.tiktok import CreatorInfo, TikTok
+from app.tiktok import TikTok
 
 REUSE: Final = timedelta(seconds=60)
 """How long an answer may be reused: a creator's choices seldom change sooner."""

@@ -10,8 +10,8 @@ from typing import Final
 
 import structlog
 
+from app.machine.callers import home_of
 from app.machine.clock import Clock
-from app.machine.peers import home_of
 
 FREE: Final = 20
 """How many failures of one peer are answered at once: people mistype."""

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from app.api.auth import has_key
-from app.machine.peers import home_of
+from app.machine.callers import home_of
 from app.serving.connections import Connections
 from app.serving.listeners import is_readable
 from app.serving.refusals import Refusal

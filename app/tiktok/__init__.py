@@ -12,7 +12,6 @@ from app.tiktok.upload_answers import (
     verdict_on,
 )
 from app.tiktok.values import (
-    CreatorInfo,
     InitTaken,
     PublishState,
     PublishStatus,
@@ -28,7 +27,6 @@ __all__ = [
     "Calls",
     "ChunkRequest",
     "ChunkVerdict",
-    "CreatorInfo",
     "Endpoint",
     "InitTaken",
     "OnCall",

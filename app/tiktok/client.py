@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
+from app.domain.accounts.account import CreatorInfo
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
 from app.domain.posts.post import Post, PostMode
@@ -16,7 +17,6 @@ from app.tiktok import decode, encode
 from app.tiktok.endpoint import Endpoint, OnCall, nobody_listens
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer, upload_fault
 from app.tiktok.values import (
-    CreatorInfo,
     InitTaken,
     PublishStatus,
     TokenGrant,

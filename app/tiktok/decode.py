@@ -6,6 +6,7 @@ is empty. No answer raises.
 
 from typing import Final
 
+from app.domain.accounts.account import CreatorInfo
 from app.domain.codes import class_of_fail_reason
 from app.domain.jobs.outcome import Fault
 from app.tiktok import fields
@@ -20,7 +21,6 @@ from app.tiktok.envelope import (
 )
 from app.tiktok.text import clean
 from app.tiktok.values import (
-    CreatorInfo,
     InitTaken,
     PublishState,
     PublishStatus,

@@ -20,24 +20,6 @@ class PublishState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreatorInfo:
-    """The creator's current options for a direct post.
-
-    https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info
-    """
-
-    username: str
-    nickname: str
-    avatar_url: str  # valid for two hours
-    privacy_options: tuple[str, ...]
-    comment_disabled: bool = False
-    duet_disabled: bool = False
-    stitch_disabled: bool = False
-    max_video_seconds: int | None = None
-    said_at: datetime | None = None  # by TikTok's clock, in whole seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class InitTaken:
     """TikTok took the init and will pull the video."""
 

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from app.domain.accounts.account import CreatorInfo
 from app.domain.jobs.job import NewJob
 from app.sandbox.server import RunningSandbox
-from app.service.accounts.accounts import CreatorInfo
 from app.service.jobs.media_probe import MediaProbe
 from app.service.jobs.validation import Probed, not_probed
 from app.store.jobs.tables import schedule_jobs

@@ -1,22 +1,10 @@
 """The errors a caller can meet."""
 
-import re
-
-from app.domain import errors
 from app.domain.errors import FieldError, InvalidInput, NotFound, SchedulerError
 
 
 def _family(kind: type[SchedulerError]) -> list[type[SchedulerError]]:
     return [kind, *(one for child in kind.__subclasses__() for one in _family(child))]
-
-
-def test_the_drawn_tree_is_the_real_one() -> None:
-    """The tree at the top of the module names every error at its depth, in order."""
-    drawn = re.findall(
-        r"^([│ ]*(?:[├└]── )?)(\w+)$", errors.__doc__ or "", re.MULTILINE
-    )
-    real = [(kind.__name__, len(kind.__mro__) - 4) for kind in _family(SchedulerError)]
-    assert [(name, len(lead) // 4) for lead, name in drawn] == real
 
 
 def test_every_error_has_a_code_of_its_own() -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.machine.clock_jumps import ClockJumps
+from app.machine.clock import ClockJumps
 from tests.support.factories import NOW
 
 HOUR = timedelta(hours=1)

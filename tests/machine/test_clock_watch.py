@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.machine.clock_watch import ClockWatch
+from app.machine.clock import ClockWatch
 from tests.support.factories import NOW
 
 TOLERANCE = timedelta(seconds=5)

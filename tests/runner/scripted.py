@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar, cast
 
 from msgspec.structs import replace
 
+from app.domain.accounts.account import CreatorInfo
 from app.domain.accounts.quota import QuotaCall
 from app.domain.jobs.job import ErrorClass, Job, WaitingFor
 from app.domain.jobs.outcome import (
@@ -27,7 +28,7 @@ from app.runner.attempts.attempt_state import AttemptState
 from app.runner.attempts.polling import PollPolicy
 from app.runner.attempts.ways.gateway import GatewayPull
 from app.runner.attempts.ways.way import Way
-from app.tiktok import CreatorInfo, InitTaken, PublishState, PublishStatus
+from app.tiktok import InitTaken, PublishState, PublishStatus
 from tests.domain.jobs.sample import NOW, a_job, in_flight
 
 Answer = TypeVar("Answer")

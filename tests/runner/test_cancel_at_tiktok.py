@@ -4,8 +4,8 @@ from typing import Final
 
 import pytest
 
+from app.domain.api_key import Actor
 from app.domain.errors import JobNotCancellable
-from app.domain.jobs.history import Actor
 from app.domain.jobs.job import FailureReason, Job, JobStatus, Transfer
 from app.sandbox.recording import Call
 from app.service.jobs.jobs import JobService

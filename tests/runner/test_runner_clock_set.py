@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from app.machine.clock_jumps import ClockJumps
+from app.machine.clock import ClockJumps
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from app.machine.clock_watch import ClockWatch
+from app.machine.clock import ClockWatch
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
 from tests.runner.watched import Claims

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from msgspec.structs import replace
 
+from app.domain.accounts.account import CreatorInfo
 from app.domain.accounts.quota import QuotaCall
 from app.domain.jobs.job import Job, WaitingFor
 from app.domain.jobs.outcome import Fault, HandedOn, Outcome, PutOff, Verdict
@@ -20,7 +21,7 @@ from app.runner.attempts.attempt_state import AttemptState, ClaimLost
 from app.runner.attempts.polling import PollPolicy
 from app.runner.attempts.ways.gateway import GatewayPull
 from app.runner.attempts.ways.way import Way
-from app.tiktok import CreatorInfo, InitTaken, PublishStatus
+from app.tiktok import InitTaken, PublishStatus
 from tests.domain.jobs.sample import NOW
 from tests.runner.fates import Fate
 from tests.runner.imagined import Row, TikTok

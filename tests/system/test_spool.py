@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from app.domain.jobs.kept_init import KeptInit
+from app.domain.jobs.witness import KeptInit
 from app.store.jobs.spool import SUFFIX, Spool
 from tests.support.factories import store_row, unconfirmed
 from tests.system.programs import until

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.domain.accounts.account import CreatorInfo
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Verdict
 from app.tiktok import (
-    CreatorInfo,
     InitTaken,
     PublishState,
     PublishStatus,

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
-from app.domain.accounts.account import SCOPE_REASONS, RemovalReason
+from app.domain.accounts.account import SCOPE_REASONS, CreatorInfo, RemovalReason
 from app.domain.codes import (
     ACCOUNT_CHANGED,
     RECONNECT_REQUIRED,
@@ -99,26 +99,7 @@ def privacy_problem(post: Post, offered: Collection[str]) -> ReadinessProblem | 
     return None if post.privacy_level in offered else PRIVACY_NOT_OFFERED
 
 
-class CreatorSettings(Protocol):
-    """What a creator has switched off for all posts."""
-
-    @property
-    def comment_disabled(self) -> bool:
-        """Tell whether nobody may comment."""
-        ...
-
-    @property
-    def duet_disabled(self) -> bool:
-        """Tell whether nobody may make duets."""
-        ...
-
-    @property
-    def stitch_disabled(self) -> bool:
-        """Tell whether nobody may make stitches."""
-        ...
-
-
-def switched_off(post: Post, creator: CreatorSettings) -> tuple[str, ...]:
+def switched_off(post: Post, creator: CreatorInfo) -> tuple[str, ...]:
     """List what the person left on and the creator has off, by keys of OFF.
 
     https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info

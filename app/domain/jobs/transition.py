@@ -8,8 +8,8 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from app.domain.api_key import Actor
 from app.domain.jobs.confirmation import first_confirmation, lacks_post_id
-from app.domain.jobs.history import Actor
 from app.domain.jobs.job import (
     AttemptRecord,
     Availability,

@@ -1,9 +1,11 @@
-"""What a worker knows itself of the inits that it sent, should the database forget."""
+"""What a worker knows of its inits that the database could not take, or forgot."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, Self
+
+from msgspec import Struct
 
 from app.domain.jobs.job import Job
 from app.domain.jobs.transition import Transition
@@ -74,3 +76,21 @@ class Witness:
             if not is_old and len(self._claims) < self._most:
                 return
             del self._claims[key]
+
+
+class KeptInit(Struct, frozen=True, kw_only=True):
+    """The publish_id of one init, which the database could not take."""
+
+    job_id: str
+    init_sent_at: datetime  # identifies the init
+    publish_id: str
+    at: datetime  # when TikTok had answered
+
+    @classmethod
+    def of(cls, job: Job, publish_id: str, *, at: datetime) -> Self:
+        """Record the publish_id that a job's init got."""
+        if job.init_sent_at is None:
+            raise AssertionError("an id answers an init")
+        return cls(
+            job_id=job.id, init_sent_at=job.init_sent_at, publish_id=publish_id, at=at
+        )

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from app.domain.errors import FieldError
+from app.domain.naming import camel
 
 MAX_TITLE_UNITS: Final = 2200
 """Longest caption of a video, in UTF-16 code units, not characters.
@@ -166,13 +167,8 @@ def _not_carried(post: Post) -> Iterator[FieldError]:
     for name, unset in _DEFAULTS.items():
         if name not in _carried(post) and getattr(post, name) != unset:
             yield FieldError(
-                f"/post/{_camel(name)}", f"TikTok does not accept this field for {kind}"
+                f"/post/{camel(name)}", f"TikTok does not accept this field for {kind}"
             )
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 _DEFAULTS: Final = {

@@ -8,11 +8,12 @@ from collections.abc import Awaitable
 from datetime import datetime
 from typing import Protocol
 
+from app.domain.accounts.account import CreatorInfo
 from app.domain.accounts.quota import QuotaCall
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access
-from app.tiktok import CreatorInfo, PublishStatus
+from app.tiktok import PublishStatus
 
 
 class Effects(Protocol):

@@ -9,15 +9,14 @@ from typing import Final, TypeVar
 
 import structlog
 
+from app.domain.accounts.account import CreatorInfo
 from app.domain.accounts.quota import QuotaCall
 from app.domain.codes import cap_of
 from app.domain.errors import StoreRefused, StoreUnavailable
 from app.domain.jobs.job import Job, Transfer, WaitingFor
 from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access, Grants
-from app.machine.clock import Clock
-from app.machine.clock_jumps import ClockJumps
-from app.machine.clock_watch import ClockWatch
+from app.machine.clock import Clock, ClockJumps, ClockWatch
 from app.outbound.media.at_once import AtOnce
 from app.pacing.creators import CreatorCache
 from app.pacing.pacer import Pacer, QuotaUser
@@ -31,7 +30,7 @@ from app.runner.attempts.ways.way import Way
 from app.runner.failover import Failover
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.spool import Spool
-from app.tiktok import Calls, CreatorInfo, PublishStatus, TikTok
+from app.tiktok import Calls, PublishStatus, TikTok
 
 log = structlog.get_logger(__name__)
 

@@ -6,6 +6,7 @@ from typing import Final, assert_never
 from msgspec.structs import replace
 
 from app.domain import codes
+from app.domain.accounts.account import CreatorInfo
 from app.domain.jobs.job import ErrorClass, Job, WaitingFor
 from app.domain.jobs.lifecycle import STILL_PROCESSING
 from app.domain.jobs.outcome import (
@@ -21,7 +22,7 @@ from app.domain.jobs.outcome import (
     Transient,
 )
 from app.machine.shortage import AGAIN_AFTER
-from app.tiktok import CreatorInfo, PublishStatus
+from app.tiktok import PublishStatus
 from app.tiktok.text import clean
 
 VIDEO_TOO_LONG: Final = "video_too_long"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from app.domain.accounts.account import CreatorInfo
 from app.domain.accounts.account_readiness import (
     creator_problem,
     grant_end_problem,
@@ -34,7 +35,7 @@ from app.outbound.media.checker import Found, MediaChecker
 from app.pacing.creators import CreatorCache, ask_for_no_post
 from app.pacing.pacer import Pacer
 from app.store.jobs.readiness import ReadinessStore
-from app.tiktok import CreatorInfo, TikTok
+from app.tiktok import TikTok
 
 log = structlog.get_logger(__name__)
 

@@ -8,10 +8,12 @@ import structlog
 from app.domain.accounts.account import (
     Account,
     AccountStatus,
+    CreatorInfo,
     Grant,
     NewAccount,
     TokenPair,
 )
+from app.domain.api_key import Actor
 from app.domain.codes import NOT_CONNECTED, blocks_posting
 from app.domain.errors import (
     AccountNotConnected,
@@ -21,7 +23,6 @@ from app.domain.errors import (
     SchedulerError,
     TikTokUnavailable,
 )
-from app.domain.jobs.history import Actor
 from app.domain.jobs.job import ErrorClass, WaitingFor
 from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access, Grants
@@ -32,9 +33,7 @@ from app.pacing.pacer import Pacer
 from app.service.scope import check_scope
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.ownership import RebindResult
-from app.tiktok import CreatorInfo, TikTok, UserInfo
-
-__all__ = ["AccountService", "CreatorInfo", "GivenAccount"]
+from app.tiktok import TikTok, UserInfo
 
 BASIC_SCOPE: Final = "user.info.basic"
 VERIFY_SECONDS: Final = 3.0

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from app.domain.api_key import Actor
 from app.domain.codes import words_of
-from app.domain.jobs.history import Actor, Adopted, HistoryEntry, HistoryKind
+from app.domain.jobs.history import Adopted, HistoryEntry, HistoryKind
 from app.domain.jobs.job import AttemptRecord, Job, WaitingFor
 from app.service.jobs.notices import WAITING
 

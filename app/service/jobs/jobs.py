@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from app.domain.api_key import Actor
 from app.domain.errors import FieldError, InvalidInput, JobNotCancellable, NotFound
 from app.domain.jobs.edit import (
     UNSET,
@@ -15,7 +16,6 @@ from app.domain.jobs.edit import (
     problem_with_transfer,
     problems_with_content,
 )
-from app.domain.jobs.history import Actor
 from app.domain.jobs.idempotency import RequestKey
 from app.domain.jobs.job import (
     AttemptRecord,

@@ -2,13 +2,13 @@
 
 from typing import Any, Final
 
+from app.domain.accounts.account import CreatorInfo
 from app.domain.jobs.job import NewJob
 from app.domain.jobs.readiness import UNREACHABLE, ReadinessProblem
 from app.domain.posts.media import Film, Picture
 from app.domain.posts.post import MediaType
 from app.outbound import Outbound, on_behalf_of
 from app.outbound.media.checker import Found, MediaChecker
-from app.service.accounts.accounts import CreatorInfo
 from app.service.jobs.validation import Issue, Probed, Severity
 
 VIDEO_POINTER: Final = "/assetUrl"

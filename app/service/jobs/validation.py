@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from app.domain.accounts.account import AccountStatus
+from app.domain.accounts.account import AccountStatus, CreatorInfo
 from app.domain.accounts.account_readiness import (
     OFF,
     privacy_problem,
@@ -29,7 +29,7 @@ from app.domain.jobs.job import NewJob
 from app.domain.jobs.readiness import ReadinessProblem, url_problems
 from app.domain.posts.post import Post, PostMode
 from app.machine.clock import Clock
-from app.service.accounts.accounts import AccountService, CreatorInfo
+from app.service.accounts.accounts import AccountService
 from app.service.jobs.holds import HoldService
 from app.service.jobs.jobs import JobService
 from app.service.scope import check_scope

@@ -27,9 +27,9 @@ from app.domain.accounts.account import (
     Grant,
     NewAccount,
 )
+from app.domain.api_key import Actor
 from app.domain.errors import AccountNotConnected, StoreUnavailable
 from app.domain.events import EventType
-from app.domain.jobs.history import Actor
 from app.store.accounts.ownership import (
     RebindResult,
     bind_jobs,

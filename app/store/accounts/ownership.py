@@ -21,7 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.accounts.account import Account
 from app.domain.accounts.account_readiness import CHANGED, NOT_CONNECTED
-from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
+from app.domain.api_key import Actor
+from app.domain.jobs.history import HistoryEntry, HistoryKind
 from app.domain.jobs.job import JobStatus
 from app.domain.jobs.readiness import Readiness
 from app.store.accounts.tables import accounts, former_accounts

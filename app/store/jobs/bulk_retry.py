@@ -20,8 +20,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from app.domain.api_key import Actor
 from app.domain.errors import DuplicateJob
-from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
+from app.domain.jobs.history import HistoryEntry, HistoryKind
 from app.domain.jobs.job import FailureReason, JobStatus, WaitingFor
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked

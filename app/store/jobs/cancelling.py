@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain import codes
+from app.domain.api_key import Actor
 from app.domain.jobs import transition as become
-from app.domain.jobs.history import Actor
 from app.domain.jobs.job import ErrorClass, FailureReason, Job, JobStatus
 from app.domain.jobs.outcome import Fault
 from app.domain.jobs.transition import Transition

@@ -30,7 +30,7 @@ from app.domain.jobs.lifecycle import decide
 from app.domain.jobs.outcome import Abandoned
 from app.domain.jobs.transition import Transition, given_back
 from app.domain.jobs.witness import Witness
-from app.machine.clock_watch import ClockWatch
+from app.machine.clock import ClockWatch
 from app.store.db.engine import Database
 from app.store.db.identity import IDENTITY_SQL, Identity
 from app.store.db.locks import unlocked

@@ -5,9 +5,9 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 
+from app.domain.jobs.confirmation import PULLED, not_of
 from app.domain.jobs.job import Job, Transfer
 from app.domain.jobs.transition import Transition
-from app.domain.posts.publish_ids import PULLED, not_of
 from app.domain.tiktok_event import ToldOfPost
 from app.store.accounts.ownership import of_person, projects_of
 from app.store.db.engine import Database

@@ -7,7 +7,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
+from app.domain.api_key import Actor
+from app.domain.jobs.history import HistoryEntry, HistoryKind
 from app.store.db.types import Row
 from app.store.jobs.tables import job_history
 

@@ -25,8 +25,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from app.domain.api_key import Actor
 from app.domain.errors import NotFound
-from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
+from app.domain.jobs.history import HistoryEntry, HistoryKind
 from app.domain.jobs.hold import WITHOUT_END, Hold
 from app.domain.jobs.idempotency import iso_millis
 from app.domain.jobs.job import Job

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
+from app.domain.api_key import Actor
 from app.domain.errors import (
     DuplicateJob,
     JobUnreadable,
@@ -28,7 +29,7 @@ from app.domain.jobs.edit import (
     edited,
     was_cancelled_at_tiktok,
 )
-from app.domain.jobs.history import Actor, HistoryEntry, HistoryKind
+from app.domain.jobs.history import HistoryEntry, HistoryKind
 from app.domain.jobs.idempotency import RequestKey, idempotency_key, to_millis
 from app.domain.jobs.job import AttemptRecord, Job, JobStatus, NewJob, Transfer
 from app.domain.jobs.readiness import (

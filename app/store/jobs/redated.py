@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from app.domain.jobs.job import JobStatus
 from app.domain.jobs.redating import Bounds, Dated, redated
-from app.machine.clock_watch import ClockWatch
+from app.machine.clock import ClockWatch
 from app.store.db.engine import Database
 from app.store.db.notify import hint
 from app.store.db.server_time import database_time

@@ -16,7 +16,7 @@ from sqlalchemy import Update, case, func, literal, select, update
 
 from app.domain.errors import TokenUnreadable
 from app.domain.jobs.job import JobStatus
-from app.domain.jobs.kept_init import KeptInit
+from app.domain.jobs.witness import KeptInit
 from app.store.db.engine import Database
 from app.store.db.outage import refusals
 from app.store.db.types import UtcDateTime

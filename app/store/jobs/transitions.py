@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.type_api import TypeEngine
 
-from app.domain.jobs.history_rules import history_of
+from app.domain.jobs.history import history_of
 from app.domain.jobs.job import AttemptRecord, Job, JobStatus
 from app.domain.jobs.transition import Transition, applied
 from app.domain.jobs.witness import Witness

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from msgspec.structs import replace
 
+from app.domain.accounts.account import CreatorInfo
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import (
     Fault,
@@ -18,7 +19,6 @@ from app.domain.jobs.outcome import (
 )
 from app.domain.posts.post import PrivacyLevel
 from app.runner.attempts.verdicts import PRIVACY_NOT_OFFERED
-from app.tiktok import CreatorInfo
 from tests.runner.scripted import (
     BANNED,
     BLIP,

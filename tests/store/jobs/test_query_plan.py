@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.jobs.outcome import HandedOn
 from app.domain.jobs.redating import Bounds
-from app.machine.clock_watch import ClockWatch
+from app.machine.clock import ClockWatch
 from app.store.db.engine import Database
 from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.changes import ChangeStore

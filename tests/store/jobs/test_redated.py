@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from app.domain.jobs.redating import Bounds
-from app.machine.clock_watch import ClockWatch
+from app.machine.clock import ClockWatch
 from app.store.db.engine import Database
 from app.store.db.server_time import database_time
 from app.store.jobs.job_store import JobStore

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app.domain.jobs.job import Job
-from app.domain.jobs.kept_init import KeptInit
 from app.domain.jobs.outcome import Fault
+from app.domain.jobs.witness import KeptInit
 from app.domain.posts.post import MediaType
 from app.domain.posts.pull_links import pull_tokens
 from app.grants.grants import Access
