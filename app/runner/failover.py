@@ -72,12 +72,16 @@ class Failover:
         Raises StoreUnavailable.
         """
         lineage = self._lineage
-        if lineage is None or lineage.is_hidden:
-            return True
-        if self.settled is not None and lineage.newest == self.settled:
+        if lineage is None or self._is_settled(lineage):
             return True
         async with self._turn:
-            return await self._settle(lineage)
+            # Whoever had the turn before may have settled it.
+            return self._is_settled(lineage) or await self._settle(lineage)
+
+    def _is_settled(self, lineage: Lineage) -> bool:
+        if lineage.is_hidden:
+            return True
+        return self.settled is not None and lineage.newest == self.settled
 
     async def beat(self, *, now: datetime) -> bool:
         """Say that this runner lives, and on which server, unless a gap is open.

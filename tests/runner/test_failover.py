@@ -60,6 +60,14 @@ async def looks(worker: Worker) -> bool:
     return await worker.container.failover.ready()
 
 
+async def test_a_start_is_no_fail_over(stage: Stage) -> None:
+    """Two that meet the database for the first time at once tell of no other server."""
+    failover = (await stage.worker()).container.failover
+    with capture_logs() as logs:
+        assert all(await asyncio.gather(failover.ready(), failover.ready()))
+    assert not [each for each in logs if each["log_level"] == "warning"]
+
+
 async def test_what_was_sent_in_the_gap_is_not_sent_again(
     pair: Pair, stage: Stage, worker: Worker
 ) -> None:
