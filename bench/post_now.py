@@ -63,8 +63,8 @@ async def run(rounds: int, quick: bool) -> list[Figure]:
             bare.append(await _bare(place.url, posts))
             cpu.append(await _idle_cpu(place, idle))
     return [
-        median("answer to init, half of them within", p50, "ms", bar=at_most(15)),
-        median("answer to init, 99 % of them within", p99, "ms", bar=at_most(60)),
+        median("answer to init, half of them within", p50, "ms", bar=at_most(6)),
+        median("answer to init, 99 % of them within", p99, "ms", bar=at_most(15)),
         median("a bare NOTIFY to its listener", bare, "ms"),
         ratio("to the bare NOTIFY", p50, bare),
         median("CPU of the idle worker", cpu, "%", note="of one core"),

@@ -91,10 +91,15 @@ def write_page(result: Result) -> None:
     """Put a benchmark's table between its markers in docs/performance.md."""
     if result.failure:
         return
-    now = f"{datetime.now(UTC):%Y-%m-%d}"
-    text = _replaced(PAGE.read_text(), result.entry.name, _table(result, now))
-    text = _replaced(text, "bars", _bars(_written(text, "bars")))
-    PAGE.write_text(_replaced(text, "message", message(_written(text, "bars"))))
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    PAGE.write_text(written_into(PAGE.read_text(), result, day))
+
+
+def written_into(page: str, result: Result, day: str) -> str:
+    """Return a page with a benchmark's figures; what others measured stays."""
+    text = _replaced(page, result.entry.name, _table(result, day))
+    text = _replaced(text, "bars", _bars(_written(text, "bars"), result, day))
+    return _replaced(text, "message", message(_written(text, "bars")))
 
 
 def message(bars: Iterable[str]) -> Iterator[str]:
@@ -174,26 +179,24 @@ def _table(result: Result, day: str) -> Iterator[str]:
         yield f"| {each.name} | {value} | {bar} | {met} | {each.note} |"
 
 
-def _bars(before: Iterable[str]) -> Iterator[str]:
-    """List every figure that has a bar: of this run, else as the page had it."""
+def _bars(before: Iterable[str], ran: Result, day: str) -> Iterator[str]:
+    """List every figure that has a bar: of what ran, and else as the page had it."""
     rows = list(before)
     yield "| benchmark | figure | | bar | | measured |"
     yield "|---|---|--:|--:|---|---|"
     for entry in CATALOGUE:
-        path = RESULTS / f"{entry.name}.json"
-        found = json.loads(path.read_text()) if path.exists() else {}
-        if found.get("quick", True):
-            yield from (row for row in rows if row.startswith(f"| `{entry.name}` |"))
+        if entry.name == ran.entry.name:
+            yield from _bar_rows(ran, day)
         else:
-            yield from _bar_rows(entry, found)
+            yield from (row for row in rows if row.startswith(f"| `{entry.name}` |"))
 
 
-def _bar_rows(entry: Entry, found: dict[str, Any]) -> Iterator[str]:
-    for each in found["figures"]:
-        if each["bar"]:
-            value = _with_unit(each["value"], each["unit"])
-            cells = (each["name"], value, each["bar"], _MET[each["ok"]])
-            row = " | ".join((f"`{entry.name}`", *cells, found["at"][:10]))
+def _bar_rows(ran: Result, day: str) -> Iterator[str]:
+    for each in ran.figures:
+        if each.bar:
+            value = _with_unit(each.value, each.unit)
+            cells = (each.name, value, str(each.bar), _MET[each.is_met])
+            row = " | ".join((f"`{ran.entry.name}`", *cells, day))
             yield f"| {row} |"
 
 

@@ -42,8 +42,10 @@ async def run(rounds: int, quick: bool) -> list[Figure]:  # noqa: ARG001
     return [
         median("the libraries alone", libraries, "s", note=LIBRARIES),
         median("the app, created", app, "s", bar=at_most(0.7)),
-        ratio("the app to the libraries", app, libraries, bar=at_most(3)),
-        median("`serve` to the first /cron/tick answered", ticks, "s"),
+        ratio("the app to the libraries", app, libraries, bar=at_most(1.3)),
+        median(
+            "`serve` to the first /cron/tick answered", ticks, "s", bar=at_most(1.0)
+        ),
     ]
 
 
