@@ -14,6 +14,8 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import make_url
 
+from tests.support.shortages import BESIDE_THE_TEST
+
 Upgrade = Callable[[str], None]
 
 
@@ -48,9 +50,8 @@ class PostgresDatabases:
 
     def create(self) -> str:
         """Return the URL of a fresh database."""
-        url = self._spare.result()
-        self._spare = self._thread.submit(self._copy)
-        return url
+        spare, self._spare = self._spare, self._thread.submit(self._copy)
+        return spare.result()
 
     def drop(self, url: str) -> None:
         """Remove a database in time, whoever is still connected."""
@@ -85,7 +86,8 @@ class PostgresDatabases:
         self._execute(f"DROP DATABASE {_name(url)} WITH (FORCE)")
 
     def _execute(self, statement: str) -> None:
-        asyncio.run(_execute(self._server_url, statement))
+        with BESIDE_THE_TEST:
+            asyncio.run(_execute(self._server_url, statement))
 
 
 def sqlite_url(path: Path) -> str:

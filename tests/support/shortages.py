@@ -1,5 +1,6 @@
 """What a process may lack, brought about for the length of a block."""
 
+import gc
 import os
 import resource
 import threading
@@ -8,10 +9,25 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+BESIDE_THE_TEST = threading.Lock()
+"""Held by whatever opens descriptors on another thread while a test runs."""
+
 
 @contextmanager
 def no_descriptors() -> Iterator[None]:
-    """Let nothing be opened any more."""
+    """Let nothing be opened any more, and nothing be closed but by the block itself."""
+    with BESIDE_THE_TEST:
+        gc.collect()
+        gc.disable()
+        try:
+            with _all_taken():
+                yield
+        finally:
+            gc.enable()
+
+
+@contextmanager
+def _all_taken() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     probe = os.open(os.devnull, os.O_RDONLY)
     filled = [probe]
