@@ -8,17 +8,17 @@ from app.machine.callers import acting_for
 from app.machine.clock import Clock
 from app.machine.descriptors import hard_limit, share_out
 from app.opening import plain
+from app.outbound.media.checker import MediaChecker
 from app.runner.tick_report import TickReport
 from app.schemas.job_answers import JobAnswer
 from app.service.accounts.account_overview import AccountOverview
 from app.service.accounts.accounts import AccountService
 from app.service.accounts.connect import ConnectService, OAuthApp
 from app.service.browser_tokens import BrowserTokens
-from app.service.failed_authentications import FailedAuthentications
+from app.service.caller_limits import FailedAuthentications, RateLimit
 from app.service.jobs.feed import JobFeed
 from app.service.jobs.holds import HoldService
 from app.service.jobs.jobs import JobService
-from app.service.jobs.media_probe import MediaProbe
 from app.service.jobs.publish_canceller import PublishCanceller
 from app.service.jobs.validation import ValidationService
 from app.service.keys import KeyService
@@ -27,7 +27,6 @@ from app.service.operations.health import HealthService
 from app.service.operations.metrics import MetricsService
 from app.service.operations.restore import RestoreService
 from app.service.operations.status import StatusService
-from app.service.rate_limit import RateLimit
 from app.service.tiktok_events import TikTokEventService
 from app.service.webhook_endpoints import WebhookService
 from app.store.accounts.overview import AccountOverviewStore
@@ -123,7 +122,7 @@ class UseCases:
             accounts=self.accounts,
             holds=self.holds,
             clock=self.clock,
-            probe=MediaProbe(self._container.outbound).probe,
+            media=MediaChecker(self._container.outbound),
         )
 
     @cached_property

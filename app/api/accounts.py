@@ -45,7 +45,7 @@ async def list_accounts(
     page = await services.account_overview.list(
         query.status, limit=query.limit, cursor=query.cursor, scope=scope
     )
-    items = [AccountAnswer.of(account) for account in page.accounts]
+    items = [AccountAnswer.of(account) for account in page.items]
     return AccountsAnswer(items=items, next_cursor=page.next_cursor)
 
 

@@ -22,7 +22,6 @@ from app.api import (
     oauth,
     ops,
     problems,
-    project_jobs,
     tiktok_webhook,
     webhooks,
 )
@@ -39,7 +38,6 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _ROUTERS: Final = (
     job_batches.router,
     jobs.router,
-    project_jobs.router,
     job_actions.router,
     accounts.router,
     accounts.list_router,

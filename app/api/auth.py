@@ -1,9 +1,10 @@
-"""Authenticate callers by their API key or browser token."""
+"""Authenticate callers by their API key or browser token, and check its access."""
 
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Annotated, Final
+from typing import Annotated, Final, assert_never
 
 from fastapi import Depends, Request, Security
 from fastapi.openapi.models import HTTPBearer
@@ -11,10 +12,14 @@ from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.access import refusal
 from app.api.problems import ProblemResponse, http_problem, problem_of
-from app.domain.api_key import Actor, ApiKey
-from app.domain.errors import SchedulerError, TooManyRequests
+from app.domain.api_key import Actor, ApiKey, KeyAccess
+from app.domain.errors import (
+    NotForBrowsers,
+    ReadOnlyKey,
+    SchedulerError,
+    TooManyRequests,
+)
 from app.machine.callers import acting_for
 from app.service.browser_tokens import PREFIX as BROWSER_PREFIX
 from app.use_cases import UseCases
@@ -25,6 +30,13 @@ STREAM: Final = "/v1/jobs/stream"
 
 _API_KEY: Final = "api_key"  # in a request's state
 _WITH_BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_VALIDATE: Final = "/v1/jobs/validate"  # changes nothing
+_CREATOR_INFO: Final = re.compile(r"/v1/projects/[^/]+/accounts/[^/]+/creator-info")
+_COMPOSING: Final = (
+    ("POST", re.compile(r"/v1/jobs(/batch|/validate|/[^/]+/(retry|cancel))?")),
+    ("PATCH", re.compile(r"/v1/jobs/[^/]+")),
+)
 
 
 class ApiKeyWall:
@@ -140,7 +152,32 @@ def _refusal(key: ApiKey, scope: Scope) -> SchedulerError | None:
         services.rate_limit.take(key.id)
     except TooManyRequests as error:
         return error
-    return refusal(key, scope["method"], _path_of(scope))
+    return _forbidden(key, scope["method"], _path_of(scope))
+
+
+def _forbidden(key: ApiKey, method: str, path: str) -> SchedulerError | None:
+    """Return why a key may not do something, None if it may."""
+    reads = method in _SAFE
+    match key.access:
+        case KeyAccess.WRITE:
+            return None
+        case KeyAccess.READ if key.for_browser:
+            # It costs a call to TikTok, of which there are few.
+            asks_tiktok = _CREATOR_INFO.fullmatch(path) is not None
+            return None if reads and not asks_tiktok else ReadOnlyKey()
+        case KeyAccess.READ:
+            return None if reads or path == _VALIDATE else ReadOnlyKey()
+        case KeyAccess.COMPOSE:
+            return None if reads or _composes(method, path) else NotForBrowsers()
+        case _:
+            assert_never(key.access)
+
+
+def _composes(method: str, path: str) -> bool:
+    return any(
+        method == allowed and pattern.fullmatch(path) is not None
+        for allowed, pattern in _COMPOSING
+    )
 
 
 async def _not_known(scope: Scope) -> ProblemResponse:

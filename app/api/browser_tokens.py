@@ -1,8 +1,11 @@
-"""Route of browser tokens."""
+"""Route of browser tokens, with its request and answer."""
 
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body
+from fastapi import Request as HttpRequest
+from pydantic import Field
 
 from app.api.accounts import ProjectId
 from app.api.auth import ProjectScope, caller_of
@@ -10,13 +13,30 @@ from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.services import Wired
 from app.domain.api_key import KeyAccess
-from app.schemas.browser_tokens import BrowserTokenAnswer, BrowserTokenRequest
+from app.schemas.fields import Answer, Request, Timestamp
 
 router = APIRouter(
     prefix="/v1/projects/{projectId}",
     tags=["Browsers"],
     responses=declared(400, 401, 404, 413, 415, 422, 503),
 )
+
+
+class BrowserTokenRequest(Request):
+    """What a browser may do, and for how long."""
+
+    ttl_seconds: Annotated[int, Field(ge=1, le=3600)]
+    access: Literal["read", "compose"] = Field(
+        description="read: look and watch. compose: also ask what the creator may"
+        " choose, and validate, schedule, change, cancel and retry jobs"
+    )
+
+
+class BrowserTokenAnswer(Answer):
+    """A token; whoever has it can use it until it expires."""
+
+    token: str = Field(repr=False)
+    expires_at: Timestamp
 
 
 @router.post(
@@ -29,7 +49,7 @@ async def create_browser_token(
     body: Annotated[
         BrowserTokenRequest, Body(openapi_examples=examples.BROWSER_TOKENS)
     ],
-    request: Request,
+    request: HttpRequest,
     services: Wired,
     _scope: ProjectScope,
 ) -> BrowserTokenAnswer:
@@ -43,6 +63,6 @@ async def create_browser_token(
         project_id,
         issuer=caller_of(request),
         access=KeyAccess(body.access),
-        lives=body.lives,
+        lives=timedelta(seconds=body.ttl_seconds),
     )
     return BrowserTokenAnswer(token=made.token, expires_at=made.expires_at)

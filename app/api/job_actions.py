@@ -1,4 +1,4 @@
-"""Routes of a job's actions: cancel, history, rebind."""
+"""Routes of jobs' actions: cancel, history, rebind, retry many."""
 
 from typing import Annotated
 
@@ -9,18 +9,46 @@ from app.api.auth import By, ProjectScope
 from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.services import Wired
-from app.domain.errors import JobNotCancellable
+from app.domain.errors import DuplicateJob, JobNotCancellable
+from app.domain.jobs.job import FailureReason
 from app.schemas.job_actions import (
     CancelledAnswer,
     CancelRequest,
     HistoryAnswer,
     HistoryItemAnswer,
     ReboundAnswer,
+    RetriedAnswer,
+    RetryFailedRequest,
 )
 from app.schemas.job_answers import JobAnswer
 from app.service.jobs.jobs import CancelFilter
 
 router = APIRouter(responses=declared(400, 401, 404, 413, 422, 503))
+
+
+@router.post(
+    "/v1/projects/{projectId}/jobs/retry",
+    operation_id="retryFailedJobs",
+    summary="Start failed jobs again together",
+    tags=["Jobs"],
+    responses=declared(415, DuplicateJob),
+)
+async def retry_failed_jobs(
+    project_id: ProjectId,
+    body: Annotated[RetryFailedRequest, Body(openapi_examples=examples.RETRY_FAILED)],
+    services: Wired,
+    scope: ProjectScope,
+    by: By,
+) -> RetriedAnswer:
+    """Start again what failed for one reason, such as a lost TikTok account."""
+    done = await services.jobs.retry_failed(
+        project_id,
+        FailureReason(body.failure_reason),
+        include_overdue=body.include_overdue,
+        scope=scope,
+        by=by,
+    )
+    return RetriedAnswer(retried=done.retried, skipped=done.skipped)
 
 
 @router.post(

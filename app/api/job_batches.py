@@ -15,6 +15,7 @@ from app.api.middleware import note
 from app.api.problems import http_problem, problem_of
 from app.api.services import Wired
 from app.domain.errors import InvalidInput, SchedulerError
+from app.schemas.invalid import Problem
 from app.schemas.job_answers import (
     BatchAnswer,
     BatchedJob,
@@ -22,7 +23,6 @@ from app.schemas.job_answers import (
     ValidationAnswer,
 )
 from app.schemas.job_requests import BatchRequest, read_job
-from app.schemas.problems import Problem
 from app.service.jobs.validation import Issue, Validation
 from app.use_cases import UseCases
 

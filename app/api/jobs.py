@@ -125,7 +125,7 @@ async def list_jobs(
         cursor=query.cursor,
         scope=scope,
     )
-    items = [services.show(job) for job in page.jobs]
+    items = [services.show(job) for job in page.items]
     return JobsAnswer(items=items, next_cursor=page.next_cursor)
 
 

@@ -13,9 +13,10 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
-from app.api.methods import allowed_methods
 from app.domain import errors
 from app.schemas.invalid import MOST, REQUIRED, field_error
 
@@ -58,6 +59,7 @@ HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
     500: ("internal_error", "Something went wrong on our side; it has been logged."),
     503: ("too_many_connections", "No connection is free; try again in a moment."),
 }
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class ProblemResponse(JSONResponse):
@@ -212,3 +214,30 @@ def _no_json(error: RequestValidationError, *, at: int | str) -> ProblemResponse
 
 def _malformed(detail: str) -> ProblemResponse:
     return ProblemResponse(400, code=HTTP_CODES[400][0], detail=detail)
+
+
+def allowed_methods(request: Request) -> str:
+    """Return an Allow header; Starlette's own has only the first matching route's.
+
+    A literal path is no other route's parameter: /v1/jobs/batch is no job.
+    https://www.rfc-editor.org/rfc/rfc9110#field.allow
+    """
+    path = request.scope["path"]
+    routes = iter_route_contexts(request.app.routes)
+    written_out = {
+        method
+        for route in routes
+        if route.path == path
+        for method in route.methods or ()
+    }
+    return ", ".join(
+        method
+        for method in _METHODS
+        if (method in written_out if written_out else _is_routed(request, method))
+    )
+
+
+def _is_routed(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    routes = request.app.router.routes
+    return any(route.matches(scope)[0] is Match.FULL for route in routes)

@@ -125,7 +125,7 @@ async def list_events(
     page = await services.webhooks.events(
         project_id, limit=limit, cursor=cursor, scope=scope
     )
-    items = [EventAnswer.of(event) for event in page.events]
+    items = [EventAnswer.of(event) for event in page.items]
     return EventsAnswer(items=items, next_cursor=page.next_cursor)
 
 

@@ -82,7 +82,7 @@ async def _all(
         page = await overview.list(status, limit=_PAGE, cursor=cursor, scope=None)
         found += (
             (AccountAnswer.of(each), waiting.get(each.project_id, 0))
-            for each in page.accounts
+            for each in page.items
         )
         if (cursor := page.next_cursor) is None:
             return found

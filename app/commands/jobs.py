@@ -144,7 +144,7 @@ async def _page(cases: "UseCases", query: "JobQuery") -> "JobsAnswer":
         cursor=None,
         scope=None,
     )
-    items = [cases.show(job) for job in page.jobs]
+    items = [cases.show(job) for job in page.items]
     return JobsAnswer(items=items, next_cursor=page.next_cursor)
 
 

@@ -1,10 +1,12 @@
-"""A key that lets a caller use the API."""
+"""A key that lets a caller use the API, and what it is limited to."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
+
+from app.domain.errors import NotFound
 
 
 class KeyAccess(StrEnum):
@@ -39,3 +41,9 @@ class Actor(Struct, frozen=True):
 
     key_id: str
     key_name: str
+
+
+def check_scope(project_id: str, scope: str | None) -> None:
+    """Raise NotFound for another's project, as if it did not exist."""
+    if scope is not None and project_id != scope:
+        raise NotFound

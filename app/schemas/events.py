@@ -1,4 +1,4 @@
-"""The bodies of events for frontends."""
+"""The events for frontends: bodies of webhooks, messages of the stream."""
 
 from datetime import datetime
 from typing import Literal, assert_never
@@ -83,3 +83,38 @@ def _event(
             return TestEvent(type="webhook.test", timestamp=at, data=data)
         case _:
             assert_never(told)
+
+
+class ReadyData(Answer):
+    """What is known at the beginning."""
+
+    resumed: bool = Field(description="false: read the list now")
+
+
+class ResyncData(Answer):
+    """Nothing: read the list."""
+
+
+class StreamReadyEvent(Answer):
+    """From here on nothing is missed."""
+
+    event: Literal["ready"]
+    id: str = Field(description="To resume from, as Last-Event-ID")
+    retry: int = Field(description="Milliseconds to wait before connecting again")
+    data: ReadyData
+
+
+class StreamJobEvent(Answer):
+    """A job changed; it stands as GET shows it."""
+
+    event: Literal["job"]
+    id: str
+    data: JobAnswer
+
+
+class StreamResyncEvent(Answer):
+    """Too much changed at once: read the list."""
+
+    event: Literal["resync"]
+    id: str
+    data: ResyncData

@@ -1,11 +1,14 @@
-"""Describe what is wrong with a body, so that it is easy to mend."""
+"""What every error looks like, and what is wrong with a body.
+
+https://www.rfc-editor.org/rfc/rfc9457
+"""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -82,3 +85,25 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
     close = get_close_matches(wanted.lower(), by_lower, n=1)
     meant = f"; did you mean {by_lower[close[0]]}?" if close else ""
     return f"is not known here{meant}"
+
+
+class ProblemError(BaseModel):
+    """What is wrong with one field."""
+
+    pointer: str = Field(description="JSON pointer into the body, or /parameter")
+    detail: str
+
+
+class Problem(BaseModel):
+    """What every error looks like."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable; this is what programs should look at")
+    errors: list[ProblemError] | None = Field(None, description="With status 422")
+    reason: str | None = Field(
+        None, description="With posting_not_allowed: TikTok's own code"
+    )
+    id: str | None = Field(None, description="With may_have_been_stored: the job's")

@@ -1,6 +1,6 @@
-"""Requests and answers of a job's actions: cancel, rebind, history."""
+"""Requests and answers of jobs' actions: retry many, cancel, rebind, history."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
@@ -8,6 +8,25 @@ from app.schemas.fields import Answer, Moment, Request, Timestamp
 from app.schemas.job_answers import AttemptAnswer
 from app.schemas.job_requests import ExternalId
 from app.service.jobs.history import HistoryItem
+
+
+class RetryFailedRequest(Request):
+    """Which failed jobs are started again."""
+
+    # Not unconfirmed: whether to risk a second post is decided for each job.
+    failure_reason: Literal["auth", "permanent", "max_attempts"]
+    include_overdue: bool = Field(
+        False, description="Also what should have gone live more than a day ago"
+    )
+
+
+class RetriedAnswer(Answer):
+    """What became of the project's failed jobs."""
+
+    retried: int
+    skipped: int = Field(
+        description="Overdue, perhaps at TikTok, or replaced by a newer Post Now"
+    )
 
 
 class ReboundAnswer(Answer):

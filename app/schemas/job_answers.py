@@ -25,7 +25,7 @@ from app.domain.jobs.job import (
 from app.domain.jobs.readiness import Readiness, ReadinessProblem
 from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
 from app.schemas.fields import Answer, Timestamp
-from app.schemas.problems import Problem
+from app.schemas.invalid import Problem
 from app.service.jobs.notices import notice, user_message
 from app.service.jobs.validation import Severity, Validation
 

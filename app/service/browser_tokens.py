@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from app.domain.api_key import ApiKey, KeyAccess
+from app.domain.api_key import ApiKey, KeyAccess, check_scope
 from app.domain.errors import TokenUnreadable
 from app.machine.clock import Clock
-from app.service.scope import check_scope
 from app.store.db.vault import Vault
 
 PREFIX: Final = "ttb_"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from secrets import token_bytes
 from typing import Final
 
+from app.domain.api_key import check_scope
 from app.domain.errors import FieldError, InvalidInput, TooManyRequests
 from app.domain.events import EventType, Probe, Render
 from app.domain.webhook_endpoint import (
@@ -19,11 +20,10 @@ from app.domain.webhook_endpoint import (
 )
 from app.machine.clock import Clock
 from app.outbound.webhook_sender import WebhookSender
-from app.service.jobs.cursor import decode_cursor, encode_cursor
-from app.service.scope import check_scope
+from app.service.pages import Page, cut_page, decode_cursor, encode_cursor
 from app.store.webhooks.endpoints import ReplayFilter, WebhookStore, new_event_id
 
-__all__ = ["EventPage", "PutWebhook", "ReplayFilter", "WebhookService"]
+__all__ = ["PutWebhook", "ReplayFilter", "WebhookService"]
 TEST_AGAIN_SECONDS: Final = 1.0
 
 
@@ -34,14 +34,6 @@ class PutWebhook:
     endpoint: WebhookEndpoint
     created: bool
     secret: str | None = field(repr=False)  # only if it was just made
-
-
-@dataclass(frozen=True, slots=True)
-class EventPage:
-    """A page of events, and the cursor of the next."""
-
-    events: tuple[EventRecord, ...]
-    next_cursor: str | None  # None: this is the last page
 
 
 class WebhookService:
@@ -141,7 +133,7 @@ class WebhookService:
 
     async def events(
         self, project_id: str, *, limit: int, cursor: str | None, scope: str | None
-    ) -> EventPage:
+    ) -> Page[EventRecord]:
         """Return a page of events, newest first.
 
         Raises InvalidInput for an invalid cursor, NotFound.
@@ -150,9 +142,7 @@ class WebhookService:
         after_id = None if cursor is None else decode_cursor(cursor)
         await self._store.get(project_id, now=self._clock.now())
         found = await self._store.events(project_id, limit=limit + 1, after_id=after_id)
-        page = found[:limit]
-        more = len(found) > limit
-        return EventPage(page, encode_cursor(page[-1].id) if more else None)
+        return cut_page(found, limit, lambda last: encode_cursor(last.id))
 
     async def replay(
         self, project_id: str, which: ReplayFilter, *, scope: str | None

@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 
 from app.domain.api_key import ApiKey, KeyAccess
-from app.service.failed_authentications import FREE, WAITING_EACH
+from app.service.caller_limits import FREE, WAITING_EACH
 from app.use_cases import UseCases
 from tests.api.serving import CRON_SECRET, Api, client_of, job_body, serving
 from tests.support.patience import PATIENCE_SECONDS

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.domain.api_key import ApiKey, KeyAccess
-from app.service import failed_authentications
+from app.service import caller_limits
 from app.service.browser_tokens import PREFIX, BrowserTokens
 from app.store.db.vault import Vault
 from tests.api.serving import (
@@ -84,7 +84,7 @@ async def test_no_other_text_is_a_token(
     edge: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A changed one, a shorter one, none: all alike."""
-    monkeypatch.setattr(failed_authentications, "FREE", 1000)
+    monkeypatch.setattr(caller_limits, "FREE", 1000)
     token = await made(edge)
     wrong = [
         token[:-1],

@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 from app.machine.clock import SystemClock
 from app.main import create_app
 from app.sandbox.server import running_sandbox
-from app.service import failed_authentications
+from app.service import caller_limits
 from app.service.keys import KeyService
 from app.store.api_keys import KeyStore
 from app.store.db.engine import Database
@@ -51,7 +51,7 @@ def served(
     database_url = sqlite_databases.create(tmp_path_factory.mktemp("fuzzed"))
     key = asyncio.run(make_key(database_url))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(failed_authentications, "FREE", 10**9)
+        patched.setattr(caller_limits, "FREE", 10**9)
         with serving_on_loopback(database_url) as address:
             yield {"address": address, "key": key}
 

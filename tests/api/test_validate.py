@@ -8,11 +8,8 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from app.domain.accounts.account import CreatorInfo
-from app.domain.jobs.job import NewJob
+from app.outbound.media.checker import MediaChecker
 from app.sandbox.server import RunningSandbox
-from app.service.jobs.media_probe import MediaProbe
-from app.service.jobs.validation import Probed, not_probed
 from app.store.jobs.tables import schedule_jobs
 from app.store.retention.pruning import pruned
 from tests.api.serving import Api, job_body
@@ -28,10 +25,10 @@ VALIDATE = "/v1/jobs/validate"
 def unprobed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at no media where a test is not about it: its server is made up."""
 
-    async def probe(self: MediaProbe, new: NewJob, info: CreatorInfo | None) -> Probed:
-        return await not_probed(new, info)
+    async def look(_: object, __: object, ___: object, *, max_seconds: object) -> None:
+        pass
 
-    monkeypatch.setattr(MediaProbe, "probe", probe)
+    monkeypatch.setattr(MediaChecker, "look", look)
 
 
 LATER = "2026-05-01T12:00:00.000Z"

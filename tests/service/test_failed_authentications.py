@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta
 
-from app.service.failed_authentications import (
+from app.service.caller_limits import (
     FORGOTTEN_AFTER,
     FREE,
     MOST_PEERS,

@@ -12,7 +12,9 @@ from app.domain.errors import InvalidInput, TokenUnreadable
 from app.domain.webhook_endpoint import plain_secret, problem_with_secret
 from app.machine.clock import SystemClock
 from app.service.browser_tokens import PREFIX, BrowserTokens
-from app.service.jobs.cursor import (
+from app.service.keys import PREFIX as KEY_PREFIX
+from app.service.keys import is_mistyped
+from app.service.pages import (
     decode_cursor,
     decode_job_cursor,
     decode_name_cursor,
@@ -20,8 +22,6 @@ from app.service.jobs.cursor import (
     encode_job_cursor,
     encode_name_cursor,
 )
-from app.service.keys import PREFIX as KEY_PREFIX
-from app.service.keys import is_mistyped
 from app.store.db.vault import Vault
 from tests.support.factories import NOW
 

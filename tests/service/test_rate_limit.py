@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.errors import TooManyRequests
-from app.service.rate_limit import RateLimit
+from app.service.caller_limits import RateLimit
 from tests.api.serving import StandingClock
 
 

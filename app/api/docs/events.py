@@ -11,8 +11,14 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.domain.events import EventType
-from app.schemas.events import AccountEvent, JobEvent, TestEvent
-from app.schemas.stream import StreamJobEvent, StreamReadyEvent, StreamResyncEvent
+from app.schemas.events import (
+    AccountEvent,
+    JobEvent,
+    StreamJobEvent,
+    StreamReadyEvent,
+    StreamResyncEvent,
+    TestEvent,
+)
 
 _JOB_NEWS: Final = {
     EventType.JOB_POSTED: "TikTok has published the post, or put it into the inbox",

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from app.api.docs import answer_examples, examples, vocabulary
 from app.api.docs.events import add_stream, add_webhooks
-from app.schemas.problems import Problem
+from app.schemas.invalid import Problem
 
 TAGS: Final = (
     (

@@ -1,8 +1,9 @@
 """Check a job's video or photos at their URLs; report only what is certain."""
 
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
+from app.domain.jobs.job import Job, NewJob
 from app.domain.jobs.readiness import (
     NOT_A_VIDEO,
     REFUSED,
@@ -11,31 +12,12 @@ from app.domain.jobs.readiness import (
     asset_problem,
 )
 from app.domain.posts.media import Film, Picture, film_problems, photo_problems
-from app.domain.posts.post import MediaType, Post
+from app.domain.posts.post import MediaType
 from app.outbound import Outbound, OutboundError, Refused
 from app.outbound.media.measure import Measurer
 
 ASSET_SECONDS: Final = 10.0
 """How long an asset's server may take to answer with headers."""
-
-
-class HasMedia(Protocol):
-    """A job, or a new job."""
-
-    @property
-    def post(self) -> Post:
-        """Return the post."""
-        ...
-
-    @property
-    def asset_url(self) -> str:
-        """Return the video's URL; empty for photos."""
-        ...
-
-    @property
-    def asset_urls(self) -> tuple[str, ...]:
-        """Return the photos' URLs; empty for a video."""
-        ...
 
 
 @dataclass
@@ -66,7 +48,7 @@ class MediaChecker:
         self._measurer = Measurer(outbound)
 
     async def look(
-        self, job: HasMedia, found: Found, *, max_seconds: int | None
+        self, job: Job | NewJob, found: Found, *, max_seconds: int | None
     ) -> None:
         """Add the problems that would stop the media from being posted."""
         if job.post.media_type is MediaType.VIDEO:

@@ -6,23 +6,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.domain.accounts.account import Account, AccountStatus
+from app.domain.api_key import check_scope
 from app.domain.jobs.job import WaitingFor
 from app.machine.clock import Clock
 from app.pacing.pacer import Pacer
-from app.service.jobs.cursor import decode_name_cursor, encode_name_cursor
-from app.service.scope import check_scope
+from app.service.pages import Page, cut_page, decode_name_cursor, encode_name_cursor
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.overview import AccountOverviewStore
 
 DAY: Final = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True)
-class AccountPage:
-    """A page of accounts, and the cursor of the next."""
-
-    accounts: tuple[Account, ...]
-    next_cursor: str | None  # None: this is the last page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +54,7 @@ class AccountOverview:
         limit: int,
         cursor: str | None,
         scope: str | None,
-    ) -> AccountPage:
+    ) -> Page[Account]:
         """Return a page of accounts, sorted by project.
 
         Raises InvalidInput for a made-up cursor.
@@ -71,9 +63,7 @@ class AccountOverview:
         found = await self._store.page(
             project_id=scope, status=status, limit=limit + 1, after=after
         )
-        page, has_more = found[:limit], len(found) > limit
-        next_cursor = encode_name_cursor(page[-1].project_id) if has_more else None
-        return AccountPage(page, next_cursor)
+        return cut_page(found, limit, lambda last: encode_name_cursor(last.project_id))
 
     async def jobs_waiting(self) -> Mapping[str, int]:
         """Count the jobs that wait, by project."""

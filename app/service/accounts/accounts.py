@@ -13,7 +13,7 @@ from app.domain.accounts.account import (
     NewAccount,
     TokenPair,
 )
-from app.domain.api_key import Actor
+from app.domain.api_key import Actor, check_scope
 from app.domain.codes import NOT_CONNECTED, blocks_posting
 from app.domain.errors import (
     AccountNotConnected,
@@ -30,7 +30,6 @@ from app.grants.renewal import with_renewal
 from app.machine.clock import Clock
 from app.pacing.creators import CreatorCache, ask_for_no_post
 from app.pacing.pacer import Pacer
-from app.service.scope import check_scope
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.ownership import RebindResult
 from app.tiktok import TikTok, UserInfo

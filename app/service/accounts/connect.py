@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from app.domain.accounts.account import Account, Grant, NewAccount
+from app.domain.api_key import check_scope
 from app.domain.codes import CODES, class_of_oauth_code
 from app.domain.errors import (
     AuthorizationFailed,
@@ -28,7 +29,6 @@ from app.domain.jobs.outcome import Fault
 from app.domain.redirect import problem_with_redirect
 from app.machine.clock import Clock
 from app.service.accounts.accounts import PutAccount
-from app.service.scope import check_scope
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.oauth_states import OAuthStateStore, PendingConnect
 from app.tiktok import TikTok, TokenGrant, UserInfo, authorize_url, code_challenge

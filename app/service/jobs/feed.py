@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from app.domain.api_key import ApiKey
+from app.domain.api_key import ApiKey, check_scope
 from app.domain.errors import (
     FieldError,
     InvalidInput,
@@ -32,7 +32,6 @@ from app.service.jobs.listener import (
     StreamMessage,
     StreamReady,
 )
-from app.service.scope import check_scope
 from app.store.api_keys import KeyStore
 from app.store.jobs.changes import Change, ChangeStore
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-from app.domain.api_key import Actor
+from app.domain.api_key import Actor, check_scope
 from app.domain.errors import FieldError, InvalidInput, NotFound
 from app.domain.jobs.hold import Hold
 from app.machine.clock import Clock
-from app.service.scope import check_scope
 from app.store.jobs.holds import HoldStore
 
 

@@ -2,12 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from app.domain.api_key import Actor
+from app.domain.api_key import Actor, check_scope
 from app.domain.errors import FieldError, InvalidInput, JobNotCancellable, NotFound
 from app.domain.jobs.edit import (
     UNSET,
@@ -34,10 +34,9 @@ from app.domain.posts.asset_url import (
 from app.domain.posts.post import MediaType
 from app.machine.clock import Clock
 from app.metrics import Metrics
-from app.service.jobs.cursor import decode_job_cursor, encode_job_cursor
 from app.service.jobs.history import HistoryItem, story_of
 from app.service.jobs.publish_canceller import PublishCanceller
-from app.service.scope import check_scope
+from app.service.pages import Page, cut_page, decode_job_cursor, encode_job_cursor
 from app.store.jobs.bulk_retry import RetryFilter, RetryResult
 from app.store.jobs.cancelling import CancelFilter, CancelResult
 from app.store.jobs.job_store import JobStore
@@ -55,21 +54,12 @@ __all__ = [
     "CancelFilter",
     "JobFilter",
     "JobOrder",
-    "JobPage",
     "JobService",
     "JobSort",
 ]
 
 OVERDUE: Final = timedelta(days=1)
 """After this delay a post may no longer be wanted."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobPage:
-    """A page of jobs, and the cursor of the next."""
-
-    jobs: tuple[Job, ...]
-    next_cursor: str | None  # None: this is the last page
 
 
 class JobService:
@@ -138,7 +128,7 @@ class JobService:
         limit: int,
         cursor: str | None,
         scope: str | None,
-    ) -> JobPage:
+    ) -> Page[Job]:
         """Return a page of jobs; without an order, in the cursor's or newest first.
 
         Raises InvalidInput for a made-up cursor or one of another order, NotFound for
@@ -150,12 +140,13 @@ class JobService:
             check_scope(which.project_id, scope)
         after, order = _place(cursor, order)
         if which.platform not in (None, PLATFORM):
-            return JobPage((), None)  # no job can match
+            return Page((), None)  # no job can match
         found = await self._store.list(which, order, limit=limit + 1, after=after)
-        page = found[:limit]
-        if len(found) == len(page):
-            return JobPage(page, None)
-        return JobPage(page, encode_job_cursor(position_of(page[-1], order), order))
+        return cut_page(
+            found,
+            limit,
+            lambda last: encode_job_cursor(position_of(last, order), order),
+        )
 
     async def attempts(
         self, job_id: str, *, scope: str | None

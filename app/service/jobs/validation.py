@@ -1,6 +1,6 @@
 """Check a job without storing it or sending it to TikTok."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -12,6 +12,7 @@ from app.domain.accounts.account_readiness import (
     scope_problem,
     switched_off,
 )
+from app.domain.api_key import check_scope
 from app.domain.codes import cap_of
 from app.domain.errors import (
     AccountNotConnected,
@@ -26,13 +27,15 @@ from app.domain.errors import (
     TooLongAgo,
 )
 from app.domain.jobs.job import NewJob
-from app.domain.jobs.readiness import ReadinessProblem, url_problems
-from app.domain.posts.post import Post, PostMode
+from app.domain.jobs.readiness import UNREACHABLE, ReadinessProblem, url_problems
+from app.domain.posts.media import Film, Picture
+from app.domain.posts.post import MediaType, Post, PostMode
 from app.machine.clock import Clock
+from app.outbound import on_behalf_of
+from app.outbound.media.checker import Found, MediaChecker
 from app.service.accounts.accounts import AccountService
 from app.service.jobs.holds import HoldService
 from app.service.jobs.jobs import JobService
-from app.service.scope import check_scope
 
 
 class Severity(StrEnum):
@@ -58,14 +61,6 @@ class Issue:
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
-    """The result of a check of the media."""
-
-    media: Mapping[str, Any] | None = None  # None: not checked
-    problems: tuple[Issue, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Validation:
     """What was found."""
 
@@ -79,15 +74,6 @@ class Validation:
         return all(each.severity is not Severity.ERROR for each in self.problems)
 
 
-Probe = Callable[[NewJob, CreatorInfo | None], Awaitable[Probed]]
-"""Checks a job's media, with the creator's options if known."""
-
-
-async def not_probed(_: NewJob, __: CreatorInfo | None) -> Probed:
-    """Check no media."""
-    return Probed()
-
-
 class ValidationService:
     """Checks what a person is about to schedule; changes nothing."""
 
@@ -98,13 +84,13 @@ class ValidationService:
         accounts: AccountService,
         holds: HoldService,
         clock: Clock,
-        probe: Probe = not_probed,
+        media: MediaChecker,
     ) -> None:
         self._jobs = jobs
         self._accounts = accounts
         self._holds = holds
         self._clock = clock
-        self._probe = probe
+        self._media = media
 
     async def check(self, new: NewJob, *, scope: str | None) -> Validation:
         """Return what would stop a job from being stored, or posted as requested.
@@ -118,12 +104,12 @@ class ValidationService:
         found = [each async for each in self._in_the_way(new, scope)]
         existing_id, too_old = await self._twin(new)
         info, account = await self._account(new, scope)
-        probed = await self._probe(new, info)
+        media, media_issues = await self._look_at_media(new, info)
         at = new.scheduled_for or self._clock.now()
         links = url_problems(new.asset_url, new.asset_urls, at=at)
         return Validation(
-            (*found, *too_old, *account, *map(_of_link, links), *probed.problems),
-            media=probed.media,
+            (*found, *too_old, *account, *map(_of_link, links), *media_issues),
+            media=media,
             existing_job_id=existing_id,
         )
 
@@ -165,6 +151,16 @@ class ValidationService:
         except _OF_ACCOUNT as error:
             return None, (_told(error),)
         return info, tuple(_choices(new.post, info))
+
+    async def _look_at_media(
+        self, new: NewJob, info: CreatorInfo | None
+    ) -> tuple[Mapping[str, Any] | None, tuple[Issue, ...]]:
+        """Ask the media's servers, as readiness checks do."""
+        found = Found()
+        most = None if info is None else info.max_video_seconds
+        with on_behalf_of(new.project_id):
+            await self._media.look(new, found, max_seconds=most)
+        return _shown(new, found), tuple(map(_of_media, found.problems))
 
 
 _OF_ACCOUNT = (
@@ -208,3 +204,41 @@ def _of_link(found: ReadinessProblem) -> Issue:
 
 def _of_account(found: ReadinessProblem) -> Issue:
     return Issue(found.code, "/projectId", found.message)
+
+
+def _of_media(found: ReadinessProblem) -> Issue:
+    """Only warn about an unreachable asset: it may be there in time."""
+    passing = found.code == UNREACHABLE.code
+    return Issue(
+        found.code,
+        found.pointer or "/assetUrl",
+        found.message,
+        Severity.WARNING if passing else Severity.ERROR,
+    )
+
+
+def _shown(new: NewJob, found: Found) -> dict[str, Any] | None:
+    if new.post.media_type is MediaType.PHOTO:
+        return {"photos": [_photo(each) for each in found.photos]}
+    return None if found.film is None else _video(found.film)
+
+
+def _video(film: Film) -> dict[str, Any]:
+    return {
+        "bytes": film.size,
+        "container": film.container,
+        "durationSeconds": film.seconds,
+        "width": film.width,
+        "height": film.height,
+        "frameRate": film.frame_rate,
+        "codec": film.codec,
+    }
+
+
+def _photo(photo: Picture) -> dict[str, Any]:
+    return {
+        "bytes": photo.size,
+        "type": photo.kind,
+        "width": photo.width,
+        "height": photo.height,
+    }

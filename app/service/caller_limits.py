@@ -1,8 +1,4 @@
-"""Delay the answers to peers that keep sending wrong keys.
-
-A valid key never waits, nor does a request without a key: behind a proxy that is not
-in TRUSTED_PROXIES all callers have the same address.
-"""
+"""Limit callers: the requests of each key, and the failed tries of each peer."""
 
 from collections import Counter, OrderedDict
 from datetime import datetime, timedelta
@@ -10,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from app.domain.errors import TooManyRequests
 from app.machine.callers import home_of
 from app.machine.clock import Clock
 
@@ -26,12 +23,17 @@ WAITING: Final = 64
 """How many may wait at a time: each keeps a connection open."""
 
 WAITING_EACH: Final = 8
+MAX_BUCKETS: Final = 10_000
 
 log = structlog.get_logger(__name__)
 
 
 class FailedAuthentications:
-    """Counts failures per peer and delays further ones; one per process."""
+    """Delays the answers to peers that keep sending wrong keys; one per process.
+
+    A valid key never waits, nor does a request without a key: behind a proxy that is
+    not in TRUSTED_PROXIES all callers have the same address.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -72,3 +74,27 @@ def _delay(failures: int) -> float:
         return 0.0
     doublings = min(failures - FREE - 1, 10)
     return min(FIRST_SECONDS * (1 << doublings), MOST_SECONDS)
+
+
+class RateLimit:
+    """Allows each key so many requests a minute: a token bucket per process."""
+
+    def __init__(self, per_minute: int, clock: Clock) -> None:
+        """Take the limit; 0 means no limit."""
+        self._per_minute = per_minute
+        self._clock = clock
+        self._buckets: dict[str, tuple[float, float]] = {}  # tokens, and since when
+
+    def take(self, key_id: str) -> None:
+        """Count a request; raises TooManyRequests."""
+        if not self._per_minute:
+            return
+        now, each = self._clock.now().timestamp(), 60 / self._per_minute
+        most = float(self._per_minute)
+        tokens, since = self._buckets.get(key_id, (most, now))
+        tokens = min(most, tokens + max(0.0, now - since) / each)
+        if tokens < 1:
+            raise TooManyRequests((1 - tokens) * each)
+        if len(self._buckets) >= MAX_BUCKETS and key_id not in self._buckets:
+            self._buckets.clear()  # bounds the memory; no key is limited wrongly
+        self._buckets[key_id] = (tokens - 1, now)

@@ -1,13 +1,17 @@
-"""Cursors: where the next page of a list begins, opaque to callers."""
+"""Pages of lists, and the cursors at which they begin, opaque to callers."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.naming import problem_with_name
 from app.store.jobs.listing import NEWEST_FIRST, JobOrder, JobPosition, JobSort
+
+Item = TypeVar("Item")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -17,6 +21,22 @@ _ORDERS: Final = tuple(
     for descending in (True, False)
 )
 """A cursor stores the index here, so the order must not change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """A page of a list."""
+
+    items: Sequence[Item]
+    next_cursor: str | None  # None: this is the last page
+
+
+def cut_page(
+    found: Sequence[Item], limit: int, cursor_after: Callable[[Item], str]
+) -> Page[Item]:
+    """Cut a page off the rows found, of which there is one more if another follows."""
+    page = found[:limit]
+    return Page(page, cursor_after(page[-1]) if len(found) > limit else None)
 
 
 def encode_cursor(last_id: str) -> str:
