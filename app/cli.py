@@ -1,7 +1,7 @@
 """The command line; each command imports only what it needs, to start fast."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -14,9 +14,6 @@ from app.commands.running import LoopFactory, run
 from app.commands.setup import init
 from app.settings import SettingsError
 
-if TYPE_CHECKING:
-    pass
-
 app = typer.Typer(
     name="tiktok-scheduler",
     help="Posts videos to TikTok at the time their owner chose, once.",
@@ -28,7 +25,6 @@ app.add_typer(keys, name="keys")
 app.add_typer(accounts, name="accounts")
 app.add_typer(jobs, name="jobs")
 
-Result = TypeVar("Result")
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on.")]
 

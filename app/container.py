@@ -27,7 +27,7 @@ from app.domain.jobs.witness import Witness
 from app.grants.grants import Grants
 from app.grants.removals import RemovalChecker
 from app.machine.clock import Clock, ClockJumps, ClockWatch, SystemClock
-from app.metrics import Metrics
+from app.metrics import Metrics, MetricsService
 from app.opening import open_database, open_vault, plain, tracing_of
 from app.outbound import Outbound
 from app.outbound.media.at_once import AtOnce
@@ -64,7 +64,6 @@ from app.runner.background.webhook_deliveries import (
 from app.runner.failover import Failover
 from app.runner.runner import Capacity, Runner
 from app.service.operations.health import HealthService, wait_until_ready
-from app.service.operations.metrics import MetricsService
 from app.service.operations.restore import RestoreService
 from app.settings import RunnerMode, Settings
 from app.store.accounts.account_store import AccountStore
@@ -391,7 +390,12 @@ class Container:
                 lambda: self.confirmer.run_due(limit=20),
                 prompted_by=Hint.TIKTOK,
             ),
-            BackgroundJob("removals", CONFIRM_EVERY, self._removals, Hint.TIKTOK),
+            BackgroundJob(
+                "removals",
+                CONFIRM_EVERY,
+                lambda: self.removal_checker.run_due(limit=20),
+                prompted_by=Hint.TIKTOK,
+            ),
             BackgroundJob(
                 "refresh",
                 REFRESH_EVERY,
@@ -444,9 +448,6 @@ class Container:
     @cached_property
     def _worker(self) -> str:
         return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
-
-    async def _removals(self) -> None:
-        await self.removal_checker.run_due(limit=20)
 
     async def _say_alive(self) -> None:
         now = self.clock.now()

@@ -19,7 +19,12 @@ from app.container import Container, open_container
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock, SystemClock
 from app.opening import open_vault
-from app.service.operations.checks import Finding, database_checks, descriptors
+from app.service.operations.checks import (
+    Finding,
+    checked,
+    database_checks,
+    descriptors,
+)
 from app.service.operations.health import CLOCKS_MAY_DIFFER
 from app.settings import RunnerMode, Settings, SettingsError, load
 from app.store.db.health import HealthStore
@@ -37,12 +42,11 @@ async def examine(*, clock: Clock | None = None) -> list[Finding]:
         settings = load()
         open_vault(settings)
     except SettingsError as error:
-        return [
-            Finding(name="settings", ok=False, text=str(error), advice="correct it")
-        ]
+        return [checked("settings", False, str(error), "correct it")]
     findings = [*_of_settings(settings), await _tiktok(settings, clock)]
     if settings.media_base_url is not None:
-        findings.append(await _reachable("media gateway", str(settings.media_base_url)))
+        url = str(settings.media_base_url)
+        findings.append((await _reachable("media gateway", url))[0])
     async with open_container(settings) as container:
         found = await _database(container)
         if all(each.ok for each in found):
@@ -57,12 +61,9 @@ def _spool_dir(settings: Settings) -> Finding:
     """Check what a process leaves beside the database for those that come after it."""
     directory = settings.spool_dir
     if not os.access(directory, os.W_OK):
-        return Finding(
-            name="SPOOL_DIR",
-            ok=False,
-            text=f"{directory} cannot be written",
-            advice="name a directory that stays, in a container a volume",
-        )
+        text = f"{directory} cannot be written"
+        advice = "name a directory that stays, in a container a volume"
+        return checked("SPOOL_DIR", False, text, advice)
     if not LastSeen(directory).exists:
         return Finding(
             name="SPOOL_DIR",
@@ -94,14 +95,12 @@ def _client(settings: Settings) -> Finding:
         "TIKTOK_CLIENT_SECRET": settings.tiktok_client_secret,
         "TIKTOK_REDIRECT_URI": settings.tiktok_redirect_uri,
     }
-    missing = [name for name, value in needed.items() if not value]
-    return Finding(
-        name="TikTok app",
-        ok=not missing,
-        text=f"not set: {', '.join(missing)}" if missing else "all of it is set",
-        advice="accounts cannot be connected, and tokens not refreshed"
-        if missing
-        else "",
+    missing = ", ".join(name for name, value in needed.items() if not value)
+    return checked(
+        "TikTok app",
+        not missing,
+        f"not set: {missing}" if missing else "all of it is set",
+        "accounts cannot be connected, and tokens not refreshed",
     )
 
 
@@ -131,24 +130,15 @@ def _origins(settings: Settings) -> Finding:
         and urlsplit(origin).hostname not in LOOPBACK
     ]
     text = ", ".join(settings.cors_origins) or "none: no browser may call"
-    return Finding(
-        name="CORS origins",
-        ok=not plain,
-        text=text,
-        advice=f"not https: {', '.join(plain)}" if plain else "",
-    )
+    return checked("CORS origins", not plain, text, f"not https: {', '.join(plain)}")
 
 
 def _runner(settings: Settings) -> Finding:
     by_cron = settings.runner is RunnerMode.CRON
     if by_cron and settings.cron_secret is None:
         text = "RUNNER=cron without CRON_SECRET: /cron/tick answers 503"
-        return Finding(
-            name="runner",
-            ok=False,
-            text=text,
-            advice="set CRON_SECRET, or run a worker and ignore this",
-        )
+        advice = "set CRON_SECRET, or run a worker and ignore this"
+        return checked("runner", False, text, advice)
     return Finding(
         name="runner",
         ok=True,
@@ -161,47 +151,31 @@ def _runner(settings: Settings) -> Finding:
 
 async def _tiktok(settings: Settings, clock: Clock) -> Finding:
     """Call TikTok's host; the answer's Date tells whether clocks agree."""
-    url = str(settings.tiktok_api_base_url)
-    found = await _reachable("TikTok", url)
+    found, told = await _reachable("TikTok", str(settings.tiktok_api_base_url))
     if not found.ok:
         return found
-    told = await asyncio.to_thread(_date_of, url)
     apart = abs(clock.now() - told) if told else timedelta()
-    tolerance = timedelta(seconds=30)  # for whole seconds, and the network
-    return Finding(
-        name="TikTok",
-        ok=apart <= tolerance,
-        text=f"{found.text}; clocks are {apart.total_seconds():.0f} s apart",
-        advice="" if apart <= tolerance else "set this machine's clock",
+    return checked(
+        "TikTok",
+        apart <= timedelta(seconds=30),  # for whole seconds, and the network
+        f"{found.text}; clocks are {apart.total_seconds():.0f} s apart",
+        "set this machine's clock",
     )
 
 
-async def _reachable(name: str, url: str) -> Finding:
+async def _reachable(name: str, url: str) -> tuple[Finding, datetime | None]:
+    """Request a URL; any answer will do. Return its Date, too."""
+    host = urlsplit(url).netloc
     try:
-        status = await asyncio.to_thread(_status_of, url)
+        status, date = await asyncio.to_thread(_asked, url)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        text = f"{urlsplit(url).netloc} does not answer: {error}"
-        return Finding(name=name, ok=False, text=text, advice="check name and network")
-    text = f"{urlsplit(url).netloc} answers ({status})"
-    return Finding(name=name, ok=True, text=text)
+        text = f"{host} does not answer: {error}"
+        return checked(name, False, text, "check name and network"), None
+    return checked(name, True, f"{host} answers ({status})"), date
 
 
-def _status_of(url: str) -> int:
-    with closing(_asked(url)) as answer:
-        return answer.status
-
-
-def _date_of(url: str) -> datetime | None:
-    with closing(_asked(url)) as answer:
-        header = answer.getheader("Date")
-    try:
-        return parsedate_to_datetime(header).astimezone(UTC) if header else None
-    except ValueError:
-        return None
-
-
-def _asked(url: str) -> http.client.HTTPResponse:
-    """Request a URL without following redirects; any answer will do."""
+def _asked(url: str) -> tuple[int, datetime | None]:
+    """Return an answer's status and Date; follows no redirect."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port
     connection = (
@@ -212,7 +186,12 @@ def _asked(url: str) -> http.client.HTTPResponse:
         else http.client.HTTPConnection(host, port, timeout=SECONDS)
     )
     connection.request("GET", parts.path or "/", headers={"Connection": "close"})
-    return connection.getresponse()
+    with closing(connection.getresponse()) as answer:
+        status, date = answer.status, answer.getheader("Date")
+    try:
+        return status, parsedate_to_datetime(date).astimezone(UTC) if date else None
+    except ValueError:
+        return status, None
 
 
 async def _database(container: Container) -> list[Finding]:
@@ -223,24 +202,20 @@ async def _database(container: Container) -> list[Finding]:
     try:
         vitals = await store.look(now=container.clock.now())
     except StoreUnavailable as error:
-        text = f"{error}"
-        return [*found, Finding(name="stored tokens", ok=False, text=text)]
-    apart = abs(vitals.clock_ahead).total_seconds()
-    agree = apart <= CLOCKS_MAY_DIFFER.total_seconds()
+        return [*found, checked("stored tokens", False, str(error))]
+    apart = abs(vitals.clock_ahead)
     return [
         *found,
-        Finding(
-            name="stored tokens",
-            ok=vitals.keys_fit,
-            text="can be read" if vitals.keys_fit else "some cannot be decrypted",
-            advice=""
-            if vitals.keys_fit
-            else "put the previous TOKEN_ENCRYPTION_KEYS back",
+        checked(
+            "stored tokens",
+            vitals.keys_fit,
+            "can be read" if vitals.keys_fit else "some cannot be decrypted",
+            "put the previous TOKEN_ENCRYPTION_KEYS back",
         ),
-        Finding(
-            name="clock",
-            ok=agree,
-            text=f"{apart:.1f} s apart from the database's",
-            advice="" if agree else "set this machine's clock",
+        checked(
+            "clock",
+            apart <= CLOCKS_MAY_DIFFER,
+            f"{apart.total_seconds():.1f} s apart from the database's",
+            "set this machine's clock",
         ),
     ]

@@ -7,6 +7,7 @@ from app.domain.jobs.job import Job
 from app.machine.callers import acting_for
 from app.machine.clock import Clock
 from app.machine.descriptors import hard_limit, share_out
+from app.metrics import MetricsService
 from app.opening import plain
 from app.outbound.media.checker import MediaChecker
 from app.runner.tick_report import TickReport
@@ -24,7 +25,6 @@ from app.service.jobs.validation import ValidationService
 from app.service.keys import KeyService
 from app.service.media import MediaService
 from app.service.operations.health import HealthService
-from app.service.operations.metrics import MetricsService
 from app.service.operations.restore import RestoreService
 from app.service.operations.status import StatusService
 from app.service.tiktok_events import TikTokEventService

@@ -19,7 +19,7 @@ from app.api.docs.declared import declared
 from app.api.services import Wired
 from app.domain.errors import StoreUnavailable, TooManyListeners
 from app.schemas.fields import Name, Request
-from app.service.jobs.feed import (
+from app.service.jobs.listener import (
     JobChanged,
     Listener,
     Resync,

@@ -3,18 +3,25 @@
 import logging
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from app.domain.errors import StoreUnavailable
 from app.domain.jobs.job import Job
 from app.domain.jobs.transition import Transition
+from app.machine.clock import Clock
 from app.machine.log_writer import dropped_lines
 from app.metrics.posts import DuplicateMetrics, PostMetrics, Prevented
 from app.metrics.queue import QueueMetrics
 from app.metrics.tiktok import TikTokMetrics, UploadMetrics
 from app.metrics.webhooks import WebhookMetrics
+from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.claims import Claimed
 
 __all__ = ["Metrics", "Prevented"]
@@ -61,3 +68,24 @@ class _LogMetrics(Collector):
             "Log lines dropped because nobody read them in time",
             value=dropped_lines(logging.getLogger().handlers),
         )
+
+
+class MetricsService:
+    """Renders metrics for Prometheus."""
+
+    def __init__(
+        self, *, metrics: Metrics, backlog: BacklogStore, clock: Clock
+    ) -> None:
+        self._metrics = metrics
+        self._backlog = backlog
+        self._clock = clock
+
+    async def render(self) -> bytes:
+        """Return all metrics; if the database is away, the queue's last figures."""
+        now = self._clock.now()
+        # /readyz reports the database; what this process counted is still true.
+        try:
+            self._metrics.queue.see(await self._backlog.look(now=now), now)
+        except StoreUnavailable:
+            self._metrics.queue.miss()
+        return generate_latest(self._metrics.registry)

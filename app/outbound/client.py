@@ -5,10 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from urllib.parse import SplitResult, urlsplit
 
-from app.outbound.dialer import Dialer
+from app.outbound.dialer import Dialer, Resolve, Resolver
 from app.outbound.errors import Refused
 from app.outbound.exchange import Headers, Response, exchanged
-from app.outbound.resolver import Resolve, Resolver
 
 
 class Outbound:

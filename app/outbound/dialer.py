@@ -6,13 +6,15 @@ twice would let a name change its address in between (DNS rebinding).
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Final, TypeVar
 
 from app.machine.concurrency import race
+from app.machine.look_ups import ANYBODY, LookUps
 from app.outbound.errors import Refused
-from app.outbound.resolver import Resolve
 from app.outbound.vetting import is_public
 
 PORTS: Final = frozenset({80, 443})
@@ -20,6 +22,13 @@ PORTS: Final = frozenset({80, 443})
 
 
 Connected = TypeVar("Connected", bound=asyncio.Protocol)
+AT_ONCE: Final = 32
+EACH: Final = 4
+"""How many names of one project are looked up at a time."""
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+_project: ContextVar[str] = ContextVar("project", default=ANYBODY)
 
 
 class Dialer:
@@ -56,3 +65,24 @@ class Dialer:
         if len(attempts) == 1:
             return (await attempts[0]())[1]
         return (await race(attempts, drop=lambda late: late[0].abort()))[1]
+
+
+@contextmanager
+def on_behalf_of(project_id: str) -> Iterator[None]:
+    """Count look-ups in this block towards a project's share."""
+    token = _project.set(project_id)
+    try:
+        yield
+    finally:
+        _project.reset(token)
+
+
+class Resolver:
+    """Looks up callers' host names; one per process, so that the shares hold."""
+
+    def __init__(self, *, at_once: int = AT_ONCE, each: int = EACH) -> None:
+        self._look_ups = LookUps(at_once=at_once, each=each)
+
+    async def __call__(self, host: str, _port: int) -> Sequence[str]:
+        """Ask the system's resolver; raises OSError, UnicodeError."""
+        return await self._look_ups.addresses(host, share=_project.get())

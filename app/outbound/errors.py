@@ -1,10 +1,4 @@
-"""Why an outgoing request failed.
-
-OutboundError
-├── Refused      the address must not be called
-├── Unreachable  no answer, or not HTTP
-└── TooSlow      the time-out was reached
-"""
+"""Why an outgoing request failed."""
 
 
 class OutboundError(Exception):

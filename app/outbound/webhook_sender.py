@@ -11,8 +11,8 @@ from app.domain.retry_after import parse_retry_after
 from app.domain.webhook_endpoint import DeliveryResult, WebhookEndpoint, signatures
 from app.machine.shortage import is_shortage
 from app.outbound.client import Outbound
+from app.outbound.dialer import on_behalf_of
 from app.outbound.errors import OutboundError, Refused, TooSlow
-from app.outbound.resolver import on_behalf_of
 
 BUSY: Final = frozenset({429, 503})
 """Statuses whose Retry-After is respected."""

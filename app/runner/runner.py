@@ -110,11 +110,11 @@ class Runner:
         tally, pool = self._pool()
         stop = stop or asyncio.Event()
 
-        def for_chores() -> float:
-            spare = (time.until - self._now()).total_seconds()
-            return 0.0 if stop.is_set() else spare
+        def seconds_left() -> float:
+            left = (time.until - self._now()).total_seconds()
+            return 0.0 if stop.is_set() else left
 
-        async with _stopping(pool, stop), self._background_jobs.once(for_chores):
+        async with _stopping(pool, stop), self._background_jobs.once(seconds_left):
             await self._work_through(pool, tally, time, stop)
             await pool.drain((time.end - self._now()).total_seconds())
         return tally.report(self._now() - time.began)

@@ -2,8 +2,7 @@
 
 from app.tiktok.client import NOT_CONFIGURED, Calls, TikTok
 from app.tiktok.decode import fault_of_fail_reason
-from app.tiktok.endpoint import Endpoint, OnCall
-from app.tiktok.oauth import authorize_url, code_challenge
+from app.tiktok.encode import authorize_url, code_challenge
 from app.tiktok.upload_answers import (
     ChunkRequest,
     ChunkVerdict,
@@ -21,6 +20,7 @@ from app.tiktok.values import (
     Video,
     VideoPage,
 )
+from app.tiktok.wire import Endpoint, OnCall
 
 __all__ = [
     "NOT_CONFIGURED",

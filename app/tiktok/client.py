@@ -14,7 +14,6 @@ from app.domain.jobs.outcome import Fault, Verdict
 from app.domain.posts.post import Post, PostMode
 from app.domain.posts.upload import ChunkPlan
 from app.tiktok import decode, encode
-from app.tiktok.endpoint import Endpoint, OnCall, nobody_listens
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer, upload_fault
 from app.tiktok.values import (
     InitTaken,
@@ -24,7 +23,7 @@ from app.tiktok.values import (
     UserInfo,
     VideoPage,
 )
-from app.tiktok.wire import ApiAnswer, ApiRequest
+from app.tiktok.wire import ApiAnswer, ApiRequest, Endpoint, OnCall, nobody_listens
 
 if TYPE_CHECKING:
     from app.tiktok.transport.session import Http, Session

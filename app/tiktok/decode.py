@@ -12,7 +12,6 @@ from app.domain.jobs.outcome import Fault
 from app.tiktok import fields
 from app.tiktok.envelope import (
     OK,
-    Json,
     accepted,
     bad_answer,
     read_envelope,
@@ -230,7 +229,7 @@ def _scopes(value: object) -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip())
 
 
-def _video(row: Json) -> Video | None:
+def _video(row: fields.Json) -> Video | None:
     video_id = fields.identifier(row.get("id"))
     create_time = fields.moment(row.get("create_time"))
     if video_id is None or create_time is None:

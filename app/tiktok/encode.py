@@ -1,11 +1,12 @@
-"""Make the requests to TikTok, one function per endpoint.
+"""Make the requests to TikTok, one function per endpoint, and its consent page's URL.
 
 Trailing slashes are part of TikTok's paths.
 https://developers.tiktok.com/doc/tiktok-api-v2-introduction
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Final, assert_never
 from urllib.parse import quote_plus, urlencode
 
@@ -252,3 +253,40 @@ def _form(
         secrets=(*secrets, *(quote_plus(each, errors="replace") for each in secrets)),
         once=once,
     )
+
+
+def authorize_url(
+    base: str,
+    *,
+    client_key: str,
+    redirect_uri: str,
+    scopes: Iterable[str],
+    state: str,
+    code_challenge: str | None = None,
+    disable_auto_auth: bool = False,
+) -> str:
+    """Return the address of the consent page.
+
+    https://developers.tiktok.com/doc/login-kit-web
+    """
+    query = {
+        "client_key": client_key,
+        "response_type": "code",
+        "scope": ",".join(scopes),
+        "redirect_uri": redirect_uri,
+        "state": state,
+    }
+    if code_challenge is not None:
+        query |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
+    if disable_auto_auth:
+        # Without it a logged-in person cannot switch to another account.
+        query["disable_auto_auth"] = "1"
+    return f"{base}{'&' if '?' in base else '?'}{urlencode(query)}"
+
+
+def code_challenge(verifier: str) -> str:
+    """Return the PKCE challenge in TikTok's form: hex, where RFC 7636 has base64url.
+
+    https://developers.tiktok.com/doc/login-kit-desktop
+    """
+    return sha256(verifier.encode()).hexdigest()

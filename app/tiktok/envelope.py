@@ -7,20 +7,18 @@ request was refused.
 https://developers.tiktok.com/doc/tiktok-api-v2-error-handling
 """
 
-import json
-from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from app.domain.codes import class_of_code, class_of_oauth_code
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
+from app.tiktok.fields import Json, json_object
 from app.tiktok.text import clean, redacted
 from app.tiktok.wire import ApiAnswer
 
 OK: Final = "ok"
 _NO_REFUSALS: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
-Json = Mapping[str, Any]
 
 _MAX_CODE_LENGTH: Final = 100
 _MAX_MESSAGE_LENGTH: Final = 500
@@ -46,7 +44,7 @@ class Envelope(NamedTuple):
 
 def read_envelope(answer: ApiAnswer) -> Envelope | Fault:
     """Read ``{data, error: {code, message, log_id}}``."""
-    body = _json_object(answer)
+    body = json_object(answer.body)
     if body is None:
         return _page(answer)
     error = body.get("error") or {}
@@ -77,7 +75,7 @@ def read_flat(answer: ApiAnswer) -> Json | Fault:
 
     https://developers.tiktok.com/doc/oauth-error-handling
     """
-    body = _json_object(answer)
+    body = json_object(answer.body)
     if body is None:
         return no_envelope(answer)
     if isinstance(body.get("error"), dict):
@@ -173,14 +171,6 @@ def _turned_away(answer: ApiAnswer) -> bool:
         and answer.status not in _NO_REFUSALS
         and bool(answer.body.strip())
     )
-
-
-def _json_object(answer: ApiAnswer) -> Json | None:
-    try:
-        body = json.loads(answer.body)
-    except (ValueError, RecursionError):  # bad UTF-8 and endless numbers, too
-        return None
-    return body if isinstance(body, dict) else None
 
 
 def _code(answer: ApiAnswer, error: Json) -> str:

@@ -1,13 +1,26 @@
 """Read single JSON values leniently: a wrong type counts as missing."""
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from app.tiktok.text import clean, well_formed
+
+Json = Mapping[str, Any]
 
 _MAX_ID_LENGTH: Final = 200  # publish ids are documented with 64
 _MAX_DIGITS: Final = 19  # of a 64-bit integer
 _MAX_SECONDS: Final = 10 * 365 * 24 * 3600  # keeps sums with the clock in range
+
+
+def json_object(text: str | bytes) -> Json | None:
+    """Read a JSON object; None for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):  # bad UTF-8 and endless numbers, too
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def text(value: object) -> str:

@@ -3,11 +3,11 @@
 import hmac
 import json
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 from app.domain.accounts.account import RemovalReason
 from app.domain.tiktok_event import EventKind, TikTokEvent, kind_of
-from app.tiktok.fields import identifier, integer, moment
+from app.tiktok.fields import Json, identifier, integer, json_object, moment
 from app.tiktok.text import clean, well_formed
 
 UNREADABLE: Final = "unreadable"
@@ -22,8 +22,6 @@ _REMOVALS: Final = {
     4: RemovalReason.BANNED,
     5: RemovalReason.BY_DEVELOPER,
 }
-
-Json = dict[str, Any]
 
 
 def signed_at(header: str, body: bytes, *, secret: str) -> int | None:
@@ -50,7 +48,7 @@ def read_event(body: bytes) -> TikTokEvent:
 
     A body that is no event gets the name ``unreadable``, so that it is stored, too.
     """
-    outer = _json_object(body) or {}
+    outer = json_object(body) or {}
     name = _name(outer.get("event"))
     content = _content(outer.get("content"))
     created_at = moment(outer.get("create_time"))
@@ -101,16 +99,8 @@ def _removal(kind: EventKind | None, content: Json) -> RemovalReason | None:
 def _content(value: object) -> Json:
     """Read the content, a string of JSON."""
     if isinstance(value, str):
-        return _json_object(value) or {}
+        return json_object(value) or {}
     return value if isinstance(value, dict) else {}
-
-
-def _json_object(text: str | bytes) -> Json | None:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):  # bad UTF-8 and endless numbers, too
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _digest(data: bytes) -> str:

@@ -1,8 +1,11 @@
-"""Requests and answers as values, without I/O."""
+"""Endpoints, requests and answers as values, without I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+
+from app.domain.jobs.outcome import Fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +37,28 @@ class ApiAnswer:
     def is_success(self) -> bool:
         """Tell whether the HTTP status is a 2xx, which alone is no success."""
         return 200 <= self.status < 300
+
+
+class Endpoint(StrEnum):
+    """The calls that the service makes, as metrics and traces name them."""
+
+    CREATOR_INFO = "creator_info"
+    INIT = "init"
+    INBOX_INIT = "inbox_init"
+    PHOTO_INIT = "photo_init"
+    UPLOAD = "upload"
+    CANCEL = "cancel"
+    STATUS = "status"
+    USER_INFO = "user_info"
+    LIST_VIDEOS = "list_videos"
+    REFRESH = "refresh"
+    EXCHANGE_CODE = "exchange_code"
+    REVOKE = "revoke"
+
+
+OnCall = Callable[[Endpoint, Fault | None, float], None]
+"""Called after each call: its endpoint, its fault if any, its seconds."""
+
+
+def nobody_listens(_endpoint: Endpoint, _fault: Fault | None, _seconds: float) -> None:
+    """Ignore the call."""

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.outbound import Outbound, on_behalf_of
-from app.outbound.resolver import EACH
+from app.outbound.dialer import EACH
 from tests.support.receiver import receiving
 from tests.support.resolver import resolving
 

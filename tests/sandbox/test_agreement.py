@@ -7,7 +7,7 @@ from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
 from app.domain.posts.post import Post, PostMode, PrivacyLevel
 from app.tiktok.client import Calls
-from app.tiktok.oauth import authorize_url, code_challenge
+from app.tiktok.encode import authorize_url, code_challenge
 from app.tiktok.values import InitTaken, PublishState, PublishStatus, TokenGrant
 from tests.sandbox.support import AUTHORIZE, TikTok
 

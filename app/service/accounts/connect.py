@@ -28,7 +28,7 @@ from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault
 from app.domain.redirect import problem_with_redirect
 from app.machine.clock import Clock
-from app.service.accounts.accounts import PutAccount
+from app.service.accounts.accounts import BASIC_SCOPE, PutAccount
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.oauth_states import OAuthStateStore, PendingConnect
 from app.tiktok import TikTok, TokenGrant, UserInfo, authorize_url, code_challenge
@@ -37,7 +37,6 @@ STATE_LIVES: Final = timedelta(minutes=10)
 _STATE_BYTES: Final = 32
 _VERIFIER_BYTES: Final = 48  # 64 characters; TikTok takes 43 to 128
 _MAX_STATE_LENGTH: Final = 200
-_NAME_SCOPE: Final = "user.info.basic"
 _WORD: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
 _log = structlog.get_logger(__name__)
@@ -215,7 +214,7 @@ class ConnectService:
             if not grant.scopes:
                 grant = replace(grant, scopes=_scope_names(scopes))
             person = None
-            if _NAME_SCOPE in grant.scopes:
+            if BASIC_SCOPE in grant.scopes:
                 person = await calls.user_info(grant.access_token, scopes=grant.scopes)
         put = await self._store(pending, grant, person)
         missing = tuple(each for each in self._app.scopes if each not in grant.scopes)

@@ -25,24 +25,9 @@ from app.domain.jobs.job import Job
 from app.machine.callers import shared_context
 from app.machine.clock import Clock
 from app.machine.concurrency import first
-from app.service.jobs.listener import (
-    JobChanged,
-    Listener,
-    Resync,
-    StreamMessage,
-    StreamReady,
-)
+from app.service.jobs.listener import JobChanged, Listener
 from app.store.api_keys import KeyStore
 from app.store.jobs.changes import Change, ChangeStore
-
-__all__ = [
-    "JobChanged",
-    "JobFeed",
-    "Listener",
-    "Resync",
-    "StreamMessage",
-    "StreamReady",
-]
 
 log = structlog.get_logger(__name__)
 

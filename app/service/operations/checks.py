@@ -30,6 +30,11 @@ class Finding:
     advice: str = ""
 
 
+def checked(name: str, ok: bool, text: str, advice: str = "") -> Finding:
+    """Return a finding, whose advice is only given if the check failed."""
+    return Finding(name=name, ok=ok, text=text, advice="" if ok else advice)
+
+
 async def before_migration(database: Database) -> list[Finding]:
     """Check a database before a migration; nothing is changed.
 
@@ -64,14 +69,13 @@ def descriptors(*, in_flight: int, pool_size: int) -> Finding:
     text = (
         f"{found.limit}: {found.reserved} kept for posts, {found.callers} for callers"
     )
-    if not found.short_by:
-        return Finding(name="descriptors", ok=True, text=text)
-    return Finding(
-        name="descriptors",
-        ok=False,
-        text=f"{text}, which is {found.short_by} too few",
-        advice=f"raise the hard limit (LimitNOFILE, ulimit -Hn) by {found.short_by} or"
-        " lower MAX_IN_FLIGHT",
+    short_by = found.short_by
+    return checked(
+        "descriptors",
+        not short_by,
+        f"{text}, which is {short_by} too few" if short_by else text,
+        f"raise the hard limit (LimitNOFILE, ulimit -Hn) by {short_by} or lower"
+        " MAX_IN_FLIGHT",
     )
 
 
@@ -98,31 +102,23 @@ def _to_build_on(database: Database, found: Inspection) -> Iterator[Finding]:
 def _disk(found: Inspection) -> Finding:
     space = os.statvfs(found.folder or ".")
     free = space.f_bavail * space.f_frsize // 1_000_000
-    return Finding(
-        name="disk",
-        ok=free >= 100,
-        text=f"{free} MB are free",
-        advice="" if free >= 100 else "make room where the database's file is",
-    )
+    advice = "make room where the database's file is"
+    return checked("disk", free >= 100, f"{free} MB are free", advice)
 
 
 def _server(found: Postgres) -> Iterator[Finding]:
-    old = found.version < OLDEST_VERSION
-    yield Finding(
-        name="database",
-        ok=not old,
-        text=f"Postgres {found.version}",
-        advice=f"Postgres {OLDEST_VERSION} or newer is needed" if old else "",
+    yield checked(
+        "database",
+        found.version >= OLDEST_VERSION,
+        f"Postgres {found.version}",
+        f"Postgres {OLDEST_VERSION} or newer is needed",
     )
-    wrong = found.encoding != ENCODING
-    yield Finding(
-        name="encoding",
-        ok=not wrong,
-        text=f"the database's encoding is {found.encoding}",
-        advice="make a database with ENCODING 'UTF8' TEMPLATE template0: titles may"
-        " hold any character"
-        if wrong
-        else "",
+    yield checked(
+        "encoding",
+        found.encoding == ENCODING,
+        f"the database's encoding is {found.encoding}",
+        "make a database with ENCODING 'UTF8' TEMPLATE template0: titles may hold any"
+        " character",
     )
     yield _writable(found)
 
@@ -141,26 +137,19 @@ def _writable(found: Postgres) -> Finding:
 def _schema(database: Database, found: Inspection, postgres: Postgres) -> Finding:
     wanted = database.schema
     if postgres.schema is None:
-        may = postgres.may_create_schemas and wanted is not None
-        return Finding(
-            name="schema",
-            ok=may,
-            text=f"there is no schema {wanted or 'in the search_path'} yet",
-            advice=""
-            if may
-            else "let an owner run: CREATE SCHEMA … AUTHORIZATION this user",
+        return checked(
+            "schema",
+            postgres.may_create_schemas and wanted is not None,
+            f"there is no schema {wanted or 'in the search_path'} yet",
+            "let an owner run: CREATE SCHEMA … AUTHORIZATION this user",
         )
-    may = postgres.may_create or _is_built(found)
-    return Finding(
-        name="schema",
-        ok=may,
-        text=f"schema {postgres.schema}"
-        if may
-        else f"this user may create nothing in schema {postgres.schema}",
-        advice=""
-        if may
-        else f"GRANT CREATE ON SCHEMA {postgres.schema} TO this user, or set"
-        " DATABASE_SCHEMA to one of its own",
+    name, may = postgres.schema, postgres.may_create or _is_built(found)
+    return checked(
+        "schema",
+        may,
+        f"schema {name}" if may else f"this user may create nothing in schema {name}",
+        f"GRANT CREATE ON SCHEMA {name} TO this user, or set DATABASE_SCHEMA to one of"
+        " its own",
     )
 
 
@@ -170,26 +159,22 @@ def _is_built(found: Inspection) -> bool:
 
 def _foreign_tables(found: Inspection) -> Finding:
     names = ", ".join(found.foreign_tables)
-    return Finding(
-        name="tables",
-        ok=not names,
-        text=f"tables of another program have our names: {names}"
+    return checked(
+        "tables",
+        not names,
+        f"tables of another program have our names: {names}"
         if names
         else "no other program's table has a name of ours",
-        advice="use a separate database, or a schema of its own (DATABASE_SCHEMA)"
-        if names
-        else "",
+        "use a separate database, or a schema of its own (DATABASE_SCHEMA)",
     )
 
 
 def _version_table(found: Inspection) -> Finding:
-    newest = newest_revision()
-    ok = _is_built(found) and not found.is_former
-    return Finding(
-        name="revision",
-        ok=ok,
-        text=f"revision {found.revision or 'none'}, {newest} is needed",
-        advice="" if ok else "run tiktok-scheduler migrate",
+    return checked(
+        "revision",
+        _is_built(found) and not found.is_former,
+        f"revision {found.revision or 'none'}, {newest_revision()} is needed",
+        "run tiktok-scheduler migrate",
     )
 
 
@@ -207,23 +192,21 @@ def _in_use(found: Postgres, *, pool_size: int, processes: int) -> Sequence[Find
 def _connections(found: Postgres, *, pool_size: int, processes: int) -> Finding:
     room = found.most_connections - found.reserved_connections - SPARE_CONNECTIONS
     needed = processes * (pool_size + 1)
-    ok = needed <= room
-    return Finding(
-        name="connections",
-        ok=ok,
-        text=f"{found.used_connections} of {found.most_connections} are in use;"
+    return checked(
+        "connections",
+        needed <= room,
+        f"{found.used_connections} of {found.most_connections} are in use;"
         f" {processes} of our processes take up to {needed}",
-        advice="" if ok else "raise max_connections or lower DATABASE_POOL_SIZE",
+        "raise max_connections or lower DATABASE_POOL_SIZE",
     )
 
 
 def _durability(found: Postgres) -> Finding:
-    ok = found.durability in DURABLE
-    return Finding(
-        name="durability",
-        ok=ok,
-        text=f"synchronous_commit is {found.durability}",
-        advice="" if ok else "ALTER ROLE … SET synchronous_commit = on",
+    return checked(
+        "durability",
+        found.durability in DURABLE,
+        f"synchronous_commit is {found.durability}",
+        "ALTER ROLE … SET synchronous_commit = on",
     )
 
 
@@ -246,24 +229,22 @@ def _pooler(found: Postgres) -> Finding:
 
 def _rights(found: Postgres) -> Finding:
     names = ", ".join(found.lacking)
-    return Finding(
-        name="rights",
-        ok=not names,
-        text=f"this user may not use {names}" if names else "this user has its rights",
-        advice="GRANT the rights that docs/deploy/keys.md lists" if names else "",
+    return checked(
+        "rights",
+        not names,
+        f"this user may not use {names}" if names else "this user has its rights",
+        "GRANT the rights that docs/deploy/keys.md lists",
     )
 
 
 def _strangers(found: Postgres) -> Finding:
     names = ", ".join(found.strangers)
-    return Finding(
-        name="strangers",
-        ok=not names,
-        text=f"others may change our tables: {names}"
+    return checked(
+        "strangers",
+        not names,
+        f"others may change our tables: {names}"
         if names
         else "nobody else may change our tables",
-        advice="REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA"
-        f" {found.schema} FROM them, and their ALTER DEFAULT PRIVILEGES"
-        if names
-        else "",
+        "REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA"
+        f" {found.schema} FROM them, and their ALTER DEFAULT PRIVILEGES",
     )

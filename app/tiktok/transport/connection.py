@@ -1,14 +1,19 @@
-"""One HTTP/1.1 connection that sends one request at a time.
+"""One HTTP/1.1 connection that sends one request at a time, and how it is opened.
 
 An asyncio protocol, since asyncio's streams would double the cost of an exchange.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import httpx
 
+from app.machine.concurrency import race
+from app.machine.host_names import Names
 from app.tiktok.transport.answer_reader import AnswerReader
 
 
@@ -195,3 +200,40 @@ class Connection(asyncio.Protocol):
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_exception(error)
         self.resume_writing()
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The host to connect to."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None  # None: no TLS
+
+
+async def dial(peer: Peer, names: Names) -> Connection:
+    """Open a connection, its TLS handshake included.
+
+    Raises what the resolver, the system or TLS raises, mostly OSErrors. Even if it is
+    cancelled, no socket but the returned one stays open.
+    """
+    addresses = await names.addresses(peer.host)
+    try:
+        if len(addresses) == 1:
+            return await _open(addresses[0], peer)
+        attempts = [partial(_open, address, peer) for address in addresses]
+        return await race(attempts, drop=Connection.close)
+    except OSError:
+        names.forget(peer.host)
+        raise
+
+
+async def _open(address: str, peer: Peer) -> Connection:
+    _, connection = await asyncio.get_running_loop().create_connection(
+        Connection,
+        address,
+        peer.port,
+        ssl=peer.tls,
+        server_hostname=peer.host if peer.tls else None,
+    )
+    return connection

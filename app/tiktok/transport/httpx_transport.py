@@ -16,8 +16,7 @@ import httpx
 
 from app.machine.host_names import Names
 from app.tiktok.transport.answer_reader import AnswerReader
-from app.tiktok.transport.connection import Connection
-from app.tiktok.transport.dial import Peer, dial
+from app.tiktok.transport.connection import Connection, Peer, dial
 
 KEEP_ALIVE_SECONDS: Final = 30.0  # longer than the pause between two polls
 

@@ -17,8 +17,7 @@ from app.machine.host_names import Names
 from app.machine.shortage import is_shortage
 from app.tiktok.text import clean
 from app.tiktok.transport.answer_reader import AnswerReader
-from app.tiktok.transport.connection import Connection
-from app.tiktok.transport.dial import Peer, dial
+from app.tiktok.transport.connection import Connection, Peer, dial
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer
 
 _PORTS: Final = {"http": 80, "https": 443}

@@ -25,13 +25,15 @@ from app.service.jobs.feed import (
     LONGEST_GAP,
     LONGEST_LISTENING,
     OVERLAP,
-    JobChanged,
     JobFeed,
+    _Reader,
+)
+from app.service.jobs.listener import (
+    JobChanged,
     Listener,
     Resync,
     StreamMessage,
     StreamReady,
-    _Reader,
 )
 from app.store.api_keys import KeyStore
 from app.store.db.engine import Database

@@ -9,7 +9,7 @@ from app.domain.jobs.outcome import Fault, Verdict
 from app.machine import concurrency
 from app.machine.host_names import Names
 from app.tiktok import InitTaken
-from app.tiktok.transport import dial
+from app.tiktok.transport import connection as opening
 from app.tiktok.transport.connection import Connection
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.resolver import resolving
@@ -56,15 +56,15 @@ async def test_an_address_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_slower_address_is_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that comes to stand although it was given up is hung up."""
     monkeypatch.setattr(concurrency, "HEAD_START_SECONDS", 0.0)
-    real = dial._open
+    real = opening._open
 
-    async def hardly_stopped(address: str, peer: dial.Peer) -> Connection:
+    async def hardly_stopped(address: str, peer: opening.Peer) -> Connection:
         if address == "127.0.0.9":
             with suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
         return await real(address, peer)
 
-    monkeypatch.setattr(dial, "_open", hardly_stopped)
+    monkeypatch.setattr(opening, "_open", hardly_stopped)
     seen = Connections()
     async with chaos.serving(seen.script) as url:
         port = int(url.rpartition(":")[2])
@@ -86,5 +86,5 @@ async def test_forgotten_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -
         port = int(url.rpartition(":")[2])
         for _ in range(2):
             with pytest.raises(ConnectionRefusedError):
-                await dial.dial(dial.Peer("tiktok.example", port, None), known)
+                await opening.dial(opening.Peer("tiktok.example", port, None), known)
     assert len(resolver.asked) == 2

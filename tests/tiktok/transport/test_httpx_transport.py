@@ -7,7 +7,7 @@ import pytest
 from app.domain.jobs.outcome import Fault, Verdict
 from app.machine.host_names import Names
 from app.tiktok import TikTok
-from app.tiktok.transport import dial
+from app.tiktok.transport import connection as opening
 from app.tiktok.transport import httpx_transport as transport
 from app.tiktok.transport.connection import Connection
 from tests.support.certificates import Certificate
@@ -89,9 +89,9 @@ async def test_hung_up_between_two_polls(farewell: bytes) -> None:
 
 async def test_unasked_words_before_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the other side spoke or closed before us, nothing was sent."""
-    real = dial.dial
+    real = opening.dial
 
-    async def dial_and_dawdle(peer: dial.Peer, names: Names) -> Connection:
+    async def dial_and_dawdle(peer: opening.Peer, names: Names) -> Connection:
         connection = await real(peer, names)
         async with asyncio.timeout(PATIENCE_SECONDS):
             while connection.is_open:  # noqa: ASYNC110 - no event

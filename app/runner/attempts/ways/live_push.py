@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault
@@ -10,6 +10,7 @@ from app.domain.jobs.readiness import MAX_VIDEO_BYTES
 from app.domain.posts.upload import ChunkPlan, ChunkSizes, Span, Upload, plan_chunks
 from app.domain.posts.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_upload_url
 from app.grants.grants import Access
+from app.metrics.tiktok import UploadMetrics
 from app.outbound import Outbound, Source, SourceInfo
 from app.outbound.media.at_once import QUICK_SECONDS, AtOnce
 from app.runner.attempts.ways.push_effects import Reader
@@ -26,18 +27,6 @@ RESERVE_SECONDS: Final = 1.0
 """The time kept at an attempt's end to write how far an upload got."""
 
 
-class PushWatch(Protocol):
-    """Counts uploads."""
-
-    def chunk(self, answer: UploadAnswer, *, length: int, seconds: float) -> None:
-        """Count a chunk, whether it was sent or failed."""
-        ...
-
-    def repeat(self) -> None:
-        """Count a request for another upload URL."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushTools:
     """The parts that all uploads of a process share."""
@@ -50,7 +39,7 @@ class PushTools:
     allow_http: bool = False
     silence: float = 10.0  # seconds an upload host may neither read nor answer
     monotonic: Callable[[], float]
-    watch: PushWatch | None = None
+    watch: UploadMetrics | None = None
 
 
 class LivePush:
