@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -41,7 +41,7 @@ def _claim_token() -> None:
         return and_(columns.id == given.c.id, columns.status == JobStatus.PROCESSING)
 
     for module in (init_writes, transitions):
-        vars(module)["all_owned"] = all_owned
+        _replace(module, all_owned)
 
 
 def _stamp() -> None:
@@ -109,18 +109,21 @@ def _lease_check() -> None:
 def _fetched() -> None:
     original = MediaStore.revoke
 
-    async def revoke(self: MediaStore, token: str, *, now: datetime) -> bool:
-        await original(self, token, now=now)
+    async def revoke(self: MediaStore, *tokens: str, now: datetime) -> bool:
+        await original(self, *tokens, now=now)
         return True
 
     _replace(MediaStore, revoke)
 
 
 def _revocation() -> None:
-    async def revoke(self: MediaStore, token: str, *, now: datetime) -> bool:  # noqa: ARG001
-        fetched = select(media_links.c.fetched_at).where(media_links.c.token == token)
+    async def revoke(self: MediaStore, *tokens: str, now: datetime) -> bool:  # noqa: ARG001
+        links = media_links.c
+        fetched = select(links.token).where(
+            links.token.in_(tokens), links.fetched_at.is_not(None)
+        )
         async with self._database.read() as connection:
-            return (await connection.execute(fetched)).scalar() is None
+            return (await connection.execute(fetched)).first() is None
 
     _replace(MediaStore, revoke)
 
@@ -148,9 +151,13 @@ def _failover() -> None:
     _replace(Lineage, meet)
 
 
-def _replace(owner: type, *methods: Callable[..., Any]) -> None:
-    for method in methods:
-        setattr(owner, method.__name__, method)
+def _replace(owner: type | ModuleType, *functions: Callable[..., Any]) -> None:
+    """Put functions in the place of those with their names; raises LookupError."""
+    for function in functions:
+        name = function.__name__
+        if name not in vars(owner):
+            raise LookupError(f"{owner.__name__} has no {name} to be taken out")
+        setattr(owner, name, function)
 
 
 MUTANTS: Final[Mapping[str, Mutant]] = MappingProxyType(

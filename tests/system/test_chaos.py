@@ -1,6 +1,8 @@
 """A few cells of the crash matrix; `make chaos` runs all of them."""
 
+import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +48,19 @@ async def test_whatever_strikes_there_is_one_post_at_most_and_an_end(
     assert len(cells) == len(matrix.SHORT)
     results = await run_cells(world, cells)
     assert {str(each.cell): each.wrong for each in results if each.wrong} == {}
+
+
+INSTALL_ALL: Final = """
+from chaos.mutants import MUTANTS, OUTSIDE
+for mutant in (MUTANTS | OUTSIDE).values():
+    mutant.install()
+"""
+
+
+async def test_every_mutant_takes_something_out() -> None:
+    """A mechanism that has moved stops its mutant, which would else prove nothing."""
+    program = await asyncio.create_subprocess_exec(sys.executable, "-c", INSTALL_ALL)
+    assert await program.wait() == 0
 
 
 @pytest.mark.parametrize(
