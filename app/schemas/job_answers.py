@@ -73,10 +73,12 @@ class ErrorAnswer(Answer):
     at: Timestamp
 
     @classmethod
-    def of(cls, error: LastError, *, goes_on: bool = False) -> Self:
-        """Show an error, with what to do unless the job goes on by itself."""
-        said = user_message(error, goes_on=goes_on)
-        return cls(**_of_error(error), user_message=said)
+    def of(cls, job: Job) -> Self | None:
+        """Show a job's last error, with what to do unless it goes on by itself."""
+        error = job.last_error
+        if error is None:
+            return None
+        return cls(**_of_error(error), user_message=user_message(job, error))
 
 
 class ProblemAnswer(Answer):
@@ -176,7 +178,7 @@ class JobAnswer(Answer):
             asset_url=job.asset_url or None,
             uploaded_bytes=_uploaded(job),
             post=PostAnswer(**_of_post(job.post)),
-            last_error=_last_error(job),
+            last_error=ErrorAnswer.of(job),
             metadata=dict(job.metadata or {}),
             next_attempt_at=_next_attempt(job),
             notice=told.text if told else None,
@@ -196,12 +198,6 @@ def _bare(job: Job) -> UnreadableJob:
         "readiness": None,
     }
     return UnreadableJob(**shown)
-
-
-def _last_error(job: Job) -> ErrorAnswer | None:
-    if job.last_error is None:
-        return None
-    return ErrorAnswer.of(job.last_error, goes_on=job.status is not JobStatus.FAILED)
 
 
 def _next_attempt(job: Job) -> datetime | None:

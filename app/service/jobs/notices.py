@@ -84,10 +84,19 @@ class Notice(NamedTuple):
     text: str
 
 
-def user_message(error: LastError, *, goes_on: bool = False) -> str:
-    """Return what happened, and what to do unless the job goes on by itself."""
+def user_message(job: Job, error: LastError) -> str:
+    """Return what happened, and what to do if a person has to do something."""
     words = _phrase(error)
-    return words.what if goes_on else " ".join(words)
+    if job.status is not JobStatus.FAILED:
+        return words.what
+    return " ".join((words.what, *_to_do(job, words)))
+
+
+def _to_do(job: Job, words: Words) -> tuple[str, ...]:
+    """Never advise to retry where that may post a second time."""
+    if job.failure_reason is FailureReason.UNCONFIRMED or job.ambiguous:
+        return (UNCONFIRMED.todo,) if words == UNCONFIRMED else UNCONFIRMED
+    return (words.todo,)
 
 
 def notice(job: Job, *, run_by_cron: bool, now: datetime) -> Notice | None:

@@ -46,6 +46,11 @@ def said(job: Job, *, run_by_cron: bool = False) -> str:
     return told.text
 
 
+def message_of(problem: LastError) -> str:
+    """Return what the person of a failed job reads."""
+    return user_message(waiting_job(status=JobStatus.FAILED), problem)
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
@@ -58,7 +63,7 @@ def said(job: Job, *, run_by_cron: bool = False) -> str:
 )
 def test_every_error_is_put_into_plain_words(code: str, kind: str) -> None:
     """Known codes and new ones: whole sentences, no code, no jargon."""
-    text = user_message(error(code, ErrorClass(kind)))
+    text = message_of(error(code, ErrorClass(kind)))
     assert not JARGON.search(text), text
     assert code not in text.split()
     assert text.endswith(".")
@@ -125,6 +130,19 @@ def test_nobody_is_told_to_do_what_goes_on_by_itself(
     assert bids(shown.notice or "")
 
 
+@pytest.mark.parametrize("code", [*CODES, "new"])
+def test_nobody_is_told_to_retry_what_may_be_posted(code: str) -> None:
+    """While it is not known whether TikTok took it, the first advice is to look."""
+    job = waiting_job(
+        status=JobStatus.FAILED,
+        failure_reason=FailureReason.UNCONFIRMED,
+        last_error=error(code, ErrorClass.TRANSIENT),
+    )
+    shown = JobAnswer.of(job, run_by_cron=False, now=NOW).last_error
+    assert shown is not None
+    assert bids(shown.user_message)[0].startswith("Look at the account")
+
+
 CONFIGURATION: Final = {
     *("invalid_client", "unauthorized_client", "unsupported_grant_type"),
     *("invalid_request", "invalid_scope"),
@@ -134,7 +152,7 @@ CONFIGURATION: Final = {
 @pytest.mark.parametrize("code", sorted(CONFIGURATION))
 def test_a_mistake_of_the_operators_is_not_blamed_on_the_video(code: str) -> None:
     """Who posts cannot mend the service's own settings, and is told who can."""
-    text = user_message(error(code, ErrorClass.PERMANENT))
+    text = message_of(error(code, ErrorClass.PERMANENT))
     assert "whoever runs the service" in text
     assert "video" not in text
 
@@ -149,7 +167,7 @@ def test_what_goes_on_by_itself_is_not_asked_for() -> None:
 
 def test_a_lost_grant_says_reconnect_then_retry() -> None:
     """The person learns the two steps in their order."""
-    text = user_message(error("access_token_invalid", ErrorClass.AUTH))
+    text = message_of(error("access_token_invalid", ErrorClass.AUTH))
     assert re.search(r"[Rr]econnect.*then retry", text)
 
 
