@@ -295,7 +295,7 @@ class Container:
             self.database.lineage,
             self.runners,
             GapStore(self.database, shortest_retry=shortest),
-            PutBack(self.database, self.witness),
+            PutBack(self.database, self.witness, self.accounts),
             self.clock,
             me=SeenRunner(self._worker, __version__, self.clock.now()),
         )
@@ -382,7 +382,6 @@ class Container:
     @cached_property
     def background_jobs(self) -> BackgroundJobs:
         """Return the runner's background jobs."""
-        now = self.clock.now
         jobs = (
             BackgroundJob(
                 "confirm",
@@ -396,11 +395,7 @@ class Container:
                 lambda: self.removal_checker.run_due(limit=20),
                 prompted_by=Hint.TIKTOK,
             ),
-            BackgroundJob(
-                "refresh",
-                REFRESH_EVERY,
-                lambda: self.grants.refresh_expiring(now=now(), limit=50),
-            ),
+            BackgroundJob("refresh", REFRESH_EVERY, self._refresh),
             BackgroundJob(
                 "preflight",
                 PREFLIGHT_EVERY,
@@ -417,6 +412,11 @@ class Container:
             ),
         )
         return BackgroundJobs(jobs, self.clock)
+
+    async def _refresh(self) -> None:
+        """Refresh no pair that a failed-over database may know by a former one."""
+        if await self.failover.ready():
+            await self.grants.refresh_expiring(now=self.clock.now(), limit=50)
 
     def _housekeeping(self) -> tuple[BackgroundJob, ...]:
         now = self.clock.now
@@ -464,6 +464,7 @@ class Container:
         bounds = Bounds(
             lease=timedelta(seconds=settings.claim_timeout_seconds),
             longest=max(settings.retry_policy.longest, LONGEST_TURN),
+            delivery=timedelta(seconds=max(settings.webhook_retry_seconds)),
             # Two workers may be as far on either side of the database's clock.
             slack=timedelta(seconds=2 * settings.clock_tolerance_seconds + 1),
         )
@@ -471,7 +472,9 @@ class Container:
 
     async def _redate(self) -> None:
         if count := await self.redating.run(now=self.clock.now()):
-            log.warning("jobs waited by a wrong clock; they go on", count=count)
+            log.warning(
+                "a wrong clock made jobs or events wait; they go on", count=count
+            )
 
     async def _prune(self) -> None:
         """Delete nothing by a clock that another one contradicts."""

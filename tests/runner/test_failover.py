@@ -8,10 +8,12 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from app.domain.codes import FAILED_OVER
-from app.domain.errors import StoreUnavailable
+from app.container import MOST_LAG
+from app.domain.codes import FAILED_OVER, RESTORED
+from app.domain.errors import NotFound, StoreUnavailable
 from app.domain.jobs.history import HistoryKind
 from app.domain.jobs.job import FailureReason
+from app.grants.grants import Access
 from app.runner.failover import Patience
 from app.sandbox.recording import Call
 from app.service.operations.health import Check, DatabaseState
@@ -120,6 +122,47 @@ async def test_an_attempt_goes_on_through_a_fail_over(
     done = await worker.job(job)
     assert (done.status, done.failure_reason) == ("posted", None)
     assert len(stage.calls(Call.INIT)) == 1
+
+
+async def test_a_pair_that_was_refreshed_in_the_gap_comes_back(
+    pair: Pair, stage: Stage, worker: Worker
+) -> None:
+    """TikTok has ended the former one: with it the account would be lost."""
+    job = await stage.job(worker)
+    await pair.lag()
+    await refreshed(worker)
+    fresh = await refreshed(worker)
+    await pair.fail_over()
+    assert await looks(worker)
+    account = await worker.container.accounts.get("proj_1", "tiktok")
+    assert account.grant.access_token == fresh
+    assert account.usable
+    await worker.tick()
+    assert (await worker.job(job)).status == "posted"
+
+
+async def test_a_pair_is_never_put_over_a_newer_one(
+    pair: Pair, stage: Stage, worker: Worker
+) -> None:
+    """Somebody signs in on the new server before the pair is put back."""
+    await pair.lag()
+    await refreshed(worker)
+    await refreshed(worker)
+    await pair.fail_over()
+    await stage.connect(worker, "proj_1")
+    newer = await worker.container.accounts.get("proj_1", "tiktok")
+    assert await looks(worker)
+    assert await worker.container.accounts.get("proj_1", "tiktok") == newer
+
+
+async def refreshed(worker: Worker) -> str:
+    """Let a worker trade the pair of the first project; return the new token."""
+    grants = worker.container.grants
+    access = await grants.current("proj_1", "tiktok")
+    assert isinstance(access, Access)
+    fresh = await grants.renew(access)
+    assert isinstance(fresh, Access)
+    return fresh.token
 
 
 async def test_what_a_dead_worker_may_have_sent_is_held(
@@ -304,3 +347,64 @@ async def test_with_a_synchronous_standby_nothing_is_lost() -> None:
         assert not [each for each in logs if "job_id" in each]
         assert (await worker.job(job)).status == "posted"
         assert len(stage.calls(Call.INIT)) == 1
+
+
+async def known_here(stage: Stage, worker: Worker) -> None:
+    """Let a worker write that it lives, into the database and beside it."""
+    if not await worker.container.keys.list():
+        await worker.container.keys.add(
+            name="key", project_id=None, secret_sha256="", now=stage.clock.now()
+        )
+    await worker.container._say_alive()
+
+
+@pytest.mark.parametrize("survives", [True, False])
+async def test_a_fail_over_is_no_restored_backup(
+    pair: Pair, stage: Stage, worker: Worker, *, survives: bool
+) -> None:
+    """A process that starts on the new server finds a heartbeat lost, and holds on."""
+    await known_here(stage, worker)
+    await pair.lag()
+    stage.clock.go_on(MOST_LAG / 2)
+    await known_here(stage, worker)
+    await pair.fail_over()
+    if survives:
+        assert await looks(worker)
+    successor = await stage.worker()
+    await successor.container.ready()
+    with pytest.raises(NotFound):
+        await successor.container.holds.get(None, now=stage.clock.now())
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_restored_backup_is_no_fail_over(
+    pair: Pair, stage: Stage, worker: Worker, *, announced: bool
+) -> None:
+    """Restored to a point in time: a timeline begins, and far more than a lag is lost.
+
+    What falls due after it waits for the release, and was sent by nobody.
+    """
+    job = await stage.job(worker)
+    later = await stage.job(worker, scheduled_for=stage.clock.now() + 3 * MOST_LAG)
+    await known_here(stage, worker)
+    await pair.lag()
+    await worker.tick()
+    stage.clock.go_on(2 * MOST_LAG)
+    await known_here(stage, worker)
+    await pair.fail_over()
+    successor = await stage.worker()
+    if announced:
+        await successor.container.restore.hold()
+    stage.clock.go_to(later.scheduled_for)
+    await successor.container.ready()
+    await successor.tick()
+    held = await successor.job(job)
+    assert held.last_error is not None
+    assert (held.failure_reason, held.last_error.code) == ("unconfirmed", RESTORED)
+    if announced:
+        assert (await successor.job(later)).status == "scheduled"
+        await successor.container.holds.delete(None, now=stage.clock.now())
+        stage.clock.go_on(LATER)
+        await successor.tick()
+        assert (await successor.job(later)).status == "posted"
+    assert len(stage.calls(Call.INIT, job)) == 1

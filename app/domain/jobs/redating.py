@@ -10,6 +10,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
 
     lease: timedelta  # how long a claim lasts
     longest: timedelta  # the longest wait that no person chose
+    delivery: timedelta  # the longest wait between two tries of a webhook
     slack: timedelta  # how far two clocks may differ
 
 

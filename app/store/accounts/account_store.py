@@ -1,8 +1,12 @@
 """Connected accounts; only a newer pair of tokens replaces a pair."""
 
 import secrets
+from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -59,6 +63,20 @@ SKEW: Final = timedelta(minutes=1)
 """How far two clocks that are right may be apart."""
 
 _NO_LEASE: dict[str, Any] = {"refresh_lease": None, "refresh_lease_until": None}
+_MOST_TRADES: Final = 2000
+"""Some 2 MB: a quarter of an hour of a process that looks after 190,000 accounts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trade:
+    """A pair that was traded, and the columns of the new one, sealed."""
+
+    project_id: str
+    platform: str
+    grant_version: int  # of the pair that was traded
+    traded: bytes = field(repr=False)  # the digest of its refresh token
+    values: Mapping[str, Any] = field(repr=False)
+    is_verified: bool
 
 
 class AccountStore:
@@ -75,6 +93,7 @@ class AccountStore:
         self._values = BulkValues(names, is_sqlite=database.is_sqlite)
         self._statement = _all_named(self._values.table)
         self._reads = Batcher(self._read_all, spawn=database.spawn)
+        self._trades = deque[_Trade](maxlen=_MOST_TRADES)
 
     async def put(
         self, new: NewAccount, *, now: datetime
@@ -222,32 +241,51 @@ class AccountStore:
         a late answer holds the only valid one. For the same reason this clears a
         reconnect that was required because of the dead pair.
         """
+        trade = self._trade(refreshed, grant, is_verified=is_verified)
+        done = [trade]
         async with self._database.write() as connection:
-            saved = await self._save(
-                connection, refreshed, grant, now=now, is_verified=is_verified
-            )
+            saved = await self._save(connection, trade, now=now)
             for twin in await self._twins(connection, refreshed) if saved else ():
-                await self._save(
-                    connection, twin, grant, now=now, is_verified=is_verified
-                )
+                done.append(self._trade(twin, grant, is_verified=is_verified))
+                await self._save(connection, done[-1], now=now)
+        self._trades.extend(done if saved else ())
         return saved
 
+    async def put_back(self, *, now: datetime) -> int:
+        """Write new pairs that the database lost at a fail-over; return how many.
+
+        Only over the very pair that was traded: it is worth nothing any more.
+        """
+        count = 0
+        for trade in tuple(self._trades):
+            with suppress(AccountNotConnected):
+                there = await self.get(trade.project_id, trade.platform)
+                if _digest(there.grant) == trade.traded:
+                    async with self._database.write() as connection:
+                        count += (
+                            await self._save(connection, trade, now=now) is not None
+                        )
+        return count
+
+    def _trade(self, former: Account, grant: Grant, *, is_verified: bool) -> _Trade:
+        return _Trade(
+            project_id=former.project_id,
+            platform=former.platform,
+            grant_version=former.grant_version,
+            traded=_digest(former.grant),
+            values=self._rows.grant(former.project_id, former.platform, grant),
+            is_verified=is_verified,
+        )
+
     async def _save(
-        self,
-        connection: AsyncConnection,
-        refreshed: Account,
-        grant: Grant,
-        *,
-        now: datetime,
-        is_verified: bool,
+        self, connection: AsyncConnection, trade: _Trade, *, now: datetime
     ) -> Account | None:
-        where = refreshed.project_id, refreshed.platform
         lacks_scope = _accounts.reconnect_reason.in_(SCOPE_REASONS)
         statement = (
             update(accounts)
-            .where(_at_version(*where, refreshed.grant_version))
+            .where(_at_version(trade.project_id, trade.platform, trade.grant_version))
             .values(
-                **self._rows.grant(*where, grant),
+                **trade.values,
                 **_NO_LEASE,
                 status=case(
                     (lacks_scope, _accounts.status), else_=AccountStatus.ACTIVE
@@ -256,7 +294,7 @@ class AccountStore:
                 removal_reason=None,  # else TikTok would have refused the trade
                 removal_check_at=None,
                 grant_version=_accounts.grant_version + 1,
-                verified_at=now if is_verified else _accounts.verified_at,
+                verified_at=now if trade.is_verified else _accounts.verified_at,
                 updated_at=now,
             )
             .returning(accounts)
@@ -427,6 +465,10 @@ def _all_named(given: FromClause) -> Select[Any]:
         _accounts.platform == given.c.platform,
     )
     return select(accounts).select_from(given.join(accounts, names))
+
+
+def _digest(grant: Grant) -> bytes:
+    return sha256(grant.refresh_token.encode()).digest()
 
 
 def _at_version(

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.jobs.job import Job, JobStatus
 from app.domain.jobs.transition import Transition, applied, given_back
 from app.domain.jobs.witness import Testimony, Witness
+from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.jobs.init_writes import COLUMNS, UPLOADED, open_links
 from app.store.jobs.insert_writer import InsertWriter
@@ -32,12 +33,15 @@ class PutBack:
     """Writes what a witness tells, and never over anything newer.
 
     The claim is written first, as it was; all else goes the way it went then, under
-    the claim's token, with ledger and events.
+    the claim's token, with ledger and events. Token pairs come before all else.
     """
 
-    def __init__(self, database: Database, witness: Witness) -> None:
+    def __init__(
+        self, database: Database, witness: Witness, accounts: AccountStore
+    ) -> None:
         self._database = database
         self._witness = witness
+        self._accounts = accounts
         self._inserts = InsertWriter(database)
 
     async def write(self, *, now: datetime) -> int:
@@ -45,6 +49,8 @@ class PutBack:
 
         Harmless if repeated. Raises StoreUnavailable.
         """
+        if pairs := await self._accounts.put_back(now=now):
+            log.warning("put back token pairs that the database lost", pairs=pairs)
         # In one order everywhere: no two workers wait for each other's rows.
         told = sorted(self._witness.told(), key=lambda each: each.job.id)
         pages = (told[at : at + _PAGE] for at in range(0, len(told), _PAGE))

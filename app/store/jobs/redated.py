@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     CompoundSelect,
     Select,
+    Update,
     and_,
     case,
     or_,
@@ -16,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from app.domain.jobs.confirmation import CONFIRM_STEPS
 from app.domain.jobs.job import JobStatus
 from app.domain.jobs.redating import Bounds, Dated, redated
 from app.machine.clock import ClockWatch
@@ -29,13 +32,15 @@ from app.store.jobs.tables import (
     in_state,
     schedule_jobs,
 )
+from app.store.webhooks.tables import webhook_events
 
 _jobs = schedule_jobs.c
+_events = webhook_events.c
 _PAGE: Final = 500
 
 
 class RedatingStore:
-    """Corrects jobs that a clock which was ahead put off too far."""
+    """Corrects jobs and events that a clock which was ahead put off too far."""
 
     def __init__(
         self, database: Database, bounds: Bounds, *, watch: ClockWatch | None = None
@@ -49,9 +54,12 @@ class RedatingStore:
         self._watch = None if database.is_sqlite else watch
 
     async def run(self, *, now: datetime) -> int:
-        """Correct the times of such jobs; return how many. Raises StoreUnavailable."""
+        """Correct such times; return how many. Raises StoreUnavailable."""
         if not await self._is_right(now):
             return 0
+        return await self._let_jobs_go_on(now) + await self._ask_and_send(now)
+
+    async def _let_jobs_go_on(self, now: datetime) -> int:
         async with self._database.read() as connection:
             rows = (await connection.execute(_too_far_ahead(now, self._bounds))).all()
         found = [Dated(**row._mapping) for row in rows]  # noqa: SLF001 - public
@@ -59,6 +67,14 @@ class RedatingStore:
         return await self._write(
             [(job, at) for job, at in times if at is not None], now=now
         )
+
+    async def _ask_and_send(self, now: datetime) -> int:
+        """Let TikTok be asked, and events be sent, at once instead of too late."""
+        async with self._database.write() as connection:
+            found = [
+                await connection.execute(each) for each in _at_once(now, self._bounds)
+            ]
+        return sum(each.rowcount for each in found)
 
     async def _is_right(self, now: datetime) -> bool:
         if self._watch is None:
@@ -86,6 +102,43 @@ class RedatingStore:
             if count:
                 await hint(connection)
         return count
+
+
+def _at_once(now: datetime, bounds: Bounds) -> tuple[Update, Update]:
+    """Make confirmations and deliveries due that wait longer than any can."""
+    ahead = now + bounds.slack
+    confirmations = _furthest(
+        _jobs.id,
+        _jobs.confirm_at,
+        or_(_jobs.updated_at > ahead, _jobs.confirm_at > ahead + CONFIRM_STEPS[-1]),
+        ahead=ahead,
+    )
+    deliveries = _furthest(
+        _events.position,
+        _events.next_attempt_at,
+        or_(
+            _events.created_at > ahead,
+            _events.last_attempt_at > ahead,
+            _events.next_attempt_at > ahead + bounds.delivery,
+        ),
+        ahead=ahead,
+    )
+    return (
+        confirmations.values(confirm_at=now, updated_at=now),
+        deliveries.values(next_attempt_at=now),
+    )
+
+
+def _furthest(
+    key: Column[Any],
+    at: Column[Any],
+    is_wrong: ColumnElement[bool],
+    *,
+    ahead: datetime,
+) -> Update:
+    """Match what is wrong of a page of rows, the furthest ahead first, by an index."""
+    page = select(key).where(at > ahead).order_by(at.desc()).limit(_PAGE)
+    return update(key.table).where(key.in_(page), at > ahead, is_wrong)
 
 
 def _too_far_ahead(now: datetime, bounds: Bounds) -> CompoundSelect[*tuple[object]]:

@@ -16,6 +16,7 @@ from app.store.db.engine import Database
 from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import schedule_jobs
 from app.store.jobs.transitions import UNCHANGED, write_transitions
+from app.store.runners import runners
 
 _jobs = schedule_jobs.c
 NOTHING: Final[Mapping[str, None]] = MappingProxyType({})
@@ -45,7 +46,10 @@ class RestoreStore:
         """End them as unconfirmed, with events and history; return how many.
 
         Open inits and publish_ids stay in the record as guards. It may be repeated.
+        Runners that the backup knows are over: nobody waits for their word.
         """
+        async with self._database.single() as connection:
+            await connection.execute(update(runners).values(server=None))
         error = _RESTORED.to_error(now)
         return await end_each(
             self._database,

@@ -11,7 +11,7 @@ from app.domain.jobs.redating import Bounds, Dated, redated
 from tests.support.factories import NOW
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-BOUNDS = Bounds(lease=5 * MINUTE, longest=HOUR, slack=MINUTE / 6)
+BOUNDS = Bounds(lease=5 * MINUTE, longest=HOUR, delivery=HOUR, slack=MINUTE / 6)
 
 
 def dated(**changes: Any) -> Dated:  # noqa: ANN401

@@ -10,6 +10,7 @@ from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import HandedOn, Outcome, Published, Transient
 from app.domain.jobs.witness import Witness
 from app.domain.posts.upload import Upload
+from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.db.vault import Vault
 from app.store.jobs.claims import ClaimStore
@@ -19,6 +20,7 @@ from app.store.jobs.tables import job_attempts, schedule_jobs
 from app.store.jobs.uploads import UploadStore
 from tests.runner.scripted import fault
 from tests.store.claiming import claim_one, decided
+from tests.support.accounts import VAULT
 from tests.support.factories import LEASE, NOW, store_job
 
 LATER = NOW + timedelta(seconds=5)
@@ -58,7 +60,9 @@ async def lose(database: Database, row: dict[str, Any] | None, job: Job) -> None
 
 async def put_back(database: Database, witness: Witness) -> int:
     """Put back what is lacking."""
-    return await PutBack(database, witness).write(now=LATER)
+    return await PutBack(database, witness, AccountStore(database, VAULT)).write(
+        now=LATER
+    )
 
 
 async def sent(claims: ClaimStore) -> Job:

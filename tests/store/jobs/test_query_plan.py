@@ -211,8 +211,9 @@ async def test_what_a_wrong_clock_put_off_is_found_by_indexes(
     busy: Database, sent: list[Statement]
 ) -> None:
     """What waits for its own time, however much that is, is not looked at."""
+    hour = timedelta(hours=1)
     bounds = Bounds(
-        lease=LEASE, longest=timedelta(hours=1), slack=timedelta(seconds=11)
+        lease=LEASE, longest=hour, delivery=hour, slack=timedelta(seconds=11)
     )
     await RedatingStore(busy, bounds).run(now=NOW)
     plan = await plan_of(busy, sent[:1])  # the others write what was found
@@ -223,6 +224,9 @@ async def test_what_a_wrong_clock_put_off_is_found_by_indexes(
     small = ("ix_schedule_jobs_processing", "uq_schedule_jobs_guarding_post_now")
     scans = [step for step in plan if "SCAN schedule_jobs" in step]
     assert all(step.endswith(small) for step in scans)
+    plan = await plan_of(busy, sent)
+    assert any("ix_schedule_jobs_confirm" in step for step in plan)
+    assert reads_all(plan) == []
 
 
 async def test_a_watched_projects_changes_are_one_range(

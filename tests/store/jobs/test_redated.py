@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.domain.jobs.redating import Bounds
 from app.machine.clock import ClockWatch
@@ -12,6 +12,7 @@ from app.store.db.engine import Database
 from app.store.db.server_time import database_time
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.redated import RedatingStore
+from app.store.webhooks.tables import webhook_events
 from tests.support.factories import (
     LEASE,
     NOW,
@@ -22,10 +23,15 @@ from tests.support.factories import (
     new_job,
     store_job,
     store_row,
+    unconfirmed,
 )
+from tests.support.outbox import happen, listen, told
 
+_events = webhook_events.c
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
-BOUNDS = Bounds(lease=LEASE, longest=60 * MINUTE, slack=timedelta(seconds=11))
+BOUNDS = Bounds(
+    lease=LEASE, longest=60 * MINUTE, delivery=DAY, slack=timedelta(seconds=11)
+)
 AHEAD: dict[str, Any] = {
     "updated_at": NOW + DAY,
     "next_attempt_at": NOW + DAY + 2 * MINUTE,
@@ -77,6 +83,48 @@ async def test_a_post_now_of_a_clock_ahead_is_due(
     job = await store_job(database, SCHEDULED, **ahead, post_now=True)
     assert await redating.run(now=NOW) == 1
     assert (await jobs.get(job.id)).next_attempt_at == NOW
+
+
+async def test_confirmations_of_a_day_ahead_are_made(
+    database: Database, jobs: JobStore, redating: RedatingStore
+) -> None:
+    """One written tomorrow, and one that is later than any can be; no other."""
+    times = [
+        {"confirm_at": NOW + 2 * MINUTE, "updated_at": NOW + MINUTE},
+        {"confirm_at": NOW + DAY + MINUTE, "updated_at": NOW},
+        {"confirm_at": NOW + DAY, "updated_at": NOW},
+    ]
+    ended = [await store_row(database, unconfirmed(**each)) for each in times]
+    assert await redating.run(now=NOW) == 2
+    found = [(await jobs.get(job.id)).confirm_at for job in ended]
+    assert found == [NOW, NOW, NOW + DAY]
+    assert await redating.run(now=NOW) == 0
+
+
+async def test_events_of_a_day_ahead_are_sent(
+    database: Database, redating: RedatingStore
+) -> None:
+    """Made, tried or claimed tomorrow; one that waits for its next try does so."""
+    await listen(database, "https://app.example.com/hook", now=NOW)
+    for _ in range(4):
+        await happen(database, now=NOW)
+    at = _events.position
+    states: list[dict[str, Any]] = [
+        {"created_at": NOW + DAY, "next_attempt_at": NOW + DAY},
+        {"last_attempt_at": NOW + DAY, "next_attempt_at": NOW + DAY},
+        {"claim_token": "token_1", "next_attempt_at": NOW + DAY + MINUTE},
+        {"last_attempt_at": NOW, "next_attempt_at": NOW + DAY},
+    ]
+    events = await told(database)
+    async with database.write() as connection:
+        for event, state in zip(events, states, strict=True):
+            changed = (
+                update(webhook_events).where(at == event["position"]).values(state)
+            )
+            await connection.execute(changed)
+    assert await redating.run(now=NOW) == 3
+    due = [event["next_attempt_at"] for event in await told(database)]
+    assert due == [NOW, NOW, NOW, NOW + DAY]
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
