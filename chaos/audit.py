@@ -15,6 +15,7 @@ import asyncpg
 from sqlalchemy import make_url, text
 
 from app.container import Container
+from app.domain.codes import FAILED_OVER, RESTORED
 from app.domain.jobs.job import AttemptRecord, Job, JobStatus
 from app.domain.jobs.transition import TRANSITIONS
 from app.sandbox.posts import Post, PostStatus
@@ -44,6 +45,7 @@ CREATE TRIGGER chaos_note AFTER UPDATE ON schedule_jobs FOR EACH ROW
   WHEN ({_CHANGE}) EXECUTE FUNCTION chaos_note();
 """
 _OVER: Final = frozenset({JobStatus.POSTED, JobStatus.FAILED})
+_HELD: Final = frozenset({RESTORED, FAILED_OVER})
 _SUCCESSES: Final = frozenset({"published", "in_inbox"})
 
 
@@ -137,6 +139,8 @@ def _of_ledger(found: Found) -> Iterator[str]:
         yield f"{job.attempts} attempts, {failures} failures in the ledger"
     if job.status not in _OVER or not ledger or _corrected(found):
         return
+    if job.last_error is not None and job.last_error.code in _HELD:
+        return  # which is no attempt
     *earlier, last = (entry.decision for entry in ledger)
     end = f"failed:{job.failure_reason}" if job.failure_reason else str(job.status)
     if last != end:

@@ -25,6 +25,9 @@ from tests.support.relay import Relay, relaying
 from tests.support.sql import execute
 
 WORKERS: Final = 3
+STAYS: Final = WORKERS - 1
+"""The worker that stays with the former primary, and dies with it."""
+
 JOBS: Final = 24
 LEAD_SECONDS: Final = 8.0
 """Before the first job falls due the standby has to have it, and to stop there."""
@@ -51,6 +54,7 @@ class Kind(StrEnum):
     SWITCH = "it is stopped: a planned switch-over"
     HEALED = "it hangs, and comes back beside the new one"
     PARTED = "it lives on beside the new one, and one worker stays with it"
+    CUT_OFF = "it is cut off from all but one worker, goes on, and crashes with that"
 
 
 class Route(StrEnum):
@@ -82,15 +86,18 @@ class Outcome:
     twice: int
     lost: int  # without an end, or without a row although there is a post
     untrue: int
+    early: int
     in_doubt: int
 
     @property
     def wrong(self) -> bool:
         """Tell whether a promise was broken."""
-        return bool(self.twice or self.lost or self.untrue)
+        return bool(self.twice or self.lost or self.untrue or self.early)
 
     def __str__(self) -> str:
-        named = Counter(twice=self.twice, lost=self.lost, untrue=self.untrue)
+        named = Counter(
+            twice=self.twice, lost=self.lost, untrue=self.untrue, early=self.early
+        )
         told = [f"**{count} {name}**" for name, count in named.items() if count]
         doubt = [f"{self.in_doubt} in doubt"] if self.in_doubt else []
         return ", ".join([*told, *doubt]) or "all well"
@@ -105,10 +112,12 @@ def cases() -> Iterator[Case]:
         yield Case(kind=Kind.ASYNC, route=Route.RELAY, survivors=survivors)
     for survivors in (3, 1, 0):
         yield Case(kind=Kind.SYNC, survivors=survivors)
-    yield Case(kind=Kind.SYNC, route=Route.RELAY)
+    for survivors in (3, 1, 0):
+        yield Case(kind=Kind.SYNC, route=Route.RELAY, survivors=survivors)
     for kind in (Kind.SWITCH, Kind.HEALED, Kind.PARTED):
         for route in Route:
             yield Case(kind=kind, route=route)
+    yield Case(kind=Kind.CUT_OFF, route=Route.RELAY, lag=5.0, survivors=2)
 
 
 @dataclass(slots=True)
@@ -176,15 +185,19 @@ async def live_through(
     """Let a database fail over, and say what became of the jobs."""
     async with _scene(world, case, name, mutant) as scene:
         for number in range(WORKERS):
-            stays = case.kind is Kind.PARTED and number == 0
+            stays = case.kind in {Kind.PARTED, Kind.CUT_OFF} and number == STAYS
             await scene.worker(url=scene.pair.primary.url if stays else None)
         await scene.workers_live()
         first = await scene.ask()
-        if case.kind in {Kind.ASYNC, Kind.HEALED, Kind.PARTED}:
+        if case.kind not in {Kind.SYNC, Kind.SWITCH}:
             await scene.pair.lag()
         wait = (first - datetime.now(UTC)).total_seconds()
         if wait < 0:
             raise RuntimeError("the standby lagged too late: the machine is too busy")
+        if case.kind is Kind.CUT_OFF:
+            await asyncio.sleep(wait + case.lag / 4)
+            scene.relay.hang()
+            wait = -case.lag / 4
         await asyncio.sleep(wait + case.lag)
         await _fail_over(scene)
         if not case.survivors:
@@ -206,6 +219,7 @@ async def _fail_over(scene: Scene) -> None:
     await asyncio.gather(*(victim.kill() for victim in victims))
     await pair.promote()
     await scene.relay.lead_to(pair.standby.port)
+    scene.relay.flows.set()
     if case.kind is Kind.HEALED:
         await asyncio.sleep(8)
         pair.primary.thaw()
@@ -215,9 +229,9 @@ async def _fail_over(scene: Scene) -> None:
 
 
 async def _judged(scene: Scene) -> Outcome:
-    posts = Counter(
-        post.title for post in scene.world.tiktok.sandbox.posts.of(scene.name)
-    )
+    taken = list(scene.world.tiktok.sandbox.posts.of(scene.name))
+    posts = Counter(post.title for post in taken)
+    due = {job.asset_id: job.scheduled_for.timestamp() for job in scene.jobs}
     found = [(posts[job.asset_id], await scene.read(job)) for job in scene.jobs]
     return Outcome(
         twice=sum(count > 1 for count, _ in found),
@@ -227,6 +241,7 @@ async def _judged(scene: Scene) -> Outcome:
             for count, job in found
             if count < 2
         ),
+        early=sum(post.taken_at < due[str(post.title)] for post in taken),
         in_doubt=sum(
             job is not None and job.failure_reason == "unconfirmed" for _, job in found
         ),
@@ -283,14 +298,18 @@ def new_job(world: World, name: str, number: int, due: datetime) -> NewJob:
 
 
 async def run(
-    world: World, chosen: Sequence[Case], *, side_by_side: int
+    world: World,
+    chosen: Sequence[Case],
+    *,
+    side_by_side: int,
+    without: str = "failover",
 ) -> list[tuple[Case, Outcome, Outcome]]:
     """Live through cases, without the mechanism and with it."""
     turn = asyncio.Semaphore(side_by_side)
 
     async def one(number: int, case: Case) -> tuple[Case, Outcome, Outcome]:
         async with turn:
-            before = await live_through(world, case, f"b{number}", mutant="failover")
+            before = await live_through(world, case, f"b{number}", mutant=without)
             after = await live_through(world, case, f"a{number}")
             print(f"{case}: {before} -> {after}", flush=True)
             return case, before, after
@@ -301,8 +320,11 @@ async def run(
 def table(results: Sequence[tuple[Case, Outcome, Outcome]]) -> Iterator[str]:
     """Draw what was found."""
     doubt = sum(after.in_doubt for _, _, after in results)
-    yield f"`python -m chaos failover`: {len(results)} cases of {JOBS} jobs, 3 workers;"
-    yield f"with the mechanism {doubt} jobs ended in doubt."
+    wrong = sum(after.wrong for _, _, after in results)
+    jobs = len(results) * JOBS
+    yield f"`python -m chaos failover`: {len(results)} cases, each {JOBS} jobs and"
+    yield f"{WORKERS} workers. With the mechanism {wrong} cases are wrong, and"
+    yield f"{doubt} of {jobs} jobs end in doubt."
     yield ""
     yield "| the primary | by | lag | survivors | without | with |"
     yield "|---|---|---|---|---|---|"

@@ -1,5 +1,6 @@
 """Mechanisms that can be taken out of a worker, to see which cells notice."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from app.runner.failover import Failover
 from app.store.db.identity import Identity, Lineage
 from app.store.jobs import init_writes, transitions
 from app.store.jobs.claims import ClaimStore
+from app.store.jobs.gap import Gap, GapStore
 from app.store.jobs.media_links import MediaStore
 from app.store.jobs.tables import media_links, schedule_jobs
 from app.tiktok import InitTaken
@@ -151,6 +153,25 @@ def _failover() -> None:
     _replace(Lineage, meet)
 
 
+def _narrow() -> None:
+    """Hold what fell due until the last contact with the former server alone."""
+    close, look, seen = GapStore.close, ClaimStore.next_due, dict[Identity, datetime]()
+
+    async def next_due(self: ClaimStore) -> datetime | None:
+        due, lineage = await look(self), self._database.lineage
+        if lineage is not None and lineage.newest is not None:
+            seen[lineage.newest] = datetime.now(UTC)
+        return due
+
+    async def hold(self: GapStore, gap: Gap, *, now: datetime) -> int:
+        last = [at for server, at in seen.items() if server != gap.server]
+        narrow = dataclasses.replace(gap, noticed=max(last, default=gap.began))
+        return await close(self, narrow, now=now)
+
+    _replace(ClaimStore, next_due)
+    GapStore.close = hold  # type: ignore[method-assign]
+
+
 def _replace(owner: type | ModuleType, *functions: Callable[..., Any]) -> None:
     """Put functions in the place of those with their names; raises LookupError."""
     for function in functions:
@@ -175,6 +196,9 @@ MUTANTS: Final[Mapping[str, Mutant]] = MappingProxyType(
 )
 
 OUTSIDE: Final[Mapping[str, Mutant]] = MappingProxyType(
-    {"failover": Mutant("looking whose database it is", _failover)}
+    {
+        "failover": Mutant("looking whose database it is", _failover),
+        "narrow": Mutant("holding all that was due until the new answered", _narrow),
+    }
 )
 """Those that no cell of the matrix is for: a chapter of their own tries them."""
