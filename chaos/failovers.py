@@ -130,6 +130,7 @@ class Scene:
     pair: Pair
     relay: Relay
     container: Container
+    successor: Container  # the same, on the standby
     mutant: str | None
     jobs: list[Job] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
@@ -167,16 +168,32 @@ class Scene:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             await asyncio.sleep(0.5)
-            with suppress(StoreUnavailable):
-                found = [await self.read(job) for job in self.jobs]
-                if all(job is None or job.status in _OVER for job in found):
-                    return
+            found = [await self.read(job) for job in self.jobs]
+            if all(job is not None and job.status in _OVER for job in found):
+                return
 
     async def read(self, job: Job) -> Job | None:
-        """Read a job, None if there is none any more."""
-        with suppress(NotFound):
-            return await self.container.jobs.get(job.id)
-        return None
+        """Read a job where it has ended, None if there is none any more.
+
+        Where a primary lives on, workers may have stayed with it.
+        """
+        found: list[Job] = []
+        for container in (self.successor, self.container):
+            with suppress(NotFound, StoreUnavailable):
+                found.append(await container.jobs.get(job.id))
+        over = [each for each in found if each.status in _OVER]
+        return next(iter(over or found), None)
+
+    async def posting(self) -> None:
+        """Wait until half of what is due by now was sent, however busy the machine."""
+        due = JOBS * self.case.lag / (self.case.lag + AFTER_SECONDS)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(self.posts()) < due / 2:  # noqa: ASYNC110 - the simulator
+                await asyncio.sleep(0.05)
+
+    def posts(self) -> list[Any]:
+        """Return what TikTok took."""
+        return list(self.world.tiktok.sandbox.posts.of(self.name))
 
 
 async def live_through(
@@ -199,6 +216,7 @@ async def live_through(
             scene.relay.hang()
             wait = -case.lag / 4
         await asyncio.sleep(wait + case.lag)
+        await scene.posting()
         await _fail_over(scene)
         if not case.survivors:
             await scene.worker()
@@ -229,7 +247,7 @@ async def _fail_over(scene: Scene) -> None:
 
 
 async def _judged(scene: Scene) -> Outcome:
-    taken = list(scene.world.tiktok.sandbox.posts.of(scene.name))
+    taken = scene.posts()
     posts = Counter(post.title for post in taken)
     due = {job.asset_id: job.scheduled_for.timestamp() for job in scene.jobs}
     found = [(posts[job.asset_id], await scene.read(job)) for job in scene.jobs]
@@ -256,14 +274,16 @@ async def _scene(
         synchronous = case.kind is Kind.SYNC
         pair = await stack.enter_async_context(paired(synchronous=synchronous))
         relay = await stack.enter_async_context(relaying(pair.primary.port))
-        chosen = Settings(
-            **settings_for(world, url_of(case, pair, relay)), _env_file=None
-        )
-        container = await stack.enter_async_context(open_container(chosen))
+        container, successor = [
+            await stack.enter_async_context(
+                open_container(Settings(**settings_for(world, url), _env_file=None))
+            )
+            for url in (url_of(case, pair, relay), pair.standby.url)
+        ]
         now = datetime.now(UTC)
         person = add_account(world.tiktok.sandbox, NewPerson(open_id=name))
         await container.accounts.put(new_account(name, person, now), now=now)
-        scene = Scene(world, case, name, pair, relay, container, mutant)
+        scene = Scene(world, case, name, pair, relay, container, successor, mutant)
         try:
             yield scene
         finally:
