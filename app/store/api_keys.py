@@ -76,8 +76,7 @@ class KeyStore:
     async def list(self) -> tuple[ApiKey, ...]:
         """Return every key, oldest first, revoked ones too."""
         statement = select(api_keys).order_by(_keys.created_at, _keys.id)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
+        rows = await self._database.rows(statement)
         return tuple(_key_from_row(row) for row in rows)
 
     async def revoke(self, key_id: str, *, now: datetime) -> ApiKey:
@@ -123,8 +122,7 @@ class KeyStore:
         statement = select(api_keys).where(
             _keys.secret_sha256 == secret_sha256, _keys.revoked_at.is_(None)
         )
-        async with self._database.read() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
+        row = await self._database.row(statement)
         return None if row is None else _key_from_row(row)
 
 

@@ -64,15 +64,13 @@ class RunnerStore:
         found = (
             select(runners).where(runners.c.seen_at > moment).order_by(runners.c.name)
         )
-        async with self._database.read() as connection:
-            rows = (await connection.execute(found)).mappings().all()
+        rows = await self._database.rows(found)
         return tuple(SeenRunner(**row) for row in rows)
 
     async def on_servers(self) -> tuple[SeenRunner, ...]:
         """List those that did not end in order, on whichever server they ran."""
         found = select(runners).where(runners.c.server.is_not(None))
-        async with self._database.read() as connection:
-            rows = (await connection.execute(found)).mappings().all()
+        rows = await self._database.rows(found)
         return tuple(SeenRunner(**row) for row in rows)
 
     async def sign_off(self, name: str) -> None:

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
 from app.domain.jobs.hold import Hold
 from app.domain.jobs.job import FailureReason, JobStatus
 from app.store.db.engine import Database
-from app.store.db.types import Row
-from app.store.jobs.holds import EVERY_PROJECT, holds
+from app.store.jobs.holds import hold_of, holds, is_active
 from app.store.jobs.tables import schedule_jobs
 
 FAILED_WITHIN: Final = timedelta(days=1)
@@ -43,22 +42,12 @@ class StatusStore:
             .where(_jobs.status == JobStatus.FAILED, lately)
             .group_by(_jobs.failure_reason)
         )
-        until = holds.c.until
-        active = select(holds).where(or_(until.is_(None), until > now))
+        active = select(holds).where(is_active(now))
         async with self._database.read() as connection:
             reasons = (await connection.execute(failed)).tuples().all()
             kept = (await connection.execute(active)).mappings().all()
             return JobsAndHolds(
                 in_flight=(await connection.execute(in_flight)).scalar_one(),
                 failed={FailureReason(reason): count for reason, count in reasons},
-                holds=tuple(map(_hold, kept)),
+                holds=tuple(map(hold_of, kept)),
             )
-
-
-def _hold(row: Row) -> Hold:
-    project_id = row["project_id"]
-    return Hold(
-        project_id=None if project_id == EVERY_PROJECT else project_id,
-        until=row["until"],
-        reason=row["reason"],
-    )

@@ -131,8 +131,7 @@ class AccountStore:
         statement = select(accounts).where(
             _accounts.platform == platform, _accounts.open_id == open_id
         )
-        async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
+        rows = await self._database.rows(statement)
         return tuple(self._rows.read(row) for row in rows)
 
     async def list_expiring(
@@ -155,8 +154,7 @@ class AccountStore:
             .order_by(_accounts.access_token_expires_at)
             .limit(limit)
         )
-        async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
+        rows = await self._database.rows(statement)
         found = (self._rows.read(row) for row in rows)
         return tuple(account for account in found if account.usable)
 
@@ -384,8 +382,7 @@ class AccountStore:
 
     async def _read_all(self, asked: Mapping[object, _Name]) -> dict[object, Account]:
         values = self._values.bind(sorted(set(asked.values())))
-        async with self._database.read() as connection:
-            rows = (await connection.execute(self._statement, values)).mappings().all()
+        rows = await self._database.rows(self._statement, values)
         found = [self._rows.read(row) for row in rows]
         by_name = {(each.project_id, each.platform): each for each in found}
         return {key: by_name[name] for key, name in asked.items() if name in by_name}

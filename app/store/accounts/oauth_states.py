@@ -60,8 +60,7 @@ class OAuthStateStore:
     async def find(self, state: str) -> PendingConnect | None:
         """Return a state's sign-in; None if unknown, used, or not decryptable."""
         statement = select(oauth_states).where(_is(state))
-        async with self._database.read() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
+        row = await self._database.row(statement)
         return self._pending(row)
 
     async def take(self, state: str) -> PendingConnect | None:

@@ -52,8 +52,7 @@ class AccountOverviewStore:
             statement = statement.where(_accounts.status == status)
         if after is not None:
             statement = statement.where(_accounts.project_id > after)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
+        rows = await self._database.rows(statement)
         return tuple(self._rows.read(row) for row in rows)
 
     async def jobs_waiting(self) -> Mapping[str, int]:

@@ -22,14 +22,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.accounts.account import Account
 from app.domain.accounts.account_readiness import CHANGED, NOT_CONNECTED
 from app.domain.api_key import Actor
-from app.domain.jobs.history import HistoryEntry, HistoryKind
+from app.domain.jobs.history import HistoryKind
 from app.domain.jobs.job import JobStatus
 from app.domain.jobs.readiness import Readiness
 from app.store.accounts.tables import accounts, former_accounts
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
 from app.store.db.types import Json, UtcDateTime
-from app.store.jobs.history import write_history
+from app.store.jobs.history import write_for_all
 from app.store.jobs.rows import readiness_to_json
 from app.store.jobs.tables import schedule_jobs
 
@@ -152,8 +152,7 @@ async def rebind_jobs(
         if page < _PAGE:
             break
     left = select(func.count()).select_from(schedule_jobs).where(_elsewhere(account))
-    async with database.read() as connection:
-        skipped: int = (await connection.execute(left)).scalar_one()
+    skipped: int = await database.value(left)
     return RebindResult(moved, skipped)
 
 
@@ -184,18 +183,12 @@ async def _move_page(
         )
         .returning(_jobs.id)
     )
-    entries = [
-        HistoryEntry(
-            job_id=job_id,
-            at=now,
-            kind=HistoryKind.MOVED,
-            data={"openId": account.open_id},
-            by=by,
-        )
-        for job_id in moved.scalars()
-    ]
-    await write_history(connection, entries)
-    return len(entries)
+    job_ids = moved.scalars().all()
+    told = {"openId": account.open_id}
+    await write_for_all(
+        connection, job_ids, HistoryKind.MOVED, at=now, data=told, by=by
+    )
+    return len(job_ids)
 
 
 def _elsewhere(account: Account) -> ColumnElement[bool]:

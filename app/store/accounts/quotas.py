@@ -108,8 +108,7 @@ class QuotaStore:
     async def load(self, owner: Owner) -> QuotaRow:
         """Return the account's quota."""
         statement = select(account_quotas).where(_named(owner))
-        async with self._database.read() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
+        row = await self._database.row(statement)
         if row is None:
             return QuotaRow()
         return QuotaRow(

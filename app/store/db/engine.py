@@ -3,7 +3,7 @@
 import asyncio
 import time
 from asyncio import Transport
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -13,7 +13,7 @@ from select import POLLIN, poll
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Insert, Table, event, func, select
+from sqlalchemy import Executable, Insert, RowMapping, Table, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
@@ -112,6 +112,23 @@ class Database:
             with unavailable(self.trouble, writes=False):
                 async with self._reader.connect() as connection:
                     yield connection
+
+    async def rows(
+        self, statement: Executable, values: Mapping[str, Any] | None = None
+    ) -> Sequence[RowMapping]:
+        """Read what one statement finds; raises StoreUnavailable."""
+        async with self.read() as connection:
+            return (await connection.execute(statement, values)).mappings().all()
+
+    async def row(self, statement: Executable) -> RowMapping | None:
+        """Read the one row that a statement finds, if any; raises StoreUnavailable."""
+        async with self.read() as connection:
+            return (await connection.execute(statement)).mappings().one_or_none()
+
+    async def value(self, statement: Executable) -> Any:  # noqa: ANN401
+        """Read the one value that a statement gives; raises StoreUnavailable."""
+        async with self.read() as connection:
+            return (await connection.execute(statement)).scalar_one()
 
     @asynccontextmanager
     async def single(self) -> AsyncIterator[AsyncConnection]:

@@ -1,10 +1,10 @@
-"""Column types that behave alike on both databases."""
+"""Column types that behave alike on both databases, and the server's time."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime
+from sqlalchemy import JSON, TIMESTAMP, ColumnElement, DateTime, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -59,3 +59,8 @@ def _to_text(value: datetime | None) -> str | None:
 
 def _from_text(value: str | None) -> datetime | None:
     return None if value is None else datetime.fromisoformat(f"{value}+00:00")
+
+
+def database_time() -> ColumnElement[datetime]:
+    """Return Postgres' time; constant in a statement, so an index can be used."""
+    return func.statement_timestamp(type_=TIMESTAMP(timezone=True))

@@ -1,6 +1,5 @@
 """Retry many failed jobs of a project: one statement per page."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -22,13 +21,13 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.api_key import Actor
 from app.domain.errors import DuplicateJob
-from app.domain.jobs.history import HistoryEntry, HistoryKind
+from app.domain.jobs.history import HistoryKind
 from app.domain.jobs.job import FailureReason, JobStatus, WaitingFor
 from app.store.db.engine import Database
 from app.store.db.locks import unlocked
 from app.store.db.notify import hint
 from app.store.db.types import UtcDateTime
-from app.store.jobs.history import write_history
+from app.store.jobs.history import write_for_all
 from app.store.jobs.tables import NOT_PROCESSING, in_state, schedule_jobs
 
 _PAGE: Final = 500  # rows whose locks one transaction holds
@@ -70,7 +69,7 @@ async def retry_failed(
         while True:
             async with database.write() as connection:
                 ids = (await connection.execute(page)).scalars().all()
-                await write_history(connection, _entries(ids, now, by))
+                await write_for_all(connection, ids, HistoryKind.RETRIED, at=now, by=by)
                 await hint(connection)
             moved = len(ids)
             retried += moved
@@ -79,18 +78,8 @@ async def retry_failed(
     except IntegrityError as error:
         raise DuplicateJob from error
     left = select(func.count()).select_from(schedule_jobs).where(_failed(which))
-    async with database.read() as connection:
-        skipped: int = (await connection.execute(left)).scalar_one()
+    skipped: int = await database.value(left)
     return RetryResult(retried, skipped)
-
-
-def _entries(
-    job_ids: Sequence[str], now: datetime, by: Actor | None
-) -> list[HistoryEntry]:
-    return [
-        HistoryEntry(job_id=job_id, at=now, kind=HistoryKind.RETRIED, by=by)
-        for job_id in job_ids
-    ]
 
 
 def _retry_page(

@@ -117,6 +117,5 @@ def _unsent() -> ColumnElement[bool]:
 
 async def _count(database: Database, which: ColumnElement[bool]) -> int:
     statement = select(func.count()).select_from(schedule_jobs).where(which)
-    async with database.read() as connection:
-        count: int = (await connection.execute(statement)).scalar_one()
+    count: int = await database.value(statement)
     return count

@@ -34,8 +34,7 @@ from app.machine.clock import ClockWatch
 from app.store.db.engine import Database
 from app.store.db.identity import IDENTITY_SQL, Identity
 from app.store.db.locks import unlocked
-from app.store.db.server_time import database_time
-from app.store.db.types import UtcDateTime
+from app.store.db.types import UtcDateTime, database_time
 from app.store.jobs.holds import held_until, tell_of_holds
 from app.store.jobs.init_writes import InitWrite, InitWriter
 from app.store.jobs.rows import JOB_COLUMNS, UNREADABLE, job_of

@@ -111,8 +111,7 @@ class ConfirmationStore:
             written_since(since),
             _jobs.post_id.is_(None),
         )
-        async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
+        rows = await self._database.rows(statement)
         return tuple(shown_from_row(row) for row in rows)
 
     async def is_known(
@@ -126,8 +125,7 @@ class ConfirmationStore:
                 written_since(since),
             )
         )
-        async with self._database.read() as connection:
-            known: bool = (await connection.execute(statement)).scalar_one()
+        known: bool = await self._database.value(statement)
         return known
 
 

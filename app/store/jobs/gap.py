@@ -54,8 +54,7 @@ class GapStore:
         None if the server was started anew since, or does not tell.
         """
         asked = select(func.pg_last_xact_replay_timestamp(type_=TIMESTAMP(True)))
-        async with self._database.read() as connection:
-            at: datetime | None = (await connection.execute(asked)).scalar_one()
+        at: datetime | None = await self._database.value(asked)
         return at
 
     async def close(self, gap: Gap, *, now: datetime) -> int:

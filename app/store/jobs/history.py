@@ -1,6 +1,7 @@
 """The entries of a job's history that are not in its ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import insert, select
@@ -24,6 +25,23 @@ async def write_history(
     """Add entries, in the transaction of the change they describe."""
     if entries:
         await connection.execute(insert(job_history), [_row(each) for each in entries])
+
+
+async def write_for_all(
+    connection: AsyncConnection,
+    job_ids: Iterable[str],
+    kind: HistoryKind,
+    *,
+    at: datetime,
+    data: Mapping[str, Any] | None = None,
+    by: Actor | None = None,
+) -> None:
+    """Add the same entry for each of these jobs."""
+    entries = [
+        HistoryEntry(job_id=job_id, at=at, kind=kind, data=data, by=by)
+        for job_id in job_ids
+    ]
+    await write_history(connection, entries)
 
 
 async def read_history(

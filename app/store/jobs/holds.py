@@ -4,7 +4,7 @@ A claim reads them in its own statement and puts held jobs off. Those have
 ``held_since``; they become due again when the hold is released.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -34,8 +34,8 @@ from app.domain.jobs.job import Job
 from app.store.db.engine import Database
 from app.store.db.metadata import metadata
 from app.store.db.notify import hint
-from app.store.db.types import UtcDateTime
-from app.store.jobs.history import write_history
+from app.store.db.types import Row, UtcDateTime
+from app.store.jobs.history import write_for_all, write_history
 from app.store.jobs.tables import schedule_jobs
 
 EVERY_PROJECT: Final = "|"
@@ -62,7 +62,7 @@ def held_until(now: datetime) -> ColumnElement[datetime | None]:
     end = func.coalesce(_holds.until, literal(WITHOUT_END, UtcDateTime()))
     longest = select(func.max(end, type_=UtcDateTime())).where(
         or_(_holds.project_id == project_id, _holds.project_id == EVERY_PROJECT),
-        _is_active(now),
+        is_active(now),
     )
     # Looked at once for all the jobs; mostly there is none.
     is_any = select(_holds.project_id).exists()
@@ -105,7 +105,7 @@ class HoldStore:
             former = await _active(connection, key, now)
             await connection.execute(delete(holds).where(_holds.project_id == key))
             ids = await _let_go(connection, key)
-            await write_history(connection, _releases(ids, at=now, by=by))
+            await _tell_of_release(connection, ids, at=now, by=by)
             await hint(connection)
         if former is None:
             raise NotFound
@@ -118,61 +118,58 @@ class HoldStore:
         of_it = or_(
             _holds.project_id == _jobs.project_id, _holds.project_id == EVERY_PROJECT
         )
-        still = select(_holds.project_id).where(of_it, _is_active(now)).exists()
+        still = select(_holds.project_id).where(of_it, is_active(now)).exists()
         statement = _released().where(~still)
         async with self._database.write() as connection:
             ids = (await connection.execute(statement)).scalars().all()
-            await write_history(connection, _releases(ids, at=now))
+            await _tell_of_release(connection, ids, at=now)
             if ids:
                 await hint(connection)
         return len(ids)
 
 
-def _is_active(now: datetime) -> ColumnElement[bool]:
+def is_active(now: datetime) -> ColumnElement[bool]:
+    """Match holds that have not ended."""
     return or_(_holds.until.is_(None), _holds.until > now)
 
 
-async def _active(connection: AsyncConnection, key: str, now: datetime) -> Hold | None:
-    found = select(_holds.reason, _holds.until).where(
-        _holds.project_id == key, _is_active(now)
-    )
-    row = (await connection.execute(found)).one_or_none()
-    if row is None:
-        return None
+def hold_of(row: Row) -> Hold:
+    """Read a hold."""
+    key = row["project_id"]
     project_id = None if key == EVERY_PROJECT else key
-    return Hold(project_id=project_id, reason=row.reason, until=row.until)
+    return Hold(project_id=project_id, reason=row["reason"], until=row["until"])
+
+
+async def _active(connection: AsyncConnection, key: str, now: datetime) -> Hold | None:
+    found = select(holds).where(_holds.project_id == key, is_active(now))
+    row = (await connection.execute(found)).mappings().one_or_none()
+    return None if row is None else hold_of(row)
 
 
 async def tell_of_holds(
     connection: AsyncConnection, jobs: Collection[Job], *, now: datetime
 ) -> None:
     """Write into the history of jobs that a hold keeps them back, and why."""
-    active = select(holds).where(_is_active(now))
+    active = select(holds).where(is_active(now))
     found = {row.project_id: row for row in await connection.execute(active)}
     entries = []
     for job in jobs:
         if hold := found.get(job.project_id) or found.get(EVERY_PROJECT):
             until = None if hold.until is None else iso_millis(hold.until)
             told = {"reason": hold.reason, "until": until}
-            entries.append(_entry(job.id, HistoryKind.HELD, at=now, data=told))
+            kind = HistoryKind.HELD
+            entries.append(HistoryEntry(job_id=job.id, at=now, kind=kind, data=told))
     await write_history(connection, entries)
 
 
-def _releases(
-    ids: Sequence[str], *, at: datetime, by: Actor | None = None
-) -> list[HistoryEntry]:
-    return [_entry(id, HistoryKind.RELEASED, at=at, by=by) for id in ids]
-
-
-def _entry(
-    job_id: str,
-    kind: HistoryKind,
+async def _tell_of_release(
+    connection: AsyncConnection,
+    job_ids: Sequence[str],
     *,
     at: datetime,
-    data: Mapping[str, Any] | None = None,
     by: Actor | None = None,
-) -> HistoryEntry:
-    return HistoryEntry(job_id=job_id, at=at, kind=kind, data=data, by=by)
+) -> None:
+    await write_for_all(connection, job_ids, HistoryKind.RELEASED, at=at, by=by)
 
 
 async def _let_go(connection: AsyncConnection, key: str) -> Sequence[str]:

@@ -28,7 +28,7 @@ from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.notify import NOTIFY, is_hinted_at
-from app.store.db.server_time import database_time
+from app.store.db.types import database_time
 from app.store.jobs.first_look import (
     account_trouble,
     first_readiness,

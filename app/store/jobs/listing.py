@@ -123,8 +123,7 @@ async def list_jobs(
     values = {name: getattr(which, name) for name in _VALUES} | {"page": limit}
     if after is not None:
         values |= {"after_id": after.id, "after_time": after.scheduled_for}
-    async with database.read() as connection:
-        rows = (await connection.execute(statement, values)).mappings().all()
+    rows = await database.rows(statement, values)
     return tuple(shown_from_row(row) for row in rows)
 
 

@@ -83,6 +83,5 @@ class ReadinessStore:
             .subquery()
         )
         statement = select(func.count()).select_from(found)
-        async with self._database.read() as connection:
-            count: int = (await connection.execute(statement)).scalar_one()
+        count: int = await self._database.value(statement)
         return count

@@ -24,7 +24,7 @@ from app.domain.jobs.redating import Bounds, Dated, redated
 from app.machine.clock import ClockWatch
 from app.store.db.engine import Database
 from app.store.db.notify import hint
-from app.store.db.server_time import database_time
+from app.store.db.types import database_time
 from app.store.jobs.tables import (
     GUARDING_POST_NOW,
     IS_PROCESSING,
@@ -79,8 +79,7 @@ class RedatingStore:
     async def _is_right(self, now: datetime) -> bool:
         if self._watch is None:
             return True
-        async with self._database.read() as connection:
-            theirs = (await connection.execute(select(database_time()))).scalar_one()
+        theirs: datetime = await self._database.value(select(database_time()))
         return abs(now - theirs) <= self._watch.tolerance
 
     async def _write(

@@ -38,8 +38,7 @@ class RestoreStore:
     async def count(self, *, now: datetime) -> int:
         """Return how many jobs would be ended."""
         statement = select(func.count()).where(may_be_posted(now))
-        async with self._database.read() as connection:
-            count: int = (await connection.execute(statement)).scalar_one()
+        count: int = await self._database.value(statement)
         return count
 
     async def hold(self, *, now: datetime) -> int:

@@ -146,8 +146,7 @@ class DeliveryStore:
                 _events.last_attempt_at >= since,
             )
         )
-        async with self._database.read() as connection:
-            found: bool = (await connection.execute(statement)).scalar_one()
+        found: bool = await self._database.value(statement)
         return found
 
     async def disable(

@@ -124,8 +124,7 @@ class WebhookStore:
             .order_by(_events.position.desc())
             .limit(1)
         )
-        async with self._database.read() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
+        row = await self._database.row(statement)
         return None if row is None else record_from_row(row)
 
     async def events(
@@ -141,8 +140,7 @@ class WebhookStore:
         if after_id is not None:
             last = select(_events.position).where(_events.id == after_id)
             statement = statement.where(_events.position < last.scalar_subquery())
-        async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
+        rows = await self._database.rows(statement)
         return tuple(record_from_row(row) for row in rows)
 
     async def replay(

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from app.domain.jobs.redating import Bounds
 from app.machine.clock import ClockWatch
 from app.store.db.engine import Database
-from app.store.db.server_time import database_time
+from app.store.db.types import database_time
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.redated import RedatingStore
 from app.store.webhooks.tables import webhook_events
