@@ -20,7 +20,7 @@ from app.runner.attempts.ways.live_pull import LivePull
 from app.runner.attempts.ways.pull import Pull
 from app.runner.attempts.ways.way import Void
 from app.runner.failover import Failover
-from app.store.db.identity import Identity, Lineage
+from app.store.db.postgres.identity import Identity, Lineage
 from app.store.jobs import init_writes, transitions
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.gap import Gap, GapStore

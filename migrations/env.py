@@ -22,9 +22,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from app.store.db.address import normalise_url
 from app.store.db.engine import open_sessions, watch
 from app.store.db.migrate import FORMER_VERSION_TABLE, LAST_FORMER, VERSION_TABLE
+from app.store.db.postgres.address import normalise_url
 from app.store.db.types import UtcDateTime
 from app.store.tables import metadata
 

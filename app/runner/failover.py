@@ -11,7 +11,7 @@ import structlog
 
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock
-from app.store.db.identity import Identity, Lineage
+from app.store.db.postgres.identity import Identity, Lineage
 from app.store.jobs.gap import Gap, GapStore
 from app.store.jobs.put_back import PutBack
 from app.store.runners import RunnerStore, SeenRunner

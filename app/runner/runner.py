@@ -20,7 +20,7 @@ from app.runner.attempts.recorder import Recorder
 from app.runner.background.background_jobs import BackgroundJobs, Hint
 from app.runner.clock_care import ClockCare
 from app.runner.tick_report import Tally, TickReport
-from app.store.db.identity import AnotherServer
+from app.store.db.postgres.identity import AnotherServer
 from app.tracing import Tracing, Untraced
 
 log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ from app.domain.jobs.job import Job
 from app.domain.jobs.lifecycle import decide
 from app.domain.jobs.outcome import Outcome
 from app.domain.jobs.transition import Transition
-from app.store.db.identity import Identity
+from app.store.db.postgres.identity import Identity
 from app.store.jobs.claims import Claimed, ClaimStore
 from tests.support.factories import NOW
 

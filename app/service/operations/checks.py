@@ -13,7 +13,7 @@ from app.machine.descriptors import hard_limit, share_out
 from app.store.db.engine import Database
 from app.store.db.inspection import Inspection, Postgres, inspect_database
 from app.store.db.migrate import newest_revision
-from app.store.db.session import DURABLE, OLDEST_VERSION
+from app.store.db.postgres.session import DURABLE, OLDEST_VERSION
 
 ENCODING: Final = "UTF8"
 SPARE_CONNECTIONS: Final = 3

@@ -14,7 +14,7 @@ from app.machine.clock import Clock
 from app.machine.concurrency import first
 from app.store.db.engine import Database
 from app.store.db.health import HealthStore
-from app.store.db.identity import Lineage
+from app.store.db.postgres.identity import Lineage
 from app.store.db.revision import look_at
 
 log = structlog.get_logger(__name__)
@@ -54,6 +54,17 @@ class Check(StrEnum):
     REPLICATED = "replicated"  # on a standby's, too
     STOPPED = "stopped"
     ELSEWHERE = "elsewhere"  # by cron, or in another process
+
+
+_SEEN: Final = {
+    DatabaseState.READY: (Check.OK, Check.OK),
+    DatabaseState.CLOCK_SKEWED: (Check.OK, Check.OK),
+    DatabaseState.DATABASE_NOT_MIGRATED: (Check.OK, Check.NOT_MIGRATED),
+    DatabaseState.DATABASE_READ_ONLY: (Check.READ_ONLY, Check.UNKNOWN),
+    DatabaseState.DATABASE_REPLACED: (Check.REPLACED, Check.UNKNOWN),
+    DatabaseState.DATABASE_UNAVAILABLE: (Check.UNAVAILABLE, Check.UNKNOWN),
+}
+"""What each state says of the database and of its migrations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +116,10 @@ class HealthService:
         keys = clock = commits = Check.UNKNOWN
         if found is DatabaseState.READY:
             keys, clock, commits = await self._vitals()
+        database, migrations = _SEEN[found]
         checks = Checks(
-            database=_database(found),
-            migrations=_migrations(found),
+            database=database,
+            migrations=migrations,
             keys=keys,
             clock=clock,
             commits=commits,
@@ -190,36 +202,6 @@ async def found_in(
     if not found.is_writable:
         return DatabaseFound(DatabaseState.DATABASE_READ_ONLY, found.revision)
     return DatabaseFound(DatabaseState.READY, found.revision)
-
-
-def _database(found: DatabaseState) -> Check:
-    match found:
-        case DatabaseState.DATABASE_UNAVAILABLE:
-            return Check.UNAVAILABLE
-        case DatabaseState.DATABASE_READ_ONLY:
-            return Check.READ_ONLY
-        case DatabaseState.DATABASE_REPLACED:
-            return Check.REPLACED
-        case (
-            DatabaseState.READY
-            | DatabaseState.DATABASE_NOT_MIGRATED
-            | DatabaseState.CLOCK_SKEWED
-        ):
-            return Check.OK
-
-
-def _migrations(found: DatabaseState) -> Check:
-    match found:
-        case DatabaseState.READY | DatabaseState.CLOCK_SKEWED:
-            return Check.OK
-        case DatabaseState.DATABASE_NOT_MIGRATED:
-            return Check.NOT_MIGRATED
-        case (
-            DatabaseState.DATABASE_UNAVAILABLE
-            | DatabaseState.DATABASE_READ_ONLY
-            | DatabaseState.DATABASE_REPLACED
-        ):
-            return Check.UNKNOWN
 
 
 def _failover(lineage: Lineage | None) -> Check:

@@ -23,11 +23,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.domain.events import Render
 from app.machine.callers import shared_context
-from app.store.db.address import normalise_url, postgres_address
-from app.store.db.identity import Lineage
 from app.store.db.outage import BAD_SESSION_STATES, Trouble, state_of, unavailable
-from app.store.db.pool import RETURNED, SparingPool
-from app.store.db.session import Session, Sessions
+from app.store.db.postgres.address import normalise_url, postgres_address
+from app.store.db.postgres.identity import Lineage
+from app.store.db.postgres.pool import RETURNED, SparingPool
+from app.store.db.postgres.session import Session, Sessions
 from app.store.db.shares import Shares
 from app.store.db.sqlite_file import open_file, why_not
 

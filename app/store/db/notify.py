@@ -18,7 +18,7 @@ from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock
 from app.store.db.engine import CLOSE_SECONDS, Database
 from app.store.db.outage import unavailable
-from app.store.db.session import Session, Sessions
+from app.store.db.postgres.session import Session, Sessions
 
 log = structlog.get_logger(__name__)
 

@@ -32,8 +32,8 @@ from app.domain.jobs.transition import Transition, given_back
 from app.domain.jobs.witness import Witness
 from app.machine.clock import ClockWatch
 from app.store.db.engine import Database
-from app.store.db.identity import IDENTITY_SQL, Identity
 from app.store.db.locks import unlocked
+from app.store.db.postgres.identity import IDENTITY_SQL, Identity
 from app.store.db.types import UtcDateTime, database_time
 from app.store.jobs.holds import held_until, tell_of_holds
 from app.store.jobs.init_writes import InitWrite, InitWriter

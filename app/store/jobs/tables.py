@@ -81,9 +81,8 @@ schedule_jobs = Table(
     Column("init_sent_at", UtcDateTime),
     Column("publish_id", Text),
     Column("publish_started_at", UtcDateTime),
-    Column(
-        "media_token", Text
-    ),  # of the current init's pull URL, if it is our gateway's
+    # Of the current init's pull URL, if it is our gateway's.
+    Column("media_token", Text),
     # The upload of the current init, if we send the bytes ourselves.
     Column("upload_url", Text),  # encrypted, bound to this row
     Column("upload_issued_at", UtcDateTime),

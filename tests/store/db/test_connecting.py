@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from app.domain.errors import StoreUnavailable
 from app.store.db.engine import Database
 from app.store.db.outage import Unreachable
-from app.store.db.session import Sessions
+from app.store.db.postgres.session import Sessions
 from tests.support.certificates import make_certificate
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.postgres import PostgresServer

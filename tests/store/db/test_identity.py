@@ -12,8 +12,8 @@ from app.domain.errors import StoreUnavailable
 from app.service.operations.checks import database_checks
 from app.service.operations.health import Check, _failover
 from app.store.db.engine import Database
-from app.store.db.identity import AnotherServer, Identity, LeftBehind, Lineage
 from app.store.db.migrate import upgrade
+from app.store.db.postgres.identity import AnotherServer, Identity, LeftBehind, Lineage
 from app.store.jobs.claims import ClaimStore
 from tests.store.claiming import claim
 from tests.store.db.roles import as_url, make_role

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import make_url, text
 
 from app.domain.errors import StoreUnavailable
-from app.store.db import engine, pool
+from app.store.db import engine
 from app.store.db.engine import Database
+from app.store.db.postgres import pool
 from app.store.jobs.job_store import JobStore
 from tests.store.db.roles import as_url, make_role
 from tests.support.factories import NOW, new_job

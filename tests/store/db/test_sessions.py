@@ -10,9 +10,10 @@ from sqlalchemy import make_url, text
 
 from app.domain.errors import StoreUnavailable
 from app.service.operations.health import DatabaseState, state_of
-from app.store.db import dial, engine
+from app.store.db import engine
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
+from app.store.db.postgres import dial
 from app.store.jobs.job_store import JobStore
 from tests.store.db.relay import Relay
 from tests.store.db.roles import as_url

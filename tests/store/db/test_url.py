@@ -6,8 +6,12 @@ from unittest.mock import Mock
 import pytest
 from sqlalchemy.exc import ArgumentError
 
-from app.store.db.address import PostgresAddress, normalise_url, postgres_address
 from app.store.db.engine import Database
+from app.store.db.postgres.address import (
+    PostgresAddress,
+    normalise_url,
+    postgres_address,
+)
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])

@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
-from app.store.db.tls import Tls, make_tls
+from app.store.db.postgres.tls import Tls, make_tls
 
 Host = tuple[str, int]
 """A name, an address or a folder of sockets (it begins with a slash), and a port."""

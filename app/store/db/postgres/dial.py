@@ -8,7 +8,7 @@ from typing import Any
 
 from app.machine.concurrency import race
 from app.machine.host_names import Names
-from app.store.db.address import Keepalives
+from app.store.db.postgres.address import Keepalives
 
 AddressInfo = tuple[Any, ...]
 

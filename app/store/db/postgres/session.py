@@ -11,15 +11,6 @@ import asyncpg
 import structlog
 
 from app.machine.host_names import Names
-from app.store.db.address import Host, PostgresAddress
-from app.store.db.dial import DialingLoop
-from app.store.db.identity import (
-    HIDING_STATES,
-    IDENTITY_SQL,
-    Identity,
-    LeftBehind,
-    Lineage,
-)
 from app.store.db.outage import (
     HOPELESS_STATES,
     NO_ANSWER,
@@ -27,6 +18,15 @@ from app.store.db.outage import (
     of_server,
     of_system,
     state_of,
+)
+from app.store.db.postgres.address import Host, PostgresAddress
+from app.store.db.postgres.dial import DialingLoop
+from app.store.db.postgres.identity import (
+    HIDING_STATES,
+    IDENTITY_SQL,
+    Identity,
+    LeftBehind,
+    Lineage,
 )
 
 log = structlog.get_logger(__name__)

@@ -1,0 +1,1 @@
+"""Sessions with Postgres: where it is, how they are opened, which server answers."""
