@@ -39,9 +39,8 @@ class LastExit:
     a running call to TikTok gets more time: its answer decides whether there is a post.
     """
 
-    def __init__(self, *, call_seconds: float, seconds: float = STOP_SECONDS) -> None:
-        """Take the time-out of a call to TikTok, and of everything else."""
-        self._seconds = seconds
+    def __init__(self, *, call_seconds: float) -> None:
+        """Take the time-out of a call to TikTok."""
         self._call_seconds = call_seconds
         self._is_calling = nobody_calls
         self._watched = False
@@ -59,13 +58,13 @@ class LastExit:
 
     def _wait(self) -> None:
         """Wait in a thread, since the loop itself may hang."""
-        ends_at = time.monotonic() + self._seconds
+        ends_at = time.monotonic() + STOP_SECONDS
         at_the_latest = ends_at + self._call_seconds
         while (now := time.monotonic()) < ends_at or (
             self._is_calling() and now < at_the_latest
         ):
             time.sleep(_LOOK_EVERY_SECONDS)
-        log.warning("something hangs; ended without it", seconds=self._seconds)
+        log.warning("something hangs; ended without it", seconds=STOP_SECONDS)
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)

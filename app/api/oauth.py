@@ -1,7 +1,7 @@
 """Routes to connect an account: to TikTok's consent page and back."""
 
 from hashlib import sha256
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Query, Response, status
 from fastapi import Request as HttpRequest
@@ -12,7 +12,7 @@ from app.api.accounts import PLATFORM, PREFIX, ProjectId
 from app.api.auth import ProjectScope
 from app.api.docs import examples
 from app.api.docs.declared import declared
-from app.api.oauth_pages import connected_page, error_page, wants_page
+from app.api.oauth_pages import PRIVATE, connected_page, error_page, wants_page
 from app.api.problems import problem_of
 from app.api.services import Wired
 from app.domain.errors import (
@@ -30,9 +30,6 @@ from app.schemas.fields import Answer, Request, Text, Timestamp
 from app.service.accounts.connect import STATE_LIVES, Connected, NotConnected
 
 router = APIRouter(tags=["Accounts"])
-
-# The callback's URL holds a code and a state: no other page and no cache may see it.
-_PRIVATE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 RedirectTo = Annotated[
     Text,
@@ -133,7 +130,7 @@ async def start_connect(
         url = await services.connect.start(state)
     except SchedulerError as error:
         return _told(request, error)
-    back = RedirectResponse(url, status.HTTP_303_SEE_OTHER, headers=_PRIVATE)
+    back = RedirectResponse(url, status.HTTP_303_SEE_OTHER, headers=PRIVATE)
     back.set_cookie(
         _cookie(state or ""),
         state or "",
@@ -173,7 +170,7 @@ async def finish_connect(
 
     Without redirectTo a browser gets a page, and everybody else JSON.
     """
-    response.headers.update(_PRIVATE)
+    response.headers.update(PRIVATE)
     started = bool(state) and request.cookies.get(_cookie(state or "")) == state
     try:
         ended = await services.connect.finish(
@@ -186,7 +183,7 @@ async def finish_connect(
     if isinstance(ended, NotConnected):
         return _told(request, ended.error)
     if wants_page(request):
-        return connected_page(ended, headers=_PRIVATE)
+        return connected_page(ended)
     return ConnectedAnswer(
         account=AccountAnswer.of(ended.account),
         missing_scopes=list(ended.missing_scopes),
@@ -198,8 +195,8 @@ def _told(request: HttpRequest, error: SchedulerError) -> Response:
     """Answer with an error: a page for a person, a problem for a program."""
     problem = problem_of(error)
     if wants_page(request):
-        return error_page(error, status=problem.status_code, headers=_PRIVATE)
-    problem.headers.update(_PRIVATE)
+        return error_page(error, status=problem.status_code)
+    problem.headers.update(PRIVATE)
     return problem
 
 
@@ -222,4 +219,4 @@ def _back(redirect_to: str, ended: Connected | NotConnected) -> RedirectResponse
         if ended.changed:
             told["accountChanged"] = "true"
     url = with_query(redirect_to, **told)
-    return RedirectResponse(url, status.HTTP_303_SEE_OTHER, headers=_PRIVATE)
+    return RedirectResponse(url, status.HTTP_303_SEE_OTHER, headers=PRIVATE)

@@ -1,6 +1,5 @@
 """The pages after a sign-in without a frontend's redirectTo."""
 
-from collections.abc import Mapping
 from html import escape
 from typing import Final
 
@@ -9,6 +8,9 @@ from fastapi.responses import HTMLResponse
 
 from app.domain.errors import SchedulerError
 from app.service.accounts.connect import Connected
+
+# The callback's URL holds a code and a state: no other page and no cache may see it.
+PRIVATE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 _CSP: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _PAGE: Final = """<!doctype html>
@@ -33,26 +35,22 @@ def wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-def connected_page(ended: Connected, *, headers: Mapping[str, str]) -> HTMLResponse:
+def connected_page(ended: Connected) -> HTMLResponse:
     """Return the page that names the account and the scopes not granted."""
     account = ended.account
     text = f"{account.display_name or account.open_id} is connected. "
     if ended.missing_scopes:
         names = ", ".join(ended.missing_scopes)
         text += f"You did not allow: {names}. Connect again to allow it. "
-    return _page(200, "Connected", f"{text}You can close this window.", headers)
+    return _page(200, "Connected", f"{text}You can close this window.")
 
 
-def error_page(
-    error: SchedulerError, *, status: int, headers: Mapping[str, str]
-) -> HTMLResponse:
+def error_page(error: SchedulerError, *, status: int) -> HTMLResponse:
     """Return the page that says why no account was connected."""
-    return _page(status, "Not connected", str(error), headers)
+    return _page(status, "Not connected", str(error))
 
 
-def _page(
-    status: int, title: str, text: str, headers: Mapping[str, str]
-) -> HTMLResponse:
+def _page(status: int, title: str, text: str) -> HTMLResponse:
     content = _PAGE.format(title=escape(title), text=escape(text))
     more = {"Content-Security-Policy": _CSP, "X-Content-Type-Options": "nosniff"}
-    return HTMLResponse(content, status, headers={**headers, **more})
+    return HTMLResponse(content, status, headers={**PRIVATE, **more})

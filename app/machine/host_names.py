@@ -28,8 +28,8 @@ class Names:
     is down they use the last known addresses, which are probably still right.
     """
 
-    def __init__(self, look_ups: LookUps | None = None) -> None:
-        self._look_ups = look_ups or LookUps(at_once=AT_ONCE)
+    def __init__(self) -> None:
+        self._look_ups = LookUps(at_once=AT_ONCE)
         self._known: dict[str, _Known] = {}
 
     async def addresses(self, host: str) -> Addresses:

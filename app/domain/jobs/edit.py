@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -29,6 +30,8 @@ from app.domain.jobs.readiness import (
     url_problems,
 )
 from app.domain.posts.post import MediaType, Post, problems_of, problems_with_photos
+
+_content = attrgetter("asset_url", "asset_urls", "transfer", "post")
 
 
 class Unset(Enum):
@@ -205,13 +208,7 @@ def _labelled(job: Job, change: JobChange) -> Job:
 def _looks_different(job: Job, before: Job) -> bool:
     """Tell whether an earlier readiness check may no longer be right."""
     moved = job.scheduled_for != before.scheduled_for or job.post_now
-    now = (job.asset_url, job.asset_urls, job.transfer, job.post)
-    return moved or now != (
-        before.asset_url,
-        before.asset_urls,
-        before.transfer,
-        before.post,
-    )
+    return moved or _content(job) != _content(before)
 
 
 def _found(job: Job, *, now: datetime) -> Readiness | None:
