@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from app.domain.retry_after import parse_retry_after
+from app.domain.http_headers import parse_retry_after
 from app.domain.webhook_endpoint import DeliveryResult, WebhookEndpoint, signatures
 from app.machine.shortage import is_shortage
 from app.outbound.client import Outbound

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from app.domain.errors import AssetUnavailable, GatewayBusy, NotFound
+from app.domain.http_headers import stated_size
 from app.domain.jobs.readiness import MAX_VIDEO_BYTES
 from app.machine.clock import Clock
 from app.machine.descriptors import MEDIA
@@ -44,7 +45,6 @@ _TYPES: Final = {
 """What TikTok takes. https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide"""
 
 _ONE_RANGE: Final = re.compile(r"bytes=(\d{1,19}-\d{0,19}|-\d{1,19})", re.ASCII)
-_TOTAL: Final = re.compile(r"bytes\s+(?:\d+-\d+|\*)/(\d{1,19})", re.ASCII)
 _ASKED: Final = ("range", "if-range")
 _GOOD: Final = frozenset({200, 206, 416})
 _PASSED_ON: Final = ("accept-ranges", "content-range", "etag", "last-modified")
@@ -186,15 +186,10 @@ def _check_size(answer: "Response") -> int | None:
 
     Raises AssetUnavailable if TikTok would not take that much.
     """
-    told = answer.headers.get("content-length", "")
-    if answer.status != 200:
-        found = _TOTAL.fullmatch(answer.headers.get("content-range", ""))
-        told = found[1] if found else ""
-    if not (told.isascii() and told.isdigit()):
-        return None
-    if int(told) > MAX_VIDEO_BYTES:
+    size = stated_size(answer.status, answer.headers)
+    if size is not None and size > MAX_VIDEO_BYTES:
         raise AssetUnavailable("it is larger than TikTok takes")
-    return int(told)
+    return size
 
 
 def _headers(answer: "Response", url: str) -> dict[str, str]:

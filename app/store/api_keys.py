@@ -127,10 +127,5 @@ class KeyStore:
 
 
 def _key_from_row(row: Row) -> ApiKey:
-    names = ("id", "name", "project_id", "created_at", "revoked_at")
-    return ApiKey(
-        **{name: row[name] for name in names},
-        access=KeyAccess(row["access"]),
-        expires_at=row["expires_at"],
-        last_used_at=row["last_used_at"],
-    )
+    told = {name: row[name] for name in row if name != "secret_sha256"}
+    return ApiKey(**told | {"access": KeyAccess(row["access"])})

@@ -188,12 +188,10 @@ class Calls:
         request = encode.photo_init(access_token, post, urls)
         return await self._call(Endpoint.PHOTO_INIT, request, decode.init, timeout)
 
-    async def cancel(
-        self, access_token: str, publish_id: str, *, timeout: float | None = None
-    ) -> Fault | None:
+    async def cancel(self, access_token: str, publish_id: str) -> Fault | None:
         """Ask TikTok to cancel a pull; its agreement proves nothing yet."""
         request = encode.cancel(access_token, publish_id)
-        return await self._call(Endpoint.CANCEL, request, decode.cancelled, timeout)
+        return await self._call(Endpoint.CANCEL, request, decode.cancelled)
 
     async def status(
         self, access_token: str, publish_id: str, *, timeout: float | None = None
@@ -218,13 +216,10 @@ class Calls:
         access_token: str,
         *,
         cursor: int | None = None,
-        timeout: float | None = None,
     ) -> VideoPage | Fault:
         """List public videos, newest first; needs the scope video.list."""
         request = encode.list_videos(access_token, cursor=cursor)
-        return await self._call(
-            Endpoint.LIST_VIDEOS, request, decode.list_videos, timeout
-        )
+        return await self._call(Endpoint.LIST_VIDEOS, request, decode.list_videos)
 
     async def refresh(
         self, refresh_token: str, *, timeout: float | None = None
@@ -240,7 +235,6 @@ class Calls:
         *,
         redirect_uri: str,
         code_verifier: str | None,
-        timeout: float | None = None,
     ) -> TokenGrant | Fault:
         """Trade an authorization code, which works once, for a pair of tokens."""
         ask = partial(
@@ -250,16 +244,12 @@ class Calls:
             code_verifier=code_verifier,
         )
         request = self._as_client(ask)
-        return await self._call(
-            Endpoint.EXCHANGE_CODE, request, decode.exchanged, timeout
-        )
+        return await self._call(Endpoint.EXCHANGE_CODE, request, decode.exchanged)
 
-    async def revoke(
-        self, access_token: str, *, timeout: float | None = None
-    ) -> Fault | None:
+    async def revoke(self, access_token: str) -> Fault | None:
         """Revoke a grant."""
         request = self._as_client(partial(encode.revoke, access_token))
-        return await self._call(Endpoint.REVOKE, request, decode.revoked, timeout)
+        return await self._call(Endpoint.REVOKE, request, decode.revoked)
 
     def _as_client(self, ask: Callable[..., ApiRequest]) -> ApiRequest | Fault:
         key, secret = self._app.client_key, self._app.client_secret
@@ -272,7 +262,7 @@ class Calls:
         endpoint: Endpoint,
         request: ApiRequest | Fault,
         read: Callable[[ApiAnswer], T | Fault],
-        timeout: float | None,
+        timeout: float | None = None,
     ) -> T | Fault:
         if isinstance(request, Fault):
             return request

@@ -73,32 +73,25 @@ class Processing(Struct, frozen=True, kw_only=True):
     fault: Fault | None = None  # the last error of a status call, if it ended on one
 
 
-class RateLimited(Struct, frozen=True, kw_only=True):
+class _Failed(Struct, frozen=True, kw_only=True):
+    fault: Fault
+    in_flight: bool = False
+
+
+class RateLimited(_Failed, frozen=True, kw_only=True):
     """TikTok took nothing because a limit was reached."""
 
-    fault: Fault
-    in_flight: bool = False
 
-
-class Transient(Struct, frozen=True, kw_only=True):
+class Transient(_Failed, frozen=True, kw_only=True):
     """Something failed that may work later."""
 
-    fault: Fault
-    in_flight: bool = False
 
-
-class Rejected(Struct, frozen=True, kw_only=True):
+class Rejected(_Failed, frozen=True, kw_only=True):
     """TikTok will never take this post as it is."""
 
-    fault: Fault
-    in_flight: bool = False
 
-
-class AuthLost(Struct, frozen=True, kw_only=True):
+class AuthLost(_Failed, frozen=True, kw_only=True):
     """The account's grant is gone, or lacks a scope."""
-
-    fault: Fault
-    in_flight: bool = False
 
 
 class Unconfirmed(Struct, frozen=True, kw_only=True):

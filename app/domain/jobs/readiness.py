@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from app.domain.http_headers import stated_size
 from app.domain.posts.signed_url import signed_until
 
 PreflightTimes = tuple[timedelta, ...]
@@ -153,7 +154,7 @@ def asset_problem(
         return None  # its first bytes say more than the server's headers
     if not _may_be_video(headers.get("content-type", "")):
         return NOT_A_VIDEO
-    size = _size(headers)
+    size = stated_size(status, headers)
     return TOO_LARGE if size is not None and size > MAX_VIDEO_BYTES else None
 
 
@@ -161,11 +162,3 @@ def _may_be_video(content_type: str) -> bool:
     """Doubt only a type that names something else: many servers name none."""
     kind = content_type.partition(";")[0].strip().lower()
     return kind not in _OTHER_TYPES and not kind.startswith(_OTHER_FAMILIES)
-
-
-def _size(headers: Mapping[str, str]) -> int | None:
-    """Return the whole video's size in bytes, None if not stated."""
-    # For a part, Content-Length is the part's size. RFC 9110, 14.4
-    whole = headers.get("content-range", "").rpartition("/")[2]
-    text = whole or headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdecimal() else None

@@ -1,9 +1,9 @@
 """Measure a video or photo at its URL with a few Range requests."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Final
 
+from app.domain.http_headers import stated_size
 from app.domain.posts.media import Film, Picture
 from app.outbound.client import Outbound
 from app.outbound.errors import TooSlow
@@ -132,17 +132,11 @@ class _Reader:
         ) as answer:
             if answer.status not in {200, 206} or (start and answer.status != 206):
                 return b""
-            self._note_size(answer.status, answer.headers)
+            if (size := stated_size(answer.status, answer.headers)) is not None:
+                self._size = size
             part = bytearray()
             async for piece in answer.chunks():
                 part += piece
                 if len(part) >= length:
                     break
         return bytes(part[:length])
-
-    def _note_size(self, status: int, headers: Mapping[str, str]) -> None:
-        told = headers.get("content-length", "")
-        if status == 206:
-            told = headers.get("content-range", "").rpartition("/")[2]
-        if told.isascii() and told.isdecimal() and len(told) < 20:
-            self._size = int(told)

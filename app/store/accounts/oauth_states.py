@@ -1,6 +1,6 @@
 """Sign-ins that wait for TikTok's answer; each state works once."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
@@ -43,16 +43,8 @@ class OAuthStateStore:
         if verifier is not None:
             verifier = self._vault.encrypt(verifier, bound_to=_cell(digest))
         old = delete(oauth_states).where(oauth_states.c.expires_at < now - _KEPT)
-        new = insert(oauth_states).values(
-            state_sha256=digest,
-            project_id=pending.project_id,
-            platform=pending.platform,
-            redirect_to=pending.redirect_to,
-            code_verifier=verifier,
-            expires_at=pending.expires_at,
-            bound=pending.bound,
-            disable_auto_auth=pending.disable_auto_auth,
-        )
+        kept = asdict(replace(pending, code_verifier=verifier))
+        new = insert(oauth_states).values(state_sha256=digest, **kept)
         async with self._database.write() as connection:
             await connection.execute(old)
             await connection.execute(new)
@@ -77,19 +69,11 @@ class OAuthStateStore:
             return None
 
     def _read(self, row: Row) -> PendingConnect:
-        verifier = row["code_verifier"]
-        if verifier is not None:
-            cell = _cell(row["state_sha256"])
-            verifier = self._vault.decrypt(verifier, bound_to=cell)
-        return PendingConnect(
-            project_id=row["project_id"],
-            platform=row["platform"],
-            redirect_to=row["redirect_to"],
-            code_verifier=verifier,
-            expires_at=row["expires_at"],
-            bound=row["bound"],
-            disable_auto_auth=row["disable_auto_auth"],
-        )
+        kept = dict(row)
+        cell = _cell(kept.pop("state_sha256"))
+        if (sealed := kept["code_verifier"]) is not None:
+            kept["code_verifier"] = self._vault.decrypt(sealed, bound_to=cell)
+        return PendingConnect(**kept)
 
 
 def _is(state: str) -> ColumnElement[bool]:

@@ -1,5 +1,6 @@
 """Convert webhook rows to domain values; the only place that opens their secrets."""
 
+from dataclasses import fields
 from datetime import datetime
 from typing import Final
 
@@ -16,6 +17,7 @@ from app.store.db.types import Row
 from app.store.db.vault import Vault
 
 SECRETS: Final = ("secret", "former_secret")
+_RECORD: Final = tuple(each.name for each in fields(EventRecord))
 
 
 class EndpointRows:
@@ -95,19 +97,9 @@ class EndpointRows:
 
 def record_from_row(row: Row) -> EventRecord:
     """Read an event without its body."""
-    return EventRecord(
-        id=row["id"],
-        project_id=row["project_id"],
-        job_id=row["job_id"],
-        type=EventType(row["type"]),
-        created_at=row["created_at"],
-        status=EventStatus(row["status"]),
-        attempts=row["attempts"],
-        next_attempt_at=row["next_attempt_at"],
-        last_attempt_at=row["last_attempt_at"],
-        last_status=row["last_status"],
-        last_error=row["last_error"],
-    )
+    told = {name: row[name] for name in _RECORD}
+    kind, status = EventType(row["type"]), EventStatus(row["status"])
+    return EventRecord(**told | {"type": kind, "status": status})
 
 
 def _cell(project_id: str, column: str) -> str:

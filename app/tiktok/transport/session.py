@@ -14,9 +14,9 @@ from typing import Final, Self
 import httpx
 
 from app.domain.codes import OUT_OF_RESOURCES
+from app.domain.http_headers import parse_retry_after
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
-from app.domain.retry_after import parse_retry_after
 from app.machine.clock import SystemClock
 from app.machine.host_names import Names
 from app.machine.shortage import is_shortage

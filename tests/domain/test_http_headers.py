@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.retry_after import parse_retry_after
+from app.domain.http_headers import parse_retry_after
 
 NOW = datetime(2026, 4, 9, 12, 0, 0, tzinfo=UTC)
 
