@@ -84,6 +84,8 @@ async def test_a_database_that_is_not_migrated_is_not_ready(
     async with api.stranger() as probe:
         assert (await probe.get("/healthz")).status_code == 200
         response = await probe.get("/readyz")
+        while response.json()["code"] == "database_unavailable":  # a busy machine
+            response = await probe.get("/readyz")
     assert response.status_code == 503
     assert response.json()["code"] == "database_not_migrated"
     assert response.json()["checks"]["migrations"] == "not_migrated"
