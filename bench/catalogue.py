@@ -65,5 +65,11 @@ CATALOGUE: Final = (
     Entry("start", "How soon does a cold process answer?"),
     Entry("memory", "How much memory, idle and per post in flight?", 2),
     Entry("workers", "What do more workers on one Postgres bring?", 2, 240.0),
+    Entry(
+        "scale",
+        "All of TikTok's posts: where does one Postgres end?",
+        rounds=1,
+        timeout_seconds=300.0,
+    ),
     Entry("ten_thousand", "Ten thousand posts due in one second?", 1, 270.0),
 )
