@@ -30,6 +30,7 @@ def open_database(settings: Settings, *, render: Render | None = None) -> Databa
             schema=settings.database_schema,
             render=render,
             mark_commit=settings.database_mark_commit,
+            hints=settings.database_hints,
         )
     except ArgumentError:
         raise SettingsError("DATABASE_URL: not a database URL") from None

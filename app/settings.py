@@ -197,6 +197,7 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl = SecretStr("sqlite+aiosqlite:///./scheduler.db")
     database_schema: Schema | None = None
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 10
+    database_hints: bool = True
     database_mark_commit: Literal["on", "remote_apply"] | None = None
     cron_secret: CronSecret | None = None
     runner: Annotated[RunnerMode, BeforeValidator(_small)] = RunnerMode.EMBEDDED

@@ -48,6 +48,9 @@ ANSWER_SECONDS: Final = 2.0
 HURRIED_SECONDS: Final = 3.0
 CLOSE_SECONDS: Final = 2.0
 
+HINTS: Final = "hints"
+"""The connection option that tells whether idle workers are woken by NOTIFY."""
+
 RENDER: Final = "render_event"
 """The connection option that holds the renderer of events' bodies."""
 
@@ -63,11 +66,13 @@ class Database:
         schema: str | None = None,
         render: Render | None = None,
         mark_commit: str | None = None,
+        hints: bool = True,
     ) -> None:
         """Take the settings and open nothing yet; ``schema`` is that of our tables.
 
         ``render`` renders events' bodies; without it events have none. With
-        ``mark_commit``, marks are committed with this synchronous_commit. Raises
+        ``mark_commit``, marks are committed with this synchronous_commit.
+        ``hints``: NOTIFY wakes idle workers, if it is Postgres. Raises
         sqlalchemy.exc.ArgumentError or ValueError for an invalid URL.
         """
         self.url = normalise_url(url)
@@ -75,6 +80,7 @@ class Database:
         self._mark_commit = mark_commit
         self.pool_size = pool_size
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.has_hints = hints and not self.is_sqlite
         self.trouble = Trouble(self._why_not)
         self.sessions = None if self.is_sqlite else open_sessions(self.url, schema)
         engine = (
@@ -82,7 +88,9 @@ class Database:
             if self.sessions is None
             else _postgres(self.sessions, pool_size)
         )
-        self.engine = engine.execution_options(**{RENDER: render})
+        self.engine = engine.execution_options(
+            **{RENDER: render, HINTS: self.has_hints}
+        )
         self._single = self._autocommitting()
         self._reader = self._reading()
         self._writer = asyncio.Lock()

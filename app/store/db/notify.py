@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock
-from app.store.db.engine import CLOSE_SECONDS, Database
+from app.store.db.engine import CLOSE_SECONDS, HINTS, Database
 from app.store.db.outage import unavailable
 from app.store.db.postgres.session import Session, Sessions
 
@@ -42,7 +42,7 @@ def is_hinted_at(due: datetime | None, *, now: datetime) -> bool:
 
 async def hint(connection: AsyncConnection) -> None:
     """Wake idle workers as soon as this transaction commits."""
-    if connection.dialect.name == "postgresql":
+    if connection.sync_engine.get_execution_options().get(HINTS):
         await connection.execute(select(NOTIFY))
 
 
@@ -55,12 +55,12 @@ class DueHints:
 
     @asynccontextmanager
     async def waking(self, on_due: Callable[[], None]) -> AsyncIterator[None]:
-        """Call ``on_due`` at every hint while the block runs; SQLite has no hints.
+        """Call ``on_due`` at every hint while the block runs, if there are hints.
 
         In the same process the runner is woken directly.
         """
         sessions = self._database.sessions
-        if sessions is None:
+        if sessions is None or not self._database.has_hints:
             yield
             return
         listening = asyncio.create_task(self._listen(sessions, on_due), name="hints")

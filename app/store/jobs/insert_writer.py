@@ -81,7 +81,7 @@ class InsertWriter:
         # Made once: building and caching a statement costs more than running it.
         self._insert = _insert(database, self._values.table)
         self._insert_due = self._insert
-        if not database.is_sqlite:
+        if database.has_hints:
             self._insert_due = self._insert.returning(NOTIFY)
         self._batcher = Batcher(self._write_all, spawn=database.spawn)
 
