@@ -63,6 +63,18 @@ CATALOGUE: Final = (
     Entry("post_jobs", "How many posts a second does the API take in?"),
     Entry("post_now", "How soon does Post Now reach TikTok?", 3),
     Entry("start", "How soon does a cold process answer?"),
+    Entry(
+        "watchers",
+        "What do thousands of streams cost, and how late are they?",
+        rounds=1,
+        timeout_seconds=300.0,
+    ),
+    Entry(
+        "webhooks",
+        "Do endpoints that hang keep others' events waiting?",
+        rounds=1,
+        timeout_seconds=300.0,
+    ),
     Entry("memory", "How much memory, idle and per post in flight?", 2),
     Entry("workers", "What do more workers on one Postgres bring?", 2, 240.0),
     Entry(

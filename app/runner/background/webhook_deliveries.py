@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -32,7 +33,13 @@ from app.store.webhooks.deliveries import DeliveryStore, OutboxDelivery
 log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 64
-"""How many events one process sends at a time."""
+"""How many events one process sends at a time, besides the sends that have stalled."""
+
+STALLED_AFTER: Final = timedelta(seconds=1)
+"""After so long without an answer a send takes nobody else's place any more."""
+
+MOST: Final = 512
+"""How many sends one process has running, stalled ones included."""
 
 AT_ONCE_EACH: Final = 8
 """How many of these may go to one endpoint."""
@@ -66,47 +73,41 @@ class Deliveries:
 
         A send that is broken off is repeated after its lease.
         """
-        going: dict[asyncio.Task[None], str] = {}
+        going = Going(self.clock)
         with acting_for(SHARE):
             try:
                 await self._send_all(going)
             finally:
-                for task in going:
-                    task.cancel()
-                await asyncio.gather(*going, return_exceptions=True)
+                await going.break_off()
 
-    async def _send_all(self, going: dict[asyncio.Task[None], str]) -> None:
+    async def _send_all(self, going: "Going") -> None:
         while True:
-            was_idle = not going
+            was_idle = not going.sends
             # A send that ended during the claim may have freed its job's next event.
             if not await self._begin(going) and was_idle:
                 return
-            if going:
+            if going.sends:
                 await self._news(going)
 
-    async def _news(self, going: dict[asyncio.Task[None], str]) -> None:
+    async def _news(self, going: "Going") -> None:
         """Wait until there may be more to send."""
-        one_ended = asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
-        if len(going) >= AT_ONCE:
-            await one_ended
-            return
-        await first(one_ended, self.hint.wait(), self.clock.sleep(LOOK_EVERY_SECONDS))
-        if self.hint.is_set():
-            await self.clock.sleep(GATHER_SECONDS)
+        stalled = STALLED_AFTER.total_seconds()
+        look = self.clock.sleep(LOOK_EVERY_SECONDS if going.room() else stalled)
+        await first(going.ended.wait(), self.hint.wait(), look)
+        if self.hint.is_set() or len(going.sends) > AT_ONCE_EACH:
+            await self.clock.sleep(GATHER_SECONDS)  # else there is a claim for each end
 
-    async def _begin(self, going: dict[asyncio.Task[None], str]) -> int:
+    async def _begin(self, going: "Going") -> int:
         """Claim for the free slots, and begin to send."""
         self.hint.clear()
+        going.ended.clear()
+        if not (room := going.room()):
+            return 0
         claimed = await self.store.claim_due(
-            now=self.clock.now(),
-            limit=AT_ONCE - len(going),
-            each=AT_ONCE_EACH,
-            busy=Counter(going.values()),
+            now=self.clock.now(), limit=room, each=AT_ONCE_EACH, busy=going.busy()
         )
         for delivery in claimed:
-            task = asyncio.create_task(self._deliver(delivery))
-            going[task] = delivery.event.project_id
-            task.add_done_callback(going.pop)
+            going.begin(delivery.event.project_id, self._deliver(delivery))
         return len(claimed)
 
     async def _deliver(self, delivery: OutboxDelivery) -> None:
@@ -176,3 +177,58 @@ class Deliveries:
             return None
         delivers = await self.store.has_delivered(endpoint, since=since)
         return None if delivers else DisabledReason.FAILING
+
+
+class Going:
+    """The sends that run, and the endpoints whose last send stalled.
+
+    Such an endpoint gets one send at a time until it answers in time again, and all of
+    them together leave `AT_ONCE` places to others.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.sends: dict[asyncio.Task[None], tuple[str, datetime]] = {}
+        self.ended = asyncio.Event()
+        self._slow = set[str]()
+        self._clock = clock
+
+    def begin(self, project_id: str, send: Coroutine[None, None, None]) -> None:
+        """Start a send to a project's endpoint."""
+        task = asyncio.create_task(send)
+        self.sends[task] = project_id, self._clock.now()
+        task.add_done_callback(self._end)
+
+    def room(self) -> int:
+        """Return how many more sends may begin."""
+        fresh = len(self.sends) - len(self._stalled())
+        return max(0, min(AT_ONCE - fresh, MOST - len(self.sends)))
+
+    def busy(self) -> Counter[str]:
+        """Return how much of its share each endpoint uses, a slow one nearly all."""
+        stalled = self._stalled()
+        slow = self._slow.union(stalled)
+        busy = Counter(project for project, _ in self.sends.values())
+        are_too_many = len(stalled) >= MOST - AT_ONCE
+        for project in slow:
+            is_full = busy[project] or are_too_many
+            busy[project] = AT_ONCE_EACH if is_full else AT_ONCE_EACH - 1
+        return busy
+
+    async def break_off(self) -> None:
+        """End all sends."""
+        sends = list(self.sends)
+        for task in sends:
+            task.cancel()
+        await asyncio.gather(*sends, return_exceptions=True)
+
+    def _stalled(self) -> list[str]:
+        late = self._clock.now() - STALLED_AFTER
+        return [project for project, began in self.sends.values() if began <= late]
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        project, began = self.sends.pop(task)
+        if began <= self._clock.now() - STALLED_AFTER:
+            self._slow.add(project)
+        else:
+            self._slow.discard(project)
+        self.ended.set()

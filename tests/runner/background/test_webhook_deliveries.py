@@ -12,8 +12,10 @@ from app.domain.webhook_endpoint import DisabledReason, EndpointStatus, secret_t
 from app.machine.shortage import AGAIN_AFTER
 from app.outbound.webhook_sender import REFUSED, TOO_SLOW, UNREACHABLE, UNSIGNED
 from app.runner.background.webhook_deliveries import (
+    AT_ONCE,
     AT_ONCE_EACH,
     NO_ENDPOINT,
+    STALLED_AFTER,
     UNWRITTEN,
 )
 from app.schemas.accounts import AccountAnswer
@@ -246,6 +248,31 @@ async def test_a_slow_receiver_delays_nobody(
         await passing
     assert set(await statuses(database)) == {"delivered"}
     assert receiver.most_at_once == AT_ONCE_EACH
+
+
+async def test_receivers_that_hang_leave_room_for_others(
+    database: Database, clock: Hands, receiver: Receiver
+) -> None:
+    """However many they are: each has one send at a time once it has stalled."""
+    receiver.open.clear()
+    async with receiving() as quick:
+        await listen(database, quick.url, now=clock.now(), project_id="quick")
+        for number in range(AT_ONCE // AT_ONCE_EACH):
+            project = f"slow_{number}"
+            await listen(database, receiver.url, now=clock.now(), project_id=project)
+            for _ in range(AT_ONCE_EACH + 1):
+                await happen(database, now=clock.now(), project_id=project)
+        deliveries = sender(database, clock)
+        passing = asyncio.create_task(deliveries.run_due())
+        await receiver.got(AT_ONCE)
+        clock.forward(seconds=STALLED_AFTER.total_seconds())
+        await happen(database, now=clock.now(), project_id="quick")
+        deliveries.hint.set()
+        await quick.got(1)
+        assert receiver.at_once == AT_ONCE
+        receiver.open.set()
+        await passing
+    assert set(await statuses(database)) == {"delivered"}
 
 
 async def test_what_is_broken_off_is_sent_again_after_its_lease(
