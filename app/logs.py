@@ -34,7 +34,8 @@ _SECRETS: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_PLAIN: Final = re.compile(r"[A-Za-z0-9 _.~-]*")
+_HARMLESS: Final = re.compile(r"[A-Za-z0-9-]*")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9 _.~/-]*")
 _OUR_OWN: Final = frozenset({"timestamp", "level", "logger"})
 _LONGEST: Final = 2000
 """How many characters of a value a line shows, so that no stranger fills the log."""
@@ -172,13 +173,20 @@ def _clean(value: object) -> object:
 def _is_harmless(text: str) -> bool:
     """Tell cheaply whether a text certainly matches none of the patterns.
 
-    Each pattern needs a special character or one of these words.
+    Each pattern needs a special character or one of these words; and more than letters,
+    digits and hyphens.
     """
+    if _HARMLESS.fullmatch(text):
+        return True
     if not _PLAIN.fullmatch(text):
         return False
     small = text.lower()
     return not (
-        "bearer" in small or "act." in small or "rft." in small or "tts_" in small
+        "bearer" in small
+        or "act." in small
+        or "rft." in small
+        or "tts_" in small
+        or "/media/" in small
     )
 
 

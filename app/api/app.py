@@ -76,7 +76,8 @@ def build_app(
     )
     problems.install(app)
     for router in _ROUTERS:
-        app.include_router(router)
+        # FastAPI would look twice for the route of a router that is included.
+        app.router.routes.extend(router.routes)
     openapi.install(app)
     return app
 

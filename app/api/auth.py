@@ -27,6 +27,9 @@ from app.use_cases import UseCases
 CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 GUARDED: Final = "/v1"
 STREAM: Final = "/v1/jobs/stream"
+SCHEME: Final = "apiKey"
+SECURITY: Final[Mapping[str, list[str]]] = {SCHEME: []}
+"""Declares the key in the OpenAPI document, for a route without ``ProjectScope``."""
 
 _API_KEY: Final = "api_key"  # in a request's state
 _WITH_BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
@@ -58,8 +61,9 @@ class ApiKeyWall:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        app, caller = self._app, _place_of(scope)
-        if _is_guarded(scope):
+        app, path = self._app, _path_of(scope)
+        caller = _place_of(path)
+        if caller == GUARDED:
             with acting_for(caller):
                 app = await self._admitted(scope)
             key: ApiKey | None = scope.get("state", {}).get(_API_KEY)
@@ -89,7 +93,7 @@ class CallersProject(SecurityBase):
 
     def __init__(self) -> None:
         self.model = HTTPBearer(description="From `tiktok-scheduler keys create`")
-        self.scheme_name = "apiKey"
+        self.scheme_name = SCHEME
 
     async def __call__(self, request: Request) -> str | None:
         """Return the project that the key is limited to, None for all projects."""
@@ -228,11 +232,6 @@ def _path_of(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", ""))
 
 
-def _place_of(scope: Scope) -> str:
+def _place_of(path: str) -> str:
     """Return a path's first part: the routes without a key differ in it."""
-    return "/" + _path_of(scope).partition("/")[2].partition("/")[0]
-
-
-def _is_guarded(scope: Scope) -> bool:
-    path = _path_of(scope)
-    return path == GUARDED or path.startswith(f"{GUARDED}/")
+    return "/" + path.partition("/")[2].partition("/")[0]

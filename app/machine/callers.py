@@ -1,7 +1,5 @@
 """Whom a task works for, and whose an address is: to share out scarce resources."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from ipaddress import IPv6Network, ip_address
 from typing import Final
@@ -14,14 +12,20 @@ def present_caller() -> str | None:
     return _caller.get()
 
 
-@contextmanager
-def acting_for(caller: str | None) -> Iterator[None]:
+class acting_for:  # noqa: N801 - used like a function
     """Count this block towards a caller's share."""
-    token = _caller.set(caller)
-    try:
-        yield
-    finally:
-        _caller.reset(token)
+
+    # No generator: every request passes here.
+    __slots__ = ("_caller", "_token")
+
+    def __init__(self, caller: str | None) -> None:
+        self._caller = caller
+
+    def __enter__(self) -> None:
+        self._token = _caller.set(self._caller)
+
+    def __exit__(self, *_: object) -> None:
+        _caller.reset(self._token)
 
 
 def shared_context() -> Context:

@@ -20,7 +20,7 @@ from pydantic.alias_generators import to_camel
 
 from app.domain.jobs.idempotency import iso_millis
 from app.domain.naming import MAX_NAME_LENGTH, problem_with_name
-from app.schemas.invalid import MOST, bounded, naming_unknown
+from app.schemas.invalid import bounded, naming_unknown
 
 _RFC3339: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})",
@@ -47,7 +47,7 @@ class Request(BaseModel):
         cls, data: object, handler: ModelWrapValidatorHandler[Self]
     ) -> Self:
         try:
-            return handler(bounded(data, most=len(cls.model_fields) + MOST))
+            return handler(bounded(data))
         except ValidationError as error:
             names = (to_camel(name) for name in cls.model_fields)
             raise naming_unknown(error, names) from None

@@ -19,6 +19,7 @@ REQUIRED: Final = "missing"
 MOST: Final = 50
 """How many things that are wrong with a body a caller is told."""
 
+_MOST_FIELDS: Final = 2 * MOST  # more than any of our models has, and MOST besides
 _LONGEST_NAME: Final = 64  # none of ours is longer, so none can have been meant
 
 _CODES: Final = {REQUIRED: "required", UNKNOWN: UNKNOWN}
@@ -30,14 +31,14 @@ _MESSAGES: Final = {
 }
 
 
-def bounded(data: object, *, most: int) -> object:
-    """Return a body with so many fields at most: what has more is refused anyway.
+def bounded(data: object) -> object:
+    """Return a body with ``_MOST_FIELDS`` at most: what has more is refused anyway.
 
     Of a hundred thousand unknown fields each would be an error of its own, and putting
     them together takes a second in which nobody else is served.
     """
-    if isinstance(data, dict) and len(data) > most:
-        return dict(islice(data.items(), most))
+    if isinstance(data, dict) and len(data) > _MOST_FIELDS:
+        return dict(islice(data.items(), _MOST_FIELDS))
     return data
 
 

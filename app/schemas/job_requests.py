@@ -160,7 +160,7 @@ class JobRequest(Request):
             asset_url=self.asset_url or "",
             asset_urls=tuple(self.asset_urls or ()),
             transfer=self.transfer,
-            post=Post(**dict(self.post)),
+            post=Post(**vars(self.post)),
             scheduled_for=self.scheduled_for,
             max_attempts=self.max_attempts or default_max_attempts,
             publish_by=self.publish_by,

@@ -92,12 +92,14 @@ class KeyService:
 
     async def authenticate(self, secret: str) -> ApiKey | None:
         """Return a secret's key, None if unknown, revoked or expired."""
-        if not (secret.isascii() and secret.startswith(PREFIX)) or is_mistyped(secret):
+        if not (secret.isascii() and secret.startswith(PREFIX)):
             return None
         digest, now = _digest(secret), self._clock.now()
         if (trusted := self._trusted.get(digest)) is not None and now < trusted[1]:
             return None if trusted[0].has_expired(now) else trusted[0]
         self._trusted.pop(digest, None)
+        if is_mistyped(secret):
+            return None
         key = await self._store.find(digest)
         if key is None or key.has_expired(now):
             return None

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Final, cast
 
+from msgspec import structs
+
 from app.container import Container, open_container
 from app.domain.accounts.account import Grant, NewAccount
 from app.domain.jobs.job import AttemptRecord, Job, NewJob
@@ -175,7 +177,7 @@ class Stage:
             max_attempts=5,
         )
         job, _ = await worker.container.jobs.add(
-            dataclasses.replace(new, **changes), now=self.clock.now()
+            structs.replace(new, **changes), now=self.clock.now()
         )
         return job
 

@@ -32,8 +32,8 @@ def to_millis(moment: datetime) -> datetime:
 
 def iso_millis(moment: datetime) -> str:
     """Write a time as JavaScript's ``toISOString`` does."""
-    utc = moment.astimezone(UTC).isoformat(timespec="milliseconds")  # which cuts
-    return f"{utc.removesuffix('+00:00')}Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{utc.isoformat(timespec='milliseconds')[:-6]}Z"  # cuts, and has no offset
 
 
 def idempotency_key(

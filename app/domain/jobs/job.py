@@ -1,7 +1,6 @@
 """A job: one video that goes to one TikTok account once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
@@ -170,8 +169,7 @@ class UnreadableJob(Job, frozen=True, kw_only=True):
     is_readable: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewJob:
+class NewJob(Struct, frozen=True, kw_only=True):
     """A job as requested, before it has a row."""
 
     project_id: str

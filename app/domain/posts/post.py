@@ -163,15 +163,19 @@ def _carried(post: Post) -> frozenset[str]:
 
 def _not_carried(post: Post) -> Iterator[FieldError]:
     """List the choices that TikTok's endpoint has no field for."""
-    kind = _NAMES[post.media_type, post.mode]
-    for name, unset in _DEFAULTS.items():
-        if name not in _carried(post) and getattr(post, name) != unset:
-            yield FieldError(
-                f"/post/{camel(name)}", f"TikTok does not accept this field for {kind}"
-            )
+    kind = post.media_type, post.mode
+    for name, unset in _FOREIGN[kind]:
+        if getattr(post, name) != unset:
+            wrong = f"TikTok does not accept this field for {_NAMES[kind]}"
+            yield FieldError(f"/post/{camel(name)}", wrong)
 
 
-_DEFAULTS: Final = {
-    name: getattr(Post(), name)
-    for name in ("title", *_DIRECT, *_OF_VIDEOS, *_OF_PHOTOS)
+_FOREIGN: Final = {
+    kind: [
+        (name, getattr(Post(), name))
+        for name in ("title", *_DIRECT, *_OF_VIDEOS, *_OF_PHOTOS)
+        if name not in carried
+    ]
+    for kind, carried in CARRIED.items()
 }
+"""The choices that each kind of post does not take, and their values if unset."""

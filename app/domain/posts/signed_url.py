@@ -25,6 +25,8 @@ _Query = Mapping[str, str]
 
 def signed_until(url: str) -> datetime | None:
     """Return when a URL's own signature ends, None if it names no end."""
+    if "?" not in url:
+        return None
     query: dict[str, str] = {}
     for name, value in parse_qsl(urlsplit(url).query):
         query.setdefault(name.lower(), value)

@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
+
+from msgspec import structs
 
 from app.domain.api_key import Actor, check_scope
 from app.domain.errors import FieldError, InvalidInput, JobNotCancellable, NotFound
@@ -101,7 +102,7 @@ class JobService:
         if problems := tuple(self.problems_with(new)):
             raise InvalidInput(*problems)
         check_scope(new.project_id, scope)
-        new = replace(new, transfer=self._transfer(new))
+        new = structs.replace(new, transfer=self._transfer(new))
         job, created = await self._store.add(new, now=self._clock.now(), key=key)
         if created:
             self._wake(job)
