@@ -34,7 +34,7 @@ _SECRETS: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_HARMLESS: Final = re.compile(r"[A-Za-z0-9-]*")
+_HARMLESS: Final = re.compile(r"[0-9.]{,100}|[A-Za-z0-9-]{,100}")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 _.~/-]*")
 _OUR_OWN: Final = frozenset({"timestamp", "level", "logger"})
 _LONGEST: Final = 2000
@@ -110,32 +110,28 @@ def _log_crash(
     log.critical("crashed", exc_info=(kind, error, trace))
 
 
-def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Redact whatever looks like a secret, in nested values too."""
-    return {
-        key: value if key in _OUR_OWN else _clean(value) for key, value in event.items()
-    }
+def tidy(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Redact what looks like a secret, in nested values too, and cut long values."""
+    for key, value in event.items():
+        if key not in _OUR_OWN and not _is_harmless(value):
+            event[key] = _shortened(_clean(value), trace=key in _TRACES)
+    return event
 
 
 def without_secrets(text: str) -> str:
     """Redact whatever looks like a secret in a text."""
-    if _is_harmless(text):
+    if _has_no_secret(text):
         return text
     return _SECRETS.sub(rf"\g<before>{REDACTED}", text)
 
 
-def shorten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Cut long values, and say by how much."""
-    for key, value in event.items():
-        text = value if isinstance(value, str) else _text_of_nested(value)
-        most = _LONGEST_TRACE if key in _TRACES else _LONGEST
-        if text is not None and len(text) > most:
-            event[key] = f"{text[:most]}… ({len(text) - most} characters more)"
-    return event
-
-
-def _text_of_nested(value: object) -> str | None:
-    return repr(value) if isinstance(value, list | dict) else None
+def _shortened(value: object, *, trace: bool) -> object:
+    """Cut a long value, and say by how much."""
+    text = value if isinstance(value, str) else repr(value)
+    most = _LONGEST_TRACE if trace else _LONGEST
+    if len(text) <= most:
+        return value
+    return f"{text[:most]}… ({len(text) - most} characters more)"
 
 
 def show_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -170,14 +166,18 @@ def _clean(value: object) -> object:
             return _clean(str(value))
 
 
-def _is_harmless(text: str) -> bool:
+def _is_harmless(value: object) -> bool:
+    """Tell cheaply of most values that they are short and no secret."""
+    if isinstance(value, str):
+        return _HARMLESS.fullmatch(value) is not None
+    return value is None or isinstance(value, int | float)
+
+
+def _has_no_secret(text: str) -> bool:
     """Tell cheaply whether a text certainly matches none of the patterns.
 
-    Each pattern needs a special character or one of these words; and more than letters,
-    digits and hyphens.
+    Each pattern needs a special character or one of these words.
     """
-    if _HARMLESS.fullmatch(text):
-        return True
     if not _PLAIN.fullmatch(text):
         return False
     small = text.lower()
@@ -224,7 +224,6 @@ def _rendering(log_format: str) -> list[Processor]:
     return [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,
-        redact,
-        shorten,
+        tidy,
         *renderers,
     ]

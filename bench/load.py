@@ -11,6 +11,7 @@ import json
 import statistics
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Final
 
@@ -21,7 +22,7 @@ _BODY: Final = json.dumps(
         "projectId": "proj_1",
         "assetId": "asset_%019d",
         "assetUrl": "http://127.0.0.1/video.mp4",
-        "scheduledFor": "2040-04-09T12:00:00.000Z",
+        "scheduledFor": f"{datetime.now(UTC) + timedelta(days=7):%Y-%m-%dT%H:%M:%SZ}",
         "post": {"mode": "direct", "title": "Hello", "privacyLevel": "SELF_ONLY"},
     }
 ).encode()

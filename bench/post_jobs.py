@@ -13,7 +13,7 @@ from typing import Final
 
 from app.service.keys import KeyService
 from bench.figures import Figure, at_least, median, ratio
-from bench.seeds import bench_container
+from bench.seeds import add_accounts, bench_container
 from bench.servers import (
     ROOT,
     Program,
@@ -104,6 +104,7 @@ async def _ours(url: str) -> AsyncIterator[Target]:
 
 async def _make_key(url: str) -> str:
     async with bench_container(url) as made:
+        await add_accounts(made, 2)  # whoever posts has connected one
         keys = KeyService(store=made.keys, clock=made.clock)
         return (await keys.create("bench", None))[1]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from app.logs import configure_logging, redact
+from app.logs import configure_logging, tidy
 from tests.support.logs import restored
 
 SECRETS = [
@@ -78,7 +78,7 @@ def test_no_secret_reaches_a_line(
 )
 def test_other_words_stay(text: str) -> None:
     """Redaction does not eat what an operator needs to read."""
-    event = redact(None, "info", {"event": text, "status": 200, "ok": True})
+    event = tidy(None, "info", {"event": text, "status": 200, "ok": True})
     assert event == {"event": text, "status": 200, "ok": True}
 
 

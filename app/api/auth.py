@@ -20,7 +20,7 @@ from app.domain.errors import (
     SchedulerError,
     TooManyRequests,
 )
-from app.machine.callers import acting_for
+from app.machine.callers import act_for, acting_for
 from app.service.browser_tokens import PREFIX as BROWSER_PREFIX
 from app.use_cases import UseCases
 
@@ -61,14 +61,13 @@ class ApiKeyWall:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        app, path = self._app, _path_of(scope)
-        caller = _place_of(path)
-        if caller == GUARDED:
-            with acting_for(caller):
+        app, place = self._app, _place_of(_path_of(scope))
+        with acting_for(place):
+            if place == GUARDED:
                 app = await self._admitted(scope)
-            key: ApiKey | None = scope.get("state", {}).get(_API_KEY)
-            caller = caller if key is None else key.id
-        with acting_for(caller):
+                key: ApiKey | None = scope.get("state", {}).get(_API_KEY)
+                if key is not None:
+                    act_for(key.id)
             await app(scope, receive, send)
 
     async def _admitted(self, scope: Scope) -> ASGIApp:

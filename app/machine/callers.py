@@ -12,6 +12,11 @@ def present_caller() -> str | None:
     return _caller.get()
 
 
+def act_for(caller: str) -> None:
+    """Count the rest of a block of ``acting_for`` towards another caller's share."""
+    _caller.set(caller)
+
+
 class acting_for:  # noqa: N801 - used like a function
     """Count this block towards a caller's share."""
 

@@ -6,7 +6,8 @@ event loop.
 
 import logging
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from logging.handlers import QueueHandler, QueueListener
 from queue import SimpleQueue
@@ -14,6 +15,9 @@ from typing import Any, Final
 
 MOST_LINES: Final = 10_000
 """How many lines may wait; further ones are dropped and counted."""
+
+GATHER_SECONDS: Final = 0.02
+"""How long the thread lets lines gather after it wrote some, as waking it costs CPU."""
 
 GOODBYE_SECONDS: Final = 1.0
 """How long the program's end waits for them."""
@@ -27,14 +31,26 @@ class _Writer(QueueListener):
         self._descriptor = descriptor
 
     def handle(self, record: Any) -> None:  # noqa: ANN401 - a line, not a record
-        """Write one line, however long that takes.
+        """Write a line and those that wait, however long that takes.
 
         It bypasses Python's buffer, whose lock a hanging thread would hold at the end.
         """
-        rest = memoryview(record.encode("utf-8", "backslashreplace") + b"\n")
+        lines = [record, *self._others()]
+        text = "\n".join((*lines, ""))
+        rest = memoryview(text.encode("utf-8", "backslashreplace"))
         with suppress(OSError):  # the reader is gone
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
+        time.sleep(GATHER_SECONDS)
+
+    def _others(self) -> Iterator[str]:
+        """Take the lines that wait, up to the end of all."""
+        while not self.queue.empty():
+            line = self.queue.get_nowait()
+            if line is self._sentinel:
+                self.enqueue_sentinel()
+                return
+            yield line
 
     def leave(self, seconds: float) -> None:
         """Write the waiting lines, for at most ``seconds``."""

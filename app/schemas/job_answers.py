@@ -173,18 +173,18 @@ class JobAnswer(Answer):
     @classmethod
     def _of(cls, job: Job, *, run_by_cron: bool, now: datetime) -> Self:
         told = notice(job, run_by_cron=run_by_cron, now=now)
-        return cls(
-            **_of_job(job),
-            asset_url=job.asset_url or None,
-            uploaded_bytes=_uploaded(job),
-            post=PostAnswer(**_of_post(job.post)),
-            last_error=ErrorAnswer.of(job),
-            metadata=dict(job.metadata or {}),
-            next_attempt_at=_next_attempt(job),
-            notice=told.text if told else None,
-            notice_code=told.code if told else None,
-            readiness=ReadinessAnswer.of(job.readiness) if job.readiness else None,
-        )
+        made: dict[str, Any] = {
+            "asset_url": job.asset_url or None,
+            "uploaded_bytes": _uploaded(job),
+            "post": _of_post(job.post),  # pydantic makes a PostAnswer of it
+            "last_error": ErrorAnswer.of(job),
+            "metadata": dict(job.metadata or {}),
+            "next_attempt_at": _next_attempt(job),
+            "notice": told.text if told else None,
+            "notice_code": told.code if told else None,
+            "readiness": ReadinessAnswer.of(job.readiness) if job.readiness else None,
+        }
+        return cls(**_of_job(job), **made)
 
 
 def _bare(job: Job) -> UnreadableJob:

@@ -143,8 +143,6 @@ class CallerProtocol(HttpToolsProtocol):
         if self._line.is_closing() or self._refusing:
             return
         self._unset_keepalive_if_required()
-        if self._phase is _Phase.RESTING:
-            self._enter(_Phase.RECEIVING)
         try:
             self._feed(data)
         except _HeadTooLarge:
@@ -167,16 +165,20 @@ class CallerProtocol(HttpToolsProtocol):
         """Add the target, or a part of it."""
         if self._repeating:
             return
-        self._spend(len(url))
+        self._heard = True
+        self._room -= len(url)
+        if self._room < 0:
+            raise _HeadTooLarge
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Add a field of the headers or trailers."""
         if self._repeating:
             return
-        self._spend(len(name) + len(value) + _FIELD)
+        self._heard = True
+        self._room -= len(name) + len(value) + _FIELD
         self._fields -= 1
-        if self._fields < 0:
+        if self._room < 0 or self._fields < 0:
             raise _HeadTooLarge
         super().on_header(name, value)
 
@@ -268,18 +270,12 @@ class CallerProtocol(HttpToolsProtocol):
         self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
         self._repeating = False
 
-    def _spend(self, size: int) -> None:
-        self._heard = True
-        self._room -= size
-        if self._room < 0:
-            raise _HeadTooLarge
-
     def _settle(self) -> None:
         """Update the connection's phase after input or output."""
         cycle = self._answering
-        if cycle is None or cycle.response_complete:
-            return  # the headers are incomplete
-        if cycle.more_body:
+        if cycle is None or cycle.response_complete:  # the headers are incomplete
+            self._enter(_Phase.RECEIVING)
+        elif cycle.more_body:
             if cycle.body:  # one piece at a time, when the application asks for it
                 self.flow.pause_reading()
             self._enter(_Phase.RECEIVING)
