@@ -28,6 +28,7 @@ class _Writer(QueueListener):
 
     def __init__(self, lines: "SimpleQueue[Any]", descriptor: int) -> None:
         super().__init__(lines)
+        self._lines = lines
         self._descriptor = descriptor
 
     def handle(self, record: Any) -> None:  # noqa: ANN401 - a line, not a record
@@ -45,9 +46,9 @@ class _Writer(QueueListener):
 
     def _others(self) -> Iterator[str]:
         """Take the lines that wait, up to the end of all."""
-        while not self.queue.empty():
-            line = self.queue.get_nowait()
-            if line is self._sentinel:
+        while not self._lines.empty():
+            line = self._lines.get_nowait()
+            if line is None:  # the mark of QueueListener
                 self.enqueue_sentinel()
                 return
             yield line
