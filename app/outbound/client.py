@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from app.outbound.dialer import Dialer, Resolve, Resolver
 from app.outbound.errors import Refused
-from app.outbound.exchange import Headers, Response, exchanged
+from app.outbound.exchange import READ_BYTES, Headers, Response, exchanged
 
 
 class Outbound:
@@ -21,6 +21,7 @@ class Outbound:
         self._dialer = Dialer(
             allow_private=allow_private, resolve=resolve or Resolver()
         )
+        self._buffer = bytearray(READ_BYTES)
 
     def open(
         self,
@@ -45,6 +46,7 @@ class Outbound:
             seconds=seconds,
             dialer=self._dialer,
             tls=self._tls if parts.scheme == "https" else None,
+            buffer=self._buffer,
         )
 
     @cached_property

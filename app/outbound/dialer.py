@@ -21,7 +21,7 @@ PORTS: Final = frozenset({80, 443})
 """The only ports called outside of tests, so that no mail server gets our bodies."""
 
 
-Connected = TypeVar("Connected", bound=asyncio.Protocol)
+Connected = TypeVar("Connected", bound=asyncio.BaseProtocol)
 AT_ONCE: Final = 32
 EACH: Final = 4
 """How many names of one project are looked up at a time."""

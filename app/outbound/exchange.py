@@ -23,11 +23,17 @@ from app.outbound.errors import OutboundError, Refused, TooSlow, Unreachable
 READ_SECONDS: Final = 30.0
 """How long a server may take for its next bytes."""
 
-RECEIVE_BYTES: Final = 32 * 1024
-"""The size of the socket's receive buffer and of the read-ahead, in bytes.
+READ_BYTES: Final = 64 * 1024
+"""How much is read at a time."""
 
-The loop reads a whole buffer at a time. By default the system lets it grow to six
-megabytes for each of many videos.
+MOST_AHEAD_BYTES: Final = 2 * READ_BYTES
+"""How much is kept of what nobody has taken yet; then reading pauses."""
+
+RECEIVE_BYTES: Final = 256 * 1024
+"""The socket's receive buffer, which the system doubles.
+
+It limits the rate to a distant server: so much in each round trip. By default the
+system lets it grow to six megabytes or more, for each of many videos.
 """
 
 MOST_HEAD_BYTES: Final = 64 * 1024
@@ -67,15 +73,20 @@ async def exchanged(
     seconds: float | None,
     dialer: Dialer,
     tls: ssl.SSLContext | None,
+    buffer: bytearray,
 ) -> AsyncIterator[Response]:
-    """Send a request and yield its answer; raises Refused, Unreachable, TooSlow."""
+    """Send a request and yield its answer; raises Refused, Unreachable, TooSlow.
+
+    ``buffer`` may be shared by all connections of a loop, which reads from one at a
+    time.
+    """
     request = _head(method, url, headers) + (body or b"")
     answer = None
     try:
         with _translated():
             async with asyncio.timeout(seconds):
                 answer = await dialer.connect(
-                    lambda: _Answer(has_body=method != "HEAD"),
+                    lambda: _Answer(buffer, has_body=method != "HEAD"),
                     url.hostname or "",
                     url.port or _PORTS[url.scheme],
                     tls,
@@ -98,16 +109,17 @@ def _head(method: str, url: SplitResult, headers: Headers) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-class _Answer(asyncio.Protocol):
+class _Answer(asyncio.BufferedProtocol):
     """An answer that arrives no faster than it is read.
 
-    The loop calls the methods of asyncio.Protocol, llhttp those that begin with
+    The loop calls the methods of asyncio.BufferedProtocol, llhttp those that begin with
     ``on_``.
     """
 
-    def __init__(self, *, has_body: bool) -> None:
+    def __init__(self, buffer: bytearray, *, has_body: bool) -> None:
         self.status = 0  # of the final headers, once they arrived
         self.headers: dict[str, str] = {}
+        self._buffer = memoryview(buffer)
         self._has_body = has_body
         self._loop = asyncio.get_running_loop()
         self._parser: Any = httptools.HttpResponseParser(self)
@@ -167,20 +179,24 @@ class _Answer(asyncio.Protocol):
         held = transport.get_extra_info("socket")
         held.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        """Return where to put the bytes that ``buffer_updated`` takes at once."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Feed the parser, unless the answer is over."""
         if self._over or self._failure is not None or self._parser is None:
             return
         if not self.status:
-            self._head_bytes += len(data)
+            self._head_bytes += nbytes
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(self._buffer[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._end(error)
             return
         if not self.status and self._head_bytes > MOST_HEAD_BYTES:
             self._end(ValueError("a head without an end"))
-        if self._held >= RECEIVE_BYTES and self._transport is not None:
+        if self._held >= MOST_AHEAD_BYTES and self._transport is not None:
             self._transport.pause_reading()
         self._wake()
 

@@ -38,7 +38,7 @@ def init(access_token: str, post: Post, video_url: str) -> ApiRequest:
     https://developers.tiktok.com/doc/content-posting-api-reference-upload-video
     """
     source = {"source": "PULL_FROM_URL", "video_url": video_url}
-    return _video_init(access_token, post, source)
+    return _video_init(access_token, post, source, once=True)
 
 
 def upload_init(access_token: str, post: Post, plan: ChunkPlan) -> ApiRequest:
@@ -52,7 +52,8 @@ def upload_init(access_token: str, post: Post, plan: ChunkPlan) -> ApiRequest:
         "chunk_size": plan.chunk_size,
         "total_chunk_count": plan.count,
     }
-    return _video_init(access_token, post, source)
+    # A repeat posts nothing twice, so it may use a connection that is open.
+    return _video_init(access_token, post, source, once=False)
 
 
 def photo_init(access_token: str, post: Post, urls: Sequence[str]) -> ApiRequest:
@@ -173,7 +174,9 @@ def revoke(access_token: str, *, client_key: str, client_secret: str) -> ApiRequ
     return _form("/v2/oauth/revoke/", form, (client_secret, access_token))
 
 
-def _video_init(access_token: str, post: Post, source: Mapping[str, Any]) -> ApiRequest:
+def _video_init(
+    access_token: str, post: Post, source: Mapping[str, Any], *, once: bool
+) -> ApiRequest:
     body: dict[str, Any] = {"source_info": source}
     match post.mode:
         case PostMode.DIRECT:
@@ -183,7 +186,7 @@ def _video_init(access_token: str, post: Post, source: Mapping[str, Any]) -> Api
             path = "/v2/post/publish/inbox/video/init/"
         case _:
             assert_never(post.mode)
-    return _post(path, access_token, body, once=True)
+    return _post(path, access_token, body, once=once)
 
 
 def _photo_info(post: Post) -> dict[str, Any]:

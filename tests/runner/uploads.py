@@ -30,7 +30,8 @@ from tests.runner.lives import Life
 from tests.runner.worker import FAULTS, Worker, step
 
 SIZE: Final = 35
-SIZES: Final = ChunkSizes(whole=10, chunk=10)
+IN_THREE: Final = ChunkSizes(whole=10, chunk=10)
+IN_ONE: Final = ChunkSizes(whole=SIZE)
 LONGEST_PUT: Final = timedelta(minutes=10)
 """TikTok keeps no connection open for longer on which nothing comes."""
 
@@ -108,12 +109,14 @@ class UploadRow(Row):
         super().__init__(*args, **named)  # type: ignore[arg-type]
         self.job = replace(self.job, transfer=Transfer.PUSH)
 
-    def save(self, job: Job, upload: Upload, now: datetime) -> Job | None:
-        """Write an upload down."""
-        if not self.owned(job):
+    def save(
+        self, job: Job, upload: Upload, now: datetime, *, marks: bool
+    ) -> Job | None:
+        """Write an upload down, with the mark of its only chunk."""
+        if not (self._may_mark(job, now) if marks else self.owned(job)):
             return None
         return self._write(
-            init_sent_at=None,
+            init_sent_at=now if marks else None,
             publish_id=upload.publish_id,
             publish_started_at=now,
             upload_url=f"{upload.url} {upload.subject}",
@@ -125,13 +128,16 @@ class UploadRow(Row):
 
     def mark(self, job: Job, uploaded: int, now: datetime) -> Job | None:
         """Write that the last chunk goes out."""
-        in_time = self.due_at is not None and self.due_at > now
-        same = self.job.init_sent_at == job.init_sent_at
-        if not (self.owned(job) and in_time and same):
+        if not self._may_mark(job, now):
             return None
         return self._write(
             init_sent_at=now, publish_started_at=now, uploaded_bytes=uploaded
         )
+
+    def _may_mark(self, job: Job, now: datetime) -> bool:
+        in_time = self.due_at is not None and self.due_at > now
+        same = self.job.init_sent_at == job.init_sent_at
+        return self.owned(job) and in_time and same
 
     def note(self, job: Job, uploaded: int, now: datetime) -> Job | None:
         """Write how much TikTok has."""
@@ -213,7 +219,7 @@ class UploadWorker(Worker):
 
     def plan(self, size: int) -> ChunkPlan:
         """Cut a video into chunks."""
-        return plan_chunks(size, SIZES)
+        return plan_chunks(size, self.world.sizes)
 
     def opened(self, job: Job) -> Upload | None:
         """Return the upload that the job has open."""
@@ -223,7 +229,7 @@ class UploadWorker(Worker):
         return Upload(
             publish_id=url,
             url=url,
-            chunk_size=10,
+            chunk_size=self.plan(SIZE).chunk_size,
             content_type="video/mp4",
             subject=subject,
         )
@@ -247,10 +253,13 @@ class UploadWorker(Worker):
         await step("after the init")
         return FAULTS.get(answer, taken)
 
-    async def save(self, job: Job, upload: Upload, info: SourceInfo) -> Job | None:
+    async def save(
+        self, job: Job, upload: Upload, info: SourceInfo, *, marks: bool
+    ) -> Job | None:
         """Write the upload down."""
+        now = self.now()
         await step("before the upload is written")
-        written = self.world.rows.save(job, upload, self.now())
+        written = self.world.rows.save(job, upload, now, marks=marks)
         await step("after the upload is written")
         return written
 
@@ -303,8 +312,11 @@ class UploadWorker(Worker):
         return UploadAnswer(status=status, content_range=wrong, sent_all=True)
 
 
+@dataclass
 class UploadLife(Life):
     """One upload from its first claim to its end."""
+
+    sizes: ChunkSizes = IN_THREE
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -278,3 +278,5 @@ def test_what_must_not_be_sent_twice() -> None:
         "c", redirect_uri="r", code_verifier=None, **secrets
     ).once
     assert not encode.status("act.token", "p").once
+    plan = plan_chunks(1, ChunkSizes())
+    assert not encode.upload_init("act.token", PLAIN, plan).once

@@ -68,15 +68,17 @@ class UploadStore:
         *,
         size: int,
         etag: str | None,
+        marks: bool,
         now: datetime,
     ) -> Job | None:
         """Write an upload before its first byte; None if the claim is lost.
 
+        ``marks``: its only chunk is about to be sent, so this is its ``mark``, too.
         The previous publish is recorded: TikTok's events about it are no news.
         """
         after = replace(
             job,
-            init_sent_at=None,
+            init_sent_at=now if marks else None,
             media_token=None,
             waiting_for=None,
             publish_id=upload.publish_id,
@@ -89,7 +91,9 @@ class UploadStore:
             updated_at=now,
         )
         buries = job.publish_id not in {None, upload.publish_id}
-        return await self._writer.write(InitWrite(job, after, buries=buries))
+        return await self._writer.write(
+            InitWrite(job, after, buries=buries, is_stamp=marks)
+        )
 
     async def mark(self, job: Job, *, uploaded: int, now: datetime) -> Job | None:
         """Write that the last chunk is about to be sent, before it is.

@@ -174,7 +174,7 @@ async def test_an_upload_comes_back(
         subject="s",
     )
     saved = await uploads.save(
-        await claim_one(claims), upload, size=9, etag=None, now=NOW
+        await claim_one(claims), upload, size=9, etag=None, marks=False, now=NOW
     )
     assert saved is not None
     marked = await uploads.mark(saved, uploaded=5, now=NOW)

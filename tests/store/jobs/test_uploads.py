@@ -48,10 +48,17 @@ async def claimed(database: Database, claims: ClaimStore) -> Job:
 
 
 async def saved(
-    uploads: UploadStore, job: Job, publish_id: str = "v_pub_file~v2-1.1"
+    uploads: UploadStore,
+    job: Job,
+    publish_id: str = "v_pub_file~v2-1.1",
+    *,
+    marks: bool = False,
+    now: datetime = NOW,
 ) -> Job | None:
     """Write an upload down."""
-    return await uploads.save(job, upload(publish_id), size=35, etag='"v1"', now=NOW)
+    return await uploads.save(
+        job, upload(publish_id), size=35, etag='"v1"', marks=marks, now=now
+    )
 
 
 async def row_of(database: Database, job: Job) -> Job:
@@ -107,6 +114,27 @@ async def test_the_mark_puts_the_publish_in_flight(
     assert (await row_of(database, job)) == marked
 
 
+async def test_an_upload_of_one_chunk_is_written_with_its_mark(
+    database: Database, claims: ClaimStore, uploads: UploadStore
+) -> None:
+    """One commit says what two would."""
+    job = await saved(uploads, await claimed(database, claims), marks=True)
+    assert job is not None
+    assert job.in_flight
+    assert uploads.opened(job) == upload()
+    assert await row_of(database, job) == job
+
+
+async def test_such_an_upload_is_not_written_after_the_lease(
+    database: Database, claims: ClaimStore, uploads: UploadStore
+) -> None:
+    """Without the mark it is: what TikTok gave is a fact."""
+    job = await claimed(database, claims)
+    assert await saved(uploads, job, marks=True, now=LATER) is None
+    assert (await row_of(database, job)).publish_id is None
+    assert await saved(uploads, job, now=LATER) is not None
+
+
 @pytest.mark.parametrize("moment", [LATER, LATER + timedelta(seconds=1)])
 async def test_a_mark_after_the_lease_is_refused(
     database: Database, claims: ClaimStore, uploads: UploadStore, moment: datetime
@@ -126,6 +154,7 @@ async def test_who_lost_the_claim_writes_nothing(
     assert job is not None
     taken = await claim_one(claims, now=LATER)
     assert await saved(uploads, job, "v_pub_file~v2-1.2") is None
+    assert await saved(uploads, job, "v_pub_file~v2-1.2", marks=True) is None
     assert await uploads.mark(job, uploaded=20, now=NOW) is None
     assert await uploads.note(job, uploaded=20, now=LATER) is None
     assert await uploads.note_repeat(job, now=LATER) is None

@@ -90,15 +90,19 @@ class LivePush:
             access.token, job.post, plan, timeout=self._live.call_seconds()
         )
 
-    async def save(self, job: Job, upload: Upload, info: SourceInfo) -> Job | None:
+    async def save(
+        self, job: Job, upload: Upload, info: SourceInfo, *, marks: bool
+    ) -> Job | None:
         """Write the upload before its first byte."""
+        stamp = self._live.now()
         return await self._live.persist(
             lambda: self._tools.uploads.save(
                 job,
                 upload,
                 size=info.size,
                 etag=info.etag,
-                now=self._live.now(),
+                marks=marks,
+                now=stamp,
             ),
             even_late=True,
         )

@@ -181,8 +181,9 @@ class Push:
             content_type=upload_type(info.content_type, state.job.asset_url),
             subject=subject_of(state.job),
         )
-        self._sending.begin_anew()
-        state.own(await self._effects.save(state.job, upload, info))
+        marks = plan.count == 1
+        state.own(await self._effects.save(state.job, upload, info, marks=marks))
+        self._sending.begin_anew(marked=marks)
         return 0
 
     async def _send_from(self, opened: Opened) -> Step:

@@ -67,8 +67,13 @@ class PushEffects(Protocol):
         """Return why no byte may be sent to a URL, None if it may."""
         ...
 
-    def save(self, job: Job, upload: Upload, info: SourceInfo) -> Awaitable[Job | None]:
-        """Write the upload before its first byte; None if the claim is lost."""
+    def save(
+        self, job: Job, upload: Upload, info: SourceInfo, *, marks: bool
+    ) -> Awaitable[Job | None]:
+        """Write the upload before its first byte; None if it must not be sent.
+
+        ``marks``: its only chunk is about to be sent, so this is its ``mark``, too.
+        """
         ...
 
     def mark(self, job: Job, *, uploaded: int) -> Awaitable[Job | None]:

@@ -1,7 +1,8 @@
 """Send an upload's chunks, one at a time and in order.
 
 Before the last chunk the upload can be given up freely. A mark is written before the
-last chunk; from then on no error of ours ends the publish, and TikTok is asked.
+last chunk (an only one's with its upload); from then on no error of ours ends the
+publish, and TikTok is asked.
 https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
 
@@ -61,9 +62,9 @@ class Sending:
         self._progressed = False
         self._trouble = upload_fault(UPLOAD_FAILED, "nothing was sent")
 
-    def begin_anew(self) -> None:
-        """Forget the mark of the previous upload."""
-        self._marked_here = False
+    def begin_anew(self, *, marked: bool) -> None:
+        """Forget the previous upload; ``marked``: this one's mark is written."""
+        self._marked_here = marked
 
     async def run(self, upload: Upload, offset: int) -> Step:
         """Send everything from ``offset`` on, where the source is."""
