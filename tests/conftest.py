@@ -25,10 +25,11 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _patient_sqlite() -> Iterator[None]:
-    """Let tests wait for the one writer of SQLite, whose queue is not fair."""
+def _patient_databases() -> Iterator[None]:
+    """Let tests wait for SQLite's one writer, and for Postgres on a busy machine."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(engine, "SQLITE_BUSY_SECONDS", PATIENCE_SECONDS)
+        patched.setattr(engine, "POSTGRES_COMMAND_SECONDS", PATIENCE_SECONDS)
         yield
 
 
