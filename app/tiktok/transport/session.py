@@ -5,7 +5,7 @@ failed? The transport tells it by the kind of exception.
 """
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property, lru_cache
@@ -110,29 +110,41 @@ class Session:
             return _unsent(error)
         try:
             response = await self._transport.handle_async_request(built)
-            body = await _read(response)
+            told = _told(response)
+            body = await _read(response, told.get(b"content-encoding", b"identity"))
         except _BEFORE_SENDING as error:
             return _unsent(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, it may be sent
             return _lost(error, http_status=built.extensions.get("http_status"))
-        wait = response.headers.get("Retry-After")
+        wait, log_id = _text(told, b"retry-after"), _text(told, b"x-tt-logid")
         return ApiAnswer(
             status=response.status_code,
             body=body,
             retry_after=parse_retry_after(wait, now=self._now()) if wait else None,
-            said_at=_date(response.headers.get("Date")),
+            said_at=_date(told.get(b"date")),
             secrets=request.secrets,
-            log_id=response.headers.get("X-Tt-Logid"),
+            log_id=log_id,
         )
 
 
-def _date(value: str | None) -> datetime | None:
+def _told(response: httpx.Response) -> dict[bytes, bytes]:
+    """Return the answer's headers; httpx would look for their encoding at each one."""
+    return {name.lower(): value for name, value in response.headers.raw}
+
+
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+@lru_cache(maxsize=8)  # all answers of a second have the same
+def _date(value: bytes | None) -> datetime | None:
     """Read the header Date; None for nonsense.
 
     https://www.rfc-editor.org/rfc/rfc9110#field.date
     """
     try:
-        found = parsedate_to_datetime(value or "")
+        found = parsedate_to_datetime((value or b"").decode("ascii"))
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return found if found.tzinfo else None
@@ -162,8 +174,8 @@ def _address(url: str) -> httpx.URL:
     return httpx.URL(url)
 
 
-async def _read(response: httpx.Response) -> bytes:
-    if response.headers.get("Content-Encoding", "identity") != "identity":
+async def _read(response: httpx.Response, encoding: bytes) -> bytes:
+    if encoding != b"identity":
         raise httpx.DecodingError("an encoding that was not asked for")
     if not isinstance(response.stream, httpx.AsyncByteStream):
         raise TypeError("an answer that cannot be read while others wait")
