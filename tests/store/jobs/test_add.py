@@ -1,11 +1,11 @@
 """Adding a job: never two rows for one request."""
 
 import asyncio
-import dataclasses
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -67,7 +67,7 @@ async def test_a_repeated_request_gets_the_stored_job(jobs: JobStore) -> None:
     """The answer is what is stored, not what was asked the second time."""
     asked = new_job()
     first, _ = await jobs.add(asked, now=NOW)
-    changed = dataclasses.replace(
+    changed = structs.replace(
         asked, asset_url="https://cdn.example.com/2.mp4", max_attempts=9
     )
     assert await jobs.add(changed, now=NOW + timedelta(hours=1)) == (first, False)
@@ -79,7 +79,7 @@ async def test_one_moment_in_two_zones_is_one_job(jobs: JobStore) -> None:
     elsewhere = NOW.astimezone(timezone(timedelta(hours=9)))
     first, _ = await jobs.add(asked, now=NOW)
     again, created = await jobs.add(
-        dataclasses.replace(asked, scheduled_for=elsewhere), now=NOW
+        structs.replace(asked, scheduled_for=elsewhere), now=NOW
     )
     assert (again.id, created) == (first.id, False)
 
@@ -93,7 +93,7 @@ async def test_each_part_of_the_key_makes_another_job(
     asked = new_job(scheduled_for=at)
     changes: dict[str, Any] = {field: "other"}
     await jobs.add(asked, now=NOW)
-    _, created = await jobs.add(dataclasses.replace(asked, **changes), now=NOW)
+    _, created = await jobs.add(structs.replace(asked, **changes), now=NOW)
     assert created
 
 
@@ -101,7 +101,7 @@ async def test_another_time_makes_another_job(jobs: JobStore) -> None:
     """The same video may be posted again later, if that was asked for."""
     asked = new_job()
     await jobs.add(asked, now=NOW)
-    later = dataclasses.replace(asked, scheduled_for=NOW + timedelta(milliseconds=1))
+    later = structs.replace(asked, scheduled_for=NOW + timedelta(milliseconds=1))
     _, created = await jobs.add(later, now=NOW)
     assert created
 

@@ -1,11 +1,11 @@
 """Changing and removing jobs: only while nothing can be at TikTok."""
 
 import asyncio
-import dataclasses
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from app.domain.errors import (
     DuplicateJob,
@@ -106,7 +106,7 @@ async def test_a_former_time_is_free_for_other_projects_and_once_it_is_removed(
     asked = new_job(asset_id="asset_9")
     first, _ = await jobs.add(asked, now=NOW)
     await jobs.edit(first.id, JobChange(scheduled_for=LATER), now=NOW)
-    other = dataclasses.replace(asked, project_id="proj_2")
+    other = structs.replace(asked, project_id="proj_2")
     assert (await jobs.add(other, now=NOW))[1]
     await jobs.delete(first.id)
     assert (await jobs.add(asked, now=NOW))[1]
