@@ -23,9 +23,10 @@ from app.domain.jobs.job import (
     UnreadableJob,
 )
 from app.domain.jobs.readiness import Readiness, ReadinessProblem
-from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
+from app.domain.posts.post import Post
 from app.schemas.fields import Answer, Timestamp
 from app.schemas.invalid import Problem
+from app.schemas.posts import PostAnswer
 from app.service.jobs.notices import notice, user_message
 from app.service.jobs.validation import Severity, Validation
 
@@ -41,25 +42,6 @@ _of_post = _reader(Post.__struct_fields__)
 _of_error = _reader(LastError.__struct_fields__)
 _of_problem = _reader(field.name for field in fields(ReadinessProblem))
 _of_attempt = _reader(AttemptRecord.__struct_fields__)
-
-
-class PostAnswer(Answer):
-    """The person's choices, as stored."""
-
-    mode: PostMode
-    title: str
-    privacy_level: PrivacyLevel | None
-    disable_comment: bool
-    disable_duet: bool
-    disable_stitch: bool
-    video_cover_timestamp_ms: int | None
-    brand_content_toggle: bool
-    brand_organic_toggle: bool
-    is_aigc: bool
-    media_type: MediaType
-    description: str = Field(description="Photos only, like the next fields")
-    photo_cover_index: int
-    auto_add_music: bool
 
 
 class ErrorAnswer(Answer):

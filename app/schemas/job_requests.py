@@ -26,25 +26,14 @@ from app.domain.naming import (
 )
 from app.domain.posts.asset_url import MAX_UNSEEN_URL_LENGTH, MAX_URL_LENGTH, ascii_url
 from app.domain.posts.post import (
-    MAX_DESCRIPTION_UNITS,
     MAX_PHOTOS,
-    MAX_TITLE_UNITS,
-    MediaType,
     Post,
-    PostMode,
-    PrivacyLevel,
 )
 from app.schemas.fields import Moment, Name, Request, Text
 from app.schemas.invalid import field_error
+from app.schemas.posts import PostPatch, PostRequest
 from app.service.jobs.jobs import JobFilter, JobOrder, JobSort
 
-Title = Annotated[
-    Text,
-    Field(
-        description=f"The caption; at most {MAX_TITLE_UNITS} UTF-16 code units",
-        json_schema_extra={"maxLength": MAX_TITLE_UNITS},
-    ),
-]
 AssetUrl = Annotated[
     Text,
     AfterValidator(ascii_url),
@@ -64,21 +53,8 @@ AssetUrls = Annotated[
         examples=[["https://cdn.example.com/1.jpg", "https://cdn.example.com/2.jpg"]],
     ),
 ]
-Description = Annotated[
-    Text,
-    Field(
-        description="Of photos: the text below the title;"
-        f" at most {MAX_DESCRIPTION_UNITS} UTF-16 code units",
-        json_schema_extra={"maxLength": MAX_DESCRIPTION_UNITS},
-    ),
-]
 # In JSON an enum's value is a string, which strict types would refuse.
-Mode = Annotated[PostMode, Field(strict=False)]
-Privacy = Annotated[PrivacyLevel, Field(strict=False)]
-Media = Annotated[MediaType, Field(strict=False)]
 Way = Annotated[Transfer, Field(strict=False)]
-CoverIndex = Annotated[int, Field(ge=0, lt=MAX_PHOTOS)]
-Milliseconds = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Attempts = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -90,36 +66,6 @@ Metadata = Annotated[
     ],
     Field(max_length=MAX_METADATA_KEYS),
 ]
-
-
-class PostRequest(Request):
-    """The person's choices for a post."""
-
-    mode: Mode = Field(
-        PostMode.DIRECT,
-        description="direct: published. inbox: a draft, finished in TikTok's app",
-    )
-    title: Title = ""
-    privacy_level: Privacy | None = Field(
-        None, description="Required for direct posts; it has no default"
-    )
-    disable_comment: bool = False
-    disable_duet: bool = False
-    disable_stitch: bool = False
-    video_cover_timestamp_ms: Milliseconds | None = None
-    brand_content_toggle: bool = Field(False, description="A paid partnership")
-    brand_organic_toggle: bool = Field(False, description="The creator's own business")
-    is_aigc: bool = Field(False, description="Made with AI")
-    media_type: Media = Field(
-        MediaType.VIDEO, description="photo: one to 35 of them, in assetUrls"
-    )
-    description: Description = ""
-    photo_cover_index: CoverIndex = Field(
-        0, description="Which of the photos is shown first, counted from 0"
-    )
-    auto_add_music: bool = Field(
-        False, description="Let TikTok choose music for photos"
-    )
 
 
 class JobRequest(Request):
@@ -219,25 +165,6 @@ def read_job(body: object) -> JobRequest:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         raise InvalidInput(*map(field_error, found)) from None
-
-
-class PostPatch(Request):
-    """The choices that change; the others stay."""
-
-    mode: Mode | MISSING = MISSING
-    title: Title | MISSING = MISSING
-    privacy_level: Privacy | MISSING | None = MISSING
-    disable_comment: bool | MISSING = MISSING
-    disable_duet: bool | MISSING = MISSING
-    disable_stitch: bool | MISSING = MISSING
-    video_cover_timestamp_ms: Milliseconds | MISSING | None = MISSING
-    brand_content_toggle: bool | MISSING = MISSING
-    brand_organic_toggle: bool | MISSING = MISSING
-    is_aigc: bool | MISSING = MISSING
-    media_type: Media | MISSING = MISSING
-    description: Description | MISSING = MISSING
-    photo_cover_index: CoverIndex | MISSING = MISSING
-    auto_add_music: bool | MISSING = MISSING
 
 
 class JobPatch(Request):

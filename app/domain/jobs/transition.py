@@ -135,29 +135,17 @@ def ended_unsent(
     job: Job, *, reason: FailureReason, error: LastError, by: Actor | None = None
 ) -> Transition:
     """End a job that sent no init; this counts no attempt."""
-    return Transition(
-        to=JobStatus.FAILED,
-        attempts=job.attempts,
-        next_attempt_at=None,
-        publish_id=job.publish_id,
-        failure_reason=reason,
-        last_error=error,
-        by=by,
-    )
+    return replace(_failed(job, reason, error), by=by)
 
 
 def failed(
     job: Job, *, reason: FailureReason, error: LastError, in_flight: bool
 ) -> Transition:
     """End the job failed and count the attempt; a correction may still follow."""
-    return Transition(
-        to=JobStatus.FAILED,
+    return replace(
+        _failed(job, reason, error),
         attempts=job.attempts + 1,
-        next_attempt_at=None,
         init_sent_at=job.init_sent_at if in_flight else None,
-        publish_id=job.publish_id,
-        failure_reason=reason,
-        last_error=error,
         confirm_at=first_confirmation(error.at) if in_flight else None,
     )
 
@@ -292,14 +280,7 @@ def discarded(job: Job, *, now: datetime) -> Transition:
 
 def failed_late(job: Job, *, reason: FailureReason, error: LastError) -> Transition:
     """Correct the record: TikTok says that the publish failed for good."""
-    return Transition(
-        to=JobStatus.FAILED,
-        attempts=max(job.attempts, 1),
-        next_attempt_at=None,
-        publish_id=job.publish_id,
-        failure_reason=reason,
-        last_error=error,
-    )
+    return replace(_failed(job, reason, error), attempts=max(job.attempts, 1))
 
 
 def doubted(
@@ -312,14 +293,10 @@ def doubted(
     have gone out then, unless one is open, and proof of it is looked for.
     """
     assumed = None if job.in_flight else sent_at
-    return Transition(
-        to=JobStatus.FAILED,
-        attempts=job.attempts,
-        next_attempt_at=None,
+    return replace(
+        _failed(job, FailureReason.UNCONFIRMED, error),
         init_sent_at=assumed or job.init_sent_at,
         publish_id=None if assumed else job.publish_id,
-        failure_reason=FailureReason.UNCONFIRMED,
-        last_error=error,
         confirm_at=first_confirmation(error.at) if assumed else None,
     )
 
@@ -343,4 +320,15 @@ def still_unknown(job: Job, *, confirm_at: datetime | None) -> Transition:
         posted_at=job.posted_at,
         confirm_at=confirm_at,
         confirm_tries=job.confirm_tries + 1,
+    )
+
+
+def _failed(job: Job, reason: FailureReason, error: LastError) -> Transition:
+    return Transition(
+        to=JobStatus.FAILED,
+        attempts=job.attempts,
+        next_attempt_at=None,
+        publish_id=job.publish_id,
+        failure_reason=reason,
+        last_error=error,
     )

@@ -100,6 +100,7 @@ def _constructors() -> set[str]:
         for name, function in inspect.getmembers(become, inspect.isfunction)
         if inspect.signature(function).return_annotation is Transition
         and "job" in inspect.signature(function).parameters
+        and not name.startswith("_")
     }
 
 
