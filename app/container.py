@@ -29,7 +29,7 @@ from app.grants.removals import RemovalChecker
 from app.machine.clock import Clock, ClockJumps, ClockWatch, SystemClock
 from app.metrics import Metrics, MetricsService
 from app.opening import open_database, open_vault, plain, tracing_of
-from app.outbound import Outbound
+from app.outbound.client import Outbound
 from app.outbound.media.at_once import AtOnce
 from app.outbound.media.checker import MediaChecker
 from app.outbound.webhook_sender import WebhookSender
@@ -93,7 +93,8 @@ from app.store.retention.pruning import RetentionStore
 from app.store.runners import RunnerStore, SeenRunner
 from app.store.webhooks.deliveries import DeliveryStore
 from app.store.webhooks.endpoints import WebhookStore
-from app.tiktok import Endpoint, TikTok
+from app.tiktok.client import TikTok
+from app.tiktok.wire import Endpoint
 from app.tracing import Tracing
 
 log = structlog.get_logger(__name__)

@@ -13,7 +13,7 @@ from contextlib import aclosing
 import uvloop
 
 from app.domain.posts.upload import ChunkSizes, plan_chunks
-from app.outbound import Outbound
+from app.outbound.client import Outbound
 from app.outbound.source import Source
 from app.tiktok.transport.session import Http
 from app.tiktok.upload_answers import ChunkRequest

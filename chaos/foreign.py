@@ -14,7 +14,7 @@ from app.sandbox import posts
 from app.sandbox.script import FaultRule
 from app.sandbox.webhooks import sign
 from app.service.tiktok_events import Receipt
-from app.tiktok import InitTaken
+from app.tiktok.values import InitTaken
 from app.use_cases import UseCases
 from chaos.cells import IN_DOUBT_NOT_POSTED, IN_DOUBT_POSTED, POSTED, Row, Script
 from chaos.place import COMPRESSED, Place

@@ -26,7 +26,7 @@ from app.store.jobs.claims import ClaimStore
 from app.store.jobs.gap import Gap, GapStore
 from app.store.jobs.media_links import MediaStore
 from app.store.jobs.tables import media_links, schedule_jobs
-from app.tiktok import InitTaken
+from app.tiktok.values import InitTaken
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from app.domain.jobs.outcome import (
 from app.metrics import Metrics
 from app.metrics.tiktok import bounded
 from app.store.jobs.claims import Claimed, TakenOver
-from app.tiktok import Endpoint
+from app.tiktok.wire import Endpoint
 from tests.domain.jobs.sample import A_FAULT, NOW, a_job, applied, decided
 from tests.support.repository import ROOT, source_files
 

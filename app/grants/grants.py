@@ -13,7 +13,7 @@ from app.domain.jobs.outcome import Fault, Verdict
 from app.grants.refresh import Refresher
 from app.machine.clock import Clock
 from app.store.accounts.account_store import AccountStore
-from app.tiktok import TikTok
+from app.tiktok.client import TikTok
 
 _MARGIN: Final = timedelta(seconds=60)
 _MARGIN_SHARE: Final = 4  # at most a quarter of a short lifetime

@@ -20,7 +20,8 @@ from app.domain.jobs.outcome import Fault, Verdict
 from app.machine.callers import shared_context
 from app.machine.clock import Clock
 from app.store.accounts.account_store import AccountStore
-from app.tiktok import TikTok, TokenGrant
+from app.tiktok.client import TikTok
+from app.tiktok.values import TokenGrant
 
 LEASE: Final = timedelta(seconds=30)
 _CALL_SHARE: Final = 2 / 3  # of the lease, so that the answer comes within it

@@ -13,7 +13,7 @@ from app.grants.grants import Grants
 from app.grants.renewal import with_renewal
 from app.machine.clock import Clock
 from app.store.accounts.account_store import AccountStore
-from app.tiktok import TikTok
+from app.tiktok.client import TikTok
 
 AGAIN: Final = timedelta(seconds=30)
 """How long to wait before asking TikTok again if it did not answer."""

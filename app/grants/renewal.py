@@ -6,7 +6,7 @@ from typing import TypeGuard, TypeVar
 from app.domain.codes import TOKEN_REFUSED
 from app.domain.jobs.outcome import Fault
 from app.grants.grants import Access
-from app.tiktok import NOT_CONFIGURED
+from app.tiktok.client import NOT_CONFIGURED
 
 Answer = TypeVar("Answer")
 Renew = Callable[[Access], Awaitable[Access | Fault]]

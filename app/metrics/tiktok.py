@@ -10,7 +10,8 @@ from app.domain.codes import CODES
 from app.domain.jobs.job import WaitingFor
 from app.domain.jobs.outcome import Fault
 from app.domain.tiktok_event import EventKind
-from app.tiktok import Endpoint, UploadAnswer
+from app.tiktok.upload_answers import UploadAnswer
+from app.tiktok.wire import Endpoint
 
 OK: Final = "ok"
 OTHER: Final = "other"

@@ -14,7 +14,7 @@ from app.domain.accounts.quota import QuotaCall
 from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access
 from app.pacing.pacer import Pacer, QuotaUser
-from app.tiktok import TikTok
+from app.tiktok.client import TikTok
 
 REUSE: Final = timedelta(seconds=60)
 """How long an answer may be reused: a creator's choices seldom change sooner."""

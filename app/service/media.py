@@ -14,7 +14,9 @@ from app.domain.http_headers import stated_size
 from app.domain.jobs.readiness import MAX_VIDEO_BYTES
 from app.machine.clock import Clock
 from app.machine.descriptors import MEDIA
-from app.outbound import Outbound, OutboundError, on_behalf_of
+from app.outbound.client import Outbound
+from app.outbound.dialer import on_behalf_of
+from app.outbound.errors import OutboundError
 from app.store.jobs.media_links import MediaLink, MediaStore
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import structlog
 
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault
-from app.tiktok import Endpoint
+from app.tiktok.wire import Endpoint
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

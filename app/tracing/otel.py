@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, get_current_span
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault
 from app.logs import REDACTED, without_secrets
-from app.tiktok import Endpoint
+from app.tiktok.wire import Endpoint
 
 NAME: Final = "tiktok-scheduler"
 

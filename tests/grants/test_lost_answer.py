@@ -12,7 +12,7 @@ from app.domain.jobs.outcome import Fault, Verdict
 from app.grants.grants import Access, Grants
 from app.sandbox.server import RunningSandbox, running_sandbox
 from app.store.accounts.account_store import AccountStore
-from app.tiktok import TikTok
+from app.tiktok.client import TikTok
 from tests.grants.conftest import StepClock
 from tests.support.accounts import NAME, new_account, new_grant
 from tests.support.patience import PATIENCE_SECONDS

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 import httpx
 
-from app.tiktok import TikTok
+from app.tiktok.client import TikTok
 from app.tiktok.transport.session import Http
 
 Reply = httpx.Response | Exception

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.outbound import Outbound, OutboundError, Refused, TooSlow, Unreachable
+from app.outbound.client import Outbound
+from app.outbound.errors import OutboundError, Refused, TooSlow, Unreachable
 from tests.tiktok.chaos import answering, read_request, response, serving
 
 ANYBODY = Outbound(allow_private=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.outbound import Outbound, Refused, Unreachable
+from app.outbound.client import Outbound
+from app.outbound.errors import Refused, Unreachable
 from app.outbound.exchange import MOST_HEAD_BYTES, RECEIVE_BYTES
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.patience import PATIENCE_SECONDS

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from app.outbound import Outbound, on_behalf_of
-from app.outbound.dialer import EACH
+from app.outbound.client import Outbound
+from app.outbound.dialer import EACH, on_behalf_of
 from tests.support.receiver import receiving
 from tests.support.resolver import resolving
 

@@ -7,8 +7,15 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from app.outbound import Outbound, Source, SourceFailed, SourceInfo, SourceTrouble
-from app.outbound.source import LEAST_BYTES_IN_PACE, PACE_SECONDS
+from app.outbound.client import Outbound
+from app.outbound.source import (
+    LEAST_BYTES_IN_PACE,
+    PACE_SECONDS,
+    Source,
+    SourceFailed,
+    SourceInfo,
+    SourceTrouble,
+)
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos
 from tests.tiktok.chaos import response

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from app.metrics import Metrics
-from app.outbound import Outbound
+from app.outbound.client import Outbound
 from app.outbound.webhook_sender import WebhookSender
 from app.runner.background.webhook_deliveries import Deliveries
 from app.schemas.events import body_of

@@ -15,7 +15,7 @@ from app.domain.jobs.backoff import RetryPolicy
 from app.domain.jobs.job import AttemptRecord, Job, JobStatus
 from app.domain.jobs.lifecycle import decide
 from app.domain.jobs.outcome import Abandoned, Outcome
-from app.tiktok import PublishState, PublishStatus
+from app.tiktok.values import PublishState, PublishStatus
 from tests.domain.jobs.sample import NOW, a_job, applied
 
 LEASE: Final = timedelta(seconds=300)

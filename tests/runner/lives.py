@@ -5,7 +5,7 @@ from typing import Final
 
 from app.domain.jobs.backoff import RetryPolicy
 from app.domain.jobs.job import FailureReason, Job, JobStatus
-from app.tiktok import PublishState
+from app.tiktok.values import PublishState
 from tests.domain.jobs.sample import NOW
 from tests.runner.fates import Event, Fate
 from tests.runner.imagined import LEASE, Link, Row, TikTok

@@ -28,7 +28,7 @@ from app.runner.attempts.attempt_state import AttemptState
 from app.runner.attempts.polling import PollPolicy
 from app.runner.attempts.ways.gateway import GatewayPull
 from app.runner.attempts.ways.way import Way
-from app.tiktok import InitTaken, PublishState, PublishStatus
+from app.tiktok.values import InitTaken, PublishState, PublishStatus
 from tests.domain.jobs.sample import NOW, a_job, in_flight
 
 Answer = TypeVar("Answer")

@@ -28,7 +28,7 @@ from app.sandbox.script import FaultRule
 from app.sandbox.server import RunningSandbox, running_sandbox
 from app.sandbox.settings import SandboxSettings
 from app.settings import Settings, load
-from app.tiktok import TikTok
+from app.tiktok.client import TikTok
 from tests.runner.watched import Claims, Meddled, Signals, WatchedCalls
 from tests.support.patience import PATIENCE_SECONDS
 

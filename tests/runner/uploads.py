@@ -19,12 +19,13 @@ from app.domain.posts.upload import (
     plan_chunks,
 )
 from app.grants.grants import Access
-from app.outbound import SourceFailed, SourceInfo, SourceTrouble
+from app.outbound.source import SourceFailed, SourceInfo, SourceTrouble
 from app.runner.attempts.attempt_state import AttemptState, ClaimLost
 from app.runner.attempts.ways.push import Push
 from app.runner.attempts.ways.push_effects import Reader
 from app.runner.attempts.ways.way import Way
-from app.tiktok import PublishState, PublishStatus, UploadAnswer, UploadTaken
+from app.tiktok.upload_answers import UploadAnswer
+from app.tiktok.values import PublishState, PublishStatus, UploadTaken
 from tests.runner.imagined import Ending, Row, SecondPost
 from tests.runner.lives import Life
 from tests.runner.worker import FAULTS, Worker, step

@@ -12,7 +12,7 @@ from app.domain.jobs.job import Job
 from app.domain.jobs.transition import Transition
 from app.sandbox.recording import CallLog, Record
 from app.store.jobs.claims import Claimed, ClaimStore
-from app.tiktok import Calls, TikTok
+from app.tiktok.client import Calls, TikTok
 
 T = TypeVar("T")
 Happening = Callable[[], Awaitable[object]]

@@ -21,7 +21,7 @@ from app.runner.attempts.attempt_state import AttemptState, ClaimLost
 from app.runner.attempts.polling import PollPolicy
 from app.runner.attempts.ways.gateway import GatewayPull
 from app.runner.attempts.ways.way import Way
-from app.tiktok import InitTaken, PublishStatus
+from app.tiktok.values import InitTaken, PublishStatus
 from tests.domain.jobs.sample import NOW
 from tests.runner.fates import Fate
 from tests.runner.imagined import Row, TikTok

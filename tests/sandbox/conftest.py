@@ -7,8 +7,8 @@ import pytest
 
 from app.sandbox.server import running_sandbox
 from app.sandbox.settings import SandboxSettings
-from app.tiktok import TikTok as Client
 from app.tiktok.client import Calls
+from app.tiktok.client import TikTok as Client
 from tests.sandbox.receiver import Receiver, receiving
 from tests.sandbox.support import HandClock, TikTok
 from tests.support.patience import PATIENCE_SECONDS

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from app.domain.jobs.outcome import Fault, Verdict
 from app.domain.posts.post import Post, PrivacyLevel
-from app.tiktok import Calls, InitTaken, PublishStatus, TikTok
+from app.tiktok.client import Calls, TikTok
+from app.tiktok.values import InitTaken, PublishStatus
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos
 from tests.tiktok.chaos import envelope, response

@@ -14,8 +14,9 @@ from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
 from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
 from app.domain.posts.upload import ChunkSizes, plan_chunks
-from app.tiktok import Calls, InitTaken, PublishState, PublishStatus, TikTok
+from app.tiktok.client import Calls, TikTok
 from app.tiktok.transport.session import Http
+from app.tiktok.values import InitTaken, PublishState, PublishStatus
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos
 from tests.tiktok.attempts import cut_off

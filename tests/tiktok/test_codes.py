@@ -12,7 +12,7 @@ from app.domain.codes import (
 )
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
-from app.tiktok import fault_of_fail_reason
+from app.tiktok.decode import fault_of_fail_reason
 
 AUTH = ErrorClass.AUTH
 PERMANENT = ErrorClass.PERMANENT

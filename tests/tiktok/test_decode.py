@@ -7,7 +7,8 @@ import pytest
 from app.domain.accounts.account import CreatorInfo
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Verdict
-from app.tiktok import (
+from app.tiktok import decode
+from app.tiktok.values import (
     InitTaken,
     PublishState,
     PublishStatus,
@@ -15,7 +16,6 @@ from app.tiktok import (
     UserInfo,
     Video,
     VideoPage,
-    decode,
 )
 from tests.tiktok.answers import answer, fault, ok, refused
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from app.domain.codes import CODES
 from app.domain.jobs.outcome import Fault, Verdict
-from app.tiktok import InitTaken, decode
+from app.tiktok import decode
+from app.tiktok.values import InitTaken
 from app.tiktok.wire import ApiAnswer
 
 READERS: list[Callable[[ApiAnswer], object]] = [

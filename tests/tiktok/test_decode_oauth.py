@@ -7,10 +7,8 @@ import pytest
 
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
-from app.tiktok import (
-    TokenGrant,
-    decode,
-)
+from app.tiktok import decode
+from app.tiktok.values import TokenGrant
 from app.tiktok.wire import ApiAnswer
 from tests.tiktok.answers import answer, fault, refused
 

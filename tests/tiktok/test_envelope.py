@@ -5,9 +5,7 @@ import json
 import pytest
 
 from app.domain.jobs.outcome import Verdict
-from app.tiktok import (
-    decode,
-)
+from app.tiktok import decode
 from app.tiktok.envelope import read_envelope
 from app.tiktok.wire import ApiAnswer
 from tests.tiktok.answers import answer, fault, refused

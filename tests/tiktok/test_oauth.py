@@ -3,7 +3,7 @@
 from hashlib import sha256
 from urllib.parse import parse_qs, urlsplit
 
-from app.tiktok import authorize_url, code_challenge
+from app.tiktok.encode import authorize_url, code_challenge
 
 BASE = "https://www.tiktok.com/v2/auth/authorize/"
 

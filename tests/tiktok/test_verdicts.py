@@ -11,8 +11,9 @@ from app.domain.codes import OUT_OF_RESOURCES
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
 from app.domain.posts.post import Post, PrivacyLevel
-from app.tiktok import InitTaken, TikTok
+from app.tiktok.client import TikTok
 from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES
+from app.tiktok.values import InitTaken
 from tests.support.certificates import Certificate
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.resolver import resolving

@@ -13,7 +13,8 @@ from app.domain.jobs.readiness import (
 )
 from app.domain.posts.media import Film, Picture, film_problems, photo_problems
 from app.domain.posts.post import MediaType
-from app.outbound import Outbound, OutboundError, Refused
+from app.outbound.client import Outbound
+from app.outbound.errors import OutboundError, Refused
 from app.outbound.media.measure import Measurer
 
 ASSET_SECONDS: Final = 10.0

@@ -20,7 +20,7 @@ from app.domain.jobs.outcome import (
 )
 from app.domain.jobs.transition import Transition
 from app.machine.shortage import is_shortage
-from app.outbound import on_behalf_of
+from app.outbound.dialer import on_behalf_of
 from app.runner.attempts.attempt import Attempt
 from app.runner.attempts.attempt_state import ClaimLost
 from app.runner.attempts.live_effects import Dependencies, LiveEffects

@@ -14,7 +14,8 @@ from app.grants.grants import Access
 from app.grants.renewal import renewed, with_renewal
 from app.runner.attempts.effects import Effects
 from app.runner.attempts.verdicts import in_inbox, outcome_of, published
-from app.tiktok import PublishState, PublishStatus, fault_of_fail_reason
+from app.tiktok.decode import fault_of_fail_reason
+from app.tiktok.values import PublishState, PublishStatus
 
 Answer = TypeVar("Answer")
 

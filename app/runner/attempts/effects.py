@@ -13,7 +13,7 @@ from app.domain.accounts.quota import QuotaCall
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access
-from app.tiktok import PublishStatus
+from app.tiktok.values import PublishStatus
 
 
 class Effects(Protocol):

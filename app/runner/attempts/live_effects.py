@@ -30,7 +30,8 @@ from app.runner.attempts.ways.way import Way
 from app.runner.failover import Failover
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.spool import Spool
-from app.tiktok import Calls, PublishStatus, TikTok
+from app.tiktok.client import Calls, TikTok
+from app.tiktok.values import PublishStatus
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from app.domain.jobs.outcome import Fault, HandedOn, Outcome, Processing
 from app.runner.attempts.attempt_state import AttemptState
 from app.runner.attempts.verdicts import still_working
 from app.runner.attempts.ways.way import Step, Void, Way
-from app.tiktok import PublishStatus
+from app.tiktok.values import PublishStatus
 
 SHORTEST_WAIT: Final = timedelta(seconds=0.1)
 """The least pause between two requests for a permit."""

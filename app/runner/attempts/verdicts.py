@@ -22,8 +22,8 @@ from app.domain.jobs.outcome import (
     Transient,
 )
 from app.machine.shortage import AGAIN_AFTER
-from app.tiktok import PublishStatus
 from app.tiktok.text import clean
+from app.tiktok.values import PublishStatus
 
 VIDEO_TOO_LONG: Final = "video_too_long"
 PRIVACY_NOT_OFFERED: Final = "privacy_level_option_mismatch"

@@ -31,14 +31,9 @@ from app.runner.attempts.verdicts import in_inbox, published
 from app.runner.background.videos import can_be_found, shows, videos_since
 from app.store.jobs.confirmations import ConfirmationStore
 from app.store.jobs.media_links import MediaStore
-from app.tiktok import (
-    Calls,
-    PublishState,
-    PublishStatus,
-    TikTok,
-    Video,
-    fault_of_fail_reason,
-)
+from app.tiktok.client import Calls, TikTok
+from app.tiktok.decode import fault_of_fail_reason
+from app.tiktok.values import PublishState, PublishStatus, Video
 
 log = structlog.get_logger(__name__)
 

@@ -30,12 +30,12 @@ from app.domain.posts.post import PostMode
 from app.grants.grants import Access, Grants
 from app.grants.renewal import with_renewal
 from app.machine.clock import Clock
-from app.outbound import on_behalf_of
+from app.outbound.dialer import on_behalf_of
 from app.outbound.media.checker import Found, MediaChecker
 from app.pacing.creators import CreatorCache, ask_for_no_post
 from app.pacing.pacer import Pacer
 from app.store.jobs.readiness import ReadinessStore
-from app.tiktok import TikTok
+from app.tiktok.client import TikTok
 
 log = structlog.get_logger(__name__)
 

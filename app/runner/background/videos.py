@@ -7,7 +7,8 @@ from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault
 from app.domain.posts.post import PostMode, PrivacyLevel
 from app.grants.grants import Access
-from app.tiktok import Calls, Video
+from app.tiktok.client import Calls
+from app.tiktok.values import Video
 
 SHOWN_CAPTION: Final = 150
 """How much of a caption the video list shows.

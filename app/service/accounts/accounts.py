@@ -32,7 +32,8 @@ from app.pacing.creators import CreatorCache, ask_for_no_post
 from app.pacing.pacer import Pacer
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.ownership import RebindResult
-from app.tiktok import TikTok, UserInfo
+from app.tiktok.client import TikTok
+from app.tiktok.values import UserInfo
 
 BASIC_SCOPE: Final = "user.info.basic"
 VERIFY_SECONDS: Final = 3.0

@@ -31,7 +31,9 @@ from app.machine.clock import Clock
 from app.service.accounts.accounts import BASIC_SCOPE, PutAccount
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.oauth_states import OAuthStateStore, PendingConnect
-from app.tiktok import TikTok, TokenGrant, UserInfo, authorize_url, code_challenge
+from app.tiktok.client import TikTok
+from app.tiktok.encode import authorize_url, code_challenge
+from app.tiktok.values import TokenGrant, UserInfo
 
 STATE_LIVES: Final = timedelta(minutes=10)
 _STATE_BYTES: Final = 32

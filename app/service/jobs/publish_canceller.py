@@ -12,7 +12,8 @@ from app.grants.grants import Access, Grants
 from app.grants.renewal import with_renewal
 from app.machine.clock import Clock
 from app.pacing.pacer import Pacer, QuotaUser
-from app.tiktok import Calls, PublishState, TikTok
+from app.tiktok.client import Calls, TikTok
+from app.tiktok.values import PublishState
 
 LOOKS: Final = 3
 """How often TikTok is asked whether it cancelled."""

@@ -31,7 +31,7 @@ from app.domain.jobs.readiness import UNREACHABLE, ReadinessProblem, url_problem
 from app.domain.posts.media import Film, Picture
 from app.domain.posts.post import MediaType, Post, PostMode
 from app.machine.clock import Clock
-from app.outbound import on_behalf_of
+from app.outbound.dialer import on_behalf_of
 from app.outbound.media.checker import Found, MediaChecker
 from app.service.accounts.accounts import AccountService
 from app.service.jobs.holds import HoldService

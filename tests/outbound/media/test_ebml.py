@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.outbound import Outbound
+from app.outbound.client import Outbound
 from app.outbound.media.ebml import MAGIC, read_webm
 from app.outbound.media.measure import Measurer, seconds_in
 from tests.tiktok import chaos

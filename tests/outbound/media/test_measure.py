@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.outbound import Outbound
+from app.outbound.client import Outbound
 from app.outbound.media.at_once import MOST_AT_A_TIME, SPARED_SECONDS, AtOnce
 from app.outbound.media.boxes import read_box, read_movie
 from app.outbound.media.measure import Measurer

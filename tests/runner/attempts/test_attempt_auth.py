@@ -9,7 +9,7 @@ from app.domain.jobs.outcome import (
     HandedOn,
     Published,
 )
-from app.tiktok import NOT_CONFIGURED
+from app.tiktok.client import NOT_CONFIGURED
 from tests.runner.scripted import (
     BLIP,
     CHECK,

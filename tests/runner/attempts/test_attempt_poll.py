@@ -22,7 +22,7 @@ from app.domain.jobs.outcome import (
     Transient,
 )
 from app.runner.attempts.polling import PollPolicy
-from app.tiktok import PublishState, PublishStatus
+from app.tiktok.values import PublishState, PublishStatus
 from tests.domain.jobs.sample import applied
 from tests.runner.scripted import (
     ACCESS,

@@ -17,7 +17,7 @@ from app.domain.posts.upload import ChunkSizes, Upload
 from app.runner.attempts.ways.sending import Sending
 from app.runner.attempts.ways.upload_faults import fault_of_chunk
 from app.runner.attempts.ways.way import Void
-from app.tiktok import ChunkVerdict, UploadAnswer
+from app.tiktok.upload_answers import ChunkVerdict, UploadAnswer
 from tests.runner.attempts.test_simulation import LIVES, SEED, posts_twice
 from tests.runner.fates import Event, Planned, Thrown
 from tests.runner.uploads import IN_ONE, IN_THREE, UploadLife, UploadRow

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.runner.background.videos import SHOWN_CAPTION, shows
-from app.tiktok import Video
+from app.tiktok.values import Video
 
 LONG = "Spring is here, and so are we. " * 10
 

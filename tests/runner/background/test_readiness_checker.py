@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from app.domain.jobs.job import Job, JobStatus, Transfer
 from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
-from app.outbound import Outbound
+from app.outbound.client import Outbound
 from app.outbound.media.checker import MediaChecker
 from app.runner.background.readiness_checker import ReadinessChecker
 from app.sandbox.recording import Call

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.domain.jobs.outcome import Fault, Verdict
-from app.tiktok import InitTaken
+from app.tiktok.values import InitTaken
 from tests.tiktok import chaos
 from tests.tiktok.attempts import BODY, init
 from tests.tiktok.chaos import answering, envelope, response

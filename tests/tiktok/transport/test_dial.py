@@ -8,9 +8,9 @@ import pytest
 from app.domain.jobs.outcome import Fault, Verdict
 from app.machine import concurrency
 from app.machine.host_names import Names
-from app.tiktok import InitTaken
 from app.tiktok.transport import connection as opening
 from app.tiktok.transport.connection import Connection
+from app.tiktok.values import InitTaken
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.resolver import resolving
 from tests.tiktok import chaos

@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.jobs.outcome import Fault, Verdict
 from app.machine.host_names import Names
-from app.tiktok import TikTok
+from app.tiktok.client import TikTok
 from app.tiktok.transport import connection as opening
 from app.tiktok.transport import httpx_transport as transport
 from app.tiktok.transport.connection import Connection

@@ -12,7 +12,7 @@ from app.domain.posts.post import MediaType
 from app.domain.posts.pull_links import pull_tokens
 from app.grants.grants import Access
 from app.runner.attempts.attempt_state import ClaimLost
-from app.tiktok import InitTaken
+from app.tiktok.values import InitTaken
 
 if TYPE_CHECKING:
     from app.runner.attempts.live_effects import Dependencies, LiveEffects

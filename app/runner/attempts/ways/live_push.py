@@ -11,11 +11,14 @@ from app.domain.posts.upload import ChunkPlan, ChunkSizes, Span, Upload, plan_ch
 from app.domain.posts.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_upload_url
 from app.grants.grants import Access
 from app.metrics.tiktok import UploadMetrics
-from app.outbound import Outbound, Source, SourceInfo
+from app.outbound.client import Outbound
 from app.outbound.media.at_once import QUICK_SECONDS, AtOnce
+from app.outbound.source import Source, SourceInfo
 from app.runner.attempts.ways.push_effects import Reader
 from app.store.jobs.uploads import UploadStore
-from app.tiktok import Calls, ChunkRequest, UploadAnswer, UploadTaken
+from app.tiktok.client import Calls
+from app.tiktok.upload_answers import ChunkRequest, UploadAnswer
+from app.tiktok.values import UploadTaken
 
 if TYPE_CHECKING:
     from app.runner.attempts.live_effects import LiveEffects

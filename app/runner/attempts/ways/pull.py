@@ -25,7 +25,7 @@ from app.grants.grants import Access
 from app.grants.renewal import is_refused
 from app.runner.attempts.attempt_state import AttemptState
 from app.runner.attempts.ways.way import Step, Void
-from app.tiktok import InitTaken, PublishStatus
+from app.tiktok.values import InitTaken, PublishStatus
 
 LONGEST_PULL: Final = timedelta(hours=1)
 """TikTok gives up a pull after that time."""

@@ -26,7 +26,7 @@ from app.domain.posts.upload import (
     subject_of,
 )
 from app.grants.renewal import is_refused
-from app.outbound import SourceFailed, SourceInfo
+from app.outbound.source import SourceFailed, SourceInfo
 from app.runner.attempts.attempt_state import AttemptState
 from app.runner.attempts.verdicts import outcome_of
 from app.runner.attempts.ways.push_effects import PushEffects
@@ -39,7 +39,8 @@ from app.runner.attempts.ways.upload_faults import (
     upload_fault,
 )
 from app.runner.attempts.ways.way import Step, Void
-from app.tiktok import PublishState, PublishStatus, UploadTaken, upload_type
+from app.tiktok.upload_answers import upload_type
+from app.tiktok.values import PublishState, PublishStatus, UploadTaken
 
 Opened = int | Void | Outcome
 """The offset to continue from, or why there is none."""

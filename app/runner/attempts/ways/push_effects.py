@@ -7,8 +7,9 @@ from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault
 from app.domain.posts.upload import ChunkPlan, Span, Upload
 from app.grants.grants import Access
-from app.outbound import SourceInfo
-from app.tiktok import UploadAnswer, UploadTaken
+from app.outbound.source import SourceInfo
+from app.tiktok.upload_answers import UploadAnswer
+from app.tiktok.values import UploadTaken
 
 
 class Reader(Protocol):

@@ -18,7 +18,7 @@ from app.domain.jobs.outcome import (
     Transient,
 )
 from app.domain.posts.upload import ChunkPlan, Span, Upload, plan_of
-from app.outbound import SourceFailed, SourceInfo, SourceTrouble
+from app.outbound.source import SourceFailed, SourceInfo, SourceTrouble
 from app.runner.attempts.attempt_state import AttemptState
 from app.runner.attempts.verdicts import outcome_of
 from app.runner.attempts.ways.push_effects import PushEffects, Reader
@@ -31,13 +31,8 @@ from app.runner.attempts.ways.upload_faults import (
     upload_fault,
 )
 from app.runner.attempts.ways.way import Step, Void
-from app.tiktok import (
-    ChunkVerdict,
-    PublishState,
-    PublishStatus,
-    UploadAnswer,
-    verdict_on,
-)
+from app.tiktok.upload_answers import ChunkVerdict, UploadAnswer, verdict_on
+from app.tiktok.values import PublishState, PublishStatus
 
 MOST_TRIES: Final = 3
 """How often one chunk is sent before the attempt ends."""

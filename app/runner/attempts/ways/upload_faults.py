@@ -6,8 +6,8 @@ from app.domain.codes import OUT_OF_RESOURCES
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault
 from app.machine.shortage import is_shortage
-from app.outbound import SourceFailed, SourceTrouble
-from app.tiktok import UploadAnswer
+from app.outbound.source import SourceFailed, SourceTrouble
+from app.tiktok.upload_answers import UploadAnswer
 
 UPLOAD_FAILED: Final = "upload_failed"
 UPLOAD_REFUSED: Final = "upload_refused"

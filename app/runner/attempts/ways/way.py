@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from app.domain.jobs.outcome import Fault, Outcome, Unconfirmed
-from app.tiktok import PublishStatus
+from app.tiktok.values import PublishStatus
 
 
 @dataclass(frozen=True, slots=True)
