@@ -5,6 +5,7 @@ from typing import Final, Self
 
 import structlog
 
+from app.domain import errors
 from app.domain.accounts.account import (
     Account,
     AccountStatus,
@@ -15,14 +16,6 @@ from app.domain.accounts.account import (
 )
 from app.domain.api_key import Actor, check_scope
 from app.domain.codes import NOT_CONNECTED, blocks_posting
-from app.domain.errors import (
-    AccountNotConnected,
-    PostingNotAllowed,
-    QuotaExhausted,
-    ReconnectRequired,
-    SchedulerError,
-    TikTokUnavailable,
-)
 from app.domain.jobs.job import ErrorClass, WaitingFor
 from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access, Grants
@@ -182,7 +175,7 @@ class AccountService:
         # is about to compose a post.
         account = await self._store.get(project_id, platform)
         if account.status is not AccountStatus.ACTIVE:
-            raise ReconnectRequired
+            raise errors.ReconnectRequired
         answer, access = await with_renewal(access, self._ask, self._grants.renew)
         if isinstance(answer, CreatorInfo):
             return answer
@@ -201,20 +194,22 @@ class AccountService:
             now=self._clock.now,
         )
 
-    def _later(self, wait: PutOff) -> SchedulerError:
+    def _later(self, wait: PutOff) -> errors.SchedulerError:
         """Return the error that says how long a person has to wait."""
         if wait.waiting_for is not WaitingFor.QUOTA:
             # The answer was shared with a due post that a daily cap put off.
-            return PostingNotAllowed()
-        return QuotaExhausted((wait.until - self._clock.now()).total_seconds())
+            return errors.PostingNotAllowed()
+        return errors.QuotaExhausted((wait.until - self._clock.now()).total_seconds())
 
 
-def _error(answer: Fault) -> SchedulerError:
+def _error(answer: Fault) -> errors.SchedulerError:
     """Return the error for a person when creator_info fails."""
     if answer.code == NOT_CONNECTED:
-        return AccountNotConnected()
+        return errors.AccountNotConnected()
     if blocks_posting(answer.code):
-        return PostingNotAllowed(answer.code)
+        return errors.PostingNotAllowed(answer.code)
     if answer.error_class is ErrorClass.AUTH:
-        return ReconnectRequired()
-    return TikTokUnavailable(f"{TikTokUnavailable.__doc__} ({answer.code})")
+        return errors.ReconnectRequired()
+    return errors.TikTokUnavailable(
+        f"{errors.TikTokUnavailable.__doc__} ({answer.code})"
+    )

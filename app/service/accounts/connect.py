@@ -11,19 +11,10 @@ from typing import Final
 
 import structlog
 
+from app.domain import errors
 from app.domain.accounts.account import Account, Grant, NewAccount
 from app.domain.api_key import check_scope
 from app.domain.codes import CODES, class_of_oauth_code
-from app.domain.errors import (
-    AuthorizationFailed,
-    FieldError,
-    InvalidInput,
-    InvalidState,
-    NotYourBrowser,
-    OAuthNotConfigured,
-    SchedulerError,
-    TikTokUnavailable,
-)
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault
 from app.domain.redirect import problem_with_redirect
@@ -81,7 +72,7 @@ class Connected:
 class NotConnected:
     """The sign-in ended without an account."""
 
-    error: SchedulerError
+    error: errors.SchedulerError
     code: str  # one word for the frontend: TikTok's own if there is one
     redirect_to: str | None
 
@@ -149,12 +140,12 @@ class ConnectService:
         """
         self._configured()
         if not state or len(state) > _MAX_STATE_LENGTH:
-            raise InvalidState
+            raise errors.InvalidState
         pending = await self._states.find(state)
         if pending is None or not pending.bound:
-            raise InvalidState
+            raise errors.InvalidState
         if pending.expires_at <= self._clock.now():
-            raise InvalidState
+            raise errors.InvalidState
         return self._consent_page(state, pending)
 
     def _consent_page(self, state: str, pending: PendingConnect) -> str:
@@ -189,14 +180,14 @@ class ConnectService:
         """
         _, redirect_uri = self._configured()
         if not state or len(state) > _MAX_STATE_LENGTH:
-            raise InvalidState
+            raise errors.InvalidState
         pending = await self._states.take(state)
         if pending is None:
-            raise InvalidState
+            raise errors.InvalidState
         if pending.bound and not started:
-            raise NotYourBrowser
+            raise errors.NotYourBrowser
         if pending.expires_at <= self._clock.now():
-            return _failed(pending, InvalidState(), InvalidState.code)
+            return _failed(pending, errors.InvalidState(), errors.InvalidState.code)
         if error or not code:
             return _failed(pending, _refused(error), _word(error))
         return await self._exchange(pending, code, redirect_uri, scopes or "")
@@ -255,7 +246,7 @@ class ConnectService:
             "TIKTOK_REDIRECT_URI": app.redirect_uri,
         }
         if missing := ", ".join(name for name, value in needed.items() if not value):
-            raise OAuthNotConfigured(f"connecting an account needs {missing}")
+            raise errors.OAuthNotConfigured(f"connecting an account needs {missing}")
         return app.client_key or "", app.redirect_uri or ""
 
     def _check_way_back(self, redirect_to: str | None) -> None:
@@ -263,7 +254,7 @@ class ConnectService:
             return
         origins = self._app.frontend_origins
         if problem := problem_with_redirect(redirect_to, origins=origins):
-            raise InvalidInput(FieldError("/redirectTo", problem))
+            raise errors.InvalidInput(errors.FieldError("/redirectTo", problem))
 
 
 def _start_url(redirect_uri: str, state: str) -> str:
@@ -271,16 +262,18 @@ def _start_url(redirect_uri: str, state: str) -> str:
     return f"{redirect_uri.removesuffix('/callback')}/start?state={state}"
 
 
-def _failed(pending: PendingConnect, error: SchedulerError, code: str) -> NotConnected:
+def _failed(
+    pending: PendingConnect, error: errors.SchedulerError, code: str
+) -> NotConnected:
     return NotConnected(error=error, code=code, redirect_to=pending.redirect_to)
 
 
-def _refused(error: str | None) -> SchedulerError:
+def _refused(error: str | None) -> errors.SchedulerError:
     """Return whether the person was refused, or TikTok failed for the moment."""
     passing = class_of_oauth_code(error, http_status=400) if error else None
     if passing is ErrorClass.TRANSIENT and error in CODES:
-        return TikTokUnavailable()
-    return AuthorizationFailed()
+        return errors.TikTokUnavailable()
+    return errors.AuthorizationFailed()
 
 
 def _scope_names(text: str) -> tuple[str, ...]:
@@ -291,10 +284,11 @@ def _word(error: str | None) -> str:
     # A browser can forge the query, so only a plain word is passed on.
     if not error:
         return "code_missing"
-    return error if _WORD.fullmatch(error) else AuthorizationFailed.code
+    return error if _WORD.fullmatch(error) else errors.AuthorizationFailed.code
 
 
-def _error(fault: Fault) -> SchedulerError:
+def _error(fault: Fault) -> errors.SchedulerError:
     if fault.error_class in {ErrorClass.TRANSIENT, ErrorClass.RATE_LIMIT}:
-        return TikTokUnavailable()
-    return AuthorizationFailed(f"{AuthorizationFailed.__doc__} ({fault.code})")
+        return errors.TikTokUnavailable()
+    text = errors.AuthorizationFailed.__doc__
+    return errors.AuthorizationFailed(f"{text} ({fault.code})")

@@ -13,14 +13,8 @@ from typing import Final
 
 import structlog
 
+from app.domain import errors
 from app.domain.api_key import ApiKey, check_scope
-from app.domain.errors import (
-    FieldError,
-    InvalidInput,
-    StoreUnavailable,
-    TooManyListeners,
-    TooManyStreams,
-)
 from app.domain.jobs.job import Job
 from app.machine.callers import shared_context
 from app.machine.clock import Clock
@@ -97,9 +91,9 @@ class JobFeed:
         """
         project_id = _checked_project(project_id, caller.project_id)
         if len(self._listeners) >= MAX_LISTENERS:
-            raise TooManyListeners
+            raise errors.TooManyListeners
         if sum(each.caller_id == caller.id for each in self._listeners) >= MAX_OF_A_KEY:
-            raise TooManyStreams
+            raise errors.TooManyStreams
         until = self._clock.now() + min(longest, LONGEST_LISTENING)
         listener = Listener(
             project_id,
@@ -153,7 +147,7 @@ class JobFeed:
         try:
             await self._look_at_keys(now)
             await reader.look(frozenset(self._listeners), now=now)
-        except StoreUnavailable:
+        except errors.StoreUnavailable:
             log.warning("the job feed waits for the database")
         await self._wake_all()
 
@@ -264,6 +258,6 @@ def _checked_project(project_id: str | None, scope: str | None) -> str:
     project_id = project_id or scope
     if project_id is None:
         message = "is required with a key that is good for every project"
-        raise InvalidInput(FieldError("/projectId", message))
+        raise errors.InvalidInput(errors.FieldError("/projectId", message))
     check_scope(project_id, scope)
     return project_id

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from app.domain import errors
 from app.domain.accounts.account import AccountStatus, CreatorInfo
 from app.domain.accounts.account_readiness import (
     OFF,
@@ -14,18 +15,6 @@ from app.domain.accounts.account_readiness import (
 )
 from app.domain.api_key import check_scope
 from app.domain.codes import cap_of
-from app.domain.errors import (
-    AccountNotConnected,
-    FieldError,
-    NotFound,
-    PostingNotAllowed,
-    QuotaExhausted,
-    ReconnectRequired,
-    SchedulerError,
-    TikTokUnavailable,
-    TokenUnreadable,
-    TooLongAgo,
-)
 from app.domain.jobs.job import NewJob
 from app.domain.jobs.readiness import UNREACHABLE, ReadinessProblem, url_problems
 from app.domain.posts.media import Film, Picture
@@ -55,7 +44,7 @@ class Issue:
     severity: Severity = Severity.ERROR
 
     @classmethod
-    def of(cls, error: FieldError) -> "Issue":
+    def of(cls, error: errors.FieldError) -> "Issue":
         """Make an error of a field's problem."""
         return cls(error.code, error.pointer, error.message)
 
@@ -116,7 +105,7 @@ class ValidationService:
     async def _twin(self, new: NewJob) -> tuple[str | None, tuple[Issue, ...]]:
         try:
             twin = await self._jobs.find_twin(new)
-        except TooLongAgo as error:
+        except errors.TooLongAgo as error:
             return None, (Issue(error.code, "/scheduledFor", str(error)),)
         return (None if twin is None else twin.id), ()
 
@@ -127,7 +116,7 @@ class ValidationService:
         for project_id in (new.project_id, None) if scope is None else (scope,):
             try:
                 hold = await self._holds.get(project_id, scope=scope)
-            except NotFound:
+            except errors.NotFound:
                 continue
             text = f"posting is on hold: {hold.reason}"
             yield Issue("held", "/projectId", text, Severity.WARNING)
@@ -140,7 +129,7 @@ class ValidationService:
                 new.project_id, new.platform, scope=scope
             )
             if account.status is not AccountStatus.ACTIVE:
-                raise ReconnectRequired
+                raise errors.ReconnectRequired
             if missing := scope_problem(new.post, account.grant.scopes):
                 return None, (_of_account(missing),)
             if new.post.mode is PostMode.INBOX:
@@ -164,24 +153,24 @@ class ValidationService:
 
 
 _OF_ACCOUNT = (
-    AccountNotConnected,
-    ReconnectRequired,
-    PostingNotAllowed,
-    QuotaExhausted,
-    TikTokUnavailable,
-    TokenUnreadable,
+    errors.AccountNotConnected,
+    errors.ReconnectRequired,
+    errors.PostingNotAllowed,
+    errors.QuotaExhausted,
+    errors.TikTokUnavailable,
+    errors.TokenUnreadable,
 )
 
 
-def _told(error: SchedulerError) -> Issue:
+def _told(error: errors.SchedulerError) -> Issue:
     """Return why creator_info failed, and whether that would stop the post."""
     match error:
-        case PostingNotAllowed(reason=reason):
+        case errors.PostingNotAllowed(reason=reason):
             # A cap may be lifted in time; a ban does not end on its own.
             banned = reason is not None and cap_of(reason) is None
             severity = Severity.ERROR if banned else Severity.WARNING
             return Issue(reason or error.code, "/projectId", str(error), severity)
-        case QuotaExhausted() | TikTokUnavailable():
+        case errors.QuotaExhausted() | errors.TikTokUnavailable():
             text = f"{error} What the creator may choose was not checked."
             return Issue(error.code, "/projectId", text, Severity.WARNING)
         case _:

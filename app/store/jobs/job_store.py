@@ -10,15 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
+from app.domain import errors
 from app.domain.api_key import Actor
-from app.domain.errors import (
-    DuplicateJob,
-    JobUnreadable,
-    MayHaveBeenStored,
-    NotFound,
-    StoreUnavailable,
-    WriteUnknown,
-)
 from app.domain.jobs import transition as become
 from app.domain.jobs.edit import (
     UNSET,
@@ -107,19 +100,19 @@ class JobStore:
         for _ in range(_ADD_TRIES):
             try:
                 found = await self._add(job, key, now=now)
-            except WriteUnknown:
+            except errors.WriteUnknown:
                 unknown = True  # the next insert finds out, by the unique keys
                 continue
-            except StoreUnavailable as error:
+            except errors.StoreUnavailable as error:
                 if unknown:
-                    raise MayHaveBeenStored(job.id) from error
+                    raise errors.MayHaveBeenStored(job.id) from error
                 raise
             except _TwinGone:
                 continue
             return found, found.id == job.id
         if unknown:
-            raise MayHaveBeenStored(job.id)
-        raise StoreUnavailable("the job could not be stored; try again")
+            raise errors.MayHaveBeenStored(job.id)
+        raise errors.StoreUnavailable("the job could not be stored; try again")
 
     async def _add(self, job: Job, key: RequestKey | None, *, now: datetime) -> Job:
         """Insert a job, or find its twin; raises _TwinGone if there is neither."""
@@ -210,7 +203,7 @@ class JobStore:
                     await hint(connection)
                 return after
         except IntegrityError as error:
-            raise DuplicateJob from error
+            raise errors.DuplicateJob from error
 
     async def delete(self, job_id: str, *, project_id: str | None = None) -> None:
         """Delete a job; raises NotFound or JobNotDeletable."""
@@ -249,7 +242,7 @@ class JobStore:
                 )
                 await hint(connection)
         except IntegrityError as error:
-            raise DuplicateJob from error
+            raise errors.DuplicateJob from error
         return written[job.id]  # its row was locked as it was read
 
     async def cancel(
@@ -396,7 +389,7 @@ def _to_change(row: Row) -> Job:
     try:
         return job_from_row(row)
     except UNREADABLE:
-        raise JobUnreadable(
+        raise errors.JobUnreadable(
             "a newer version of this service wrote this job; change it there"
         ) from None
 
@@ -411,7 +404,7 @@ async def _row(
         statement = statement.with_for_update()
     row = (await connection.execute(statement)).mappings().one_or_none()
     if row is None:
-        raise NotFound
+        raise errors.NotFound
     return row
 
 
