@@ -1,4 +1,4 @@
-"""What an asset shall be, and how badly it is served: the query string says it."""
+"""What an asset is, and how badly it is served: the query string says it."""
 
 from typing import Annotated, Literal
 
