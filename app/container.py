@@ -40,19 +40,7 @@ from app.runner.attempts.live_effects import Dependencies
 from app.runner.attempts.polling import PollPolicy
 from app.runner.attempts.ways.gateway import MediaGateway
 from app.runner.attempts.ways.live_push import PushTools
-from app.runner.background.background_jobs import (
-    CONFIRM_EVERY,
-    HAND_IN_EVERY,
-    HEARTBEAT_EVERY,
-    LET_GO_EVERY,
-    PREFLIGHT_EVERY,
-    PRUNE_EVERY,
-    REDATE_EVERY,
-    REFRESH_EVERY,
-    BackgroundJob,
-    BackgroundJobs,
-    Hint,
-)
+from app.runner.background.background_jobs import BackgroundJob, BackgroundJobs, Hint
 from app.runner.background.confirmer import Confirmer
 from app.runner.background.pruner import Pruner, WebhookPruner
 from app.runner.background.readiness_checker import ReadinessChecker
@@ -382,32 +370,27 @@ class Container:
 
     @cached_property
     def background_jobs(self) -> BackgroundJobs:
-        """Return the runner's background jobs."""
+        """Return the runner's background jobs, each with the seconds between passes."""
         jobs = (
             BackgroundJob(
-                "confirm",
-                CONFIRM_EVERY,
-                lambda: self.confirmer.run_due(limit=20),
-                prompted_by=Hint.TIKTOK,
+                "confirm", 10, lambda: self.confirmer.run_due(limit=20), Hint.TIKTOK
             ),
             BackgroundJob(
                 "removals",
-                CONFIRM_EVERY,
+                10,
                 lambda: self.removal_checker.run_due(limit=20),
-                prompted_by=Hint.TIKTOK,
+                Hint.TIKTOK,
             ),
-            BackgroundJob("refresh", REFRESH_EVERY, self._refresh),
+            BackgroundJob("refresh", 60, self._refresh),
             BackgroundJob(
-                "preflight",
-                PREFLIGHT_EVERY,
-                lambda: self.readiness_checker.run_due(limit=8),
+                "preflight", 15, lambda: self.readiness_checker.run_due(limit=8)
             ),
             *self._housekeeping(),
             BackgroundJob(
                 "deliver",
                 LOOK_EVERY_SECONDS,
                 self.deliveries.run_due,
-                prompted_by=Hint.OUTBOX,
+                Hint.OUTBOX,
                 prompt=self.deliveries.hint,
                 follows_jobs=True,
             ),
@@ -423,12 +406,12 @@ class Container:
         now = self.clock.now
         events = WebhookPruner(store=self.webhooks, clock=self.clock)
         return (
-            BackgroundJob("heartbeat", HEARTBEAT_EVERY, self._say_alive),
-            BackgroundJob("hand in", HAND_IN_EVERY, self.hand_in),
-            BackgroundJob("redate", REDATE_EVERY, self._redate),
-            BackgroundJob("let go", LET_GO_EVERY, lambda: self.holds.let_go(now=now())),
-            BackgroundJob("prune", PRUNE_EVERY, self._prune),
-            BackgroundJob("prune webhooks", PRUNE_EVERY, events.run_due),
+            BackgroundJob("heartbeat", 30, self._say_alive),
+            BackgroundJob("hand in", 30, self.hand_in),
+            BackgroundJob("redate", 30, self._redate),
+            BackgroundJob("let go", 5, lambda: self.holds.let_go(now=now())),
+            BackgroundJob("prune", 3600, self._prune),
+            BackgroundJob("prune webhooks", 3600, events.run_due),
         )
 
     @cached_property

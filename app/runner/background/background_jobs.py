@@ -18,16 +18,6 @@ log = structlog.get_logger(__name__)
 GATHER_SECONDS: Final = 0.1
 """How long to wait after a hint, so that a burst of hints causes one pass."""
 
-# Seconds between two passes of each job.
-CONFIRM_EVERY: Final = 10.0
-REFRESH_EVERY: Final = 60.0
-PREFLIGHT_EVERY: Final = 15.0
-LET_GO_EVERY: Final = 5.0
-HEARTBEAT_EVERY: Final = 30.0
-HAND_IN_EVERY: Final = 30.0
-REDATE_EVERY: Final = 30.0
-PRUNE_EVERY: Final = 3600.0
-
 
 class Hint(StrEnum):
     """Why a background job should run now."""
@@ -41,7 +31,7 @@ class BackgroundJob:
     """Work done in passes; each pass claims its rows, so workers may overlap."""
 
     name: str
-    every: float  # seconds
+    every: float  # seconds between two passes
     run: Callable[[], Awaitable[object]]
     prompted_by: Hint | None = None
     prompt: asyncio.Event = field(default_factory=asyncio.Event)
