@@ -33,7 +33,7 @@ from app.outbound.client import Outbound
 from app.outbound.media.at_once import AtOnce
 from app.outbound.media.checker import MediaChecker
 from app.outbound.webhook_sender import WebhookSender
-from app.pacing.creators import CreatorCache
+from app.pacing.creators import CreatorCache, CreatorOptions
 from app.pacing.pacer import Pacer
 from app.runner.attempts.attempt_pool import AttemptPolicy
 from app.runner.attempts.live_effects import Dependencies
@@ -225,6 +225,16 @@ class Container:
     def creators(self) -> CreatorCache:
         """Return the cache of creator_info."""
         return CreatorCache()
+
+    @cached_property
+    def creator_options(self) -> CreatorOptions:
+        """Return what asks for creators' options apart from posts."""
+        return CreatorOptions(
+            creators=self.creators,
+            pacer=self.pacer,
+            tiktok=self.tiktok,
+            clock=self.clock,
+        )
 
     @cached_property
     def pacer(self) -> Pacer:
@@ -494,10 +504,8 @@ class Container:
         """Return the checker of jobs before their time."""
         return ReadinessChecker(
             store=ReadinessStore(self.database),
-            tiktok=self.tiktok,
             grants=self.grants,
-            pacer=self.pacer,
-            creators=self.creators,
+            options=self.creator_options,
             media=MediaChecker(self.outbound),
             clock=self.clock,
             preflights=self.settings.preflight_times,

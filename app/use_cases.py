@@ -96,8 +96,7 @@ class UseCases:
             store=parts.accounts,
             grants=parts.grants,
             tiktok=parts.tiktok,
-            pacer=parts.pacer,
-            creators=parts.creators,
+            options=parts.creator_options,
             clock=parts.clock,
         )
 

@@ -13,6 +13,7 @@ from app.domain.accounts.account import CreatorInfo
 from app.domain.accounts.quota import QuotaCall
 from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access
+from app.machine.clock import Clock
 from app.pacing.pacer import Pacer, QuotaUser
 from app.tiktok.client import TikTok
 
@@ -93,27 +94,26 @@ class CreatorCache:
         self._prune_at = max(_PRUNE_AT, 2 * len(self._entries))
 
 
-async def ask_for_no_post(
-    access: Access,
-    *,
-    creators: CreatorCache,
-    pacer: Pacer,
-    tiktok: TikTok,
-    now: Callable[[], datetime],
-) -> CreatorAnswer:
-    """Ask what the creator may choose, within the account's quota, for no post.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatorOptions:
+    """Asks what a creator may choose, within the account's quota, for no post."""
 
-    Raises StoreUnavailable.
-    """
+    creators: CreatorCache
+    pacer: Pacer
+    tiktok: TikTok
+    clock: Clock
 
-    async def ask() -> CreatorAnswer:
-        user = QuotaUser(
-            access.project_id, access.platform, access.quota_owner, alone=True
-        )
-        permit = await pacer.acquire(user, QuotaCall.CREATOR_INFO)
-        if isinstance(permit, PutOff):
-            return permit
-        async with tiktok.connect() as calls:
-            return await calls.creator_info(access.token)
+    async def of(self, access: Access) -> CreatorAnswer:
+        """Ask, or return the answer of the last minute; raises StoreUnavailable."""
 
-    return await creators.get(access, ask, now=now)
+        async def ask() -> CreatorAnswer:
+            user = QuotaUser(
+                access.project_id, access.platform, access.quota_owner, alone=True
+            )
+            permit = await self.pacer.acquire(user, QuotaCall.CREATOR_INFO)
+            if isinstance(permit, PutOff):
+                return permit
+            async with self.tiktok.connect() as calls:
+                return await calls.creator_info(access.token)
+
+        return await self.creators.get(access, ask, now=self.clock.now)

@@ -16,8 +16,7 @@ async def test_the_compose_page_takes_one_permit(stage: Stage) -> None:
         store=container.accounts,
         grants=container.grants,
         tiktok=container.tiktok,
-        pacer=container.pacer,
-        creators=container.creators,
+        options=container.creator_options,
         clock=stage.clock,
     )
     await service.creator_info("proj_1", "tiktok", scope=None)

@@ -32,10 +32,8 @@ from app.grants.renewal import with_renewal
 from app.machine.clock import Clock
 from app.outbound.dialer import on_behalf_of
 from app.outbound.media.checker import Found, MediaChecker
-from app.pacing.creators import CreatorCache, ask_for_no_post
-from app.pacing.pacer import Pacer
+from app.pacing.creators import CreatorOptions
 from app.store.jobs.readiness import ReadinessStore
-from app.tiktok.client import TikTok
 
 log = structlog.get_logger(__name__)
 
@@ -45,10 +43,8 @@ class ReadinessChecker:
     """Finds what would stop a job; it never fails, delays or claims one."""
 
     store: ReadinessStore
-    tiktok: TikTok
     grants: Grants
-    pacer: Pacer
-    creators: CreatorCache
+    options: CreatorOptions
     media: MediaChecker
     clock: Clock
     preflights: PreflightTimes
@@ -117,7 +113,7 @@ class ReadinessChecker:
         """Ask what the creator may choose, and compare the post with it."""
         if job.post.mode is PostMode.INBOX:
             return None, None  # a draft's audience is chosen in TikTok's app
-        answer, _ = await with_renewal(access, self._creator_info, self.grants.renew)
+        answer, _ = await with_renewal(access, self.options.of, self.grants.renew)
         match answer:
             case CreatorInfo():
                 found.remarks = switched_off(job.post, answer)
@@ -126,15 +122,6 @@ class ReadinessChecker:
                 return None, creator_problem(answer)
             case PutOff():
                 return None, None  # nothing is known, which is no problem
-
-    async def _creator_info(self, access: Access) -> CreatorInfo | Fault | PutOff:
-        return await ask_for_no_post(
-            access,
-            creators=self.creators,
-            pacer=self.pacer,
-            tiktok=self.tiktok,
-            now=self.clock.now,
-        )
 
     async def _is_crowded(self, job: Job) -> bool:
         limit = self.inits_per_minute

@@ -18,11 +18,10 @@ from app.domain.api_key import Actor, check_scope
 from app.domain.codes import NOT_CONNECTED, blocks_posting
 from app.domain.jobs.job import ErrorClass, WaitingFor
 from app.domain.jobs.outcome import Fault, PutOff
-from app.grants.grants import Access, Grants
+from app.grants.grants import Grants
 from app.grants.renewal import with_renewal
 from app.machine.clock import Clock
-from app.pacing.creators import CreatorCache, ask_for_no_post
-from app.pacing.pacer import Pacer
+from app.pacing.creators import CreatorOptions
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.ownership import RebindResult
 from app.tiktok.client import TikTok
@@ -72,15 +71,13 @@ class AccountService:
         store: AccountStore,
         grants: Grants,
         tiktok: TikTok,
-        pacer: Pacer,
-        creators: CreatorCache,
+        options: CreatorOptions,
         clock: Clock,
     ) -> None:
         self._store = store
         self._grants = grants
         self._tiktok = tiktok
-        self._pacer = pacer
-        self._creators = creators
+        self._options = options
         self._clock = clock
 
     async def put(self, given: GivenAccount, *, scope: str | None) -> PutAccount:
@@ -176,7 +173,9 @@ class AccountService:
         account = await self._store.get(project_id, platform)
         if account.status is not AccountStatus.ACTIVE:
             raise errors.ReconnectRequired
-        answer, access = await with_renewal(access, self._ask, self._grants.renew)
+        answer, access = await with_renewal(
+            access, self._options.of, self._grants.renew
+        )
         if isinstance(answer, CreatorInfo):
             return answer
         if isinstance(answer, PutOff):
@@ -184,15 +183,6 @@ class AccountService:
         if answer.error_class is ErrorClass.AUTH:
             await self._grants.lost(access, answer)
         raise _error(answer)
-
-    async def _ask(self, access: Access) -> CreatorInfo | Fault | PutOff:
-        return await ask_for_no_post(
-            access,
-            creators=self._creators,
-            pacer=self._pacer,
-            tiktok=self._tiktok,
-            now=self._clock.now,
-        )
 
     def _later(self, wait: PutOff) -> errors.SchedulerError:
         """Return the error that says how long a person has to wait."""

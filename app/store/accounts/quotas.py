@@ -120,23 +120,18 @@ class QuotaStore:
 
     async def swap(self, owner: Owner, quota: Quota, *, seen: int) -> bool:
         """Write a quota if nobody wrote one since ``seen``."""
-        statement = (
-            update(account_quotas)
-            .where(_named(owner), _quotas.version == seen)
-            .values(**_values(quota), version=seen + 1)
-            .returning(_quotas.version)
-        )
-        async with self._database.single() as connection:
-            return (await connection.execute(statement)).scalar() is not None
+        return await self._write(owner, seen, **_values(quota), version=seen + 1)
 
     async def mend(self, owner: Owner, row: QuotaRow, *, seen: int) -> bool:
         """Rewrite a quota and its rest if nobody wrote since ``seen``."""
+        values = _values(row.quota) | {"rest_until": row.rest_until}
+        return await self._write(owner, seen, **values, version=row.version)
+
+    async def _write(self, owner: Owner, seen: int, **values: Any) -> bool:  # noqa: ANN401
         statement = (
             update(account_quotas)
             .where(_named(owner), _quotas.version == seen)
-            .values(
-                **_values(row.quota), rest_until=row.rest_until, version=row.version
-            )
+            .values(**values)
             .returning(_quotas.version)
         )
         async with self._database.single() as connection:

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.type_api import TypeEngine
 
+from app.domain.events import events_of
 from app.domain.jobs.history import history_of
 from app.domain.jobs.job import AttemptRecord, Job, JobStatus
 from app.domain.jobs.transition import Transition, applied
@@ -36,7 +37,7 @@ from app.store.db.types import UtcDateTime
 from app.store.jobs.history import write_history
 from app.store.jobs.rows import error_to_json
 from app.store.jobs.tables import job_attempts, media_links, schedule_jobs
-from app.store.webhooks.outbox import JOB_LISTENER, ChangedJob, tell_of_jobs
+from app.store.webhooks.outbox import JOB_LISTENER, job_events, tell
 
 _jobs = schedule_jobs.c
 
@@ -288,8 +289,12 @@ async def _tell(
     statement = select(schedule_jobs, JOB_LISTENER).where(_jobs.id.in_(ids))
     rows = (await connection.execute(statement)).mappings().all()
     found = {row["id"]: row for row in rows}
-    changes = [ChangedJob(each.job, each.change, found[each.job.id]) for each in told]
-    await tell_of_jobs(connection, changes, now=now)
+    events = [
+        event
+        for each in told
+        for event in job_events(events_of(each.job, each.change), found[each.job.id])
+    ]
+    await tell(connection, events, now=now)
 
 
 async def _revoke_links(

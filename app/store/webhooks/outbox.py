@@ -25,15 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from app.domain.events import (
-    EventPayload,
-    EventStatus,
-    EventType,
-    Render,
-    events_of,
-)
-from app.domain.jobs.job import Job
-from app.domain.jobs.transition import Transition
+from app.domain.events import EventPayload, EventStatus, EventType, Render
 from app.domain.webhook_endpoint import EndpointStatus
 from app.store.accounts.rows import account_from_row
 from app.store.accounts.tables import accounts
@@ -67,15 +59,6 @@ ACCOUNT_LISTENER: Final = _listener_of(accounts)
 """The same for an account."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedJob:
-    """A job before a transition, and its row after it."""
-
-    job: Job  # before
-    change: Transition
-    row: Row  # RETURNING schedule_jobs, JOB_LISTENER
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEvent:
     """An event for a project's endpoint."""
@@ -86,18 +69,6 @@ class NewEvent:
     snapshot: dict[str, Any]  # its payload as columns, for older processes
     listener: EndpointStatus
     job_id: str | None = None  # None: not ordered with other events
-
-
-async def tell_of_jobs(
-    connection: AsyncConnection, changes: Iterable[ChangedJob], *, now: datetime
-) -> None:
-    """Write the events of many transitions, in one statement or none."""
-    events = [
-        event
-        for each in changes
-        for event in job_events(events_of(each.job, each.change), each.row)
-    ]
-    await tell(connection, events, now=now)
 
 
 async def tell_of_account(

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.accounts.account import Account, AccountStatus
-from app.domain.events import EventStatus, EventType
+from app.domain.events import EventStatus, EventType, events_of
 from app.domain.jobs.job import ErrorClass, Job, WaitingFor
 from app.domain.jobs.outcome import (
     AuthLost,
@@ -31,7 +31,7 @@ from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.readiness import ReadinessStore
 from app.store.jobs.tables import schedule_jobs
-from app.store.webhooks.outbox import ChangedJob, tell_of_jobs
+from app.store.webhooks.outbox import job_events, tell
 from app.store.webhooks.snapshots import payload_of
 from app.store.webhooks.tables import webhook_endpoints, webhook_events
 from tests.store.claiming import claim, claim_one, decided
@@ -201,15 +201,15 @@ async def test_many_transitions_are_told_in_one_statement(
 ) -> None:
     """Each listening project hears of its own, and of no other's."""
     await listen(database)
-    changes = []
+    events = []
     for number in range(5):
         project_id = "proj_1" if number % 2 else "proj_2"
         job = await store_job(database, PROCESSING, project_id=project_id)
         change = decided(job, Unconfirmed(fault=FAULT))
         row = await _row_of(database, job, listener=number % 2 == 1)
-        changes.append(ChangedJob(job, change, row))
+        events += job_events(events_of(job, change), row)
     async with database.write() as connection:
-        await tell_of_jobs(connection, changes, now=SOON)
+        await tell(connection, events, now=SOON)
     assert await types_told(database) == ["job.failed", "job.unconfirmed"] * 2
     assert {event["project_id"] for event in await told(database)} == {"proj_1"}
 
@@ -263,7 +263,7 @@ async def test_a_failure_that_is_only_looked_at_again_is_no_news(
     change = decided(job, HandedOn(resume_at=SOON))
     same = replace(change, to=FAILED, failure_reason=job.failure_reason)
     async with database.write() as connection:
-        await tell_of_jobs(connection, [ChangedJob(job, same, row)], now=SOON)
+        await tell(connection, job_events(events_of(job, same), row), now=SOON)
     assert await told(database) == []
 
 
