@@ -66,15 +66,15 @@ from app.store.db.vault import Vault
 from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import ConfirmationStore
-from app.store.jobs.gap import GapStore
 from app.store.jobs.holds import HoldStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.media_links import MediaStore
-from app.store.jobs.put_back import PutBack
 from app.store.jobs.readiness import ReadinessStore
-from app.store.jobs.redated import RedatingStore
-from app.store.jobs.restored import RestoreStore
-from app.store.jobs.spool import Spool, SpoolStore
+from app.store.jobs.recovery.gap import GapStore
+from app.store.jobs.recovery.put_back import PutBack
+from app.store.jobs.recovery.redated import RedatingStore
+from app.store.jobs.recovery.restored import RestoreStore
+from app.store.jobs.recovery.spool import Spool, SpoolStore
 from app.store.jobs.uploads import UploadStore
 from app.store.last_seen import InstallationStore, LastSeen
 from app.store.retention.pruning import RetentionStore

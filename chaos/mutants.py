@@ -23,8 +23,8 @@ from app.runner.failover import Failover
 from app.store.db.postgres.identity import Identity, Lineage
 from app.store.jobs import init_writes, transitions
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.gap import Gap, GapStore
 from app.store.jobs.media_links import MediaStore
+from app.store.jobs.recovery.gap import Gap, GapStore
 from app.store.jobs.tables import media_links, schedule_jobs
 from app.tiktok.values import InitTaken
 

@@ -12,8 +12,8 @@ import structlog
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock
 from app.store.db.postgres.identity import Identity, Lineage
-from app.store.jobs.gap import Gap, GapStore
-from app.store.jobs.put_back import PutBack
+from app.store.jobs.recovery.gap import Gap, GapStore
+from app.store.jobs.recovery.put_back import PutBack
 from app.store.runners import RunnerStore, SeenRunner
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,7 @@ from app.sandbox.recording import Call
 from app.store.db.engine import Database
 from app.store.jobs.history import read_history
 from app.store.jobs.job_store import JobStore
-from app.store.jobs.restored import RestoreStore
+from app.store.jobs.recovery.restored import RestoreStore
 from tests.support.factories import (
     FAILED,
     POSTED,

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.domain.jobs.witness import KeptInit
-from app.store.jobs.spool import SUFFIX, Spool
+from app.store.jobs.recovery.spool import SUFFIX, Spool
 from tests.support.factories import store_row, unconfirmed
 from tests.system.programs import until
 from tests.system.site import Site

@@ -29,7 +29,7 @@ from app.runner.attempts.ways.push import Push
 from app.runner.attempts.ways.way import Way
 from app.runner.failover import Failover
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.spool import Spool
+from app.store.jobs.recovery.spool import Spool
 from app.tiktok.client import Calls, TikTok
 from app.tiktok.values import PublishStatus
 

@@ -8,7 +8,7 @@ import structlog
 from app.domain.jobs.hold import Hold
 from app.machine.clock import Clock
 from app.store.jobs.holds import HoldStore
-from app.store.jobs.restored import RestoreStore
+from app.store.jobs.recovery.restored import RestoreStore
 from app.store.last_seen import InstallationStore, LastSeen
 
 log = structlog.get_logger(__name__)

@@ -21,7 +21,7 @@ from app.store.jobs.confirmations import ConfirmationStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.listing import JobFilter, JobPosition
 from app.store.jobs.readiness import ReadinessStore
-from app.store.jobs.redated import RedatingStore
+from app.store.jobs.recovery.redated import RedatingStore
 from tests.store.claiming import claim, decided
 from tests.support.factories import (
     FAILED,

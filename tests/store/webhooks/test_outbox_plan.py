@@ -12,7 +12,7 @@ from app.domain.events import EventStatus, EventType
 from app.domain.jobs.redating import Bounds
 from app.schemas.events import body_of
 from app.store.db.engine import Database
-from app.store.jobs.redated import RedatingStore
+from app.store.jobs.recovery.redated import RedatingStore
 from app.store.webhooks.deliveries import DeliveryStore
 from app.store.webhooks.tables import webhook_events
 from tests.support.accounts import VAULT

@@ -14,7 +14,7 @@ from app.domain.jobs.outcome import Fault
 from app.domain.jobs.transition import Transition
 from app.store.db.engine import Database
 from app.store.db.postgres.identity import Identity
-from app.store.jobs.restored import end_each, may_be_posted
+from app.store.jobs.recovery.restored import end_each, may_be_posted
 from app.store.jobs.tables import schedule_jobs
 from app.store.runners import runners
 

@@ -11,7 +11,7 @@ from app.machine.clock import ClockWatch
 from app.store.db.engine import Database
 from app.store.db.types import database_time
 from app.store.jobs.job_store import JobStore
-from app.store.jobs.redated import RedatingStore
+from app.store.jobs.recovery.redated import RedatingStore
 from app.store.webhooks.tables import webhook_events
 from tests.support.factories import (
     LEASE,

@@ -1,0 +1,1 @@
+"""After a restore, a fail-over, an outage or a wrong clock: mend jobs, or hold them."""
