@@ -53,22 +53,6 @@ class RunnerMode(StrEnum):
     CRON = "cron"
 
 
-class LogFormat(StrEnum):
-    """The form of log lines."""
-
-    CONSOLE = "console"
-    JSON = "json"
-
-
-class LogLevel(StrEnum):
-    """Which log lines are written."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
 def _network(text: str) -> str:
     """Parse an address or a network; raises ValueError."""
     return str(ip_network(text)) if "/" in text else str(ip_address(text))
@@ -142,6 +126,7 @@ def _name_and_content(value: object) -> object:
 
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+LogLevel = Literal["debug", "info", "warning", "error"]
 VerificationFile = Annotated[
     tuple[str, str], NoDecode, BeforeValidator(_name_and_content)
 ]
@@ -262,8 +247,10 @@ class Settings(BaseSettings):
 
     cors_origins: Origins = ()
     allow_private_urls: bool = False
-    log_format: Annotated[LogFormat, BeforeValidator(_small)] = LogFormat.CONSOLE
-    log_level: Annotated[LogLevel, BeforeValidator(_small)] = LogLevel.INFO
+    log_format: Annotated[Literal["console", "json"], BeforeValidator(_small)] = (
+        "console"
+    )
+    log_level: Annotated[LogLevel, BeforeValidator(_small)] = "info"
 
     def __init__(self, _env_file: str | Path | None = ".env", **values: Any) -> None:  # noqa: ANN401
         """Read what is not passed; raises EnvironmentUnreadable and ValidationError."""

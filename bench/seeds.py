@@ -16,7 +16,7 @@ from app.domain.jobs.job import JobStatus, NewJob
 from app.domain.posts.post import Post, PrivacyLevel
 from app.logs import configure_logging
 from app.opening import open_vault
-from app.settings import LogFormat, load
+from app.settings import load
 from app.store.accounts.rows import AccountRows
 from app.store.accounts.tables import accounts
 from app.store.jobs.tables import schedule_jobs
@@ -28,7 +28,7 @@ async def bench_container(
     database_url: str, tiktok: InstantTikTok | None = None, **settings: object
 ) -> AsyncIterator[Container]:
     """Put the service together in this process, on a database that is migrated."""
-    configure_logging(LogFormat.CONSOLE, "warning")
+    configure_logging("console", "warning")
     chosen: dict[str, object] = {
         "_env_file": None,
         "database_url": database_url,

@@ -1,12 +1,13 @@
 """Commands for jobs: list, show, retry, cancel, why."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.commands.output import (
     AsJson,
     as_answer,
+    checked,
     print_json,
     print_pairs,
     print_table,
@@ -51,6 +52,8 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first unless asked otherwise."""
+    from app.schemas.job_requests import JobQuery
+
     asked = {
         "projectId": project,
         "status": status,
@@ -62,7 +65,8 @@ def list_jobs(
         "order": order,
         "limit": limit,
     }
-    query = _query({name: value for name, value in asked.items() if value is not None})
+    given = {name: value for name, value in asked.items() if value is not None}
+    query = checked(JobQuery, given)
     page = with_use_cases(lambda cases: _page(cases, query))
     if as_json:
         print_json(as_answer(page))
@@ -146,20 +150,6 @@ async def _page(cases: "UseCases", query: "JobQuery") -> "JobsAnswer":
     )
     items = [cases.show(job) for job in page.items]
     return JobsAnswer(items=items, next_cursor=page.next_cursor)
-
-
-def _query(given: dict[str, Any]) -> "JobQuery":
-    """Check the filters as the API does; raises BadParameter."""
-    from pydantic import ValidationError
-
-    from app.schemas.job_requests import JobQuery
-
-    try:
-        return JobQuery.model_validate(given)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "filter"
-        raise typer.BadParameter(f"{name}: {first['msg']}") from None
 
 
 def _row(job: "JobAnswer") -> tuple[object, ...]:

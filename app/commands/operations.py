@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands.output import AsJson, print_json, print_pairs
+from app.commands.output import AsJson, checked, print_json, print_pairs
 from app.commands.running import run, with_use_cases
 
 if TYPE_CHECKING:
@@ -53,15 +53,9 @@ def hold(
     ] = None,
 ) -> None:
     """Let due jobs wait; what is in flight ends as it would."""
-    from pydantic import ValidationError
-
     from app.schemas.holds import HoldRequest
 
-    try:
-        asked = HoldRequest.model_validate({"reason": reason, "until": until})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise typer.BadParameter(f"{first['loc'][0]}: {first['msg']}") from None
+    asked = checked(HoldRequest, {"reason": reason, "until": until})
 
     async def put(cases: "UseCases") -> None:
         await cases.holds.put(asked.to_domain(project), scope=None)

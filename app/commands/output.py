@@ -4,16 +4,30 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+Model = TypeVar("Model", bound="BaseModel")
+
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON: names and values as in the API.")
 ]
+
+
+def checked(model: "type[Model]", values: Mapping[str, object]) -> "Model":
+    """Check values as the API does; raises BadParameter."""
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "filter"
+        raise typer.BadParameter(f"{name}: {first['msg']}") from None
 
 
 def print_json(value: object) -> None:

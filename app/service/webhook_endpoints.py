@@ -37,11 +37,7 @@ class PutWebhook:
 
 
 class WebhookService:
-    """One endpoint per project.
-
-    ``scope`` is the project a caller is bound to, None for one who may see all. What
-    lies outside it raises NotFound, as if it did not exist.
-    """
+    """One endpoint per project."""
 
     def __init__(
         self,

@@ -29,10 +29,7 @@ class AccountUsage:
 
 
 class AccountOverview:
-    """Shows accounts.
-
-    ``scope`` is the project a caller is bound to, None for one who may see all.
-    """
+    """Shows accounts, and how much they posted."""
 
     def __init__(
         self,

@@ -59,11 +59,7 @@ class PutAccount:
 
 
 class AccountService:
-    """Connects, shows and removes accounts.
-
-    ``scope`` is the project a caller is bound to, None for one who may see all. What
-    lies outside it raises NotFound, as if it did not exist.
-    """
+    """Connects, shows and removes accounts."""
 
     def __init__(
         self,

@@ -10,11 +10,7 @@ from app.store.jobs.holds import HoldStore
 
 
 class HoldService:
-    """Sets, shows and releases holds; ``project_id`` None stands for all projects.
-
-    ``scope`` is the project a caller is bound to, None for one who may see all. What
-    lies outside it raises NotFound, as if it did not exist.
-    """
+    """Sets, shows and releases holds; ``project_id`` None stands for all projects."""
 
     def __init__(
         self, *, store: HoldStore, clock: Clock, on_due: Callable[[], None]

@@ -64,11 +64,7 @@ OVERDUE: Final = timedelta(days=1)
 
 
 class JobService:
-    """Schedules, shows, changes and restarts jobs.
-
-    ``scope`` is the project a caller is bound to, None for one who may see all. What
-    lies outside it raises NotFound, as if it did not exist.
-    """
+    """Schedules, shows, changes and restarts jobs."""
 
     def __init__(
         self,

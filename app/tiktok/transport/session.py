@@ -198,22 +198,21 @@ _BEFORE_SENDING: Final = (
 
 
 def _unsent(error: Exception) -> Fault:
-    code, message = _describe_unsent(error)
-    return Fault(
-        error_class=ErrorClass.TRANSIENT,
-        code=code,
-        message=message,
-        verdict=Verdict.NOT_SENT,
-    )
+    return _fault(*_describe_unsent(error), Verdict.NOT_SENT)
 
 
 def _lost(error: Exception, *, http_status: int | None) -> Fault:
-    code, message = _describe_lost(error)
+    return _fault(*_describe_lost(error), Verdict.UNKNOWN, http_status)
+
+
+def _fault(
+    code: str, message: str, verdict: Verdict, http_status: int | None = None
+) -> Fault:
     return Fault(
         error_class=ErrorClass.TRANSIENT,
         code=code,
         message=message,
-        verdict=Verdict.UNKNOWN,
+        verdict=verdict,
         http_status=http_status,
     )
 
