@@ -305,16 +305,17 @@ class Container:
         return self._watch()
 
     def _watch(self) -> ClockWatch | None:
-        if not self._doubts_clock:
-            return None
-        tolerance = timedelta(seconds=self.settings.clock_tolerance_seconds)
-        return ClockWatch(self.clock.now, tolerance=tolerance)
+        now, tolerance = self.clock.now, self._tolerance
+        return ClockWatch(now, tolerance=tolerance) if self._doubts_clock else None
 
     def _clock_jumps(self) -> ClockJumps | None:
         if not self._doubts_clock:
             return None
-        tolerance = timedelta(seconds=self.settings.clock_tolerance_seconds)
-        return ClockJumps(self.clock.now, time.monotonic, tolerance=tolerance)
+        return ClockJumps(self.clock.now, time.monotonic, tolerance=self._tolerance)
+
+    @property
+    def _tolerance(self) -> timedelta:
+        return timedelta(seconds=self.settings.clock_tolerance_seconds)
 
     @cached_property
     def spool(self) -> Spool:

@@ -112,14 +112,9 @@ class MediaService:
         Raises NotFound for a link that is unknown or revoked, GatewayBusy,
         AssetUnavailable.
         """
-        link = await self._store.find(token)
-        if link is None:
-            raise NotFound
-        asked = {}
+        link, asked = await self._link(token), {}
         if _ONE_RANGE.fullmatch(headers.get("range", "")):
-            asked = {
-                name: headers[name] for name in ("range", "if-range") if name in headers
-            }
+            asked = {name: headers[name] for name in _ASKED if name in headers}
         with self._place(token):
             # From here on it counts as fetched; a refused stream does not.
             if not await self._store.fetch(token, now=self._clock.now()):
@@ -135,9 +130,7 @@ class MediaService:
         It requests the first byte by GET: a signed URL may be valid for GET only.
         Raises what ``open`` raises.
         """
-        link = await self._store.find(token)
-        if link is None:
-            raise NotFound
+        link = await self._link(token)
         with self._place(token):
             async with self._asked(link, {"range": "bytes=0-0"}) as answer:
                 size = _check_size(answer)
@@ -149,6 +142,11 @@ class MediaService:
         if answer.status == 206:
             headers["accept-ranges"] = "bytes"
         return headers
+
+    async def _link(self, token: str) -> MediaLink:
+        if (link := await self._store.find(token)) is None:
+            raise NotFound
+        return link
 
     @asynccontextmanager
     async def _asked(

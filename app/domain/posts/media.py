@@ -19,9 +19,6 @@ FRAME_RATES: Final = (23.0, 60.0)
 TOLERANCE: Final = 0.5  # frames per second; containers round
 DURATION_TOLERANCE: Final = 1.0  # seconds
 
-CODECS: Final = frozenset(
-    {"avc1", "avc3", "hvc1", "hev1", "dvh1", "dvhe", "vp08", "vp09"}
-)
 OTHER_CODECS: Final = {
     "av01": "AV1",
     "mp4v": "MPEG-4 Part 2",

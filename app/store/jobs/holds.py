@@ -50,6 +50,7 @@ holds = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+_RELEASED: Final = HistoryKind.RELEASED
 _holds = holds.c
 _jobs = schedule_jobs.c
 
@@ -105,7 +106,7 @@ class HoldStore:
             former = await _active(connection, key, now)
             await connection.execute(delete(holds).where(_holds.project_id == key))
             ids = await _let_go(connection, key)
-            await _tell_of_release(connection, ids, at=now, by=by)
+            await write_for_all(connection, ids, _RELEASED, at=now, by=by)
             await hint(connection)
         if former is None:
             raise NotFound
@@ -122,7 +123,7 @@ class HoldStore:
         statement = _released().where(~still)
         async with self._database.write() as connection:
             ids = (await connection.execute(statement)).scalars().all()
-            await _tell_of_release(connection, ids, at=now)
+            await write_for_all(connection, ids, _RELEASED, at=now)
             if ids:
                 await hint(connection)
         return len(ids)
@@ -160,16 +161,6 @@ async def tell_of_holds(
             kind = HistoryKind.HELD
             entries.append(HistoryEntry(job_id=job.id, at=now, kind=kind, data=told))
     await write_history(connection, entries)
-
-
-async def _tell_of_release(
-    connection: AsyncConnection,
-    job_ids: Sequence[str],
-    *,
-    at: datetime,
-    by: Actor | None = None,
-) -> None:
-    await write_for_all(connection, job_ids, HistoryKind.RELEASED, at=at, by=by)
 
 
 async def _let_go(connection: AsyncConnection, key: str) -> Sequence[str]:
