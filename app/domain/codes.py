@@ -112,7 +112,7 @@ _ACCOUNT: Final[dict[str, Code]] = {
         reason=_AUTH,
         words=Words("This service's access was removed in TikTok's app.", _RECONNECT),
     ),
-    # Why TikTok removed our access, see domain.account.RemovalReason.
+    # Why TikTok removed our access, see domain.accounts.account.RemovalReason.
     "removed_by_person": Code(
         words=Words("This service's access was removed in TikTok's app.", _RECONNECT)
     ),

@@ -127,7 +127,7 @@ class QuotaStore:
         values = _values(row.quota) | {"rest_until": row.rest_until}
         return await self._write(owner, seen, **values, version=row.version)
 
-    async def _write(self, owner: Owner, seen: int, **values: Any) -> bool:  # noqa: ANN401
+    async def _write(self, owner: Owner, seen: int, **values: object) -> bool:
         statement = (
             update(account_quotas)
             .where(_named(owner), _quotas.version == seen)

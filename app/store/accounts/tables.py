@@ -88,7 +88,7 @@ account_quotas = Table(
     Column("platform", Text, nullable=False),
     Column("open_id", Text, nullable=False),  # "*": the app as a whole
     Column("version", Integer, nullable=False),  # compare and swap
-    Column("uses", Text, nullable=False),  # domain.quota.Quota as JSON
+    Column("uses", Text, nullable=False),  # domain.accounts.quota.Quota as JSON
     Column("idle_at", UtcDateTime, nullable=False),  # then it may be overwritten
     Column("rest_until", UtcDateTime),
     Column("rest_reason", Text),

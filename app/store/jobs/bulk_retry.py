@@ -140,7 +140,7 @@ def _safe(reason: FailureReason) -> ColumnElement[bool]:
 
 
 def _rescheduled(now: datetime) -> dict[str, Any]:
-    """Return the values that ``domain.transition.rescheduled`` gives a safe job."""
+    """Return what ``domain.jobs.transition.rescheduled`` gives a safe job."""
     fresh = _jobs.init_sent_at.is_(None)
     return {
         "status": JobStatus.SCHEDULED,
