@@ -10,10 +10,13 @@ from uuid import uuid4
 from msgspec.structs import replace
 from sqlalchemy import (
     ColumnElement,
+    Integer,
     Interval,
     Row,
+    Select,
     Text,
     and_,
+    bindparam,
     case,
     func,
     literal,
@@ -66,9 +69,28 @@ class TakenOver:
     change: Transition  # what its attempt came to
 
 
+# What each claim says itself.
+_NOW: Final = bindparam("now", type_=UtcDateTime())
+_DUE_BY: Final = bindparam("due_by", type_=UtcDateTime())
+
 _SERVER: Final = (
     select(literal_column(IDENTITY_SQL, Text())).scalar_subquery().label("server")
 )
+
+
+def _next_due(*, watched: bool, asks_server: bool) -> Select[Any]:
+    waiting = _jobs.next_attempt_at.is_not(None)
+    statement = select(func.min(_jobs.next_attempt_at).label("due")).where(waiting)
+    if watched:
+        statement = statement.add_columns(database_time().label("theirs"))
+    return statement.add_columns(_SERVER) if asks_server else statement
+
+
+_NEXT_DUE: Final = {
+    (watched, asks_server): _next_due(watched=watched, asks_server=asks_server)
+    for watched in (False, True)
+    for asks_server in (False, True)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +133,7 @@ class ClaimStore:
         self.lease = lease
         self._watch = None if database.is_sqlite else watch
         self.witness = witness or Witness()
+        self._taking: dict[bool, ReturningUpdate[Any]] = {}  # by whether it asks
         self._init_writer = InitWriter(database, witness=self.witness)
         self._transition_writer = TransitionWriter(database, witness=self.witness)
 
@@ -133,10 +156,10 @@ class ClaimStore:
         answers: nothing is claimed there.
         """
         claim = self._claim(now, worker)
-        statement = self._take(claim, now=now, due_by=due_by or now, limit=limit)
+        asked = {"now": now, "due_by": due_by or now, "most": limit, **_new(claim)}
         async with self._database.write() as connection:
             self._expect(server)
-            found = (await connection.execute(statement)).all()
+            found = (await connection.execute(self._take(), asked)).all()
             self._expect(server, *found[:1])
             taken = _readable(found, claim)
             rows = [row for row in found if row.id in taken]
@@ -157,12 +180,7 @@ class ClaimStore:
 
     async def next_due(self) -> datetime | None:
         """Return when the next job falls due, None if none is waiting."""
-        waiting = _jobs.next_attempt_at.is_not(None)
-        statement = select(func.min(_jobs.next_attempt_at).label("due")).where(waiting)
-        if self._watch is not None:
-            statement = statement.add_columns(database_time().label("theirs"))
-        if self._asks_server:
-            statement = statement.add_columns(_SERVER)
+        statement = _NEXT_DUE[self._watch is not None, self._asks_server]
         async with self._database.read() as connection:
             asked_at = self._watch.now() if self._watch is not None else None
             row = (await connection.execute(statement)).one()
@@ -268,26 +286,33 @@ class ClaimStore:
             "updated_at": now,
         }
 
-    def _due(self, now: datetime, due_by: datetime) -> ColumnElement[bool]:
+    def _due(self) -> ColumnElement[bool]:
         """Match jobs that are due by both clocks, while the two agree."""
         if self._watch is None:
-            return _jobs.next_attempt_at <= due_by
-        theirs, ours = database_time(), literal(now, UtcDateTime())
-        tolerance = literal(self._watch.tolerance, Interval())
+            return _jobs.next_attempt_at <= _DUE_BY
+        theirs, tolerance = database_time(), literal(self._watch.tolerance, Interval())
         return and_(
-            _jobs.next_attempt_at <= func.least(literal(due_by, UtcDateTime()), theirs),
-            ours.between(theirs - tolerance, theirs + tolerance),
+            _jobs.next_attempt_at <= func.least(_DUE_BY, theirs),
+            _NOW.between(theirs - tolerance, theirs + tolerance),
         )
 
-    def _take(
-        self, claim: dict[str, Any], *, now: datetime, due_by: datetime, limit: int
-    ) -> ReturningUpdate[Any]:
-        due = self._due(now, due_by)
+    def _take(self) -> ReturningUpdate[Any]:
+        """Return the statement that claims; making it costs as much as running it."""
+        asks_server = self._asks_server
+        if asks_server not in self._taking:
+            self._taking[asks_server] = self._made(asks_server=asks_server)
+        return self._taking[asks_server]
+
+    def _made(self, *, asks_server: bool) -> ReturningUpdate[Any]:
+        due = self._due()
         order = _jobs.next_attempt_at, _jobs.id
-        first = select(_jobs.id).where(due).order_by(*order).limit(limit)
-        began = literal(now, UtcDateTime())  # typed here, since CASE infers none
+        most = bindparam("most", type_=Integer())
+        first = select(_jobs.id).where(due).order_by(*order).limit(most)
         was_processing = _jobs.status == JobStatus.PROCESSING
-        asked = (_SERVER,) if self._asks_server else ()
+        asked = (_SERVER,) if asks_server else ()
+        claim = {
+            name: bindparam(f"new_{name}", type_=_jobs[name].type) for name in _WRITTEN
+        }
         return (
             update(schedule_jobs)
             .where(unlocked(first, is_sqlite=self._database.is_sqlite), due)
@@ -296,17 +321,22 @@ class ClaimStore:
                 # Processing without a token was handed on; with one, abandoned.
                 abandoned_by=case((_jobs.claim_token.is_not(None), _jobs.claimed_by)),
                 attempt_started_at=case(
-                    (was_processing, func.coalesce(_jobs.attempt_started_at, began)),
-                    else_=began,
+                    (was_processing, func.coalesce(_jobs.attempt_started_at, _NOW)),
+                    else_=_NOW,
                 ),
             )
             .returning(
                 *[_jobs[name] for name in _READ],
                 _jobs.abandoned_by,
-                held_until(now),
+                held_until(_NOW),
                 *asked,
             )
         )
+
+
+def _new(claim: Mapping[str, Any]) -> dict[str, Any]:
+    """Name the parameters of what a claim writes."""
+    return {f"new_{name}": value for name, value in claim.items()}
 
 
 def _still_claimed(taken: Mapping[str, Job]) -> tuple[Job, ...]:

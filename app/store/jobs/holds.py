@@ -55,7 +55,7 @@ _holds = holds.c
 _jobs = schedule_jobs.c
 
 
-def held_until(now: datetime) -> ColumnElement[datetime | None]:
+def held_until(now: ColumnElement[datetime]) -> ColumnElement[datetime | None]:
     """Return a column for RETURNING: the end of a job's longest hold, or NULL."""
     # Text, since SQLAlchemy drops table names in SQLite's RETURNING, and then
     # project_id = project_id would match every hold.
@@ -129,7 +129,7 @@ class HoldStore:
         return len(ids)
 
 
-def is_active(now: datetime) -> ColumnElement[bool]:
+def is_active(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
     """Match holds that have not ended."""
     return or_(_holds.until.is_(None), _holds.until > now)
 
