@@ -89,6 +89,7 @@ class Session:
         self._transport = transport
         self._base_url = base_url
         self._now = now
+        self._headers: tuple[Mapping[str, str], httpx.Headers] | None = None
 
     async def __aenter__(self) -> Self:
         """Enter; a connection is opened with the first request."""
@@ -105,7 +106,7 @@ class Session:
         nothing but its own cancellation.
         """
         try:
-            built = _build(request, self._base_url, seconds)
+            built = self._build(request, seconds)
         except (httpx.InvalidURL, UnicodeError) as error:
             return _unsent(error)
         try:
@@ -125,6 +126,32 @@ class Session:
             secrets=request.secrets,
             log_id=log_id,
         )
+
+    def _build(self, request: ApiRequest, seconds: float) -> httpx.Request:
+        url = _address(self._base_url + request.path)
+        if self._headers is None or self._headers[0] != request.headers:
+            # Made once for calls with the same token: httpx looks at each header.
+            self._headers = request.headers, _headers(request, url)
+        built = httpx.Request(
+            request.method,
+            url,
+            headers=self._headers[1],  # which are copied
+            stream=httpx.ByteStream(request.content),
+            extensions={
+                "timeout": dict.fromkeys(_TIMEOUTS, seconds),
+                "fresh": request.once,
+            },
+        )
+        if request.content or request.method != "GET":
+            built.headers["Content-Length"] = str(len(request.content))
+        return built
+
+
+def _headers(request: ApiRequest, url: httpx.URL) -> httpx.Headers:
+    headers = [(b"Host", url.netloc), *_HEADERS]
+    for name, value in request.headers.items():
+        headers.append((name.encode("ascii"), value.encode("ascii")))
+    return httpx.Headers(headers)
 
 
 def _told(response: httpx.Response) -> dict[bytes, bytes]:
@@ -148,25 +175,6 @@ def _date(value: bytes | None) -> datetime | None:
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return found if found.tzinfo else None
-
-
-def _build(request: ApiRequest, base_url: str, seconds: float) -> httpx.Request:
-    url = _address(base_url + request.path)
-    headers = [(b"Host", url.netloc), *_HEADERS]
-    for name, value in request.headers.items():
-        headers.append((name.encode("ascii"), value.encode("ascii")))
-    if request.content or request.method != "GET":
-        headers.append((b"Content-Length", b"%d" % len(request.content)))
-    return httpx.Request(
-        request.method,
-        url,
-        headers=headers,
-        stream=httpx.ByteStream(request.content),
-        extensions={
-            "timeout": dict.fromkeys(_TIMEOUTS, seconds),
-            "fresh": request.once,
-        },
-    )
 
 
 @lru_cache(maxsize=64)  # an endpoint's URL never changes, and is slow to parse
