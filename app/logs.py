@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from structlog.dev import ConsoleRenderer, plain_traceback
@@ -72,9 +72,7 @@ def configure_logging(log_format: str, log_level: str, *, queued: bool = False) 
         else logging.StreamHandler(sys.stderr)
     )
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_shared(), processors=_rendering(log_format)
-        )
+        _Lines(foreign_pre_chain=_shared(), processors=_rendering(log_format))
     )
     _skip_what_no_line_shows()
     root = logging.getLogger()
@@ -89,6 +87,21 @@ def configure_logging(log_format: str, log_level: str, *, queued: bool = False) 
     # They log full URLs at INFO, and a query can hold a secret.
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+class _Lines(structlog.stdlib.ProcessorFormatter):
+    """Renders lines; of our own without a second record, a fifth of a line's cost."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        method = getattr(record, "_name", None)
+        if method is None or not isinstance(record.msg, dict):  # a library's
+            return super().format(record)
+        event: Any = record.msg.copy()  # other handlers get it, too
+        for process in self.processors:
+            if process is not self.remove_processors_meta:
+                event = process(None, method, event)
+        return str(event)
 
 
 def _skip_what_no_line_shows() -> None:

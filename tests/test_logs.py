@@ -217,3 +217,17 @@ def test_a_traceback_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> No
     except ValueError:
         structlog.get_logger("app.test").exception("broken")
     assert len(capsys.readouterr().err.splitlines()) > 3
+
+
+def test_a_line_of_ours_is_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the record would cost as much as deciding about a post."""
+    configure_logging("json", "info")
+    made, make = list[logging.LogRecord](), logging.getLogRecordFactory()
+
+    def note(*parts: object, **more: object) -> logging.LogRecord:
+        made.append(make(*parts, **more))
+        return made[-1]
+
+    monkeypatch.setattr(logging, "_logRecordFactory", note)
+    structlog.get_logger("app.test").info("event", value=1)
+    assert len(made) == 1
