@@ -3,7 +3,6 @@
 import httpx
 import pytest
 
-from app.domain.jobs.outcome import Fault
 from app.tiktok import encode
 from app.tiktok.transport.session import Http
 from app.tiktok.wire import ApiAnswer
@@ -47,11 +46,3 @@ async def test_an_answers_headers_are_read_by_any_spelling(name: str) -> None:
     answer = await Http(transport=wire).connect("http://x").send(CALLS[0], seconds=10)
     assert isinstance(answer, ApiAnswer)
     assert (answer.retry_after, answer.log_id, answer.said_at) == (7, "log", None)
-
-
-async def test_a_header_that_is_said_twice_is_a_list() -> None:
-    """Two lengths of a wait are no length."""
-    wire = Wire(("Retry-After", "7"), ("Retry-After", "9"))
-    answer = await Http(transport=wire).connect("http://x").send(CALLS[0], seconds=10)
-    assert not isinstance(answer, Fault)
-    assert answer.retry_after is None
