@@ -67,7 +67,7 @@ CATALOGUE: Final = (
         "watchers",
         "What do thousands of streams cost, and how late are they?",
         rounds=1,
-        timeout_seconds=300.0,
+        timeout_seconds=420.0,
     ),
     Entry(
         "webhooks",

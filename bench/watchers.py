@@ -39,7 +39,7 @@ JOBS: Final = 10_000
 CHANGES_PER_SECOND: Final = 200
 WRITES_PER_SECOND: Final = 20
 SECONDS: Final = 15.0
-OPEN_SECONDS: Final = 90.0
+OPEN_SECONDS: Final = 240.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,27 +50,28 @@ async def main(
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     seen, opening = Seen(), asyncio.Semaphore(AT_ONCE)
     places, turns = cycle(ports), len(ports)
-    tasks = [
-        asyncio.create_task(
-            _watch(
-                next(places),
-                keys[number // turns % len(keys)],
-                number // turns % projects,
-                seen,
-                opening,
+    async with asyncio.TaskGroup() as group:  # ends with the first that is refused
+        tasks = [
+            group.create_task(
+                _watch(
+                    next(places),
+                    keys[number // turns % len(keys)],
+                    number // turns % projects,
+                    seen,
+                    opening,
+                )
             )
-        )
-        for number in range(streams)
-    ]
-    while seen.live < streams:
-        seen.more.clear()
-        await seen.more.wait()
-    print("there", flush=True)
-    seen.late.clear()
-    await asyncio.sleep(seconds)
-    print(json.dumps(_told(seen.late)), flush=True)
-    for task in tasks:
-        task.cancel()
+            for number in range(streams)
+        ]
+        while seen.live < streams:
+            seen.more.clear()
+            await seen.more.wait()
+        print("there", flush=True)
+        seen.late.clear()
+        await asyncio.sleep(seconds)
+        print(json.dumps(_told(seen.late)), flush=True)
+        for task in tasks:
+            task.cancel()
 
 
 def _told(late: list[float]) -> dict[str, float]:
