@@ -24,6 +24,7 @@ ALLOW_MORE = {
     "0011",  # a CHECK makes way for one that allows more
     "0018",  # an index makes way for several that serve its readers, too
     "0023",  # two such make way for four
+    "0024",  # indexes get an option
 }
 
 

@@ -56,7 +56,21 @@ _WRITTEN: Final = (
     "held_since",
     "updated_at",
 )
-_READ: Final = tuple(name for name in JOB_COLUMNS if name not in _WRITTEN)
+_OF_ENDS: Final = (
+    "failure_reason",
+    "delivery",
+    "post_id",
+    "post_ids",
+    "post_url",
+    "availability",
+    "posted_at",
+    "discarded_at",
+    "confirm_at",
+    "confirm_tries",
+)
+"""Columns that are empty until a job is over."""
+
+_READ: Final = tuple(name for name in JOB_COLUMNS if name not in {*_WRITTEN, *_OF_ENDS})
 """The columns that a claim reads; it knows those that it writes."""
 
 

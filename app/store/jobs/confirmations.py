@@ -14,7 +14,12 @@ from app.store.db.engine import Database
 from app.store.db.locks import unlocked
 from app.store.jobs.changes import written_since
 from app.store.jobs.rows import readable, shown_from_row
-from app.store.jobs.tables import job_attempts, schedule_jobs, tiktok_events
+from app.store.jobs.tables import (
+    DID_NOT_POST,
+    job_attempts,
+    schedule_jobs,
+    tiktok_events,
+)
 from app.store.jobs.tiktok_events import INIT_TOLD_WITHIN
 from app.store.jobs.transitions import UNCHANGED, write_transitions
 from app.store.retention.tombstones import (
@@ -133,13 +138,17 @@ def _publishes_of_nobody(job: Job, open_id: str, since: datetime) -> Select[str]
     """Select publishes first named by TikTok's events since then that no job has.
 
     A job's row holds only its newest publish_id; the ledger holds the earlier ones.
+    Those of attempts that posted have no index, for the sake of every post: they are
+    found by their jobs, which were written when another publish followed.
     """
     earlier = tiktok_events.alias("earlier")
     newest = exists().where(_jobs.publish_id == _events.publish_id)
-    former = exists().where(
+    former = exists().where(_attempts.publish_id == _events.publish_id, DID_NOT_POST)
+    posted_once = exists().where(
         _attempts.publish_id == _events.publish_id,
         _attempts.job_id == _jobs.id,
         of_person(job.platform, open_id),
+        written_since(since - INIT_TOLD_WITHIN),
     )
     named_before = exists().where(
         earlier.c.publish_id == _events.publish_id, earlier.c.received_at < since
@@ -153,6 +162,7 @@ def _publishes_of_nobody(job: Job, open_id: str, since: datetime) -> Select[str]
             _events.publish_id.is_not(None),
             ~newest,
             ~former,
+            ~posted_once,
             ~named_before,
             ~pruned,
             ~_has_shape(_events.publish_id, not_of(job.post.media_type)),

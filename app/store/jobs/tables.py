@@ -25,7 +25,14 @@ from app.domain.jobs.job import (
     JobStatus,
     Transfer,
 )
-from app.store.db.metadata import QUEUE, metadata, one_of, partly
+from app.store.db.metadata import (
+    DISTINCT,
+    QUEUE,
+    make_distinct,
+    metadata,
+    one_of,
+    partly,
+)
 from app.store.db.types import Json, UtcDateTime
 
 # A failed Post Now whose init may still become a post still counts: a new one could
@@ -45,6 +52,9 @@ IS_PROCESSING = text("status = 'processing'")
 NOT_PROCESSING = text("status <> 'processing'")
 IS_POSTED = text("status = 'posted'")
 NEITHER = text("status <> 'processing' AND status <> 'posted'")
+
+# Attempts whose publish is no longer their job's, but for those that posted.
+DID_NOT_POST = text("publish_id IS NOT NULL AND decision <> 'posted'")
 
 schedule_jobs = Table(
     "schedule_jobs",
@@ -150,6 +160,7 @@ schedule_jobs = Table(
         "next_attempt_at",
         "id",
         **partly("next_attempt_at IS NOT NULL"),
+        **DISTINCT,
     ),
     CheckConstraint(
         "confirm_at IS NULL OR status IN ('posted', 'failed')",
@@ -176,7 +187,13 @@ schedule_jobs = Table(
     # Jobs that a hold put off.
     Index("ix_schedule_jobs_held", "project_id", **partly("held_since IS NOT NULL")),
     # Lists by time of creation and by scheduled time, of one project and of all.
-    Index("ix_schedule_jobs_processing", "project_id", "id", **partly(IS_PROCESSING)),
+    Index(
+        "ix_schedule_jobs_processing",
+        "project_id",
+        "id",
+        **partly(IS_PROCESSING),
+        **DISTINCT,
+    ),
     Index(
         "ix_schedule_jobs_project_created",
         "project_id",
@@ -184,6 +201,7 @@ schedule_jobs = Table(
         "failure_reason",
         "id",
         **partly(NOT_PROCESSING),
+        **DISTINCT,
     ),
     Index(
         "ix_schedule_jobs_project_scheduled",
@@ -193,14 +211,16 @@ schedule_jobs = Table(
         "scheduled_for",
         "id",
         **partly(NOT_PROCESSING),
+        **DISTINCT,
     ),
     # Of all projects: every end writes to these, so what is posted has short keys.
-    Index("ix_schedule_jobs_posted_created", "id", **partly(IS_POSTED)),
+    Index("ix_schedule_jobs_posted_created", "id", **partly(IS_POSTED), **DISTINCT),
     Index(
         "ix_schedule_jobs_posted_scheduled",
         "scheduled_for",
         "id",
         **partly(IS_POSTED),
+        **DISTINCT,
     ),
     Index(
         "ix_schedule_jobs_other_created",
@@ -208,6 +228,7 @@ schedule_jobs = Table(
         "failure_reason",
         "id",
         **partly(NEITHER),
+        **DISTINCT,
     ),
     Index(
         "ix_schedule_jobs_other_scheduled",
@@ -216,6 +237,7 @@ schedule_jobs = Table(
         "scheduled_for",
         "id",
         **partly(NEITHER),
+        **DISTINCT,
     ),
     Index(
         "ix_schedule_jobs_asset",
@@ -223,6 +245,7 @@ schedule_jobs = Table(
         "project_id",
         "id",
         **partly(NOT_PROCESSING),
+        **DISTINCT,
     ),
     Index(
         "ix_schedule_jobs_external_id",
@@ -230,16 +253,21 @@ schedule_jobs = Table(
         "project_id",
         "id",
         **partly("external_id IS NOT NULL AND status <> 'processing'"),
+        **DISTINCT,
     ),
     # Jobs without an owner, for the first account that connects.
     Index("ix_schedule_jobs_unbound", "project_id", **partly(UNBOUND)),
     # A project's latest changes, for the stream.
-    Index("ix_schedule_jobs_changes", "project_id", "updated_at"),
+    Index("ix_schedule_jobs_changes", "project_id", "updated_at", **DISTINCT),
     Index(
-        "ix_schedule_jobs_publish_id", "publish_id", **partly("publish_id IS NOT NULL")
+        "ix_schedule_jobs_publish_id",
+        "publish_id",
+        **partly("publish_id IS NOT NULL"),
+        **DISTINCT,
     ),
     postgresql_with=QUEUE,
 )
+make_distinct(schedule_jobs, "pk_schedule_jobs", "uq_schedule_jobs_idempotency_key")
 
 
 def in_state(state: JobStatus | FailureReason) -> ColumnElement[bool]:
@@ -279,7 +307,9 @@ job_attempts = Table(
     Column("next_attempt_at", UtcDateTime),
     Column("worker", Text),
     PrimaryKeyConstraint("job_id", "number"),
+    Index("ix_job_attempts_publish_id", "publish_id", **partly(DID_NOT_POST)),
 )
+make_distinct(job_attempts, "pk_job_attempts")
 
 # What happened to a job besides its attempts, which are in the ledger.
 job_history = Table(

@@ -143,12 +143,22 @@ async def test_a_publish_that_a_job_has_is_that_jobs(
     assert await orphan(store, doubtful) is None
 
 
+@pytest.mark.parametrize(
+    ("decision", "days"), [("retrying", 0), ("retrying", 30), ("posted", 3)]
+)
 async def test_a_publish_that_a_job_had_once_is_that_jobs(
-    database: Database, store: ConfirmationStore, doubtful: Job
+    database: Database,
+    store: ConfirmationStore,
+    doubtful: Job,
+    decision: str,
+    days: int,
 ) -> None:
     """Its row forgot it at the next init; the ledger did not."""
-    other = await store_job(database, POSTED, publish_id="pub_7", attempt_number=2)
-    await attempted(database, other, 1, publish_id="pub_9")
+    written = NOW - timedelta(days=days)
+    other = await store_job(
+        database, POSTED, publish_id="pub_7", attempt_number=2, updated_at=written
+    )
+    await attempted(database, other, 1, publish_id="pub_9", decision=decision)
     await tell(database, "pub_9")
     assert await orphan(store, doubtful) is None
 
