@@ -28,7 +28,7 @@ ROOMY: Final = {"fillfactor": "50"}
 """Leave room on each page for rows that are updated."""
 
 
-DISTINCT: Final = {"postgresql_with": {"deduplicate_items": "off"}}
+DISTINCT: Final[dict[str, Any]] = {"postgresql_with": {"deduplicate_items": "off"}}
 """The option of an index whose keys are distinct: Postgres finds nothing to merge.
 
 What looks alike in it are versions of one row, and to merge those was a tenth of
@@ -44,7 +44,9 @@ def one_of(column: str, values: Iterable[StrEnum]) -> str:
 def make_distinct(table: Table, *constraints: str) -> None:
     """Give the indexes of a table's constraints the option ``DISTINCT``."""
     for name in constraints:
-        change = DDL(f"ALTER INDEX {name} SET (deduplicate_items = off)")
+        change: Any = DDL(  # type: ignore[no-untyped-call]
+            f"ALTER INDEX {name} SET (deduplicate_items = off)"
+        )
         event.listen(table, "after_create", change.execute_if(dialect="postgresql"))
 
 

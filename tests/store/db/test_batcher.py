@@ -64,7 +64,7 @@ async def test_with_two_lanes_many_are_written_meanwhile(
     assert table.written == [{"a": 1}, {"b": 3, "c": 4}]
     table.open.set()
     assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10]
-    assert table.written[2:] == [{"a": 2, "b": 5}]
+    assert table.written[2:] == [{"a": 2}, {"b": 5}]
 
 
 async def test_a_second_lane_is_not_opened_for_a_few(table: Table) -> None:
