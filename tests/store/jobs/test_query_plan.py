@@ -30,7 +30,9 @@ from tests.support.factories import (
     POSTED,
     job_row,
     new_job,
+    store_row,
     store_rows,
+    unconfirmed,
 )
 
 OVER = 2000
@@ -267,3 +269,19 @@ async def test_a_confirmation_reads_only_what_is_in_doubt(
     plan = await plan_of(busy, sent)
     assert any("ix_schedule_jobs_confirm" in step for step in plan)
     assert reads_all(plan) == []
+
+
+async def test_a_publish_of_nobodys_is_looked_for_by_index(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """The ledger is not read from end to end, however long it is."""
+    job = await store_row(busy, unconfirmed())
+    await ConfirmationStore(busy).orphan(job, "open_1", since=NOW)
+    async with busy.write() as connection:
+        if not busy.is_sqlite:  # whose tests have no ledger worth an index
+            await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        explain = "EXPLAIN QUERY PLAN" if busy.is_sqlite else "EXPLAIN"
+        rows = await connection.exec_driver_sql(f"{explain} {sent[-1][0]}", sent[-1][1])
+        plan = "\n".join(str(row) for row in rows)
+    assert "ix_job_attempts_publish_id" in plan
+    assert "SCAN job_attempts" not in plan
