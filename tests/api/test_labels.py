@@ -110,6 +110,9 @@ async def test_a_time_that_no_calendar_of_ours_carries(api: Api, time: str) -> N
     [
         ("https://cdn.example.com/vidéo.mp4", "https://cdn.example.com/vid%C3%A9o.mp4"),
         ("https://bücher.example/a.mp4", "https://xn--bcher-kva.example/a.mp4"),
+        # As browsers have it; strasse.example is somebody else's.
+        ("https://Straße.example/ß", "https://xn--strae-oqa.example/%C3%9F"),
+        ("https://例え。jp/a.mp4", "https://xn--r8jz45g.jp/a.mp4"),
         (
             "https://cdn.example.com/a%20b.mp4?k=ü&s=a%2Fb",
             "https://cdn.example.com/a%20b.mp4?k=%C3%BC&s=a%2Fb",
@@ -127,9 +130,9 @@ async def test_an_address_beyond_ascii_has_one_form(
     assert changed.json()["assetUrl"] == stored
 
 
-async def test_an_address_without_such_a_form_is_refused(api: Api) -> None:
-    """A host of which IDNA knows nothing."""
-    long = "ü" * 70
-    answer = await api.post_job(assetUrl=f"https://{long}.example/v.mp4")
+@pytest.mark.parametrize("label", ["ü" * 70, "exa\u200dmple", "\u202eexample"])
+async def test_an_address_without_such_a_form_is_refused(api: Api, label: str) -> None:
+    """A host of which IDNA knows nothing, or which is another one than it looks."""
+    answer = await api.post_job(assetUrl=f"https://{label}.example/v.mp4")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/assetUrl"

@@ -21,8 +21,8 @@ def test_callers_get_what_is_left(limit: int) -> None:
     assert limit // 4 <= found.callers or found.callers == MOST_CALLERS
     assert found.callers <= MOST_CALLERS
     assert found.short_by == max(0, found.callers + found.reserved - limit)
-    if not found.short_by:
-        assert found.limit - found.callers >= found.reserved
+    if found.short_by:
+        assert found.callers == limit // 4
 
 
 def test_more_attempts_leave_fewer_callers() -> None:

@@ -5,6 +5,7 @@ https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
 
 import re
+import unicodedata
 from typing import Final
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
@@ -17,6 +18,12 @@ _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 # An IPv4 address ends in a label with a digit in every spelling that resolvers take
 # (127.1, 0x7f000001, 2130706433); no top-level domain does.
 _TOP_LEVEL: Final = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]{1,59}")
+_DOTS: Final = re.compile(r"[.\u3002\uff0e\uff61]")
+_KEPT: Final = frozenset("ß\u03c2")
+"""Letters that Python's IDNA of 2003 replaces: straße.de would become strasse.de, which
+is another host. RFC 5894, section 7.2"""
+_JOINERS: Final = frozenset("\u200c\u200d")
+"""Invisible characters that it drops, with the same result."""
 
 
 MAX_UNSEEN_URL_LENGTH: Final = 8192
@@ -55,13 +62,23 @@ def ascii_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, at, place = parts.netloc.rpartition("@")[2].partition(":")
-        name = host.encode("idna").decode("ascii")
+        name = ".".join(_ascii_label(label) for label in _DOTS.split(host))
         rest = (quote(part, safe=_SAFE) for part in (parts.path, parts.query))
     except UnicodeError:
         raise ValueError("has no form in ASCII") from None
     path, query = rest
     user = "@" if "@" in parts.netloc else ""  # refused later
     return urlunsplit((parts.scheme, f"{user}{name}{at}{place}", path, query, ""))
+
+
+def _ascii_label(label: str) -> str:
+    """Return a part of a host in IDNA; raises UnicodeError."""
+    if not _JOINERS.isdisjoint(label):
+        raise UnicodeError
+    small = unicodedata.normalize("NFC", label.lower())
+    if _KEPT.isdisjoint(small):
+        return label.encode("idna").decode("ascii")
+    return f"xn--{small.encode('punycode').decode('ascii')}"
 
 
 def _problem_with_parts(parts: SplitResult, *, allow_private: bool) -> str | None:
@@ -86,6 +103,7 @@ def _is_public(host: str) -> bool:
         bool(labels)
         and all(_LABEL.fullmatch(label) for label in labels)
         and _TOP_LEVEL.fullmatch(top) is not None
+        and all(map(_can_be_read, (*labels, top)))
         and not any(f".{name}".endswith(f".{end}") for end in _PRIVATE_SUFFIXES)
     )
 
@@ -95,8 +113,16 @@ def _ascii_name(host: str) -> str | None:
     if len(host) > MAX_HOST_LENGTH:
         return None
     try:
-        name = host.encode("idna").decode("ascii").lower().removesuffix(".")
-        name.encode("ascii").decode("idna")  # a broken xn-- label shows only here
+        return host.encode("idna").decode("ascii").lower().removesuffix(".")
     except UnicodeError:
         return None
-    return name
+
+
+def _can_be_read(label: str) -> bool:
+    """Tell whether a label, if it is in punycode, stands for another one."""
+    if not label.startswith("xn--"):
+        return True
+    try:
+        return not label[4:].encode("ascii").decode("punycode").isascii()
+    except UnicodeError:
+        return False

@@ -16,6 +16,8 @@ PUBLIC = [
     "https://bücher.example.com/ä.mp4",
     "https://xn--bcher-kva.example.com/v.mp4",
     "https://example.xn--p1ai/v.mp4",
+    "https://xn--strae-oqa.example/v.mp4",  # straße, as browsers write it
+    "https://xn--4gq48lf9j.example/v.mp4",
     "https://localhost.example.com/",
     "https://10.0.0.1.nip.example/",
     "https://cdn.example.com/" + "a" * (MAX_URL_LENGTH - 24),
