@@ -126,8 +126,8 @@ def status(answer: ApiAnswer) -> PublishStatus | Fault:
         downloaded_bytes=fields.integer(data.get("downloaded_bytes")),
         fail_reason=fields.text(data.get("fail_reason")) or None,
         # TikTok's misspelling first, then the correct one in case it is mended.
-        post_ids=fields.identifiers(data.get("publicaly_available_post_id"))
-        or fields.identifiers(data.get("publicly_available_post_id")),
+        post_ids=fields.post_identifiers(data.get("publicaly_available_post_id"))
+        or fields.post_identifiers(data.get("publicly_available_post_id")),
         log_id=envelope.log_id,
         http_status=answer.status,
         raw_status=raw_status,

@@ -64,10 +64,16 @@ def identifier(value: object) -> str | None:
     return value if value and clean(value, limit=_MAX_ID_LENGTH) == value else None
 
 
-def identifiers(value: object) -> tuple[str, ...]:
+def post_identifier(value: object) -> str | None:
+    """Return the id of a post, which is a positive number, also where it is a text."""
+    found = identifier(value)
+    return None if found is None or found.startswith("-") else found
+
+
+def post_identifiers(value: object) -> tuple[str, ...]:
     """Return every id of a list, or of a single value; missing is empty."""
     values = value if isinstance(value, list) else [value]
-    found = (identifier(entry) for entry in values)
+    found = (post_identifier(entry) for entry in values)
     return tuple(entry for entry in found if entry is not None)
 
 

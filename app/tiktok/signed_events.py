@@ -7,7 +7,14 @@ from typing import Final
 
 from app.domain.accounts.account import RemovalReason
 from app.domain.tiktok_event import EventKind, TikTokEvent, kind_of
-from app.tiktok.fields import Json, identifier, integer, json_object, moment
+from app.tiktok.fields import (
+    Json,
+    identifier,
+    integer,
+    json_object,
+    moment,
+    post_identifier,
+)
 from app.tiktok.text import clean, well_formed
 
 UNREADABLE: Final = "unreadable"
@@ -53,7 +60,7 @@ def read_event(body: bytes) -> TikTokEvent:
     content = _content(outer.get("content"))
     created_at = moment(outer.get("create_time"))
     publish_id = identifier(content.get("publish_id"))
-    post_id = identifier(content.get("post_id"))
+    post_id = post_identifier(content.get("post_id"))
     open_id = identifier(outer.get("user_openid")) or ""
     kind = kind_of(name)
     which = post_id or (created_at and created_at.isoformat())

@@ -52,12 +52,19 @@ def test_moment(value: object, expected: datetime | None) -> None:
 
 def test_identifiers_stay_exact() -> None:
     """Ids of 19 digits and more are never rounded, as a float would."""
-    assert fields.identifiers([7602997517160123667, "v_pub~1"]) == (
+    assert fields.post_identifiers([7602997517160123667, "v_pub~1"]) == (
         "7602997517160123667",
         "v_pub~1",
     )
     assert fields.identifier(76029975171601236671) == "76029975171601236671"
     assert fields.identifier(10**200 - 1) == "9" * 200
+
+
+@pytest.mark.parametrize("value", [-1, "-1", 0, "0", "000", [], [["1"]], None])
+def test_what_is_no_post_has_no_id(value: object) -> None:
+    """TikTok says 0 for none, and a post's number is never negative."""
+    assert fields.post_identifiers(value) == ()
+    assert fields.post_identifiers([value, 7]) == ("7",)
 
 
 @pytest.mark.parametrize("value", [7602997517160123667.0, 0, -1, True, 10**200])
