@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.serving import Api
+from tests.api.serving import Api, job_body
 
 PROJECT = "/v1/projects/proj_1/hold"
 ALL = "/v1/hold"
@@ -36,6 +36,31 @@ async def test_a_held_job_says_so(api: Api) -> None:
     assert freed["noticeCode"] != "held"
     assert freed["nextAttemptAt"] == freed["scheduledFor"]
     assert (await api.services.tick()).claimed == 1
+
+
+@pytest.mark.parametrize("path", [PROJECT, ALL])
+async def test_a_post_now_is_told_of_a_hold_at_once(api: Api, path: str) -> None:
+    """Not only when a claim has met it; what is due later is not held yet."""
+    await api.client.put(path, json={"reason": "a recall"})
+    job = await api.job(scheduledFor=None)
+    assert job["noticeCode"] == "held"
+    batch = {"items": [job_body(assetId="a", scheduledFor=None)]}
+    (item,) = (await api.client.post("/v1/jobs/batch", json=batch)).json()["items"]
+    assert item["job"]["noticeCode"] == "held"
+    other = await api.job(assetId="b", projectId="proj_2", scheduledFor=None)
+    assert (other["noticeCode"] == "held") == (path == ALL)
+    later = await api.job(assetId="c", scheduledFor="2026-04-11T12:00:00.000Z")
+    assert later["noticeCode"] != "held"
+    await api.client.delete(path)
+    assert (await api.job(assetId="d", scheduledFor=None))["noticeCode"] != "held"
+
+
+async def test_a_hold_that_is_over_holds_no_new_job(api: Api) -> None:
+    """Its row stays until somebody takes it away."""
+    await api.client.put(PROJECT, json=HOLD)
+    api.clock.forward(days=2)
+    job = await api.job(scheduledFor=None)
+    assert job["noticeCode"] != "held"
 
 
 @pytest.mark.parametrize("path", [PROJECT, ALL])

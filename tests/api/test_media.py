@@ -36,7 +36,9 @@ async def origin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     elif "ange: bytes=1000-" in request:
         span = f"bytes 1000-{len(VIDEO) - 1}/{len(VIDEO)}"
         raw = chaos.response(VIDEO[1000:], status=206, Content_Range=span)
-    elif "/signed" in request and not request.startswith("GET"):
+    elif "/signed" in request and not (
+        request.startswith("GET") and "ange: bytes=0-0" in request
+    ):
         raw = chaos.response(b"", status=403)
     elif "/huge" in request:
         raw = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (5 * 1024**3)

@@ -175,6 +175,26 @@ async def test_a_full_house_says_when_to_come_back(
     assert int(refused.headers["retry-after"]) > 0
 
 
+async def test_a_key_has_its_share_of_streams(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has all of theirs open leaves room for others."""
+    monkeypatch.setattr(feed_module, "MAX_OF_A_KEY", 2)
+    async with (
+        served.client() as greedy,
+        watching(greedy),
+        watching(greedy, "proj_2"),
+        served.client("proj_1") as other,
+    ):
+        refused = await greedy.get(STREAM, params={"projectId": "proj_1"})
+        assert (refused.status_code, refused.json()["code"]) == (
+            429,
+            "too_many_streams",
+        )
+        async with watching(other) as (_, told):
+            await anext(told)
+
+
 async def test_a_client_that_goes_leaves_nothing_behind(served: Served) -> None:
     """Its listener goes with its connection."""
     services: UseCases = served.app.state.services

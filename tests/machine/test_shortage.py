@@ -2,16 +2,22 @@
 
 import errno
 import socket
+from datetime import timedelta
 
 import pytest
 
-from app.machine.shortage import is_shortage
+from app.machine.shortage import AGAIN_AFTER, is_shortage
 
 
 def caused(outer: Exception, inner: BaseException) -> Exception:
     """Chain two errors."""
     outer.__cause__ = inner
     return outer
+
+
+def test_what_we_lack_is_tried_again_soon() -> None:
+    """Within ten seconds, as it may be there again at any moment."""
+    assert timedelta(0) < AGAIN_AFTER <= timedelta(seconds=10)
 
 
 @pytest.mark.parametrize(

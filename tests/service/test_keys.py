@@ -164,15 +164,21 @@ async def test_a_key_has_a_printable_name_and_a_possible_project(
 
 
 async def test_a_mistyped_key_is_refused_without_a_query(
-    keys: KeyService, database: Database
+    keys: KeyService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wrong checksum is told without the database, which may be away."""
     _, secret = await keys.create("laptop", None)
-    await database.close()
+
+    async def find(_store: KeyStore, _digest: str) -> None:
+        raise AssertionError("the database was asked")
+
+    monkeypatch.setattr(KeyStore, "find", find)
     wrong = secret[:20] + ("x" if secret[20] != "x" else "y") + secret[21:]
     assert is_mistyped(wrong)
     assert not is_mistyped(secret)
     assert await keys.authenticate(wrong) is None
+    with pytest.raises(AssertionError):
+        await keys.authenticate(secret)
 
 
 async def test_a_key_ends_at_its_time(keys: KeyService, clock: StandingClock) -> None:

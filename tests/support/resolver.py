@@ -34,8 +34,8 @@ class Resolver:
         if not isinstance(host, str) or not host[-1:].isalpha() or host == "localhost":
             return self._original(host, port, *more, **others)
         self.asked.append(host)
-        if host in self.hanging:
-            self._go_on.wait(PATIENCE_SECONDS)
+        if host in self.hanging and not self._go_on.wait(PATIENCE_SECONDS):
+            raise AssertionError("somebody waited for a resolver that hangs")
         if self.failure is not None:
             raise self.failure
         kind = socket.SOCK_STREAM

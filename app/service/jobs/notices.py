@@ -15,6 +15,7 @@ from app.domain.codes import (
     ACCOUNT_CHANGED,
     CLASS_WORDS,
     LOST_TRACK,
+    MISSED,
     STILL_WORKING,
     UNCONFIRMED,
     Words,
@@ -123,6 +124,8 @@ def _remarks(job: Job) -> list[Notice]:
 def _notice(job: Job, *, run_by_cron: bool, now: datetime) -> Notice | None:
     match job.status:
         case JobStatus.SCHEDULED | JobStatus.PROCESSING | JobStatus.RETRYING:
+            if _is_too_late(job, now):
+                return Notice(MISSED, words_of(MISSED, ErrorClass.PERMANENT).what)
             if job.held_since is not None:
                 return _say("held")
             return _waiting(job, now) or _coming(job, now, run_by_cron=run_by_cron)
@@ -130,6 +133,13 @@ def _notice(job: Job, *, run_by_cron: bool, now: datetime) -> Notice | None:
             return _posted(job)
         case JobStatus.FAILED:
             return _failed(job)
+
+
+def _is_too_late(job: Job, now: datetime) -> bool:
+    """Tell whether the next claim ends the job, because its deadline has passed."""
+    if job.publish_by is None or job.claim_token is not None or job.in_flight:
+        return False
+    return job.publish_by <= now
 
 
 def _coming(job: Job, now: datetime, *, run_by_cron: bool) -> Notice | None:

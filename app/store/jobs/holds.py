@@ -57,17 +57,16 @@ _jobs = schedule_jobs.c
 
 def held_until(now: ColumnElement[datetime]) -> ColumnElement[datetime | None]:
     """Return a column for RETURNING: the end of a job's longest hold, or NULL."""
-    # Text, since SQLAlchemy drops table names in SQLite's RETURNING, and then
-    # project_id = project_id would match every hold.
-    project_id = literal_column("schedule_jobs.project_id", Text())
     end = func.coalesce(_holds.until, literal(WITHOUT_END, UtcDateTime()))
-    longest = select(func.max(end, type_=UtcDateTime())).where(
-        or_(_holds.project_id == project_id, _holds.project_id == EVERY_PROJECT),
-        is_active(now),
-    )
+    longest = select(func.max(end, type_=UtcDateTime())).where(*_holding(now))
     # Looked at once for all the jobs; mostly there is none.
     is_any = select(_holds.project_id).exists()
     return case((is_any, longest.scalar_subquery())).label("held_until")
+
+
+def is_held(now: ColumnElement[datetime]) -> ColumnElement[bool]:
+    """Return a column for RETURNING: whether a job is held."""
+    return select(_holds.project_id).where(*_holding(now)).exists().label("is_held")
 
 
 class HoldStore:
@@ -127,6 +126,17 @@ class HoldStore:
             if ids:
                 await hint(connection)
         return len(ids)
+
+
+def _holding(
+    now: ColumnElement[datetime],
+) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return the conditions of a hold of the job that a RETURNING is about."""
+    # Text, since SQLAlchemy drops table names in SQLite's RETURNING, and then
+    # project_id = project_id would match every hold.
+    project_id = literal_column("schedule_jobs.project_id", Text())
+    its = or_(_holds.project_id == project_id, _holds.project_id == EVERY_PROJECT)
+    return its, is_active(now)
 
 
 def is_active(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:

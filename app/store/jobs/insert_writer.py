@@ -28,13 +28,14 @@ from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.notify import NOTIFY, is_hinted_at
-from app.store.db.types import database_time
+from app.store.db.types import UtcDateTime, database_time
 from app.store.jobs.first_look import (
     account_trouble,
     first_readiness,
     problems_in_json,
     with_account,
 )
+from app.store.jobs.holds import is_held
 from app.store.jobs.request_keys import is_former_key
 from app.store.jobs.rows import post_to_json, readiness_from_json
 from app.store.jobs.tables import schedule_jobs
@@ -80,9 +81,10 @@ class InsertWriter:
         )
         # Made once: building and caching a statement costs more than running it.
         self._insert = _insert(database, self._values.table)
-        self._insert_due = self._insert
+        held = is_held(bindparam("held_at", type_=UtcDateTime()))
+        self._insert_due = self._insert.returning(held)
         if database.has_hints:
-            self._insert_due = self._insert.returning(NOTIFY)
+            self._insert_due = self._insert_due.returning(NOTIFY)
         self._batcher = Batcher(self._write_all, spawn=database.spawn)
 
     async def write(self, job: Job, *, now: datetime) -> Job | None:
@@ -98,7 +100,7 @@ class InsertWriter:
             # Alone, without waiting for others. Groups hold no Post Now, so that the
             # order of keys prevents a deadlock of two groups.
             async with self._database.single() as connection:
-                return await self._write_one(connection, self._insert_due, job)
+                return await self._write_due(connection, job)
         return await self._batcher.ask(job.id, job)
 
     async def write_within(
@@ -109,21 +111,27 @@ class InsertWriter:
         Raises TooLongAgo.
         """
         due = is_hinted_at(job.scheduled_for, now=now)
-        insert = self._insert_due if due else self._insert
-        if written := await self._write_one(connection, insert, job):
+        write = self._write_due if due else self._write_one
+        if written := await write(connection, job):
             await refuse_if_pruned(connection, job.scheduled_for, now=now)
         return written
 
     async def put_back(self, connection: AsyncConnection, job: Job) -> None:
         """Insert a row that was there already, unless it has a twin by now."""
-        await self._write_one(connection, self._insert, job)
+        await self._write_one(connection, job)
 
-    async def _write_one(
-        self, connection: AsyncConnection, insert: ReturningInsert[Any], job: Job
-    ) -> Job | None:
-        result = await connection.execute(insert, self._bind([job]))
-        row = result.first()
+    async def _write_one(self, connection: AsyncConnection, job: Job) -> Job | None:
+        row = (await connection.execute(self._insert, self._bind([job]))).first()
         return None if row is None else _stored(job, row)
+
+    async def _write_due(self, connection: AsyncConnection, job: Job) -> Job | None:
+        """Insert a row that is due, and see whether its project is on hold."""
+        values = {"held_at": job.created_at, **self._bind([job])}
+        row = (await connection.execute(self._insert_due, values)).first()
+        if row is None:
+            return None
+        stored = _stored(job, row)
+        return replace(stored, held_since=job.created_at) if row.is_held else stored
 
     async def _write_all(self, asked: Mapping[str, Job]) -> dict[str, Job]:
         jobs = sorted(asked.values(), key=attrgetter("idempotency_key"))

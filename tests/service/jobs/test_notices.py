@@ -1,7 +1,7 @@
 """What people read: true, complete, and free of jargon."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -20,7 +20,7 @@ from app.domain.jobs.job import (
 from app.domain.posts.post import Post, PostMode, PrivacyLevel
 from app.schemas.job_answers import JobAnswer
 from app.service.jobs.notices import CAPPED, WAITING, notice, user_message
-from tests.domain.jobs.sample import NOW, a_job
+from tests.domain.jobs.sample import NOW, a_job, in_flight
 
 JARGON: Final = re.compile(
     r"_|\b[a-z]+[A-Z]|\b(HTTP|URL|API|token|scope|OAuth|null|4\d\d|5\d\d|init|poll|publish_id)\b"
@@ -312,3 +312,21 @@ def test_a_failed_job_without_an_error_still_speaks() -> None:
     """No failed job is silent."""
     assert said(failed_job(FailureReason.MAX_ATTEMPTS, last_error=None))
     assert said(failed_job(FailureReason.PERMANENT, last_error=None))
+
+
+@pytest.mark.parametrize("status", [JobStatus.SCHEDULED, JobStatus.RETRYING])
+@pytest.mark.parametrize("held_since", [None, NOW])
+def test_a_deadline_that_has_passed_promises_nothing(
+    status: JobStatus, held_since: datetime | None
+) -> None:
+    """The next claim ends it: it does not go live in a moment, nor after a hold."""
+    late = waiting_job(status=status, publish_by=NOW, held_since=held_since)
+    assert said(late) == "This post could not go out before its deadline."
+    in_time = replace(late, publish_by=NOW + timedelta(seconds=1))
+    assert "deadline" not in said(in_time)
+
+
+def test_what_tiktok_may_have_is_not_missed() -> None:
+    """What was stamped is followed however late."""
+    job = in_flight(waiting_job(status=JobStatus.RETRYING, publish_by=NOW))
+    assert "deadline" not in said(job)
