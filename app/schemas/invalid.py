@@ -28,7 +28,15 @@ _MESSAGES: Final = {
     REQUIRED: "is required",
     "model_type": _OBJECT,
     "model_attributes_type": _OBJECT,
+    "string_pattern_mismatch": "must be visible ASCII characters, without spaces",
 }
+_LENGTHS: Final = {
+    "too_long": "at most {max_length:,}",
+    "string_too_long": "at most {max_length:,}",
+    "too_short": "at least {min_length:,}",
+    "string_too_short": "at least {min_length:,}",
+}
+_LISTS: Final = frozenset({"List", "Dictionary"})
 
 
 def bounded(data: object) -> object:
@@ -61,16 +69,27 @@ def field_error(found: Mapping[str, Any], *, skip: int = 0) -> FieldError:
     places = found["loc"][skip:]
     if found["loc"][:1] == ("query",):  # for a repeated parameter, only its name
         places = places[:1]
+    if places[-1:] == ("[key]",):  # pydantic's way to say that a name is wrong
+        places = places[:-1]
     parts = (str(each).replace("~", "~0").replace("/", "~1") for each in places)
-    kind = found["type"]
-    message = _MESSAGES.get(kind, found["msg"].removeprefix("Value error, "))
-    return FieldError(
-        "".join(f"/{part}" for part in parts), message, _CODES.get(kind, "invalid")
-    )
+    pointer = "".join(f"/{part}" for part in parts)
+    return FieldError(pointer, _message(found), _CODES.get(found["type"], "invalid"))
+
+
+def _message(found: Mapping[str, Any]) -> str:
+    """Return what is wrong in words about the value, where pydantic's are not."""
+    kind, about = found["type"], found.get("ctx")
+    if kind not in _LENGTHS or not about:
+        plain: str = found["msg"].removeprefix("Value error, ")
+        return _MESSAGES.get(kind, plain)
+    unit = "items" if about.get("field_type") in _LISTS else "characters"
+    length = about.get("actual_length")
+    told = f"; this has {length:,}" if isinstance(length, int) else ""
+    return f"must have {_LENGTHS[kind].format(**about)} {unit}{told}"
 
 
 def _detail(found: Mapping[str, Any], known: tuple[str, ...]) -> InitErrorDetails:
-    kind, message = found["type"], found["msg"]
+    kind, message = found["type"], _message(found)
     if kind == "extra_forbidden" and len(found["loc"]) == 1:
         kind, message = UNKNOWN, _unknown(str(found["loc"][0]), known)
     return InitErrorDetails(

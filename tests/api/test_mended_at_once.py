@@ -94,6 +94,56 @@ async def test_a_text_that_is_too_long_says_how_long_it_is(edge: Api) -> None:
     assert "3,000" in (await wrong(edge, job_body(post=post)))["/post/title"]
 
 
+@pytest.mark.parametrize(
+    ("wrong_field", "pointer", "words"),
+    [
+        (
+            {"externalId": "x" * 256},
+            "/externalId",
+            "must have at most 255 characters; this has 256",
+        ),
+        (
+            {"metadata": {"k": "v" * 513}},
+            "/metadata/k",
+            "must have at most 512 characters; this has 513",
+        ),
+        (
+            {"metadata": {"a/b" * 30: "v"}},
+            "/metadata/" + "a~1b" * 30,
+            "must have at most 64 characters; this has 90",
+        ),
+        (
+            {"metadata": {f"k{n}": "v" for n in range(17)}},
+            "/metadata",
+            "must have at most 16 items",
+        ),
+        (
+            {
+                "assetUrl": None,
+                "assetUrls": ["https://a.example/p.jpg"] * 36,
+                "post": {"mediaType": "photo", "privacyLevel": "SELF_ONLY"},
+            },
+            "/assetUrls",
+            "must have at most 35 items; this has 36",
+        ),
+    ],
+)
+async def test_a_length_is_told_in_what_it_counts(
+    edge: Api, wrong_field: dict[str, Any], pointer: str, words: str
+) -> None:
+    """Characters are no items, and the pointer is one into the body."""
+    assert (await wrong(edge, job_body(**wrong_field)))[pointer] == words
+
+
+async def test_a_key_with_a_space_is_told_what_it_may_hold(edge: Api) -> None:
+    """Not by a regular expression."""
+    headers = {"Idempotency-Key": "a b"}
+    refused = await edge.client.post("/v1/jobs", json=job_body(), headers=headers)
+    (error,) = refused.json()["errors"]
+    assert error["pointer"] == "/Idempotency-Key"
+    assert error["detail"] == "must be visible ASCII characters, without spaces"
+
+
 async def test_a_tick_without_its_secret_says_which(edge: Api) -> None:
     """CRON_SECRET, not one of the API keys."""
     refused = await edge.stranger().post("/cron/tick")
