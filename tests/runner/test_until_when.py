@@ -69,22 +69,34 @@ async def test_the_last_moment_may_come_in_the_middle(
         assert (sent, ended.status) == (1, JobStatus.POSTED)
 
 
+@pytest.mark.parametrize(
+    ("call", "kind", "how"),
+    [
+        ("creator_info", "error", CAP),
+        ("init", "error", CAP),
+        ("init", "error", CAP | {"code": "reached_active_user_cap"}),
+        ("init", "processing", {"fail_reason": "spam_risk_too_many_posts"}),
+    ],
+)
 async def test_a_cap_puts_off_what_has_a_last_moment(
-    stage: Stage, worker: Worker
+    stage: Stage, worker: Worker, call: str, kind: str, how: dict[str, Any]
 ) -> None:
-    """At no attempt; when the cap is over it goes out."""
+    """At no attempt, wherever TikTok tells it; when the cap is over it goes out."""
     job = await until(stage, worker, hours=9)
-    stage.fault("creator_info", "error", rule={"times": 3}, **CAP)
+    stage.fault(call, kind, rule={"times": 3}, **how)
     for _ in range(3):
-        await worker.tick()
+        await worker.tick(budget=100)
         waiting = await worker.job(job)
-        assert (waiting.attempts, waiting.waiting_for) == (0, WaitingFor.ACCOUNT_CAP)
+        assert (waiting.attempts, waiting.in_flight) == (0, False)
+        assert waiting.status is JobStatus.SCHEDULED
+        assert waiting.waiting_for in {WaitingFor.ACCOUNT_CAP, WaitingFor.APP_CAP}
         stage.clock.go_to(waiting.next_attempt_at)
-    await worker.tick()
+    await worker.tick(budget=100)
     assert (await worker.job(job)).status is JobStatus.POSTED
     _, _, entries = await worker.container.jobs.history(job.id)
-    # One row for the reason, not one for each time.
-    assert [entry.kind for entry in entries] == [HistoryKind.PUT_OFF]
+    # One row for the reason, not one for each look; but each init that was refused.
+    rows = 1 if call == "creator_info" else 3
+    assert [entry.kind for entry in entries] == [HistoryKind.PUT_OFF] * rows
 
 
 async def test_a_cap_that_lasts_too_long_lets_it_miss(

@@ -123,12 +123,16 @@ def _waits_for_cap(job: Job, outcome: RateLimited) -> bool:
 
 
 def _put_off_for_cap(context: _Context, fault: Fault) -> Transition:
-    """Try again now and then until the cap is lifted; that counts no attempt."""
+    """Try again now and then until the cap is lifted; that counts no attempt.
+
+    Nothing is in flight: TikTok took no init, or its publish has failed.
+    """
+    closed = replace(context.job, init_sent_at=None)
     wait = context.policy.cap_delay(
         random=context.random, retry_after=fault.retry_after
     )
     at = _in_time(context, context.now + wait, in_flight=False)
-    change = become.given_back(context.job, at=at, waiting_for=cap_of(fault.code))
+    change = become.given_back(closed, at=at, waiting_for=cap_of(fault.code))
     return replace(change, last_error=fault.to_error(context.now))
 
 
