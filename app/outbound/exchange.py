@@ -23,13 +23,10 @@ from app.outbound.errors import OutboundError, Refused, TooSlow, Unreachable
 READ_SECONDS: Final = 30.0
 """How long a server may take for its next bytes."""
 
-READ_BYTES: Final = 64 * 1024
-"""How much is read at a time."""
+READ_BYTES: Final = 48 * 1024
+"""How much is read at a time; then reading pauses until somebody has taken it."""
 
-MOST_AHEAD_BYTES: Final = 2 * READ_BYTES
-"""How much is kept of what nobody has taken yet; then reading pauses."""
-
-RECEIVE_BYTES: Final = 256 * 1024
+RECEIVE_BYTES: Final = 128 * 1024
 """The socket's receive buffer, which the system doubles.
 
 It limits the rate to a distant server: so much in each round trip. By default the
@@ -196,7 +193,7 @@ class _Answer(asyncio.BufferedProtocol):
             return
         if not self.status and self._head_bytes > MOST_HEAD_BYTES:
             self._end(ValueError("a head without an end"))
-        if self._held >= MOST_AHEAD_BYTES and self._transport is not None:
+        if self._held and self._transport is not None:
             self._transport.pause_reading()
         self._wake()
 
