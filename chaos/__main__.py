@@ -15,7 +15,7 @@ from chaos import failovers, matrix, report
 from chaos.cells import Cell, Database
 from chaos.mutants import MUTANTS
 from chaos.run import Result, run_cells
-from chaos.soak import Run, Soaked
+from chaos.soak import Run, Soaked, ways_compared
 from chaos.soak import soak as run_soak
 from chaos.world import new_world
 
@@ -112,7 +112,10 @@ def ways(*, jobs: int = 1_000, seed: Seed = 1, write: Write = True) -> None:
         for push in (False, True)
     ]
     results = [asyncio.run(_soak(run)) for run in runs]
-    lines = [line for result in results for line in result.lines()]
+    lines = [
+        *ways_compared(results),
+        *(each for one in results for each in one.lines()),
+    ]
     print("\n".join(lines))
     if write:
         report.write_part("ways", lines)

@@ -40,6 +40,7 @@ SHORT: Final = frozenset(
         "a commit's confirmation is lost: after claim [Postgres]",
         "connections are cut: before save_id [Postgres]",
         "push, SIGKILL: after mark [SQLite]",
+        "push of one chunk, SIGKILL: after save_upload [SQLite]",
         "push, SIGSTOP past the lease, then SIGCONT: before chunk, time 3 [Postgres]",
         "push, fault at a chunk: the last: reset, taken [SQLite]",
         "reconnected as another person: before access, then SIGKILL [SQLite]",

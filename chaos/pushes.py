@@ -1,14 +1,13 @@
 """Rows of videos that we upload, and of photos: struck at every chunk boundary."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
-from chaos import acts
+from chaos import acts, kills
 from chaos.acts import undisturbed
 from chaos.cells import (
     GAVE_UP,
-    IN_DOUBT_NOT_POSTED,
-    IN_DOUBT_POSTED,
     PERMANENT,
     POSTED,
     Database,
@@ -17,6 +16,7 @@ from chaos.cells import (
     Row,
 )
 from chaos.gate import Moment, Stop
+from chaos.place import PUSHED_BYTES
 
 BEFORE, AFTER = Moment.BEFORE, Moment.AFTER
 
@@ -46,11 +46,33 @@ WRITES: Final = (
     Stop("save_upload"),
     *(Stop("note", nth=nth) for nth in CHUNKS),
     Stop("mark"),
-    Stop("chunk", nth=3),
     Stop("record"),
 )
-WRITTEN: Final = tuple(
-    Stop(each.step, AFTER, each.nth) for each in WRITES if each.step != "chunk"
+WRITTEN: Final = tuple(Stop(each.step, AFTER, each.nth) for each in WRITES)
+STEPS: Final = (
+    Stop("upload_init"),
+    *WRITES,
+    *(Stop("chunk", nth=nth) for nth in CHUNKS),
+    Stop("wait"),
+    Stop("status"),
+)
+"""Where the database may go away."""
+
+IN_ONE_CHUNK: Final = {"upload_whole_bytes": PUSHED_BYTES}
+OF_ONE_CHUNK: Final = (
+    Stop("save_upload", BEFORE),
+    Stop("save_upload", AFTER),
+    Stop("chunk", BEFORE),
+    Stop("chunk", AFTER),
+    Stop("note", AFTER),
+)
+_OF_PHOTOS: Final = {"init": "photo_init"}
+OF_PHOTOS: Final = (
+    Stop("stamp"),
+    Stop("photo_init"),
+    Stop("save_id"),
+    Stop("wait"),
+    Stop("record"),
 )
 
 PATIENT: Final = {"http_timeout_seconds": 20.0, "claim_timeout_seconds": 60.0}
@@ -75,6 +97,7 @@ BROKEN: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
 )
 LOST_INITS: Final = ("hang", "reset", "truncate", "gateway", "ok_without_publish_id")
 
+TOO_SLOW: Final = "sends less than a byte a second"
 SOURCES: Final[tuple[tuple[str, str, End], ...]] = (
     ("knows no ranges", "range=0", POSTED),
     ("tells no length", "noLength=1&range=0", PERMANENT),
@@ -99,32 +122,49 @@ def rows() -> Iterator[Row]:
         yield _struck("SIGTERM", stop, acts.told_to_stop, attempts=0, settings=PATIENT)
     for stop in WRITTEN:
         yield _struck("a commit's confirmation is lost", stop, acts.answer_lost)
-    yield from _outages()
+    yield from _outages(STEPS)
+    yield from _of_one_chunk()
     yield from _tiktok_misbehaves()
     yield from _sources()
     yield from _photos()
 
 
-def _outages() -> Iterator[Row]:
+def _of_one_chunk() -> Iterator[Row]:
+    """Strike where the mark is written with the upload."""
+    more: dict[str, Any] = {"of": "push of one chunk", "settings": IN_ONE_CHUNK}
+    for stop in OF_ONE_CHUNK:
+        yield _struck("SIGKILL", stop, acts.killed, **more)
+    for stop in OF_ONE_CHUNK:
+        only = (Database.POSTGRES,) if stop.moment is BEFORE else None
+        group = "SIGSTOP past the lease, then SIGCONT"
+        yield _struck(group, stop, acts.frozen, databases=only, **more)
+    stop = Stop("save_upload", AFTER)
+    yield _struck("a commit's confirmation is lost", stop, acts.answer_lost, **more)
+    yield from _outages((Stop("save_upload"), Stop("chunk")), **more)
+
+
+def _outages(stops: tuple[Stop, ...], **more: Any) -> Iterator[Row]:  # noqa: ANN401
     postgres, sqlite = (Database.POSTGRES,), (Database.SQLITE,)
-    for stop in WRITES:
+    for stop in stops:
         act = acts.connections_cut
-        yield _struck("connections are cut", stop, act, databases=postgres)
-    for stop in WRITES:
+        yield _struck("connections are cut", stop, act, databases=postgres, **more)
+    for stop in stops:
         yield _struck(
             "the database is away for a second",
             stop,
             acts.outage(acts.OUTAGE_SECONDS),
             databases=postgres,
             breaks_server=True,
+            **more,
         )
-    for stop in WRITES:
+    for stop in stops:
         yield _struck(
             "the disk is full for a while",
             stop,
             acts.disk_full,
             databases=sqlite,
             breaks_disk=True,
+            **more,
         )
 
 
@@ -133,19 +173,19 @@ def _struck(
     stop: Stop,
     act: acts.Act,
     *,
+    of: str = "push",
     databases: tuple[Database, ...] | None = None,
     **more: Any,  # noqa: ANN401 - as Row takes them
 ) -> Row:
     time = f", time {stop.nth}" if stop.nth > 1 else ""
+    fields: dict[str, Any] = {"ends": (POSTED,), "push": "photos" not in more} | more
     return Row(
-        group=f"push, {what}",
+        group=f"{of}, {what}",
         cause=f"{stop}{time}",
         script=acts.struck(stop, act),
-        ends=(POSTED,),
-        push=True,
         databases=databases or tuple(Database),
         settles_after=0.5,
-        **more,
+        **fields,
     )
 
 
@@ -166,6 +206,10 @@ def _sources() -> Iterator[Row]:
         if end is POSTED:
             why = f"{name}, and a chunk is cut"
             yield _row("push, the video's server", why, (cut,), query=query)
+    slow = "bytesPerSecond=0.5"
+    row = _row("push, the video's server", TOO_SLOW, (), query=slow, end=GAVE_UP)
+    # Each attempt waits for its bytes until its lease is over.
+    yield replace(row, max_attempts=2, settings={"claim_timeout_seconds": 9.0})
 
 
 def _row(
@@ -189,16 +233,18 @@ def _row(
 
 
 def _photos() -> Iterator[Row]:
-    for stop, without, with_gateway in (
-        (Stop("photo_init", BEFORE), IN_DOUBT_NOT_POSTED, POSTED),
-        (Stop("photo_init", AFTER), IN_DOUBT_POSTED, IN_DOUBT_POSTED),
-        (Stop("save_id", AFTER), POSTED, POSTED),
+    """Strike photos at every step at which a pulled video is struck."""
+    more: dict[str, Any] = {"of": "photos", "photos": 3}
+    for group, act, stops in (
+        ("SIGKILL", acts.killed, kills.ON_THE_WAY),
+        ("SIGSTOP past the lease, then SIGCONT", acts.frozen, kills.FROZEN_AT),
     ):
-        yield Row(
-            group="photos, SIGKILL",
-            cause=str(stop),
-            script=acts.struck(stop, acts.killed),
-            ends=(without,),
-            ends_with_gateway=(with_gateway,),
-            photos=3,
-        )
+        for stop, (without, with_gateway) in stops:
+            if stop == Stop("wait", AFTER, 2):
+                continue  # there is no second poll
+            ends: dict[str, Any] = {"ends": without}
+            if with_gateway != without:
+                ends["ends_with_gateway"] = with_gateway
+            at = replace(stop, step=_OF_PHOTOS.get(stop.step, stop.step))
+            yield _struck(group, at, act, **ends, **more)
+    yield from _outages(OF_PHOTOS, **more)

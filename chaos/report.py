@@ -64,6 +64,10 @@ def message(results: Sequence[Result], *, seed: int) -> Iterator[str]:
         cells = [each for each in results if each.cell.gateway is gateway]
         doubtful = sum(map(_in_doubt, cells))
         yield f"That is so in {doubtful} of {len(cells)} cells {name} media gateway."
+    pushes = [each for each in results if each.cell.row.push]
+    doubtful = sum(map(_in_doubt, pushes))
+    yield f"By push it is so in {doubtful} of {len(pushes)}: nothing is posted before"
+    yield "the last byte."
 
 
 def matrix(

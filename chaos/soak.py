@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from app.container import Container, open_container
-from app.domain.jobs.job import Job, JobStatus, NewJob, Transfer
+from app.domain.jobs.job import FailureReason, Job, JobStatus, NewJob, Transfer
 from app.domain.posts.post import Post, PrivacyLevel
 from app.sandbox.people import NewAccount as NewPerson
 from app.sandbox.people import add_account
@@ -116,6 +116,20 @@ class Soaked:
             + ", ".join(f"{number} {end}" for end, number in self.ends.most_common())
             + f". Wrong: {dict(self.wrong) or 'nothing'}."
         )
+
+
+def ways_compared(results: Sequence[Soaked]) -> Iterator[str]:
+    """Say how many pulls and pushes ended in doubt."""
+    for push, name in ((False, "pulls"), (True, "pushes")):
+        of = [each for each in results if each.run.push is push]
+        asked = sum(each.run.jobs for each in of)
+        doubtful = sum(
+            count
+            for each in of
+            for end, count in each.ends.items()
+            if end.startswith(FailureReason.UNCONFIRMED)
+        )
+        yield f"- Of {asked} {name} {doubtful} end `unconfirmed`."
 
 
 async def soak(world: World, run: Run) -> Soaked:

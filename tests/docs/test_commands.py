@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,25 +60,29 @@ async def test_a_pages_commands_work(
             await machine.started(commands)
 
 
+@pytest.mark.parametrize("transfer", ["pull", "push"])
 async def test_the_readmes_first_post_is_posted(
-    postgres_url: str, tmp_path: Path
+    transfer: str, postgres_url: str, tmp_path: Path
 ) -> None:
-    """Whoever types the section's commands ends with a posted job."""
+    """Whoever types the section's commands ends with a posted job, either way."""
     if not shutil.which("curl"):
         pytest.skip("the README uses curl")
     machine = Machine(tmp_path, postgres_url)
     _, *blocks = (machine.moved(each.text) for each in blocks_of("README.md"))
     start, post, look = blocks
+    assert '"assetUrl"' in post
+    if transfer == "push":
+        post = post.replace('"assetUrl"', '"transfer": "push", "assetUrl"')
     async with Terminal(tmp_path) as terminal:
         await terminal.answer(start)
         await machine.started(start)
         assert '"status":"scheduled"' in (await terminal.answer(post)).replace(" ", "")
         deadline = time.monotonic() + PATIENCE_SECONDS
-        statuses: list[str] = []
-        while statuses != ["posted"] and time.monotonic() < deadline:
-            page = json.loads(await terminal.answer(f"sleep 0.2; {look}"))
-            statuses = [job["status"] for job in page["items"]]
-    assert statuses == ["posted"]
+        jobs: list[dict[str, Any]] = []
+        while [job["status"] for job in jobs] != ["posted"]:
+            assert time.monotonic() < deadline, jobs
+            jobs = json.loads(await terminal.answer(f"sleep 0.2; {look}"))["items"]
+    assert [job["transfer"] for job in jobs] == [transfer]
 
 
 def _named(typed: Sequence[tuple[Block, Run]]) -> list[str]:
