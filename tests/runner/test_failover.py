@@ -155,6 +155,27 @@ async def test_a_pair_is_never_put_over_a_newer_one(
     assert await worker.container.accounts.get("proj_1", "tiktok") == newer
 
 
+async def test_no_pair_is_refreshed_before_the_gap_is_closed(
+    pair: Pair, stage: Stage, worker: Worker
+) -> None:
+    """The one that the new server knows may be ended: TikTok would refuse it."""
+    other = await started(stage)
+    other.container.failover._patience = Patience()
+    await pair.lag()
+    fresh = await refreshed(worker)
+    await pair.fail_over()
+    stage.clock.go_on(timedelta(days=31))  # any pair is to be renewed by now
+    before = len(stage.calls(Call.TOKEN))
+    assert not await looks(other)
+    await other.container._refresh()
+    assert len(stage.calls(Call.TOKEN)) == before
+    assert await looks(worker)
+    await other.container._refresh()
+    account = await other.container.accounts.get("proj_1", "tiktok")
+    assert account.usable
+    assert account.grant.access_token != fresh
+
+
 async def refreshed(worker: Worker) -> str:
     """Let a worker trade the pair of the first project; return the new token."""
     grants = worker.container.grants
