@@ -234,9 +234,9 @@ async def test_nothing_is_held_for_a_worker_that_ended_in_order(
     job = await stage.job(worker, scheduled_for=stage.clock.now() + LATER)
     await worker.container.failover.sign_off()
     await pair.lag()
+    stage.clock.go_to(job.scheduled_for)
     await pair.fail_over()
     successor = await started(stage)
-    stage.clock.go_to(job.scheduled_for)
     await successor.tick()
     assert (await successor.job(job)).status == "posted"
 
