@@ -36,6 +36,9 @@ LEAD: Final = timedelta(seconds=8)
 """Until the first job falls due: on a busy machine a worker takes long to start."""
 
 WATCHERS: Final = 1000
+SETTLING: Final = timedelta(seconds=50)
+"""How long it may take until all watch."""
+
 PROJECT: Final = "proj_1"
 ENV: Final = {
     "POLL_INTERVAL_SECONDS": "0.2",
@@ -302,7 +305,8 @@ async def watched(site: Site) -> str:
         f"GET /v1/jobs/stream?projectId={PROJECT} HTTP/1.1\r\nHost: chaos\r\n"
         f"Authorization: Bearer {site.key}\r\n\r\n"
     )
-    watching = 0
+    watching, times = 0, [each + SETTLING for each in soon(40)]
+    await site.ask(*times)
     async with AsyncExitStack() as stack:
         for _ in range(WATCHERS):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -311,8 +315,6 @@ async def watched(site: Site) -> str:
             watching += b"200" in await reader.readline()
             listening = asyncio.create_task(_listen(reader))
             stack.callback(listening.cancel)
-        times = soon(40)
-        await site.ask(*times)
         await until(times[0] + timedelta(seconds=14))
         out = sum(post.published_at is not None for post in site.tiktok.sandbox.posts)
     return f"{out} of 40 out within 14 s, {watching} streams accepted"
