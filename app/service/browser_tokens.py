@@ -4,6 +4,7 @@ A token is encrypted with a key derived from TOKEN_ENCRYPTION_KEYS: every proces
 read it, and nobody else can make or change one.
 """
 
+import base64
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -63,9 +64,9 @@ class BrowserTokens:
         """
         if not token.startswith(PREFIX):
             return None
-        sealed = token.removeprefix(PREFIX)
         try:
-            text = self._vault.decrypt(_padded(sealed), bound_to=_PURPOSE)
+            sealed = _padded(token.removeprefix(PREFIX))
+            text = self._vault.decrypt(sealed, bound_to=_PURPOSE)
         except (TokenUnreadable, UnicodeEncodeError):
             return None
         values = json.loads(text)
@@ -87,5 +88,13 @@ class BrowserTokens:
 
 
 def _padded(sealed: str) -> str:
-    payload = sealed.rpartition(".")[2]
-    return sealed + "=" * (-len(payload) % 4)
+    """Complete a ciphertext; raises TokenUnreadable for any other spelling of it."""
+    head, dot, payload = sealed.rpartition(".")
+    padded = payload + "=" * (-len(payload) % 4)
+    try:
+        one_way = base64.urlsafe_b64encode(base64.urlsafe_b64decode(padded)).decode()
+    except ValueError:
+        raise TokenUnreadable from None
+    if one_way != padded:
+        raise TokenUnreadable
+    return f"{head}{dot}{padded}"
