@@ -449,7 +449,7 @@ def _editable(job: Job, former_post: Mapping[str, Any]) -> dict[str, Any]:
         "asset_url": job.asset_url,
         "asset_urls": list(job.asset_urls) or None,
         "transfer": job.transfer,
-        "post": {**former_post, **post_to_json(job.post)},
+        "post": post_to_json(job.post, former_post),
         "scheduled_for": job.scheduled_for,
         "post_now": job.post_now,
         "idempotency_key": job.idempotency_key,

@@ -42,6 +42,7 @@ _post_names = Post.__struct_fields__
 _post_values = attrgetter(*_post_names)
 _known_in_post = frozenset(_post_names)
 _always_in_post = frozenset({"mode", "privacy_level"})
+_ONLY_PHOTOS = ("media_type", "description", "photo_cover_index", "auto_add_music")
 
 
 def job_from_row(row: Row) -> Job:
@@ -81,10 +82,17 @@ def job_of(values: Mapping[str, Any]) -> Job:
     return Job(**told)
 
 
-def post_to_json(post: Post) -> dict[str, Any]:
-    """Write a post for a JSON column."""
+def post_to_json(post: Post, former: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write a post for a JSON column, with what a newer version knows of ``former``."""
     # Not asdict, which copies every one of these plain values.
-    return dict(zip(_post_names, _post_values(post), strict=True))
+    written = dict(zip(_post_names, _post_values(post), strict=True))
+    if post.media_type is MediaType.VIDEO:
+        # Workers of before there were photos refuse a post that names them.
+        for name in _ONLY_PHOTOS:
+            del written[name]
+    if former:
+        written |= {name: former[name] for name in former.keys() - _known_in_post}
+    return written
 
 
 def post_from_json(data: Mapping[str, Any]) -> Post:
