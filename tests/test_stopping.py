@@ -11,10 +11,13 @@ from tests.support.repository import ROOT
 
 PROGRAM = """
 import asyncio, os, signal, sys, threading, time
+from app import stopping
 from app.stopping import LastExit, stopped_by_signal
 
+stopping.STOP_SECONDS = 0.2
+
 async def main():
-    last_exit = LastExit(call_seconds={call_seconds}, seconds=0.2)
+    last_exit = LastExit(call_seconds={call_seconds})
     calling = []
     last_exit.spare(lambda: bool(calling))
     stop = stopped_by_signal(last_exit)
