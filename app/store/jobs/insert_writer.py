@@ -173,7 +173,13 @@ def _insert(database: Database, given: FromClause) -> ReturningInsert[Any]:
         "updated_at": new.created_at,
     }
     known = is_former_key(new.project_id, new.idempotency_key)
-    rows = select(*values.values()).select_from(with_account(given)).where(~known)
+    # A join may change the order of the rows, which is what prevents deadlocks.
+    rows = (
+        select(*values.values())
+        .select_from(with_account(given))
+        .where(~known)
+        .order_by(new.idempotency_key)
+    )
     return (
         database.insert_new(schedule_jobs)
         .from_select(list(values), rows)
