@@ -12,7 +12,6 @@ Answer = TypeVar("Answer")
 Spawn = Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
 
 _MOST: Final = 500  # rows whose locks one statement holds
-_MANY: Final = 100  # waiting rows for which another statement is worth its cost
 
 
 class Batcher(Generic[Key, Asked, Answer]):
@@ -20,9 +19,7 @@ class Batcher(Generic[Key, Asked, Answer]):
 
     A lone request waits for nobody. ``write`` gets one entry per key, and answers for
     those that it could write, once they are durable. ``spawn`` runs it in a task of its
-    own: a caller may be cancelled without breaking off the statement. While many wait,
-    up to ``lanes`` writes run at once, never two of one key: the next is put together
-    while the database works on one.
+    own: a caller may be cancelled without breaking off the statement.
     """
 
     def __init__(
@@ -30,14 +27,11 @@ class Batcher(Generic[Key, Asked, Answer]):
         write: Callable[[Mapping[Key, Asked]], Awaitable[Mapping[Key, Answer]]],
         *,
         spawn: Spawn = asyncio.create_task,
-        lanes: int = 1,
     ) -> None:
         self._write = write
         self._spawn = spawn
-        self._lanes = lanes
         self._waiting: list[tuple[Key, Asked, asyncio.Future[Answer | None]]] = []
-        self._working: list[asyncio.Task[None]] = []
-        self._written_now = set[Key]()
+        self._writing: asyncio.Task[None] | None = None
 
     async def ask(self, key: Key, asked: Asked) -> Answer | None:
         """Return the answer for a key, None if there is none.
@@ -46,33 +40,18 @@ class Batcher(Generic[Key, Asked, Answer]):
         """
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append((key, asked, answer))
-        self._working = [each for each in self._working if not each.done()]
-        if not self._working or self._has_room:
-            self._working.append(self._spawn(self._work()))
+        if self._writing is None or self._writing.done():
+            self._writing = self._spawn(self._work())
         result: Answer | None = await answer
         return result
 
-    @property
-    def _has_room(self) -> bool:
-        return len(self._working) < self._lanes and len(self._waiting) >= _MANY
-
     async def _work(self) -> None:
-        while (batch := self._next())[0]:
-            await self._write_batch(*batch)
-
-    async def _write_batch(
-        self,
-        asked: dict[Key, Asked],
-        answers: dict[Key, asyncio.Future[Answer | None]],
-    ) -> None:
-        self._written_now |= asked.keys()
-        try:
+        while self._waiting:
+            asked, answers = self._next()
             if not await self._answer(asked, answers):
                 # One of them cannot be written; the others must not fail with it.
                 for key, wish in asked.items():
                     await self._answer({key: wish}, {key: answers[key]})
-        finally:
-            self._written_now -= asked.keys()
 
     async def _answer(
         self,
@@ -100,8 +79,7 @@ class Batcher(Generic[Key, Asked, Answer]):
         later = []
         for each in self._waiting:
             key, wish, answer = each
-            is_taken = key in asked or key in self._written_now
-            if is_taken or len(asked) == _MOST:
+            if key in asked or len(asked) == _MOST:
                 later.append(each)
             else:
                 asked[key], answers[key] = wish, answer

@@ -38,9 +38,6 @@ SQLITE_BUSY_SECONDS: Final = 7
 """How long SQLite waits for another process's lock; this cannot be interrupted."""
 
 POSTGRES_COMMAND_SECONDS: Final = 15
-POSTGRES_LANES: Final = 2
-"""How many statements of one batcher run at once: it works while the other waits."""
-
 OLDEST_SESSION_SECONDS: Final = 600
 """The age at which a session is replaced: the host name may have moved."""
 
@@ -94,7 +91,6 @@ class Database:
         self.engine = engine.execution_options(
             **{RENDER: render, HINTS: self.has_hints}
         )
-        self.lanes = 1 if self.is_sqlite else POSTGRES_LANES
         self._single = self._autocommitting()
         self._reader = self._reading()
         self._writer = asyncio.Lock()

@@ -88,9 +88,7 @@ class InitWriter:
             words={"id", "owned_by", "media_token", "waiting_for"},
         )
         self._statement = _statement(self._values.table, columns)
-        self._batcher = Batcher(
-            self._write_all, spawn=database.spawn, lanes=database.lanes
-        )
+        self._batcher = Batcher(self._write_all, spawn=database.spawn)
 
     async def write(self, write: InitWrite) -> Job | None:
         """Write, and return once it is durable.

@@ -37,12 +37,7 @@ from app.store.db.types import UtcDateTime
 from app.store.jobs.history import write_history
 from app.store.jobs.rows import error_to_json
 from app.store.jobs.tables import job_attempts, media_links, schedule_jobs
-from app.store.webhooks.outbox import (
-    IS_ANY_ENDPOINT,
-    JOB_LISTENER,
-    job_events,
-    tell,
-)
+from app.store.webhooks.outbox import JOB_LISTENER, job_events, tell
 
 _jobs = schedule_jobs.c
 
@@ -129,11 +124,7 @@ class TransitionWriter:
     def __init__(self, database: Database, *, witness: Witness | None = None) -> None:
         self._database = database
         self._witness = witness or Witness()
-        # Whether a project has an endpoint; and SQLite needs two statements anyway.
-        self._is_heard = database.is_sqlite
-        self._batcher = Batcher(
-            self._write_all, spawn=database.spawn, lanes=database.lanes
-        )
+        self._batcher = Batcher(self._write_all, spawn=database.spawn)
 
     async def write(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
         """Write one, and return once it is durable; None if the claim is lost.
@@ -146,27 +137,9 @@ class TransitionWriter:
 
     async def _write_all(self, asked: Mapping[str, _Write]) -> dict[str, Job]:
         now = max(write.after.updated_at for write in asked.values())
-        writes = _in_order(asked.values())
-        alone = not self._is_heard and all(_is_alone(each, now=now) for each in writes)
         with refusals():
-            if alone and (written := await self._write_alone(writes)):
-                return written
             async with self._database.write() as connection:
-                written = await _write_all(connection, writes, guard=OWNED, now=now)
-        self._is_heard = self._is_heard or (alone and bool(written))
-        return written
-
-    async def _write_alone(self, writes: Sequence[_Write]) -> dict[str, Job]:
-        """Write in one statement, or nothing as soon as a project has an endpoint.
-
-        That saves two round trips to Postgres.
-        """
-        statements = _statements(OWNED, is_sqlite=False)
-        async with self._database.single() as connection:
-            values = statements.bind(writes)
-            result = await connection.execute(statements.alone, values)
-            written = set(result.scalars())
-        return {each.job.id: each.after for each in writes if each.job.id in written}
+                return await _write_all(connection, asked, guard=OWNED, now=now)
 
 
 async def write_transitions(
@@ -180,12 +153,13 @@ async def write_transitions(
 
     A job whose guard is no longer true is not written and not returned.
     """
-    writes = [
-        _Write(job, change, applied(job, change, now=now)) for job, change in changes
-    ]
+    writes = {
+        job.id: _Write(job, change, applied(job, change, now=now))
+        for job, change in changes
+    }
     if not writes:
         return {}
-    return await _write_all(connection, _in_order(writes), guard=guard, now=now)
+    return await _write_all(connection, writes, guard=guard, now=now)
 
 
 def all_owned(given: FromClause) -> ColumnElement[bool]:
@@ -237,10 +211,9 @@ class _Statements:
             words=_WORDS,
         )
         table = self._values.table
-        self.update = _update(table, guard).returning(JOB_LISTENER)
+        self.update = _update(table, guard)
         self.record = _record(table)
         self.update_and_record = _update_and_record(table, guard)
-        self.alone = _update_and_record_unheard(table, guard)
 
     def bind(self, writes: Iterable[_Write]) -> dict[str, Any]:
         """Return the parameters for these writes."""
@@ -261,11 +234,13 @@ def _statements(guard: Guard, *, is_sqlite: bool) -> _Statements:
 
 async def _write_all(
     connection: AsyncConnection,
-    writes: Sequence[_Write],
+    asked: Mapping[str, _Write],
     *,
     guard: Guard,
     now: datetime,
 ) -> dict[str, Job]:
+    # The same order everywhere: no two workers wait for each other's rows.
+    writes = [asked[job_id] for job_id in sorted(asked)]
     listeners = await _update_all(connection, writes, guard)
     written = [write for write in writes if write.job.id in listeners]
     await _tell(connection, written, listeners, now=now)
@@ -279,16 +254,6 @@ async def _write_all(
         ],
     )
     return {write.job.id: write.after for write in written}
-
-
-def _in_order(writes: Iterable[_Write]) -> list[_Write]:
-    """Sort them as everywhere: no two workers wait for each other's rows."""
-    return sorted(writes, key=lambda write: write.job.id)
-
-
-def _is_alone(write: _Write, *, now: datetime) -> bool:
-    """Tell whether a transition writes to the job and its ledger only."""
-    return not _over_links(write) and not history_of(write.job, write.change, at=now)
 
 
 async def _update_all(
@@ -336,7 +301,12 @@ async def _revoke_links(
     connection: AsyncConnection, written: Iterable[_Write], *, now: datetime
 ) -> None:
     """Revoke the pull URLs of inits that are over or given up."""
-    tokens = [token for write in written for token in _over_links(write)]
+    tokens = [
+        token
+        for write in written
+        if write.change.init_sent_at is None or write.change.to is JobStatus.POSTED
+        for token in pull_tokens(write.job)
+    ]
     links = media_links.c
     if tokens:
         await connection.execute(
@@ -346,20 +316,13 @@ async def _revoke_links(
         )
 
 
-def _over_links(write: _Write) -> tuple[str, ...]:
-    """Return the pull URLs of an init that is over or given up."""
-    change = write.change
-    is_over = change.init_sent_at is None or change.to is JobStatus.POSTED
-    return pull_tokens(write.job) if is_over else ()
-
-
 def _update(given: FromClause, guard: Guard) -> ReturningUpdate[Any]:
     new = given.c
     return (
         update(schedule_jobs)
         .where(guard.matches(given))
         .values({**{name: new[name] for name in CHANGED}, "abandoned_by": null()})
-        .returning(_jobs.id)
+        .returning(_jobs.id, JOB_LISTENER)
     )
 
 
@@ -373,16 +336,7 @@ def _record(source: FromClause) -> Insert:
 
 
 def _update_and_record(given: FromClause, guard: Guard) -> Select[Any]:
-    ended = _update(given, guard).returning(JOB_LISTENER, *_entry(given)).cte("ended")
+    new = given.c
+    entry = [new[name] for name in ("attempt_number", "publish_id", *_ENTRY)]
+    ended = _update(given, guard).returning(*entry).cte("ended")
     return select(ended.c.id, ended.c.listener).add_cte(_record(ended).cte("recorded"))
-
-
-def _update_and_record_unheard(given: FromClause, guard: Guard) -> Select[Any]:
-    """Write only while no project has an endpoint."""
-    update = _update(given, guard).where(~IS_ANY_ENDPOINT)
-    ended = update.returning(*_entry(given)).cte("ended")
-    return select(ended.c.id).add_cte(_record(ended).cte("recorded"))
-
-
-def _entry(given: FromClause) -> list[ColumnElement[Any]]:
-    return [given.c[name] for name in ("attempt_number", "publish_id", *_ENTRY)]

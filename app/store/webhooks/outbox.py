@@ -42,16 +42,14 @@ _events = webhook_events.c
 log = structlog.get_logger(__name__)
 
 
-IS_ANY_ENDPOINT: Final = select(_endpoints.project_id).exists()
-"""Looked at once for all the rows: whoever uses no webhooks pays for none."""
-
-
 def _listener_of(table: Table) -> ColumnElement[str | None]:
     # Text, since SQLAlchemy drops table names in SQLite's RETURNING, and then
     # project_id = project_id would match every endpoint.
     project_id = literal_column(f"{table.name}.project_id", Text())
     of_it = select(_endpoints.status).where(_endpoints.project_id == project_id)
-    return case((IS_ANY_ENDPOINT, of_it.scalar_subquery())).label("listener")
+    # Looked at once for all the rows: whoever uses no webhooks pays for none.
+    is_any = select(_endpoints.project_id).exists()
+    return case((is_any, of_it.scalar_subquery())).label("listener")
 
 
 JOB_LISTENER: Final = _listener_of(schedule_jobs)

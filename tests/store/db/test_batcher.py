@@ -33,11 +33,9 @@ def table() -> Table:
     return Table()
 
 
-async def ask(
-    table: Table, *wishes: tuple[str, int], lanes: int = 1
-) -> list[asyncio.Task[int | None]]:
+async def ask(table: Table, *wishes: tuple[str, int]) -> list[asyncio.Task[int | None]]:
     """Ask for one thing, and for the others while that is being written."""
-    shared = Batcher(table.write, lanes=lanes)
+    shared = Batcher(table.write)
     tasks = []
     for key, value in wishes:
         tasks.append(asyncio.create_task(shared.ask(key, value)))
@@ -52,26 +50,6 @@ async def test_what_comes_meanwhile_is_written_together(table: Table) -> None:
     table.open.set()
     assert await asyncio.gather(*tasks) == [2, 4, None]
     assert table.written == [{"a": 1}, {"b": 2, "c": 0}]
-
-
-async def test_with_two_lanes_many_are_written_meanwhile(
-    table: Table, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two statements at most, and each key in one of them; the rest waits for both."""
-    monkeypatch.setattr(together, "_MANY", 3)
-    wishes = (("a", 1), ("a", 2), ("b", 3), ("c", 4), ("b", 5))
-    tasks = await ask(table, *wishes, lanes=2)
-    assert table.written == [{"a": 1}, {"b": 3, "c": 4}]
-    table.open.set()
-    assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10]
-    assert table.written[2:] == [{"a": 2}, {"b": 5}]
-
-
-async def test_a_second_lane_is_not_opened_for_a_few(table: Table) -> None:
-    """A statement of a few rows costs as much as one of many."""
-    await ask(table, ("a", 1), ("b", 2), ("c", 3), lanes=2)
-    assert table.written == [{"a": 1}]
-    table.open.set()
 
 
 async def test_one_key_is_written_once_in_a_statement(table: Table) -> None:

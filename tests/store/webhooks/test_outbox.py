@@ -134,17 +134,6 @@ async def test_an_event_shows_the_job_as_it_was_then(
     assert {"claim_token", "media_token"}.isdisjoint(event["data"])
 
 
-async def test_an_endpoint_put_while_attempts_end_is_told_of_the_next_end(
-    database: Database, claims: ClaimStore
-) -> None:
-    """Until then an end is one statement, which must not write beside an endpoint."""
-    await end(database, claims, Published(publish_id="pub_1"))
-    await listen(database)
-    for _ in range(2):
-        await end(database, claims, Published(publish_id="pub_2"))
-    assert await types_told(database) == ["job.posted", "job.posted"]
-
-
 @pytest.mark.parametrize("listener", [None, "proj_2"])
 async def test_without_an_endpoint_nothing_is_written(
     database: Database, claims: ClaimStore, listener: str | None
