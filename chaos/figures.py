@@ -36,6 +36,7 @@ LEAD: Final = timedelta(seconds=8)
 """Until the first job falls due: on a busy machine a worker takes long to start."""
 
 WATCHERS: Final = 1000
+STREAMS_OF_A_KEY: Final = 100  # as many as this version accepts
 SETTLING: Final = timedelta(seconds=50)
 """How long it may take until all watch."""
 
@@ -301,17 +302,19 @@ async def watched(site: Site) -> str:
     """Let a thousand streams watch one project that posts 40 times."""
     await site.up(RUNNER="embedded", RATE_LIMIT_PER_MINUTE="0")
     port = int(site.url.rpartition(":")[2])
-    request = (
-        f"GET /v1/jobs/stream?projectId={PROJECT} HTTP/1.1\r\nHost: chaos\r\n"
-        f"Authorization: Bearer {site.key}\r\n\r\n"
-    )
+    keys = [site.key]
+    while len(keys) < WATCHERS // STREAMS_OF_A_KEY:
+        keys.append((await site.programs.run("keys", "create")).out.split()[-1])
     watching, times = 0, [each + SETTLING for each in soon(40)]
     await site.ask(*times)
     async with AsyncExitStack() as stack:
-        for _ in range(WATCHERS):
+        for number in range(WATCHERS):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             stack.callback(writer.close)
-            writer.write(request.encode())
+            writer.write(
+                f"GET /v1/jobs/stream?projectId={PROJECT} HTTP/1.1\r\nHost: chaos\r\n"
+                f"Authorization: Bearer {keys[number % len(keys)]}\r\n\r\n".encode()
+            )
             watching += b"200" in await reader.readline()
             listening = asyncio.create_task(_listen(reader))
             stack.callback(listening.cancel)
