@@ -64,7 +64,7 @@ _NO_CONSENT: Final = Words(
     "TikTok was not given permission to post on this account.",
     "Connect the account again and allow posting, then retry this post.",
 )
-_SETUP: Final = Words(
+SETUP: Final = Words(
     "The service's app at TikTok is not configured correctly.", _OPERATOR
 )
 _BUSY: Final = Words("TikTok could not answer at that moment.", _AGAIN)
@@ -348,19 +348,19 @@ _UPLOAD: Final[dict[str, Code]] = {
         )
     ),
     "upload_refused": Code(words=_FAULTY_FILE),
-    "upload_host_refused": Code(words=_SETUP),
+    "upload_host_refused": Code(words=SETUP),
 }
 
 # Only a dead grant is the account's fault; the others are our set-up, or pass.
 _OAUTH: Final[dict[str, Code]] = {
     "invalid_grant": Code(answer=_AUTH),
     "access_denied": Code(answer=_PERMANENT, words=_NO_CONSENT),
-    "invalid_client": Code(answer=_PERMANENT, words=_SETUP),
-    "unauthorized_client": Code(answer=_PERMANENT, words=_SETUP),
-    "invalid_scope": Code(answer=_PERMANENT, words=_SETUP),
-    "unsupported_grant_type": Code(answer=_PERMANENT, words=_SETUP),
-    "invalid_request": Code(answer=_PERMANENT, words=_SETUP),
-    "client_not_configured": Code(words=_SETUP),
+    "invalid_client": Code(answer=_PERMANENT, words=SETUP),
+    "unauthorized_client": Code(answer=_PERMANENT, words=SETUP),
+    "invalid_scope": Code(answer=_PERMANENT, words=SETUP),
+    "unsupported_grant_type": Code(answer=_PERMANENT, words=SETUP),
+    "invalid_request": Code(answer=_PERMANENT, words=SETUP),
+    "client_not_configured": Code(words=SETUP),
     "server_error": Code(answer=_TRANSIENT, words=_BUSY),
     "temporarily_unavailable": Code(answer=_TRANSIENT, words=_BUSY),
 }

@@ -338,6 +338,20 @@ async def test_an_exchange_that_fails_leaves_nothing(
     await _nothing_came_of_it(edge)
 
 
+async def test_nobody_connects_again_where_our_set_up_is_wrong(
+    tiktok: RunningSandbox, edge: Api
+) -> None:
+    """Whether the exchange says so or the way back: an operator has to mend it."""
+    await _script(tiktok, "token", kind="error", code="invalid_client")
+    exchanged = (await _connect(edge)).json()["detail"]
+    begun = await _begin(edge)
+    query = {"state": begun["state"], "error": "unauthorized_client"}
+    back = (await _come_back(edge, query)).json()["detail"]
+    for said in (exchanged, back):
+        assert "whoever runs the service" in said
+        assert "connect again" not in said
+
+
 # Where a browser may be sent
 
 

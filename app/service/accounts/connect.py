@@ -14,7 +14,7 @@ import structlog
 from app.domain import errors
 from app.domain.accounts.account import Account, Grant, NewAccount
 from app.domain.api_key import check_scope
-from app.domain.codes import CODES, class_of_oauth_code
+from app.domain.codes import CODES, SETUP, class_of_oauth_code
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault
 from app.domain.redirect import problem_with_redirect
@@ -273,7 +273,8 @@ def _refused(error: str | None) -> errors.SchedulerError:
     passing = class_of_oauth_code(error, http_status=400) if error else None
     if passing is ErrorClass.TRANSIENT and error in CODES:
         return errors.TikTokUnavailable()
-    return errors.AuthorizationFailed()
+    # A browser can forge the query, so no other word is repeated.
+    return _not_connected(error) if error in CODES else errors.AuthorizationFailed()
 
 
 def _scope_names(text: str) -> tuple[str, ...]:
@@ -290,5 +291,14 @@ def _word(error: str | None) -> str:
 def _error(fault: Fault) -> errors.SchedulerError:
     if fault.error_class in {ErrorClass.TRANSIENT, ErrorClass.RATE_LIMIT}:
         return errors.TikTokUnavailable()
-    text = errors.AuthorizationFailed.__doc__
-    return errors.AuthorizationFailed(f"{text} ({fault.code})")
+    return _not_connected(fault.code)
+
+
+def _not_connected(code: str) -> errors.AuthorizationFailed:
+    """Say what helps: connecting again does not where our set-up is wrong."""
+    known = CODES.get(code)
+    if known is not None and known.words is SETUP:
+        return errors.AuthorizationFailed(
+            f"{SETUP.what} Ask whoever runs the service to look into it. ({code})"
+        )
+    return errors.AuthorizationFailed(f"{errors.AuthorizationFailed.__doc__} ({code})")
