@@ -11,6 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.api import stream as stream_module
 from app.main import create_app
 from app.service.jobs import feed as feed_module
 from app.use_cases import UseCases
@@ -232,6 +233,25 @@ async def test_proxies_and_browsers_let_it_through(served: Served) -> None:
             "Access-Control-Request-Headers": "authorization,last-event-id",
         }
         assert (await client.options(STREAM, headers=asked)).status_code == 200
+
+
+async def test_a_silent_stream_has_comments_and_loses_nothing(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proxies end what is silent for long; the wait goes on after each comment."""
+    monkeypatch.setattr(stream_module, "PING_SECONDS", 0.05)
+    async with (
+        served.client() as client,
+        client.stream("GET", STREAM, params={"projectId": "proj_1"}) as response,
+    ):
+        lines = response.aiter_lines()
+        comments = 0
+        while comments < 3:
+            comments += (await anext(lines)) == ": ping"
+        job = (await client.post("/v1/jobs", json=job_body())).json()
+        while not (line := await anext(lines)).startswith("data: {"):
+            assert line in {"", ": ping", "event: job"}
+    assert json.loads(line.removeprefix("data: "))["id"] == job["id"]
 
 
 async def test_the_stream_is_no_job(served: Served) -> None:
