@@ -32,6 +32,7 @@ from app.tiktok.client import TikTok
 from tests.runner.watched import Claims, Meddled, Signals, WatchedCalls
 from tests.support.patience import PATIENCE_SECONDS
 
+HASTE: Final = timedelta(seconds=0.2)
 KEY: Final = "A" * 43 + "="
 PUBLIC: Final = PrivacyLevel.PUBLIC_TO_EVERYONE
 
@@ -66,6 +67,19 @@ class Worker:
     runner: Runner
     claims: Claims
     tiktok: Meddled
+
+    @property
+    def hasty(self) -> "Worker":
+        """Return it with a runner that soon stops polling.
+
+        For jobs whose publish is stuck, and for no other: what a busy machine ends in
+        so short a time nobody can say.
+        """
+        poll = dataclasses.replace(self.runner._rules.poll, deadline=HASTE)
+        rules = dataclasses.replace(self.runner._rules, poll=poll)
+        deps, capacity = self.runner._deps, self.runner._capacity
+        nothing = BackgroundJobs((), self.container.clock)
+        return dataclasses.replace(self, runner=Runner(deps, rules, capacity, nothing))
 
     async def tick(
         self, budget: float = PATIENCE_SECONDS, *, stop: asyncio.Event | None = None

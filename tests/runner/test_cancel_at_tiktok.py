@@ -17,8 +17,8 @@ BY: Final = Actor("key_1", "ann")
 
 @pytest.fixture
 async def worker(stage: Stage) -> Worker:
-    """Give a worker that soon stops polling, and a connected account."""
-    worker = await stage.worker(poll_deadline_seconds=0.2)
+    """Give a worker and a connected account."""
+    worker = await stage.worker()
     await stage.connect(worker, "proj_1")
     return worker
 
@@ -32,7 +32,7 @@ async def downloading(stage: Stage, worker: Worker) -> Job:
     """Let TikTok take a job and never end to download it."""
     job = await stage.job(worker)
     stage.fault("init", "processing", rule=of(job), downloadStuck=True)
-    await worker.tick()
+    await worker.hasty.tick()
     taken = await worker.job(job)
     assert (taken.status, taken.in_flight) == (JobStatus.RETRYING, True)
     return taken
@@ -74,7 +74,7 @@ async def test_a_failed_job_that_is_still_there_is_cancelled_too(
     """Its attempts are used up, and TikTok downloads it for ever."""
     job = await stage.job(worker, max_attempts=1)
     stage.fault("init", "processing", rule=of(job), downloadStuck=True)
-    await worker.tick()
+    await worker.hasty.tick()
     failed = await worker.job(job)
     assert (failed.status, failed.in_flight) == (JobStatus.FAILED, True)
     ended = await service(worker).cancel(job.id, scope=None)
@@ -96,7 +96,7 @@ async def test_what_tiktok_does_not_give_up_is_not_cancelled(
     else:
         job = await stage.job(worker)
         stage.stuck(job)
-        await worker.tick()
+        await worker.hasty.tick()
         job = await worker.job(job)
     with pytest.raises(JobNotCancellable):
         await service(worker).cancel(job.id, scope=None)
@@ -163,9 +163,9 @@ async def test_a_retry_with_the_risk_asks_tiktok_to_give_up_first(
     """Then a new init goes out; without the risk the old publish is resumed."""
     job = await stage.job(worker, max_attempts=1)
     stage.fault("init", "processing", rule=of(job), downloadStuck=True)
-    await worker.tick()
+    await worker.hasty.tick()
     await service(worker).retry(job.id, accept_duplicate_risk=accepts, scope=None)
-    await worker.tick()
+    await (worker if accepts else worker.hasty).tick()
     after = await worker.job(job)
     assert len(stage.calls(Call.CANCEL)) == accepts
     assert len(stage.calls(Call.INIT)) == 1 + accepts
@@ -177,11 +177,11 @@ async def test_a_retry_with_the_risk_asks_tiktok_to_give_up_first(
 
 async def test_an_upload_is_not_asked_for(stage: Stage) -> None:
     """TikTok cancels pulls alone; of an upload it has every byte."""
-    worker = await stage.worker(allow_private_urls=True, poll_deadline_seconds=0.2)
+    worker = await stage.worker(allow_private_urls=True)
     await stage.connect(worker, "proj_1")
     job = await stage.job(worker, transfer=Transfer.PUSH)
     stage.stuck(job)
-    await worker.tick()
+    await worker.hasty.tick()
     assert (await worker.job(job)).in_flight
     with pytest.raises(JobNotCancellable):
         await service(worker).cancel(job.id, scope=None)

@@ -20,7 +20,7 @@ POSTED = JobStatus.POSTED
 @pytest.fixture
 async def worker(stage: Stage) -> Worker:
     """Give a worker whose project has the first person connected."""
-    worker = await stage.worker(poll_deadline_seconds=0.2)
+    worker = await stage.worker()
     await stage.connect(worker, "proj_1", A)
     return worker
 
@@ -67,7 +67,7 @@ async def test_a_publish_stays_its_persons(stage: Stage, worker: Worker) -> None
     """It is not polled with another token, and stays open until they come back."""
     job = await stage.job(worker)
     stage.stuck(job)
-    await worker.tick()
+    await worker.hasty.tick()
     assert (await worker.job(job)).in_flight
     await reconnected(stage, worker, B)
     stage.clock.go_to((await worker.job(job)).next_attempt_at)
@@ -147,7 +147,7 @@ async def test_jobs_move_only_because_somebody_says_so(
     )
     held = await stage.job(worker)
     stage.stuck(held)
-    await worker.tick()
+    await worker.hasty.tick()
     await reconnected(stage, worker, B)
     shown = (await worker.job(waiting)).readiness
     assert shown is not None

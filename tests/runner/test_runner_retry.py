@@ -171,14 +171,13 @@ async def test_a_deadline_keeps_the_id_and_polls_first(
     stage: Stage, worker: Worker
 ) -> None:
     """TikTok was not done in time: an attempt is counted, its init is not repeated."""
-    hasty = await stage.worker(poll_deadline_seconds=0.4)
     job = await stage.job(worker)
     stage.stuck(job)
-    after = await tried(stage, hasty, job)
+    after = await tried(stage, worker.hasty, job)
     assert (after.status, after.attempts) == ("retrying", 1)
     assert after.in_flight
     stage.unstick(job)
-    done = await tried(stage, hasty, job)
+    done = await tried(stage, worker, job)
     assert (done.status, done.publish_id) == ("posted", after.publish_id)
     assert len(stage.calls(Call.INIT)) == 1
     assert [it.outcome for it in await worker.ledger(job)] == [

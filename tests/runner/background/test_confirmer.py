@@ -75,7 +75,7 @@ class Late:
         """Let a job's only attempt end before TikTok is done with it."""
         job = await self.stage.job(self.worker, max_attempts=1)
         self.stage.stuck(job)
-        await self.worker.tick()
+        await self.worker.hasty.tick()
         ended = await self.worker.job(job)
         assert ended.failure_reason is FailureReason.MAX_ATTEMPTS
         return ended
@@ -115,8 +115,8 @@ class Late:
 
 @pytest.fixture
 async def late(stage: Stage) -> Late:
-    """Give a worker whose account may list its videos, and that polls briefly."""
-    worker = await stage.worker(poll_deadline_seconds=0.2)
+    """Give a worker whose account may list its videos."""
+    worker = await stage.worker()
     await stage.connect(worker, "proj_1")
     container = worker.container
     store = Confirmations(container.database)
