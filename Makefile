@@ -21,6 +21,11 @@ INSTALLED := $(call stamp,installed,requirements/dev.txt)
 SEED     := $(if $(ORDER:random=),--randomly-seed=$(ORDER))
 SHUFFLED := $(if $(ORDER),-p randomly $(SEED))
 
+# What failed while the machine was full of other tests is run again alone, and the first
+# failure that is left ends the run. One that passes alone is a defect of its test: mend it.
+ALONE = { echo 'Running again, alone, what failed:' && \
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 1; }
+
 # The job queues that `make bench` compares with stay out of the way of all else.
 PEERS   := .venv-bench
 COMPARED := $(PEERS)/.installed-$(shell cksum < requirements/bench.txt | tr ' ' '-')
@@ -50,7 +55,7 @@ check: lint types imports test ## Run the whole gate: what must pass before a me
 
 .PHONY: test
 test: $(INSTALLED) ## Run all tests on SQLite and on a Postgres of their own
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(SHUFFLED)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(SHUFFLED) || $(ALONE)
 
 .PHONY: fresh
 fresh: $(INSTALLED) ## Install into empty environments, and try the wheel in one
