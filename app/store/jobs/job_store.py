@@ -1,5 +1,6 @@
 """The owners' side of the jobs table: add, show, list, edit, delete, retry, cancel."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -33,6 +34,7 @@ from app.domain.jobs.readiness import (
 )
 from app.domain.naming import camel
 from app.store.db.engine import Database
+from app.store.db.locks import Sleep
 from app.store.db.notify import hint, is_hinted_at
 from app.store.db.types import Row
 from app.store.jobs.bulk_retry import RetryFilter, RetryResult, retry_failed
@@ -80,9 +82,16 @@ class JobStore:
     ``project_id`` limits what a caller can reach; None reaches every project.
     """
 
-    def __init__(self, database: Database, *, preflights: PreflightTimes = ()) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        preflights: PreflightTimes = (),
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
         """Take the database, and how long before its time a job is checked."""
         self._database = database
+        self._sleep = sleep
         self._preflights = preflights
         self._inserts = InsertWriter(database)
 
@@ -180,7 +189,9 @@ class JobStore:
         makes it another job's twin, and TooLongAgo when it may make it a pruned one's.
         """
         if change.scheduled_for is not UNSET:
-            await keep_own_key(self._database, job_id, project_id=project_id)
+            await keep_own_key(
+                self._database, job_id, project_id=project_id, sleep=self._sleep
+            )
         try:
             async with self._database.write() as connection:
                 row = await _row(connection, job_id, project_id, lock=True)

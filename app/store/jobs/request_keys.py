@@ -18,6 +18,7 @@ from app.domain.errors import IdempotencyKeyReused
 from app.domain.jobs.idempotency import RequestKey
 from app.domain.jobs.job import Job
 from app.store.db.engine import Database
+from app.store.db.locks import Sleep, writers_done
 from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import request_keys, schedule_jobs
 
@@ -61,12 +62,13 @@ async def point_key(connection: AsyncConnection, key: RequestKey, job: Job) -> N
 
 
 async def keep_own_key(
-    database: Database, job_id: str, *, project_id: str | None
+    database: Database, job_id: str, *, project_id: str | None, sleep: Sleep
 ) -> None:
     """Let the key of a job that is about to get another time stand for it for good.
 
-    In a transaction of its own, before the change: a request with that key, which waits
-    for the change and then finds the key free, has begun after this and sees it.
+    In a transaction of its own, before the change, which waits for inserts that began
+    earlier: an insert that then finds the key free sees that it is kept. Raises
+    StoreUnavailable.
     """
     which = _jobs.id == job_id
     if project_id is not None:
@@ -79,6 +81,7 @@ async def keep_own_key(
         await connection.execute(
             database.insert_new(request_keys).from_select(names, kept)
         )
+    await writers_done(database, schedule_jobs, sleep=sleep)
 
 
 def is_former_key(project_id: ColumnElement[Any], key: ColumnElement[Any]) -> Any:  # noqa: ANN401

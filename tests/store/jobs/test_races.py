@@ -1,20 +1,38 @@
 """People and workers at the same job in the same moment: one of them is first."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from random import Random
 from typing import Any, Final
 
-from app.domain.errors import JobNotCancellable, SchedulerError
+import pytest
+from sqlalchemy import Executable, delete, update
+
+from app.domain.errors import JobNotCancellable, SchedulerError, StoreUnavailable
 from app.domain.jobs.edit import JobChange
-from app.domain.jobs.job import FailureReason, Job, JobStatus
+from app.domain.jobs.idempotency import idempotency_key
+from app.domain.jobs.job import FailureReason, Job, JobStatus, NewJob
 from app.domain.posts.post import Post
+from app.machine.concurrency import first
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore
+from app.store.jobs.tables import schedule_jobs
 from tests.store.claiming import claim
-from tests.support.factories import FAILED, LEASE, NOW, job_row, store_job, store_rows
+from tests.support.factories import (
+    FAILED,
+    LEASE,
+    NOW,
+    job_row,
+    new_job,
+    store_job,
+    store_rows,
+)
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.sql import execute
 
+LATER: Final = NOW + timedelta(days=1)
 RACES: Final = 1000
 AT_ONCE: Final = 40
 
@@ -128,3 +146,92 @@ async def test_a_change_that_comes_once_it_is_claimed_is_refused_whole(
         await in_any_order(chance, [send, edit])
         assert sent == [(await jobs.get(job.id)).post]
         assert (sent[0].title == "new") == bool(changed)
+
+
+@pytest.fixture
+async def three(postgres_url: str) -> AsyncIterator[list[Database]]:
+    """Give three connections to one Postgres: SQLite has one writer at a time."""
+    databases = [Database(postgres_url) for _ in range(3)]
+    yield databases
+    for each in databases:
+        await each.close()
+
+
+async def test_a_repeat_that_began_before_a_change_of_time_finds_the_job(
+    postgres_url: str, three: list[Database]
+) -> None:
+    """Held up in the middle, it sees neither the kept key nor the changed job."""
+    one, other, third = three
+    repeats, waits = JobStore(one), asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        waits.set()
+        await asyncio.sleep(seconds)
+
+    asked = sorted((new_job(scheduled_for=LATER) for _ in range(2)), key=_key)
+    jobs = [(await repeats.add(each, now=NOW))[0] for each in asked]
+    async with third.write() as connection:
+        gone = delete(schedule_jobs).where(schedule_jobs.c.id == jobs[0].id)
+        await connection.execute(gone)
+        group = [repeats.add(each, now=NOW) for each in asked]
+        repeating = asyncio.gather(*group)  # one statement, the second row comes last
+        await _until_one_waits(postgres_url)
+        change = JobChange(scheduled_for=LATER + timedelta(hours=1))
+        editing = asyncio.ensure_future(
+            JobStore(other, sleep=sleep).edit(jobs[1].id, change, now=NOW)
+        )
+        await first(waits.wait(), asyncio.wait([editing]))
+    (_, (found, created)) = await repeating
+    await editing
+    assert (found.id, created) == (jobs[1].id, False)
+
+
+def _key(asked: NewJob) -> str:
+    return idempotency_key(
+        project_id=asked.project_id,
+        platform=asked.platform,
+        asset_id=asked.asset_id,
+        scheduled_for=LATER,
+    )
+
+
+async def _until_one_waits(url: str) -> None:
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await execute(url, waiting):  # noqa: ASYNC110  the server's state
+            await asyncio.sleep(0.01)
+
+
+async def test_a_write_that_takes_seconds_keeps_a_time_as_it_is(
+    postgres_url: str, three: list[Database]
+) -> None:
+    """Whoever changes it is told to try again; a transaction at rest delays nobody."""
+    one, other, third = three
+    store = JobStore(one, sleep=_no_time)
+    locked, moved = [await store_job(one, scheduled_for=LATER) for _ in range(2)]
+    touch = (
+        update(schedule_jobs)
+        .where(schedule_jobs.c.id == locked.id)
+        .values(updated_at=NOW)
+    )
+    async with other.write() as connection:
+        await connection.execute(touch)
+        await store.edit(moved.id, JobChange(scheduled_for=NOW), now=NOW)
+        held_up = asyncio.ensure_future(_do(third, touch))
+        await _until_one_waits(postgres_url)
+        with pytest.raises(StoreUnavailable, match="try again"):
+            await store.edit(moved.id, JobChange(scheduled_for=LATER), now=NOW)
+    await held_up
+    assert (await store.get(moved.id)).scheduled_for == NOW
+
+
+async def _do(database: Database, statement: Executable) -> None:
+    async with database.single() as connection:
+        await connection.execute(statement)
+
+
+async def _no_time(_seconds: float) -> None:
+    await asyncio.sleep(0)
