@@ -415,14 +415,12 @@ class Container:
 
     def _housekeeping(self) -> tuple[BackgroundJob, ...]:
         now = self.clock.now
-        events = WebhookPruner(store=self.webhooks, clock=self.clock)
         return (
             BackgroundJob("heartbeat", 30, self._say_alive),
             BackgroundJob("hand in", 30, self.hand_in),
             BackgroundJob("redate", 30, self._redate),
             BackgroundJob("let go", 5, lambda: self.holds.let_go(now=now())),
             BackgroundJob("prune", 3600, self._prune),
-            BackgroundJob("prune webhooks", 3600, events.run_due),
         )
 
     @cached_property
@@ -476,6 +474,7 @@ class Container:
         await self.deps.claims.next_due()  # it compares them
         if self.database_clock is None or not self.database_clock.is_skewed:
             await self.pruner.run_due()
+            await WebhookPruner(store=self.webhooks, clock=self.clock).run_due()
 
     @cached_property
     def pruner(self) -> Pruner:

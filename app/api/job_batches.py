@@ -8,12 +8,13 @@ import structlog
 from fastapi import APIRouter, Body, Request
 from pydantic import WithJsonSchema
 
-from app.api.auth import ProjectScope
+from app.api.auth import ProjectScope, caller_of
 from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.middleware import note
 from app.api.problems import http_problem, problem_of
 from app.api.services import Wired
+from app.domain.api_key import ApiKey
 from app.domain.errors import InvalidInput, SchedulerError
 from app.schemas.invalid import Problem
 from app.schemas.job_answers import (
@@ -52,7 +53,7 @@ async def create_jobs(
     body: Annotated[BatchRequest, Body(openapi_examples=examples.BATCHES)],
     request: Request,
     services: Wired,
-    scope: ProjectScope,
+    _: ProjectScope,
 ) -> BatchAnswer:
     """Schedule many, each as `POST /v1/jobs` alone; up to 1 MiB.
 
@@ -62,7 +63,7 @@ async def create_jobs(
 
     async def made(item: object) -> BatchedJob | RefusedJob:
         async with gate:
-            return await _made(item, services, scope)
+            return await _made(item, services, caller_of(request))
 
     items = await asyncio.gather(*map(made, body.items))
     note(request, jobs=len(items), refused=sum(each.status >= 400 for each in items))
@@ -92,12 +93,14 @@ async def validate_job(
 
 
 async def _made(
-    item: object, services: UseCases, scope: str | None
+    item: object, services: UseCases, caller: ApiKey
 ) -> BatchedJob | RefusedJob:
     try:
         asked = read_job(item)
         new = asked.to_domain(default_max_attempts=services.default_max_attempts)
-        job, created = await services.jobs.create(new, scope=scope)
+        job, created = await services.jobs.create(
+            new, scope=caller.project_id, by=caller.id
+        )
     except SchedulerError as error:
         answer = problem_of(error)
     except Exception:

@@ -81,12 +81,14 @@ async def create_job(
     """
     # The busiest route asks for what it needs: each of FastAPI's dependencies costs a
     # twentieth of a post.
-    services, scope = services_in(request), caller_of(request).project_id
+    services, caller = services_in(request), caller_of(request)
     new = body.to_domain(default_max_attempts=services.default_max_attempts)
     key = None
     if (value := idempotency_key.key_of(request)) is not None:
         key = RequestKey.of(value, await request.json())
-    job, created = await services.jobs.create(new, scope=scope, key=key)
+    job, created = await services.jobs.create(
+        new, scope=caller.project_id, key=key, by=caller.id
+    )
     note(request, job_id=job.id, project_id=job.project_id)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     if not created:

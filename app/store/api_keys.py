@@ -13,9 +13,10 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from app.domain.api_key import ApiKey, KeyAccess
+from app.domain.api_key import Actor, ApiKey, KeyAccess
 from app.domain.errors import NotFound, StoreUnavailable
 from app.store.db.engine import Database
 from app.store.db.metadata import metadata
@@ -124,6 +125,13 @@ class KeyStore:
         )
         row = await self._database.row(statement)
         return None if row is None else _key_from_row(row)
+
+
+async def actor(connection: AsyncConnection, key_id: str) -> Actor:
+    """Return the key with this id, by the name that it has, if it has one."""
+    statement = select(_keys.name).where(_keys.id == key_id)
+    name = (await connection.execute(statement)).scalar_one_or_none()
+    return Actor(key_id, name or "")
 
 
 def _key_from_row(row: Row) -> ApiKey:

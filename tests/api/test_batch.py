@@ -88,13 +88,13 @@ async def test_a_database_that_goes_away_is_told_for_each(
     create = JobService.create
 
     async def fails(
-        self: JobService, new: NewJob, *, scope: str | None
+        self: JobService, new: NewJob, *, scope: str | None, by: str | None
     ) -> tuple[Job, bool]:
         if new.asset_id == "asset_1":
             raise StoreUnavailable
         if new.asset_id == "asset_2":
             raise ValueError("nobody expected it")
-        return await create(self, new, scope=scope)
+        return await create(self, new, scope=scope, by=by)
 
     monkeypatch.setattr(JobService, "create", fails)
     done = await send(edge, *items(3))
@@ -123,3 +123,10 @@ async def test_a_batch_may_have_a_mebibyte(edge: Api) -> None:
     alone = job_body() | {"x": " " * 2**16}
     assert (await edge.client.post("/v1/jobs", json=alone)).status_code == 413
     assert (await edge.client.post("/v1/jobs/validate", json=alone)).status_code == 413
+
+
+async def test_the_story_of_each_names_who_asked(api: Api) -> None:
+    """As that of a job that was asked for alone."""
+    (made,) = await send(api, *items(1))
+    answer = await api.client.get(f"/v1/jobs/{made['job']['id']}/history")
+    assert answer.json()["items"][0]["by"]["name"] == "test"

@@ -1,15 +1,23 @@
 """A post never goes out before its time because one clock is wrong."""
 
 import dataclasses
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from app.machine.clock import ClockWatch
+from app.container import open_container
+from app.domain.events import EventStatus
+from app.machine.clock import ClockWatch, SystemClock
 from app.sandbox.recording import Call
+from app.settings import load
+from app.store.webhooks.tables import webhook_events
 from tests.runner.stage import Stage, Worker
 from tests.runner.watched import Claims
+from tests.store.aged import id_at, is_there
+from tests.support.factories import POSTED, store_job
+from tests.support.outbox import happen, listen, told
 
 TOLERANCE = timedelta(seconds=5)
 ON_POSTGRES = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
@@ -107,3 +115,42 @@ async def test_a_late_job_does_not_wait_for_a_clock(stage: Stage) -> None:
     stage.clock.go_on(timedelta(minutes=11))
     await worker.tick()
     assert (await worker.job(job)).status == "posted"
+
+
+@dataclasses.dataclass
+class Shifted(SystemClock):
+    """The machine's clock, set wrong."""
+
+    ahead: timedelta
+
+    def now(self) -> datetime:
+        """Return the wrong time."""
+        return super().now() + self.ahead
+
+
+@ON_POSTGRES
+@pytest.mark.parametrize(("ahead", "age", "left"), [(0, 31, 0), (40, 5, 1)])
+async def test_nothing_is_deleted_by_a_clock_that_another_contradicts(
+    database_url: str, ahead: int, age: int, left: int
+) -> None:
+    """Neither jobs nor frontends' events: either would be gone for good."""
+    settings = load(
+        _env_file=None,
+        database_url=database_url,
+        retention_days=30,
+        token_encryption_keys="A" * 43 + "=",
+    )
+    aged = datetime.now(UTC) - timedelta(days=age)
+    times = dict.fromkeys(("scheduled_for", "created_at", "updated_at"), aged)
+    async with open_container(settings) as container:
+        database = container.database
+        await listen(database, "https://app.example.com/hook", now=aged)
+        await happen(database, now=aged)
+        done = {"status": EventStatus.DELIVERED, "next_attempt_at": None}
+        async with database.write() as connection:
+            await connection.execute(update(webhook_events).values(done))
+        job = await store_job(database, POSTED, id=id_at(aged), **times)
+        container.clock = Shifted(timedelta(days=ahead))
+        await container._prune()
+        assert len(await told(database)) == left
+        assert await is_there(database, job) is bool(left)

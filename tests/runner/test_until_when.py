@@ -93,7 +93,7 @@ async def test_a_cap_puts_off_what_has_a_last_moment(
         stage.clock.go_to(waiting.next_attempt_at)
     await worker.tick(budget=100)
     assert (await worker.job(job)).status is JobStatus.POSTED
-    _, _, entries = await worker.container.jobs.history(job.id)
+    _, _, entries, _ = await worker.container.jobs.history(job.id)
     # One row for the reason, not one for each look; but each init that was refused.
     rows = 1 if call == "creator_info" else 3
     assert [entry.kind for entry in entries] == [HistoryKind.PUT_OFF] * rows

@@ -104,6 +104,7 @@ class Job(Struct, frozen=True, kw_only=True):
     next_attempt_at: datetime | None  # None once the job is over
     created_at: datetime
     updated_at: datetime
+    created_by: str | None = None  # the id of an API key
     asset_urls: tuple[str, ...] = ()  # of a set of photos
     transfer: Transfer = Transfer.PULL
     open_id: str | None = None  # the TikTok person whose post it is

@@ -62,11 +62,14 @@ class HistoryItem:
 
 
 def story_of(
-    job: Job, attempts: Sequence[AttemptRecord], entries: Sequence[HistoryEntry]
+    job: Job,
+    attempts: Sequence[AttemptRecord],
+    entries: Sequence[HistoryEntry],
+    by: Actor | None = None,
 ) -> tuple[HistoryItem, ...]:
-    """Return everything that happened to a job, oldest first."""
+    """Return everything that happened to a job, oldest first; ``by`` asked for it."""
     items = [
-        HistoryItem(at=job.created_at, kind="accepted", text="It was accepted."),
+        HistoryItem(at=job.created_at, kind="accepted", text="It was accepted.", by=by),
         *_of_ledger(job, attempts),
         *map(_of_entry, entries),
     ]

@@ -88,10 +88,16 @@ class JobService:
         self._metrics = metrics or Metrics()
 
     async def create(
-        self, new: NewJob, *, scope: str | None, key: RequestKey | None = None
+        self,
+        new: NewJob,
+        *,
+        scope: str | None,
+        key: RequestKey | None = None,
+        by: str | None = None,
     ) -> tuple[Job, bool]:
         """Store a job, or find the one this request repeats; True if it is new.
 
+        ``by`` is the id of the caller's API key.
         Raises InvalidInput, NotFound for another's project, IdempotencyKeyReused,
         TooLongAgo or MayHaveBeenStored.
         """
@@ -99,7 +105,8 @@ class JobService:
             raise InvalidInput(*problems)
         check_scope(new.project_id, scope)
         new = structs.replace(new, transfer=self._transfer(new))
-        job, created = await self._store.add(new, now=self._clock.now(), key=key)
+        now = self._clock.now()
+        job, created = await self._store.add(new, now=now, key=key, by=by)
         if created:
             self._wake(job)
         else:
@@ -247,10 +254,8 @@ class JobService:
         self, job_id: str, *, scope: str | None
     ) -> tuple[HistoryItem, ...]:
         """Return a job's full history, oldest first; raises NotFound."""
-        job, attempts, entries = await self._store.history(
-            _checked_id(job_id), project_id=scope
-        )
-        return story_of(job, attempts, entries)
+        found = await self._store.history(_checked_id(job_id), project_id=scope)
+        return story_of(*found)
 
     async def _cancel_publish(self, job: Job) -> bool:
         return self._canceller is not None and await self._canceller.cancel(job)

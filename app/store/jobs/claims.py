@@ -70,7 +70,9 @@ _OF_ENDS: Final = (
 )
 """Columns that are empty until a job is over."""
 
-_READ: Final = tuple(name for name in JOB_COLUMNS if name not in {*_WRITTEN, *_OF_ENDS})
+_FOR_PEOPLE: Final = ("created_by",)
+_UNREAD: Final = frozenset({*_WRITTEN, *_OF_ENDS, *_FOR_PEOPLE})
+_READ: Final = tuple(name for name in JOB_COLUMNS if name not in _UNREAD)
 """The columns that a claim reads; it knows those that it writes."""
 
 

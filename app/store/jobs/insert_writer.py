@@ -63,6 +63,7 @@ _COLUMNS: Final = (
     "metadata",
     "readiness_at",
     "created_at",
+    "created_by",
 )
 _all_but_json = attrgetter(*_COLUMNS[2:])
 

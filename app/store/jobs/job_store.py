@@ -33,6 +33,7 @@ from app.domain.jobs.readiness import (
     url_problems,
 )
 from app.domain.naming import camel
+from app.store.api_keys import actor
 from app.store.db.engine import Database
 from app.store.db.locks import Sleep
 from app.store.db.notify import hint, is_hinted_at
@@ -96,15 +97,21 @@ class JobStore:
         self._inserts = InsertWriter(database)
 
     async def add(
-        self, new: NewJob, *, now: datetime, key: RequestKey | None = None
+        self,
+        new: NewJob,
+        *,
+        now: datetime,
+        key: RequestKey | None = None,
+        by: str | None = None,
     ) -> tuple[Job, bool]:
         """Store a job, or find the one this request repeats; True if it is new.
 
-        The database's unique indexes prevent a second row. Raises TooLongAgo where an
-        earlier row may have been pruned, IdempotencyKeyReused, and MayHaveBeenStored if
-        the database went away and does not come back.
+        ``by`` is the id of the caller's API key. The database's unique indexes prevent
+        a second row. Raises TooLongAgo where an earlier row may have been pruned,
+        IdempotencyKeyReused, and MayHaveBeenStored if the database went away and does
+        not come back.
         """
-        job = _new_job(new, now, self._preflights)
+        job = _new_job(new, now, self._preflights, by=by)
         unknown = False
         for _ in range(_ADD_TRIES):
             try:
@@ -198,14 +205,10 @@ class JobStore:
                 job = _to_change(row)
                 after = edited(job, change, now=now, preflights=self._preflights)
                 after = await _looked_at(connection, job, after, now=now)
+                labels = change.is_label
+                values = _labels(after) if labels else _editable(after, row["post"])
                 await connection.execute(
-                    update(schedule_jobs)
-                    .where(_jobs.id == job.id)
-                    .values(
-                        _labels(after)
-                        if change.is_label
-                        else _editable(after, row["post"])
-                    )
+                    update(schedule_jobs).where(_jobs.id == job.id).values(values)
                 )
                 await write_history(connection, _edits(job, after, now, by))
                 if after.scheduled_for != job.scheduled_for:
@@ -289,13 +292,17 @@ class JobStore:
 
     async def history(
         self, job_id: str, *, project_id: str | None = None
-    ) -> tuple[Job, tuple[AttemptRecord, ...], tuple[HistoryEntry, ...]]:
-        """Return a job, its ledger and the rest of its history; raises NotFound."""
+    ) -> tuple[Job, tuple[AttemptRecord, ...], tuple[HistoryEntry, ...], Actor | None]:
+        """Return a job, its ledger, the rest of its history, and who asked for it.
+
+        Raises NotFound.
+        """
         async with self._database.read() as connection:
             job = await _get(connection, job_id, project_id)
             ledger = await _ledger(connection, job_id)
             entries = await read_history(connection, job_id)
-        return job, ledger, entries
+            by = job.created_by and await actor(connection, job.created_by)
+        return job, ledger, entries, by or None
 
     async def retry_failed(
         self, which: RetryFilter, *, now: datetime, by: Actor | None = None
@@ -419,7 +426,9 @@ async def _row(
     return row
 
 
-def _new_job(new: NewJob, now: datetime, preflights: PreflightTimes) -> Job:
+def _new_job(
+    new: NewJob, now: datetime, preflights: PreflightTimes, *, by: str | None = None
+) -> Job:
     at = to_millis(new.scheduled_for or now)
     looks = preflights if new.scheduled_for is not None else ()
     wrong = tuple(url_problems(new.asset_url, new.asset_urls, at=at))
@@ -450,6 +459,7 @@ def _new_job(new: NewJob, now: datetime, preflights: PreflightTimes) -> Job:
         readiness_at=first_preflight(at, now=now, preflights=looks),
         readiness=Readiness(now, wrong) if wrong else None,
         created_at=now,
+        created_by=by,
         updated_at=now,
     )
 

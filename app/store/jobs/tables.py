@@ -119,6 +119,7 @@ schedule_jobs = Table(
     Column("posted_at", UtcDateTime),
     Column("discarded_at", UtcDateTime),  # when the person discarded the draft
     Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", Text),  # the id of the API key it was asked for with
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("idempotency_key"),
     CheckConstraint(one_of("status", JobStatus), name="status"),

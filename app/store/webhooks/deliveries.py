@@ -77,10 +77,15 @@ class DeliveryStore:
         No project gets more than ``each`` at a time, including those in ``busy``, so
         that a slow endpoint delays nobody else's events.
         """
-        full = [project for project, count in busy.items() if count >= each]
+        picked = list[int]()
+        taken = Counter(busy)
         async with self._database.read() as connection:
-            rows = (await connection.execute(_due(now, full))).all()
-        picked = _fair(rows, limit, each, Counter(busy))
+            is_full = True
+            while is_full and len(picked) < limit:
+                full = [project for project, count in taken.items() if count >= each]
+                rows = (await connection.execute(_due(now, full, picked))).all()
+                picked += _fair(rows, limit - len(picked), each, taken)
+                is_full = len(rows) == _WINDOW
         if not picked:
             return ()
         async with self._database.write() as connection:
@@ -226,7 +231,7 @@ class DeliveryStore:
         return {row["project_id"]: self._rows.read(row, now=now) for row in rows}
 
 
-def _due(now: datetime, full: Sequence[str]) -> Select[int, str]:
+def _due(now: datetime, full: Sequence[str], picked: Sequence[int]) -> Select[int, str]:
     waits = exists().where(
         _former.job_id == _events.job_id,
         _former.position < _events.position,
@@ -235,6 +240,7 @@ def _due(now: datetime, full: Sequence[str]) -> Select[int, str]:
     return (
         select(_events.position, _events.project_id)
         .where(_events.next_attempt_at <= now, _events.project_id.not_in(full), ~waits)
+        .where(_events.position.not_in(picked))
         .order_by(_events.next_attempt_at, _events.position)
         .limit(_WINDOW)
     )

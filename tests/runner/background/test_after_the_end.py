@@ -44,7 +44,7 @@ async def told(late: Late) -> list[str]:
 
 async def kinds(late: Late, job: Job) -> list[HistoryKind]:
     """List what the job's history says beside its ledger."""
-    _, _, entries = await late.worker.container.jobs.history(job.id)
+    _, _, entries, _ = await late.worker.container.jobs.history(job.id)
     return [entry.kind for entry in entries]
 
 

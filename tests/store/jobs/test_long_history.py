@@ -40,7 +40,7 @@ async def test_the_newest_thousand_are_read_oldest_first(
             insert(job_attempts),
             [{**attempt, "number": number} for number in range(1, count + 1)],
         )
-    _, ledger, found = await jobs.history(job.id)
+    _, ledger, found, _ = await jobs.history(job.id)
     assert [each.at for each in found] == [each.at for each in entries[5:]]
     assert [each.number for each in ledger] == list(range(6, count + 1))
     assert await jobs.attempts(job.id) == ledger
