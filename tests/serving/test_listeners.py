@@ -5,13 +5,14 @@ import socket
 import pytest
 
 from app.serving.listeners import GONE_AFTER_SECONDS, bind
+from tests.system.programs import free_port
 
 needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
 
 
 def families(host: str) -> set[str]:
     """Return the addresses that a host can be reached at, out of three."""
-    bound = bind(host, 0)
+    bound = bind(host, 0 if host else free_port())  # one port for both families
     found = set()
     for listener in bound:
         listener.listen()
@@ -33,6 +34,7 @@ def families(host: str) -> set[str]:
         ("0.0.0.0", {"127.0.0.1"}),
         ("::1", {"::1"}),
         ("::", {"127.0.0.1", "::1"}),
+        ("", {"127.0.0.1", "::1"}),
     ],
 )
 def test_a_host_means_its_families(host: str, reached: set[str]) -> None:
