@@ -26,7 +26,7 @@ from app.service.operations.checks import (
     descriptors,
 )
 from app.service.operations.health import CLOCKS_MAY_DIFFER
-from app.settings import RunnerMode, Settings, SettingsError, load
+from app.settings import RunnerMode, Settings, SettingsError, load, misspelt_settings
 from app.store.db.health import HealthStore
 from app.store.last_seen import LastSeen
 
@@ -76,6 +76,8 @@ def _spool_dir(settings: Settings) -> Finding:
 
 
 def _of_settings(settings: Settings) -> Iterator[Finding]:
+    for text in misspelt_settings():
+        yield checked("settings", False, text, "correct its name")
     yield _client(settings)
     yield _redirect_uri(settings)
     yield _origins(settings)

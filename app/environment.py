@@ -5,6 +5,7 @@ An unreadable source is refused in one line; nothing is guessed.
 
 import os
 from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from dotenv.parser import parse_stream
 FILE: Final = "_file"
 """The suffix of a variable whose value is the path of a file with a secret."""
 
+_LIKENESS: Final = 0.85
 _BOMS: Final = {
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
@@ -62,6 +64,36 @@ def read_environment(
     }
 
 
+def misspelt(
+    names: Collection[str],
+    *,
+    env_file: Path | None,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[tuple[str, str]]:
+    """Yield each variable that looks like a setting and is none, and what was meant.
+
+    Only one that begins with a setting's first word: a machine has variables of its
+    own. Raises EnvironmentUnreadable.
+    """
+    known = {*names, *(f"{name}{FILE}" for name in names)}
+    first_words = {name.partition("_")[0] for name in names}
+    written = {name.lower() for name in (os.environ if environ is None else environ)}
+    if env_file is not None:
+        written |= {name for name, _ in _bindings(env_file)}
+    for name in sorted(written - known):
+        if name.partition("_")[0] in first_words and (meant := _meant(name, names)):
+            yield name.upper(), meant.upper()
+
+
+def _meant(name: str, names: Collection[str]) -> str | None:
+    """Return the setting that a name most likely stands for."""
+    close = get_close_matches(name, names, n=1, cutoff=_LIKENESS)
+    if close:
+        return close[0]
+    longer = [each for each in names if each.startswith(f"{name}_")]
+    return longer[0] if "_" in name and len(longer) == 1 else None
+
+
 def _is_file(name: str, secrets: Collection[str]) -> bool:
     return name.removesuffix(FILE) in secrets and name.endswith(FILE)
 
@@ -88,14 +120,19 @@ def _file_values(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, str
 
     Values are literal: ``${A_VARIABLE}`` may be part of a secret.
     """
+    for name, value in _bindings(path):
+        if name in wanted and value:
+            yield name, value
+
+
+def _bindings(path: Path) -> Iterator[tuple[str, str]]:
     for binding in parse_stream(StringIO(_text_of(path))):
         if binding.error:
             raise EnvironmentUnreadable(
                 f"{path.name}: line {binding.original.line} is no NAME=value"
             )
-        name, value = (binding.key or "").lower(), (binding.value or "").strip()
-        if name in wanted and value:
-            yield name, value
+        if binding.key:
+            yield binding.key.lower(), (binding.value or "").strip()
 
 
 def _text_of(path: Path) -> str:

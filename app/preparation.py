@@ -18,7 +18,13 @@ with collector.paused():
     from app.opening import open_database, open_vault
     from app.service.operations.checks import Finding, before_migration
     from app.service.operations.health import DatabaseFound, DatabaseState, found_in
-    from app.settings import SHORT_SECRET, Settings, SettingsError, load
+    from app.settings import (
+        SHORT_SECRET,
+        Settings,
+        SettingsError,
+        load,
+        misspelt_settings,
+    )
     from app.store.db.migrate import newest_revision, upgrade
     from app.store.db.sqlite_file import may_be_read_by_others
 
@@ -169,6 +175,7 @@ def _warnings(settings: Settings) -> Iterator[str]:
             f"CRON_SECRET has fewer than {SHORT_SECRET} characters: it can be guessed,"
             " and anyone with it can start ticks"
         )
+    yield from misspelt_settings()
     path = open_database(settings).url.database or ""
     if open_database(settings).is_sqlite and may_be_read_by_others(path):
         yield (

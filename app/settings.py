@@ -27,12 +27,13 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.domain.errors import plain
 from app.domain.jobs.backoff import RetryPolicy, UnconfirmedInit
 from app.domain.jobs.job import Transfer
 from app.domain.jobs.retention import LEAST_KEPT
 from app.domain.posts.upload import LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES, ChunkSizes
 from app.domain.posts.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_host_rule
-from app.environment import EnvironmentUnreadable, read_environment
+from app.environment import EnvironmentUnreadable, misspelt, read_environment
 
 _ORIGIN: Final = re.compile(r"^https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$")
 _VERIFICATION: Final = re.compile(r"([A-Za-z0-9._-]{1,128}):([\x20-\x7e]{1,512})")
@@ -336,6 +337,14 @@ class Settings(BaseSettings):
         )
 
 
+def misspelt_settings(env_file: str | Path | None = ".env") -> list[str]:
+    """Return a sentence for each variable that looks like a setting and is none."""
+    found = misspelt(
+        Settings.model_fields, env_file=None if env_file is None else Path(env_file)
+    )
+    return [f"{name} is no setting; did you mean {meant}?" for name, meant in found]
+
+
 def load(**overrides: object) -> Settings:
     """Read the environment and .env.
 
@@ -354,6 +363,6 @@ def load(**overrides: object) -> Settings:
 
 
 def _line(problem: ErrorDetails) -> str:
-    message = problem["msg"].removeprefix("Value error, ")
+    message = plain(problem["msg"])
     name = str(problem["loc"][0]).upper() if problem["loc"] else ""
     return f"{name}: {message}" if name else message

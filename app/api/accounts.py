@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Path, Query, Response, status
 from app.api.auth import ProjectScope
 from app.api.docs import examples
 from app.api.docs.declared import declared
+from app.api.routing import StrictRoute
 from app.api.services import Wired
 from app.domain.errors import (
     PostingNotAllowed,
@@ -29,11 +30,17 @@ PLATFORM: Final = "tiktok"
 PREFIX: Final = f"/v1/projects/{{projectId}}/accounts/{PLATFORM}"
 
 router = APIRouter(
-    prefix=PREFIX, tags=["Accounts"], responses=declared(400, 401, 404, 413, 422, 503)
+    route_class=StrictRoute,
+    prefix=PREFIX,
+    tags=["Accounts"],
+    responses=declared(400, 401, 404, 413, 422, 503),
 )
 
 list_router = APIRouter(
-    prefix="/v1/accounts", tags=["Accounts"], responses=declared(401, 422, 503)
+    route_class=StrictRoute,
+    prefix="/v1/accounts",
+    tags=["Accounts"],
+    responses=declared(401, 422, 503),
 )
 
 

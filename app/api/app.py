@@ -43,6 +43,7 @@ _ROUTERS: Final = (
     accounts.list_router,
     browser_tokens.router,
     holds.router,
+    oauth.connect_router,
     oauth.router,
     cron.router,
     webhooks.router,

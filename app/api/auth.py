@@ -12,7 +12,7 @@ from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.problems import ProblemResponse, http_problem, problem_of
+from app.api.problems import HTTP_CODES, ProblemResponse, problem_of
 from app.domain.api_key import Actor, ApiKey, KeyAccess
 from app.domain.errors import (
     NotForBrowsers,
@@ -184,8 +184,24 @@ def _composes(method: str, path: str) -> bool:
 
 
 async def _not_known(scope: Scope) -> ProblemResponse:
-    answer = _unread(http_problem(401, headers=CHALLENGE), scope)
-    return await answered_late(answer, scope)
+    code, _ = HTTP_CODES[401]
+    detail = _why_not_known(Headers(scope=scope))
+    answer = ProblemResponse(401, code=code, detail=detail, headers=CHALLENGE)
+    return await answered_late(_unread(answer, scope), scope)
+
+
+def _why_not_known(headers: Headers) -> str:
+    """Tell what to mend; unknown, revoked and expired keys are not told apart."""
+    token = bearer_of(headers)
+    if token:
+        return f"This {_kind(token)} is not valid: unknown, revoked or expired."
+    if "authorization" in headers:
+        return "The Authorization header must be: Bearer <key>."
+    return HTTP_CODES[401][1]
+
+
+def _kind(token: str) -> str:
+    return "browser token" if token.startswith(BROWSER_PREFIX) else "API key"
 
 
 def _peer_of(scope: Scope) -> str:

@@ -11,11 +11,13 @@ from app.api.accounts import ProjectId
 from app.api.auth import ProjectScope, caller_of
 from app.api.docs import examples
 from app.api.docs.declared import declared
+from app.api.routing import StrictRoute
 from app.api.services import Wired
 from app.domain.api_key import KeyAccess
 from app.schemas.fields import Answer, Request, Timestamp
 
 router = APIRouter(
+    route_class=StrictRoute,
     prefix="/v1/projects/{projectId}",
     tags=["Browsers"],
     responses=declared(400, 401, 404, 413, 415, 422, 503),

@@ -8,10 +8,15 @@ from app.api.accounts import ProjectId
 from app.api.auth import By, ProjectScope
 from app.api.docs.declared import declared
 from app.api.docs.examples import HOLDS
+from app.api.routing import StrictRoute
 from app.api.services import Wired
 from app.schemas.holds import HoldAnswer, HoldRequest
 
-router = APIRouter(tags=["Holds"], responses=declared(400, 401, 404, 413, 422, 503))
+router = APIRouter(
+    route_class=StrictRoute,
+    tags=["Holds"],
+    responses=declared(400, 401, 404, 413, 422, 503),
+)
 
 OF_PROJECT: Final = "/v1/projects/{projectId}/hold"
 OF_ALL: Final = "/v1/hold"

@@ -8,6 +8,7 @@ from app.api.accounts import PLATFORM, PREFIX, ProjectId
 from app.api.auth import By, ProjectScope
 from app.api.docs import examples
 from app.api.docs.declared import declared
+from app.api.routing import StrictRoute
 from app.api.services import Wired
 from app.domain.errors import DuplicateJob, JobNotCancellable
 from app.domain.jobs.job import FailureReason
@@ -23,7 +24,9 @@ from app.schemas.job_actions import (
 from app.schemas.job_answers import JobAnswer
 from app.service.jobs.jobs import CancelFilter
 
-router = APIRouter(responses=declared(400, 401, 404, 413, 422, 503))
+router = APIRouter(
+    route_class=StrictRoute, responses=declared(400, 401, 404, 413, 422, 503)
+)
 
 
 @router.post(

@@ -13,6 +13,7 @@ from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.middleware import note
 from app.api.problems import http_problem, problem_of
+from app.api.routing import StrictRoute
 from app.api.services import Wired
 from app.domain.api_key import ApiKey
 from app.domain.errors import InvalidInput, SchedulerError
@@ -39,7 +40,10 @@ _AnyJob = Annotated[
 log = structlog.get_logger(__name__)
 
 router = APIRouter(
-    prefix="/v1/jobs", tags=["Jobs"], responses=declared(400, 401, 413, 415, 422, 503)
+    route_class=StrictRoute,
+    prefix="/v1/jobs",
+    tags=["Jobs"],
+    responses=declared(400, 401, 413, 415, 422, 503),
 )
 
 

@@ -9,6 +9,7 @@ from app.api.auth import SECURITY, By, ProjectScope, caller_of
 from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.middleware import note
+from app.api.routing import StrictRoute
 from app.api.services import Wired, services_in
 from app.domain.errors import (
     DuplicateJob,
@@ -45,7 +46,10 @@ _REPLAYED: Final[dict[str, Any]] = {
 }
 
 router = APIRouter(
-    prefix="/v1/jobs", tags=["Jobs"], responses=declared(400, 401, 413, 422, 503)
+    route_class=StrictRoute,
+    prefix="/v1/jobs",
+    tags=["Jobs"],
+    responses=declared(400, 401, 413, 422, 503),
 )
 
 

@@ -14,6 +14,7 @@ from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.oauth_pages import PRIVATE, connected_page, error_page, wants_page
 from app.api.problems import problem_of
+from app.api.routing import StrictRoute
 from app.api.services import Wired
 from app.domain.errors import (
     AuthorizationFailed,
@@ -29,7 +30,8 @@ from app.schemas.accounts import AccountAnswer
 from app.schemas.fields import Answer, Request, Text, Timestamp
 from app.service.accounts.connect import STATE_LIVES, Connected, NotConnected
 
-router = APIRouter(tags=["Accounts"])
+router = APIRouter(tags=["Accounts"])  # TikTok may add to the query of its way back
+connect_router = APIRouter(route_class=StrictRoute, tags=["Accounts"])
 
 RedirectTo = Annotated[
     Text,
@@ -75,7 +77,7 @@ class ConnectedAnswer(Answer):
     account_changed: bool = Field(description="Another person was connected before")
 
 
-@router.post(
+@connect_router.post(
     f"{PREFIX}/connect",
     operation_id="connectAccount",
     summary="Begin to connect an account",

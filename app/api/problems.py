@@ -50,7 +50,7 @@ STATUS: Final[Mapping[type[errors.SchedulerError], HTTPStatus]] = {
 HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
     400: ("malformed_request", "The request could not be read."),
     401: ("unauthorized", "A valid key is needed: Authorization: Bearer <key>."),
-    404: (errors.NotFound.code, str(errors.NotFound())),
+    404: (errors.NotFound.code, "There is no such path; /docs lists them all."),
     405: ("method_not_allowed", "This method is not allowed here."),
     408: ("request_timeout", "The request did not arrive in time."),
     413: ("body_too_large", "The body is larger than 64 KiB, or a batch than 1 MiB."),
@@ -147,9 +147,28 @@ def described(
 
 async def _handle(request: Request, error: Exception) -> ProblemResponse:
     response = problem_of(error)
-    if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return _not_allowed(request)
+    if isinstance(error, HTTPException):
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            return _not_allowed(request)
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            return _no_route(request)
     return response
+
+
+def _no_route(request: Request) -> ProblemResponse:
+    path: str = request.scope["path"]
+    code, detail = HTTP_CODES[404]
+    if _exists(request, path.rstrip("/")):
+        detail = "There is no such path; it exists without the slash at its end."
+    elif _exists(request, f"/v1{path}"):
+        detail = "There is no such path; it exists with /v1 before it."
+    return ProblemResponse(404, code=code, detail=detail)
+
+
+def _exists(request: Request, path: str) -> bool:
+    scope = {**request.scope, "path": path}
+    routes = request.app.router.routes
+    return any(route.matches(scope)[0] is not Match.NONE for route in routes)
 
 
 def _not_allowed(request: Request) -> ProblemResponse:

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field
 from app.api.auth import ProjectScope, caller_of
 from app.api.docs import examples
 from app.api.docs.declared import declared
+from app.api.routing import StrictRoute
 from app.api.services import Wired
 from app.domain.errors import StoreUnavailable, TooManyListeners
 from app.schemas.fields import Name, Request
@@ -29,7 +30,8 @@ from app.service.jobs.listener import (
 )
 
 router = APIRouter(
-    responses=declared(401, 404, 413, 422, StoreUnavailable, TooManyListeners)
+    route_class=StrictRoute,
+    responses=declared(401, 404, 413, 422, StoreUnavailable, TooManyListeners),
 )
 
 COME_BACK_AFTER: Final = 2000

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Query, Response, status
 from app.api.accounts import ProjectId
 from app.api.auth import ProjectScope
 from app.api.docs.declared import declared
+from app.api.routing import StrictRoute
 from app.api.services import Wired
 from app.domain.errors import TooManyRequests
 from app.schemas.webhooks import (
@@ -22,6 +23,7 @@ from app.schemas.webhooks import (
 )
 
 router = APIRouter(
+    route_class=StrictRoute,
     prefix="/v1/projects/{projectId}/webhook",
     tags=["Webhooks"],
     responses=declared(400, 401, 404, 413, 422, 503),

@@ -17,6 +17,12 @@ class FieldError:
     code: str = "invalid"  # stable, for programs
 
 
+def plain(message: str) -> str:
+    """Return pydantic's words about a value in our own."""
+    told = message.removeprefix("Value error, ").partition(", unable to ")[0]
+    return told.replace("Input should", "must", 1)
+
+
 class SchedulerError(Exception):
     """Something went wrong."""
 
@@ -37,7 +43,7 @@ class InvalidInput(SchedulerError):
 
 
 class NotFound(SchedulerError):
-    """There is nothing here."""
+    """There is no such thing, or it belongs to another project."""
 
     code = "not_found"
 
@@ -143,7 +149,7 @@ class Forbidden(SchedulerError):
 
 
 class ReadOnlyKey(Forbidden):
-    """This key can only read."""
+    """This key can only read; use one with write access."""
 
     code = "read_only_key"
 

@@ -1,8 +1,9 @@
 """Base models and field types of requests, answers and parameters."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +27,9 @@ _RFC3339: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})",
     re.ASCII | re.IGNORECASE,
 )
+_NO_MOMENT: Final = (
+    "must be an RFC 3339 time with an offset, such as 2026-04-09T12:00:00.000Z"
+)
 FIRST_YEAR: Final = 2000
 LAST_YEAR: Final = 2100
 """The years that every database's and program's calendar supports."""
@@ -41,6 +45,9 @@ class Request(BaseModel):
         alias_generator=to_camel, extra="forbid", strict=True, frozen=True
     )
 
+    elsewhere: ClassVar[Mapping[str, str]] = {}
+    """What to say of names that people look for here and that belong elsewhere."""
+
     @model_validator(mode="wrap")  # type: ignore[pydantic-alias]
     @classmethod
     def _name_unknown(
@@ -50,7 +57,7 @@ class Request(BaseModel):
             return handler(bounded(data))
         except ValidationError as error:
             names = (to_camel(name) for name in cls.model_fields)
-            raise naming_unknown(error, names) from None
+            raise naming_unknown(error, names, cls.elsewhere) from None
 
 
 class Answer(BaseModel):
@@ -64,16 +71,25 @@ class Answer(BaseModel):
 def _parse_moment(value: object) -> datetime:
     # Pydantic accepts "1700000000" and "2026-04-09" as times, even in strict mode.
     if not isinstance(value, str) or not _RFC3339.fullmatch(value):
-        raise ValueError(
-            "must be an RFC 3339 time with an offset, such as 2026-04-09T12:00:00.000Z"
-        )
+        raise ValueError(f"{_NO_MOMENT}{_why(value)}")
     try:
         moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("is no time in the calendar") from None
+        raise ValueError("is not in the calendar: no such day or hour") from None
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise ValueError(f"must be between {FIRST_YEAR} and {LAST_YEAR}")
     return moment
+
+
+def _why(value: object) -> str:
+    """Return what most likely went wrong with a time, if that can be told."""
+    if not isinstance(value, str):
+        return ""
+    if _RFC3339.fullmatch(f"{value}Z"):
+        return "; this has no offset: end it with Z, or for example +02:00"
+    if _RFC3339.fullmatch(value[:-6] + value[-6:].replace(" ", "+")):
+        return "; in a URL, + is written %2B"
+    return ""
 
 
 def _check_name(value: str) -> str:

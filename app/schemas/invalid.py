@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from app.domain.errors import FieldError
+from app.domain.errors import FieldError, plain
 
 UNKNOWN: Final = "unknown_field"
 REQUIRED: Final = "missing"
@@ -50,12 +50,18 @@ def bounded(data: object) -> object:
     return data
 
 
-def naming_unknown(error: ValidationError, names: Iterable[str]) -> ValidationError:
-    """Suggest for each unknown field which one may have been meant."""
+def naming_unknown(
+    error: ValidationError, names: Iterable[str], elsewhere: Mapping[str, str]
+) -> ValidationError:
+    """Suggest for each unknown field which one may have been meant.
+
+    ``elsewhere`` tells of names that are known in another place.
+    """
     known = tuple(names)
+    found = error.errors(include_url=False)[:MOST]
     return ValidationError.from_exception_data(
         error.title,
-        [_detail(each, known) for each in error.errors(include_url=False)[:MOST]],
+        [_detail(each, known, elsewhere) for each in found],
         hide_input=True,
     )
 
@@ -80,24 +86,29 @@ def _message(found: Mapping[str, Any]) -> str:
     """Return what is wrong in words about the value, where pydantic's are not."""
     kind, about = found["type"], found.get("ctx")
     if kind not in _LENGTHS or not about:
-        plain: str = found["msg"].removeprefix("Value error, ")
-        return _MESSAGES.get(kind, plain)
-    unit = "items" if about.get("field_type") in _LISTS else "characters"
+        return _MESSAGES.get(kind) or plain(found["msg"])
+    unit = "item" if about.get("field_type") in _LISTS else "character"
+    if 1 not in {about.get("min_length"), about.get("max_length")}:
+        unit += "s"
     length = about.get("actual_length")
     told = f"; this has {length:,}" if isinstance(length, int) else ""
     return f"must have {_LENGTHS[kind].format(**about)} {unit}{told}"
 
 
-def _detail(found: Mapping[str, Any], known: tuple[str, ...]) -> InitErrorDetails:
+def _detail(
+    found: Mapping[str, Any], known: tuple[str, ...], elsewhere: Mapping[str, str]
+) -> InitErrorDetails:
     kind, message = found["type"], _message(found)
     if kind == "extra_forbidden" and len(found["loc"]) == 1:
-        kind, message = UNKNOWN, _unknown(str(found["loc"][0]), known)
+        name = str(found["loc"][0])
+        kind, message = UNKNOWN, elsewhere.get(name) or unknown(name, known)
     return InitErrorDetails(
         type=PydanticCustomError(kind, message), loc=found["loc"], input=None
     )
 
 
-def _unknown(name: str, known: tuple[str, ...]) -> str:
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Return what to say of an unknown name, and which may have been meant."""
     if len(name) > _LONGEST_NAME:
         return "is not known here"
     by_lower = {each.lower(): each for each in known}

@@ -68,8 +68,20 @@ Metadata = Annotated[
 ]
 
 
+_OF_POST: Final = {
+    name: f"belongs in post: post.{name}"
+    for name in map(to_camel, PostPatch.model_fields)
+}
+_FIXED: Final = dict.fromkeys(
+    ("projectId", "platform", "assetId"),
+    "cannot be changed; delete the job and make another",
+)
+
+
 class JobRequest(Request):
     """A job to be scheduled."""
+
+    elsewhere = _OF_POST
 
     project_id: Name
     platform: Literal["tiktok"] = "tiktok"
@@ -169,6 +181,8 @@ def read_job(body: object) -> JobRequest:
 
 class JobPatch(Request):
     """The fields that change; the others stay."""
+
+    elsewhere = _OF_POST | _FIXED
 
     scheduled_for: Moment | MISSING | None = Field(
         MISSING, description="null makes it Post Now"

@@ -15,7 +15,9 @@ def test_every_error_has_a_code_of_its_own() -> None:
 
 def test_an_error_says_its_docstring_unless_told_otherwise() -> None:
     """The message is the class's first line, or the one that is given."""
-    assert str(NotFound()) == "There is nothing here."
+    assert (
+        str(NotFound()) == "There is no such thing, or it belongs to another project."
+    )
     assert str(NotFound("no such job")) == "no such job"
 
 

@@ -41,7 +41,7 @@ def problem_with_url(
         return f"must have at most {longest} characters"
     # Parsers disagree about a backslash: browsers read it as a slash.
     if "\\" in url or " " in url or not url.isprintable():
-        return "must not contain whitespace, control characters or backslashes"
+        return "must not contain spaces (write %20), control characters or backslashes"
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -84,7 +84,8 @@ def _ascii_label(label: str) -> str:
 def _problem_with_parts(parts: SplitResult, *, allow_private: bool) -> str | None:
     schemes = {"http", "https"} if allow_private else {"https"}
     if parts.scheme not in schemes:
-        return f"must be {' or '.join(sorted(schemes))}"
+        written = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
+        return f"must begin with {written}"
     if "@" in parts.netloc:
         return "must not contain a user name or password"
     if not parts.hostname:
