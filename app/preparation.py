@@ -31,8 +31,12 @@ with collector.paused():
 log = structlog.get_logger(__name__)
 
 DATABASE_PATIENCE_SECONDS: Final = 10.0
-GARBAGE_THRESHOLD: Final = 10_000
-"""New objects before a collection; Python's default of 700 is a few requests."""
+GARBAGE_THRESHOLD: Final = 50_000
+"""New objects before a collection; Python's default of 700 is a few requests.
+
+A few hundred attempts hold tens of thousands, none of them garbage. Records that cannot
+be part of a cycle (``gc=False``) do not count.
+"""
 
 UNREACHABLE: Final = "DATABASE_URL: the database cannot be reached"
 READ_ONLY: Final = "DATABASE_URL: the database can only be read"

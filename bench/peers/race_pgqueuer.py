@@ -34,7 +34,7 @@ async def main(dsn: str, tiktok: str, posts: int, in_flight: int, client: str) -
             await publish(call, pool, int(job.payload or b""))
 
         gc.freeze()
-        gc.set_threshold(10_000)
+        gc.set_threshold(50_000)
         began, cpu = time.perf_counter(), time.process_time()
         await manager.run(
             # The most that it allows beside a cap on tasks.

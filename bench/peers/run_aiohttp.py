@@ -16,7 +16,7 @@ import aiohttp
 import uvloop
 
 WARM_UP = 20
-GARBAGE_THRESHOLD = 10_000
+GARBAGE_THRESHOLD = 50_000
 
 
 async def measure(url: str, in_flight: int, attempts: int) -> float:

@@ -74,7 +74,7 @@ class WaitingFor(StrEnum):
     CLOCK = "clock"  # by TikTok's clock it is not due yet: ours is ahead
 
 
-class LastError(Struct, frozen=True, kw_only=True):
+class LastError(Struct, frozen=True, kw_only=True, gc=False):
     """The newest error of a job."""
 
     error_class: ErrorClass
@@ -84,7 +84,7 @@ class LastError(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class Job(Struct, frozen=True, kw_only=True):
+class Job(Struct, frozen=True, kw_only=True, gc=False):
     """One row of ``schedule_jobs``; every time is aware UTC."""
 
     is_readable: ClassVar[bool] = True
@@ -187,7 +187,7 @@ class NewJob(Struct, frozen=True, kw_only=True):
     transfer: Transfer | None = None  # None: the service's default
 
 
-class AttemptRecord(Struct, frozen=True, kw_only=True):
+class AttemptRecord(Struct, frozen=True, kw_only=True, gc=False):
     """One row of the ledger; never rewritten."""
 
     number: int

@@ -42,7 +42,7 @@ class Fault(Struct, frozen=True, kw_only=True):
         )
 
 
-class Published(Struct, frozen=True, kw_only=True):
+class Published(Struct, frozen=True, kw_only=True, gc=False):
     """TikTok published the video."""
 
     publish_id: str

@@ -1,7 +1,6 @@
 """What a worker knows of its inits that the database could not take, or forgot."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Self
 
@@ -17,8 +16,7 @@ MOST: Final = 10_000
 """Some 30 MB, and half a minute of all that TikTok takes from one app."""
 
 
-@dataclass(slots=True)
-class Testimony:
+class Testimony(Struct, gc=False):
     """One claim under which an init went out, or was followed."""
 
     job: Job  # as last written, or about to be, under this claim

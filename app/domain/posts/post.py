@@ -47,7 +47,7 @@ class PrivacyLevel(StrEnum):
     SELF_ONLY = "SELF_ONLY"
 
 
-class Post(Struct, frozen=True, kw_only=True):
+class Post(Struct, frozen=True, kw_only=True, gc=False):
     """The choices that go to TikTok unchanged."""
 
     mode: PostMode = PostMode.DIRECT

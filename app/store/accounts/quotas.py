@@ -1,11 +1,11 @@
 """The permits each account has taken of TikTok's limits, shared by all workers."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from sqlalchemy import (
     ColumnElement,
     FromClause,
@@ -48,8 +48,6 @@ WHOLE_APP: Final = "*"
 """The row of the whole app, in place of an account's openId."""
 
 _TAKEN: Final = ("platform", "open_id", "uses", "idle_at")
-# Made once: dumps() would make one at each call.
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -242,7 +240,7 @@ def _quota_to_json(quota: Quota) -> str:
         call: [[use.until.timestamp(), use.count] for use in uses]
         for call, uses in quota.uses.items()
     }
-    return _ENCODER.encode(uses)
+    return msgspec.json.encode(uses).decode()
 
 
 def _quota_from_json(text: str) -> Quota:
@@ -251,6 +249,6 @@ def _quota_from_json(text: str) -> Quota:
             QuotaCall(call): tuple(
                 Use(datetime.fromtimestamp(until, UTC), count) for until, count in uses
             )
-            for call, uses in json.loads(text).items()
+            for call, uses in msgspec.json.decode(text).items()
         }
     )

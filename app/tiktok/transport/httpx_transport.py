@@ -21,6 +21,7 @@ from app.tiktok.transport.connection import Connection, Peer, dial
 KEEP_ALIVE_SECONDS: Final = 30.0  # longer than the pause between two polls
 
 _SCHEMES: Final = {"http": 80, "https": 443}
+_LENGTH: Final = b"Content-Length: %d\r\n"
 _FIELD_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
 
 
@@ -37,13 +38,16 @@ class Transport(httpx.AsyncBaseTransport):
         self._tls = tls
         self._kept: Connection | None = None
         self._kept_until = 0.0  # loop time
+        self._written: tuple[httpx.Headers | None, bytes] = (None, b"")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request once and return its complete answer."""
-        peer = self._peer(request.url)
-        content = _head(request) + await request.aread()
+        if not isinstance(request.stream, httpx.ByteStream):
+            raise TypeError("a request that is not whole")
+        body = b"".join(request.stream)
+        content = self._head(request, len(body)) + body
         ends_at = _now() + request.extensions["timeout"]["connect"]
-        connection = await self._connected(request, peer, ends_at)
+        connection = await self._connected(request, ends_at)
         return await self._exchanged(request, content, connection, ends_at)
 
     async def aclose(self) -> None:
@@ -51,6 +55,15 @@ class Transport(httpx.AsyncBaseTransport):
         if self._kept is not None:
             self._kept.close()
             self._kept = None
+
+    def _head(self, request: httpx.Request, length: int) -> bytes:
+        """Write the request's head; headers that several requests share, once."""
+        if self._written[0] is not request.headers:
+            lines = [b"%b: %b\r\n" % header for header in _checked(request.headers)]
+            self._written = request.headers, b"".join(lines)
+        first = request.method.encode("ascii"), request.url.raw_path
+        sized = b"" if request.method == "GET" and not length else _LENGTH % length
+        return b"%b %b HTTP/1.1\r\n%b%b\r\n" % (*first, self._written[1], sized)
 
     def _peer(self, url: httpx.URL) -> Peer:
         port = _SCHEMES.get(url.scheme)
@@ -62,14 +75,13 @@ class Transport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(type(error).__name__) from error
         return Peer(url.raw_host.decode("ascii"), url.port or port, tls)
 
-    async def _connected(
-        self, request: httpx.Request, peer: Peer, ends_at: float
-    ) -> Connection:
+    async def _connected(self, request: httpx.Request, ends_at: float) -> Connection:
         """Return a connection that is ready to write to; nothing is sent here."""
         if ends_at <= _now():
             raise httpx.ConnectTimeout("no time left")
         connection = self._take_kept(fresh=request.extensions.get("fresh", False))
         if connection is None:
+            peer = self._peer(request.url)
             try:
                 async with asyncio.timeout_at(ends_at):
                     connection = await dial(peer, self._names)
@@ -126,16 +138,14 @@ class Transport(httpx.AsyncBaseTransport):
             connection.close()
 
 
-def _head(request: httpx.Request) -> bytes:
-    method = request.method.encode("ascii")
-    lines = [b"%b %b HTTP/1.1\r\n" % (method, request.url.raw_path)]
-    lines += [b"%b: %b\r\n" % header for header in _checked(request.headers)]
-    return b"".join(lines) + b"\r\n"
-
-
 def _checked(headers: httpx.Headers) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the headers; refuse line breaks, which could add a header."""
+    """Yield the headers but the body's length, which is each request's own.
+
+    Refuses line breaks, which could add a header.
+    """
     for name, value in headers.raw:
+        if name.lower() == b"content-length":
+            continue
         if not _FIELD_VALUE.fullmatch(value):
             raise httpx.LocalProtocolError("a header that HTTP cannot carry")
         yield name, value

@@ -135,15 +135,13 @@ class Session:
         built = httpx.Request(
             request.method,
             url,
-            headers=self._headers[1],  # which are copied
             stream=httpx.ByteStream(request.content),
             extensions={
                 "timeout": dict.fromkeys(_TIMEOUTS, seconds),
                 "fresh": request.once,
             },
         )
-        if request.content or request.method != "GET":
-            built.headers["Content-Length"] = str(len(request.content))
+        built.headers = self._headers[1]  # httpx would copy them
         return built
 
 

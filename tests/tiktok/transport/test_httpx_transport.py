@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import pytest
 
 from app.domain.jobs.outcome import Fault, Verdict
@@ -32,6 +33,33 @@ async def test_one_connection_for_an_attempts_polls() -> None:
         for _ in range(3):
             await poll(calls)
     assert seen.served == [3]
+
+
+async def test_each_request_tells_its_own_length_once() -> None:
+    """Shared headers are written once for all; the length is each body's own."""
+    sent = list[bytes]()
+
+    async def script(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while True:
+            sent.append(await chaos.read_request(reader))
+            writer.write(response(BODY))
+
+    async with chaos.serving(script) as url:
+        headers = httpx.Headers({"Host": "x", "Content-Length": "99"})
+        sending = transport.Transport(Names(), httpx.create_ssl_context)
+        for content in (b"short", b"somewhat longer"):
+            request = httpx.Request("POST", url, stream=httpx.ByteStream(content))
+            request.headers = headers
+            request.extensions["timeout"] = {"connect": PATIENCE_SECONDS}
+            await sending.handle_async_request(request)
+        await sending.aclose()
+    assert [each.lower().count(b"content-length") for each in sent] == [1, 1]
+    assert [each.partition(b"\r\n\r\n")[2] for each in sent] == [
+        b"short",
+        b"somewhat longer",
+    ]
 
 
 @pytest.mark.parametrize(
