@@ -8,7 +8,8 @@ prints the seconds of CPU that it took.
 import asyncio
 import sys
 import time
-from contextlib import aclosing
+from contextlib import closing
+from functools import partial
 
 import uvloop
 
@@ -24,7 +25,7 @@ async def copy(base: str, size: int) -> float:
     outbound, uploader = Outbound(allow_private=True), Http().uploader()
     plan = plan_chunks(size, ChunkSizes())
     source = Source(outbound, f"{base}/video/{size}", most_bytes=size)
-    async with aclosing(source):
+    with closing(source):
         await source.open()
         began, offset = time.process_time(), 0
         while offset < size:
@@ -32,8 +33,8 @@ async def copy(base: str, size: int) -> float:
             chunk = ChunkRequest(
                 url=f"{base}/up", span=span, size=size, content_type="video/mp4"
             )
-            pieces = source.read(span.length)
-            answer = await uploader.put(chunk, pieces, seconds=600, silence=60)
+            pour = partial(source.pour, span.length)
+            answer = await uploader.put(chunk, pour, seconds=600, silence=60)
             assert answer.status in {201, 206}, answer
             offset = span.end
     await uploader.close()

@@ -1,13 +1,12 @@
 """Send requests to others' servers, limited in time, without redirects or proxies."""
 
 import ssl
-from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from urllib.parse import SplitResult, urlsplit
 
 from app.outbound.dialer import Dialer, Resolve, Resolver
 from app.outbound.errors import Refused
-from app.outbound.exchange import READ_BYTES, Headers, Response, exchanged
+from app.outbound.exchange import READ_BYTES, Headers, Response, exchange
 
 
 class Outbound:
@@ -23,7 +22,7 @@ class Outbound:
         )
         self._buffer = bytearray(READ_BYTES)
 
-    def open(
+    async def open(
         self,
         method: str,
         url: str,
@@ -31,14 +30,14 @@ class Outbound:
         headers: Headers | None = None,
         body: bytes | None = None,
         seconds: float | None = None,
-    ) -> AbstractAsyncContextManager[Response]:
-        """Send a request and yield its answer.
+    ) -> Response:
+        """Send a request and return its answer, which has to be closed.
 
         ``seconds`` limits everything up to the answer's headers. Redirects are not
         followed. Raises Refused, Unreachable or TooSlow.
         """
         parts = self._checked(url)
-        return exchanged(
+        return await exchange(
             method,
             parts,
             headers=headers or {},

@@ -10,18 +10,21 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import Any, Final, cast
 from urllib.parse import SplitResult
 
 import httptools
 
+from app.machine.sink import Sink
 from app.outbound.dialer import Dialer
 from app.outbound.errors import OutboundError, Refused, TooSlow, Unreachable
 
 READ_SECONDS: Final = 30.0
 """How long a server may take for its next bytes."""
+
+LEAST_BYTES: Final = 30 * 1024
+"""How much of a stream has to come in that time: a slower one would never end."""
 
 READ_BYTES: Final = 48 * 1024
 """How much is read at a time; then reading pauses until somebody has taken it."""
@@ -43,25 +46,7 @@ _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer whose body has not been read."""
-
-    status: int
-    headers: Headers  # names in lower case
-    _answer: "_Answer"
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Stream the body; raises OutboundError if it breaks off."""
-        while (piece := self._answer.take()) is not None:
-            if piece:
-                yield piece
-                continue
-            await self._answer.changed(within=READ_SECONDS)
-
-
-@asynccontextmanager
-async def exchanged(
+async def exchange(
     method: str,
     url: SplitResult,
     *,
@@ -71,8 +56,8 @@ async def exchanged(
     dialer: Dialer,
     tls: ssl.SSLContext | None,
     buffer: bytearray,
-) -> AsyncIterator[Response]:
-    """Send a request and yield its answer; raises Refused, Unreachable, TooSlow.
+) -> "Response":
+    """Send a request and return its answer; raises Refused, Unreachable, TooSlow.
 
     ``buffer`` may be shared by all connections of a loop, which reads from one at a
     time.
@@ -83,16 +68,17 @@ async def exchanged(
         with _translated():
             async with asyncio.timeout(seconds):
                 answer = await dialer.connect(
-                    lambda: _Answer(buffer, has_body=method != "HEAD"),
+                    lambda: Response(buffer, has_body=method != "HEAD"),
                     url.hostname or "",
                     url.port or _PORTS[url.scheme],
                     tls,
                 )
                 await answer.to(request)
-        yield Response(answer.status, answer.headers, answer)
-    finally:
+                return answer
+    except BaseException:
         if answer is not None:
             answer.close()
+        raise
 
 
 def _head(method: str, url: SplitResult, headers: Headers) -> bytes:
@@ -106,11 +92,11 @@ def _head(method: str, url: SplitResult, headers: Headers) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-class _Answer(asyncio.BufferedProtocol):
-    """An answer that arrives no faster than it is read.
+class Response(asyncio.BufferedProtocol):
+    """An answer that arrives no faster than it is read; to be closed.
 
-    The loop calls the methods of asyncio.BufferedProtocol, llhttp those that begin with
-    ``on_``.
+    Its headers' names are in lower case. The loop calls the methods of
+    asyncio.BufferedProtocol, llhttp those that begin with ``on_``.
     """
 
     def __init__(self, buffer: bytearray, *, has_body: bool) -> None:
@@ -124,6 +110,9 @@ class _Answer(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._pieces: deque[bytes] = deque()
         self._held = 0  # bytes in the pieces
+        self._sink: Sink | None = None
+        self._wanted = 0  # bytes that the sink is to get
+        self._poured = 0  # bytes that it got lately
         self._head_bytes = 0
         self._over = False
         self._failure: Exception | None = None
@@ -135,9 +124,17 @@ class _Answer(asyncio.BufferedProtocol):
         self._transport.write(request)
         while not self.status:
             self._raise_failure()
-            await self.changed(within=None)
+            await self._changed(within=None)
 
-    def take(self) -> bytes | None:
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Stream the body; raises OutboundError if it breaks off."""
+        while (piece := self._take()) is not None:
+            if piece:
+                yield piece
+                continue
+            await self._changed(within=READ_SECONDS)
+
+    def _take(self) -> bytes | None:
         """Return the next bytes of the body, empty if there are none yet.
 
         None after the last; raises Unreachable if it broke off.
@@ -145,13 +142,57 @@ class _Answer(asyncio.BufferedProtocol):
         if self._pieces:
             piece = self._pieces.popleft()
             self._held -= len(piece)
-            if not self._held and self._transport is not None:
-                self._transport.resume_reading()
+            self._pause_or_resume()
             return piece
         self._raise_failure()
         return None if self._over else b""
 
-    async def changed(self, *, within: float | None) -> None:
+    async def pour(self, length: int, sink: Sink) -> None:
+        """Write the next ``length`` bytes into a sink, as fast as it takes them.
+
+        Fewer if the sink is over. Raises OutboundError if it breaks off or is too slow.
+        """
+        self._sink, self._wanted = sink, length
+        sink.on_change = self._flow
+        try:
+            self._flow()
+            while self._wanted and not sink.is_over:
+                self._raise_failure()
+                if self._over:
+                    raise Unreachable("it ended before its announced length")
+                await self._fast_enough(sink)
+        finally:
+            self._sink = sink.on_change = None
+
+    async def _fast_enough(self, sink: Sink) -> None:
+        """Wait for the end, at most READ_SECONDS; raises TooSlow."""
+        self._poured = 0
+        try:
+            await self._changed(within=READ_SECONDS)
+        except TooSlow:
+            if self._poured < LEAST_BYTES and not sink.is_full:
+                raise TooSlow("it sends next to nothing") from None
+
+    def _flow(self) -> None:
+        """Go on where the sink stopped; it was not the server that was waited for."""
+        self._poured = LEAST_BYTES
+        held, self._held = b"".join(self._pieces), 0
+        self._pieces.clear()
+        if held:
+            self.on_body(held)
+        self._pause_or_resume()
+        self._wake_unless_pouring()
+
+    def _pause_or_resume(self) -> None:
+        if self._transport is None:
+            return
+        sink = self._sink
+        if self._held or (sink is not None and sink.is_full):
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    async def _changed(self, *, within: float | None) -> None:
         """Wait until something arrives or the answer ends; raises TooSlow."""
         self._waiter = self._loop.create_future()
         # Our own timer: asyncio.timeout() costs several times as much.
@@ -193,9 +234,8 @@ class _Answer(asyncio.BufferedProtocol):
             return
         if not self.status and self._head_bytes > MOST_HEAD_BYTES:
             self._end(ValueError("a head without an end"))
-        if self._held and self._transport is not None:
-            self._transport.pause_reading()
-        self._wake()
+        self._pause_or_resume()
+        self._wake_unless_pouring()
 
     def eof_received(self) -> None:
         """Handle the peer's end of data."""
@@ -221,9 +261,16 @@ class _Answer(asyncio.BufferedProtocol):
         self._over = not self._has_body
 
     def on_body(self, data: bytes) -> None:
-        """Store a part of the body."""
-        self._pieces.append(data)
-        self._held += len(data)
+        """Pass on a part of the body, or store it."""
+        if self._sink is not None and self._wanted:
+            part = data[: self._wanted]
+            self._wanted -= len(part)
+            self._poured += len(part)
+            self._sink.write(part)
+            data = data[len(part) :]
+        if data:
+            self._pieces.append(data)
+            self._held += len(data)
 
     def on_message_complete(self) -> None:
         """Note that the body is complete."""
@@ -246,6 +293,11 @@ class _Answer(asyncio.BufferedProtocol):
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise Unreachable("the server broke off") from self._failure
+
+    def _wake_unless_pouring(self) -> None:
+        sink = self._sink
+        if sink is None or sink.is_over or self._over or not self._wanted:
+            self._wake()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -6,25 +6,18 @@ same file, or the parts would not fit together.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from time import monotonic
 from typing import Final
 
+from app.machine.sink import Sink
 from app.outbound.client import Outbound
 from app.outbound.errors import OutboundError, Refused
 from app.outbound.exchange import Response
 
 HEAD_SECONDS: Final = 30.0
 """How long a server may take to answer with headers."""
-
-PACE_SECONDS: Final = 60.0
-LEAST_BYTES_IN_PACE: Final = 64 * 1024
-"""The least rate: a slower server would delay a post for ever."""
-
-PIECE_BYTES: Final = 64 * 1024
 
 _RANGE: Final = re.compile(r"bytes\s+(\d{1,19})-(\d{1,19})/(\d{1,19})", re.ASCII)
 
@@ -60,23 +53,13 @@ class SourceInfo:
 class Source:
     """One file at somebody's server; no request is sent before ``open``."""
 
-    def __init__(
-        self,
-        outbound: Outbound,
-        url: str,
-        *,
-        most_bytes: int,
-        now: Callable[[], float] = monotonic,
-    ) -> None:
+    def __init__(self, outbound: Outbound, url: str, *, most_bytes: int) -> None:
         self._outbound = outbound
         self._url = url
         self._most = most_bytes
-        self._now = now  # seconds
-        self._opened = AsyncExitStack()
-        self._pieces: AsyncIterator[bytes] | None = None
-        self._info: SourceInfo | None = None  # of the open answer, if from the start
-        self._at = 0  # the offset of the open answer
-        self._left = b""  # the unread rest of a piece
+        self._answer: Response | None = None
+        self._info: SourceInfo | None = None  # while the next byte is the first
+        self._peeked = b""
 
     async def open(self) -> SourceInfo:
         """Request the file from its first byte; raises SourceFailed.
@@ -84,83 +67,69 @@ class Source:
         A server that ignores ranges sends all of it, which is the same from the start.
         If it is open and nothing was read, no new request is sent.
         """
-        if self._info is None or self.position:
-            answer = await self._ask(0, etag=None)
-            self._info = self._checked(answer, offset=0, known=None)
+        if self._info is None:
+            await self._ask(0, etag=None)
+            self._info = self._checked(offset=0, known=None)
         return self._info
 
     async def go_on(self, known: SourceInfo, *, offset: int) -> None:
         """Request the rest of a partly read file; raises SourceFailed."""
-        answer = await self._ask(offset, etag=known.etag)
-        self._checked(answer, offset=offset, known=known)
-
-    @property
-    def position(self) -> int:
-        """Return the offset of the next byte that ``read`` yields."""
-        return self._at - len(self._left)
+        await self._ask(offset, etag=known.etag)
+        self._checked(offset=offset, known=known)
 
     async def peek(self, length: int, *, seconds: float) -> bytes:
-        """Return the next ``length`` bytes, which ``read`` will yield again.
+        """Return the next ``length`` bytes, which ``pour`` will pass on.
 
         Empty if they take longer than ``seconds``: then it has to be opened again.
         Raises SourceFailed.
         """
-        if self._pieces is None:
-            raise AssertionError("a source is read only once it is open")
+        pieces = aiter(self._opened.chunks())
         try:
             async with asyncio.timeout(seconds):
-                while len(self._left) < length:
-                    self._left += await self._next(self._pieces)
+                while len(self._peeked) < length:
+                    self._peeked += await _next(pieces)
         except TimeoutError:
-            await self.aclose()
+            self.close()
             return b""
-        return self._left[:length]
+        return self._peeked[:length]
 
-    async def read(self, length: int) -> AsyncIterator[bytes]:
-        """Yield exactly the next ``length`` bytes in pieces; raises SourceFailed."""
-        if self._pieces is None:
-            raise AssertionError("a source is read only once it is open")
-        pace = _Pace(self._now)
-        while length > 0:
-            if not self._left:
-                with pace:
-                    self._left = await self._next(self._pieces)
-                pace.note(len(self._left))
-            piece = self._left[: min(length, PIECE_BYTES)]
-            self._left = self._left[len(piece) :]
-            length -= len(piece)
-            yield piece
+    async def pour(self, length: int, sink: Sink) -> None:
+        """Write exactly the next ``length`` bytes into a sink; raises SourceFailed.
 
-    async def _next(self, pieces: AsyncIterator[bytes]) -> bytes:
+        Fewer if the sink is over.
+        """
+        self._info = None
+        peeked, self._peeked = self._peeked[:length], self._peeked[length:]
+        if peeked:
+            sink.write(peeked)
         try:
-            piece = await anext(pieces)
-        except StopAsyncIteration:
-            raise _unreachable("it ended before its announced length") from None
+            await self._opened.pour(length - len(peeked), sink)
         except OutboundError as error:
             raise _unreachable(str(error)) from error
-        self._at += len(piece)
-        return piece
 
-    async def _ask(self, offset: int, *, etag: str | None) -> Response:
-        await self.aclose()
+    @property
+    def _opened(self) -> Response:
+        if self._answer is None:
+            raise AssertionError("a source is read only once it is open")
+        return self._answer
+
+    async def _ask(self, offset: int, *, etag: str | None) -> None:
+        self.close()
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={offset}-"}
         if offset and etag is not None and _may_be_condition(etag):
             headers["If-Range"] = etag
         try:
-            return await self._opened.enter_async_context(
-                self._outbound.open(
-                    "GET", self._url, headers=headers, seconds=HEAD_SECONDS
-                )
+            self._answer = await self._outbound.open(
+                "GET", self._url, headers=headers, seconds=HEAD_SECONDS
             )
         except Refused as error:
             raise SourceFailed(SourceTrouble.REFUSED, str(error)) from error
         except OutboundError as error:
             raise _unreachable(str(error)) from error
 
-    def _checked(
-        self, answer: Response, *, offset: int, known: SourceInfo | None
-    ) -> SourceInfo:
-        """Check that an answer is the requested part of the file."""
+    def _checked(self, *, offset: int, known: SourceInfo | None) -> SourceInfo:
+        """Check that the answer is the requested part of the file."""
+        answer = self._opened
         if answer.headers.get("content-encoding", "identity") != "identity":
             raise _unreachable("it packs what was to come as it is")
         info = _info(answer.status, answer.headers, offset)
@@ -172,40 +141,23 @@ class Source:
             raise SourceFailed(
                 SourceTrouble.TOO_LARGE, f"it has {info.size} of {self._most} bytes"
             )
-        self._pieces, self._at, self._left = aiter(answer.chunks()), offset, b""
         return info
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Close the connection; it may be opened again."""
-        self._pieces = self._info = None
-        opened, self._opened = self._opened, AsyncExitStack()
-        await opened.aclose()
+        if self._answer is not None:
+            self._answer.close()
+        self._answer = self._info = None
+        self._peeked = b""
 
 
-class _Pace:
-    """Tells a slow server from one that only keeps the connection open.
-
-    Counts only the time spent waiting for the server.
-    """
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._began = 0.0
-        self._waited = 0.0
-        self._bytes = 0
-
-    def __enter__(self) -> None:
-        self._began = self._now()
-
-    def __exit__(self, *_: object) -> None:
-        self._waited += self._now() - self._began
-
-    def note(self, count: int) -> None:
-        self._bytes += count
-        if self._bytes >= LEAST_BYTES_IN_PACE:
-            self._waited, self._bytes = 0.0, 0
-        elif self._waited > PACE_SECONDS:
-            raise _unreachable("it sends next to nothing")
+async def _next(pieces: AsyncIterator[bytes]) -> bytes:
+    try:
+        return await anext(pieces)
+    except StopAsyncIteration:
+        raise _unreachable("it ended before its announced length") from None
+    except OutboundError as error:
+        raise _unreachable(str(error)) from error
 
 
 def _info(status: int, headers: Mapping[str, str], offset: int) -> SourceInfo:

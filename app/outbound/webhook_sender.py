@@ -4,6 +4,7 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 """
 
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime
 from typing import Final
 
@@ -61,9 +62,10 @@ class WebhookSender:
     async def _post(
         self, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, str | None]:
-        async with self._outbound.open(
+        opened = await self._outbound.open(
             "POST", url, headers=headers, body=body, seconds=self._seconds
-        ) as answer:
+        )
+        with closing(opened) as answer:
             return answer.status, answer.headers.get("retry-after")
 
 

@@ -4,7 +4,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -156,10 +156,10 @@ class MediaService:
         asked = {**headers, "Accept-Encoding": "identity"}
         try:
             with on_behalf_of(link.project_id):
-                opened = self._outbound.open(
+                opened = await self._outbound.open(
                     "GET", link.asset_url, headers=asked, seconds=ANSWER_SECONDS
                 )
-                async with opened as answer:
+                with closing(opened) as answer:
                     if answer.status not in _GOOD:
                         # TikTok follows no redirect, and an error page is no video.
                         raise AssetUnavailable(f"its server answered {answer.status}")
@@ -194,7 +194,7 @@ def _check_size(answer: "Response") -> int | None:
 
 def _headers(answer: "Response", url: str) -> dict[str, str]:
     """Return the headers to pass on, without any that a browser would act on."""
-    passed_on = {
+    passed_on: dict[str, str] = {
         name: answer.headers[name] for name in _PASSED_ON if name in answer.headers
     }
     if (length := answer.headers.get("content-length")) is not None:

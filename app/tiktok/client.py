@@ -2,7 +2,7 @@
 # ruff: noqa: ASYNC109 - each call has its own deadline, and `timeout` is its name
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +13,7 @@ from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
 from app.domain.posts.post import Post, PostMode
 from app.domain.posts.upload import ChunkPlan
+from app.machine.sink import Sink
 from app.tiktok import decode, encode
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer, upload_fault
 from app.tiktok.values import (
@@ -160,18 +161,16 @@ class Calls:
     async def upload(
         self,
         chunk: ChunkRequest,
-        pieces: AsyncIterator[bytes],
+        pour: Callable[[Sink], Awaitable[None]],
         *,
         seconds: float,
         silence: float,
     ) -> UploadAnswer:
-        """Send a chunk; see ``Uploader.put``. Raises what ``pieces`` raises."""
+        """Send a chunk; see ``Uploader.put``. Raises what ``pour`` raises."""
         if self._uploader is None:
             self._uploader = self._session.uploader()
         began = time.perf_counter()
-        answer = await self._uploader.put(
-            chunk, pieces, seconds=seconds, silence=silence
-        )
+        answer = await self._uploader.put(chunk, pour, seconds=seconds, silence=silence)
         fault = upload_fault(answer)
         self._app.on_call(Endpoint.UPLOAD, fault, time.perf_counter() - began)
         return answer

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 
 import pytest
@@ -45,7 +45,8 @@ async def listening() -> AsyncIterator[Listener]:
 
 async def get(outbound: Outbound, url: str, **options: float) -> tuple[int, bytes]:
     """Fetch a whole body."""
-    async with outbound.open("GET", url, seconds=options.get("seconds", 5)) as answer:
+    opened = await outbound.open("GET", url, seconds=options.get("seconds", 5))
+    with closing(opened) as answer:
         return answer.status, b"".join([chunk async for chunk in answer.chunks()])
 
 

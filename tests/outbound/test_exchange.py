@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ async def get(
     url: str, *, method: str = "GET", outbound: Outbound = ANYBODY
 ) -> tuple[int, bytes]:
     """Fetch a whole body."""
-    async with outbound.open(method, url, seconds=PATIENCE_SECONDS) as answer:
+    opened = await outbound.open(method, url, seconds=PATIENCE_SECONDS)
+    with closing(opened) as answer:
         return answer.status, b"".join([piece async for piece in answer.chunks()])
 
 
@@ -116,15 +118,14 @@ async def test_what_is_no_answer_is_unreachable(raw: bytes) -> None:
 
 async def test_what_nobody_reads_is_not_taken_in() -> None:
     """A fast server waits for a slow upload, and does not fill our memory."""
-    async with (
-        serving(answering(response(BODY * 4))) as url,
-        ANYBODY.open("GET", url, seconds=PATIENCE_SECONDS) as answer,
-    ):
-        pieces = aiter(answer.chunks())
-        first = await anext(pieces)
-        await asyncio.sleep(0)
-        assert answer._answer._held <= READ_BYTES
-        rest = [piece async for piece in pieces]
+    async with serving(answering(response(BODY * 4))) as url:
+        opened = await ANYBODY.open("GET", url, seconds=PATIENCE_SECONDS)
+        with closing(opened) as answer:
+            pieces = aiter(answer.chunks())
+            first = await anext(pieces)
+            await asyncio.sleep(0)
+            assert answer._held <= READ_BYTES
+            rest = [piece async for piece in pieces]
     assert first + b"".join(rest) == BODY * 4
 
 
@@ -143,5 +144,4 @@ async def test_nothing_smuggles_a_line_into_a_request(
     """An ETag is a stranger's word, and a URL may be, too."""
     async with serving(answering(response(b"ok"))) as url:
         with pytest.raises(Refused):
-            async with ANYBODY.open("GET", url + path, headers=headers):
-                raise AssertionError("it was sent")
+            await ANYBODY.open("GET", url + path, headers=headers)

@@ -1,6 +1,7 @@
 """Whose names are looked up, and who waits for whom."""
 
 import asyncio
+from contextlib import closing
 
 import pytest
 
@@ -21,9 +22,8 @@ async def test_a_projects_dead_names_keep_no_other_project_waiting(
     async def call(project_id: str, url: str) -> int:
         with on_behalf_of(project_id):
             headers = {"Content-Length": "2"}
-            async with outbound.open(
-                "POST", url, headers=headers, body=b"{}"
-            ) as answer:
+            opened = await outbound.open("POST", url, headers=headers, body=b"{}")
+            with closing(opened) as answer:
                 return answer.status
 
     async with receiving() as receiver:

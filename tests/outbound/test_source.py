@@ -1,22 +1,17 @@
 """Reading a video from somebody's server: never a wrong byte, and words for why."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 
 import pytest
 
+from app.outbound import exchange
 from app.outbound.client import Outbound
-from app.outbound.source import (
-    LEAST_BYTES_IN_PACE,
-    PACE_SECONDS,
-    Source,
-    SourceFailed,
-    SourceInfo,
-    SourceTrouble,
-)
+from app.outbound.source import Source, SourceFailed, SourceInfo, SourceTrouble
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.sinks import Bucket
 from tests.tiktok import chaos
 from tests.tiktok.chaos import response
 
@@ -65,22 +60,19 @@ class Server:
 
 
 @asynccontextmanager
-async def reading(
-    script: chaos.Script, *, most: int = MOST, now: Callable[[], float] | None = None
-) -> AsyncIterator[Source]:
+async def reading(script: chaos.Script, *, most: int = MOST) -> AsyncIterator[Source]:
     """Give a source at a server of its own."""
     async with chaos.serving(script) as url:
-        clock = {} if now is None else {"now": now}
-        source = Source(
-            Outbound(allow_private=True), f"{url}/v.mp4", most_bytes=most, **clock
-        )
-        async with aclosing(source):
+        outbound = Outbound(allow_private=True)
+        with closing(Source(outbound, f"{url}/v.mp4", most_bytes=most)) as source:
             yield source
 
 
 async def take(source: Source, length: int) -> bytes:
     """Read so many bytes."""
-    return b"".join([piece async for piece in source.read(length)])
+    bucket = Bucket()
+    await source.pour(length, bucket)
+    return bucket.content
 
 
 async def trouble_of(script: chaos.Script, *, most: int = MOST) -> SourceTrouble:
@@ -100,16 +92,62 @@ async def test_it_is_read_in_order_whatever_the_server_knows_of_ranges(
     async with reading(Server(ranges=ranges)) as source:
         assert await source.open() == KNOWN
         assert await take(source, 100) == VIDEO[:100]
-        assert source.position == 100
         assert await take(source, len(VIDEO) - 100) == VIDEO[100:]
 
 
 async def test_no_piece_is_large() -> None:
     """What a slow upload host has not taken is what stays in memory."""
+    bucket = Bucket()
     async with reading(Server()) as source:
         await source.open()
-        pieces = [len(piece) async for piece in source.read(len(VIDEO))]
-    assert max(pieces) <= 64 * 1024
+        await source.pour(len(VIDEO), bucket)
+    assert max(map(len, bucket.pieces)) <= 64 * 1024
+
+
+async def test_a_full_sink_gets_no_more_than_what_is_under_way() -> None:
+    """A fast source waits for a slow upload host, and does not fill our memory."""
+    server = Server(body=VIDEO * 30)
+    bucket = Bucket(is_full=True)
+    async with reading(server) as source:
+        await source.open()
+        pouring = asyncio.create_task(source.pour(len(server.body), bucket))
+        former = -1
+        while len(bucket.content) != former:  # until no more comes
+            former = len(bucket.content)
+            await asyncio.sleep(0.2)
+        assert len(bucket.content) <= exchange.READ_BYTES
+        bucket.change(is_full=False)
+        await pouring
+    assert bucket.content == server.body
+
+
+async def test_a_sink_that_is_over_gets_no_more() -> None:
+    """Its host has answered: nobody wants the rest, and nobody waits for it."""
+    bucket = Bucket(is_full=True)
+    async with reading(Server(body=VIDEO * 30)) as source:
+        await source.open()
+        pouring = asyncio.create_task(source.pour(len(VIDEO) * 30, bucket))
+        await asyncio.sleep(0)  # it has begun
+        bucket.change(is_over=True)
+        await pouring
+    assert len(bucket.content) < len(VIDEO) * 30
+
+
+async def test_a_full_sink_is_not_the_sources_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The upload host has its own time-out."""
+    monkeypatch.setattr(exchange, "READ_SECONDS", 0.01)
+    bucket = Bucket(is_full=True)
+    async with reading(Server(body=VIDEO * 4)) as source:
+        await source.open()
+        pouring = asyncio.create_task(source.pour(len(VIDEO) * 4, bucket))
+        await asyncio.sleep(0.1)  # several times its time-out
+        monkeypatch.setattr(exchange, "READ_SECONDS", PATIENCE_SECONDS)
+        assert not pouring.done()
+        bucket.change(is_full=False)
+        await pouring
+    assert bucket.content == VIDEO * 4
 
 
 async def test_another_worker_goes_on_in_the_middle() -> None:
@@ -223,19 +261,21 @@ async def test_a_private_address_is_refused() -> None:
     assert failed.value.trouble is SourceTrouble.REFUSED
 
 
-async def test_a_server_that_drips_is_given_up() -> None:
+async def test_a_server_that_drips_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A byte now and then keeps a connection open for ever, and the post with it."""
-    times = iter(range(0, 10_000_000, int(PACE_SECONDS)))
+    monkeypatch.setattr(exchange, "READ_SECONDS", 0.1)
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await chaos.read_request(reader)
         writer.write(response(VIDEO)[: -len(VIDEO)])
-        for byte in VIDEO[: LEAST_BYTES_IN_PACE // 2]:
+        for byte in VIDEO[: exchange.LEAST_BYTES]:
             writer.write(bytes([byte]))
             await writer.drain()
             await asyncio.sleep(0.001)
 
-    async with reading(drip, now=lambda: float(next(times))) as source:
+    async with reading(drip) as source:
         await source.open()
         with pytest.raises(SourceFailed, match="next to nothing"):
             await take(source, len(VIDEO))
@@ -247,7 +287,6 @@ async def test_what_was_looked_at_is_still_to_be_read() -> None:
     async with reading(server) as source:
         info = await source.open()
         assert await source.peek(1000, seconds=PATIENCE_SECONDS) == VIDEO[:1000]
-        assert source.position == 0
         assert await source.open() == info
         assert await take(source, info.size) == VIDEO
     assert len(server.asked) == 1

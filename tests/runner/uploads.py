@@ -1,6 +1,5 @@
 """Uploads in an imagined world: TikTok's side of them, the row's, and a worker's."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,6 +18,7 @@ from app.domain.posts.upload import (
     plan_chunks,
 )
 from app.grants.grants import Access
+from app.machine.sink import Sink
 from app.outbound.source import SourceFailed, SourceInfo, SourceTrouble
 from app.runner.attempts.attempt_state import AttemptState, ClaimLost
 from app.runner.attempts.ways.push import Push
@@ -183,11 +183,11 @@ class ImaginedSource:
         """Nothing is looked at either."""
         raise NotImplementedError
 
-    def read(self, length: int) -> AsyncIterator[bytes]:
+    async def pour(self, length: int, sink: Sink) -> None:
         """Nothing is read in an imagined world."""
         raise NotImplementedError
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Nothing is open in an imagined world."""
 
     async def _ask(self, offset: int) -> None:

@@ -1,7 +1,6 @@
 """The service's own client uploads to the simulator, sends it photos, and cancels."""
 
 import hashlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from app.domain.jobs.outcome import Fault, Verdict
 from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
 from app.domain.posts.upload import ChunkPlan, ChunkSizes, Span, plan_chunks
+from app.machine.sink import Sink
 from app.tiktok.client import Calls
 from app.tiktok.upload_answers import ChunkRequest, ChunkVerdict, verdict_on
 from app.tiktok.values import InitTaken, PublishState, PublishStatus, UploadTaken
@@ -33,13 +33,13 @@ async def send(
 ) -> ChunkVerdict:
     """Send a part of DATA, and give the client's verdict on the answer."""
 
-    async def pieces() -> AsyncIterator[bytes]:
-        yield DATA[span.start : span.end]
+    async def pour(sink: Sink) -> None:
+        sink.write(DATA[span.start : span.end])
 
     chunk = ChunkRequest(
         url=taken.upload_url, span=span, size=plan.size, content_type="video/mp4"
     )
-    answer = await calls.upload(chunk, pieces(), seconds=60, silence=60)
+    answer = await calls.upload(chunk, pour, seconds=60, silence=60)
     return verdict_on(answer, span, size=plan.size)
 
 

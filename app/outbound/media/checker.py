@@ -1,5 +1,6 @@
 """Check a job's video or photos at their URLs; report only what is certain."""
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -107,9 +108,10 @@ class MediaChecker:
     ) -> ReadinessProblem | None:
         part = {"Range": "bytes=0-0"} if method == "GET" else None
         try:
-            async with self._outbound.open(
+            opened = await self._outbound.open(
                 method, url, headers=part, seconds=ASSET_SECONDS
-            ) as answer:
+            )
+            with closing(opened) as answer:
                 return asset_problem(answer.status, answer.headers, is_photo=is_photo)
         except Refused:
             return REFUSED

@@ -1,6 +1,7 @@
 """Measure a video or photo at its URL with a few Range requests."""
 
 import asyncio
+from contextlib import closing
 from typing import Final
 
 from app.domain.http_headers import stated_size
@@ -127,9 +128,10 @@ class _Reader:
             "Range": f"bytes={start}-{start + length - 1}",
             "Accept-Encoding": "identity",
         }
-        async with self._outbound.open(
+        opened = await self._outbound.open(
             "GET", self._url, headers=wanted, seconds=LONGEST_SECONDS
-        ) as answer:
+        )
+        with closing(opened) as answer:
             if answer.status not in {200, 206} or (start and answer.status != 206):
                 return b""
             if (size := stated_size(answer.status, answer.headers)) is not None:

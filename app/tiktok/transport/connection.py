@@ -5,7 +5,7 @@ An asyncio protocol, since asyncio's streams would double the cost of an exchang
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -14,11 +14,39 @@ import httpx
 
 from app.machine.concurrency import race
 from app.machine.host_names import Names
+from app.machine.sink import Sink
 from app.tiktok.transport.answer_reader import AnswerReader
 
 
+@dataclass(slots=True)
+class Body:
+    """A body to stream: ``pour`` writes exactly ``left`` bytes into a sink."""
+
+    pour: Callable[[Sink], Awaitable[None]]
+    left: int
+    failure: Exception | None = None  # what ``pour`` raised
+
+    async def into(self, sink: Sink) -> None:
+        """Pour it; raises what ``pour`` raises."""
+        try:
+            await self.pour(sink)
+            if self.left and not sink.is_over:
+                raise AssertionError("fewer bytes than were announced")
+        except Exception as error:
+            self.failure = error
+            raise
+
+    @property
+    def is_sent(self) -> bool:
+        """Tell whether the last byte may have been written."""
+        return self.left == 0
+
+
 class Connection(asyncio.Protocol):
-    """An open connection; the loop calls the methods of asyncio.Protocol."""
+    """An open connection; the loop calls the methods of asyncio.Protocol.
+
+    While it streams a body it is the Sink.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -26,9 +54,9 @@ class Connection(asyncio.Protocol):
         self._reader: AnswerReader | None = None
         self._arrived: asyncio.Future[None] | None = None
         # For a streamed body:
-        self._writable: asyncio.Future[None] | None = (
-            None  # None: more may be written now
-        )
+        self.is_full = False
+        self.on_change: Callable[[], None] | None = None
+        self._body: Body | None = None
         self._waits_since: float | None = None  # for the peer, in loop time
         self._watching: asyncio.TimerHandle | None = None
 
@@ -73,7 +101,7 @@ class Connection(asyncio.Protocol):
     async def send_streamed(
         self,
         head: bytes,
-        pieces: AsyncIterator[bytes],
+        body: Body,
         reader: AnswerReader,
         *,
         silence: float,
@@ -82,18 +110,20 @@ class Connection(asyncio.Protocol):
 
         An answer before the body's end stops the writing. ``silence`` is how many
         seconds the peer may neither read nor answer. Raises as ``exchange`` does, and
-        what ``pieces`` raises.
+        what the body raises.
         """
         if self._transport is None:
             raise AssertionError("nothing can be written before a connection stands")
-        self._reader = reader
+        self._reader, self._body = reader, body
         loop = self._loop
         arrived = self._arrived = loop.create_future()
         self._watching = loop.call_later(silence, self._watch, silence)
         try:
-            self._waits_since = loop.time()
+            # Pause as soon as the system takes no more; with 0, TLS would never go on.
+            self._transport.set_write_buffer_limits(high=1, low=0)
             self._transport.write(head)
-            await self._write_all(pieces, arrived)
+            await body.into(self)
+            self._waits_since = loop.time()
             await arrived
         except BaseException:
             self.close()
@@ -105,6 +135,7 @@ class Connection(asyncio.Protocol):
             self._watching.cancel()
             reader.close()
             self._reader = self._arrived = self._waits_since = self._watching = None
+            self._body = None
 
     def close(self) -> None:
         """Close at once, without waiting for TLS's close_notify."""
@@ -140,32 +171,30 @@ class Connection(asyncio.Protocol):
         else:
             self._fail(httpx.ReadError(type(exc).__name__))
 
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the answer is here, or none will come."""
+        return self._arrived is None or self._arrived.done()
+
+    def write(self, piece: bytes) -> None:
+        """Write a piece of the body, unless it is over."""
+        if self._body is None or self._transport is None or self.is_over:
+            return
+        self._body.left -= len(piece)
+        if self._body.left < 0:
+            raise AssertionError("more bytes than were announced")
+        self._transport.write(piece)
+
     def pause_writing(self) -> None:
-        """Stop writing the body until the buffer is sent."""
-        if self._writable is None:
-            self._writable = self._loop.create_future()
+        """Take no more of a body until the system has taken what there is."""
+        self.is_full, self._waits_since = True, self._loop.time()
 
     def resume_writing(self) -> None:
-        """Continue writing."""
-        writable, self._writable = self._writable, None
-        if writable is not None and not writable.done():
-            writable.set_result(None)
-
-    async def _write_all(
-        self, pieces: AsyncIterator[bytes], arrived: "asyncio.Future[None]"
-    ) -> None:
-        transport = cast("asyncio.Transport", self._transport)
-        now = self._loop.time
-        self._waits_since = None  # now it waits for the source, with its own time-out
-        async for piece in pieces:
-            if arrived.done():
-                return
-            self._waits_since = now()
-            transport.write(piece)
-            if self._writable is not None:
-                await self._writable
-            self._waits_since = None
-        self._waits_since = now()
+        """Take more."""
+        self.is_full = False
+        if self.on_change is not None:
+            self._waits_since = None  # the body's source is waited for
+            self.on_change()
 
     def _watch(self, silence: float) -> None:
         """Close a connection that was silent for too long; else check again later."""
@@ -194,12 +223,16 @@ class Connection(asyncio.Protocol):
     def _succeed(self) -> None:
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
-        self.resume_writing()  # so that no writer waits any more
+        self._stop_body()
 
     def _fail(self, error: Exception) -> None:
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_exception(error)
-        self.resume_writing()
+        self._stop_body()
+
+    def _stop_body(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ after which TikTok may have it.
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,9 +15,10 @@ import httpx
 
 from app.machine.host_names import Names
 from app.machine.shortage import is_shortage
+from app.machine.sink import Sink
 from app.tiktok.text import clean
 from app.tiktok.transport.answer_reader import AnswerReader
-from app.tiktok.transport.connection import Connection, Peer, dial
+from app.tiktok.transport.connection import Body, Connection, Peer, dial
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer
 
 _PORTS: Final = {"http": 80, "https": 443}
@@ -37,39 +38,39 @@ class Uploader:
     async def put(
         self,
         chunk: ChunkRequest,
-        pieces: AsyncIterator[bytes],
+        pour: Callable[[Sink], Awaitable[None]],
         *,
         seconds: float,
         silence: float,
     ) -> UploadAnswer:
-        """Send a chunk, holding no more in memory than the system takes at once.
+        """Send a chunk: exactly the bytes that ``pour`` writes.
 
         ``seconds`` limits all of it, ``silence`` how long the host may neither read nor
-        answer. Raises what ``pieces`` raises, and its own cancellation.
+        answer. Raises what ``pour`` raises, and its own cancellation.
         """
-        body = _Body(pieces, chunk.span.length)
+        body = Body(pour, chunk.span.length)
         reader, deadline = AnswerReader(), None
         try:
             async with asyncio.timeout(seconds) as deadline:
                 connection = await self._connected(chunk.url, silence)
                 await connection.send_streamed(
-                    _head(chunk), body.pieces(), reader, silence=silence
+                    _head(chunk), body, reader, silence=silence
                 )
         except Exception as error:  # noqa: BLE001 - whatever it is, bytes may be out
             if body.failure is not None:
                 raise body.failure from None
             return UploadAnswer(
                 status=None,
-                sent_all=body.sent_all,
+                sent_all=body.is_sent,
                 out_of_time=deadline is not None and deadline.expired(),
                 trouble=_trouble(error),
                 lacks_resources=is_shortage(error),
             )
-        self._keep(connection, reader, whole=body.ended)
+        self._keep(connection, reader, whole=body.is_sent)
         return UploadAnswer(
             status=reader.status,
             content_range=_header(reader, b"content-range"),
-            sent_all=body.sent_all,
+            sent_all=body.is_sent,
             log_id=_header(reader, b"x-tt-logid") or None,
         )
 
@@ -98,36 +99,6 @@ class Uploader:
             self._kept = connection
         else:
             connection.close()
-
-
-class _Body:
-    """A chunk's bytes, and how many were written."""
-
-    def __init__(self, pieces: AsyncIterator[bytes], length: int) -> None:
-        self._pieces = pieces
-        self._left = length
-        self.failure: Exception | None = None
-        self.ended = False  # the last byte was written
-
-    @property
-    def sent_all(self) -> bool:
-        """Tell whether the last byte may have been written."""
-        return self._left == 0
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield exactly the announced bytes; note what the source raises."""
-        try:
-            async for piece in self._pieces:
-                self._left -= len(piece)
-                if self._left < 0:
-                    raise AssertionError("more bytes than were announced")
-                yield piece
-            if self._left:
-                raise AssertionError("fewer bytes than were announced")
-            self.ended = True
-        except Exception as error:
-            self.failure = error
-            raise
 
 
 def _head(chunk: ChunkRequest) -> bytes:

@@ -1,16 +1,18 @@
 """Chunks over real sockets: in order, bounded, and never told to be more than sent."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 from app.domain.posts.upload import Span
+from app.machine.sink import Sink
 from app.tiktok.transport.session import Http
 from app.tiktok.transport.uploader import Uploader
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer
 from tests.support.certificates import Certificate
+from tests.support.sinks import written
 from tests.tiktok import chaos
 from tests.tiktok.chaos import response
 
@@ -22,12 +24,17 @@ class SourceBroke(Exception):
     """What a test's source raises."""
 
 
-async def pieces(count: int = 1, *, fails: bool = False) -> AsyncIterator[bytes]:
-    """Yield so many pieces, and then perhaps no more."""
-    for _ in range(count):
-        yield PIECE
-    if fails:
-        raise SourceBroke
+def pieces(count: int = 1, *, fails: bool = False) -> Callable[[Sink], Awaitable[None]]:
+    """Pour so many pieces, and then perhaps no more."""
+
+    async def pour(sink: Sink) -> None:
+        for _ in range(count):
+            if not await written(sink, PIECE):
+                return
+        if fails:
+            raise SourceBroke
+
+    return pour
 
 
 def chunk(base: str, *, count: int = 1, total: int = 4) -> ChunkRequest:
@@ -112,11 +119,11 @@ async def test_a_chunk_is_streamed_not_gathered() -> None:
     asked = 0
     begin = asyncio.Event()
 
-    async def counted() -> AsyncIterator[bytes]:
+    async def counted(sink: Sink) -> None:
         nonlocal asked
-        async for piece in pieces(20 * MEGABYTE):
+        for _ in range(20 * MEGABYTE):
+            assert await written(sink, PIECE)
             asked += 1
-            yield piece
 
     async def script(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -129,7 +136,7 @@ async def test_a_chunk_is_streamed_not_gathered() -> None:
         sending = asyncio.create_task(
             uploader.put(
                 chunk(base, count=20 * MEGABYTE, total=20 * MEGABYTE),
-                counted(),
+                counted,
                 seconds=60,
                 silence=60,
             )
@@ -148,13 +155,12 @@ async def test_an_answer_before_the_end_stops_the_chunk() -> None:
     asked = 0
     answered = asyncio.Event()
 
-    async def until_answered() -> AsyncIterator[bytes]:
+    async def until_answered(sink: Sink) -> None:
         nonlocal asked
-        yield PIECE
+        assert await written(sink, PIECE)
         await answered.wait()
-        async for piece in pieces(1000):
+        while asked < 1000 and await written(sink, PIECE):
             asked += 1
-            yield piece
 
     async def script(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -168,7 +174,7 @@ async def test_an_answer_before_the_end_stops_the_chunk() -> None:
     async with chaos.serving(script) as base, uploading() as uploader:
         answer = await uploader.put(
             chunk(base, count=1001, total=1001),
-            until_answered(),
+            until_answered,
             seconds=60,
             silence=60,
         )
@@ -235,10 +241,10 @@ async def test_a_host_that_takes_nothing_is_given_up() -> None:
 async def test_a_slow_source_is_not_the_hosts_silence() -> None:
     """Who waits for the source has its own patience."""
 
-    async def slow() -> AsyncIterator[bytes]:
-        yield PIECE
+    async def slow(sink: Sink) -> None:
+        assert await written(sink, PIECE)
         await asyncio.sleep(0.5)
-        yield PIECE
+        assert await written(sink, PIECE)
 
     async def script(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -247,9 +253,7 @@ async def test_a_slow_source_is_not_the_hosts_silence() -> None:
         writer.write(response(b"", status=206))
 
     async with chaos.serving(script) as base, uploading() as uploader:
-        answer = await uploader.put(
-            chunk(base, count=2), slow(), seconds=60, silence=0.1
-        )
+        answer = await uploader.put(chunk(base, count=2), slow, seconds=60, silence=0.1)
     assert answer.status == 206
 
 
@@ -303,4 +307,4 @@ async def test_a_chunk_goes_over_tls(
         chaos.serving(script, ssl=certificate.server()) as base,
         uploading() as uploader,
     ):
-        assert (await put(uploader, base)).status == 201
+        assert (await put(uploader, base, count=100)).status == 201

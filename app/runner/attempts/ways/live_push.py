@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from app.domain.jobs.job import Job
@@ -58,7 +59,6 @@ class LivePush:
             self._tools.outbound,
             job.asset_url,
             most_bytes=MAX_VIDEO_BYTES,
-            now=self._tools.monotonic,
         )
 
     async def measure(self, job: Job, source: Reader, size: int) -> float | None:
@@ -151,7 +151,7 @@ class LivePush:
                     size=job.source_size or span.end,
                     content_type=upload.content_type,
                 ),
-                source.read(span.length),
+                partial(source.pour, span.length),
                 seconds=max(0.0, self._live.seconds_left() - RESERVE_SECONDS),
                 silence=self._tools.silence,
             )

@@ -110,7 +110,7 @@ class Push:
 
     async def close(self) -> None:
         """Close the connection to the video's server."""
-        await self._source.aclose()
+        self._source.close()
 
     # Open an upload, or continue one that another worker began.
 
@@ -192,7 +192,7 @@ class Push:
         if not isinstance(opened, int):
             return opened
         ended = await self._sending.run(written(self._opened()), opened)
-        await self._source.aclose()
+        self._source.close()
         return ended
 
     def _opened(self) -> Upload | None:

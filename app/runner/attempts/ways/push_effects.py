@@ -1,12 +1,13 @@
 """The effects that an upload may have, as an interface."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from typing import Protocol
 
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault
 from app.domain.posts.upload import ChunkPlan, Span, Upload
 from app.grants.grants import Access
+from app.machine.sink import Sink
 from app.outbound.source import SourceInfo
 from app.tiktok.upload_answers import UploadAnswer
 from app.tiktok.values import UploadTaken
@@ -24,14 +25,14 @@ class Reader(Protocol):
         ...
 
     def peek(self, length: int, *, seconds: float) -> Awaitable[bytes]:
-        """Return the next bytes, which ``read`` yields again; empty if too slow."""
+        """Return the next bytes, which ``pour`` passes on; empty if too slow."""
         ...
 
-    def read(self, length: int) -> AsyncIterator[bytes]:
-        """Yield exactly the next ``length`` bytes."""
+    def pour(self, length: int, sink: Sink) -> Awaitable[None]:
+        """Write exactly the next ``length`` bytes into a sink."""
         ...
 
-    def aclose(self) -> Awaitable[None]:
+    def close(self) -> None:
         """Close it; it may be opened again."""
         ...
 
