@@ -15,7 +15,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.scratch import use_memory
 
 # A busy machine is slow, not wrong: what takes too long is for pytest's timeout to say.
-# The gate draws the same examples each time; `--hypothesis-profile=explore` draws others.
+# The gate draws the same examples each time: --hypothesis-profile=explore draws others.
 settings.register_profile("explore", settings(), deadline=None, max_examples=50)
 settings.register_profile(
     "gate", settings.get_profile("explore"), derandomize=True, database=None
