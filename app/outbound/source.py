@@ -17,7 +17,7 @@ from app.outbound.errors import OutboundError, Refused
 from app.outbound.exchange import Response
 
 HEAD_SECONDS: Final = 30.0
-"""How long a server may take to answer with headers."""
+"""How long a server may take to answer with headers, if there is so much time."""
 
 _RANGE: Final = re.compile(r"bytes\s+(\d{1,19})-(\d{1,19})/(\d{1,19})", re.ASCII)
 
@@ -53,10 +53,19 @@ class SourceInfo:
 class Source:
     """One file at somebody's server; no request is sent before ``open``."""
 
-    def __init__(self, outbound: Outbound, url: str, *, most_bytes: int) -> None:
+    def __init__(
+        self,
+        outbound: Outbound,
+        url: str,
+        *,
+        most_bytes: int,
+        seconds: float = HEAD_SECONDS,
+    ) -> None:
+        """``seconds`` is how long its server may take to answer with headers."""
         self._outbound = outbound
         self._url = url
         self._most = most_bytes
+        self._seconds = seconds
         self._answer: Response | None = None
         self._info: SourceInfo | None = None  # while the next byte is the first
         self._peeked = b""
@@ -120,7 +129,7 @@ class Source:
             headers["If-Range"] = etag
         try:
             self._answer = await self._outbound.open(
-                "GET", self._url, headers=headers, seconds=HEAD_SECONDS
+                "GET", self._url, headers=headers, seconds=self._seconds
             )
         except Refused as error:
             raise SourceFailed(SourceTrouble.REFUSED, str(error)) from error

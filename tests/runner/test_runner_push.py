@@ -236,6 +236,7 @@ async def test_a_dead_workers_last_chunk_is_sent_by_its_successor(
             "asset_unreachable",
             JobStatus.RETRYING,
         ),
+        ("bytes=1000&length=4294967297&range=0", "asset_too_large", JobStatus.FAILED),
     ],
 )
 async def test_a_video_that_cannot_be_read_has_a_code_and_costs_no_post(
@@ -249,6 +250,24 @@ async def test_a_video_that_cannot_be_read_has_a_code_and_costs_no_post(
     assert (ended.last_error.code, ended.status) == (code, status)
     assert not ended.in_flight
     assert not published(stage)
+
+
+@pytest.mark.parametrize(
+    ("server", "code"),
+    [("range=0", "asset_no_range"), ("changeAfter=1", "asset_changed")],
+)
+async def test_a_source_that_never_lets_an_upload_go_on_has_a_code(
+    stage: Stage, worker: Worker, server: str, code: str
+) -> None:
+    """After three new uploads in the hour, the schedule says when to try again."""
+    job = await push(stage, worker, query=f"bytes={BYTES}&{server}")
+    stage.fault("upload", "reset", rule={"match": {"chunk": 2}, "times": 99})
+    await worker.tick()
+    waiting = await worker.job(job)
+    assert waiting.last_error is not None
+    assert (waiting.last_error.code, waiting.status) == (code, JobStatus.RETRYING)
+    assert len(stage.calls(Call.INIT)) == 4
+    assert not waiting.in_flight
 
 
 async def test_a_video_that_changes_under_way_is_sent_anew(

@@ -82,6 +82,8 @@ class LiveEffects:
         self.now = deps.clock.now
         whole = (self._until - self.now()).total_seconds()
         self._enough_seconds = min(deps.http_timeout, whole / 2)
+        # For each of at most three looks at a source, so that an init is in time.
+        self.look_seconds = (whole - self._enough_seconds) / 4
         self._quota_user: QuotaUser | None = None
         self._send_by: datetime | None = None
         self._stop_by: datetime | None = None

@@ -105,15 +105,14 @@ class UploadStore:
             init_sent_at=now,
             publish_started_at=now,
             waiting_for=None,
-            uploaded_bytes=uploaded,
+            uploaded_bytes=_known(job, uploaded),
             updated_at=now,
         )
         return await self._writer.write(InitWrite(job, after, is_stamp=True))
 
     async def note(self, job: Job, *, uploaded: int, now: datetime) -> Job | None:
         """Write how many bytes TikTok has; None if the claim is lost."""
-        known = max(uploaded, job.uploaded_bytes or 0)
-        after = replace(job, uploaded_bytes=known, updated_at=now)
+        after = replace(job, uploaded_bytes=_known(job, uploaded), updated_at=now)
         if job.in_flight:  # the poll deadline counts from the last chunk's end
             after = replace(after, publish_started_at=now)
         return await self._writer.write(InitWrite(job, after))
@@ -130,6 +129,11 @@ class UploadStore:
             updated_at=now,
         )
         return await self._writer.write(InitWrite(job, after))
+
+
+def _known(job: Job, uploaded: int) -> int:
+    """Return what TikTok has of a publish: it never becomes less."""
+    return max(uploaded, job.uploaded_bytes or 0)
 
 
 def _cell(job_id: str) -> str:

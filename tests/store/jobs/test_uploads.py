@@ -114,6 +114,27 @@ async def test_the_mark_puts_the_publish_in_flight(
     assert (await row_of(database, job)) == marked
 
 
+async def test_what_tiktok_has_of_a_publish_never_becomes_less(
+    database: Database, claims: ClaimStore, uploads: UploadStore
+) -> None:
+    """Whatever it tells later; a new publish begins with nothing."""
+    job = await saved(uploads, await claimed(database, claims))
+    assert job is not None
+    for write, told, known in (
+        (uploads.note, 20, 20),
+        (uploads.note, 10, 20),
+        (uploads.mark, 10, 20),
+        (uploads.note, 5, 20),
+    ):
+        job = await write(job, uploaded=told, now=NOW)
+        assert job is not None
+        assert job.uploaded_bytes == (await row_of(database, job)).uploaded_bytes
+        assert job.uploaded_bytes == known
+    job = await saved(uploads, job, "v_pub_file~v2-1.2")
+    assert job is not None
+    assert job.uploaded_bytes == 0
+
+
 async def test_an_upload_of_one_chunk_is_written_with_its_mark(
     database: Database, claims: ClaimStore, uploads: UploadStore
 ) -> None:

@@ -14,7 +14,7 @@ from app.grants.grants import Access
 from app.metrics.tiktok import UploadMetrics
 from app.outbound.client import Outbound
 from app.outbound.media.at_once import QUICK_SECONDS, AtOnce
-from app.outbound.source import Source, SourceInfo
+from app.outbound.source import HEAD_SECONDS, Source, SourceInfo
 from app.runner.attempts.ways.push_effects import Reader
 from app.store.jobs.uploads import UploadStore
 from app.tiktok.client import Calls
@@ -59,6 +59,7 @@ class LivePush:
             self._tools.outbound,
             job.asset_url,
             most_bytes=MAX_VIDEO_BYTES,
+            seconds=min(HEAD_SECONDS, self._live.look_seconds),
         )
 
     async def measure(self, job: Job, source: Reader, size: int) -> float | None:
@@ -67,8 +68,9 @@ class LivePush:
         Raises SourceFailed.
         """
         at_once = self._tools.measure
+        seconds = min(QUICK_SECONDS, self._live.look_seconds)
         with self._live.interruption():
-            head = await source.peek(min(HEAD_BYTES, size), seconds=QUICK_SECONDS)
+            head = await source.peek(min(HEAD_BYTES, size), seconds=seconds)
             return await at_once.seconds_by(head, size, job.asset_url)
 
     def plan(self, size: int) -> ChunkPlan:
