@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from collections import defaultdict
+from itertools import starmap
 from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import APIRouter, Body, Request
 from pydantic import WithJsonSchema
 
+from app.api import idempotency_key
 from app.api.auth import ProjectScope, caller_of
 from app.api.docs import examples
 from app.api.docs.declared import declared
@@ -17,6 +20,7 @@ from app.api.routing import StrictRoute
 from app.api.services import Wired
 from app.domain.api_key import ApiKey
 from app.domain.errors import InvalidInput, SchedulerError
+from app.domain.jobs.idempotency import RequestKey
 from app.schemas.invalid import Problem
 from app.schemas.job_answers import (
     BatchAnswer,
@@ -52,6 +56,7 @@ router = APIRouter(
     operation_id="createJobs",
     summary="Schedule up to a hundred videos",
     response_model_exclude_unset=True,  # a problem's fields that do not apply
+    openapi_extra={"parameters": [idempotency_key.PARAMETER]},
 )
 async def create_jobs(
     body: Annotated[BatchRequest, Body(openapi_examples=examples.BATCHES)],
@@ -61,15 +66,20 @@ async def create_jobs(
 ) -> BatchAnswer:
     """Schedule many, each as `POST /v1/jobs` alone; up to 1 MiB.
 
-    One that is refused sinks no other. The whole sent again finds every job.
+    One that is refused sinks no other. The whole sent again finds every job; with Post
+    Nows among them send an `Idempotency-Key`, which then holds for each by its place.
     """
     gate = asyncio.Semaphore(AT_ONCE)
+    alike: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
+    value, caller = idempotency_key.key_of(request), caller_of(request)
 
-    async def made(item: object) -> BatchedJob | RefusedJob:
-        async with gate:
-            return await _made(item, services, caller_of(request))
+    async def made(place: int, item: object) -> BatchedJob | RefusedJob:
+        key = None if value is None else RequestKey.of(f"{value}/{place}", item)
+        # Of two that ask for one job the first makes it.
+        async with alike[_asset_of(item)], gate:
+            return await _made(item, key, services, caller)
 
-    items = await asyncio.gather(*map(made, body.items))
+    items = await asyncio.gather(*starmap(made, enumerate(body.items)))
     note(request, jobs=len(items), refused=sum(each.status >= 400 for each in items))
     return BatchAnswer(items=items)
 
@@ -81,7 +91,7 @@ async def create_jobs(
     responses=declared(404),
 )
 async def validate_job(
-    body: _AnyJob, services: Wired, scope: ProjectScope
+    services: Wired, scope: ProjectScope, body: _AnyJob = None
 ) -> ValidationAnswer:
     """Say what would keep a job from being stored, or posted as asked.
 
@@ -96,14 +106,21 @@ async def validate_job(
     return ValidationAnswer.of(await services.validation.check(new, scope=scope))
 
 
+def _asset_of(item: object) -> object:
+    """Return what two items share that may ask for one job."""
+    if not isinstance(item, dict):
+        return None
+    return str(item.get("projectId")), str(item.get("assetId"))
+
+
 async def _made(
-    item: object, services: UseCases, caller: ApiKey
+    item: object, key: RequestKey | None, services: UseCases, caller: ApiKey
 ) -> BatchedJob | RefusedJob:
     try:
         asked = read_job(item)
         new = asked.to_domain(default_max_attempts=services.default_max_attempts)
         job, created = await services.jobs.create(
-            new, scope=caller.project_id, by=caller.id
+            new, scope=caller.project_id, key=key, by=caller.id
         )
     except SchedulerError as error:
         answer = problem_of(error)

@@ -13,8 +13,12 @@ from app.service.jobs.history import HistoryItem
 class RetryFailedRequest(Request):
     """Which failed jobs are started again."""
 
-    # Not unconfirmed: whether to risk a second post is decided for each job.
-    failure_reason: Literal["auth", "permanent", "max_attempts"]
+    failure_reason: Literal[
+        "auth", "permanent", "max_attempts", "unconfirmed", "missed", "cancelled"
+    ] = Field(
+        description="`unconfirmed` ones are all skipped: whether to risk a second post"
+        " is decided for each job"
+    )
     include_overdue: bool = Field(
         False, description="Also what should have gone live more than a day ago"
     )
@@ -25,7 +29,8 @@ class RetriedAnswer(Answer):
 
     retried: int
     skipped: int = Field(
-        description="Overdue, perhaps at TikTok, or replaced by a newer Post Now"
+        description="Overdue, perhaps at TikTok, past their publishBy, or replaced by a"
+        " newer Post Now"
     )
 
 

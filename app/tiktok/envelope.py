@@ -126,11 +126,11 @@ def bad_answer(answer: ApiAnswer, missing: str, *, log_id: str | None = None) ->
 def no_envelope(answer: ApiAnswer) -> Fault:
     """Return the fault of an answer without TikTok's envelope."""
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        # A rate limit at the edge refuses requests before they are processed.
         return Fault(
             error_class=ErrorClass.RATE_LIMIT,
             code="too_many_requests",
             message="TikTok's edge answered HTTP 429",
+            verdict=Verdict.UNKNOWN,
             http_status=answer.status,
             log_id=_log_id(answer, {}),
             retry_after=answer.retry_after,

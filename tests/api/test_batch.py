@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.domain.errors import StoreUnavailable
+from app.domain.jobs.idempotency import RequestKey
 from app.domain.jobs.job import Job, NewJob
 from app.service.jobs.jobs import JobService
 from tests.api.serving import Api, job_body
@@ -75,10 +76,30 @@ async def test_another_projects_job_is_not_found(api: Api) -> None:
 
 
 async def test_two_of_one_kind_make_one_job(api: Api) -> None:
-    """One is new, the other one finds it."""
-    done = await send(api, job_body(), job_body())
-    assert sorted(each["status"] for each in done) == [200, 201]
-    assert len({each["job"]["id"] for each in done}) == 1
+    """The first is made, whatever stands between them; the others find it."""
+    first = job_body(externalId="first")
+    done = await send(api, first, *items(9), *[job_body()] * 20)
+    assert done[0]["job"]["externalId"] == "first"
+    assert [each["status"] for each in done] == [201] * 10 + [200] * 20
+    assert {each["job"]["id"] for each in done[10:]} == {done[0]["job"]["id"]}
+
+
+async def test_a_key_holds_for_each_item_however_it_ended(api: Api) -> None:
+    """A batch of Post Nows repeated with its Idempotency-Key makes no second post."""
+    asked = {
+        "items": [job_body(assetId=f"a{each}", scheduledFor=None) for each in "xy"]
+    }
+    key = {"Idempotency-Key": "monday"}
+    first = (await api.client.post(BATCH, json=asked, headers=key)).json()["items"]
+    await api.client.post(f"/v1/jobs/{first[1]['job']['id']}/cancel")
+    again = (await api.client.post(BATCH, json=asked, headers=key)).json()["items"]
+    assert [each["status"] for each in again] == [200, 200]
+    assert [a["job"]["id"] for a in again] == [f["job"]["id"] for f in first]
+    asked["items"][0]["maxAttempts"] = 2
+    other = (await api.client.post(BATCH, json=asked, headers=key)).json()["items"]
+    assert [each["status"] for each in other] == [409, 200]
+    bad = await api.client.post(BATCH, json=asked, headers={"Idempotency-Key": ""})
+    assert bad.status_code == 422
 
 
 async def test_a_database_that_goes_away_is_told_for_each(
@@ -88,13 +109,18 @@ async def test_a_database_that_goes_away_is_told_for_each(
     create = JobService.create
 
     async def fails(
-        self: JobService, new: NewJob, *, scope: str | None, by: str | None
+        self: JobService,
+        new: NewJob,
+        *,
+        scope: str | None,
+        key: RequestKey | None,
+        by: str | None,
     ) -> tuple[Job, bool]:
         if new.asset_id == "asset_1":
             raise StoreUnavailable
         if new.asset_id == "asset_2":
             raise ValueError("nobody expected it")
-        return await create(self, new, scope=scope, by=by)
+        return await create(self, new, scope=scope, key=key, by=by)
 
     monkeypatch.setattr(JobService, "create", fails)
     done = await send(edge, *items(3))

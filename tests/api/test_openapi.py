@@ -105,3 +105,18 @@ async def test_operations_are_named_in_one_style(document: dict[str, Any]) -> No
             assert re.fullmatch(r"[a-z]+([A-Z][a-zA-Z]*)?", operation["operationId"])
     for item in document["webhooks"].values():
         assert re.fullmatch(r"on([A-Z][a-z]+)+", item["post"]["operationId"])
+
+
+async def test_what_a_key_may_be_answered_is_declared(document: dict[str, Any]) -> None:
+    """Each route under /v1 with a key that has used up its minute, or may only read."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if not path.startswith("/v1"):
+                continue
+            answers = operation["responses"]
+            place = f"{method} {path}"
+            busy = answers["429"]["content"]["application/problem+json"]["examples"]
+            assert "rate_limited" in busy, place
+            if method != "get":
+                refused = answers["403"]["content"]["application/problem+json"]
+                assert "read_only_key" in refused["examples"], place

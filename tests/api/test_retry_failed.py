@@ -44,7 +44,7 @@ async def test_after_a_reconnect_one_call_starts_what_was_lost(api: Api) -> None
     "body",
     [
         {},
-        {"failureReason": "unconfirmed"},
+        {"failureReason": "posted"},
         {"failureReason": "auth", "acceptDuplicateRisk": True},
         {"failureReason": "auth", "includeOverdue": "yes"},
     ],
@@ -75,3 +75,19 @@ async def test_a_project_without_failures_has_nothing_to_start(edge: Api) -> Non
         200,
         {"retried": 0, "skipped": 0},
     )
+
+
+async def test_each_reason_is_an_answer_and_only_the_safe_ones_start(api: Api) -> None:
+    """A cancelled job, and a missed one with a new deadline; never a doubtful one."""
+    late = {"failure_reason": FailureReason.MISSED, "publish_by": NOW}
+    moved = late | {"publish_by": NOW + timedelta(days=1)}
+    await store_job(api.database, FAILED, failure_reason=FailureReason.CANCELLED)
+    await store_job(api.database, FAILED, **late)
+    await store_job(api.database, FAILED, **moved)
+    await store_row(api.database, unconfirmed())
+    found = {}
+    for reason in ("cancelled", "missed", "unconfirmed"):
+        answer = await api.client.post(PATH, json={"failureReason": reason})
+        assert answer.status_code == 200, answer.text
+        found[reason] = tuple(answer.json().values())
+    assert found == {"cancelled": (1, 0), "missed": (1, 1), "unconfirmed": (0, 1)}

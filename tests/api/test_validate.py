@@ -102,6 +102,8 @@ async def test_a_body_that_would_be_refused_says_all_that_is_wrong(api: Api) -> 
     unkind = await validate(api, body(assetUrl="http://x", post=post(title="x" * 2201)))
     assert {place for _, place, _ in problems(unkind)} == {"/assetUrl", "/post/title"}
     assert not (await validate(api, [1]))["ok"]
+    empty = await api.client.post(VALIDATE)  # POST /v1/jobs answers 422
+    assert (empty.status_code, empty.json()["ok"]) == (200, False)
 
 
 async def test_what_is_no_json_is_refused(api: Api) -> None:

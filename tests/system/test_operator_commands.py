@@ -129,10 +129,15 @@ async def test_a_held_project_waits_until_it_is_released(sqlite_site: Site) -> N
     await site.programs.run("tick")
     waiting = await site.container.jobs.get(job.id)
     assert (waiting.status, waiting.attempts) == (JobStatus.SCHEDULED, 0)
-    status = json.loads((await site.programs.run("status", "--json")).out)
+    told = await site.programs.run("status", "--json")
+    status = json.loads(told.out)
     assert status["holds"] == [
         {"projectId": "proj_1", "reason": "audit", "until": None}
     ]
+    assert told.code == 1
+    [look] = status["toLookAt"]
+    assert "proj_1" in look
+    assert "audit" in look
     assert (await site.programs.run("release", "--project", "proj_1")).code == 0
     await site.programs.run("tick")
     assert (await site.ended(job)).status is JobStatus.POSTED

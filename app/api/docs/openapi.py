@@ -7,8 +7,11 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from app.api.auth import ASKS_TIKTOK, GUARDED
 from app.api.docs import answer_examples, examples, vocabulary
+from app.api.docs.declared import declared
 from app.api.docs.events import add_stream, add_webhooks
+from app.domain.errors import NotForBrowsers, ReadOnlyKey, TooManyRequests
 from app.schemas.invalid import Problem
 
 TAGS: Final = (
@@ -80,6 +83,7 @@ def _complete(document: dict[str, Any]) -> None:
     add_webhooks(document)
     add_stream(document)
     vocabulary.describe(schemas)
+    _declare_refusals(document)
     for name, example in answer_examples.MODELS.items():
         schemas[name]["examples"] = [example]
     for answer in _answers(document):
@@ -94,6 +98,20 @@ def _complete(document: dict[str, Any]) -> None:
     for name, schema in schemas.items():
         if name.endswith(("Request", "Patch")):
             _without_defaults(schema)
+
+
+def _declare_refusals(document: dict[str, Any]) -> None:
+    """Declare what a key is answered before any route sees its request."""
+    busy = declared(TooManyRequests())
+    forbidden = declared(ReadOnlyKey, NotForBrowsers)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items() if path.startswith(GUARDED) else ():
+            reads = method == "get" and not path.endswith(ASKS_TIKTOK)
+            for status, answer in (busy if reads else busy | forbidden).items():
+                answers = operation["responses"]
+                known = answers.setdefault(str(status), deepcopy(answer))["content"]
+                for kind, content in answer["content"].items():
+                    known[kind]["examples"] |= content["examples"]
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:

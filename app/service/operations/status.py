@@ -1,6 +1,6 @@
 """Tell an operator whether the service is posting, and what needs a person."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -99,13 +99,14 @@ class StatusService:
                     late=backlog.due if late else 0,
                     unconfirmed=backlog.unconfirmed,
                     reconnect=backlog.reconnect_required,
+                    held=[each for each in overview.holds if each.until is None],
                 )
             ),
         )
 
 
 def _to_look_at(
-    *, runs: bool, late: int, unconfirmed: int, reconnect: int
+    *, runs: bool, late: int, unconfirmed: int, reconnect: int, held: Sequence[Hold]
 ) -> Iterator[str]:
     if not runs:
         yield "No runner was seen in the last 5 minutes: nothing is posted."
@@ -120,4 +121,9 @@ def _to_look_at(
         yield (
             f"{reconnect} accounts have to be connected again: see"
             " `tiktok-scheduler accounts list --status reconnect_required`."
+        )
+    for hold in held:
+        whose = "" if hold.project_id is None else f" of {hold.project_id}"
+        yield (
+            f"Posting{whose} is on hold until `tiktok-scheduler release`: {hold.reason}"
         )

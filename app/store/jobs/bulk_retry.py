@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     and_,
     case,
+    false,
     func,
     literal,
     literal_column,
@@ -87,7 +88,7 @@ def _retry_page(
 ) -> ReturningUpdate[str]:
     page = (
         select(_jobs.id)
-        .where(_failed(which), _safe(which.reason))
+        .where(_failed(which), _safe(which.reason, now))
         # Jobs that fail again meanwhile are left out, or this might never end.
         .where(_jobs.updated_at <= now)
         .order_by(_jobs.id)
@@ -111,9 +112,13 @@ def _failed(which: RetryFilter) -> ColumnElement[bool]:
     )
 
 
-def _safe(reason: FailureReason) -> ColumnElement[bool]:
-    """Match jobs that need no decision: TikTok's answer to each init is known."""
+def _safe(reason: FailureReason, now: datetime) -> ColumnElement[bool]:
+    """Match jobs that need no decision, as ``domain.jobs.edit.check_retryable``."""
+    if reason is FailureReason.UNCONFIRMED:
+        return false()
     known = or_(_jobs.init_sent_at.is_(None), _jobs.publish_id.is_not(None))
+    if reason is FailureReason.MISSED:
+        known &= or_(_jobs.publish_by.is_(None), _jobs.publish_by > now)
     guarding = and_(
         _others.status != JobStatus.POSTED,
         or_(_others.status != JobStatus.FAILED, _others.init_sent_at.is_not(None)),

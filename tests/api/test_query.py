@@ -1,0 +1,33 @@
+"""Unknown query parameters are refused under /v1, and nowhere else."""
+
+import re
+
+from tests.api.serving import Api
+
+
+async def test_no_route_takes_a_parameter_that_it_does_not_name(edge: Api) -> None:
+    """Each route of the document, with a parameter that nobody knows."""
+    document = (await edge.client.get("/openapi.json")).json()
+    asked = 0
+    for path, operations in document["paths"].items():
+        if not path.startswith("/v1"):
+            continue
+        place = re.sub(r"\{[^}]+\}", "proj_1", path)
+        for method in operations.keys() & {"get", "put", "post", "patch", "delete"}:
+            body: dict[str, str] | None = None if method in {"get", "delete"} else {}
+            answer = await edge.client.request(
+                method, place, params={"nobody/knows": "1"}, json=body
+            )
+            assert answer.status_code == 422, (method, path, answer.text)
+            asked += 1
+            if body is None:
+                wrong = answer.json()["errors"]
+                assert [each["pointer"] for each in wrong] == ["/nobody~1knows"]
+    assert asked > 30
+
+
+async def test_probes_and_callbacks_take_any(edge: Api) -> None:
+    """Whoever asks there may add what they like."""
+    for place in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"):
+        answer = await edge.client.get(place, params={"t": "1"})
+        assert answer.status_code == 200, place
