@@ -29,7 +29,6 @@ from app.api.auth import ApiKeyWall
 from app.api.docs import openapi
 from app.api.docs import page as docs
 from app.api.middleware import PROBES, REQUEST_ID, BodyLimit, ErrorWall, RequestContext
-from app.api.query import refuse_queries
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -78,7 +77,6 @@ def build_app(
     )
     problems.install(app)
     for router in _ROUTERS:
-        refuse_queries(router)
         # FastAPI would look twice for the route of a router that is included.
         app.router.routes.extend(router.routes)
     openapi.install(app)

@@ -13,7 +13,6 @@ from app.domain.errors import TooManyRequests
 from app.schemas.webhooks import (
     EventAnswer,
     EventsAnswer,
-    EventsQuery,
     LastDelivery,
     ReplayAnswer,
     ReplayRequest,
@@ -121,11 +120,12 @@ async def list_events(
     project_id: ProjectId,
     services: Wired,
     scope: ProjectScope,
-    query: Annotated[EventsQuery, Query()],
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> EventsAnswer:
     """Show what was told or is about to be, newest first; kept for 30 days."""
     page = await services.webhooks.events(
-        project_id, limit=query.limit, cursor=query.cursor, scope=scope
+        project_id, limit=limit, cursor=cursor, scope=scope
     )
     items = [EventAnswer.of(event) for event in page.items]
     return EventsAnswer(items=items, next_cursor=page.next_cursor)

@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from app.domain.events import EventStatus, EventType
 from app.domain.posts.asset_url import MAX_URL_LENGTH
@@ -137,16 +137,6 @@ class EventAnswer(Answer):
     def of(cls, event: EventRecord) -> Self:
         """Show an event."""
         return cls(**{name: getattr(event, name) for name in cls.model_fields})
-
-
-class EventsQuery(Request):
-    """Which page of a project's events a list shows."""
-
-    # In a query every value is text.
-    model_config = ConfigDict(strict=False)
-
-    limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = Field(None, max_length=100)
 
 
 class EventsAnswer(Answer):
