@@ -102,19 +102,26 @@ def in_doubt(results: Sequence[Result]) -> Iterator[str]:
         yield ""
 
 
-def mutants(found: Mapping[str, Sequence[Result]]) -> Iterator[str]:
+def mutants(
+    found: Mapping[str, Sequence[Result]], *, enough: int, cells: int, seed: int
+) -> Iterator[str]:
     """Draw what each missing mechanism costs."""
-    (cells,) = {len(results) for results in found.values()}
-    yield f"{cells} cells, each lived through once per mechanism:"
+    yield f"`python -m chaos mutants --seed {seed}`: for each mechanism, the {cells}"
+    yield f"cells are run in random order until {enough} have noticed; those that are"
+    yield "running then are counted too. A cell counts if it ends right with the"
+    yield "mechanism in place."
     yield ""
-    yield "| without | second posts | untrue or lost | another end | for instance |"
-    yield "|---|---|---|---|---|"
+    yield (
+        "| without | cells run | second posts | untrue or lost | another end"
+        " | for instance |"
+    )
+    yield "|---|---|---|---|---|---|"
     for name, results in found.items():
         noticed = sorted((each for each in results if each.wrong), key=_gravity)
         counts = Counter(map(_gravity, noticed))
         named = "; ".join(map(_noticed, noticed[:SHOWN]))
         shown = " | ".join(str(counts[gravity]) for gravity in range(3))
-        yield f"| {MUTANTS[name].without} | {shown} | {named} |"
+        yield f"| {MUTANTS[name].without} | {len(results)} | {shown} | {named} |"
 
 
 def _table(rows: Sequence[Row], found: _Found) -> Iterator[str]:

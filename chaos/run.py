@@ -43,6 +43,12 @@ class Result:
         """Return all that is not as it should be."""
         return self.broken + self.differs
 
+    @property
+    def certain(self) -> bool:
+        """Tell whether it is wrong in a way that no slow machine explains."""
+        late = any(each.startswith("no end") for each in self.broken)
+        return bool(self.ends and self.wrong) and not late
+
     def __str__(self) -> str:
         if self.skipped:
             return "not run"
@@ -61,17 +67,26 @@ async def run_cells(
     cells: Sequence[Cell],
     *,
     mutant: str | None = None,
+    enough: int | None = None,
     progress: Progress = lambda _: None,
 ) -> list[Result]:
-    """Run cells and return their results; those that need the machine come last."""
+    """Run cells and return their results; those that need the machine come last.
+
+    After ``enough`` cells whose wrong end is certain, the others are skipped.
+    """
     gate, alone = asyncio.Semaphore(SIDE_BY_SIDE), asyncio.Semaphore(1)
+    certain = 0
 
     async def run(cell: Cell) -> Result:
+        nonlocal certain
         async with alone if cell.row.crowded else gate:
+            if enough is not None and certain >= enough:
+                return Result(cell, (), skipped=True)
             try:
                 result = await run_cell(world, cell, mutant=mutant)
             except Exception as error:  # noqa: BLE001 - the other cells go on
                 result = Result(cell, (), (f"the cell itself broke: {error!r}",))
+            certain += result.certain
         progress(result)
         return result
 
