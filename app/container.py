@@ -55,15 +55,13 @@ from app.service.operations.health import HealthService, wait_until_ready
 from app.service.operations.restore import RestoreService
 from app.settings import RunnerMode, Settings
 from app.store.accounts.account_store import AccountStore
-from app.store.accounts.oauth_states import OAuthStateStore
 from app.store.accounts.quotas import QuotaStore
 from app.store.api_keys import KeyStore
+from app.store.backlog import BacklogStore
 from app.store.db.engine import Database
-from app.store.db.health import HealthStore
+from app.store.db.health import HealthStore, is_migrated
 from app.store.db.notify import DueHints
-from app.store.db.revision import is_migrated
 from app.store.db.vault import Vault
-from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import ConfirmationStore
 from app.store.jobs.holds import HoldStore
@@ -190,11 +188,6 @@ class Container:
         return AccountStore(self.database, self.vault)
 
     @cached_property
-    def oauth_states(self) -> OAuthStateStore:
-        """Return the store of sign-ins."""
-        return OAuthStateStore(self.database, self.vault)
-
-    @cached_property
     def keys(self) -> KeyStore:
         """Return the store of API keys."""
         return KeyStore(self.database)
@@ -258,6 +251,7 @@ class Container:
     def deps(self) -> Dependencies:
         """Return what attempts work with."""
         lease = timedelta(seconds=self.settings.claim_timeout_seconds)
+        base_url = self.settings.media_base_url
         return Dependencies(
             claims=ClaimStore(
                 self.database,
@@ -273,7 +267,7 @@ class Container:
             http_timeout=self.settings.http_timeout_seconds,
             measure=self.at_once,
             push=self._push_tools(),
-            media=self._media_gateway(),
+            media=MediaGateway(base_url, self.media_links) if base_url else None,
             database_clock=self.database_clock,
             tiktok_clock=self._watch(),
             clock_jumps=self._clock_jumps(),
@@ -382,15 +376,18 @@ class Container:
     @cached_property
     def background_jobs(self) -> BackgroundJobs:
         """Return the runner's background jobs, each with the seconds between passes."""
+        removals = RemovalChecker(
+            accounts=self.accounts,
+            grants=self.grants,
+            tiktok=self.tiktok,
+            clock=self.clock,
+        )
         jobs = (
             BackgroundJob(
                 "confirm", 10, lambda: self.confirmer.run_due(limit=20), Hint.TIKTOK
             ),
             BackgroundJob(
-                "removals",
-                10,
-                lambda: self.removal_checker.run_due(limit=20),
-                Hint.TIKTOK,
+                "removals", 10, partial(removals.run_due, limit=20), Hint.TIKTOK
             ),
             BackgroundJob("refresh", 60, self._refresh),
             BackgroundJob(
@@ -424,16 +421,6 @@ class Container:
         )
 
     @cached_property
-    def removal_checker(self) -> RemovalChecker:
-        """Return the checker of removals that TikTok reports."""
-        return RemovalChecker(
-            accounts=self.accounts,
-            grants=self.grants,
-            tiktok=self.tiktok,
-            clock=self.clock,
-        )
-
-    @cached_property
     def runners(self) -> RunnerStore:
         """Return the store of live runners."""
         return RunnerStore(self.database)
@@ -450,9 +437,8 @@ class Container:
         if found is not None:
             await asyncio.to_thread(self._last_seen.write, found.name, now)
 
-    @cached_property
-    def redating(self) -> RedatingStore:
-        """Return what lets jobs go on that a wrong clock put off too far."""
+    async def _redate(self) -> None:
+        """Let jobs go on that a wrong clock put off too far."""
         settings = self.settings
         bounds = Bounds(
             lease=timedelta(seconds=settings.claim_timeout_seconds),
@@ -461,10 +447,8 @@ class Container:
             # Two workers may be as far on either side of the database's clock.
             slack=timedelta(seconds=2 * settings.clock_tolerance_seconds + 1),
         )
-        return RedatingStore(self.database, bounds, watch=self.database_clock)
-
-    async def _redate(self) -> None:
-        if count := await self.redating.run(now=self.clock.now()):
+        store = RedatingStore(self.database, bounds, watch=self.database_clock)
+        if count := await store.run(now=self.clock.now()):
             log.warning(
                 "a wrong clock made jobs or events wait; they go on", count=count
             )
@@ -473,17 +457,9 @@ class Container:
         """Delete nothing by a clock that another one contradicts."""
         await self.deps.claims.next_due()  # it compares them
         if self.database_clock is None or not self.database_clock.is_skewed:
-            await self.pruner.run_due()
+            store, keep = RetentionStore(self.database), self.settings.retention
+            await Pruner(store=store, clock=self.clock, keep=keep).run_due()
             await WebhookPruner(store=self.webhooks, clock=self.clock).run_due()
-
-    @cached_property
-    def pruner(self) -> Pruner:
-        """Return the pruner of old records."""
-        return Pruner(
-            store=RetentionStore(self.database),
-            clock=self.clock,
-            keep=self.settings.retention,
-        )
 
     @cached_property
     def confirmer(self) -> Confirmer:
@@ -587,10 +563,6 @@ class Container:
             monotonic=time.monotonic,
             watch=self.metrics.uploads,
         )
-
-    def _media_gateway(self) -> MediaGateway | None:
-        base_url = self.settings.media_base_url
-        return None if base_url is None else MediaGateway(base_url, self.media_links)
 
     def _attempt_policy(self) -> AttemptPolicy:
         settings = self.settings

@@ -21,9 +21,9 @@ from app.machine.clock import Clock, SystemClock
 from app.opening import open_vault
 from app.service.operations.checks import (
     Finding,
-    checked,
     database_checks,
     descriptors,
+    finding,
 )
 from app.service.operations.health import CLOCKS_MAY_DIFFER
 from app.settings import RunnerMode, Settings, SettingsError, load, misspelt_settings
@@ -35,15 +35,14 @@ CALLBACK: Final = "/oauth/tiktok/callback"
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-async def examine(*, clock: Clock | None = None) -> list[Finding]:
+async def examine() -> list[Finding]:
     """Make all checks; if a setting stops the start, that is the only finding."""
-    clock = clock or SystemClock()
     try:
         settings = load()
         open_vault(settings)
     except SettingsError as error:
-        return [checked("settings", False, str(error), "correct it")]
-    findings = [*_of_settings(settings), await _tiktok(settings, clock)]
+        return [finding("settings", False, str(error), "correct it")]
+    findings = [*_of_settings(settings), await _tiktok(settings, SystemClock())]
     if settings.media_base_url is not None:
         url = str(settings.media_base_url)
         findings.append((await _reachable("media gateway", url))[0])
@@ -63,7 +62,7 @@ def _spool_dir(settings: Settings) -> Finding:
     if not os.access(directory, os.W_OK):
         text = f"{directory} cannot be written"
         advice = "name a directory that stays, in a container a volume"
-        return checked("SPOOL_DIR", False, text, advice)
+        return finding("SPOOL_DIR", False, text, advice)
     if not LastSeen(directory).exists:
         return Finding(
             name="SPOOL_DIR",
@@ -77,7 +76,7 @@ def _spool_dir(settings: Settings) -> Finding:
 
 def _of_settings(settings: Settings) -> Iterator[Finding]:
     for text in misspelt_settings():
-        yield checked("settings", False, text, "correct its name")
+        yield finding("settings", False, text, "correct its name")
     yield _client(settings)
     yield _redirect_uri(settings)
     yield _origins(settings)
@@ -98,7 +97,7 @@ def _client(settings: Settings) -> Finding:
         "TIKTOK_REDIRECT_URI": settings.tiktok_redirect_uri,
     }
     missing = ", ".join(name for name, value in needed.items() if not value)
-    return checked(
+    return finding(
         "TikTok app",
         not missing,
         f"not set: {missing}" if missing else "all of it is set",
@@ -132,7 +131,7 @@ def _origins(settings: Settings) -> Finding:
         and urlsplit(origin).hostname not in LOOPBACK
     ]
     text = ", ".join(settings.cors_origins) or "none: no browser may call"
-    return checked("CORS origins", not plain, text, f"not https: {', '.join(plain)}")
+    return finding("CORS origins", not plain, text, f"not https: {', '.join(plain)}")
 
 
 def _runner(settings: Settings) -> Finding:
@@ -140,7 +139,7 @@ def _runner(settings: Settings) -> Finding:
     if by_cron and settings.cron_secret is None:
         text = "RUNNER=cron without CRON_SECRET: /cron/tick answers 503"
         advice = "set CRON_SECRET, or run a worker and ignore this"
-        return checked("runner", False, text, advice)
+        return finding("runner", False, text, advice)
     return Finding(
         name="runner",
         ok=True,
@@ -157,7 +156,7 @@ async def _tiktok(settings: Settings, clock: Clock) -> Finding:
     if not found.ok:
         return found
     apart = abs(clock.now() - told) if told else timedelta()
-    return checked(
+    return finding(
         "TikTok",
         apart <= timedelta(seconds=30),  # for whole seconds, and the network
         f"{found.text}; clocks are {apart.total_seconds():.0f} s apart",
@@ -172,8 +171,8 @@ async def _reachable(name: str, url: str) -> tuple[Finding, datetime | None]:
         status, date = await asyncio.to_thread(_asked, url)
     except (OSError, http.client.HTTPException, ValueError) as error:
         text = f"{host} does not answer: {error}"
-        return checked(name, False, text, "check name and network"), None
-    return checked(name, True, f"{host} answers ({status})"), date
+        return finding(name, False, text, "check name and network"), None
+    return finding(name, True, f"{host} answers ({status})"), date
 
 
 def _asked(url: str) -> tuple[int, datetime | None]:
@@ -204,17 +203,17 @@ async def _database(container: Container) -> list[Finding]:
     try:
         vitals = await store.look(now=container.clock.now())
     except StoreUnavailable as error:
-        return [*found, checked("stored tokens", False, str(error))]
+        return [*found, finding("stored tokens", False, str(error))]
     apart = abs(vitals.clock_ahead)
     return [
         *found,
-        checked(
+        finding(
             "stored tokens",
             vitals.keys_fit,
             "can be read" if vitals.keys_fit else "some cannot be decrypted",
             "put the previous TOKEN_ENCRYPTION_KEYS back",
         ),
-        checked(
+        finding(
             "clock",
             apart <= CLOCKS_MAY_DIFFER,
             f"{apart.total_seconds():.1f} s apart from the database's",

@@ -32,19 +32,17 @@ def read_environment(
     *,
     secrets: Collection[str],
     env_file: Path | None,
-    environ: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Read these settings by their lower-case names, trimmed.
 
     A variable overrides the file; an empty one counts as unset. Raises
     EnvironmentUnreadable.
     """
-    environ = os.environ if environ is None else environ
     wanted = {*names, *(f"{name}{FILE}" for name in secrets)}
     found = dict(_file_values(env_file, wanted)) if env_file is not None else {}
     given = {
         name.lower(): value.strip()
-        for name, value in environ.items()
+        for name, value in os.environ.items()
         # A secret of only spaces is a mistake, which the settings refuse.
         if name.lower() in wanted
         and (value if name.lower() in secrets else value.strip())

@@ -155,12 +155,10 @@ def show_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     for key, value in event.items():
         if isinstance(value, str) and not value.isprintable():
             unseen = _UNSEEN_IN_TRACE if key in _TRACES else _UNSEEN
-            event[key] = unseen.sub(_escaped, value)
+            event[key] = unseen.sub(
+                lambda found: found[0].encode("unicode_escape").decode("ascii"), value
+            )
     return event
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def _clean(value: object) -> object:

@@ -14,8 +14,8 @@ with collector.paused():
     from app.machine.clock import Clock
     from app.opening import tracing_of
     from app.settings import RunnerMode, Settings
+    from app.store.db.health import is_migrated
     from app.store.db.migrate import upgrade
-    from app.store.db.revision import is_migrated
     from app.tracing import Tracing
     from app.use_cases import UseCases
 

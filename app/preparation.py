@@ -4,7 +4,6 @@ import asyncio
 import gc
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from app import __version__, collector
@@ -38,29 +37,11 @@ A few hundred attempts hold tens of thousands, none of them garbage. Records tha
 be part of a cycle (``gc=False``) do not count.
 """
 
-UNREACHABLE: Final = "DATABASE_URL: the database cannot be reached"
-READ_ONLY: Final = "DATABASE_URL: the database can only be read"
-NOT_MIGRATED: Final = (
+_UNREACHABLE: Final = "DATABASE_URL: the database cannot be reached"
+_READ_ONLY: Final = "DATABASE_URL: the database can only be read"
+_NOT_MIGRATED: Final = (
     "DATABASE_URL: the database is not migrated; run `tiktok-scheduler migrate` first"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """The state of the database, and what is wrong with it."""
-
-    found: DatabaseFound
-    cause: str | None
-    is_hopeless: bool  # waiting cannot mend it
-
-    @property
-    def state(self) -> DatabaseState:
-        """Return the state."""
-        return self.found.state
-
-    def because(self, text: str) -> SettingsError:
-        """Make an error that includes the cause."""
-        return SettingsError(text if self.cause is None else f"{text}: {self.cause}")
 
 
 def prepared(program: str | None = None, *, waits: bool = False) -> Settings:
@@ -73,19 +54,19 @@ def prepared(program: str | None = None, *, waits: bool = False) -> Settings:
     on_sqlite = open_database(settings).is_sqlite
     if not on_sqlite:
         open_vault(settings)
-    look = _look_at_database(settings)
-    if look.state is DatabaseState.DATABASE_UNAVAILABLE and (
-        on_sqlite or look.is_hopeless or not waits
+    found = _look_at_database(settings)
+    if found.state is DatabaseState.DATABASE_UNAVAILABLE and (
+        on_sqlite or found.is_hopeless or not waits
     ):
-        raise look.because(UNREACHABLE)
-    if look.state is DatabaseState.DATABASE_READ_ONLY and not waits:
-        raise look.because(READ_ONLY)
-    revision = look.found.revision
-    if look.state is DatabaseState.DATABASE_NOT_MIGRATED and on_sqlite:
+        raise _because(found, _UNREACHABLE)
+    if found.state is DatabaseState.DATABASE_READ_ONLY and not waits:
+        raise _because(found, _READ_ONLY)
+    revision = found.revision
+    if found.state is DatabaseState.DATABASE_NOT_MIGRATED and on_sqlite:
         _upgrade(settings)
         revision = newest_revision()
-    elif look.state is DatabaseState.DATABASE_NOT_MIGRATED and not waits:
-        raise SettingsError(NOT_MIGRATED)
+    elif found.state is DatabaseState.DATABASE_NOT_MIGRATED and not waits:
+        raise SettingsError(_NOT_MIGRATED)
     open_vault(settings)  # makes a key beside an SQLite file that is accessible
     if program is not None:
         _announce(program, settings, revision)
@@ -96,12 +77,17 @@ def prepared(program: str | None = None, *, waits: bool = False) -> Settings:
 def migrate() -> None:
     """Bring the database to the newest revision; raises SettingsError."""
     settings = _settings()
-    look = _look_at_database(settings)
-    if look.state is DatabaseState.DATABASE_UNAVAILABLE:
-        raise look.because(UNREACHABLE)
+    found = _look_at_database(settings)
+    if found.state is DatabaseState.DATABASE_UNAVAILABLE:
+        raise _because(found, _UNREACHABLE)
     _upgrade(settings)
     with suppress(SettingsError):  # to migrate needs no keys
         _hand_in(settings)
+
+
+def _because(found: DatabaseFound, text: str) -> SettingsError:
+    """Make an error that includes the cause."""
+    return SettingsError(text if found.cause is None else f"{text}: {found.cause}")
 
 
 def _hand_in(settings: Settings) -> None:
@@ -120,15 +106,14 @@ def _settings(*, queued: bool = False) -> Settings:
     return settings
 
 
-def _look_at_database(settings: Settings) -> _Look:
-    async def look() -> _Look:
+def _look_at_database(settings: Settings) -> DatabaseFound:
+    async def look() -> DatabaseFound:
         database = open_database(settings)
         database.trouble.is_told = False  # an error says it in one line
         try:
-            found = await found_in(database, patience=DATABASE_PATIENCE_SECONDS)
+            return await found_in(database, patience=DATABASE_PATIENCE_SECONDS)
         finally:
             await database.close()
-        return _Look(found, database.trouble.cause, database.trouble.hopeless)
 
     return asyncio.run(look())
 

@@ -15,8 +15,8 @@ from starlette.types import ASGIApp
 from app.machine.descriptors import Descriptors, raise_soft_limit, share_out
 from app.main import create_app
 from app.serving import listeners
-from app.serving.connections import Connections, Limits
-from app.serving.protocol import bounded
+from app.serving.connections import CallerLimits, Connections
+from app.serving.protocol import bounded_protocol
 from app.settings import Settings
 from app.stopping import LastExit, nobody_calls, on_signal
 
@@ -98,7 +98,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
     last_exit = LastExit(call_seconds=settings.http_timeout_seconds)
     last_exit.spare(lambda: getattr(app.state, "is_calling", nobody_calls)())
     connections = Connections(
-        Limits(
+        CallerLimits(
             connections=budget.callers,
             request_seconds=settings.request_timeout_seconds,
         )
@@ -140,7 +140,7 @@ def configured(
     """Configure uvicorn, without the features that are not used."""
     return uvicorn.Config(
         app,
-        http=bounded(connections),
+        http=bounded_protocol(connections),
         ws="none",
         log_config=None,  # app.logs has set it up
         access_log=False,  # the application logs requests, with their ids

@@ -31,8 +31,13 @@ from app.domain.errors import plain
 from app.domain.jobs.backoff import RetryPolicy, UnconfirmedInit
 from app.domain.jobs.job import Transfer
 from app.domain.jobs.retention import LEAST_KEPT
-from app.domain.posts.upload import LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES, ChunkSizes
-from app.domain.posts.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_host_rule
+from app.domain.posts.upload import (
+    LEAST_CHUNK_BYTES,
+    MOST_CHUNK_BYTES,
+    TIKTOK_UPLOAD_HOSTS,
+    ChunkSizes,
+    problem_with_host_rule,
+)
 from app.environment import EnvironmentUnreadable, misspelt, read_environment
 
 _ORIGIN: Final = re.compile(r"^https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$")
@@ -141,7 +146,7 @@ Origins = Annotated[
     NoDecode,
     BeforeValidator(_split),
 ]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+WordList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Proxies = Annotated[
     tuple[Annotated[str, AfterValidator(_network)], ...],
     NoDecode,
@@ -193,7 +198,7 @@ class Settings(BaseSettings):
     tiktok_client_key: str | None = None
     tiktok_client_secret: Secret | None = None
     tiktok_redirect_uri: ExactUrl | None = None
-    tiktok_scopes: Words = ("user.info.basic", "video.publish", "video.upload")
+    tiktok_scopes: WordList = ("user.info.basic", "video.publish", "video.upload")
     tiktok_pkce: bool = True
     token_encryption_keys: SecretStr | None = None
 
@@ -219,7 +224,7 @@ class Settings(BaseSettings):
     tiktok_creator_info_per_minute: PerMinute = 20
 
     transfer: Transfer = Transfer.PULL
-    upload_hosts: Words = ()
+    upload_hosts: WordList = ()
     upload_whole_bytes: Annotated[int, Field(ge=1, le=MOST_CHUNK_BYTES)] = 64_000_000
     upload_chunk_bytes: Annotated[int, Field(ge=1, le=MOST_CHUNK_BYTES)] = 10_000_000
 
@@ -266,13 +271,11 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        *others: PydanticBaseSettingsSource,  # noqa: ARG003
-        **more: PydanticBaseSettingsSource,  # noqa: ARG003
+        *_: object,
+        **sources: Any,  # noqa: ANN401
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Leave the reading to ``app.environment``."""
-        return (init_settings,)
+        return (sources["init_settings"],)
 
     @model_validator(mode="after")
     def _claims_outlive_polls(self) -> Self:

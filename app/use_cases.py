@@ -29,11 +29,11 @@ from app.service.operations.restore import RestoreService
 from app.service.operations.status import StatusService
 from app.service.tiktok_events import TikTokEventService
 from app.service.webhook_endpoints import WebhookService
+from app.store.accounts.oauth_states import OAuthStateStore
 from app.store.accounts.overview import AccountOverviewStore
-from app.store.jobs.backlog import BacklogStore
+from app.store.backlog import BacklogStore
 from app.store.jobs.changes import ChangeStore
 from app.store.jobs.tiktok_events import TikTokEventStore
-from app.store.status import StatusStore
 
 
 class UseCases:
@@ -51,6 +51,7 @@ class UseCases:
         parts = self._container
         return JobService(
             store=parts.jobs,
+            database=parts.database,
             clock=parts.clock,
             on_due=parts.runner.wake,
             allow_private_urls=parts.settings.allow_private_urls,
@@ -140,7 +141,7 @@ class UseCases:
         return ConnectService(
             app,
             accounts=parts.accounts,
-            states=parts.oauth_states,
+            states=OAuthStateStore(parts.database, parts.vault),
             tiktok=parts.tiktok,
             clock=parts.clock,
         )
@@ -214,7 +215,6 @@ class UseCases:
         return StatusService(
             parts.database,
             backlog=BacklogStore(parts.database),
-            overview=StatusStore(parts.database),
             runners=parts.runners,
             descriptors=share_out(
                 hard_limit(),

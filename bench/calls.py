@@ -23,7 +23,7 @@ import httpx
 import uvloop
 
 from app.domain.posts.post import Post, PrivacyLevel
-from app.machine.host_names import Names
+from app.machine.look_ups import Names
 from app.preparation import GARBAGE_THRESHOLD
 from app.tiktok import encode
 from app.tiktok.transport.httpx_transport import Transport

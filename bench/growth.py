@@ -25,10 +25,10 @@ from uuid_utils.compat import uuid7
 from app.domain.accounts.account import AccountStatus
 from app.domain.jobs.job import FailureReason, JobStatus
 from app.store.accounts.overview import AccountOverviewStore
+from app.store.backlog import BacklogStore
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
 from app.store.db.vault import Vault
-from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.changes import ChangeStore
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import LEASE, ConfirmationStore

@@ -18,7 +18,7 @@ from app.domain.jobs.outcome import (
     Unconfirmed,
 )
 from app.metrics import Metrics
-from app.metrics.tiktok import bounded
+from app.metrics.tiktok import code_label
 from app.store.jobs.claims import Claimed, TakenOver
 from app.tiktok.wire import Endpoint
 from tests.domain.jobs.sample import A_FAULT, NOW, a_job, applied, decided
@@ -166,7 +166,7 @@ def test_every_code_that_the_service_gives_by_itself_can_be_a_label() -> None:
     """Or the very faults that tell of our own trouble would all be `other`."""
     given = set(codes_in(source_files(ROOT / "app", suffix=".py")))
     assert {"timeout", "gateway_error", "claim_abandoned"} <= given
-    assert {code for code in given if bounded(code) == "other"} == set()
+    assert {code for code in given if code_label(code) == "other"} == set()
 
 
 def codes_in(files: Iterable[Path]) -> Iterable[str]:

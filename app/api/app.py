@@ -10,7 +10,12 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
-from app.api import (
+from app.api import problems
+from app.api.auth import ApiKeyWall
+from app.api.docs import openapi
+from app.api.docs import page as docs
+from app.api.middleware import PROBES, REQUEST_ID, BodyLimit, ErrorWall, RequestContext
+from app.api.routes import (
     accounts,
     browser_tokens,
     cron,
@@ -21,14 +26,9 @@ from app.api import (
     media,
     oauth,
     ops,
-    problems,
     tiktok_webhook,
     webhooks,
 )
-from app.api.auth import ApiKeyWall
-from app.api.docs import openapi
-from app.api.docs import page as docs
-from app.api.middleware import PROBES, REQUEST_ID, BodyLimit, ErrorWall, RequestContext
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider

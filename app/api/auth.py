@@ -4,16 +4,13 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Annotated, Final, assert_never
+from typing import Final, assert_never
 
-from fastapi import Depends, Request, Security
-from fastapi.openapi.models import HTTPBearer
-from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import HTTP_CODES, ProblemResponse, problem_of
-from app.domain.api_key import Actor, ApiKey, KeyAccess
+from app.domain.api_key import ApiKey, KeyAccess
 from app.domain.errors import (
     NotForBrowsers,
     ReadOnlyKey,
@@ -21,16 +18,12 @@ from app.domain.errors import (
     TooManyRequests,
 )
 from app.machine.callers import act_for, acting_for
-from app.service.browser_tokens import PREFIX as BROWSER_PREFIX
+from app.service.browser_tokens import BROWSER_PREFIX
 from app.use_cases import UseCases
 
 CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 GUARDED: Final = "/v1"
 STREAM: Final = "/v1/jobs/stream"
-SCHEME: Final = "apiKey"
-SECURITY: Final[Mapping[str, list[str]]] = {SCHEME: []}
-"""Declares the key in the OpenAPI document, for a route without ``ProjectScope``."""
-
 _API_KEY: Final = "api_key"  # in a request's state
 _WITH_BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -84,40 +77,10 @@ class ApiKeyWall:
         return self._app
 
 
-class CallersProject(SecurityBase):
-    """Returns the caller's project, and declares the key in the OpenAPI document.
-
-    One dependency for both, as FastAPI solves each for every request.
-    """
-
-    def __init__(self) -> None:
-        self.model = HTTPBearer(description="From `tiktok-scheduler keys create`")
-        self.scheme_name = SCHEME
-
-    async def __call__(self, request: Request) -> str | None:
-        """Return the project that the key is limited to, None for all projects."""
-        # Waits for nothing, yet async: FastAPI would run a plain function in a thread.
-        key: ApiKey = request.state.api_key
-        return key.project_id
-
-
-ProjectScope = Annotated[str | None, Security(CallersProject())]
-
-
 def has_key(scope: Mapping[str, object]) -> bool:
     """Tell whether the request came with a valid key, as far as known by now."""
     state = scope.get("state")
     return isinstance(state, dict) and state.get(_API_KEY) is not None
-
-
-async def actor_of(request: Request) -> Actor | None:
-    """Return the key that a request was made with."""
-    # Waits for nothing, yet async: FastAPI would run a plain function in a thread.
-    key: ApiKey = request.state.api_key
-    return Actor(key.id, key.name)
-
-
-By = Annotated[Actor | None, Depends(actor_of)]
 
 
 def bearer_of(headers: Headers) -> str | None:
@@ -137,15 +100,11 @@ async def answered_late(answer: ProblemResponse, scope: Scope) -> ProblemRespons
     """Delay the 401 of a peer that failed too often."""
     if "authorization" in Headers(scope=scope) or _token_in_url(scope):
         services: UseCases = scope["app"].state.services
-        if not await services.failed_authentications.failed(_peer_of(scope)):
+        # The caller's address, or the one that a trusted proxy names.
+        peer = str((scope.get("client") or ("",))[0])
+        if not await services.failed_authentications.failed(peer):
             answer.headers["Connection"] = "close"
     return answer
-
-
-def caller_of(request: Request) -> ApiKey:
-    """Return the caller's key or browser token."""
-    key: ApiKey = request.state.api_key
-    return key
 
 
 def _refusal(key: ApiKey, scope: Scope) -> SchedulerError | None:
@@ -202,12 +161,6 @@ def _why_not_known(headers: Headers) -> str:
 
 def _kind(token: str) -> str:
     return "browser token" if token.startswith(BROWSER_PREFIX) else "API key"
-
-
-def _peer_of(scope: Scope) -> str:
-    """Return the caller's address, or the one that a trusted proxy names."""
-    client = scope.get("client")
-    return "" if client is None else str(client[0])
 
 
 def _unread(answer: ProblemResponse, scope: Scope) -> ProblemResponse:

@@ -92,7 +92,7 @@ class ProblemResponse(JSONResponse):
         body |= more or {}
         super().__init__(body, status_code=int(status), headers=headers)
 
-    def render(self, content: Any) -> bytes:  # noqa: ANN401  as its parent
+    def render(self, content: object) -> bytes:
         """Render the body."""
         return json.dumps(content, separators=(",", ":")).encode("ascii")
 
@@ -228,10 +228,7 @@ def _no_json(error: RequestValidationError, *, at: int | str) -> ProblemResponse
     text = error.body if isinstance(error.body, str) else ""
     before = text[: int(at)]
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return _malformed(f"The body is not valid JSON: see line {line}, column {column}.")
-
-
-def _malformed(detail: str) -> ProblemResponse:
+    detail = f"The body is not valid JSON: see line {line}, column {column}."
     return ProblemResponse(400, code=HTTP_CODES[400][0], detail=detail)
 
 

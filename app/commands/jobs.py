@@ -7,11 +7,11 @@ import typer
 from app.commands.output import (
     AsJson,
     as_answer,
-    checked,
     print_json,
     print_pairs,
     print_table,
-    text,
+    shown_text,
+    validated,
 )
 from app.commands.running import with_use_cases
 
@@ -29,7 +29,7 @@ jobs = typer.Typer(
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 Repeated = Annotated[list[str] | None, typer.Option(help="May be given several times.")]
 Chosen = Annotated[str | None, typer.Option()]
-Moment = Annotated[
+_Moment = Annotated[
     str | None, typer.Option(metavar="TIME", help="RFC 3339, with an offset.")
 ]
 
@@ -44,8 +44,8 @@ def list_jobs(
     status: Repeated = None,
     failure_reason: Repeated = None,
     external_id: Chosen = None,
-    scheduled_from: Moment = None,
-    scheduled_to: Moment = None,
+    scheduled_from: _Moment = None,
+    scheduled_to: _Moment = None,
     sort: Annotated[str | None, typer.Option(help="createdAt or scheduledFor.")] = None,
     order: Annotated[str | None, typer.Option(help="asc or desc.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
@@ -66,7 +66,7 @@ def list_jobs(
         "limit": limit,
     }
     given = {name: value for name, value in asked.items() if value is not None}
-    query = checked(JobQuery, given)
+    query = validated(JobQuery, given)
     page = with_use_cases(lambda cases: _page(cases, query))
     if as_json:
         print_json(as_answer(page))
@@ -133,7 +133,7 @@ def why_job(id: JobId, *, as_json: AsJson = False) -> None:
         return
     for item in story.items:
         by = f" (by {item.by.name or item.by.id})" if item.by else ""
-        typer.echo(f"{text(item.at)}  {text(item.text)}{by}")
+        typer.echo(f"{shown_text(item.at)}  {shown_text(item.text)}{by}")
     now = f"Now: {job.status}"
     typer.echo(f"{now}. {job.notice}" if job.notice else f"{now}.")
 

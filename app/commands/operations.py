@@ -1,11 +1,11 @@
 """Commands for operation: status, doctor, hold, restore-hold, release."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.output import AsJson, checked, print_json, print_pairs
+from app.commands.output import AsJson, print_json, print_pairs, validated
 from app.commands.running import run, with_use_cases
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def hold(
     """Let due jobs wait; what is in flight ends as it would."""
     from app.schemas.holds import HoldRequest
 
-    asked = checked(HoldRequest, {"reason": reason, "until": until})
+    asked = validated(HoldRequest, {"reason": reason, "until": until})
 
     async def put(cases: "UseCases") -> None:
         await cases.holds.put(asked.to_domain(project), scope=None)
@@ -99,16 +99,17 @@ def release(*, project: Project = None) -> None:
     typer.echo(f"released: {project or 'every project'}")
 
 
-def _spelt(found: "Status") -> dict[str, Any]:
+def _spelt(found: "Status") -> dict[str, object]:
     from pydantic import TypeAdapter
+    from pydantic.alias_generators import to_camel
 
     from app.service.operations.status import Status
 
-    shown: dict[str, Any] = _camel(TypeAdapter(Status).dump_python(found, mode="json"))
-    return shown
+    shown = TypeAdapter(Status).dump_python(found, mode="json")
+    return {to_camel(name): _camel(value) for name, value in shown.items()}
 
 
-def _camel(value: Any) -> Any:  # noqa: ANN401  whatever JSON holds
+def _camel(value: object) -> object:
     from pydantic.alias_generators import to_camel
 
     match value:

@@ -18,7 +18,7 @@ AsJson = Annotated[
 ]
 
 
-def checked(model: "type[Model]", values: Mapping[str, object]) -> "Model":
+def validated(model: "type[Model]", values: Mapping[str, object]) -> "Model":
     """Check values as the API does; raises BadParameter."""
     from pydantic import ValidationError
 
@@ -44,7 +44,7 @@ def as_answer(answer: "BaseModel") -> dict[str, Any]:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows under their columns; a pipe gets tabs between them."""
-    shown = [[text(each) for each in row] for row in rows]
+    shown = [[shown_text(each) for each in row] for row in rows]
     if not sys.stdout.isatty():
         for row in shown:
             typer.echo("\t".join(row))
@@ -65,11 +65,11 @@ def print_pairs(pairs: Mapping[str, object]) -> None:
     """Print names and values, one per line, without empty values."""
     width = max(map(len, pairs), default=0)
     for name, value in pairs.items():
-        if shown := text(value):
+        if shown := shown_text(value):
             typer.echo(f"{name:<{width}}  {shown}")
 
 
-def text(value: object) -> str:
+def shown_text(value: object) -> str:
     """Format a value for people: None as empty, a time to the second."""
     match value:
         case None:

@@ -27,7 +27,7 @@ class EventKind(StrEnum):
 SPELLINGS: Final = {"post.publish.no_longer_publicaly_available": EventKind.WITHDRAWN}
 
 
-def kind_of(name: str) -> EventKind | None:
+def event_kind(name: str) -> EventKind | None:
     """Return the kind of an event by TikTok's name for it, None if it is not used."""
     if name in SPELLINGS:
         return SPELLINGS[name]
@@ -47,7 +47,7 @@ class ToldOfPost:
         public: dict[str, None] = {}
         withdrawn = False
         for name, post_id in events:
-            match kind_of(name):
+            match event_kind(name):
                 case EventKind.PUBLIC if post_id is not None:
                     public[post_id] = None
                     withdrawn = False

@@ -13,7 +13,7 @@ https://www.rfc-editor.org/rfc/rfc8305#section-8
 """
 
 Prize = TypeVar("Prize")
-Attempt = Callable[[], Coroutine[Any, Any, Prize]]
+Trial = Callable[[], Coroutine[Any, Any, Prize]]
 
 
 async def first(*waits: Coroutine[None, None, object]) -> None:
@@ -27,7 +27,7 @@ async def first(*waits: Coroutine[None, None, object]) -> None:
 
 
 async def race(
-    attempts: Sequence[Attempt[Prize]], *, drop: Callable[[Prize], object]
+    attempts: Sequence[Trial[Prize]], *, drop: Callable[[Prize], object]
 ) -> Prize:
     """Return the first result; raise the last failure if all fail.
 

@@ -4,6 +4,8 @@ Callers get what is left over. However many connect, the runner can still reach 
 and open the database.
 """
 
+import select
+import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -100,6 +102,15 @@ def raise_soft_limit() -> int:
             with suppress(ValueError, OSError):
                 resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
     return soft_limit()
+
+
+def is_readable(sock: socket.socket) -> bool:
+    """Tell whether there is data to read, or the end of it."""
+    if not hasattr(select, "poll"):  # Windows, whose select has no limit on numbers
+        return bool(select.select([sock], [], [], 0)[0])
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _bounded(number: int) -> int:

@@ -31,12 +31,12 @@ class _Writer(QueueListener):
         self._lines = lines
         self._descriptor = descriptor
 
-    def handle(self, record: Any) -> None:  # noqa: ANN401 - a line, not a record
+    def handle(self, record: object) -> None:
         """Write a line and those that wait, however long that takes.
 
         It bypasses Python's buffer, whose lock a hanging thread would hold at the end.
         """
-        lines = [record, *self._others()]
+        lines = [str(record), *self._others()]
         text = "\n".join((*lines, ""))
         rest = memoryview(text.encode("utf-8", "backslashreplace"))
         with suppress(OSError):  # the reader is gone

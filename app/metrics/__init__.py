@@ -21,7 +21,7 @@ from app.metrics.posts import DuplicateMetrics, PostMetrics, Prevented
 from app.metrics.queue import QueueMetrics
 from app.metrics.tiktok import TikTokMetrics, UploadMetrics
 from app.metrics.webhooks import WebhookMetrics
-from app.store.jobs.backlog import BacklogStore
+from app.store.backlog import BacklogStore
 from app.store.jobs.claims import Claimed
 
 __all__ = ["Metrics", "Prevented"]

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.domain.jobs.job import Delivery, FailureReason, Job, JobStatus, NewJob
 from app.domain.jobs.transition import Transition
-from app.metrics.tiktok import bounded
+from app.metrics.tiktok import code_label
 from app.store.jobs.claims import Claimed
 
 LATENESS_BUCKETS: Final = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 21_600)
@@ -54,7 +54,8 @@ class PostMetrics:
             "Attempts that this process has going",
             registry=registry,
         )
-        self._start_at_zero()
+        for status in (JobStatus.POSTED, JobStatus.FAILED):
+            self._corrected.labels(status)  # zeros, before anything happened
 
     def _count_claims(self, registry: CollectorRegistry) -> None:
         self._claims = Counter("scheduler_claims", "Jobs claimed", registry=registry)
@@ -93,18 +94,13 @@ class PostMetrics:
         """Count a job whose end TikTok corrected later."""
         self._corrected.labels(status).inc()
 
-    def _start_at_zero(self) -> None:
-        """Export zeros instead of gaps before anything happened."""
-        for status in (JobStatus.POSTED, JobStatus.FAILED):
-            self._corrected.labels(status)
-
     def _count(self, change: Transition) -> None:
         entry = change.entry
         if entry is None:  # put off or handed on: no attempt ended
             return
         self._attempts(entry.outcome, entry.decision).inc()
         if entry.error_class is not None:
-            code = bounded(entry.error_code)
+            code = code_label(entry.error_code)
             self._failures.labels(entry.error_class, code).inc()
         reason = change.delivery or change.failure_reason
         if reason is not None:

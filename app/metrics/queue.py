@@ -4,7 +4,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from app.store.jobs.backlog import Backlog
+from app.store.backlog import Backlog
 
 
 class QueueMetrics:

@@ -20,7 +20,7 @@ CALL_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 """Seconds; HTTP_TIMEOUT_SECONDS is 10 by default."""
 
 
-def bounded(code: str | None) -> str:
+def code_label(code: str | None) -> str:
     """Return a code that can be a label, of which there are few: else ``other``."""
     return code if code in CODES and code is not None else OTHER
 
@@ -69,7 +69,7 @@ class TikTokMetrics:
         if fault is None:
             self._well[endpoint].inc()
         else:
-            self._calls.labels(endpoint, bounded(fault.code)).inc()
+            self._calls.labels(endpoint, code_label(fault.code)).inc()
         self._seconds[endpoint].observe(seconds)
         if endpoint is Endpoint.REFRESH:
             self._refreshes.labels(_result(fault)).inc()

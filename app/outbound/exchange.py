@@ -217,7 +217,7 @@ class Response(asyncio.BufferedProtocol):
         held = transport.get_extra_info("socket")
         held.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+    def get_buffer(self, _sizehint: int) -> memoryview:
         """Return where to put the bytes that ``buffer_updated`` takes at once."""
         return self._buffer
 

@@ -21,7 +21,7 @@ from app.runner.background.background_jobs import BackgroundJobs, Hint
 from app.runner.clock_care import ClockCare
 from app.runner.tick_report import Tally, TickReport
 from app.store.db.postgres.identity import AnotherServer
-from app.tracing import Tracing, Untraced
+from app.tracing import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +73,7 @@ class Runner:
         tracing: Tracing | None = None,
     ) -> None:
         self._metrics = metrics or Metrics()
-        self._tracing = tracing or Untraced()
+        self._tracing = tracing or Tracing()
         self._deps = deps
         self._background_jobs = background_jobs
         self._rules = rules

@@ -35,7 +35,7 @@ def _is_scope(value: object) -> bool:
 # Visible ASCII, since it goes into headers: a line break could add another header.
 Token = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[!-~]+$")]
 OpenId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
-Seconds = Annotated[int, Field(ge=1, le=_TEN_YEARS)]
+Lifetime = Annotated[int, Field(ge=1, le=_TEN_YEARS)]
 Scopes = Annotated[
     tuple[str, ...],
     BeforeValidator(_scope_names),
@@ -60,8 +60,8 @@ class AccountRequest(Request):
     open_id: OpenId
     access_token: Token = Field(repr=False)
     refresh_token: Token = Field(repr=False)
-    expires_in: Seconds = Field(description="Seconds the access token lives")
-    refresh_expires_in: Seconds = Field(description="Seconds the refresh token lives")
+    expires_in: Lifetime = Field(description="Seconds the access token lives")
+    refresh_expires_in: Lifetime = Field(description="Seconds the refresh token lives")
     scope: Scopes = Field(description="A comma or space list, or an array")
 
     def to_domain(self, project_id: str, platform: str) -> GivenAccount:

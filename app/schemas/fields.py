@@ -21,7 +21,7 @@ from pydantic.alias_generators import to_camel
 
 from app.domain.jobs.idempotency import iso_millis
 from app.domain.naming import MAX_NAME_LENGTH, problem_with_name
-from app.schemas.invalid import bounded, naming_unknown
+from app.schemas.invalid import at_most_fields, naming_unknown
 
 _RFC3339: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})",
@@ -54,7 +54,7 @@ class Request(BaseModel):
         cls, data: object, handler: ModelWrapValidatorHandler[Self]
     ) -> Self:
         try:
-            return handler(bounded(data))
+            return handler(at_most_fields(data))
         except ValidationError as error:
             names = (to_camel(name) for name in cls.model_fields)
             raise naming_unknown(error, names, cls.elsewhere) from None

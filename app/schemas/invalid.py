@@ -39,7 +39,7 @@ _LENGTHS: Final = {
 _LISTS: Final = frozenset({"List", "Dictionary"})
 
 
-def bounded(data: object) -> object:
+def at_most_fields(data: object) -> object:
     """Return a body with ``_MOST_FIELDS`` at most: what has more is refused anyway.
 
     Of a hundred thousand unknown fields each would be an error of its own, and putting

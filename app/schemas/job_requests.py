@@ -25,10 +25,7 @@ from app.domain.naming import (
     MAX_METADATA_VALUE,
 )
 from app.domain.posts.asset_url import MAX_UNSEEN_URL_LENGTH, MAX_URL_LENGTH, ascii_url
-from app.domain.posts.post import (
-    MAX_PHOTOS,
-    Post,
-)
+from app.domain.posts.post import MAX_PHOTOS, Post
 from app.schemas.fields import Moment, Name, Request, Text
 from app.schemas.invalid import field_error
 from app.schemas.posts import PostPatch, PostRequest
@@ -54,7 +51,7 @@ AssetUrls = Annotated[
     ),
 ]
 # In JSON an enum's value is a string, which strict types would refuse.
-Way = Annotated[Transfer, Field(strict=False)]
+TransferName = Annotated[Transfer, Field(strict=False)]
 Attempts = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -88,7 +85,7 @@ class JobRequest(Request):
     asset_id: Name
     asset_url: AssetUrl | None = Field(None, description="Required for a video")
     asset_urls: AssetUrls | None = None
-    transfer: Way | None = Field(
+    transfer: TransferName | None = Field(
         None,
         description="pull: TikTok fetches the video. push: we fetch and upload it."
         " Left out or null: the service's default. Photos are always pulled",
@@ -189,7 +186,7 @@ class JobPatch(Request):
     )
     asset_url: AssetUrl | MISSING = MISSING
     asset_urls: AssetUrls | MISSING = MISSING
-    transfer: Way | MISSING = MISSING
+    transfer: TransferName | MISSING = MISSING
     post: PostPatch | MISSING = MISSING
     max_attempts: Attempts | MISSING = MISSING
     publish_by: Moment | MISSING | None = Field(

@@ -164,12 +164,7 @@ class ReplayRequest(Request):
 
     def to_domain(self) -> ReplayFilter:
         """Return the choice as a domain value."""
-        return ReplayFilter(
-            event_id=self.event_id,
-            since=self.since,
-            until=self.until,
-            failed_only=self.failed_only,
-        )
+        return ReplayFilter(**dict(self))
 
 
 class ReplayAnswer(Answer):

@@ -15,7 +15,7 @@ from app.domain.errors import TokenUnreadable
 from app.machine.clock import Clock
 from app.store.db.vault import Vault
 
-PREFIX: Final = "ttb_"
+BROWSER_PREFIX: Final = "ttb_"
 """The prefix of every token, so that a leaked one can be recognised."""
 
 LONGEST: Final = timedelta(hours=1)
@@ -55,17 +55,17 @@ class BrowserTokens:
             "until": expires_at.timestamp(),
         }
         sealed = self._vault.encrypt(json.dumps(values), bound_to=_PURPOSE)
-        return BrowserToken(PREFIX + sealed.rstrip("="), expires_at)
+        return BrowserToken(BROWSER_PREFIX + sealed.rstrip("="), expires_at)
 
     def read(self, token: str, *, in_url: bool = False) -> ApiKey | None:
         """Return a token's key, None if it is invalid or expired.
 
         ``in_url`` accepts only tokens made for at most ten minutes.
         """
-        if not token.startswith(PREFIX):
+        if not token.startswith(BROWSER_PREFIX):
             return None
         try:
-            sealed = _padded(token.removeprefix(PREFIX))
+            sealed = _padded(token.removeprefix(BROWSER_PREFIX))
             text = self._vault.decrypt(sealed, bound_to=_PURPOSE)
         except (TokenUnreadable, UnicodeEncodeError):
             return None

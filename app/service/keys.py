@@ -12,7 +12,7 @@ from app.domain.naming import MAX_NAME_LENGTH, problem_with_name
 from app.machine.clock import Clock
 from app.store.api_keys import KeyStore
 
-PREFIX: Final = "tts_"
+KEY_PREFIX: Final = "tts_"
 """The prefix of every secret, so that a leaked one can be recognised."""
 
 TRUST: Final = timedelta(seconds=5)
@@ -22,12 +22,12 @@ USE_IS_NOTED_EVERY: Final = timedelta(minutes=1)
 
 _MAX_TRUSTED: Final = 10_000
 _CHECKSUM: Final = 6
-_LENGTH: Final = len(PREFIX) + 43 + _CHECKSUM
+_LENGTH: Final = len(KEY_PREFIX) + 43 + _CHECKSUM
 
 
 def make_secret() -> str:
     """Return 256 random bits in url-safe characters, with a checksum."""
-    body = PREFIX + token_urlsafe(32)
+    body = KEY_PREFIX + token_urlsafe(32)
     return body + _checksum(body)
 
 
@@ -92,7 +92,7 @@ class KeyService:
 
     async def authenticate(self, secret: str) -> ApiKey | None:
         """Return a secret's key, None if unknown, revoked or expired."""
-        if not (secret.isascii() and secret.startswith(PREFIX)):
+        if not (secret.isascii() and secret.startswith(KEY_PREFIX)):
             return None
         digest, now = _digest(secret), self._clock.now()
         if (trusted := self._trusted.get(digest)) is not None and now < trusted[1]:

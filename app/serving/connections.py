@@ -24,7 +24,7 @@ _LOOKS: Final = 64  # candidates to close that are examined for each new caller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class CallerLimits:
     """The limits of callers; times are in seconds."""
 
     connections: int
@@ -62,7 +62,7 @@ class Connections:
     """
 
     def __init__(
-        self, limits: Limits, *, now: Callable[[], float] = time.monotonic
+        self, limits: CallerLimits, *, now: Callable[[], float] = time.monotonic
     ) -> None:
         self.limits = limits
         self.now = now

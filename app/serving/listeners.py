@@ -1,7 +1,6 @@
 """The sockets that callers connect to."""
 
 import os
-import select
 import socket
 from contextlib import suppress
 from typing import Final
@@ -33,15 +32,6 @@ def bind(host: str, port: int) -> list[socket.socket]:
             each.close()
         raise
     return bound
-
-
-def is_readable(sock: socket.socket) -> bool:
-    """Tell whether there is data to read, or the end of it."""
-    if not hasattr(select, "poll"):  # Windows, whose select has no limit on numbers
-        return bool(select.select([sock], [], [], 0)[0])
-    waiting = select.poll()
-    waiting.register(sock, select.POLLIN)
-    return bool(waiting.poll(0))
 
 
 def _addresses(host: str, port: int) -> list[tuple[int, tuple[object, ...]]]:

@@ -6,6 +6,7 @@ a request for ever. docs/decisions/0012 compares the alternatives.
 
 import asyncio
 from enum import Enum, auto
+from functools import partial
 from typing import Any, Final, cast
 
 import httptools
@@ -18,8 +19,8 @@ from uvicorn.server import ServerState
 
 from app.api.auth import has_key
 from app.machine.callers import home_of
+from app.machine.descriptors import is_readable
 from app.serving.connections import Connections
-from app.serving.listeners import is_readable
 from app.serving.refusals import Refusal
 from app.serving.soft_close import SoftCloseTransport
 
@@ -338,10 +339,7 @@ def _why(error: httptools.HttpParserError) -> Refusal:
     return Refusal.MALFORMED
 
 
-def bounded(connections: Connections) -> type[asyncio.Protocol]:
+def bounded_protocol(connections: Connections) -> type[asyncio.Protocol]:
     """Return the protocol factory for uvicorn."""
-
-    def make(**given: Any) -> CallerProtocol:  # noqa: ANN401 - uvicorn's own
-        return CallerProtocol(**given, connections=connections)
-
+    make = partial(CallerProtocol, connections=connections)
     return cast("type[asyncio.Protocol]", make)

@@ -220,13 +220,8 @@ def _grant(
         refresh_token=refresh_token,
         expires_in=lives,
         refresh_expires_in=refresh_lives,
-        scopes=_scopes(body.get("scope")),
+        scopes=fields.names(body.get("scope")),
     )
-
-
-def _scopes(value: object) -> tuple[str, ...]:
-    names = fields.text(value).split(",")
-    return tuple(name.strip() for name in names if name.strip())
 
 
 def _video(row: fields.Json) -> Video | None:

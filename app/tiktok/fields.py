@@ -28,6 +28,12 @@ def text(value: object) -> str:
     return well_formed(value) if isinstance(value, str) else ""
 
 
+def names(value: object) -> tuple[str, ...]:
+    """Return the names of a comma list."""
+    parts = (part.strip() for part in text(value).split(","))
+    return tuple(part for part in parts if part)
+
+
 def integer(value: object) -> int | None:
     """Return a non-negative 64-bit integer, also from digits in a string."""
     digits = _digits(value)

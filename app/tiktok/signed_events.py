@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Final
 
 from app.domain.accounts.account import RemovalReason
-from app.domain.tiktok_event import EventKind, TikTokEvent, kind_of
+from app.domain.tiktok_event import EventKind, TikTokEvent, event_kind
 from app.tiktok.fields import (
     Json,
     identifier,
@@ -62,7 +62,7 @@ def read_event(body: bytes) -> TikTokEvent:
     publish_id = identifier(content.get("publish_id"))
     post_id = post_identifier(content.get("post_id"))
     open_id = identifier(outer.get("user_openid")) or ""
-    kind = kind_of(name)
+    kind = event_kind(name)
     which = post_id or (created_at and created_at.isoformat())
     named = publish_id is not None or kind is EventKind.ACCESS_REMOVED
     return TikTokEvent(

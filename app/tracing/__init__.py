@@ -5,7 +5,7 @@ not imported, and an attempt costs an empty context manager.
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,53 +16,29 @@ from app.tiktok.wire import Endpoint
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-__all__ = ["Tracing", "Untraced", "open_tracing"]
+__all__ = ["Tracing", "open_tracing"]
 
 log = structlog.get_logger(__name__)
 
 
-class Tracing(Protocol):
-    """Makes spans."""
+class Tracing:
+    """Makes spans; this one traces nothing."""
 
-    @property
-    def provider(self) -> "TracerProvider | None":
-        """Return the provider for FastAPI's request spans, None for no tracing."""
-        ...
-
-    def attempt(self, job: Job) -> AbstractContextManager[object]:
-        """Make the span of an attempt; calls within it become its children."""
-        ...
-
-    def ended(self, outcome: str, error_code: str | None) -> None:
-        """Set the outcome of the current attempt."""
-        ...
-
-    def call(self, endpoint: Endpoint, fault: Fault | None, seconds: float) -> None:
-        """Add the span of a call to TikTok that just ended."""
-        ...
-
-    def close(self) -> None:
-        """Send the remaining spans; may take seconds."""
-        ...
-
-
-class Untraced:
-    """Traces nothing."""
-
-    provider = None
+    provider: "TracerProvider | None" = None
+    """Of FastAPI's request spans; None: no tracing."""
 
     def attempt(self, job: Job) -> AbstractContextManager[object]:  # noqa: ARG002
-        """Make no span."""
+        """Make the span of an attempt; calls within it become its children."""
         return nullcontext()
 
     def ended(self, outcome: str, error_code: str | None) -> None:
-        """Do nothing."""
+        """Set the outcome of the current attempt."""
 
     def call(self, endpoint: Endpoint, fault: Fault | None, seconds: float) -> None:
-        """Add no span."""
+        """Add the span of a call to TikTok that just ended; it took ``seconds``."""
 
     def close(self) -> None:
-        """Close nothing."""
+        """Send the remaining spans; may take seconds."""
 
 
 def open_tracing(endpoint: str | None) -> Tracing:
@@ -72,7 +48,7 @@ def open_tracing(endpoint: str | None) -> Tracing:
     they run.
     """
     if endpoint is None:
-        return Untraced()
+        return Tracing()
     try:
         from app.tracing.otel import exporting_to
     except ImportError:
@@ -80,5 +56,5 @@ def open_tracing(endpoint: str | None) -> Tracing:
             "OTEL_EXPORTER_OTLP_ENDPOINT is set, and nothing is traced: the packages"
             " of the extra `otel` are not installed"
         )
-        return Untraced()
+        return Tracing()
     return exporting_to(endpoint)

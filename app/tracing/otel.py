@@ -19,15 +19,18 @@ from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault
 from app.logs import REDACTED, without_secrets
 from app.tiktok.wire import Endpoint
+from app.tracing import Tracing
 
 NAME: Final = "tiktok-scheduler"
 
 
-class OpenTelemetry:
+class OpenTelemetry(Tracing):
     """Traces with its own provider, not the process's global one."""
 
     def __init__(self, processor: SpanProcessor) -> None:
-        self.provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
+        self.provider: TracerProvider = TracerProvider(
+            resource=_resource(), shutdown_on_exit=False
+        )
         self.provider.add_span_processor(_Discreet())
         self.provider.add_span_processor(processor)
         self._tracer = self.provider.get_tracer(NAME)

@@ -68,7 +68,7 @@ async def test_one_bad_item_sinks_no_other(api: Api) -> None:
 
 
 async def test_another_projects_job_is_not_found(api: Api) -> None:
-    """As alone; the caller's own jobs are made."""
+    """A job of another project is not found; the caller's own jobs are made."""
     caller = await api.caller("proj_1")
     asked = [job_body(), job_body(projectId="proj_2")]
     done = (await caller.post(BATCH, json={"items": asked})).json()["items"]

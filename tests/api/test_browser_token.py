@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.api_key import ApiKey, KeyAccess
 from app.service import caller_limits
-from app.service.browser_tokens import PREFIX, BrowserTokens
+from app.service.browser_tokens import BROWSER_PREFIX, BrowserTokens
 from app.store.db.vault import Vault
 from tests.api.serving import (
     ENCRYPTION_KEY,
@@ -41,7 +41,7 @@ async def browser(api: Api, access: str = "read", ttl: int = 600) -> httpx.Async
 
 
 async def test_a_token_is_good_where_a_key_is(api: Api) -> None:
-    """For its own project; another one does not exist."""
+    """A token works for its own project; any other does not exist for it."""
     job = await api.job()
     other = await api.job(projectId="proj_2")
     page = await browser(api)
@@ -52,7 +52,7 @@ async def test_a_token_is_good_where_a_key_is(api: Api) -> None:
 
 
 async def test_a_token_has_its_time(api: Api) -> None:
-    """It says which, and is worthless after that."""
+    """The answer says when a browser token expires; after that it is worthless."""
     answer = await api.client.post(TOKEN, json={"ttlSeconds": 60, "access": "read"})
     assert answer.json()["expiresAt"] == "2026-04-09T12:01:00.000Z"
     page = client_of(api.app, answer.json()["token"])
@@ -66,7 +66,7 @@ async def test_a_token_has_its_time(api: Api) -> None:
 async def test_another_process_with_the_same_keys_takes_it(
     api: Api, database_url: str
 ) -> None:
-    """Nothing is kept; a process with other keys takes it for nothing."""
+    """Nothing is stored: a process takes every token made with its keys."""
     token = await made(api)
     async with serving(database_url) as second:
         page = client_of(second.app, token)
@@ -89,12 +89,12 @@ async def test_no_other_text_is_a_token(
     wrong = [
         token[:-1],
         token + "A",
-        token.removeprefix(PREFIX),
-        PREFIX,
-        PREFIX + "v1.00000000.AAAA",
+        token.removeprefix(BROWSER_PREFIX),
+        BROWSER_PREFIX,
+        BROWSER_PREFIX + "v1.00000000.AAAA",
         *(
             token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :]
-            for at in range(len(PREFIX), len(token), 7)
+            for at in range(len(BROWSER_PREFIX), len(token), 7)
         ),
     ]
     for text in wrong:
@@ -234,7 +234,7 @@ async def test_what_is_asked_for_is_bounded(
 
 
 async def test_nobody_makes_a_token_for_anothers_project(edge: Api) -> None:
-    """It does not exist for them."""
+    """Another's project does not exist for somebody who wants a token for it."""
     caller = await edge.caller("proj_2")
     body = {"ttlSeconds": 60, "access": "read"}
     assert (await caller.post(TOKEN, json=body)).status_code == 404

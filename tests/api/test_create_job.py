@@ -184,7 +184,7 @@ async def test_another_asset_project_or_time_is_another_job(edge: Api) -> None:
 
 
 async def test_what_is_left_out_has_its_default(edge: Api) -> None:
-    """Without them: tiktok, the service's own number of attempts, and right now."""
+    """Defaults: platform tiktok, the service's attempts, and due now."""
     job = await edge.job(
         platform=..., maxAttempts=..., scheduledFor=..., post={"mode": "inbox"}
     )
@@ -195,7 +195,7 @@ async def test_what_is_left_out_has_its_default(edge: Api) -> None:
 
 
 async def test_the_operator_sets_the_number_of_attempts(sqlite_url: str) -> None:
-    """Without maxAttempts, or with null, MAX_ATTEMPTS counts; with it, it does."""
+    """MAX_ATTEMPTS counts where maxAttempts is left out or null."""
     async with serving(sqlite_url, max_attempts=7) as api:
         assert (await api.job(assetId="a", maxAttempts=...))["maxAttempts"] == 7
         assert (await api.job(assetId="b", maxAttempts=None))["maxAttempts"] == 7

@@ -80,6 +80,6 @@ async def test_without_a_secret_the_trigger_is_shut(
 
 
 async def test_the_secret_is_not_an_api_key(edge: Api) -> None:
-    """Who may tick may not read jobs."""
+    """The cron secret reads no jobs."""
     async with edge.stranger(**GOOD) as cron:
         assert (await cron.get("/v1/jobs")).status_code == 401

@@ -116,7 +116,7 @@ async def test_the_answers_shown_are_answers(edge: Api) -> None:
 
 
 async def test_no_parameter_can_be_null(edge: Api) -> None:
-    """It is there or it is not; "string or null" would be a riddle on the page."""
+    """The document never says that a parameter may be null: nobody can send one."""
     for each in await operations(edge):
         for parameter in each.get("parameters", ()):
             assert "null" not in str(parameter["schema"]), each["operationId"]

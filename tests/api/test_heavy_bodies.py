@@ -54,7 +54,7 @@ async def test_many_unknown_fields_cost_no_more_than_a_few(
 async def test_nobody_looks_for_what_a_long_name_may_have_meant(
     edge: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """None of ours is as long, and to compare takes time with its length."""
+    """A very long field name gets no suggestion: comparing takes too long."""
 
     def close_matches(*_: object, **__: object) -> list[str]:
         raise AssertionError("compared")

@@ -56,7 +56,7 @@ async def test_a_post_now_is_told_of_a_hold_at_once(api: Api, path: str) -> None
 
 
 async def test_a_hold_that_is_over_holds_no_new_job(api: Api) -> None:
-    """Its row stays until somebody takes it away."""
+    """A hold that has ended holds no new job, though its row is still there."""
     await api.client.put(PROJECT, json=HOLD)
     api.clock.forward(days=2)
     job = await api.job(scheduledFor=None)
@@ -79,7 +79,7 @@ async def test_a_hold_stays_in_the_history(api: Api, path: str) -> None:
 
 
 async def test_a_key_of_one_project_holds_that_alone(api: Api) -> None:
-    """Neither all nor another one: they are as if there were none."""
+    """A key of one project can hold that project; no other hold exists for it."""
     caller = await api.caller("proj_1")
     assert (await caller.put(PROJECT, json=HOLD)).status_code == 200
     await api.client.put(ALL, json=HOLD)

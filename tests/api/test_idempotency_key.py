@@ -41,7 +41,7 @@ async def keys(api: Api) -> list[str]:
 async def test_a_repeated_post_now_finds_the_first_although_it_is_over(
     api: Api,
 ) -> None:
-    """Without a key it would be a second post."""
+    """With a key, a repeated Post Now finds the first even after its end."""
     first = await post(api, "k-1")
     await finish(api, first.json()["id"])
     api.clock.forward(hours=1)
@@ -69,7 +69,7 @@ async def test_the_order_of_a_bodys_fields_is_no_difference(api: Api) -> None:
 async def test_a_key_with_another_body_is_refused(
     api: Api, change: dict[str, object]
 ) -> None:
-    """It is compared with the first request, not with the row that was edited since."""
+    """A repeat is compared with the first request, not with the edited row."""
     first = await post(api, "k-1")
     path = f"/v1/jobs/{first.json()['id']}"
     edited = await api.client.patch(path, json={"assetUrl": "https://x.example/w.mp4"})
@@ -103,7 +103,7 @@ async def test_a_removed_job_frees_its_key(api: Api) -> None:
 
 
 async def test_a_key_that_an_older_process_left_is_free(api: Api) -> None:
-    """It removed the job and knew of no keys."""
+    """A key whose job an older process deleted can be used again."""
     first = await post(api, "k-1")
     async with api.database.write() as connection:
         await connection.execute(delete(schedule_jobs))

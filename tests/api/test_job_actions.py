@@ -78,7 +78,7 @@ async def test_a_worker_that_holds_it_can_send_nothing(api: Api) -> None:
 
 
 async def test_another_projects_job_is_not_found(api: Api) -> None:
-    """For each of the actions, as if there were none."""
+    """For each action, another project's job is not found."""
     job = await api.job()
     other = await api.caller("proj_2")
     url = f"/v1/jobs/{job['id']}"
@@ -89,7 +89,7 @@ async def test_another_projects_job_is_not_found(api: Api) -> None:
 
 
 async def test_many_are_cancelled_at_once(api: Api) -> None:
-    """Those in the window that TikTok has nothing of; first counted, then done."""
+    """Jobs that TikTok has nothing of are first counted, then cancelled."""
     day = {"scheduled_for": NOW + timedelta(days=1)}
     mine = [
         await store_job(api.database, SCHEDULED, **day),

@@ -38,7 +38,7 @@ async def test_a_callers_own_words_come_back(api: Api) -> None:
 async def test_own_words_may_be_changed_in_every_state(
     api: Api, status: JobStatus
 ) -> None:
-    """They are no part of the post, so nothing that runs or is over minds."""
+    """Labels are no part of the post, so they may change in every state."""
     job = await store_job(api.database, status)
     answer = await api.client.patch(f"/v1/jobs/{job.id}", json=LABELS)
     assert answer.status_code == 200
@@ -65,7 +65,7 @@ async def test_own_words_may_be_changed_in_every_state(
 async def test_what_is_too_much_is_refused(
     api: Api, body: dict[str, Any], pointer: str
 ) -> None:
-    """With a pointer at it, and nothing is stored."""
+    """Too many or too long labels are refused with a pointer."""
     answer = await api.post_job(**body)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"].startswith(pointer)

@@ -88,7 +88,7 @@ async def test_the_callers_own_word_finds_its_jobs(api: Api) -> None:
 
 
 async def test_a_calendar_is_listed_by_its_times(api: Api) -> None:
-    """By creation or by their own time, either way round."""
+    """A calendar lists jobs by creation or by their time, in both directions."""
     for asset, hour in {"a": 11, "b": 10, "c": 12}.items():
         await api.job(assetId=asset, scheduledFor=f"2026-04-09T{hour}:00:00Z")
 

@@ -103,7 +103,7 @@ async def test_a_part_is_given_as_a_part(sqlite_url: str) -> None:
 
 
 async def test_a_head_gives_nothing_out_and_does_not_count(database_url: str) -> None:
-    """Who only looked has not got the video."""
+    """A HEAD request sends no byte of the video and does not count as a fetch."""
     async with gateway(database_url) as api:
         answer = await api.stranger().head(PULL)
         assert (answer.status_code, answer.content) == (200, b"")
@@ -112,7 +112,7 @@ async def test_a_head_gives_nothing_out_and_does_not_count(database_url: str) ->
 
 
 async def test_a_withdrawn_link_gives_nothing_to_anybody(database_url: str) -> None:
-    """That is what makes a second init safe."""
+    """A withdrawn link gives nothing, which makes a second init safe."""
     async with gateway(database_url) as api:
         assert await MediaStore(api.database).revoke(TOKEN, now=NOW)
         for method in ("GET", "HEAD"):

@@ -78,7 +78,7 @@ async def test_no_metric_names_a_project_or_an_account(api: Api) -> None:
 
 
 async def test_what_tiktok_delivers_is_counted(edge: Api) -> None:
-    """By kind and receipt; a repeat is stored already and done no second time."""
+    """TikTok's events are counted by kind and receipt, repeats too."""
     async with serving(str(edge.database.url), **APP) as api:
         for body in (event(), event(), event(event="made.up")):
             assert (await told(api, body))[0] == 200

@@ -308,7 +308,7 @@ async def test_an_error_word_is_checked_before_it_is_passed_on(edge: Api) -> Non
 
 
 async def test_a_way_back_without_a_code_is_an_error(edge: Api) -> None:
-    """Neither code nor error: the page is told so."""
+    """A callback with neither code nor error leads back with an error."""
     begun = await _begin(edge, redirectTo=PAGE)
     answer = await _come_back(edge, {"state": begun["state"]})
     assert answer.headers["location"].endswith("status=error&code=code_missing")

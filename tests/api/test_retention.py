@@ -27,7 +27,7 @@ async def test_a_pruned_job_is_gone_and_cannot_come_back(database_url: str) -> N
 async def test_a_past_time_within_the_retention_is_due_at_once(
     database_url: str,
 ) -> None:
-    """As it is without any."""
+    """A past time within the retention is due at once."""
     async with serving(database_url, retention_days=30) as api:
         tick = {"Authorization": f"Bearer {CRON_SECRET}"}
         await api.client.post("/cron/tick", headers=tick)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.api import stream as stream_module
+from app.api.routes import stream as stream_module
 from app.main import create_app
 from app.service.jobs import feed as feed_module
 from app.use_cases import UseCases
@@ -197,7 +197,7 @@ async def test_a_key_has_its_share_of_streams(
 
 
 async def test_a_client_that_goes_leaves_nothing_behind(served: Served) -> None:
-    """Its listener goes with its connection."""
+    """A listener goes when its connection does."""
     services: UseCases = served.app.state.services
     async with served.client() as client:
         async with watching(client) as (_, told):
@@ -209,7 +209,7 @@ async def test_a_client_that_goes_leaves_nothing_behind(served: Served) -> None:
 
 
 async def test_a_stop_ends_the_streams_first(served: Served) -> None:
-    """Else every open stream would hold a stopping server for its whole patience."""
+    """A stop ends the streams first; otherwise they would delay it."""
     async with served.client() as client, watching(client) as (_, told):
         await anext(told)
         served.stop.set()
@@ -257,7 +257,7 @@ async def test_a_silent_stream_has_comments_and_loses_nothing(
 
 
 async def test_the_stream_is_no_job(served: Served) -> None:
-    """Its path belongs to no job's id, and to no other method."""
+    """The stream's path is no job's id, and takes no other method."""
     async with served.client() as client:
         assert (await client.patch(STREAM, json={})).status_code == 404
         assert (await client.get(f"{STREAM}/attempts")).status_code == 404

@@ -60,14 +60,14 @@ async def kept(api: Api) -> int:
 
 
 async def test_a_signed_event_is_stored_once(hooked: Api) -> None:
-    """And a repeat is answered alike, or TikTok would go on for three days."""
+    """A repeat is answered like the first, or TikTok would repeat it for days."""
     for name in ("TikTok-Signature", "tiktok-signature", "TIKTOK-SIGNATURE"):
         assert await told(hooked, event(), name=name) == (200, "")
     assert await kept(hooked) == 1
 
 
 async def test_spaces_in_the_signature_are_no_matter(hooked: Api) -> None:
-    """They are trimmed."""
+    """Spaces in the signature's header are trimmed."""
     signature = sign(event(), secret=SECRET, timestamp=SIGNED_AT)
     assert await told(hooked, event(), signature.replace(",", " , ")) == (200, "")
 
@@ -80,7 +80,7 @@ async def test_an_old_signature_is_good(hooked: Api) -> None:
 
 
 async def test_what_tiktok_did_not_sign_is_refused(hooked: Api) -> None:
-    """Whatever it says, nothing of it is kept."""
+    """Nothing is kept of an event that TikTok did not sign."""
     good = sign(event(), secret=SECRET, timestamp=SIGNED_AT)
     for body, signature in (
         (event(), sign(event(), secret="another", timestamp=SIGNED_AT)),
@@ -112,12 +112,12 @@ async def test_a_body_has_the_limit_of_all_bodies(hooked: Api) -> None:
 
 
 async def test_without_the_secret_nobody_is_believed(edge: Api) -> None:
-    """It is a matter of our settings, so TikTok should come again."""
+    """Without the client secret it is 503, so that TikTok sends it again."""
     assert await told(edge, event()) == (503, "webhooks_not_configured")
 
 
 async def test_without_the_database_tiktok_comes_again(sqlite_url: str) -> None:
-    """Nothing is answered 200 that is not stored."""
+    """No event is answered 200 that is not stored."""
     async with serving(sqlite_url, **APP) as api:
         async with api.database.write() as connection:
             await connection.execute(text("ALTER TABLE tiktok_events RENAME TO away"))

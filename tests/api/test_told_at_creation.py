@@ -71,7 +71,7 @@ async def test_nothing_is_told_of_what_is_well(api: Api, at: str | None) -> None
     "reason", ["invalid_grant", "access_token_invalid", *RemovalReason]
 )
 async def test_a_lost_grant_is_told(api: Api, reason: str, at: str | None) -> None:
-    """As a notice too; reconnecting clears it."""
+    """A lost grant is told as a notice, too; reconnecting clears it."""
     await connect(api)
     await lose(api, reason)
     assert await told(api, scheduledFor=at) == (
@@ -103,7 +103,7 @@ async def test_a_missing_scope_is_no_lost_grant(api: Api) -> None:
 async def test_a_grant_that_ends_before_the_time(
     api: Api, days: int, ends: bool
 ) -> None:
-    """Its refresh token is known to live for so long."""
+    """A refresh token that ends before the job's time is told at creation."""
     await connect(api)
     at = (NOW + timedelta(days=days)).isoformat()
     assert await told(api, scheduledFor=at) == (None, ["grant_ends"] if ends else [])
@@ -111,7 +111,7 @@ async def test_a_grant_that_ends_before_the_time(
 
 @pytest.mark.parametrize("at", [None, AT])
 async def test_a_link_that_ends_before_the_time(api: Api, at: str | None) -> None:
-    """Its own signature says so; for a Post Now, that it has ended."""
+    """A link whose signature ends before the job's time is told at creation."""
     await connect(api)
     assert await told(api, assetUrl=TOO_SHORT, scheduledFor=at) == (
         "asset_url_expires",
@@ -120,7 +120,7 @@ async def test_a_link_that_ends_before_the_time(api: Api, at: str | None) -> Non
 
 
 async def test_the_photo_whose_link_ends_is_named(api: Api) -> None:
-    """By a pointer into the request."""
+    """A pointer names the photo whose link ends."""
     await connect(api)
     job = await api.job(
         assetUrl=...,

@@ -41,7 +41,7 @@ async def spoil(database: Database, job_id: str, **values: Any) -> None:  # noqa
 
 @pytest.mark.parametrize("values", STRANGE, ids=str)
 async def test_lists_and_get_show_it(api: Api, values: dict[str, Any]) -> None:
-    """With its id, its state and a notice; the jobs beside it are as ever."""
+    """It is shown with id, state and notice; other jobs are shown as ever."""
     bad, good = await store_job(api.database), await store_job(api.database)
     await spoil(api.database, bad.id, **values)
     shown = (await api.client.get(f"/v1/jobs/{bad.id}")).json()
@@ -74,7 +74,7 @@ async def test_nobody_changes_it(api: Api) -> None:
 
 
 async def test_a_repeat_of_its_request_finds_it(api: Api) -> None:
-    """It is the caller's job, and never a second one."""
+    """A repeat of its request finds it instead of making a second job."""
     first = await api.job()
     await spoil(api.database, first["id"], post={"mode": "telepathy"})
     again = await api.post_job()
@@ -112,7 +112,7 @@ async def test_what_is_done_beside_jobs_passes_it_over(api: Api) -> None:
 
 
 async def test_after_a_restore_it_is_held_like_the_others(api: Api) -> None:
-    """It could have been posted since as well."""
+    """After a restore it is held like all others: it may have been posted."""
     job = await store_job(api.database)
     await spoil(api.database, job.id, waiting_for="a newer reason")
     assert await RestoreStore(api.database).hold(now=NOW) == 1

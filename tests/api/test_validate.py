@@ -90,7 +90,7 @@ async def test_what_is_right_is_ok_and_stored_nowhere(api: Api) -> None:
 
 
 async def test_a_body_that_would_be_refused_says_all_that_is_wrong(api: Api) -> None:
-    """With 200: it is what was asked for. Each has a code and a place."""
+    """A refused body gets 200 and lists all that is wrong, with pointers."""
     asked = body(assetId=..., project_id="x", post=post(title=3))
     found = await validate(api, asked)
     assert not found["ok"]
@@ -114,7 +114,7 @@ async def test_what_is_no_json_is_refused(api: Api) -> None:
 
 
 async def test_a_repeat_names_the_job_it_would_find(api: Api) -> None:
-    """For a time, and for a Post Now that is not over."""
+    """A repeat names the job that the request would find."""
     for at in (LATER, None):
         made = await api.client.post("/v1/jobs", json=body(scheduledFor=at))
         found = await validate(api, body(scheduledFor=at))
@@ -122,14 +122,14 @@ async def test_a_repeat_names_the_job_it_would_find(api: Api) -> None:
 
 
 async def test_another_projects_jobs_are_not_found(api: Api) -> None:
-    """As everywhere."""
+    """Another project's jobs are not found."""
     caller = await api.caller("proj_2")
     assert (await caller.post(VALIDATE, json=body())).status_code == 404
 
 
 @pytest.mark.parametrize("mode", ["direct", "inbox"])
 async def test_a_project_without_an_account_cannot_post(api: Api, mode: str) -> None:
-    """It would be stored, and fail."""
+    """Without an account the job would be stored and fail: an error."""
     asked = body(
         projectId="proj_2", post=post() if mode == "direct" else {"mode": mode}
     )
@@ -141,7 +141,7 @@ async def test_a_project_without_an_account_cannot_post(api: Api, mode: str) -> 
 async def test_an_account_that_is_lost_cannot_post(
     tiktok: RunningSandbox, api: Api
 ) -> None:
-    """It has to be connected again before."""
+    """With a lost account the job would be stored and fail: an error."""
     tiktok.sandbox.accounts.revoke("sandbox_user", now=tiktok.sandbox.now())
     found = await validate(api, body())
     assert problems(found) == {("reconnect_required", "/projectId", "error")}
@@ -201,7 +201,7 @@ async def test_a_tiktok_that_does_not_answer_is_a_warning(
 
 
 async def test_a_time_that_is_past_and_a_hold_are_warnings(api: Api) -> None:
-    """It would be stored, and go out at once or later than asked."""
+    """A past time and a hold are warnings: the job would go out at another time."""
     await api.client.put("/v1/projects/proj_1/hold", json={"reason": "a recall"})
     found = await validate(api, body(scheduledFor="2026-04-09T11:00:00.000Z"))
     assert problems(found) == {

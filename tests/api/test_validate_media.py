@@ -32,7 +32,7 @@ async def validate(api: Api, **changes: object) -> dict[str, Any]:
 async def test_a_sound_video_is_shown_as_measured(
     api: Api, tiktok: RunningSandbox
 ) -> None:
-    """With what was seen of it."""
+    """The measurements of a sound video are shown."""
     query = "duration=12.5&width=576&height=1024&fps=30"
     url = f"{tiktok.url}/_sandbox/video.mp4?{query}"
     found = await validate(api, assetUrl=url)
@@ -50,7 +50,7 @@ async def test_a_sound_video_is_shown_as_measured(
 
 
 async def test_a_certain_breach_is_an_error(api: Api, tiktok: RunningSandbox) -> None:
-    """With the number seen and the number allowed."""
+    """A certain breach is an error with the number found and the limit."""
     url = f"{tiktok.url}/_sandbox/video.mp4?duration=700"
     found = await validate(api, assetUrl=url)
     assert not found["ok"]
@@ -67,7 +67,7 @@ async def test_a_certain_breach_is_an_error(api: Api, tiktok: RunningSandbox) ->
 async def test_what_is_not_there_yet_is_a_warning(
     api: Api, tiktok: RunningSandbox
 ) -> None:
-    """It may be put there before its time."""
+    """A missing asset is a warning: it may be there in time."""
     url = f"{tiktok.url}/_sandbox/video.mp4?status=404"
     found = await validate(api, assetUrl=url)
     assert (found["ok"], found["media"]) == (True, None)
@@ -75,7 +75,7 @@ async def test_what_is_not_there_yet_is_a_warning(
 
 
 async def test_photos_are_measured_each(api: Api, tiktok: RunningSandbox) -> None:
-    """And the culprit is pointed at."""
+    """Each photo is measured, and a pointer names the one that is wrong."""
     base = f"{tiktok.url}/_sandbox"
     urls = [f"{base}/photo.jpg?width=800&height=600", f"{base}/photo.png"]
     found = await validate(

@@ -32,7 +32,7 @@ async def refused(api: Api, body: dict[str, Any]) -> list[str]:
 
 
 async def test_photos_are_stored_and_shown(api: Api) -> None:
-    """With their addresses in order, and none of a video's."""
+    """Photos are stored with their addresses in order."""
     answer = await api.client.post("/v1/jobs", json=photo_body())
     assert answer.status_code == 201, answer.text
     job = answer.json()
@@ -65,7 +65,7 @@ async def test_photos_are_stored_and_shown(api: Api) -> None:
 async def test_what_photos_cannot_have_is_refused(
     edge: Api, changes: dict[str, Any], pointers: list[str]
 ) -> None:
-    """With a pointer at the culprit."""
+    """Fields that photos cannot have are refused with a pointer."""
     assert await refused(edge, photo_body(**changes)) == pointers
 
 

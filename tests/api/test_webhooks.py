@@ -69,7 +69,7 @@ async def test_a_secret_that_is_made_up_is_shown_once(api: Api) -> None:
 
 
 async def test_a_new_secret_can_be_made_up(api: Api) -> None:
-    """It is another one, and the address stays."""
+    """A new secret differs from the former one; the address stays."""
     first = await put(api)
     rotated = (await api.client.post(f"{PATH}/secret")).json()
     assert rotated["secret"].startswith("whsec_")
@@ -79,7 +79,7 @@ async def test_a_new_secret_can_be_made_up(api: Api) -> None:
 
 @pytest.mark.parametrize("secret", [SECRET, SECRET[6:], secret_text(bytes(64))])
 async def test_common_forms_of_a_secret_are_taken(edge: Api, secret: str) -> None:
-    """With and without whsec_, up to 64 bytes."""
+    """A secret is taken with and without whsec_, up to 64 bytes."""
     assert (await put(edge, secret=secret))["secret"] is None
 
 
@@ -101,7 +101,7 @@ async def test_common_forms_of_a_secret_are_taken(edge: Api, secret: str) -> Non
 async def test_nonsense_is_refused(
     edge: Api, body: dict[str, object], pointer: str
 ) -> None:
-    """With a pointer to what is wrong, which quotes no secret."""
+    """An invalid endpoint is refused with a pointer; the answer quotes no secret."""
     response = await edge.client.put(PATH, json=body)
     assert response.status_code == 422
     assert [each["pointer"] for each in response.json()["errors"]] == [pointer]

@@ -45,6 +45,6 @@ def test_retry_after(header: str | None, seconds: float | None) -> None:
 
 @given(st.text())
 def test_never_raises(header: str) -> None:
-    """Whatever a server writes, it is a wait or nothing."""
+    """Whatever Retry-After holds, it gives a number of seconds or None."""
     seconds = parse_retry_after(header, now=NOW)
     assert seconds is None or seconds >= 0

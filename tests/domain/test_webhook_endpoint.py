@@ -59,7 +59,7 @@ def test_each_of_several_secrets_verifies() -> None:
     ],
 )
 def test_secrets_are_taken_with_and_without_their_prefix(text: str) -> None:
-    """And with or without padding; the library reads what we keep alike."""
+    """Prefix and padding are optional; libraries read what we keep alike."""
     assert problem_with_secret(text) is None
     assert plain_secret(plain_secret(text)) == plain_secret(text)
     assert plain_secret(text).startswith("whsec_")
@@ -81,7 +81,7 @@ def test_secrets_are_taken_with_and_without_their_prefix(text: str) -> None:
     ],
 )
 def test_what_is_no_secret_is_refused(text: str) -> None:
-    """Nothing short, nothing long, nothing that libraries would read differently."""
+    """Too short, too long, or read differently by libraries: refused."""
     problem = problem_with_secret(text)
     assert problem is not None
     assert not text or text not in problem
@@ -104,7 +104,7 @@ def test_what_is_no_secret_is_refused(text: str) -> None:
     ],
 )
 def test_only_public_https_addresses_are_called(url: str, *, taken: bool) -> None:
-    """As assets are vetted; the port is the one that is called."""
+    """Endpoints are vetted as assets are; only port 443 is called."""
     assert (problem_with_endpoint(url) is None) is taken
 
 
@@ -115,7 +115,7 @@ def test_tests_may_call_anything() -> None:
 
 
 def test_every_step_is_one_further_try() -> None:
-    """Then never again."""
+    """Each step is one further try; after the last there is none."""
     times = [next_try(n, now=NOW, steps=STEPS) for n in range(1, 5)]
     assert times == [*(NOW + timedelta(seconds=step) for step in STEPS), None]
 

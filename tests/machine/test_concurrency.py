@@ -37,7 +37,7 @@ async def test_a_way_that_leads_nowhere_keeps_nobody() -> None:
 
 
 async def test_a_way_that_is_closed_lets_the_next_begin() -> None:
-    """Without waiting for anything."""
+    """When one attempt fails, the next begins at once."""
     assert await race([refused, at_once, never], drop=len) == "there"
 
 

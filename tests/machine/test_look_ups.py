@@ -63,7 +63,7 @@ async def test_never_more_than_so_many_at_a_time(resolver: Resolver) -> None:
 
 
 async def test_a_failure_is_told_to_all_who_wait(resolver: Resolver) -> None:
-    """And the next who asks has it asked again."""
+    """A failure is told to all who wait; the next request asks again."""
     resolver.failure = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     look_ups = LookUps(at_once=3)
     asking = (look_ups.addresses("nobody.example") for _ in range(3))
@@ -83,7 +83,7 @@ async def test_a_name_that_is_none(resolver: Resolver) -> None:
 async def test_a_shortage_is_told_from_an_unknown_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Without a descriptor the resolver says the same as without a network."""
+    """A missing descriptor is no unknown name, though both read alike."""
     away = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
     resolving(monkeypatch, failure=away)
     with no_descriptors(), pytest.raises(OSError, match="Too many open files"):

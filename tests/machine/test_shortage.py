@@ -54,7 +54,7 @@ def test_what_we_lack_is_a_shortage(error: Exception) -> None:
     ids=repr,
 )
 def test_what_others_do_is_none(error: Exception) -> None:
-    """It may be told of, and it counts."""
+    """A failure of others is no shortage of our own, so it counts."""
     assert not is_shortage(error)
 
 

@@ -67,7 +67,7 @@ async def test_down_is_the_way_back(empty_url: str) -> None:
 
 
 async def test_all_the_way_down_and_up_again(empty_url: str) -> None:
-    """Nothing is left behind that a second upgrade would stumble over."""
+    """A downgrade leaves nothing that a second upgrade would stumble over."""
     first = await up(empty_url)
     assert await down(empty_url, "base") == set()
     assert await up(empty_url) == first
@@ -118,7 +118,7 @@ async def test_the_database_knows_its_revision(database_url: str) -> None:
 async def test_a_migration_that_fails_leaves_nothing(
     empty_url: str, table: str
 ) -> None:
-    """In the first revision or a later one: the next try begins where this one did."""
+    """A migration that fails leaves the database as it was."""
     await run(empty_url, f"CREATE TABLE {table} (in_the_way integer)")
     before = await schema_of(empty_url)
     with pytest.raises(DBAPIError):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, bindparam, insert, inspect, text
 
-from app.service.operations.health import DatabaseState, state_of
+from app.service.operations.health import DatabaseState, found_in
 from app.store.db.engine import Database
 from app.store.db.migrate import _scripts, newest_revision, upgrade
 from app.store.db.types import UtcDateTime
@@ -119,12 +119,12 @@ async def test_a_later_revision_is_no_reason_to_stop(database_url: str) -> None:
                 text("UPDATE tiktok_scheduler_version SET version_num = :now"),
                 {"now": revision},
             )
-        assert await state_of(database) is expected
+        assert (await found_in(database)).state is expected
     await database.close()
 
 
 def test_revisions_are_numbered_in_their_order() -> None:
-    """Which of two is later is told by their names alone."""
+    """The names of two revisions alone tell which is later."""
     names = sorted(each.name for each in (_scripts() / "versions").glob("*.py"))
     texts = [(_scripts() / "versions" / name).read_text() for name in names]
     numbers = [

@@ -82,7 +82,7 @@ async def test_no_spelling_of_our_own_machine_is_ever_connected_to(url: str) -> 
 
 
 async def test_one_private_address_among_public_ones_spoils_them_all() -> None:
-    """Which of them would be taken is the attacker's luck."""
+    """Which address is called would be the attacker's choice."""
 
     async def both(_host: str, _port: int) -> Sequence[str]:
         return ("93.184.215.14", "127.0.0.1")
@@ -102,7 +102,7 @@ async def test_a_name_is_resolved_once_and_that_address_is_called() -> None:
 
 
 async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
-    """It could lead anywhere."""
+    """A redirect is an answer and is not followed: it could lead anywhere."""
     raw = response(b"", status=302, Location="http://127.0.0.1:1/")
     async with serving(answering(raw)) as url:
         assert await get(ANYBODY, url) == (302, b"")

@@ -48,7 +48,7 @@ async def served_with_tls(certificate: Certificate) -> asyncio.Server:
 
 
 async def test_a_body_comes_whole_over_tls(certificate: Certificate) -> None:
-    """From a server whose certificate is trusted."""
+    """A body arrives complete over TLS from a server with a trusted certificate."""
     async with await served_with_tls(certificate) as server:
         outbound = Outbound(allow_private=True)
         trusting = ssl.create_default_context(cafile=str(certificate.path))
@@ -79,7 +79,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_taken(
     ids=["until it hangs up", "after a word to wait", "in chunks"],
 )
 async def test_every_framing_gives_the_same_body(raw: bytes) -> None:
-    """Whatever a server likes best."""
+    """Content-Length, chunks and the end of the connection give the same body."""
 
     async def answer(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -110,7 +110,7 @@ async def test_an_answer_to_head_has_no_body() -> None:
     ids=["a head without end", "only words to wait", "two lengths", "no HTTP", "none"],
 )
 async def test_what_is_no_answer_is_unreachable(raw: bytes) -> None:
-    """And is not read for ever."""
+    """What is no HTTP answer counts as unreachable, and is not read for ever."""
     async with serving(answering(raw)) as url:
         with pytest.raises(Unreachable):
             await get(url)

@@ -88,7 +88,7 @@ async def trouble_of(script: chaos.Script, *, most: int = MOST) -> SourceTrouble
 async def test_it_is_read_in_order_whatever_the_server_knows_of_ranges(
     ranges: bool,
 ) -> None:
-    """From the start, all of it is as good as the part that was asked for."""
+    """A source is read from the start, whether or not the server knows ranges."""
     async with reading(Server(ranges=ranges)) as source:
         assert await source.open() == KNOWN
         assert await take(source, 100) == VIDEO[:100]
@@ -316,7 +316,7 @@ async def test_a_slow_server_is_asked_again_after_the_look() -> None:
 
 
 async def test_a_look_at_what_breaks_off_says_so() -> None:
-    """Its announced length was a lie."""
+    """A body that is shorter than announced is a failure."""
     async with reading(chaos.answering(response(VIDEO)[:-1000])) as source:
         info = await source.open()
         with pytest.raises(SourceFailed) as failed:

@@ -52,7 +52,7 @@ NOT_PUBLIC = {
 
 @pytest.mark.parametrize("network", NOT_PUBLIC)
 def test_no_address_of_a_special_range_is_called(network: str) -> None:
-    """From its first to its last, whatever this version of Python thinks of it."""
+    """No address of a special range is called, from its first to its last."""
     addresses = ip_network(network)
     middle = addresses[addresses.num_addresses // 2]
     for address in (addresses[0], middle, addresses[-1]):

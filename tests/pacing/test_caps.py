@@ -115,7 +115,7 @@ async def test_a_spent_job_leaves_the_account_resting_no_longer_than_a_step(
 async def test_a_cap_that_passes_in_time_still_posts(
     stage: Stage, worker: Worker
 ) -> None:
-    """Nothing is lost by a cap."""
+    """A post whose cap is lifted in time still goes out."""
     job = await stage.job(worker, max_attempts=5)
     stage.fault("init", "error", rule={"times": 3, **of(job)}, code=TOO_MANY)
     now = await lived(stage, worker, job)

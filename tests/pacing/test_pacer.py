@@ -28,7 +28,7 @@ from tests.support.factories import NOW, job_row, store_rows
 async def test_a_lone_post_costs_one_statement(
     database: Database, clock: HandClock
 ) -> None:
-    """Its creator_info brings the permits of its init and of its polls along."""
+    """A post takes its permits for init and polls with that of creator_info."""
     one = pacer(database, clock)
     assert await postponed(one, user(), CREATOR) is None
     row = await QuotaStore(database).load(user().owner)
@@ -102,7 +102,7 @@ async def test_a_permit_that_came_along_lasts_longer(
 async def test_who_finds_no_permit_is_told_when_there_is_one(
     database: Database, clock: HandClock, call: QuotaCall
 ) -> None:
-    """At that very moment the call may be made."""
+    """Whoever asks again at the time that was told gets the permit."""
     one = pacer(database, clock)
     wait = None
     while wait is None:
@@ -216,7 +216,7 @@ async def test_a_crowd_of_accounts_is_forgotten_in_time(
 async def test_a_rest_holds_back_posts_alone(
     processes: list[Database], clock: HandClock
 ) -> None:
-    """In every process: what TikTok has is followed on, and people may ask."""
+    """A rest holds back new posts only; polls and people's requests go on."""
     here, there = (pacer(each, clock) for each in processes[:2])
     await postponed(here, user(), CREATOR)
     await postponed(there, user(), STATUS)

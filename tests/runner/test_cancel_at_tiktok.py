@@ -71,7 +71,7 @@ async def test_a_pull_that_tiktok_gives_up_is_cancelled(
 async def test_a_failed_job_that_is_still_there_is_cancelled_too(
     stage: Stage, worker: Worker
 ) -> None:
-    """Its attempts are used up, and TikTok downloads it for ever."""
+    """A failed job that TikTok still downloads can be cancelled."""
     job = await stage.job(worker, max_attempts=1)
     stage.fault("init", "processing", rule=of(job), downloadStuck=True)
     await worker.hasty.tick()

@@ -36,7 +36,7 @@ async def test_a_refresh_that_tiktok_cannot_make_just_now(
 async def test_a_grant_that_is_over_asks_for_a_person(
     stage: Stage, worker: Worker
 ) -> None:
-    """That one does not pass: told as the account's, not as the post's."""
+    """The job fails with the account's reason, not the post's."""
     job = await stage.job(worker)
     stage.fault("creator_info", "token_death", rule={"times": 1})
     stage.fault("token", "invalid_grant")

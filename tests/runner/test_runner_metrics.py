@@ -43,7 +43,7 @@ async def test_running_attempts_are_seen_while_they_run(
 
 
 async def test_calls_to_tiktok_are_counted(stage: Stage, worker: Worker) -> None:
-    """By what they came to, through the client that all share."""
+    """Calls are counted by their result, through the client that all share."""
     stage.fault("creator_info", "error", code="internal_error", http_status=500)
     await stage.job(worker)
     await worker.tick()

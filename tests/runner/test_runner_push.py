@@ -286,7 +286,7 @@ async def test_a_video_that_changes_under_way_is_sent_anew(
 
 
 async def test_an_upload_url_elsewhere_gets_no_byte(stage: Stage) -> None:
-    """Whatever an answer says."""
+    """No byte goes to a host that no rule names, whatever an answer says."""
     worker = await pusher(stage, upload_hosts=("upload.example.com",))
     await stage.connect(worker, "proj_1")
     job = await push(stage, worker)

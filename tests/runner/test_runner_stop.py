@@ -158,7 +158,7 @@ async def test_stopped_in_a_claim(stage: Stage, worker: Worker, moment: str) -> 
 
 
 async def test_a_tick_can_be_stopped_too(stage: Stage, worker: Worker) -> None:
-    """It hands on what it has and begins nothing more."""
+    """A stopped tick hands on its jobs and begins nothing more."""
     stop = asyncio.Event()
     alone = await stage.worker(max_in_flight=1)
     first = await stage.job(worker, scheduled_for=stage.clock.now() - timedelta(days=1))

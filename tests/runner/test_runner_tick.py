@@ -204,7 +204,7 @@ async def test_what_a_tick_puts_off_is_for_the_next(
 async def test_a_tick_without_jobs_is_over_at_once(
     stage: Stage, worker: Worker
 ) -> None:
-    """Nothing due, nothing waited for."""
+    """With nothing due, a tick waits for nothing."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         report = await worker.tick(budget=10 * PATIENCE_SECONDS)
     assert (report.claimed, report.in_flight) == (0, 0)
@@ -220,7 +220,7 @@ async def test_a_tick_without_a_database_says_so(worker: Worker) -> None:
 async def test_due_jobs_run_in_the_order_of_their_times(
     stage: Stage, worker: Worker
 ) -> None:
-    """Who waited longest goes first."""
+    """The job that is due the longest goes first."""
     alone = await stage.worker(max_in_flight=1)
     ages = [3, 9, 6]
     jobs = [

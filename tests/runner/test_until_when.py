@@ -81,7 +81,7 @@ async def test_the_last_moment_may_come_in_the_middle(
 async def test_a_cap_puts_off_what_has_a_last_moment(
     stage: Stage, worker: Worker, call: str, kind: str, how: dict[str, Any]
 ) -> None:
-    """At no attempt, wherever TikTok tells it; when the cap is over it goes out."""
+    """A daily cap puts it off at no attempt; it goes out once the cap is lifted."""
     job = await until(stage, worker, hours=9)
     stage.fault(call, kind, rule={"times": 3}, **how)
     for _ in range(3):
@@ -102,7 +102,7 @@ async def test_a_cap_puts_off_what_has_a_last_moment(
 async def test_a_cap_that_lasts_too_long_lets_it_miss(
     stage: Stage, worker: Worker
 ) -> None:
-    """At its last moment it is over, and says so."""
+    """At its deadline the job ends missed."""
     job = await until(stage, worker, hours=1)
     stage.fault("creator_info", "error", rule={"times": 99}, **CAP)
     await worker.tick()
@@ -118,7 +118,7 @@ async def test_a_cap_that_lasts_too_long_lets_it_miss(
 async def test_without_a_last_moment_a_cap_uses_attempts(
     stage: Stage, worker: Worker
 ) -> None:
-    """As ever: the schedule, and in the end failed(max_attempts)."""
+    """Without a deadline a cap uses attempts, up to failed(max_attempts)."""
     job = await stage.job(worker)
     stage.fault("creator_info", "error", rule={"times": 1}, **CAP)
     await worker.tick()

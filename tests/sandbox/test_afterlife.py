@@ -55,7 +55,7 @@ async def test_an_id_can_come_later(
     by_status: bool,
     by_webhook: bool,
 ) -> None:
-    """By status calls, by webhook, by both, or only in the simulator's own list."""
+    """An id can come by status calls, by webhook, by both or by neither."""
     publish_id = await without_id(tiktok)
     events.received.clear()
     answer = await tiktok.act(
@@ -71,7 +71,7 @@ async def test_an_id_can_come_later(
 
 
 async def test_ids_are_made_up_if_none_are_named(tiktok: TikTok) -> None:
-    """As many as asked for, each a number of 19 digits."""
+    """As many ids as asked for are made up, each a number of 19 digits."""
     publish_id = await without_id(tiktok)
     await tiktok.act(publish_id, "ids", count=3)
     ids = (await tiktok.status(publish_id))[IDS]
@@ -282,7 +282,7 @@ async def test_nonsense_about_a_post_is_refused(
 
 
 async def test_any_event_can_be_sent(tiktok: TikTok, events: Receiver) -> None:
-    """With any name and content, about anybody, rightly signed."""
+    """Any event can be sent, with any content, about anybody, rightly signed."""
     answer = await tiktok.http.post(
         "/_sandbox/events",
         json={

@@ -125,7 +125,7 @@ async def test_a_part_that_was_kept_is_gone_on_with(
 async def test_photos_are_followed_to_their_end(
     tiktok: TikTok, calls: Calls, mode: PostMode
 ) -> None:
-    """As a post and as a draft."""
+    """Client and simulator agree on photos as a post and as a draft."""
     post = Post(
         media_type=MediaType.PHOTO,
         mode=mode,

@@ -52,7 +52,7 @@ async def test_parts_are_parts_of_the_whole(tiktok: TikTok, query: str) -> None:
 
 
 async def test_the_digest_of_an_asset_can_be_asked_for(tiktok: TikTok) -> None:
-    """Of any length, without fetching it; asking is no visit."""
+    """The digest of an asset of any length is told without a fetch."""
     whole = (await fetch(tiktok, f"bytes={BIG}&seed=1")).content
     for query in (f"bytes={BIG}&seed=1", f"bytes={BIG}&seed=1&goneAfter=0"):
         digest = (await fetch(tiktok, f"{query}&digest=1")).json()
@@ -120,7 +120,7 @@ async def test_a_length_can_be_missing(tiktok: TikTok) -> None:
 
 
 async def test_head_can_say_something_else(tiktok: TikTok) -> None:
-    """Than GET does: another status, length or type."""
+    """HEAD can answer another status, length or type than GET."""
     address = f"{VIDEO}?bytes=10&type=binary/octet-stream"
     head = await tiktok.http.head(f"{address}&headLength=7&headType=text/html")
     assert head.headers["content-length"] == "7"
@@ -145,7 +145,7 @@ async def test_head_can_say_something_else(tiktok: TikTok) -> None:
 async def test_an_asset_can_be_elsewhere(
     tiktok: TikTok, query: str, status: int, location: str
 ) -> None:
-    """At any address, private ones too."""
+    """An asset can redirect to any address, private ones too."""
     answer = await fetch(tiktok, query)
     assert (answer.status_code, answer.headers["location"]) == (status, location)
 
@@ -167,7 +167,7 @@ async def read_on(
 
 @pytest.mark.parametrize("query", ["cutAfter=100000", "cutAfter=0"])
 async def test_an_asset_can_be_cut_off(tiktok: TikTok, query: str) -> None:
-    """So many bytes, then a reset."""
+    """An asset's connection can be reset after so many bytes."""
     received = bytearray()
     with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
         await read_on(tiktok, query, received)
@@ -175,7 +175,7 @@ async def test_an_asset_can_be_cut_off(tiktok: TikTok, query: str) -> None:
 
 
 async def test_an_asset_can_stall(tiktok: TikTok) -> None:
-    """So many bytes, then silence, until the caller leaves."""
+    """An asset can fall silent after so many bytes, until the caller leaves."""
     received = bytearray()
     with pytest.raises(httpx.ReadTimeout):
         await read_on(tiktok, "stallAfter=1000", received, patience=2)

@@ -52,7 +52,7 @@ async def test_a_running_download_stops(tiktok: TikTok, draft: bool) -> None:
 
 
 async def test_photos_that_still_download_are_cancelled(tiktok: TikTok) -> None:
-    """As videos are."""
+    """Photos that are still downloading are cancelled as videos are."""
     url = f"{tiktok.url}/_sandbox/photo.jpg?stallAfter=10"
     answer = await tiktok.post(CONTENT, tiktok.photos(url))
     publish_id = answer.json()["data"]["publish_id"]
@@ -121,7 +121,7 @@ async def test_a_cancel_can_be_ignored(tiktok: TikTok) -> None:
 
 
 async def test_a_reset_ends_a_download_like_everything_else(tiktok: TikTok) -> None:
-    """Nothing of it goes on behind the scenes."""
+    """A reset of the simulator ends downloads, too."""
     url = f"{tiktok.url}/_sandbox/video.mp4?stallAfter=1"
     await tiktok.taken(video_url=url)
     await tiktok.http.post("/_sandbox/reset")

@@ -62,7 +62,7 @@ async def test_the_script_can_be_read_and_struck_out(tiktok: TikTok) -> None:
 async def test_calls_are_recorded_in_their_order(
     tiktok: TikTok, clock: HandClock
 ) -> None:
-    """With time, account, verdict and what was asked."""
+    """Calls are recorded with time, account, verdict and parameters."""
     await tiktok.post(CREATOR)
     clock.seconds += 2.5
     publish_id = await tiktok.taken(title="A dog")
@@ -87,7 +87,7 @@ async def test_calls_are_recorded_in_their_order(
 async def test_calls_can_be_chosen_and_forgotten(
     tiktok: TikTok, clock: HandClock
 ) -> None:
-    """By endpoint, by account, by time."""
+    """Calls can be chosen by endpoint, account and time."""
     await tiktok.account(openId="other", accessToken="act.other")
     await tiktok.post(CREATOR)
     clock.seconds += 1
@@ -131,7 +131,7 @@ async def test_a_refused_call_is_recorded_as_not_taken(tiktok: TikTok) -> None:
 
 
 async def test_posts_can_be_read(tiktok: TikTok, clock: HandClock) -> None:
-    """In all or by account, with ids as strings."""
+    """Posts can be read, all or by account, with ids as strings."""
     await tiktok.account(openId="other", accessToken="act.other")
     publish_id = await tiktok.taken()
     await tiktok.taken("act.other")
@@ -284,7 +284,7 @@ async def test_a_reset_goes_back_to_the_start(tiktok: TikTok) -> None:
 
 
 async def test_it_says_that_it_lives(tiktok: TikTok) -> None:
-    """For whoever waits until it is up."""
+    """The simulator says that it is up."""
     answer = await tiktok.http.get("/_sandbox/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 

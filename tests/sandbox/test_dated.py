@@ -15,7 +15,7 @@ def seconds_of(answer: httpx.Response) -> float:
 
 
 async def test_every_answer_is_dated_once(tiktok: TikTok, clock: HandClock) -> None:
-    """By the simulator's own clock, TikTok's routes and the others alike."""
+    """Every answer has one Date, by the simulator's own clock."""
     clock.seconds += 3.7
     answers = [
         await tiktok.post(CREATOR),
@@ -31,7 +31,7 @@ async def test_every_answer_is_dated_once(tiktok: TikTok, clock: HandClock) -> N
 async def test_tiktoks_clock_can_be_ahead_or_behind(
     tiktok: TikTok, clock: HandClock
 ) -> None:
-    """For every answer, until it is set right again."""
+    """Every answer's Date can be shifted, until it is set right again."""
     for shift in (-3600, 86_400, 0):
         await tiktok.settings(dateShiftSeconds=shift)
         assert seconds_of(await tiktok.post(CREATOR)) == clock.seconds + shift
@@ -40,7 +40,7 @@ async def test_tiktoks_clock_can_be_ahead_or_behind(
 async def test_a_single_answer_can_be_misdated(
     tiktok: TikTok, clock: HandClock
 ) -> None:
-    """On top of the general shift; other calls are not concerned."""
+    """A single answer's Date can be shifted besides the general shift."""
     await tiktok.settings(dateShiftSeconds=10)
     await tiktok.fault("creator_info", "date", shiftSeconds=100)
     assert seconds_of(await tiktok.init()) == clock.seconds + 10

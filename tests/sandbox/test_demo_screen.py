@@ -65,7 +65,7 @@ def test_a_lower_terminal_gets_lines_that_scroll() -> None:
 
 
 def test_the_closing_table_loses_nothing() -> None:
-    """It may be longer than the screen, and no cell is cut off."""
+    """The closing table may be longer than the screen; no cell is cut off."""
     screen = console()
     screen.print(closing(lives()))
     text = written(screen)

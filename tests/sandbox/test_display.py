@@ -18,7 +18,7 @@ async def user(
 
 
 async def test_user_info_gives_the_fields_asked_for(tiktok: TikTok) -> None:
-    """Nothing more, nothing less."""
+    """user/info gives exactly the fields that were asked for."""
     answer = await user(tiktok, "open_id,display_name,video_count")
     assert answer["data"] == {
         "user": {

@@ -28,7 +28,7 @@ from tests.sandbox.support import CREATOR, REVOKE, STATUS, TOKEN, TikTok, code_o
 async def test_a_code_comes_with_its_status(
     tiktok: TikTok, code: str, status: int
 ) -> None:
-    """In the envelope, with the init not taken, and only once."""
+    """A scripted code comes once, with its HTTP status; the init is not taken."""
     await tiktok.fault("init", "error", code=code)
     answer = await tiktok.init()
     assert (answer.status_code, code_of(answer)) == (status, code)
@@ -64,7 +64,7 @@ async def test_an_error_can_be_dressed_up(tiktok: TikTok) -> None:
 async def test_a_rate_limit_may_say_when_to_come_back(
     tiktok: TikTok, retry_after: int | str | None
 ) -> None:
-    """In seconds, as a date, in nonsense, or not at all."""
+    """Retry-After can be seconds, a date, nonsense, or missing."""
     await tiktok.fault("status", "rate_limit", retryAfter=retry_after)
     answer = await tiktok.post(STATUS, {"publish_id": "x"})
     assert (answer.status_code, code_of(answer)) == (429, "rate_limit_exceeded")
@@ -139,7 +139,7 @@ async def test_a_token_can_die_in_the_middle_of_polling(tiktok: TikTok) -> None:
 async def test_a_posts_way_can_be_scripted(
     tiktok: TikTok, plan: dict[str, Any], status: str, reason: str | None
 ) -> None:
-    """It fails late, never ends, or ends at once; the init itself is ok."""
+    """A publish can fail late, never end, or end at once after a good init."""
     await tiktok.settings(processingSeconds=0 if "failReason" in plan else 3600)
     await tiktok.fault("init", "processing", **plan)
     publish_id = await tiktok.taken()
@@ -200,7 +200,7 @@ async def test_a_fault_can_be_about_one_post(
 
 
 async def test_a_status_fault_can_be_about_one_post(tiktok: TikTok) -> None:
-    """By its publish_id, or by the title that its init had."""
+    """A status fault can be about one post, by publish_id or title."""
     doomed, spared = await tiktok.taken(title="Doomed"), await tiktok.taken(title="b")
     for match in ({"publishId": doomed}, {"title": "Doomed"}):
         await tiktok.fault("status", "rate_limit", rule={"match": match})

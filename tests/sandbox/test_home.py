@@ -57,7 +57,7 @@ async def test_the_page_lists_everything(tiktok: TikTok) -> None:
 
 
 async def test_the_page_says_what_each_thing_is(tiktok: TikTok) -> None:
-    """From the code's own words, and without a word of markup from there."""
+    """The page's texts come from the code, without markup."""
     shown = (await tiktok.http.get("/")).text
     assert "Reset the connection (RST), before or after the call took effect." in shown
     assert "Take a direct post: pull its video" in shown
@@ -66,7 +66,7 @@ async def test_the_page_says_what_each_thing_is(tiktok: TikTok) -> None:
 
 @pytest.mark.parametrize("name", everything())
 def test_the_documentation_names_everything(name: str) -> None:
-    """In code style, so that a search for it leads there."""
+    """The documentation names everything in code style."""
     code = " ".join(re.findall(r"`([^`\n]+)`", PAGE)) + " ".join(
         command.line for command in commands_of(PAGE)
     )
@@ -75,7 +75,7 @@ def test_the_documentation_names_everything(name: str) -> None:
 
 @pytest.mark.parametrize("path", sorted({route.path for route in control_routes()}))
 def test_the_documentation_shows_every_route(path: str) -> None:
-    """In a command that can be pasted."""
+    """The documentation shows each route in a command to paste."""
     pattern = re.sub(r"\\{[^}]*\\}", r"[^/\\s]+", re.escape(path)) + r"(?![\w/])"
     pattern = pattern.replace(r"/posts/[^/\s]+/[^/\s]+", r"/posts/[^/\s]+/\w+")
     assert any(re.search(pattern, command.line) for command in commands_of(PAGE)), path

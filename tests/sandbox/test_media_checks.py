@@ -38,7 +38,7 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, int]]:
 async def test_the_boxes_fill_the_file(
     tiktok: TikTok, moov: str, order: list[bytes]
 ) -> None:
-    """To the byte, with the index at either end."""
+    """The boxes fill the file to the byte, with the index at either end."""
     path = f"{VIDEO}?bytes=200000&duration=5&moov={moov}"
     data = (await tiktok.http.get(path)).content
     assert len(data) == 200_000
@@ -70,7 +70,7 @@ async def test_a_video_says_what_it_was_asked_to_be(tiktok: TikTok) -> None:
 async def test_a_video_within_the_limits_is_published(
     tiktok: TikTok, query: str
 ) -> None:
-    """At the very edge, too."""
+    """A video at the very edge of the limits is published."""
     assert await end_of(tiktok, query) == "PUBLISH_COMPLETE"
 
 
@@ -102,7 +102,7 @@ async def test_how_long_a_video_may_be_is_the_persons_own(tiktok: TikTok) -> Non
 
 @pytest.mark.parametrize("kind", ["photo.jpg", "photo.webp", "photo.png"])
 async def test_a_picture_is_no_video(tiktok: TikTok, kind: str) -> None:
-    """Whatever its address is called."""
+    """A picture is refused as a video, whatever its address is called."""
     assert await end_of(tiktok, "", kind) == "file_format_check_failed"
 
 
@@ -179,7 +179,7 @@ async def test_a_download_can_be_pretended(tiktok: TikTok) -> None:
 
 
 async def test_a_pretended_download_can_get_stuck(tiktok: TikTok) -> None:
-    """It grows up to there, and no further."""
+    """A pretended download can get stuck at a number of bytes."""
     await tiktok.fault("init", "processing", downloadStuck=True, downloadBytes=7)
     publish_id = await tiktok.taken()
     await tiktok.settled()

@@ -123,7 +123,7 @@ async def test_the_hex_challenge_is_proved_by_its_verifier(tiktok: TikTok) -> No
 async def test_a_wrong_verifier_is_refused(
     tiktok: TikTok, verifier: str | None
 ) -> None:
-    """So is a missing one."""
+    """A wrong or missing PKCE verifier is refused."""
     back = callback_of(await consent(tiktok, code_challenge=CHALLENGE))
     more = {} if verifier is None else {"code_verifier": verifier}
     answer = await exchange(tiktok, back["code"], **more)

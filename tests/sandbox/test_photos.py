@@ -26,7 +26,7 @@ def photo(tiktok: TikTok, query: str = "", kind: str = "jpg") -> str:
 
 
 async def test_every_photo_is_pulled_and_the_set_is_published(tiktok: TikTok) -> None:
-    """In their order; downloaded_bytes counts them all."""
+    """Photos are pulled in order; downloaded_bytes counts them all."""
     urls = [photo(tiktok, f"n={n}&width={100 + n}") for n in range(3)]
     publish_id = await taken(tiktok, *urls)
     assert publish_id.startswith("p_pub_url~v2.")
@@ -188,7 +188,7 @@ async def test_a_photo_within_the_limits_is_published(
 
 
 async def test_media_checks_can_be_switched_off(tiktok: TikTok) -> None:
-    """Then anything that can be pulled is a photo."""
+    """With the checks off, anything that can be pulled is a photo."""
     await tiktok.settings(checkMedia=False)
     publish_id = await taken(tiktok, photo(tiktok, kind="png"))
     await tiktok.settled()
@@ -196,7 +196,7 @@ async def test_media_checks_can_be_switched_off(tiktok: TikTok) -> None:
 
 
 async def test_the_init_of_photos_has_its_faults(tiktok: TikTok) -> None:
-    """Those of every init: errors, lost answers, a scripted way."""
+    """An init of photos has the faults of every init."""
     await tiktok.fault("content_init", "error", code="app_version_check_failed")
     answer = await tiktok.post(CONTENT, tiktok.photos())
     assert (answer.status_code, code_of(answer)) == (400, "app_version_check_failed")

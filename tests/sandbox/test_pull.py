@@ -84,7 +84,7 @@ async def test_an_address_that_leads_nowhere_fails_the_post(
 
 
 async def test_pulling_can_be_switched_off(tiktok: TikTok) -> None:
-    """Then every video counts as fetched."""
+    """With pulling off, every video counts as fetched."""
     await tiktok.settings(pull=False)
     assert await outcome(tiktok, "https://cdn.example.com/v.mp4") == {
         "status": "PUBLISH_COMPLETE",

@@ -61,7 +61,7 @@ async def test_a_token_answer_can_be_nested(tiktok: TikTok) -> None:
 
 
 async def test_members_can_have_other_values(tiktok: TikTok) -> None:
-    """Of another type, or new ones."""
+    """An answer's members can have values of another type, or new ones."""
     change = {"expires_in": "7200", "refresh_expires_in": None, "new": [1]}
     await tiktok.fault("token", "reshape", change=change)
     answer = (await tiktok.form(TOKEN, **REFRESH)).json()
@@ -93,7 +93,7 @@ async def test_an_error_is_not_reshaped(tiktok: TikTok) -> None:
 async def test_a_log_id_can_stand_in_the_header_alone(
     tiktok: TikTok, call: str
 ) -> None:
-    """As on error pages of TikTok's edge; or it is nowhere."""
+    """A log_id can stand in the header alone, or nowhere."""
     found = []
     for where in ("both", "header", "none"):
         await tiktok.fault(call, "error", code="internal_error", logIdIn=where)

@@ -44,7 +44,7 @@ async def finish(tiktok: TikTok, data: dict[str, str], start: int) -> None:
 async def test_a_chunk_can_be_answered_by_a_5xx(
     tiktok: TikTok, kind: str, more: dict[str, Any], status: int, taken: bool
 ) -> None:
-    """Its bytes were taken, or they were not; only a status call tells."""
+    """A 5xx can mean that the bytes were taken or not; only status tells."""
     await tiktok.fault("upload", kind, taken=taken, **more)
     data = await small_chunks(tiktok)
     assert (await put(tiktok, data["upload_url"], FIRST)).status_code == status

@@ -71,7 +71,7 @@ async def test_one_peers_failures_are_not_anothers() -> None:
 
 
 async def test_a_minute_of_peace_is_forgiven() -> None:
-    """Then people may mistype again."""
+    """After a minute without failures, nobody is delayed."""
     clock = SleepyClock()
     guard = FailedAuthentications(clock)
     await fail(guard, "192.0.2.1", FREE + 1)

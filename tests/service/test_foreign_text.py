@@ -12,9 +12,8 @@ from app.domain.api_key import ApiKey
 from app.domain.errors import InvalidInput, TokenUnreadable
 from app.domain.webhook_endpoint import plain_secret, problem_with_secret
 from app.machine.clock import SystemClock
-from app.service.browser_tokens import PREFIX, BrowserTokens
-from app.service.keys import PREFIX as KEY_PREFIX
-from app.service.keys import is_mistyped
+from app.service.browser_tokens import BROWSER_PREFIX, BrowserTokens
+from app.service.keys import KEY_PREFIX, is_mistyped
 from app.service.pages import (
     decode_cursor,
     decode_job_cursor,
@@ -80,10 +79,10 @@ def test_a_cursor_with_any_time_is_a_place_or_refused(data: bytes, kind: int) ->
 def test_a_made_up_browser_token_is_none(text: str, in_url: bool) -> None:
     """Whatever stands behind the prefix."""
     assert TOKENS.read(text, in_url=in_url) is None
-    assert TOKENS.read(PREFIX + text, in_url=in_url) is None
+    assert TOKENS.read(BROWSER_PREFIX + text, in_url=in_url) is None
 
 
-@given(st.integers(len(PREFIX), len(GOOD) - 1), st.characters(codec=None))
+@given(st.integers(len(BROWSER_PREFIX), len(GOOD) - 1), st.characters(codec=None))
 def test_a_browser_token_with_a_wrong_character_is_none(at: int, other: str) -> None:
     """Each of them counts."""
     assert TOKENS.read(GOOD) is not None

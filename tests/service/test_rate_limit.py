@@ -45,7 +45,7 @@ def test_a_clock_that_goes_back_gives_nothing_and_takes_nothing() -> None:
 
 
 def test_nought_is_no_limit() -> None:
-    """As many as one likes."""
+    """A limit of 0 allows any number of requests."""
     limit = RateLimit(0, StandingClock())
     for _ in range(100):
         limit.take("one")

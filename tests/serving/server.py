@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.server import Server, configured
 from app.serving import listeners
-from app.serving.connections import Connections, Limits
+from app.serving.connections import CallerLimits, Connections
 from tests.support.patience import PATIENCE_SECONDS
 
 
@@ -114,7 +114,7 @@ async def served(
 ) -> AsyncIterator[Served]:
     """Serve an app within limits; its time is moved by hand."""
     clock = HandClock()
-    limits = Limits(connections=connections, request_seconds=request_seconds)
+    limits = CallerLimits(connections=connections, request_seconds=request_seconds)
     registry = Connections(limits, now=clock)
     (listener,) = listeners.bind("127.0.0.1", 0)
     address = listener.getsockname()

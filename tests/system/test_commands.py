@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from app import __version__
 from app.domain.jobs.job import JobStatus
 from app.opening import open_database
-from app.service.operations.health import DatabaseState, state_of
+from app.service.operations.health import DatabaseState, found_in
 from app.settings import Settings
 from tests.support.patience import PATIENCE_SECONDS
 from tests.system.programs import Programs
@@ -98,7 +98,7 @@ async def test_migrate_brings_a_database_up_to_date(
         assert (await programs.run("migrate", DATABASE_URL=empty_url)).code == 0
     opened = open_database(Settings(database_url=SecretStr(empty_url), _env_file=None))
     try:
-        assert await state_of(opened) is DatabaseState.READY
+        assert (await found_in(opened)).state is DatabaseState.READY
     finally:
         await opened.close()
 

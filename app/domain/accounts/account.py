@@ -5,6 +5,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Self
 
+PLATFORM: Final = "tiktok"
+"""The one platform that there is."""
+
 # No refresh adds a missing scope, but the token still works for the other scopes.
 SCOPE_REASONS: Final = frozenset({"scope_not_authorized", "scope_permission_missed"})
 

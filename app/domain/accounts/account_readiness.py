@@ -7,20 +7,20 @@ from typing import Final
 from app.domain.accounts.account import SCOPE_REASONS, CreatorInfo, RemovalReason
 from app.domain.codes import (
     ACCOUNT_CHANGED,
+    NOT_CONNECTED,
     RECONNECT_REQUIRED,
     blocks_posting,
     words_of,
 )
-from app.domain.codes import NOT_CONNECTED as NO_ACCOUNT
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault
 from app.domain.jobs.readiness import ReadinessProblem
 from app.domain.posts.post import MediaType, Post, PostMode
 
-NOT_CONNECTED: Final = ReadinessProblem(
-    NO_ACCOUNT, "No TikTok account is connected to this project."
+NO_ACCOUNT: Final = ReadinessProblem(
+    NOT_CONNECTED, "No TikTok account is connected to this project."
 )
-CHANGED: Final = ReadinessProblem(
+OTHER_ACCOUNT: Final = ReadinessProblem(
     ACCOUNT_CHANGED,
     "Another TikTok account is connected to this project than the one that this post"
     " was made for.",
@@ -66,10 +66,10 @@ _NEEDED_SCOPE: Final = {
 
 def grant_problem(fault: Fault) -> ReadinessProblem:
     """Say why there is no access token."""
-    if fault.code == NOT_CONNECTED.code:
-        return NOT_CONNECTED
-    if fault.code == CHANGED.code:
-        return CHANGED
+    if fault.code == NO_ACCOUNT.code:
+        return NO_ACCOUNT
+    if fault.code == OTHER_ACCOUNT.code:
+        return OTHER_ACCOUNT
     return lost_problem(fault.code) if _is_lost(fault) else NOT_REFRESHED
 
 
@@ -120,7 +120,7 @@ def creator_problem(fault: Fault) -> ReadinessProblem | None:
         return ReadinessProblem(fault.code, words.what)
     if fault.code in SCOPE_REASONS:
         return SCOPE_MISSING
-    if fault.code in {NOT_CONNECTED.code, CHANGED.code}:
+    if fault.code in {NO_ACCOUNT.code, OTHER_ACCOUNT.code}:
         return grant_problem(fault)
     return lost_problem(fault.code) if _is_lost(fault) else None
 

@@ -1,13 +1,22 @@
-"""The retry schedule: how long to wait after a failed attempt."""
+"""When a job is tried again after a failed attempt, or asked about after its end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 JITTER: Final = 0.1
 """The largest share added to a delay at random, so that retries spread out."""
+
+CONFIRM_STEPS: Final = tuple(
+    timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 480, 1440)
+)
+"""When TikTok is asked again after a job ended in doubt.
+
+Most publishes end within minutes; moderation can take hours.
+https://developers.tiktok.com/doc/content-posting-api-reference-get-video-status
+"""
 
 Random = Callable[[], float]
 """A source of numbers in [0, 1)."""
@@ -62,3 +71,15 @@ class RetryPolicy:
         else:
             seconds = min(max(retry_after, 0.0), self.cap)
         return timedelta(seconds=seconds * (1 + JITTER * random()))
+
+
+def first_confirmation(now: datetime) -> datetime:
+    """Return when TikTok is first asked again about a job that just ended."""
+    return now + CONFIRM_STEPS[0]
+
+
+def next_confirmation(tries: int, now: datetime) -> datetime | None:
+    """Return when to ask after so many tries, None after the last."""
+    if tries >= len(CONFIRM_STEPS):
+        return None
+    return now + CONFIRM_STEPS[tries]

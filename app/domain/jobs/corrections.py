@@ -7,7 +7,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from app.domain.jobs import transition as become
-from app.domain.jobs.confirmation import lacks_post_id, next_confirmation
+from app.domain.jobs.backoff import next_confirmation
 from app.domain.jobs.job import (
     Delivery,
     ErrorClass,
@@ -16,7 +16,7 @@ from app.domain.jobs.job import (
     JobStatus,
 )
 from app.domain.jobs.outcome import Fault, InInbox, Published
-from app.domain.jobs.transition import Transition
+from app.domain.jobs.transition import Transition, lacks_post_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

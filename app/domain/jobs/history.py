@@ -109,7 +109,9 @@ def _end(change: Transition) -> tuple[HistoryKind, dict[str, Any] | None]:
             kind = HistoryKind.FAILED_OVER if fails_over else HistoryKind.RESTORED
             return kind, None
         case _:
-            return HistoryKind.FAILED_LATE, _error(change)
+            error = change.last_error
+            told = None if error is None else {"code": error.code}
+            return HistoryKind.FAILED_LATE, told
 
 
 def _corrections(
@@ -139,7 +141,3 @@ def _wait(change: Transition) -> dict[str, Any]:
         "reason": change.waiting_for,
         "until": None if until is None else iso_millis(until),
     }
-
-
-def _error(change: Transition) -> dict[str, Any] | None:
-    return None if change.last_error is None else {"code": change.last_error.code}

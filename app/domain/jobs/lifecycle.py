@@ -47,7 +47,7 @@ ABANDONED: Final = Fault(
     code="claim_abandoned",
     message="the worker that ran this attempt went away",
 )
-MISSED: Final = Fault(
+DEADLINE_PASSED: Final = Fault(
     error_class=ErrorClass.PERMANENT,
     code=codes.MISSED,
     message="its last moment passed before it could be sent",
@@ -87,7 +87,7 @@ def decide(
         case Processing():
             change, fault = _still_processing(context, outcome)
         case Missed():
-            change, fault = _missed(context), MISSED
+            change, fault = _missed(context), DEADLINE_PASSED
         case RateLimited(fault=fault) if _waits_for_cap(job, outcome):
             return _put_off_for_cap(context, fault)
         case RateLimited(fault=fault) | Transient(fault=fault):
@@ -140,7 +140,7 @@ def _missed(context: _Context) -> Transition:
     return become.ended_unsent(
         context.job,
         reason=FailureReason.MISSED,
-        error=MISSED.to_error(context.now),
+        error=DEADLINE_PASSED.to_error(context.now),
     )
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.api_key import Actor
-from app.domain.jobs.confirmation import first_confirmation, lacks_post_id
+from app.domain.jobs.backoff import first_confirmation
 from app.domain.jobs.job import (
     AttemptRecord,
     Availability,
@@ -20,6 +20,7 @@ from app.domain.jobs.job import (
     LastError,
     WaitingFor,
 )
+from app.domain.posts.post import PostMode, PrivacyLevel
 
 _S = JobStatus
 
@@ -129,6 +130,12 @@ def availability_of(job: Job, post_id: str | None) -> Availability | None:
     if post_id is not None:
         return Availability.PUBLIC
     return Availability.UNKNOWN if lacks_post_id(job, None) else None
+
+
+def lacks_post_id(job: Job, post_id: str | None) -> bool:
+    """Tell whether a public post has no id yet."""
+    public = job.post.privacy_level is PrivacyLevel.PUBLIC_TO_EVERYONE
+    return public and post_id is None and job.post.mode is PostMode.DIRECT
 
 
 def ended_unsent(

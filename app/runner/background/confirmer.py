@@ -20,7 +20,6 @@ from app.domain.jobs.corrections import (
 from app.domain.jobs.job import ErrorClass, Job, JobStatus
 from app.domain.jobs.outcome import Fault, InInbox, Published, PutOff
 from app.domain.posts.post import PostMode
-from app.domain.posts.pull_links import pull_tokens
 from app.domain.tiktok_event import ToldOfPost
 from app.grants.grants import Access, Grants
 from app.grants.renewal import with_renewal
@@ -30,7 +29,7 @@ from app.pacing.pacer import Pacer, QuotaUser
 from app.runner.attempts.verdicts import in_inbox, published
 from app.runner.background.videos import can_be_found, shows, videos_since
 from app.store.jobs.confirmations import ConfirmationStore
-from app.store.jobs.media_links import MediaStore
+from app.store.jobs.media_links import MediaStore, pull_tokens
 from app.tiktok.client import Calls, TikTok
 from app.tiktok.decode import fault_of_fail_reason
 from app.tiktok.values import PublishState, PublishStatus, Video

@@ -24,6 +24,7 @@ from app.store.accounts.account_store import AccountStore
 from app.store.accounts.oauth_states import OAuthStateStore, PendingConnect
 from app.tiktok.client import TikTok
 from app.tiktok.encode import authorize_url, code_challenge
+from app.tiktok.fields import names
 from app.tiktok.values import TokenGrant, UserInfo
 
 STATE_LIVES: Final = timedelta(minutes=10)
@@ -205,7 +206,7 @@ class ConnectService:
                 )
                 return _failed(pending, _error(grant), grant.code)
             if not grant.scopes:
-                grant = replace(grant, scopes=_scope_names(scopes))
+                grant = replace(grant, scopes=names(scopes))
             person = None
             if BASIC_SCOPE in grant.scopes:
                 person = await calls.user_info(grant.access_token, scopes=grant.scopes)
@@ -275,10 +276,6 @@ def _refused(error: str | None) -> errors.SchedulerError:
         return errors.TikTokUnavailable()
     # A browser can forge the query, so no other word is repeated.
     return _not_connected(error) if error in CODES else errors.AuthorizationFailed()
-
-
-def _scope_names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _word(error: str | None) -> str:

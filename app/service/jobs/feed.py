@@ -21,7 +21,7 @@ from app.machine.clock import Clock
 from app.machine.concurrency import first
 from app.service.jobs.listener import JobChanged, Listener
 from app.store.api_keys import KeyStore
-from app.store.jobs.changes import Change, ChangeStore
+from app.store.jobs.changes import ChangeStore
 
 log = structlog.get_logger(__name__)
 
@@ -196,7 +196,8 @@ class _Reader:
         await self._tell(listeners, now)
         for listener in listeners:
             if not listener.greeted:
-                await self._greet(listener, now)
+                resumed = await self._catch_up(listener, now)
+                listener.greet(now=now, resumed=resumed)
         self._looked_at = now
 
     async def _tell(self, listeners: frozenset[Listener], now: datetime) -> None:
@@ -215,12 +216,9 @@ class _Reader:
                 listener.resync(now=now)
             else:
                 listener.tell(changes.get(listener.project_id, ()), now=now)
-        self._remember(found, floor)
+        self._seen = {job: at for job, at in self._seen.items() if at >= floor}
+        self._seen |= {each.job_id: each.at for each in found}
         self._seen |= {job.id: job.updated_at for job in jobs}
-
-    async def _greet(self, listener: Listener, now: datetime) -> None:
-        resumed = await self._catch_up(listener, now)
-        listener.greet(now=now, resumed=resumed)
 
     async def _catch_up(self, listener: Listener, now: datetime) -> bool:
         """Send what a listener missed; False if that is too much."""
@@ -248,10 +246,6 @@ class _Reader:
             change = JobChanged(min(job.updated_at, now), job, self._show)
             found.setdefault(job.project_id, []).append(change)
         return found
-
-    def _remember(self, found: list[Change], floor: datetime) -> None:
-        self._seen = {job: at for job, at in self._seen.items() if at >= floor}
-        self._seen |= {each.job_id: each.at for each in found}
 
 
 def _checked_project(project_id: str | None, scope: str | None) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import structs
 
+from app.domain.accounts.account import PLATFORM
 from app.domain.api_key import Actor, check_scope
 from app.domain.errors import FieldError, InvalidInput, JobNotCancellable, NotFound
 from app.domain.jobs.edit import (
@@ -38,8 +39,15 @@ from app.metrics import Metrics
 from app.service.jobs.history import HistoryItem, story_of
 from app.service.jobs.publish_canceller import PublishCanceller
 from app.service.pages import Page, cut_page, decode_job_cursor, encode_job_cursor
-from app.store.jobs.bulk_retry import RetryFilter, RetryResult
-from app.store.jobs.cancelling import CancelFilter, CancelResult
+from app.store.db.engine import Database
+from app.store.jobs.bulk_actions import (
+    CancelFilter,
+    CancelResult,
+    RetryFilter,
+    RetryResult,
+    cancel_many,
+    retry_failed,
+)
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.listing import (
     NEWEST_FIRST,
@@ -49,7 +57,6 @@ from app.store.jobs.listing import (
     JobSort,
     position_of,
 )
-from app.store.jobs.tiktok_events import PLATFORM
 
 __all__ = [
     "CancelFilter",
@@ -70,6 +77,7 @@ class JobService:
         self,
         *,
         store: JobStore,
+        database: Database,
         clock: Clock,
         on_due: Callable[[], None],
         allow_private_urls: bool = False,
@@ -79,6 +87,7 @@ class JobService:
         canceller: PublishCanceller | None = None,
     ) -> None:
         self._store = store
+        self._database = database
         self._canceller = canceller  # None: publishes at TikTok are not cancelled
         self._clock = clock
         self._on_due = on_due  # wakes the runner; only a hint
@@ -246,8 +255,8 @@ class JobService:
     ) -> CancelResult:
         """Cancel a project's jobs that TikTok has nothing of; raises NotFound."""
         check_scope(which.project_id, scope)
-        return await self._store.cancel_many(
-            which, now=self._clock.now(), by=by, dry_run=dry_run
+        return await cancel_many(
+            self._database, which, now=self._clock.now(), by=by, dry_run=dry_run
         )
 
     async def history(
@@ -281,7 +290,7 @@ class JobService:
             reason=reason,
             scheduled_from=None if include_overdue else now - OVERDUE,
         )
-        result = await self._store.retry_failed(which, now=now, by=by)
+        result = await retry_failed(self._database, which, now=now, by=by)
         if result.retried:
             self._on_due()
         return result

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from app.domain.accounts.account_readiness import (
-    CHANGED,
-    NOT_CONNECTED,
+    NO_ACCOUNT,
     OFF,
+    OTHER_ACCOUNT,
     RECONNECT,
 )
 from app.domain.codes import (
@@ -150,7 +150,9 @@ def _coming(job: Job, now: datetime, *, run_by_cron: bool) -> Notice | None:
     if job.status is JobStatus.RETRYING:
         what, when = _last_phrase(job).what, _next_look(job, now)
         return _say("retrying", what=what, when=when)
-    return _going_live(job, now, run_by_cron=run_by_cron)
+    if job.next_attempt_at is None or job.next_attempt_at > now:
+        return None
+    return _say("goes_live_soon" if run_by_cron else "goes_live_now")
 
 
 def _certain_problem(job: Job) -> ReadinessProblem | None:
@@ -159,7 +161,7 @@ def _certain_problem(job: Job) -> ReadinessProblem | None:
     Between attempts, what went wrong with the link is in the newest error.
     """
     found = job.readiness.problems if job.readiness else ()
-    certain = {CHANGED.code, NOT_CONNECTED.code, RECONNECT.code}
+    certain = {OTHER_ACCOUNT.code, NO_ACCOUNT.code, RECONNECT.code}
     if job.status is JobStatus.SCHEDULED:
         certain.add(URL_ENDS.code)
     return next((each for each in found if each.code in certain), None)
@@ -169,12 +171,6 @@ def _waiting(job: Job, now: datetime) -> Notice | None:
     if job.waiting_for is None:
         return None
     return _say(f"waits_for_{job.waiting_for}", when=_next_look(job, now))
-
-
-def _going_live(job: Job, now: datetime, *, run_by_cron: bool) -> Notice | None:
-    if job.next_attempt_at is None or job.next_attempt_at > now:
-        return None
-    return _say("goes_live_soon" if run_by_cron else "goes_live_now")
 
 
 def _posted(job: Job) -> Notice | None:

@@ -90,14 +90,17 @@ class ValidationService:
         wrong = tuple(map(Issue.of, self._jobs.problems_with(new)))
         if wrong:
             return Validation(wrong)  # it cannot be stored: no further checks
-        found = [each async for each in self._in_the_way(new, scope)]
+        in_the_way = [each async for each in self._in_the_way(new, scope)]
         existing_id, too_old = await self._twin(new)
         info, account = await self._account(new, scope)
         media, media_issues = await self._look_at_media(new, info)
         at = new.scheduled_for or self._clock.now()
-        links = url_problems(new.asset_url, new.asset_urls, at=at)
+        links = [
+            Issue(found.code, found.pointer or "/assetUrl", found.message)
+            for found in url_problems(new.asset_url, new.asset_urls, at=at)
+        ]
         return Validation(
-            (*found, *too_old, *account, *map(_of_link, links), *media_issues),
+            (*in_the_way, *too_old, *account, *links, *media_issues),
             media=media,
             existing_job_id=existing_id,
         )
@@ -131,7 +134,8 @@ class ValidationService:
             if account.status is not AccountStatus.ACTIVE:
                 raise errors.ReconnectRequired
             if missing := scope_problem(new.post, account.grant.scopes):
-                return None, (_of_account(missing),)
+                wrong = Issue(missing.code, "/projectId", missing.message)
+                return None, (wrong,)
             if new.post.mode is PostMode.INBOX:
                 return None, ()  # a draft's choices are made in TikTok's app
             info = await self._accounts.creator_info(
@@ -185,14 +189,6 @@ def _choices(post: Post, info: CreatorInfo) -> Iterator[Issue]:
     for code in switched_off(post, info):
         pointer = f"/post/disable{fields[code]}"
         yield Issue(code, pointer, OFF[code], Severity.WARNING)
-
-
-def _of_link(found: ReadinessProblem) -> Issue:
-    return Issue(found.code, found.pointer or "/assetUrl", found.message)
-
-
-def _of_account(found: ReadinessProblem) -> Issue:
-    return Issue(found.code, "/projectId", found.message)
 
 
 def _of_media(found: ReadinessProblem) -> Issue:

@@ -30,7 +30,7 @@ class Finding:
     advice: str = ""
 
 
-def checked(name: str, ok: bool, text: str, advice: str = "") -> Finding:
+def finding(name: str, ok: bool, text: str, advice: str = "") -> Finding:
     """Return a finding, whose advice is only given if the check failed."""
     return Finding(name=name, ok=ok, text=text, advice="" if ok else advice)
 
@@ -70,7 +70,7 @@ def descriptors(*, in_flight: int, pool_size: int) -> Finding:
         f"{found.limit}: {found.reserved} kept for posts, {found.callers} for callers"
     )
     short_by = found.short_by
-    return checked(
+    return finding(
         "descriptors",
         not short_by,
         f"{text}, which is {short_by} too few" if short_by else text,
@@ -103,17 +103,17 @@ def _disk(found: Inspection) -> Finding:
     space = os.statvfs(found.folder or ".")
     free = space.f_bavail * space.f_frsize // 1_000_000
     advice = "make room where the database's file is"
-    return checked("disk", free >= 100, f"{free} MB are free", advice)
+    return finding("disk", free >= 100, f"{free} MB are free", advice)
 
 
 def _server(found: Postgres) -> Iterator[Finding]:
-    yield checked(
+    yield finding(
         "database",
         found.version >= OLDEST_VERSION,
         f"Postgres {found.version}",
         f"Postgres {OLDEST_VERSION} or newer is needed",
     )
-    yield checked(
+    yield finding(
         "encoding",
         found.encoding == ENCODING,
         f"the database's encoding is {found.encoding}",
@@ -137,14 +137,14 @@ def _writable(found: Postgres) -> Finding:
 def _schema(database: Database, found: Inspection, postgres: Postgres) -> Finding:
     wanted = database.schema
     if postgres.schema is None:
-        return checked(
+        return finding(
             "schema",
             postgres.may_create_schemas and wanted is not None,
             f"there is no schema {wanted or 'in the search_path'} yet",
             "let an owner run: CREATE SCHEMA … AUTHORIZATION this user",
         )
     name, may = postgres.schema, postgres.may_create or _is_built(found)
-    return checked(
+    return finding(
         "schema",
         may,
         f"schema {name}" if may else f"this user may create nothing in schema {name}",
@@ -159,7 +159,7 @@ def _is_built(found: Inspection) -> bool:
 
 def _foreign_tables(found: Inspection) -> Finding:
     names = ", ".join(found.foreign_tables)
-    return checked(
+    return finding(
         "tables",
         not names,
         f"tables of another program have our names: {names}"
@@ -170,7 +170,7 @@ def _foreign_tables(found: Inspection) -> Finding:
 
 
 def _version_table(found: Inspection) -> Finding:
-    return checked(
+    return finding(
         "revision",
         _is_built(found) and not found.is_former,
         f"revision {found.revision or 'none'}, {newest_revision()} is needed",
@@ -192,7 +192,7 @@ def _in_use(found: Postgres, *, pool_size: int, processes: int) -> Sequence[Find
 def _connections(found: Postgres, *, pool_size: int, processes: int) -> Finding:
     room = found.most_connections - found.reserved_connections - SPARE_CONNECTIONS
     needed = processes * (pool_size + 1)
-    return checked(
+    return finding(
         "connections",
         needed <= room,
         f"{found.used_connections} of {found.most_connections} are in use;"
@@ -202,7 +202,7 @@ def _connections(found: Postgres, *, pool_size: int, processes: int) -> Finding:
 
 
 def _durability(found: Postgres) -> Finding:
-    return checked(
+    return finding(
         "durability",
         found.durability in DURABLE,
         f"synchronous_commit is {found.durability}",
@@ -229,7 +229,7 @@ def _pooler(found: Postgres) -> Finding:
 
 def _rights(found: Postgres) -> Finding:
     names = ", ".join(found.lacking)
-    return checked(
+    return finding(
         "rights",
         not names,
         f"this user may not use {names}" if names else "this user has its rights",
@@ -239,7 +239,7 @@ def _rights(found: Postgres) -> Finding:
 
 def _strangers(found: Postgres) -> Finding:
     names = ", ".join(found.strangers)
-    return checked(
+    return finding(
         "strangers",
         not names,
         f"others may change our tables: {names}"

@@ -13,9 +13,8 @@ from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock
 from app.machine.concurrency import first
 from app.store.db.engine import Database
-from app.store.db.health import HealthStore
+from app.store.db.health import HealthStore, look_at
 from app.store.db.postgres.identity import Lineage
-from app.store.db.revision import look_at
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +111,7 @@ class HealthService:
 
     async def check(self) -> Health:
         """Make all checks, within seconds."""
-        found = await state_of(self._database)
+        found = (await found_in(self._database)).state
         keys = clock = commits = Check.UNKNOWN
         if found is DatabaseState.READY:
             keys, clock, commits = await self._vitals()
@@ -175,13 +174,8 @@ class DatabaseFound:
 
     state: DatabaseState
     revision: str = ""  # empty: it has no tables, or does not answer
-
-
-async def state_of(
-    database: Database, *, patience: float = PATIENCE_SECONDS
-) -> DatabaseState:
-    """Look at the database, for ``patience`` seconds at most."""
-    return (await found_in(database, patience=patience)).state
+    cause: str | None = None  # why it cannot be used, if that is known
+    is_hopeless: bool = False  # waiting cannot mend it
 
 
 async def found_in(
@@ -192,11 +186,13 @@ async def found_in(
         async with asyncio.timeout(patience):
             found = await look_at(database)
     except (StoreUnavailable, TimeoutError):
-        if database.lineage is not None and database.lineage.is_left_behind:
-            return DatabaseFound(DatabaseState.DATABASE_REPLACED)
-        if database.trouble.of_writes:
-            return DatabaseFound(DatabaseState.DATABASE_READ_ONLY)
-        return DatabaseFound(DatabaseState.DATABASE_UNAVAILABLE)
+        trouble, lineage = database.trouble, database.lineage
+        state = DatabaseState.DATABASE_UNAVAILABLE
+        if lineage is not None and lineage.is_left_behind:
+            state = DatabaseState.DATABASE_REPLACED
+        elif trouble.of_writes:
+            state = DatabaseState.DATABASE_READ_ONLY
+        return DatabaseFound(state, cause=trouble.cause, is_hopeless=trouble.hopeless)
     if not found.is_migrated:
         return DatabaseFound(DatabaseState.DATABASE_NOT_MIGRATED, found.revision)
     if not found.is_writable:

@@ -10,25 +10,15 @@ from app.domain.jobs.job import FailureReason
 from app.machine.clock import Clock
 from app.machine.descriptors import Descriptors
 from app.service.operations.health import found_in
+from app.store.backlog import BacklogStore
 from app.store.db.engine import Database
-from app.store.jobs.backlog import BacklogStore
 from app.store.runners import RunnerStore, SeenRunner
-from app.store.status import StatusStore
 
 SEEN_WITHIN: Final = timedelta(minutes=5)
 """A runner records itself every half minute; a cron trigger comes every minute."""
 
 LATE_AFTER: Final = timedelta(minutes=1)
 """How late a due job has to be to need a person."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownDescriptors:
-    """How many files and sockets a process that starts here may have open."""
-
-    limit: int
-    reserved: int  # for posts
-    callers: int  # what is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +35,7 @@ class Status:
     failed_last_day: Mapping[FailureReason, int]
     accounts_to_reconnect: int
     holds: tuple[Hold, ...]
-    descriptors: ShownDescriptors
+    descriptors: Mapping[str, int]  # of a process that starts here, by their use
     to_look_at: tuple[str, ...]
 
 
@@ -57,27 +47,21 @@ class StatusService:
         database: Database,
         *,
         backlog: BacklogStore,
-        overview: StatusStore,
         runners: RunnerStore,
         descriptors: Descriptors,
         clock: Clock,
     ) -> None:
         self._database = database
         self._backlog = backlog
-        self._overview = overview
         self._runners = runners
-        self._descriptors = ShownDescriptors(
-            limit=descriptors.limit,
-            reserved=descriptors.reserved,
-            callers=descriptors.callers,
-        )
+        self._descriptors = descriptors
         self._clock = clock
 
     async def look(self) -> Status:
         """Return the status; raises StoreUnavailable."""
         now = self._clock.now()
         backlog = await self._backlog.look(now=now)
-        overview = await self._overview.look(now=now)
+        overview = await self._backlog.jobs_and_holds(now=now)
         runners = await self._runners.seen_since(now - SEEN_WITHIN)
         found = await found_in(self._database)
         late = backlog.oldest is not None and backlog.oldest < now - LATE_AFTER
@@ -92,7 +76,10 @@ class StatusService:
             failed_last_day=overview.failed,
             accounts_to_reconnect=backlog.reconnect_required,
             holds=overview.holds,
-            descriptors=self._descriptors,
+            descriptors={
+                name: getattr(self._descriptors, name)
+                for name in ("limit", "reserved", "callers")
+            },
             to_look_at=tuple(
                 _to_look_at(
                     runs=bool(runners),

@@ -9,7 +9,7 @@ from sqlalchemy import func, or_, select
 from app.domain.accounts.account import Account, AccountStatus
 from app.domain.jobs.job import Delivery
 from app.store.accounts.rows import AccountRows
-from app.store.accounts.tables import RECONNECT_REQUIRED, accounts
+from app.store.accounts.tables import NEEDS_RECONNECT, accounts
 from app.store.db.engine import Database
 from app.store.db.vault import Vault
 from app.store.jobs.changes import written_since
@@ -47,7 +47,7 @@ class AccountOverviewStore:
         if project_id is not None:
             statement = statement.where(_accounts.project_id == project_id)
         if status is AccountStatus.RECONNECT_REQUIRED:
-            statement = statement.where(RECONNECT_REQUIRED)
+            statement = statement.where(NEEDS_RECONNECT)
         elif status is not None:
             statement = statement.where(_accounts.status == status)
         if after is not None:

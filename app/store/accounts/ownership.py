@@ -20,14 +20,16 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.accounts.account import Account
-from app.domain.accounts.account_readiness import CHANGED, NOT_CONNECTED
+from app.domain.accounts.account_readiness import (
+    NO_ACCOUNT,
+    OTHER_ACCOUNT,
+)
 from app.domain.api_key import Actor
 from app.domain.jobs.history import HistoryKind
 from app.domain.jobs.job import JobStatus
 from app.domain.jobs.readiness import Readiness
 from app.store.accounts.tables import accounts, former_accounts
 from app.store.db.engine import Database
-from app.store.db.locks import unlocked
 from app.store.db.types import Json, UtcDateTime
 from app.store.jobs.history import write_for_all
 from app.store.jobs.rows import readiness_to_json
@@ -106,13 +108,13 @@ async def show_person(
     database: Database, connection: AsyncConnection, account: Account, *, now: datetime
 ) -> None:
     """Show on waiting jobs whether the right person is connected."""
-    others = _readiness(Readiness(now, (CHANGED,)))
+    others = _readiness(Readiness(now, (OTHER_ACCOUNT,)))
     mine = _jobs.open_id == account.open_id
     shows = or_(~mine, _jobs.readiness.is_not(None))
     rows = select(_jobs.id).where(_waiting(account), shows)
     await connection.execute(
         update(schedule_jobs)
-        .where(unlocked(rows, is_sqlite=database.is_sqlite), _waiting(account))
+        .where(database.unlocked(rows), _waiting(account))
         .values(
             readiness=case((mine, null()), else_=others),
             # Findings on the person's own jobs may be about the account: check again.
@@ -132,8 +134,8 @@ async def show_nobody(
     rows = select(_jobs.id).where(_waiting(account))
     await connection.execute(
         update(schedule_jobs)
-        .where(unlocked(rows, is_sqlite=database.is_sqlite), _waiting(account))
-        .values(readiness=_readiness(Readiness(now, (NOT_CONNECTED,))), updated_at=now)
+        .where(database.unlocked(rows), _waiting(account))
+        .values(readiness=_readiness(Readiness(now, (NO_ACCOUNT,))), updated_at=now)
     )
 
 
@@ -174,7 +176,7 @@ async def _move_page(
     )
     moved = await connection.execute(
         update(schedule_jobs)
-        .where(unlocked(rows, is_sqlite=database.is_sqlite), movable)
+        .where(database.unlocked(rows), movable)
         .values(
             open_id=account.open_id,
             readiness=null(),

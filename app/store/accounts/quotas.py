@@ -195,7 +195,7 @@ class QuotaStore:
         """
         jobs = JobsBeforeInit(project_id, platform, due_before=first)
         async with self._database.write() as connection:
-            await postpone_due(connection, jobs, until=until, now=now)
+            await postpone_due(self._database, connection, jobs, until=until, now=now)
 
 
 def _named(owner: Owner) -> ColumnElement[bool]:

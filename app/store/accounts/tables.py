@@ -18,7 +18,7 @@ from app.store.db.metadata import ROOMY, metadata, one_of, partly
 from app.store.db.types import UtcDateTime
 
 # A literal, so that the planner finds the partial index.
-RECONNECT_REQUIRED = text("status = 'reconnect_required'")
+NEEDS_RECONNECT = text("status = 'reconnect_required'")
 
 accounts = Table(
     "accounts",
@@ -54,7 +54,7 @@ accounts = Table(
         "removal_check_at",
         **partly("removal_check_at IS NOT NULL"),
     ),
-    Index("ix_accounts_reconnect_required", "project_id", **partly(RECONNECT_REQUIRED)),
+    Index("ix_accounts_reconnect_required", "project_id", **partly(NEEDS_RECONNECT)),
 )
 
 # Persons that a project had connected before: their posts still belong to them.

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, TextClause, Update, and_, func, select, up
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.jobs.job import JobStatus, WaitingFor
-from app.store.db.locks import unlocked
+from app.store.db.engine import Database
 from app.store.jobs.tables import IS_PROCESSING, schedule_jobs
 
 _jobs = schedule_jobs.c
@@ -78,6 +78,7 @@ async def assign_turns(
 
 
 async def postpone_due(
+    database: Database,
     connection: AsyncConnection,
     jobs: JobsBeforeInit,
     *,
@@ -89,9 +90,8 @@ async def postpone_due(
     Rows that another worker postpones at the same time are skipped: two workers that
     wait for each other's rows would deadlock.
     """
-    is_sqlite = connection.dialect.name == "sqlite"
     due = select(_jobs.id).where(jobs.due())
-    mine = and_(unlocked(due, is_sqlite=is_sqlite), jobs.due())
+    mine = and_(database.unlocked(due), jobs.due())
     await connection.execute(_moved(mine, until, now))
 
 

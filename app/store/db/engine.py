@@ -2,18 +2,28 @@
 
 import asyncio
 import time
-from asyncio import Transport
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
     nullcontext,
 )
-from select import POLLIN, poll
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import Executable, Insert, RowMapping, Table, event, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Insert,
+    RowMapping,
+    Select,
+    Table,
+    any_,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
@@ -23,6 +33,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.domain.events import Render
 from app.machine.callers import shared_context
+from app.machine.descriptors import is_readable
 from app.store.db.outage import BAD_SESSION_STATES, Trouble, state_of, unavailable
 from app.store.db.postgres.address import normalise_url, postgres_address
 from app.store.db.postgres.identity import Lineage
@@ -32,6 +43,8 @@ from app.store.db.shares import Shares
 from app.store.db.sqlite_file import open_file, why_not
 
 __all__ = ["Database", "normalise_url"]
+
+T = TypeVar("T")
 
 POOL_SIZE: Final = 10
 SQLITE_BUSY_SECONDS: Final = 7
@@ -81,7 +94,8 @@ class Database:
         self.pool_size = pool_size
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.has_hints = hints and not self.is_sqlite
-        self.trouble = Trouble(self._why_not)
+        path = self.url.database or ""
+        self.trouble = Trouble(partial(why_not, path) if self.is_sqlite else None)
         self.sessions = None if self.is_sqlite else open_sessions(self.url, schema)
         engine = (
             _sqlite(self.url, pool_size)
@@ -133,7 +147,7 @@ class Database:
         async with self.read() as connection:
             return (await connection.execute(statement)).mappings().one_or_none()
 
-    async def value(self, statement: Executable) -> Any:  # noqa: ANN401
+    async def value(self, statement: Select[T]) -> T:
         """Read the one value that a statement gives; raises StoreUnavailable."""
         async with self.read() as connection:
             return (await connection.execute(statement)).scalar_one()
@@ -177,6 +191,25 @@ class Database:
             return sqlite.insert(table).on_conflict_do_nothing()
         return postgresql.insert(table).on_conflict_do_nothing()
 
+    def unlocked(self, rows: Select[Any]) -> ColumnElement[bool]:
+        """Lock the rows that a select of their key finds, and match them.
+
+        Those that another worker has locked are skipped. For the WHERE of an UPDATE or
+        DELETE, which must repeat the select's conditions: another transaction may have
+        changed a row before it was locked.
+        """
+        (key,) = rows.selected_columns
+        # A CTE, because Postgres may run a LIMIT subquery again inside the UPDATE's
+        # join and then take more rows than the limit (Oban, engines/basic.ex). SQLite's
+        # compiler drops FOR UPDATE; its single writer needs no row locks.
+        found = rows.with_for_update(skip_locked=True).cte("unlocked")
+        keys = select(found.c[key.name])
+        if self.is_sqlite:
+            return key.in_(keys)
+        # Postgres looks up each key of an array in the index. It would plan a join by
+        # the table's statistics, which lag behind a busy queue, and read all rows.
+        return key == any_(func.array(keys.scalar_subquery()))
+
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Start work that ``close`` waits for.
 
@@ -205,9 +238,6 @@ class Database:
         if self.sessions is not None:
             await self.sessions.close(CLOSE_SECONDS)
         await self.engine.dispose()
-
-    def _why_not(self) -> str | None:
-        return why_not(self.url.database or "") if self.is_sqlite else None
 
     def _writers_turn(self) -> AbstractAsyncContextManager[object]:
         """Queue this process's writers on SQLite, which allows one at a time.
@@ -304,7 +334,8 @@ def _replace_if_gone(
     readable only if its peer has closed it. Only a session that was idle for long is
     pinged, since a firewall in between may have dropped it.
     """
-    if session.is_closed() or _is_readable(session._transport):  # noqa: SLF001
+    transport = session._transport  # noqa: SLF001
+    if session.is_closed() or is_readable(transport.get_extra_info("socket")):
         raise InvalidatePoolError
     if idle_seconds > ASKED_AFTER_SECONDS:
         run_async: Any = connection.run_async
@@ -326,12 +357,6 @@ async def _ask(session: Session) -> None:
     except Exception as error:
         session.terminate()  # closing it properly would hang, too
         raise InvalidatePoolError from error
-
-
-def _is_readable(transport: Transport) -> bool:
-    waiting = poll()
-    waiting.register(transport.get_extra_info("socket"), POLLIN)
-    return bool(waiting.poll(0))
 
 
 def _sqlite(url: URL, pool_size: int) -> AsyncEngine:

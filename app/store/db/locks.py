@@ -1,9 +1,9 @@
-"""Lock rows for one worker, or wait for the statements that write to a table."""
+"""Wait for the statements that write to a table."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Select, Table, any_, func, select, text
+from sqlalchemy import Table, text
 
 from app.domain.errors import StoreUnavailable
 from app.store.db.engine import Database
@@ -22,25 +22,6 @@ _WRITERS: Final = text("""
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND pid <> pg_backend_pid() AND coalesce(state, '') NOT LIKE 'idle%'
 """)
-
-
-def unlocked(rows: Select[Any], *, is_sqlite: bool) -> ColumnElement[bool]:
-    """Lock the rows that a select of their key finds, and match them.
-
-    For the WHERE of an UPDATE or DELETE, which must repeat the select's conditions:
-    another transaction may have changed a row before it was locked.
-    """
-    (key,) = rows.selected_columns
-    # A CTE, because Postgres may run a LIMIT subquery again inside the UPDATE's join
-    # and then take more rows than the limit (Oban, engines/basic.ex). SQLite's compiler
-    # drops FOR UPDATE; its single writer needs no row locks.
-    found = rows.with_for_update(skip_locked=True).cte("unlocked")
-    keys = select(found.c[key.name])
-    if is_sqlite:
-        return key.in_(keys)
-    # Postgres looks up each key of an array in the index. It would plan a join by the
-    # table's statistics, which lag behind a busy queue, and read all rows.
-    return key == any_(func.array(keys.scalar_subquery()))
 
 
 async def writers_done(database: Database, table: Table, *, sleep: Sleep) -> None:

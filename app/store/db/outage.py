@@ -57,7 +57,7 @@ _SQLITE_REFUSES: Final = ("database is locked", "disk is full", "readonly databa
 _TLS_MISMATCH: Final = "rejected SSL upgrade"
 
 
-class Unreachable(OSError):
+class DatabaseUnreachable(OSError):
     """No session could be opened; the text is for operators and holds no secret."""
 
     def __init__(self, cause: str, *, state: str = "", hopeless: bool = False) -> None:
@@ -70,7 +70,7 @@ class Unreachable(OSError):
 class Trouble:
     """Logs once why the database is away, again when the cause changes, and its end."""
 
-    def __init__(self, explain: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(self, explain: Callable[[], str | None] | None = None) -> None:
         """Take a function that may know the cause better than the driver."""
         self._explain = explain
         self.is_told = True
@@ -83,7 +83,7 @@ class Trouble:
 
     def tell(self, cause: str, *, of_writes: bool, hopeless: bool = False) -> None:
         """Note a cause; ``of_writes``: reading may still work."""
-        cause = self._explain() or cause
+        cause = (self._explain and self._explain()) or cause
         if cause != self.cause and self.is_told:
             log.warning("the database is unavailable", cause=cause)
         self.cause, self.hopeless = cause, hopeless
@@ -125,7 +125,7 @@ def unavailable(trouble: Trouble, *, writes: bool) -> Iterator[Progress]:
         cause = cause_of(error)
         if cause is None:
             raise
-        hopeless = isinstance(error, Unreachable) and error.hopeless
+        hopeless = isinstance(error, DatabaseUnreachable) and error.hopeless
         trouble.tell(cause, of_writes=_is_of_writes(error), hopeless=hopeless)
         raise progress.lost(error) from error
     if trouble.cause is not None:
@@ -151,7 +151,7 @@ def refusals() -> Iterator[None]:
 
 def cause_of(error: Exception) -> str | None:
     """Return why the database is away, in a line without a secret; None: it is not."""
-    if isinstance(error, Unreachable):
+    if isinstance(error, DatabaseUnreachable):
         return error.cause
     if isinstance(error, DBAPIError):
         return _of_statement(error)

@@ -34,9 +34,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return _to_text if dialect.name == "sqlite" else _to_utc
 
     def result_processor(
-        self,
-        dialect: Dialect,
-        coltype: object,  # noqa: ARG002
+        self, dialect: Dialect, _coltype: object
     ) -> Callable[[Any], Any] | None:
         """Add the zone on SQLite; Postgres' times are aware already."""
         return _from_text if dialect.name == "sqlite" else None

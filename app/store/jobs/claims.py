@@ -35,7 +35,6 @@ from app.domain.jobs.transition import Transition, given_back
 from app.domain.jobs.witness import Witness
 from app.machine.clock import ClockWatch
 from app.store.db.engine import Database
-from app.store.db.locks import unlocked
 from app.store.db.postgres.identity import IDENTITY_SQL, Identity
 from app.store.db.types import UtcDateTime, database_time
 from app.store.jobs.holds import held_until, tell_of_holds
@@ -331,7 +330,7 @@ class ClaimStore:
         }
         return (
             update(schedule_jobs)
-            .where(unlocked(first, is_sqlite=self._database.is_sqlite), due)
+            .where(self._database.unlocked(first), due)
             .values(
                 **claim,
                 # Processing without a token was handed on; with one, abandoned.

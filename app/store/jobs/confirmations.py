@@ -5,13 +5,12 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 
-from app.domain.jobs.confirmation import PULLED, not_of
 from app.domain.jobs.job import Job, Transfer
 from app.domain.jobs.transition import Transition
+from app.domain.posts.post import MediaType
 from app.domain.tiktok_event import ToldOfPost
 from app.store.accounts.ownership import of_person, projects_of
 from app.store.db.engine import Database
-from app.store.db.locks import unlocked
 from app.store.jobs.changes import written_since
 from app.store.jobs.rows import readable, shown_from_row
 from app.store.jobs.tables import (
@@ -36,6 +35,14 @@ _events = tiktok_events.c
 LEASE: Final = timedelta(minutes=2)
 """How long a worker has for a check before another may try."""
 
+# The forms of publish_ids seen in practice; TikTok documents none, and they only rule
+# something out.
+_PULLED: Final = {
+    MediaType.VIDEO: ("v_pub_url", "v_inbox_url"),
+    MediaType.PHOTO: ("p_pub_url", "p_inbox_url"),
+}
+_UPLOADED: Final = ("v_pub_file", "v_inbox_file")
+
 
 class ConfirmationStore:
     """Claims ended jobs to check again, and corrects their record."""
@@ -49,7 +56,7 @@ class ConfirmationStore:
         first = select(_jobs.id).where(due).order_by(_jobs.confirm_at).limit(limit)
         statement = (
             update(schedule_jobs)
-            .where(unlocked(first, is_sqlite=self._database.is_sqlite), due)
+            .where(self._database.unlocked(first), due)
             .values(confirm_at=now + LEASE, updated_at=now)
             .returning(schedule_jobs)
         )
@@ -73,7 +80,7 @@ class ConfirmationStore:
         gets its job meanwhile must not look like one without.
         """
         publishes = _publishes_of_nobody(job, open_id, since).subquery()
-        pulled = _has_shape(publishes.c.publish_id, PULLED[job.post.media_type])
+        pulled = _has_shape(publishes.c.publish_id, _PULLED[job.post.media_type])
         statement = select(
             func.count(),
             func.min(publishes.c.publish_id),
@@ -130,8 +137,7 @@ class ConfirmationStore:
                 written_since(since),
             )
         )
-        known: bool = await self._database.value(statement)
-        return known
+        return await self._database.value(statement)
 
 
 def _publishes_of_nobody(job: Job, open_id: str, since: datetime) -> Select[str]:
@@ -165,10 +171,16 @@ def _publishes_of_nobody(job: Job, open_id: str, since: datetime) -> Select[str]
             ~posted_once,
             ~named_before,
             ~pruned,
-            ~_has_shape(_events.publish_id, not_of(job.post.media_type)),
+            ~_has_shape(_events.publish_id, _not_of(job.post.media_type)),
         )
         .distinct()
     )
+
+
+def _not_of(media: MediaType) -> tuple[str, ...]:
+    """Return the prefixes of ids that a pull of this media never gets."""
+    others = (each for kind, each in _PULLED.items() if kind is not media)
+    return (*_UPLOADED, *(prefix for prefixes in others for prefix in prefixes))
 
 
 def _has_shape(

@@ -11,20 +11,20 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.jobs.job import Job
 from app.domain.jobs.witness import Witness
-from app.domain.posts.pull_links import pull_links
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.outage import refusals
 from app.store.db.types import UtcDateTime
+from app.store.jobs.media_links import open_links
 from app.store.jobs.rows import readiness_to_json
-from app.store.jobs.tables import media_links, schedule_jobs
+from app.store.jobs.tables import schedule_jobs
 from app.store.jobs.transitions import all_owned
 from app.store.retention.tombstones import remember
 
 _jobs = schedule_jobs.c
 
-COLUMNS: Final = (
+INIT_COLUMNS: Final = (
     "init_sent_at",
     "open_id",
     "creator_username",
@@ -36,7 +36,7 @@ COLUMNS: Final = (
 )
 """What is written of every init."""
 
-UPLOADED: Final = (
+UPLOAD_COLUMNS: Final = (
     "upload_url",
     "upload_issued_at",
     "uploaded_bytes",
@@ -73,7 +73,7 @@ class InitWriter:
         """Take the columns that are written besides an init's own."""
         self._database = database
         self._witness = witness or Witness()
-        columns = (*COLUMNS, *more)
+        columns = (*INIT_COLUMNS, *more)
         self._column_values = attrgetter(*columns)
         self._values = BulkValues(
             {
@@ -138,28 +138,8 @@ class InitWriter:
         return (*guards, *self._column_values(write.after), remarked)
 
 
-async def open_links(
-    database: Database, connection: AsyncConnection, jobs: Iterable[Job]
-) -> None:
-    """Let the pull URLs of jobs' inits be asked for; harmless if repeated."""
-    if links := [link for job in jobs for link in _links(job)]:
-        await connection.execute(database.insert_new(media_links), links)
-
-
 def _opens_links(write: InitWrite) -> bool:
     return write.is_stamp and write.after.media_token is not None
-
-
-def _links(job: Job) -> list[dict[str, Any]]:
-    return [
-        {
-            "token": token,
-            "job_id": job.id,
-            "asset_url": url,
-            "created_at": job.init_sent_at,
-        }
-        for token, url in pull_links(job)
-    ]
 
 
 def _statement(given: FromClause, columns: tuple[str, ...]) -> ReturningUpdate[Any]:

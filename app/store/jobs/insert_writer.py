@@ -19,6 +19,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.dml import ReturningInsert
 
 from app.domain.jobs.job import Job, JobStatus
@@ -29,13 +30,13 @@ from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.notify import NOTIFY, is_hinted_at
 from app.store.db.types import UtcDateTime, database_time
-from app.store.jobs.first_look import (
+from app.store.jobs.holds import is_held
+from app.store.jobs.readiness import (
     account_trouble,
     first_readiness,
     problems_in_json,
     with_account,
 )
-from app.store.jobs.holds import is_held
 from app.store.jobs.request_keys import is_former_key
 from app.store.jobs.rows import post_to_json, readiness_from_json
 from app.store.jobs.tables import schedule_jobs
@@ -188,7 +189,9 @@ def _insert(database: Database, given: FromClause) -> ReturningInsert[Any]:
     )
 
 
-def _due(new: Any, *, is_sqlite: bool) -> ColumnElement[datetime]:  # noqa: ANN401
+def _due(
+    new: ReadOnlyColumnCollection[str, Any], *, is_sqlite: bool
+) -> ColumnElement[datetime]:
     """Let nobody's Post Now wait because the clock of the API is ahead."""
     if is_sqlite:  # it has no clock but the machine's
         due: ColumnElement[datetime] = new.scheduled_for

@@ -38,14 +38,7 @@ from app.store.db.engine import Database
 from app.store.db.locks import Sleep
 from app.store.db.notify import hint, is_hinted_at
 from app.store.db.types import Row
-from app.store.jobs.bulk_retry import RetryFilter, RetryResult, retry_failed
-from app.store.jobs.cancelling import (
-    CancelFilter,
-    CancelResult,
-    cancel_many,
-    cancelled,
-)
-from app.store.jobs.first_look import look_again
+from app.store.jobs.bulk_actions import cancellation
 from app.store.jobs.history import MOST_SHOWN, read_history, write_history
 from app.store.jobs.insert_writer import InsertWriter
 from app.store.jobs.listing import (
@@ -53,8 +46,9 @@ from app.store.jobs.listing import (
     JobFilter,
     JobOrder,
     JobPosition,
-    list_jobs,
+    page_of,
 )
+from app.store.jobs.readiness import look_again
 from app.store.jobs.request_keys import had_key, keep_own_key, point_key, take_key
 from app.store.jobs.rows import (
     UNREADABLE,
@@ -171,7 +165,9 @@ class JobStore:
         after: JobPosition | None = None,
     ) -> tuple[Job, ...]:
         """Return the first jobs after a position, or the first of all."""
-        return await list_jobs(self._database, which, order, limit=limit, after=after)
+        found = page_of(which, order, limit=limit, after=after)
+        rows = await self._database.rows(*found) if found else ()
+        return tuple(shown_from_row(row) for row in rows)
 
     async def attempts(
         self, job_id: str, *, project_id: str | None = None
@@ -278,17 +274,11 @@ class JobStore:
             proven = asked and (job.in_flight or was_cancelled_at_tiktok(job))
             if not proven and not check_cancellable(job):
                 return job
-            change = cancelled(job, now=now, by=by)
+            change = cancellation(job, now=now, by=by)
             written = await write_transitions(
                 connection, [(job, change)], guard=UNCHANGED, now=now
             )
         return written[job.id]  # its row was locked as it was read
-
-    async def cancel_many(
-        self, which: CancelFilter, *, now: datetime, by: Actor | None, dry_run: bool
-    ) -> CancelResult:
-        """Cancel a project's jobs that TikTok has nothing of."""
-        return await cancel_many(self._database, which, now=now, by=by, dry_run=dry_run)
 
     async def history(
         self, job_id: str, *, project_id: str | None = None
@@ -303,12 +293,6 @@ class JobStore:
             entries = await read_history(connection, job_id)
             by = job.created_by and await actor(connection, job.created_by)
         return job, ledger, entries, by or None
-
-    async def retry_failed(
-        self, which: RetryFilter, *, now: datetime, by: Actor | None = None
-    ) -> RetryResult:
-        """Retry a project's failed jobs where that is safe; raises DuplicateJob."""
-        return await retry_failed(self._database, which, now=now, by=by)
 
 
 async def _looked_at(

@@ -28,9 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.domain.jobs.job import FailureReason, Job, JobStatus
-from app.store.db.engine import Database
 from app.store.db.types import UtcDateTime
-from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import (
     IS_POSTED,
     IS_PROCESSING,
@@ -108,23 +106,24 @@ def position_of(job: Job, order: JobOrder) -> JobPosition:
     return JobPosition(id=job.id, scheduled_for=job.scheduled_for if by_time else None)
 
 
-async def list_jobs(
-    database: Database,
+def page_of(
     which: JobFilter,
-    order: JobOrder = NEWEST_FIRST,
+    order: JobOrder,
     *,
     limit: int,
-    after: JobPosition | None = None,
-) -> tuple[Job, ...]:
-    """Return the first jobs after a position, or the first of all."""
+    after: JobPosition | None,
+) -> tuple[Select[Any], dict[str, Any]] | None:
+    """Return the statement of a page after a position, or of the first, and its values.
+
+    None: nothing can be in it.
+    """
     statement = _statement(_shape_of(which), order, is_continued=after is not None)
     if statement is None:
-        return ()
+        return None
     values = {name: getattr(which, name) for name in _VALUES} | {"page": limit}
     if after is not None:
         values |= {"after_id": after.id, "after_time": after.scheduled_for}
-    rows = await database.rows(statement, values)
-    return tuple(shown_from_row(row) for row in rows)
+    return statement, values
 
 
 def _shape_of(which: JobFilter) -> JobFilter:

@@ -1,10 +1,20 @@
-"""The pull URLs of the media gateway: one per init, fetched or revoked, never both."""
+"""The media gateway's pull URLs of an init: one for a video, one for each photo.
 
+Each is fetched or revoked, never both.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.jobs.job import Job
+from app.domain.posts.post import MediaType
 from app.store.db.engine import Database
 from app.store.jobs.tables import media_links, schedule_jobs
 
@@ -17,6 +27,46 @@ class MediaLink:
 
     asset_url: str
     project_id: str
+
+
+def pull_links(job: Job) -> tuple[tuple[str, str], ...]:
+    """Return tokens, each with its asset's address; none without a gateway.
+
+    A photo's token is derived from the job's, and says nothing about another photo's.
+    """
+    secret = job.media_token
+    if secret is None:
+        return ()
+    if job.post.media_type is MediaType.VIDEO:
+        return ((secret, job.asset_url),)
+    return tuple(
+        (_token(secret, place), url) for place, url in enumerate(job.asset_urls)
+    )
+
+
+def pull_tokens(job: Job) -> tuple[str, ...]:
+    """Return the tokens only, to revoke them together."""
+    return tuple(token for token, _ in pull_links(job))
+
+
+async def open_links(
+    database: Database, connection: AsyncConnection, jobs: Iterable[Job]
+) -> None:
+    """Let the pull URLs of jobs' inits be asked for; harmless if repeated."""
+    if links := [link for job in jobs for link in _rows(job)]:
+        await connection.execute(database.insert_new(media_links), links)
+
+
+async def revoke_links(
+    connection: AsyncConnection, jobs: Iterable[Job], *, now: datetime
+) -> None:
+    """Revoke the pull URLs of jobs whose inits are over or given up."""
+    if tokens := [token for job in jobs for token in pull_tokens(job)]:
+        await connection.execute(
+            update(media_links)
+            .where(_links.token.in_(tokens), _links.revoked_at.is_(None))
+            .values(revoked_at=now)
+        )
 
 
 class MediaStore:
@@ -77,3 +127,20 @@ class MediaStore:
 
 class _Fetched(Exception):
     """One of several links was fetched; the revocations are rolled back."""
+
+
+def _rows(job: Job) -> list[dict[str, Any]]:
+    return [
+        {
+            "token": token,
+            "job_id": job.id,
+            "asset_url": url,
+            "created_at": job.init_sent_at,
+        }
+        for token, url in pull_links(job)
+    ]
+
+
+def _token(secret: str, place: int) -> str:
+    digest = sha256(f"{secret} photo {place}".encode()).digest()
+    return urlsafe_b64encode(digest).decode().rstrip("=")

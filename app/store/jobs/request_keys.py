@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Exists,
     ScalarSelect,
     Text,
     and_,
@@ -84,7 +85,7 @@ async def keep_own_key(
     await writers_done(database, schedule_jobs, sleep=sleep)
 
 
-def is_former_key(project_id: ColumnElement[Any], key: ColumnElement[Any]) -> Any:  # noqa: ANN401
+def is_former_key(project_id: ColumnElement[Any], key: ColumnElement[Any]) -> Exists:
     """Tell whether a job of the project had this key before it got another time."""
     return exists().where(*_of_former(project_id, key))
 

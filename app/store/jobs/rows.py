@@ -164,7 +164,7 @@ def _as_far_as_possible(row: Row) -> Job:
     return UnreadableJob(**values)
 
 
-def _post_as_far_as_possible(data: Any) -> Post:  # noqa: ANN401
+def _post_as_far_as_possible(data: object) -> Post:
     if not isinstance(data, Mapping):
         return Post()
     known = {name: data[name] for name in data.keys() & _known_in_post}
@@ -177,7 +177,7 @@ def _post_as_far_as_possible(data: Any) -> Post:  # noqa: ANN401
         return Post()
 
 
-def _or(empty: Any, read: Callable[[Any], Any], value: Any) -> Any:  # noqa: ANN401
+def _or(empty: T, read: Callable[[Any], T], value: object) -> T:
     try:
         return read(value)
     except UNREADABLE:
@@ -227,10 +227,6 @@ def attempt_from_row(row: Row) -> AttemptRecord:
     return AttemptRecord(
         **{
             **{key: value for key, value in row.items() if key != "job_id"},
-            "error_class": _maybe(ErrorClass, row["error_class"]),
+            "error_class": row["error_class"] and ErrorClass(row["error_class"]),
         }
     )
-
-
-def _maybe(read: Callable[[str], T], value: str | None) -> T | None:
-    return None if value is None else read(value)

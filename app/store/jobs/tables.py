@@ -43,7 +43,7 @@ GUARDING_POST_NOW = text(
 )
 
 # A literal, so that the planner finds the partial index.
-UNCONFIRMED = text("failure_reason = 'unconfirmed'")
+IS_UNCONFIRMED = text("failure_reason = 'unconfirmed'")
 
 UNBOUND = text("open_id IS NULL AND status <> 'posted'")
 
@@ -184,7 +184,7 @@ schedule_jobs = Table(
         **partly(GUARDING_POST_NOW),
     ),
     # Holds only jobs that wait for a person, so that counting them is cheap.
-    Index("ix_schedule_jobs_unconfirmed", "scheduled_for", **partly(UNCONFIRMED)),
+    Index("ix_schedule_jobs_unconfirmed", "scheduled_for", **partly(IS_UNCONFIRMED)),
     # Jobs that a hold put off.
     Index("ix_schedule_jobs_held", "project_id", **partly("held_since IS NOT NULL")),
     # Lists by time of creation and by scheduled time, of one project and of all.

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Update, and_, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from app.domain.accounts.account import RemovalReason
+from app.domain.accounts.account import PLATFORM, RemovalReason
 from app.domain.jobs.job import Availability, Delivery, JobStatus
 from app.domain.tiktok_event import EventKind, TikTokEvent
 from app.store.accounts.ownership import of_person
@@ -17,8 +17,6 @@ from app.store.accounts.tables import accounts
 from app.store.db.engine import Database
 from app.store.jobs.changes import written_since
 from app.store.jobs.tables import schedule_jobs, tiktok_events
-
-PLATFORM: Final = "tiktok"
 
 INIT_TOLD_WITHIN: Final = timedelta(days=4)
 """How long after an init events about it may come: TikTok retries for 72 hours.

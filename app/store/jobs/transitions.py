@@ -28,20 +28,20 @@ from app.domain.jobs.history import history_of
 from app.domain.jobs.job import AttemptRecord, Job, JobStatus
 from app.domain.jobs.transition import Transition, applied
 from app.domain.jobs.witness import Witness
-from app.domain.posts.pull_links import pull_tokens
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.outage import refusals
 from app.store.db.types import UtcDateTime
 from app.store.jobs.history import write_history
+from app.store.jobs.media_links import revoke_links
 from app.store.jobs.rows import error_to_json
-from app.store.jobs.tables import job_attempts, media_links, schedule_jobs
+from app.store.jobs.tables import job_attempts, schedule_jobs
 from app.store.webhooks.outbox import JOB_LISTENER, job_events, tell
 
 _jobs = schedule_jobs.c
 
-CHANGED: Final = (
+TRANSITION_COLUMNS: Final = (
     "last_error",
     "post_ids",
     "status",
@@ -68,7 +68,7 @@ CHANGED: Final = (
 )
 """The columns that a transition writes, besides ``abandoned_by``, which it clears."""
 
-_all_but_json = attrgetter(*CHANGED[2:])
+_all_but_json = attrgetter(*TRANSITION_COLUMNS[2:])
 
 # The columns of the ledger that the job's own columns do not repeat.
 _LEDGER: Final = tuple(
@@ -204,7 +204,7 @@ class _Statements:
             {
                 "id": Text(),
                 **guard.types,
-                **{name: _jobs[name].type for name in CHANGED},
+                **{name: _jobs[name].type for name in TRANSITION_COLUMNS},
                 **{f"entry_{name}": job_attempts.c[name].type for name in _LEDGER},
             },
             is_sqlite=is_sqlite,
@@ -244,7 +244,12 @@ async def _write_all(
     listeners = await _update_all(connection, writes, guard)
     written = [write for write in writes if write.job.id in listeners]
     await _tell(connection, written, listeners, now=now)
-    await _revoke_links(connection, written, now=now)
+    over = [
+        write.job
+        for write in written
+        if write.change.init_sent_at is None or write.change.to is JobStatus.POSTED
+    ]
+    await revoke_links(connection, over, now=now)
     await write_history(
         connection,
         [
@@ -297,31 +302,14 @@ async def _tell(
     await tell(connection, events, now=now)
 
 
-async def _revoke_links(
-    connection: AsyncConnection, written: Iterable[_Write], *, now: datetime
-) -> None:
-    """Revoke the pull URLs of inits that are over or given up."""
-    tokens = [
-        token
-        for write in written
-        if write.change.init_sent_at is None or write.change.to is JobStatus.POSTED
-        for token in pull_tokens(write.job)
-    ]
-    links = media_links.c
-    if tokens:
-        await connection.execute(
-            update(media_links)
-            .where(links.token.in_(tokens), links.revoked_at.is_(None))
-            .values(revoked_at=now)
-        )
-
-
 def _update(given: FromClause, guard: Guard) -> ReturningUpdate[Any]:
     new = given.c
     return (
         update(schedule_jobs)
         .where(guard.matches(given))
-        .values({**{name: new[name] for name in CHANGED}, "abandoned_by": null()})
+        .values(
+            {**{name: new[name] for name in TRANSITION_COLUMNS}, "abandoned_by": null()}
+        )
         .returning(_jobs.id, JOB_LISTENER)
     )
 

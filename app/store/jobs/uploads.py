@@ -12,7 +12,7 @@ from app.domain.jobs.witness import Witness
 from app.domain.posts.upload import REPEAT_WINDOW, Upload
 from app.store.db.engine import Database
 from app.store.db.vault import Vault
-from app.store.jobs.init_writes import UPLOADED, InitWrite, InitWriter
+from app.store.jobs.init_writes import UPLOAD_COLUMNS, InitWrite, InitWriter
 
 _read: Final = msgspec.json.Decoder(Upload).decode
 _write: Final = msgspec.json.Encoder().encode
@@ -48,7 +48,7 @@ class UploadStore:
         self, database: Database, vault: Vault, *, witness: Witness | None = None
     ) -> None:
         self._seal = UploadSeal(vault)
-        self._writer = InitWriter(database, more=UPLOADED, witness=witness)
+        self._writer = InitWriter(database, more=UPLOAD_COLUMNS, witness=witness)
 
     def opened(self, job: Job) -> Upload | None:
         """Return a job's open upload.

@@ -29,11 +29,9 @@ from app.domain.webhook_endpoint import (
     WebhookEndpoint,
 )
 from app.store.db.engine import Database
-from app.store.db.locks import unlocked
 from app.store.db.types import Row, UtcDateTime
 from app.store.db.vault import Vault
-from app.store.webhooks.rows import EndpointRows, record_from_row
-from app.store.webhooks.snapshots import payload_of
+from app.store.webhooks.rows import EndpointRows, payload_of, record_from_row
 from app.store.webhooks.tables import webhook_endpoints, webhook_events
 
 _WINDOW: Final = 200
@@ -151,8 +149,7 @@ class DeliveryStore:
                 _events.last_attempt_at >= since,
             )
         )
-        found: bool = await self._database.value(statement)
-        return found
+        return await self._database.value(statement)
 
     async def disable(
         self, endpoint: WebhookEndpoint, reason: DisabledReason, *, now: datetime
@@ -189,7 +186,7 @@ class DeliveryStore:
         picked = select(_events.position).where(_events.position.in_(positions), due)
         statement = (
             update(webhook_events)
-            .where(unlocked(picked, is_sqlite=self._database.is_sqlite), due)
+            .where(self._database.unlocked(picked), due)
             # The lease's end is when another worker may send it again.
             .values(claim_token=uuid4().hex, next_attempt_at=now + self._lease)
             .returning(webhook_events)

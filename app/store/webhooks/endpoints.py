@@ -17,7 +17,6 @@ from app.domain.webhook_endpoint import (
     WebhookEndpoint,
 )
 from app.store.db.engine import Database
-from app.store.db.locks import unlocked
 from app.store.db.types import Row
 from app.store.db.vault import Vault
 from app.store.webhooks.rows import EndpointRows, record_from_row
@@ -201,7 +200,7 @@ class WebhookStore:
         """Delete some events that ended before a time; return how many."""
         over = and_(_events.created_at < before, _events.next_attempt_at.is_(None))
         oldest = select(_events.position).where(over).order_by(_events.created_at)
-        some = unlocked(oldest.limit(limit), is_sqlite=self._database.is_sqlite)
+        some = self._database.unlocked(oldest.limit(limit))
         statement = delete(webhook_events).where(some, over).returning(_events.position)
         async with self._database.write() as connection:
             # Not rowcount: after a WITH, SQLite's driver has none.

@@ -33,7 +33,7 @@ from app.store.db.engine import RENDER
 from app.store.db.types import Row, UtcDateTime
 from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import schedule_jobs
-from app.store.webhooks.snapshots import snapshot_of
+from app.store.webhooks.rows import snapshot_of
 from app.store.webhooks.tables import webhook_endpoints, webhook_events
 
 _endpoints = webhook_endpoints.c

@@ -1,11 +1,24 @@
-"""Convert webhook rows to domain values; the only place that opens their secrets."""
+"""Convert webhook rows to domain values; the only place that opens their secrets.
+
+An event's payload is stored as columns besides its body: processes older than revision
+0012 store no body, and render these columns at every try. The columns are written as
+long as such a process may run beside ours, and read for events that one of them wrote.
+"""
 
 from dataclasses import fields
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import Table
 
 from app.domain.errors import TokenUnreadable
-from app.domain.events import EventStatus, EventType
+from app.domain.events import (
+    ABOUT_ACCOUNTS,
+    EventPayload,
+    EventStatus,
+    EventType,
+    Probe,
+)
 from app.domain.webhook_endpoint import (
     FORMER_SECRET_SIGNS,
     DisabledReason,
@@ -13,11 +26,28 @@ from app.domain.webhook_endpoint import (
     EventRecord,
     WebhookEndpoint,
 )
-from app.store.db.types import Row
+from app.store.accounts.rows import account_from_row
+from app.store.accounts.tables import accounts
+from app.store.db.types import Row, UtcDateTime
 from app.store.db.vault import Vault
+from app.store.jobs.rows import shown_from_row
+from app.store.jobs.tables import schedule_jobs
 
 SECRETS: Final = ("secret", "former_secret")
 _RECORD: Final = tuple(each.name for each in fields(EventRecord))
+
+# These never leave their table: whoever has one can write as a worker, download the
+# video or post as the person.
+_HIDDEN: Final = frozenset(
+    {
+        "claim_token",
+        "media_token",
+        "upload_url",
+        "access_token",
+        "refresh_token",
+        "refresh_lease",
+    }
+)
 
 
 class EndpointRows:
@@ -100,6 +130,32 @@ def record_from_row(row: Row) -> EventRecord:
     told = {name: row[name] for name in _RECORD}
     kind, status = EventType(row["type"]), EventStatus(row["status"])
     return EventRecord(**told | {"type": kind, "status": status})
+
+
+def snapshot_of(row: Row) -> dict[str, Any]:
+    """Return a row's columns for a JSON column, without its secrets."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in row.items()
+        if name not in _HIDDEN | {"listener"}
+    }
+
+
+def payload_of(event: Row) -> EventPayload:
+    """Read an event's payload; columns added later are empty."""
+    if event["job_id"] is not None:
+        return shown_from_row(_columns(schedule_jobs, event["data"]))
+    if event["type"] in ABOUT_ACCOUNTS:
+        return account_from_row(_columns(accounts, event["data"]))
+    return Probe(event["project_id"])
+
+
+def _columns(table: Table, data: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(table.columns.keys()) | data
+    for column in table.columns:
+        if isinstance(column.type, UtcDateTime) and row[column.name] is not None:
+            row[column.name] = datetime.fromisoformat(row[column.name])
+    return row
 
 
 def _cell(project_id: str, column: str) -> str:

@@ -13,7 +13,7 @@ from typing import cast
 import httpx
 
 from app.machine.concurrency import race
-from app.machine.host_names import Names
+from app.machine.look_ups import Names
 from app.machine.sink import Sink
 from app.tiktok.transport.answer_reader import AnswerReader
 

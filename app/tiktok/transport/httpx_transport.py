@@ -14,7 +14,7 @@ from typing import Final
 
 import httpx
 
-from app.machine.host_names import Names
+from app.machine.look_ups import Names
 from app.tiktok.transport.answer_reader import AnswerReader
 from app.tiktok.transport.connection import Connection, Peer, dial
 

@@ -18,7 +18,7 @@ from app.domain.http_headers import parse_retry_after
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
 from app.machine.clock import SystemClock
-from app.machine.host_names import Names
+from app.machine.look_ups import Names
 from app.machine.shortage import is_shortage
 from app.tiktok.text import clean
 from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES

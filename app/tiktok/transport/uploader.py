@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from app.machine.host_names import Names
+from app.machine.look_ups import Names
 from app.machine.shortage import is_shortage
 from app.machine.sink import Sink
 from app.tiktok.text import clean

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from app.domain.jobs.confirmation import CONFIRM_STEPS, next_confirmation
+from app.domain.jobs.backoff import CONFIRM_STEPS, next_confirmation
 from app.domain.jobs.corrections import (
     FailedForGood,
     NotAsked,

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.domain.accounts.account_readiness import (
-    NOT_CONNECTED,
+    NO_ACCOUNT,
     NOT_REFRESHED,
     PRIVACY_NOT_OFFERED,
     RECONNECT,
@@ -161,7 +161,7 @@ def test_what_a_videos_address_answers_is_judged_as_tiktok_would(
 @pytest.mark.parametrize(
     ("error_class", "code", "problem"),
     [
-        (ErrorClass.AUTH, "account_not_connected", NOT_CONNECTED),
+        (ErrorClass.AUTH, "account_not_connected", NO_ACCOUNT),
         (ErrorClass.AUTH, "reconnect_required", RECONNECT),
         (ErrorClass.AUTH, "invalid_grant", RECONNECT),
         (ErrorClass.TRANSIENT, "internal_error", NOT_REFRESHED),
@@ -171,7 +171,7 @@ def test_what_a_videos_address_answers_is_judged_as_tiktok_would(
 def test_a_grant_that_gives_no_token_is_a_problem(
     error_class: ErrorClass, code: str, problem: ReadinessProblem
 ) -> None:
-    """And it says whether the person has to do something."""
+    """The problem says whether a person has to act."""
     fault = Fault(error_class=error_class, code=code, message="")
     assert grant_problem(fault) == problem
 

@@ -93,7 +93,7 @@ def test_it_is_never_put_off_further(
     post_now: bool,
     is_claimed: bool,
 ) -> None:
-    """And once it is right, it stays so."""
+    """A due time that was corrected is never corrected again."""
     row = dated(
         next_attempt_at=at,
         updated_at=updated_at,

@@ -53,7 +53,7 @@ def policy(*ends: int) -> str:
     ],
 )
 def test_a_signature_tells_its_end(query: str) -> None:
-    """In the forms of S3, Google, Azure, CloudFront, Alibaba, CDNs and web tokens."""
+    """S3, Google, Azure, CloudFront, Alibaba, CDNs and web tokens are known."""
     assert signed_until(f"{BASE}?{query}") == END
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.posts.upload_hosts import (
+from app.domain.posts.upload import (
     TIKTOK_UPLOAD_HOSTS,
     problem_with_host_rule,
     problem_with_upload_url,
@@ -45,7 +45,7 @@ def test_a_named_host_is_sent_to(url: str, rules: tuple[str, ...]) -> None:
     ],
 )
 def test_no_other_host_ever_gets_a_byte(url: str, rules: tuple[str, ...]) -> None:
-    """Whatever an answer says, and the reason quotes no token."""
+    """No other host gets a byte; the reason quotes no token."""
     problem = problem_with_upload_url(url, rules)
     assert problem is not None
     assert "Secret123" not in problem
@@ -63,7 +63,7 @@ def test_plain_http_is_for_tests() -> None:
     ["", "https://up.example", "up.example/x", "a@b", "h:0", "h:x", "*", "*.*.c"],
 )
 def test_a_rule_that_cannot_fit_is_refused(rule: str) -> None:
-    """It would stop every upload, so the start says so."""
+    """A rule that can fit no host stops the start: every upload would fail."""
     assert problem_with_host_rule(rule) is not None
 
 

@@ -53,7 +53,7 @@ def webm(
     ids=["milliseconds", "seconds"],
 )
 def test_its_length_is_what_mediainfo_says(ticks: bytes, scale: bytes) -> None:
-    """Whatever it counts in."""
+    """A WebM's length is what mediainfo says, in whatever unit the file counts."""
     made = webm(ticks, scale=scale)
     general = pymediainfo.MediaInfo.parse(io.BytesIO(made)).general_tracks[0]
     assert general.duration == 12_500
@@ -99,7 +99,7 @@ def test_whatever_arrives_raises_nothing(data: bytes) -> None:
 
 
 async def test_a_look_at_a_webm_tells_its_length() -> None:
-    """With its first bytes alone."""
+    """The first bytes of a WebM are enough to tell its length."""
     made = webm(struct.pack(">d", 12_500.0)) + bytes(100_000)
     async with chaos.serving(chaos.answering(response(made))) as url:
         film = await Measurer(Outbound(allow_private=True)).film(f"{url}/v.webm")

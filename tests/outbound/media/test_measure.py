@@ -42,7 +42,7 @@ async def fetched(url: str) -> bytes:
 async def test_a_film_is_measured_as_mediainfo_does(
     assets: RunningSandbox, film: str, moov: str
 ) -> None:
-    """With some kilobytes of it, wherever its tables are."""
+    """Some kilobytes are enough, wherever the file's tables are."""
     url = f"{assets.url}/_sandbox/video.mp4?{film}&moov={moov}"
     measured = await Measurer(ANYBODY).film(url)
     whole = await fetched(url)
@@ -78,7 +78,7 @@ def picture(kind: str, sides: tuple[int, int], **more: object) -> bytes:
 def test_a_picture_is_measured_as_pillow_does(
     kind: str, more: dict[str, object], sides: tuple[int, int]
 ) -> None:
-    """From its first bytes."""
+    """A picture's first bytes are enough to measure it as Pillow does."""
     made = picture(kind, sides, **more)[: 128 * 1024]
     assert kind_of(made) == kind.lower()
     assert sides_of(made) == sides
@@ -105,7 +105,7 @@ def test_whatever_arrives_raises_nothing(data: bytes) -> None:
     ids=["not found", "tiny", "zeros", "a box without end", "empty"],
 )
 async def test_what_cannot_be_told_is_no_verdict(raw: bytes) -> None:
-    """Neither length nor sides are guessed."""
+    """What a file does not say is not guessed: neither length nor sides."""
     async with chaos.serving(chaos.answering(raw)) as url:
         film = await Measurer(ANYBODY).film(f"{url}/v.mp4")
     assert film.is_video
@@ -130,7 +130,7 @@ async def test_a_file_that_is_no_film_is_told_so(assets: RunningSandbox) -> None
 
 
 async def test_a_host_that_does_not_answer_is_spared() -> None:
-    """For a minute, so that nobody's posts wait for it one by one."""
+    """A silent host is not asked for a minute: no posts wait for it."""
     time = 0.0
     at_once = AtOnce(ANYBODY, now=lambda: time)
     asked = 0

@@ -59,7 +59,7 @@ async def in_review(late: Late) -> Job:
 
 
 async def test_a_late_id_becomes_an_address(late: Late) -> None:
-    """By the name that creator_info told before: no scope tells it later."""
+    """A late id becomes a URL with the name that creator_info told before."""
     job = await in_review(late)
     (post,) = late.stage.tiktok.sandbox.posts
     await late.tell(AVAILABLE, post, post_id=POST_ID)  # only the event names it
@@ -84,7 +84,7 @@ async def test_an_id_is_not_taken_against_a_status(late: Late) -> None:
 
 @pytest.mark.parametrize("no_id", ["0", ""])
 async def test_a_zero_is_no_id(late: Late, no_id: str) -> None:
-    """Neither a number nor a text of it."""
+    """TikTok's 0 is no id, as a number or as text."""
     job = await in_review(late)
     (post,) = late.stage.tiktok.sandbox.posts
     await late.tell(AVAILABLE, post, post_id=no_id)
@@ -105,7 +105,7 @@ async def test_every_id_is_kept(late: Late) -> None:
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 async def test_a_post_may_be_withdrawn(late: Late, spelling: str) -> None:
-    """In both spellings; a status call that still names it changes nothing."""
+    """Both spellings withdraw it; a late status call changes nothing."""
     job = await late.stage.job(late.worker)
     await late.worker.tick()
     posted = await late.worker.job(job)
@@ -146,7 +146,7 @@ async def test_a_draft_may_be_published_by_its_person(late: Late) -> None:
 
 
 async def test_a_draft_may_be_thrown_away(late: Late) -> None:
-    """It was delivered, so it stays posted; that nobody will see it is said."""
+    """It stays posted, and its notice says that it was discarded."""
     job = await draft(late)
     (post,) = late.stage.tiktok.sandbox.posts
     post.status, post.fail_reason = PostStatus.FAILED, "publish_cancelled"

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from app.domain.jobs.confirmation import CONFIRM_STEPS
+from app.domain.jobs.backoff import CONFIRM_STEPS
 from app.domain.jobs.job import Availability, FailureReason, Job, JobStatus
 from app.domain.jobs.transition import Transition
 from app.domain.posts.post import Post, PrivacyLevel
@@ -473,7 +473,7 @@ async def test_a_retry_meanwhile_is_not_overwritten(late: Late) -> None:
 
 
 async def test_a_look_that_breaks_holds_up_no_other(late: Late) -> None:
-    """It comes again when its lease is over."""
+    """A check that fails holds up no other, and is made again after its lease."""
     jobs = [await late.given_up() for _ in range(2)]
     for job in jobs:
         late.stage.unstick(job)

@@ -96,7 +96,7 @@ async def test_a_pass_leaves_room_between_its_batches(database: Database) -> Non
 
 
 async def test_a_pass_that_was_broken_off_is_gone_on_with(database: Database) -> None:
-    """By whoever makes the next one."""
+    """Whoever makes the next pass finishes one that was broken off."""
     await store_rows(database, [over() for _ in range(BATCH + 1)])
     clock = Clock(broken=True)
     with pytest.raises(StoreUnavailable):

@@ -317,7 +317,7 @@ async def test_the_get_decides_where_the_head_is_odd(
     "kind", ["text/html", "binary/octet-stream", "application/mp4", "application/json"]
 )
 async def test_a_type_alone_condemns_no_video(lookout: Lookout, kind: str) -> None:
-    """Its first bytes say that it is one."""
+    """A wrong content type is no problem if the first bytes are a video's."""
     url = f"{lookout.stage.tiktok.url}/_sandbox/video.mp4?duration=5&type={kind}"
     job = await lookout.job(asset_url=url)
     assert await lookout.found(job) == []

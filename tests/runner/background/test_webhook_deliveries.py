@@ -79,7 +79,7 @@ async def test_what_arrives_is_signed_and_right(
 async def test_a_lost_account_is_shown_without_its_tokens(
     database: Database, clock: Hands, receiver: Receiver
 ) -> None:
-    """As GET shows it, at the moment in which it was lost."""
+    """The event shows it as GET does at that moment, without tokens."""
     await listen(database, receiver.url, now=clock.now())
     accounts = AccountStore(database, VAULT)
     account, _ = await accounts.put(new_account(), now=clock.now())
@@ -278,7 +278,7 @@ async def test_receivers_that_hang_leave_room_for_others(
 async def test_what_is_broken_off_is_sent_again_after_its_lease(
     database: Database, clock: Hands, receiver: Receiver
 ) -> None:
-    """At least once, and told apart by nothing: the id is the same."""
+    """It is sent again with the same id after its lease."""
     receiver.open.clear()
     await listen(database, receiver.url, now=clock.now())
     await happen(database, now=clock.now())
@@ -330,7 +330,7 @@ async def test_a_redirect_is_no_receipt(
 async def test_private_addresses_are_not_called(
     database: Database, clock: Hands, url: str
 ) -> None:
-    """Whatever stands in the table: the address is looked at with every call."""
+    """The address is vetted at every call, whatever is stored."""
     await listen(database, url, now=clock.now())
     await happen(database, now=clock.now())
     await sender(database, clock, allow_private=False).run_due()
@@ -415,7 +415,7 @@ async def test_a_secret_that_no_key_opens_signs_nothing(
 async def test_no_log_line_holds_the_secret_or_the_url(
     database: Database, clock: Hands, receiver: Receiver
 ) -> None:
-    """Neither when it works nor when it does not; a URL may hold a secret too."""
+    """No log line holds the secret or the URL, whether the delivery works or not."""
     receiver.answers += [500, 200, 410]
     url = f"{receiver.url}?token=s3cret-of-the-receiver"
     await listen(database, url, now=clock.now())

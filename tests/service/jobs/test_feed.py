@@ -195,7 +195,7 @@ async def test_only_ones_own_project_is_told(watched: Watched) -> None:
 
 
 async def test_who_comes_back_is_told_what_changed_meanwhile(watched: Watched) -> None:
-    """In the order of the changes, and then that all is told."""
+    """A client that comes back is told what changed, in order."""
     jobs = [
         await store_job(watched.database, updated_at=NOW + n * SECOND) for n in range(3)
     ]
@@ -348,7 +348,7 @@ async def test_a_stream_ends_with_its_key(watched: Watched) -> None:
 
 
 async def test_a_stream_may_be_asked_to_end_soon(watched: Watched) -> None:
-    """For who wants a look and no more."""
+    """A client may ask for a stream that ends soon."""
     caller = caller_for("proj_1")
     async with watched.feed.listen(
         "proj_1", since=None, caller=caller, longest=5 * SECOND
@@ -379,7 +379,7 @@ async def test_a_listener_has_its_time(watched: Watched) -> None:
 
 
 async def test_a_stop_ends_every_listener(watched: Watched) -> None:
-    """At once, and whoever comes after it too."""
+    """A stop ends every listener at once, new ones too."""
     async with watched.listen() as listener:
         await watched.told(listener)
         watched.stop.set()

@@ -46,7 +46,9 @@ def woken() -> Calls:
 @pytest.fixture
 def jobs(database: Database, woken: Calls) -> JobService:
     """Give the use cases."""
-    return JobService(store=JobStore(database), clock=StandingClock(), on_due=woken)
+    return JobService(
+        store=JobStore(database), database=database, clock=StandingClock(), on_due=woken
+    )
 
 
 async def test_a_due_job_wakes_the_runner(jobs: JobService, woken: Calls) -> None:

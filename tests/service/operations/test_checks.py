@@ -105,7 +105,7 @@ async def test_an_encoding_that_holds_not_every_sign(
 
 
 async def test_a_database_that_is_read_only(empty: str) -> None:
-    """As hosts make it when the disk is full."""
+    """A read-only database, as after a full disk, is a finding."""
     name = empty.rpartition("/")[2]
     setting = "default_transaction_read_only = on"
     await execute(empty, f"ALTER DATABASE {name} SET {setting}", "SELECT 1")
@@ -115,7 +115,7 @@ async def test_a_database_that_is_read_only(empty: str) -> None:
 async def test_a_server_that_is_too_old(
     empty: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says which one is needed."""
+    """The finding says which version of Postgres is needed."""
     monkeypatch.setattr(checks, "OLDEST_VERSION", 99)
     assert "99 or newer" in (await wrong(empty))["database"].advice
 
@@ -185,7 +185,7 @@ async def test_rights_that_are_missing_are_named(
 
 
 async def test_an_outage_is_a_finding() -> None:
-    """With its cause."""
+    """An outage is a finding with its cause."""
     found = await wrong_in_use("postgresql://me@127.0.0.1:1/none")
     assert "Connect" in found["database"].text
 

@@ -13,13 +13,13 @@ from app.runner.runner import Runner
 from app.service.operations import health as checked
 from app.service.operations.health import (
     DatabaseState,
-    state_of,
+    found_in,
     wait_until_ready,
 )
 from app.settings import load
 from app.store.db.engine import Database
+from app.store.db.health import is_migrated
 from app.store.db.migrate import newest_revision
-from app.store.db.revision import is_migrated
 from tests.api.serving import settings_of
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -39,7 +39,7 @@ async def test_a_database_that_hangs_is_not_waited_for(unused_tcp_port: int) -> 
     server = await asyncio.start_server(say_nothing, "127.0.0.1", unused_tcp_port)
     database = Database(f"postgresql://u:p@127.0.0.1:{unused_tcp_port}/x")
     async with server:
-        found = await state_of(database, patience=0.2)
+        found = (await found_in(database, patience=0.2)).state
         async with asyncio.timeout(PATIENCE_SECONDS):
             await hung.wait()
         over.set()
@@ -52,7 +52,7 @@ async def test_a_database_that_hangs_is_not_waited_for(unused_tcp_port: int) -> 
 async def test_a_migrated_database_is_ready(database_url: str) -> None:
     """At this program's revision there is nothing in the way."""
     database = Database(database_url)
-    assert await state_of(database) is DatabaseState.READY
+    assert (await found_in(database)).state is DatabaseState.READY
     await database.close()
 
 

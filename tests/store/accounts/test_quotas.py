@@ -50,7 +50,7 @@ def quotas(database: Database) -> QuotaStore:
 
 
 async def test_what_is_written_is_read(quotas: QuotaStore) -> None:
-    """To the microsecond, or permits would be free too early."""
+    """Times are stored to the microsecond, or permits would be free too early."""
     assert await quotas.load(OWNER) == QuotaRow()
     now = NOW + timedelta(microseconds=123_457)
     quota = IDLE.take({INIT: Permits(2), QuotaCall.STATUS: Permits()}, LIMITS, now)
@@ -70,7 +70,7 @@ async def test_of_all_who_find_an_account_idle_one_takes_it(
 
 
 async def test_an_account_is_idle_once_its_last_use_is_over(quotas: QuotaStore) -> None:
-    """At that very moment, and not a microsecond before it."""
+    """An account is idle at the moment when its last use ends, and not before."""
     await quotas.take_idle(OWNER, taken(), now=NOW)
     idle_at = taken().idle_at()
     assert idle_at is not None

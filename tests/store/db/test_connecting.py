@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from app.domain.errors import StoreUnavailable
 from app.store.db.engine import Database
-from app.store.db.outage import Unreachable
+from app.store.db.outage import DatabaseUnreachable
 from app.store.db.postgres.session import Sessions
 from tests.support.certificates import make_certificate
 from tests.support.patience import PATIENCE_SECONDS
@@ -143,7 +143,7 @@ async def test_the_cause_is_told(
 async def test_tls_works_in_every_mode(
     guarded: PostgresServer, tmp_path: Path, query: str
 ) -> None:
-    """With the certificate of the server's authority where one is needed."""
+    """TLS works in every sslmode, with a root certificate where needed."""
     if "verify" in query:
         root = tmp_path / "root.crt"
         assert guarded._certificate is not None
@@ -163,7 +163,7 @@ async def test_a_server_without_tls_is_named_as_such(postgres_url: str) -> None:
 async def test_a_server_that_says_nothing_is_named_as_such(
     silent_port: int,
 ) -> None:
-    """It takes the connection, and that was all."""
+    """A server that accepts and says nothing is named as the cause."""
     url = f"postgresql://u@127.0.0.1:{silent_port}/x?connect_timeout=1&sslmode=disable"
     database = Database(url)
     assert await cause(database) == "no answer in time"
@@ -223,7 +223,7 @@ async def test_an_outage_that_lasts_is_asked_after_ever_more_seldom() -> None:
 
         sessions._on_any_host = on_any_host  # type: ignore[method-assign]
         for _ in range(400):
-            with pytest.raises(Unreachable):
+            with pytest.raises(DatabaseUnreachable):
                 await sessions.connect()
             clock.now += 1
         pauses = [b - a for a, b in pairwise(tried)]

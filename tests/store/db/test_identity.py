@@ -61,7 +61,7 @@ def test_a_lineage_goes_forward_only() -> None:
 
 
 def test_a_split_brain_is_told_once() -> None:
-    """And again only after it was over."""
+    """A split brain is logged once, and again only after it was over."""
     lineage = Lineage()
     lineage.meet(Identity(A, 2))
     with capture_logs() as logs:

@@ -13,7 +13,7 @@ from app.domain.jobs.job import FailureReason
 from app.machine.clock import SystemClock
 from app.store.db.engine import Database
 from app.store.db.notify import CHANNEL, DueHints
-from app.store.jobs.bulk_retry import RetryFilter
+from app.store.jobs.bulk_actions import RetryFilter, retry_failed
 from app.store.jobs.job_store import JobStore
 from tests.support.factories import FAILED, NOW, new_job, store_job
 
@@ -106,7 +106,7 @@ async def restarted(database: Database) -> None:
     """Start all failed jobs again."""
     job = await store_job(database, FAILED)
     which = RetryFilter(project_id=job.project_id, reason=FailureReason.PERMANENT)
-    await JobStore(database).retry_failed(which, now=NOW)
+    await retry_failed(database, which, now=NOW)
 
 
 @pytest.mark.parametrize("make_due", [made_due, retried, restarted])

@@ -55,7 +55,7 @@ async def test_many_transactions_share_few_sessions(bounced_url: str) -> None:
 async def test_a_database_is_migrated_through_it(
     bounced_url: str, shared_server_url: str
 ) -> None:
-    """From nothing to the newest revision."""
+    """All migrations run through PgBouncer."""
     name = f"{make_url(bounced_url).database}_new"
     await execute(shared_server_url, f"CREATE DATABASE {name}", "SELECT 1")
     url = as_url(bounced_url, database=name)

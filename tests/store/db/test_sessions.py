@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from app.domain.errors import StoreUnavailable
-from app.service.operations.health import DatabaseState, state_of
+from app.service.operations.health import DatabaseState, found_in
 from app.store.db import engine
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
@@ -108,7 +108,7 @@ async def test_sessions_that_stayed_read_only_are_replaced(postgres_url: str) ->
     """The host has lifted it, but a session stays as it was opened."""
     await preset(postgres_url, "default_transaction_read_only", "on")
     async with opened(postgres_url) as database:
-        assert await state_of(database) is DatabaseState.DATABASE_READ_ONLY
+        assert (await found_in(database)).state is DatabaseState.DATABASE_READ_ONLY
         with pytest.raises(StoreUnavailable):
             await store_job(database)
         name = make_url(postgres_url).database
@@ -117,7 +117,7 @@ async def test_sessions_that_stayed_read_only_are_replaced(postgres_url: str) ->
         await execute(
             postgres_url, writable, f"ALTER DATABASE {name} SET {lift}", "SELECT 1"
         )
-        assert await state_of(database) is DatabaseState.READY
+        assert (await found_in(database)).state is DatabaseState.READY
         await store_job(database)
 
 
@@ -136,13 +136,13 @@ async def test_a_disk_that_is_full_is_not_ready_until_writing_works(
     ]
     await execute(postgres_url, full, *triggers, "SELECT 1")
     async with opened(postgres_url) as database:
-        assert await state_of(database) is DatabaseState.READY
+        assert (await found_in(database)).state is DatabaseState.READY
         with pytest.raises(StoreUnavailable):
             await store_job(database)
-        assert await state_of(database) is DatabaseState.DATABASE_READ_ONLY
+        assert (await found_in(database)).state is DatabaseState.DATABASE_READ_ONLY
         drops = [f"DROP TRIGGER no_room ON {table}" for table in tables]
         await execute(postgres_url, *drops, "SELECT 1")
-        assert await state_of(database) is DatabaseState.READY
+        assert (await found_in(database)).state is DatabaseState.READY
         assert database.trouble.cause is None
         found = await execute(postgres_url, "SELECT count(*) FROM oauth_states")
         assert found == 0
@@ -158,7 +158,10 @@ async def test_a_full_sqlite_file_is_not_ready_until_writing_works(
         with pytest.raises(StoreUnavailable):
             await store_job(database, asset_url="x" * 1_000_000)
         assert database.trouble.cause == "database or disk is full"
-        assert await state_of(database) is DatabaseState.READY  # a row still fits
+        # A row still fits.
+        assert (
+            await found_in(database)
+        ).state is DatabaseState.READY  # a row still fits
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +200,7 @@ async def test_a_standby_alone_says_what_it_is(
             await store_job(database)
         assert database.trouble.cause == "a standby, which can only be read"
     async with opened(standby.url) as database:
-        assert await state_of(database) is DatabaseState.DATABASE_READ_ONLY
+        assert (await found_in(database)).state is DatabaseState.DATABASE_READ_ONLY
 
 
 async def test_a_switch_over_is_followed(postgres_server: PostgresServer) -> None:

@@ -55,7 +55,7 @@ async def put(database: Database, *rows: dict[str, object]) -> None:
     ids=str,
 )
 async def test_a_moment_comes_back_in_utc(stored: Database, moment: datetime) -> None:
-    """Whatever its offset was, to the microsecond."""
+    """A time of any offset comes back in UTC, to the microsecond."""
     await put(stored, {"id": 1, "at": moment})
     async with stored.read() as connection:
         found = (await connection.execute(select(values.c.at))).scalar_one()

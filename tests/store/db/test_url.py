@@ -63,7 +63,7 @@ def test_a_password_with_every_sign_survives_a_list_of_hosts() -> None:
 
 
 def test_a_folder_of_sockets_is_a_host() -> None:
-    """As Postgres on the same machine listens."""
+    """A folder of Unix sockets is a host."""
     assert address("", "postgresql://me@/jobs?host=/run/pg").hosts == (
         ("/run/pg", 5432),
     )
@@ -146,7 +146,7 @@ def test_another_database_is_refused() -> None:
 
 
 def test_what_is_no_url_is_refused() -> None:
-    """With an error that a start can report."""
+    """What is no URL is refused with an error that a start can report."""
     with pytest.raises(ArgumentError):
         normalise_url("scheduler.db")
 

@@ -119,7 +119,7 @@ async def test_two_publishes_of_nobodys_are_one_too_many(
 async def test_a_publish_that_was_told_of_before_the_init_is_not_its_own(
     database: Database, store: ConfirmationStore, doubtful: Job
 ) -> None:
-    """Whatever comes of it later."""
+    """A publish that was told of before the init is never the job's."""
     await tell(database, "pub_8", after=-5 * MINUTE)
     await tell(database, "pub_8")
     assert await orphan(store, doubtful) is None
@@ -137,7 +137,7 @@ async def test_another_accounts_publish_is_not_its_own(
 async def test_a_publish_that_a_job_has_is_that_jobs(
     database: Database, store: ConfirmationStore, doubtful: Job, project_id: str
 ) -> None:
-    """In whatever project."""
+    """A publish that any job has, in any project, is that job's."""
     await store_job(database, POSTED, publish_id="pub_9", project_id=project_id)
     await tell(database, "pub_9")
     assert await orphan(store, doubtful) is None
@@ -363,7 +363,7 @@ async def test_an_upload_is_a_rival_for_ids_of_no_known_shape(
 async def test_a_photos_init_finds_its_own(
     database: Database, store: ConfirmationStore, doubtful: Job
 ) -> None:
-    """And none of a video's."""
+    """Photos' inits are matched with photos' publishes alone."""
     photos = replace(doubtful, post=Post(media_type=MediaType.PHOTO))
     await tell(database, "v_pub_url~v2.1")
     assert await orphan(store, photos) is None

@@ -121,7 +121,7 @@ async def test_an_abandoned_claim_counts_and_is_put_off(
 async def test_a_hold_that_is_taken_away_lets_all_go_in_their_order(
     database: Database, holds: HoldStore, claims: ClaimStore
 ) -> None:
-    """At once, the longest scheduled first."""
+    """A released hold lets all go at once, the longest scheduled first."""
     later = await due(database, scheduled_for=NOW)
     sooner = await due(database, scheduled_for=NOW - timedelta(minutes=1))
     await holds.put(hold(), now=NOW)
@@ -176,7 +176,7 @@ async def test_a_project_that_is_held_by_itself_stays_so(
 async def test_what_was_put_off_too_late_is_let_go(
     database: Database, holds: HoldStore, claims: ClaimStore
 ) -> None:
-    """By a claim that began before the hold was taken away."""
+    """Jobs put off by a claim that began before the release are let go, too."""
     free, _ = [
         await store_row(
             database,
@@ -193,7 +193,7 @@ async def test_what_was_put_off_too_late_is_let_go(
 
 
 async def test_a_hold_that_is_not_there_is_not_found(holds: HoldStore) -> None:
-    """Neither shown nor taken away."""
+    """A hold that does not exist can be neither shown nor released."""
     with pytest.raises(NotFound):
         await holds.get(None, now=NOW)
     with pytest.raises(NotFound):

@@ -137,7 +137,7 @@ async def test_a_span_of_time_includes_its_start_and_not_its_end(
     end: datetime | None,
     found: list[str],
 ) -> None:
-    """So that two spans side by side show each job once."""
+    """Two windows side by side show each job once."""
     times = {"early": -1, "at_noon": 0, "late": 1}
     for asset, hours in times.items():
         at = NOW + timedelta(hours=hours)

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.jobs.outcome import HandedOn
 from app.domain.jobs.redating import Bounds
 from app.machine.clock import ClockWatch
+from app.store.backlog import BacklogStore
 from app.store.db.engine import Database
-from app.store.jobs.backlog import BacklogStore
 from app.store.jobs.changes import ChangeStore
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import ConfirmationStore

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from app.domain.accounts.account_readiness import NOT_CONNECTED
+from app.domain.accounts.account_readiness import NO_ACCOUNT
 from app.domain.jobs.edit import JobChange
 from app.domain.jobs.job import Job, JobStatus
 from app.domain.jobs.readiness import UNREACHABLE, Readiness
@@ -176,7 +176,7 @@ async def test_a_moved_job_is_looked_at_anew(
     change = JobChange(scheduled_for=NOW + 3 * HOUR)
     moved = await jobs.edit(job.id, change, now=NOW)
     assert moved.readiness is not None
-    assert moved.readiness.problems == (NOT_CONNECTED,)  # nobody is
+    assert moved.readiness.problems == (NO_ACCOUNT,)  # nobody is
     assert moved.readiness_at == NOW + 2 * HOUR
     assert await jobs.get(job.id) == moved
     assert await looks.claim_due(now=NOW + 2 * HOUR, limit=9)

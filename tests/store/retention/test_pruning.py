@@ -62,7 +62,7 @@ def store(database: Database) -> RetentionStore:
 async def test_what_is_over_for_good_goes(
     database: Database, store: RetentionStore, row: dict[str, Any]
 ) -> None:
-    """With its ledger and its links."""
+    """An ended job is deleted with its ledger and its links."""
     job = await store_row(database, row)
     await store_entry(database, job, number=1)
     await add(
@@ -184,7 +184,7 @@ async def test_a_row_that_is_locked_is_passed_over(postgres_url: str) -> None:
 async def test_old_events_go(
     database: Database, store: RetentionStore, received: datetime
 ) -> None:
-    """By when they were received, handled or not."""
+    """Old events are deleted by the time they were received."""
     await add(database, tiktok_events, **told("pub_1", received))
     batch = await store.prune_events(before=BEFORE, after_id=FIRST_ID, limit=9)
     assert batch.count == (received < BEFORE)
@@ -194,7 +194,7 @@ async def test_old_events_go(
 async def test_connects_that_were_never_finished_go(
     database: Database, store: RetentionStore
 ) -> None:
-    """Those that may still be finished stay."""
+    """Unfinished sign-ins are deleted once they can no longer be finished."""
     for name, expires in (("old", LONG_AGO), ("new", BEFORE)):
         await add(
             database,

@@ -32,7 +32,7 @@ from app.store.jobs.claims import ClaimStore
 from app.store.jobs.readiness import ReadinessStore
 from app.store.jobs.tables import schedule_jobs
 from app.store.webhooks.outbox import job_events, tell
-from app.store.webhooks.snapshots import payload_of
+from app.store.webhooks.rows import payload_of
 from app.store.webhooks.tables import webhook_endpoints, webhook_events
 from tests.store.claiming import claim, claim_one, decided
 from tests.support.accounts import VAULT, new_account

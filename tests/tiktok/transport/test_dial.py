@@ -7,7 +7,7 @@ import pytest
 
 from app.domain.jobs.outcome import Fault, Verdict
 from app.machine import concurrency
-from app.machine.host_names import Names
+from app.machine.look_ups import Names
 from app.tiktok.transport import connection as opening
 from app.tiktok.transport.connection import Connection
 from app.tiktok.values import InitTaken

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from app.domain.jobs.outcome import Fault, Verdict
-from app.machine.host_names import Names
+from app.machine.look_ups import Names
 from app.tiktok.client import TikTok
 from app.tiktok.transport import connection as opening
 from app.tiktok.transport import httpx_transport as transport

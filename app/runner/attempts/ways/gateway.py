@@ -10,10 +10,9 @@ from urllib.parse import quote, urlsplit
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault, Unconfirmed
 from app.domain.posts.post import MediaType
-from app.domain.posts.pull_links import pull_links
 from app.runner.attempts.ways.pull import Pull
 from app.runner.attempts.ways.way import Void
-from app.store.jobs.media_links import MediaStore
+from app.store.jobs.media_links import MediaStore, pull_links
 
 DEFAULT_NAMES = {MediaType.VIDEO: "video.mp4", MediaType.PHOTO: "photo.jpg"}
 

@@ -9,9 +9,9 @@ from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault
 from app.domain.jobs.witness import KeptInit
 from app.domain.posts.post import MediaType
-from app.domain.posts.pull_links import pull_tokens
 from app.grants.grants import Access
 from app.runner.attempts.attempt_state import ClaimLost
+from app.store.jobs.media_links import pull_tokens
 from app.tiktok.values import InitTaken
 
 if TYPE_CHECKING:

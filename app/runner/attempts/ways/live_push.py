@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Final
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault
 from app.domain.jobs.readiness import MAX_VIDEO_BYTES
-from app.domain.posts.upload import ChunkPlan, ChunkSizes, Span, Upload, plan_chunks
-from app.domain.posts.upload_hosts import TIKTOK_UPLOAD_HOSTS, problem_with_upload_url
+from app.domain.posts.upload import (
+    TIKTOK_UPLOAD_HOSTS,
+    ChunkPlan,
+    ChunkSizes,
+    Span,
+    Upload,
+    plan_chunks,
+    problem_with_upload_url,
+)
 from app.grants.grants import Access
 from app.metrics.tiktok import UploadMetrics
 from app.outbound.client import Outbound

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from app.machine.concurrency import race
-from app.machine.host_names import Names
+from app.machine.look_ups import Names
 from app.store.db.postgres.address import Keepalives
 
 AddressInfo = tuple[Any, ...]

@@ -11,7 +11,7 @@ from sqlalchemy.util import await_
 from sqlalchemy.util.concurrency import greenlet_spawn
 from sqlalchemy.util.queue import Empty
 
-from app.store.db.outage import ALL_IN_USE, Unreachable
+from app.store.db.outage import ALL_IN_USE, DatabaseUnreachable
 
 IDLE_SECONDS: Final = 5.0
 """How long an unused connection is kept, except the last one."""
@@ -41,7 +41,7 @@ class SparingPool(AsyncAdaptedQueuePool):
         while True:
             try:
                 return super()._do_get()
-            except Unreachable as error:
+            except DatabaseUnreachable as error:
                 left = until - time.monotonic()
                 if not _is_full(error) or left <= 0:
                     raise
@@ -103,6 +103,6 @@ class SparingPool(AsyncAdaptedQueuePool):
             await greenlet_spawn(record.invalidate)
 
 
-def _is_full(error: Unreachable) -> bool:
+def _is_full(error: DatabaseUnreachable) -> bool:
     state, words = _POOLER_IS_FULL
     return error.state == _FULL or (error.state == state and words in error.cause)

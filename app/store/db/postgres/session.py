@@ -4,17 +4,17 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 from weakref import WeakSet
 
 import asyncpg
 import structlog
 
-from app.machine.host_names import Names
+from app.machine.look_ups import Names
 from app.store.db.outage import (
     HOPELESS_STATES,
     NO_ANSWER,
-    Unreachable,
+    DatabaseUnreachable,
     of_server,
     of_system,
     state_of,
@@ -83,18 +83,18 @@ class Sessions:
         self._now = now
         self._away_since: float | None = None
         self._next_try = 0.0
-        self._last: Unreachable | None = None
+        self._last: DatabaseUnreachable | None = None
         self._patience: float | None = None  # None: hurry() was not called
 
     async def connect(self) -> Session:
         """Open a session on the first suitable host."""
         if self._last is not None and self._now() < self._next_try:
-            raise Unreachable(
+            raise DatabaseUnreachable(
                 self._last.cause, state=self._last.state, hopeless=self._last.hopeless
             )
         try:
             session = await self._on_any_host()
-        except Unreachable as error:
+        except DatabaseUnreachable as error:
             self._put_off(error)
             raise
         self._away_since = self._last = None
@@ -125,7 +125,7 @@ class Sessions:
         for session in list(self.open):
             session.terminate()
 
-    def _put_off(self, error: Unreachable) -> None:
+    def _put_off(self, error: DatabaseUnreachable) -> None:
         """Wait a quarter of the time that the database has been away."""
         now = self._now()
         if self._patience is not None and error.cause == NO_ANSWER:
@@ -141,19 +141,19 @@ class Sessions:
         self._last, self._next_try = error, now + pause
 
     async def _on_any_host(self) -> Session:
-        refused = list[Unreachable]()
+        refused = list[DatabaseUnreachable]()
         hosts = self._address.hosts
         for host in hosts:
             try:
                 return await self._on(host)
-            except Unreachable as error:
+            except DatabaseUnreachable as error:
                 refused.append(error)
         if len(refused) == 1:
             raise refused[0]
         causes = (
             f"{host[0]}: {each}" for host, each in zip(hosts, refused, strict=True)
         )
-        raise Unreachable(
+        raise DatabaseUnreachable(
             "; ".join(causes),
             state=min(each.state for each in refused),
             hopeless=all(each.hopeless for each in refused),
@@ -223,6 +223,7 @@ class Sessions:
         self, host: Host, loop: asyncio.AbstractEventLoop, *, named: bool
     ) -> Session:
         address, (name, port) = self._address, host
+        dialing: Any = DialingLoop(loop, self._names, address.keepalives)
         return await asyncpg.connect(
             host=name or None,
             port=port,
@@ -233,7 +234,7 @@ class Sessions:
             timeout=self._patience or address.connect_seconds,
             command_timeout=self._command_seconds,
             server_settings={"application_name": address.application_name},
-            loop=cast(Any, DialingLoop(loop, self._names, address.keepalives)),
+            loop=dialing,
             **({} if named else {"statement_cache_size": 0}),
         )
 
@@ -258,7 +259,8 @@ class Sessions:
         seconds = self._patience or LOOK_SECONDS
         # Unnamed: behind a pooler the name would turn up again in another session.
         statement = await session.prepare(question, name="", timeout=seconds)
-        return cast(Mapping[str, Any], await statement.fetchrow(timeout=seconds))
+        found: Mapping[str, Any] = await statement.fetchrow(timeout=seconds)
+        return found
 
     async def _set_up(self, session: Session, found: Mapping[str, Any]) -> None:
         """Give a session the settings that the promises depend on, if it lacks them."""
@@ -273,15 +275,13 @@ class Sessions:
         if self.pooled:
             # Another transaction's session would get them.
             name, value = next(iter(lacking.items()))
-            raise Unreachable(
+            raise DatabaseUnreachable(
                 f"{name} has to be {value}, and a pooler keeps no session's settings:"
                 f" ALTER ROLE … SET {name} = {value}",
                 hopeless=True,
             )
-        calls = (
-            f"set_config('{name}', '{_quoted(value)}', false)"
-            for name, value in lacking.items()
-        )
+        quoted = {name: value.replace("'", "''") for name, value in lacking.items()}
+        calls = (f"set_config('{name}', '{quoted[name]}', false)" for name in quoted)
         await session.execute(f"SELECT {', '.join(calls)}")
 
     def _wanted(self, found: Mapping[str, Any]) -> dict[str, str]:
@@ -296,32 +296,28 @@ class Sessions:
 
 def _refuse_unfit(found: Mapping[str, Any], *, writable: bool) -> None:
     if (major := found["version"] // 10_000) < OLDEST_VERSION:
-        raise Unreachable(
+        raise DatabaseUnreachable(
             f"Postgres {major} is too old; {OLDEST_VERSION} or newer is needed",
             hopeless=True,
         )
     if writable and found["is_standby"]:
-        raise Unreachable("a standby, which can only be read", state=_STANDBY)
+        raise DatabaseUnreachable("a standby, which can only be read", state=_STANDBY)
     if writable and found["read_only"] == "on":
-        raise Unreachable("read-only at present", state=_STANDBY)
+        raise DatabaseUnreachable("read-only at present", state=_STANDBY)
 
 
 def _unreachable(error: BaseException) -> BaseException:
     """Turn any error into Unreachable, but not a cancellation."""
-    if isinstance(error, Unreachable) or not isinstance(error, Exception):
+    if isinstance(error, DatabaseUnreachable) or not isinstance(error, Exception):
         return error
     if isinstance(error, LeftBehind):
-        return Unreachable(str(error), state=_STANDBY)
+        return DatabaseUnreachable(str(error), state=_STANDBY)
     if isinstance(error, asyncpg.PostgresError):
         state = state_of(error)
         hopeless = state.startswith(HOPELESS_STATES)
-        return Unreachable(of_server(error), state=state, hopeless=hopeless)
+        return DatabaseUnreachable(of_server(error), state=state, hopeless=hopeless)
     if isinstance(error, TimeoutError):
-        return Unreachable(NO_ANSWER)
+        return DatabaseUnreachable(NO_ANSWER)
     if isinstance(error, OSError):
-        return Unreachable(of_system(error))
-    return Unreachable(" ".join(str(error).split())[:300])
-
-
-def _quoted(value: str) -> str:
-    return value.replace("'", "''")
+        return DatabaseUnreachable(of_system(error))
+    return DatabaseUnreachable(" ".join(str(error).split())[:300])

@@ -54,8 +54,7 @@ class GapStore:
         None if the server was started anew since, or does not tell.
         """
         asked = select(func.pg_last_xact_replay_timestamp(type_=TIMESTAMP(True)))
-        at: datetime | None = await self._database.value(asked)
-        return at
+        return await self._database.value(asked)
 
     async def close(self, gap: Gap, *, now: datetime) -> int:
         """Hold what nobody can tell of, then let jobs be claimed; return how many.

@@ -14,17 +14,20 @@ from app.domain.jobs.transition import Transition, applied, given_back
 from app.domain.jobs.witness import Testimony, Witness
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
-from app.store.jobs.init_writes import COLUMNS, UPLOADED, open_links
+from app.store.jobs.init_writes import INIT_COLUMNS, UPLOAD_COLUMNS
 from app.store.jobs.insert_writer import InsertWriter
+from app.store.jobs.media_links import open_links
 from app.store.jobs.rows import error_to_json
 from app.store.jobs.tables import schedule_jobs
-from app.store.jobs.transitions import CHANGED, OWNED, write_transitions
+from app.store.jobs.transitions import OWNED, TRANSITION_COLUMNS, write_transitions
 
 log = structlog.get_logger(__name__)
 
 _jobs = schedule_jobs.c
 _PAGE: Final = 100  # jobs whose locks one transaction holds
-_WRITTEN: Final = tuple(dict.fromkeys((*CHANGED, *COLUMNS, *UPLOADED)))
+_WRITTEN: Final = tuple(
+    dict.fromkeys((*TRANSITION_COLUMNS, *INIT_COLUMNS, *UPLOAD_COLUMNS))
+)
 _SEEN: Final = ("status", "claim_token", "init_sent_at", "publish_id")
 _seen = attrgetter(*_SEEN)
 

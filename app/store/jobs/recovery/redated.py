@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.domain.jobs.confirmation import CONFIRM_STEPS
+from app.domain.jobs.backoff import CONFIRM_STEPS
 from app.domain.jobs.job import JobStatus
 from app.domain.jobs.redating import Bounds, Dated, redated
 from app.machine.clock import ClockWatch
@@ -61,8 +61,8 @@ class RedatingStore:
 
     async def _let_jobs_go_on(self, now: datetime) -> int:
         async with self._database.read() as connection:
-            rows = (await connection.execute(_too_far_ahead(now, self._bounds))).all()
-        found = [Dated(**row._mapping) for row in rows]  # noqa: SLF001 - public
+            rows = await connection.execute(_too_far_ahead(now, self._bounds))
+            found = [Dated(**row) for row in rows.mappings()]
         times = [(job, redated(job, now=now, bounds=self._bounds)) for job in found]
         return await self._write(
             [(job, at) for job, at in times if at is not None], now=now

@@ -38,8 +38,7 @@ class RestoreStore:
     async def count(self, *, now: datetime) -> int:
         """Return how many jobs would be ended."""
         statement = select(func.count()).where(may_be_posted(now))
-        count: int = await self._database.value(statement)
-        return count
+        return await self._database.value(statement)
 
     async def hold(self, *, now: datetime) -> int:
         """End them as unconfirmed, with events and history; return how many.

@@ -113,7 +113,7 @@ async def test_an_end_comes_back_with_its_claim_init_and_ledger(
 async def test_an_attempt_that_goes_on_gets_its_claim_back(
     database: Database, claims: ClaimStore, witness: Witness
 ) -> None:
-    """Its token fits again."""
+    """A running attempt's claim is put back, and its token fits again."""
     job = await store_job(database)
     before = await row_of(database, job)
     named = await sent(claims)
@@ -162,7 +162,7 @@ async def test_two_attempts_come_back_in_their_order(
 async def test_an_upload_comes_back(
     database: Database, claims: ClaimStore, jobs: JobStore, witness: Witness
 ) -> None:
-    """With where its bytes went, and that the last of them was to go out."""
+    """An upload is put back with its progress and its mark."""
     uploads = UploadStore(database, Vault([b"x" * 32]), witness=witness)
     job = await store_job(database, transfer="push")
     before = await row_of(database, job)

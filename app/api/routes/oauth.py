@@ -8,14 +8,14 @@ from fastapi import Request as HttpRequest
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
-from app.api.accounts import PLATFORM, PREFIX, ProjectId
-from app.api.auth import ProjectScope
+from app.api.dependencies import ProjectScope, Wired
 from app.api.docs import examples
 from app.api.docs.declared import declared
-from app.api.oauth_pages import PRIVATE, connected_page, error_page, wants_page
 from app.api.problems import problem_of
+from app.api.routes.accounts import ACCOUNT_PATH, ProjectId
+from app.api.routes.oauth_pages import PRIVATE, connected_page, error_page, wants_page
 from app.api.routing import StrictRoute
-from app.api.services import Wired
+from app.domain.accounts.account import PLATFORM
 from app.domain.errors import (
     AuthorizationFailed,
     InvalidState,
@@ -78,7 +78,7 @@ class ConnectedAnswer(Answer):
 
 
 @connect_router.post(
-    f"{PREFIX}/connect",
+    f"{ACCOUNT_PATH}/connect",
     operation_id="connectAccount",
     summary="Begin to connect an account",
     responses=declared(

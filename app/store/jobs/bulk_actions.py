@@ -1,5 +1,6 @@
-"""Retry many failed jobs of a project: one statement per page."""
+"""Retry or cancel many jobs of a project: one transaction per page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -18,22 +19,35 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from app.domain import codes
 from app.domain.api_key import Actor
 from app.domain.errors import DuplicateJob
+from app.domain.jobs import transition as become
 from app.domain.jobs.history import HistoryKind
-from app.domain.jobs.job import FailureReason, JobStatus, WaitingFor
+from app.domain.jobs.job import ErrorClass, FailureReason, Job, JobStatus, WaitingFor
+from app.domain.jobs.outcome import Fault
+from app.domain.jobs.transition import Transition
 from app.store.db.engine import Database
-from app.store.db.locks import unlocked
 from app.store.db.notify import hint
-from app.store.db.types import UtcDateTime
+from app.store.db.types import Row, UtcDateTime
 from app.store.jobs.history import write_for_all
+from app.store.jobs.rows import readable
 from app.store.jobs.tables import NOT_PROCESSING, in_state, schedule_jobs
+from app.store.jobs.transitions import UNCHANGED, write_transitions
 
 _PAGE: Final = 500  # rows whose locks one transaction holds
 _jobs = schedule_jobs.c
 _others = schedule_jobs.alias("others").c
+_UNSENT: Final = _jobs.init_sent_at.is_(None)
+_OVER: Final = (JobStatus.POSTED, JobStatus.FAILED)
+_CANCELLED: Final = Fault(
+    error_class=ErrorClass.PERMANENT,
+    code=codes.CANCELLED,
+    message="a person cancelled it before it was sent",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +79,7 @@ async def retry_failed(
     Raises DuplicateJob if Post Nows of the same assets were added meanwhile.
     """
     retried = 0
-    page = _retry_page(which, now, is_sqlite=database.is_sqlite)
+    page = _retry_page(database, which, now)
     try:
         while True:
             async with database.write() as connection:
@@ -78,13 +92,11 @@ async def retry_failed(
                 break
     except IntegrityError as error:
         raise DuplicateJob from error
-    left = select(func.count()).select_from(schedule_jobs).where(_failed(which))
-    skipped: int = await database.value(left)
-    return RetryResult(retried, skipped)
+    return RetryResult(retried, await _how_many(database, _failed(which)))
 
 
 def _retry_page(
-    which: RetryFilter, now: datetime, *, is_sqlite: bool
+    database: Database, which: RetryFilter, now: datetime
 ) -> ReturningUpdate[str]:
     page = (
         select(_jobs.id)
@@ -98,7 +110,7 @@ def _retry_page(
         page = page.where(_jobs.scheduled_for >= which.scheduled_from)
     return (
         update(schedule_jobs)
-        .where(unlocked(page, is_sqlite=is_sqlite), _failed(which))
+        .where(database.unlocked(page), _failed(which))
         .values(**_rescheduled(now))
         .returning(_jobs.id)
     )
@@ -167,3 +179,89 @@ def _rescheduled(now: datetime) -> dict[str, Any]:
         "claimed_by": None,
         "claimed_at": None,
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelFilter:
+    """Which jobs are cancelled; None matches all."""
+
+    project_id: str
+    scheduled_from: datetime | None = None  # inclusive
+    scheduled_to: datetime | None = None  # exclusive
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelResult:
+    """How many jobs were cancelled or skipped; ended ones are not counted."""
+
+    cancelled: int
+    skipped: int  # TikTok may have them
+
+
+def cancellation(job: Job, *, now: datetime, by: Actor | None) -> Transition:
+    """Return the transition of a job that a person cancels."""
+    error = _CANCELLED.to_error(now)
+    return become.ended_unsent(job, reason=FailureReason.CANCELLED, error=error, by=by)
+
+
+async def cancel_many(
+    database: Database,
+    which: CancelFilter,
+    *,
+    now: datetime,
+    by: Actor | None,
+    dry_run: bool,
+) -> CancelResult:
+    """Cancel every job that TikTok has nothing of, claimed ones too."""
+    count = 0
+    if dry_run:
+        count = await _how_many(database, and_(_waiting(which), _UNSENT))
+    after = ""
+    while not dry_run:
+        async with database.write() as connection:
+            page = await _cancel_page(connection, which, after)
+            written = await write_transitions(
+                connection,
+                [(job, cancellation(job, now=now, by=by)) for job in readable(page)],
+                guard=UNCHANGED,
+                now=now,
+            )
+        count += len(written)
+        if len(page) < _PAGE:
+            break
+        after = page[-1]["id"]
+    left = await _how_many(database, _waiting(which))
+    return CancelResult(count, left - count if dry_run else left)
+
+
+async def _cancel_page(
+    connection: AsyncConnection, which: CancelFilter, after: str
+) -> Sequence[Row]:
+    statement = (
+        select(schedule_jobs)
+        .where(_waiting(which), _UNSENT, _jobs.id > after)
+        .order_by(_jobs.id)
+        .limit(_PAGE)
+        .with_for_update()
+    )
+    return (await connection.execute(statement)).mappings().all()
+
+
+def _waiting(which: CancelFilter) -> ColumnElement[bool]:
+    conditions = [
+        _jobs.project_id == which.project_id,
+        _jobs.status.not_in(_OVER),
+    ]
+    if which.scheduled_from is not None:
+        conditions.append(_jobs.scheduled_for >= which.scheduled_from)
+    if which.scheduled_to is not None:
+        conditions.append(_jobs.scheduled_for < which.scheduled_to)
+    if which.external_id is not None:
+        conditions.append(_jobs.external_id == which.external_id)
+    return and_(*conditions)
+
+
+async def _how_many(database: Database, which: ColumnElement[bool]) -> int:
+    statement = select(func.count()).select_from(schedule_jobs).where(which)
+    return await database.value(statement)

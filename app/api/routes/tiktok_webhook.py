@@ -4,10 +4,10 @@ from typing import Final, Literal
 
 from fastapi import APIRouter, Request
 
+from app.api.dependencies import Wired
 from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.problems import ProblemResponse
-from app.api.services import Wired
 from app.schemas.fields import Answer
 from app.service.tiktok_events import Receipt
 

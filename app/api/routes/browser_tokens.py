@@ -7,12 +7,11 @@ from fastapi import APIRouter, Body
 from fastapi import Request as HttpRequest
 from pydantic import Field
 
-from app.api.accounts import ProjectId
-from app.api.auth import ProjectScope, caller_of
+from app.api.dependencies import ProjectScope, Wired, caller_of
 from app.api.docs import examples
 from app.api.docs.declared import declared
+from app.api.routes.accounts import ProjectId
 from app.api.routing import StrictRoute
-from app.api.services import Wired
 from app.domain.api_key import KeyAccess
 from app.schemas.fields import Answer, Request, Timestamp
 

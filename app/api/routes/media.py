@@ -10,8 +10,8 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from app.api.dependencies import Wired
 from app.api.problems import problem_of
-from app.api.services import Wired
 from app.domain.errors import NotFound, SchedulerError
 from app.service.media import Asset, AssetBroken, MediaService
 

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from app.domain.errors import DuplicateJob
 from app.domain.jobs.job import FailureReason
 from app.store.db.engine import Database
-from app.store.jobs import bulk_retry
-from app.store.jobs.bulk_retry import RetryFilter, RetryResult
+from app.store.jobs import bulk_actions
+from app.store.jobs.bulk_actions import RetryFilter, RetryResult, retry_failed
 from app.store.jobs.job_store import JobStore
 from tests.support.factories import (
     FAILED,
@@ -50,7 +50,7 @@ async def test_together_they_start_as_each_alone(
         await store_job(database, FAILED, **LOST | columns) for _ in range(2)
     ]
     wanted = await jobs.retry(alone.id, now=LATER)
-    assert await jobs.retry_failed(AUTH, now=LATER) == RetryResult(1, 0)
+    assert await retry_failed(database, AUTH, now=LATER) == RetryResult(1, 0)
     as_alone: dict[str, Any] = {
         "id": alone.id,
         "asset_id": alone.asset_id,
@@ -65,7 +65,7 @@ async def test_what_may_be_at_tiktok_is_never_sent_again_unasked(
     """Whatever it failed of: an init without an answer may have been taken."""
     row = unconfirmed(failure_reason=FailureReason.AUTH)
     job = await store_row(database, row)
-    assert await jobs.retry_failed(AUTH, now=LATER) == RetryResult(0, 1)
+    assert await retry_failed(database, AUTH, now=LATER) == RetryResult(0, 1)
     assert await jobs.get(job.id) == job
 
 
@@ -82,10 +82,10 @@ async def test_only_what_failed_for_the_reason_starts(
     ]
     job = await store_job(database, FAILED, **LOST)
     which = dataclasses.replace(AUTH, scheduled_from=NOW)
-    assert await jobs.retry_failed(which, now=LATER) == RetryResult(1, 1)
+    assert await retry_failed(database, which, now=LATER) == RetryResult(1, 1)
     assert [await jobs.get(each.id) for each in others] == others
     assert (await jobs.get(job.id)).status == "scheduled"
-    assert await jobs.retry_failed(AUTH, now=LATER) == RetryResult(1, 0)
+    assert await retry_failed(database, AUTH, now=LATER) == RetryResult(1, 0)
 
 
 async def test_of_several_post_nows_of_an_asset_one_starts(
@@ -102,7 +102,7 @@ async def test_of_several_post_nows_of_an_asset_one_starts(
     await store_job(
         database, SCHEDULED, post_now=True, asset_id="b", scheduled_for=LATER
     )
-    assert await jobs.retry_failed(AUTH, now=LATER) == RetryResult(1, 2)
+    assert await retry_failed(database, AUTH, now=LATER) == RetryResult(1, 2)
     assert (await jobs.get(new.id)).status == "scheduled"
     for job in (old, waits):
         assert await jobs.get(job.id) == job
@@ -112,9 +112,9 @@ async def test_more_than_a_page_starts_in_one_call(
     database: Database, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Page by page, so that no transaction holds a great many rows."""
-    monkeypatch.setattr(bulk_retry, "_PAGE", 4)
+    monkeypatch.setattr(bulk_actions, "_PAGE", 4)
     await store_rows(database, [job_row(FAILED, **LOST) for _ in range(9)])
-    assert await jobs.retry_failed(AUTH, now=LATER) == RetryResult(9, 0)
+    assert await retry_failed(database, AUTH, now=LATER) == RetryResult(9, 0)
 
 
 async def test_what_fails_again_meanwhile_is_left(
@@ -122,14 +122,14 @@ async def test_what_fails_again_meanwhile_is_left(
 ) -> None:
     """A call made before the account is back does not go round in circles."""
     await store_job(database, FAILED, **LOST, updated_at=LATER + timedelta(seconds=1))
-    assert await jobs.retry_failed(AUTH, now=LATER) == RetryResult(0, 1)
+    assert await retry_failed(database, AUTH, now=LATER) == RetryResult(0, 1)
 
 
 async def test_a_double_click_starts_each_once(processes: list[Database]) -> None:
     """Every job is counted by one of the calls."""
     await store_rows(processes[0], [job_row(FAILED, **LOST) for _ in range(50)])
     done = await asyncio.gather(
-        *(JobStore(process).retry_failed(AUTH, now=LATER) for process in processes)
+        *(retry_failed(process, AUTH, now=LATER) for process in processes)
     )
     assert sum(each.retried for each in done) == 50
 
@@ -143,7 +143,9 @@ async def test_a_post_now_that_comes_in_between_goes_first(
         database, SCHEDULED, post_now=True, asset_id="a", scheduled_for=LATER
     )
     # As the statement saw the table before the newer job was there.
-    monkeypatch.setattr(bulk_retry, "_safe", lambda reason: bulk_retry._jobs.post_now)
+    monkeypatch.setattr(
+        bulk_actions, "_safe", lambda reason: bulk_actions._jobs.post_now
+    )
     with pytest.raises(DuplicateJob):
-        await jobs.retry_failed(AUTH, now=LATER)
+        await retry_failed(database, AUTH, now=LATER)
     assert await jobs.get(job.id) == job

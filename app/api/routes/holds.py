@@ -4,12 +4,11 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, status
 
-from app.api.accounts import ProjectId
-from app.api.auth import By, ProjectScope
+from app.api.dependencies import By, ProjectScope, Wired
 from app.api.docs.declared import declared
 from app.api.docs.examples import HOLDS
+from app.api.routes.accounts import ProjectId
 from app.api.routing import StrictRoute
-from app.api.services import Wired
 from app.schemas.holds import HoldAnswer, HoldRequest
 
 router = APIRouter(

@@ -4,11 +4,10 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Query, Response, status
 
-from app.api.accounts import ProjectId
-from app.api.auth import ProjectScope
+from app.api.dependencies import ProjectScope, Wired
 from app.api.docs.declared import declared
+from app.api.routes.accounts import ProjectId
 from app.api.routing import StrictRoute
-from app.api.services import Wired
 from app.domain.errors import TooManyRequests
 from app.schemas.webhooks import (
     EventAnswer,

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from app.machine import host_names as names
-from app.machine.host_names import Names
+from app.machine import look_ups as names
+from app.machine.look_ups import Names
 from tests.support.resolver import Resolver, resolving
 
 HOST = "tiktok.example"

@@ -10,14 +10,18 @@ import structlog
 from fastapi import APIRouter, Body, Request
 from pydantic import WithJsonSchema
 
-from app.api import idempotency_key
-from app.api.auth import ProjectScope, caller_of
+from app.api.dependencies import (
+    KEY_PARAMETER,
+    ProjectScope,
+    Wired,
+    caller_of,
+    request_key,
+)
 from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.middleware import note
 from app.api.problems import http_problem, problem_of
 from app.api.routing import StrictRoute
-from app.api.services import Wired
 from app.domain.api_key import ApiKey
 from app.domain.errors import InvalidInput, SchedulerError
 from app.domain.jobs.idempotency import RequestKey
@@ -56,7 +60,7 @@ router = APIRouter(
     operation_id="createJobs",
     summary="Schedule up to a hundred videos",
     response_model_exclude_unset=True,  # a problem's fields that do not apply
-    openapi_extra={"parameters": [idempotency_key.PARAMETER]},
+    openapi_extra={"parameters": [KEY_PARAMETER]},
 )
 async def create_jobs(
     body: Annotated[BatchRequest, Body(openapi_examples=examples.BATCHES)],
@@ -71,7 +75,7 @@ async def create_jobs(
     """
     gate = asyncio.Semaphore(AT_ONCE)
     alike: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
-    value, caller = idempotency_key.key_of(request), caller_of(request)
+    value, caller = request_key(request), caller_of(request)
 
     async def made(place: int, item: object) -> BatchedJob | RefusedJob:
         key = None if value is None else RequestKey.of(f"{value}/{place}", item)

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from app.domain.posts.post import MediaType, Post
-from app.domain.posts.pull_links import pull_links, pull_tokens
+from app.store.jobs.media_links import pull_links, pull_tokens
 from tests.domain.jobs.sample import a_job
 
 URLS = ("https://cdn.example.com/1.jpg", "https://cdn.example.com/2.jpg")

@@ -4,11 +4,11 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Path, Query, Response, status
 
-from app.api.auth import ProjectScope
+from app.api.dependencies import ProjectScope, Wired
 from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.routing import StrictRoute
-from app.api.services import Wired
+from app.domain.accounts.account import PLATFORM
 from app.domain.errors import (
     PostingNotAllowed,
     QuotaExhausted,
@@ -26,12 +26,11 @@ from app.schemas.accounts import (
 )
 from app.schemas.fields import Name
 
-PLATFORM: Final = "tiktok"
-PREFIX: Final = f"/v1/projects/{{projectId}}/accounts/{PLATFORM}"
+ACCOUNT_PATH: Final = f"/v1/projects/{{projectId}}/accounts/{PLATFORM}"
 
 router = APIRouter(
     route_class=StrictRoute,
-    prefix=PREFIX,
+    prefix=ACCOUNT_PATH,
     tags=["Accounts"],
     responses=declared(400, 401, 404, 413, 422, 503),
 )

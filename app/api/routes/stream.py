@@ -14,11 +14,10 @@ from fastapi import Request as HttpRequest
 from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
 
-from app.api.auth import ProjectScope, caller_of
+from app.api.dependencies import ProjectScope, Wired, caller_of
 from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.routing import StrictRoute
-from app.api.services import Wired
 from app.domain.errors import StoreUnavailable, TooManyListeners
 from app.schemas.fields import Name, Request
 from app.service.jobs.listener import (

@@ -8,9 +8,9 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import Field
 
+from app.api.dependencies import Wired
 from app.api.docs.declared import declared
 from app.api.problems import ProblemResponse
-from app.api.services import Wired
 from app.schemas.fields import Answer
 from app.service.operations.health import Check, DatabaseState
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
-from app.api.accounts import PLATFORM, PREFIX, ProjectId
-from app.api.auth import By, ProjectScope
+from app.api.dependencies import By, ProjectScope, Wired
 from app.api.docs import examples
 from app.api.docs.declared import declared
+from app.api.routes.accounts import ACCOUNT_PATH, ProjectId
 from app.api.routing import StrictRoute
-from app.api.services import Wired
+from app.domain.accounts.account import PLATFORM
 from app.domain.errors import DuplicateJob, JobNotCancellable
 from app.domain.jobs.job import FailureReason
 from app.schemas.job_actions import (
@@ -55,7 +55,7 @@ async def retry_failed_jobs(
 
 
 @router.post(
-    f"{PREFIX}/rebind-jobs",
+    f"{ACCOUNT_PATH}/rebind-jobs",
     operation_id="rebindJobs",
     summary="Move jobs to the account that is connected now",
     tags=["Accounts"],
@@ -102,12 +102,7 @@ async def cancel_jobs(
     by: By,
 ) -> CancelledAnswer:
     """End all that fit and that TikTok has nothing of."""
-    which = CancelFilter(
-        project_id=project_id,
-        scheduled_from=body.scheduled_from,
-        scheduled_to=body.scheduled_to,
-        external_id=body.external_id,
-    )
+    which = CancelFilter(project_id=project_id, **body.model_dump(exclude={"dry_run"}))
     done = await services.jobs.cancel_many(
         which, dry_run=body.dry_run, scope=scope, by=by
     )

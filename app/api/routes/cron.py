@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request, Security
 from fastapi.security import HTTPBearer
 
 from app.api.auth import CHALLENGE, answered_late, is_bearer
+from app.api.dependencies import Wired
 from app.api.docs.declared import declared
 from app.api.problems import HTTP_CODES, ProblemResponse
-from app.api.services import Wired
 from app.schemas.fields import Answer
 
 

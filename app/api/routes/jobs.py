@@ -4,13 +4,21 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Query, Request, Response, status
 
-from app.api import idempotency_key, stream
-from app.api.auth import SECURITY, By, ProjectScope, caller_of
+from app.api.dependencies import (
+    KEY_PARAMETER,
+    SECURITY,
+    By,
+    ProjectScope,
+    Wired,
+    caller_of,
+    request_key,
+    services_in,
+)
 from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.middleware import note
+from app.api.routes import stream
 from app.api.routing import StrictRoute
-from app.api.services import Wired, services_in
 from app.domain.errors import (
     DuplicateJob,
     IdempotencyKeyReused,
@@ -70,7 +78,7 @@ router = APIRouter(
             MayHaveBeenStored("0196a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"),
         ),
     },
-    openapi_extra={"security": [SECURITY], "parameters": [idempotency_key.PARAMETER]},
+    openapi_extra={"security": [SECURITY], "parameters": [KEY_PARAMETER]},
 )
 async def create_job(
     body: Annotated[JobRequest, Body(openapi_examples=examples.JOBS)],
@@ -88,7 +96,7 @@ async def create_job(
     services, caller = services_in(request), caller_of(request)
     new = body.to_domain(default_max_attempts=services.default_max_attempts)
     key = None
-    if (value := idempotency_key.key_of(request)) is not None:
+    if (value := request_key(request)) is not None:
         key = RequestKey.of(value, await request.json())
     job, created = await services.jobs.create(
         new, scope=caller.project_id, key=key, by=caller.id
