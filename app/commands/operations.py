@@ -53,7 +53,7 @@ def hold(
     ] = None,
 ) -> None:
     """Let due jobs wait; what is in flight ends as it would."""
-    from app.schemas.holds import HoldRequest
+    from app.schemas.job_actions import HoldRequest
 
     asked = validated(HoldRequest, {"reason": reason, "until": until})
 

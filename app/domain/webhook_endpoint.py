@@ -146,7 +146,8 @@ def next_try(
 ) -> datetime | None:
     """Return when an event is tried again after so many tries, None if never.
 
-    Not before the receiver's Retry-After, up to the longest step of the schedule.
+    Not before the receiver's Retry-After, up to the longest step of the schedule; both
+    are in seconds.
     """
     if attempts > len(steps):
         return None

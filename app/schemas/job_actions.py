@@ -1,10 +1,11 @@
-"""Requests and answers of jobs' actions: retry many, cancel, rebind, history."""
+"""Requests and answers of jobs' actions: retry many, cancel, hold, rebind, history."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from app.schemas.fields import Answer, Moment, Request, Timestamp
+from app.domain.jobs.hold import MAX_REASON_LENGTH, Hold
+from app.schemas.fields import Answer, Moment, Request, Text, Timestamp
 from app.schemas.job_answers import AttemptAnswer
 from app.schemas.job_requests import ExternalId
 from app.service.jobs.history import HistoryItem
@@ -55,6 +56,41 @@ class CancelledAnswer(Answer):
 
     cancelled: int
     skipped: int = Field(description="TikTok may have them")
+
+
+Reason = Annotated[
+    Text,
+    Field(
+        min_length=1,
+        max_length=MAX_REASON_LENGTH,
+        description="For people: why nothing is posted",
+    ),
+]
+
+
+class HoldRequest(Request):
+    """How long due jobs wait, and why."""
+
+    reason: Reason
+    until: Moment | None = Field(
+        None, description="In the future; left out or null: until DELETE"
+    )
+
+    def to_domain(self, project_id: str | None) -> Hold:
+        """Return the hold as a domain value."""
+        return Hold(project_id=project_id, reason=self.reason, until=self.until)
+
+
+class HoldAnswer(Answer):
+    """A hold that is in force."""
+
+    reason: str
+    until: Timestamp | None = Field(description="null: until it is released")
+
+    @classmethod
+    def of(cls, hold: Hold) -> Self:
+        """Show a hold."""
+        return cls(reason=hold.reason, until=hold.until)
 
 
 class ActorAnswer(Answer):

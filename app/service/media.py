@@ -87,7 +87,10 @@ class Asset:
 
 
 class MediaService:
-    """Streams assets; each fetch is recorded before the first byte."""
+    """Streams assets; each fetch is recorded before the first byte.
+
+    ``now`` is a monotonic clock, in seconds.
+    """
 
     def __init__(
         self,

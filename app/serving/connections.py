@@ -64,6 +64,7 @@ class Connections:
     def __init__(
         self, limits: CallerLimits, *, now: Callable[[], float] = time.monotonic
     ) -> None:
+        """Take the limits, and a monotonic clock in seconds."""
         self.limits = limits
         self.now = now
         self._open: set[Caller] = set()

@@ -63,7 +63,7 @@ class ChunkRequest:
 
 
 def verdict_on(answer: UploadAnswer, span: Span, *, size: int) -> ChunkVerdict:
-    """Return what became of a chunk.
+    """Return what became of a chunk of a video of ``size`` bytes.
 
     If the connection broke before the whole chunk was sent, TikTok took nothing of it.
     """

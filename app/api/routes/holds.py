@@ -9,7 +9,7 @@ from app.api.docs.declared import declared
 from app.api.docs.examples import HOLDS
 from app.api.routes.accounts import ProjectId
 from app.api.routing import StrictRoute
-from app.schemas.holds import HoldAnswer, HoldRequest
+from app.schemas.job_actions import HoldAnswer, HoldRequest
 
 router = APIRouter(
     route_class=StrictRoute,

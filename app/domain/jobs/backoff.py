@@ -53,6 +53,7 @@ class RetryPolicy:
         """Return the wait before a daily cap is tried again: a quarter of the longest.
 
         Often enough to post soon after the cap is lifted, and little load for TikTok.
+        ``retry_after`` is in seconds.
         """
         longest = self.base_delay(len(self.steps) - 1) / 4
         wait = longest if retry_after is None else retry_after
@@ -63,8 +64,8 @@ class RetryPolicy:
     ) -> timedelta:
         """Return the wait before the next attempt.
 
-        At least what the schedule or TikTok's Retry-After (capped) says, and at most
-        ``JITTER`` more.
+        At least what the schedule or TikTok's Retry-After (in seconds, capped) says,
+        and at most ``JITTER`` more.
         """
         if retry_after is None:
             seconds = self.base_delay(attempts)

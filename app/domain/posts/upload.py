@@ -89,7 +89,7 @@ class ChunkPlan:
 
 
 def plan_chunks(size: int, sizes: ChunkSizes) -> ChunkPlan:
-    """Cut a video into chunks; raises ValueError for an empty one."""
+    """Cut a video of ``size`` bytes into chunks; raises ValueError for an empty one."""
     if size < 1:
         raise ValueError("an empty file cannot be uploaded")
     count = 1 if size <= sizes.whole else size // sizes.chunk
@@ -99,7 +99,7 @@ def plan_chunks(size: int, sizes: ChunkSizes) -> ChunkPlan:
 
 
 def plan_of(size: int, chunk_size: int) -> ChunkPlan:
-    """Return the plan that a running upload was announced with."""
+    """Return the plan that a running upload was announced with, from sizes in bytes."""
     return ChunkPlan(size=size, chunk_size=chunk_size, count=max(1, size // chunk_size))
 
 

@@ -69,7 +69,7 @@ class Sessions:
         command_seconds: float | None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the address, and how long a statement may take."""
+        """Take the address, and how long a statement may take; times in seconds."""
         self.pooled = not address.named_statements
         """Whether a pooler in between gives each transaction another session."""
         self.open = WeakSet[Session]()
