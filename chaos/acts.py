@@ -8,8 +8,8 @@ from typing import Final
 from chaos import disk
 from chaos.cells import Script
 from chaos.gate import Stop
-from chaos.nursery import Worker
 from chaos.place import Place
+from chaos.workers import Worker
 from chaos.world import PATIENCE_SECONDS
 
 Act = Callable[[Place, Worker], Awaitable[None]]

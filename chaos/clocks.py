@@ -6,9 +6,9 @@ from typing import Final
 from chaos import acts
 from chaos.cells import POSTED, Database, Row
 from chaos.gate import Moment, Stop
-from chaos.nursery import Worker
 from chaos.place import Place
 from chaos.together import UNHURRIED
+from chaos.workers import Worker
 
 HOUR: Final = 3600.0
 GROUP: Final = "the clock is set"

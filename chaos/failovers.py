@@ -17,8 +17,8 @@ from app.domain.posts.post import Post, PrivacyLevel
 from app.sandbox.people import NewAccount as NewPerson
 from app.sandbox.people import add_account
 from app.settings import Settings
-from chaos.nursery import Worker
 from chaos.place import COMPRESSED, new_account
+from chaos.workers import Worker
 from chaos.world import World
 from tests.support.failing_over import Pair, paired
 from tests.support.relay import Relay, relaying
@@ -122,7 +122,7 @@ def cases() -> Iterator[Case]:
 
 @dataclass(slots=True)
 class Scene:
-    """Where one case is lived through."""
+    """Where one case is run."""
 
     world: World
     case: Case
@@ -141,7 +141,7 @@ class Scene:
             self.world, url or url_of(self.case, self.pair, self.relay)
         )
         log = self.world.directory / f"{self.name}.log"
-        start = self.world.nursery.start
+        start = self.world.starter.start
         self.workers.append(await start(settings, log=log, mutant=self.mutant))
 
     async def workers_live(self) -> None:

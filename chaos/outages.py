@@ -12,8 +12,8 @@ from chaos.cells import (
     Row,
 )
 from chaos.gate import Moment, Stop
-from chaos.nursery import Worker
 from chaos.place import LEASE, Place
+from chaos.workers import Worker
 
 TEN_MINUTES: Final = 600.0
 

@@ -15,8 +15,8 @@ from chaos.cells import (
     Row,
 )
 from chaos.gate import Moment, Stop
-from chaos.nursery import Worker
 from chaos.place import Place
+from chaos.workers import Worker
 
 BEFORE, AFTER = Moment.BEFORE, Moment.AFTER
 GROUP: Final = "reconnected as another person"

@@ -24,7 +24,7 @@ from app.use_cases import UseCases
 from chaos.cells import Cell, Database
 from chaos.disk import small_disk
 from chaos.gate import Stop
-from chaos.nursery import Worker
+from chaos.workers import Worker
 from chaos.world import PATIENCE_SECONDS, Server, World
 
 LEASE: Final = 4.0
@@ -57,7 +57,7 @@ _OVER: Final = frozenset({JobStatus.POSTED, JobStatus.FAILED})
 
 @dataclass(slots=True)
 class Place:
-    """Where one cell is lived through."""
+    """Where one cell is run."""
 
     world: World
     cell: Cell
@@ -77,7 +77,7 @@ class Place:
         **order: Any,  # noqa: ANN401 - as in JSON
     ) -> Worker:
         """Start a worker that halts at the stops."""
-        worker = await self.world.nursery.start(
+        worker = await self.world.starter.start(
             self.settings,
             *stops,
             log=self.log,

@@ -1,4 +1,4 @@
-"""Rows of videos that we upload, and of photos: struck at every chunk boundary."""
+"""Rows of videos that we upload, with faults at every chunk boundary, and of photos."""
 
 from collections.abc import Iterator
 from dataclasses import replace

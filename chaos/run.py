@@ -1,4 +1,4 @@
-"""Live through cells, side by side where they do not disturb each other."""
+"""Run cells, side by side where they do not disturb each other."""
 
 import asyncio
 from collections import Counter
@@ -96,7 +96,7 @@ async def run_cells(
 
 
 async def run_cell(world: World, cell: Cell, *, mutant: str | None = None) -> Result:
-    """Live through a cell and judge it."""
+    """Run a cell and judge it."""
     if cell.row.breaks_disk and not can_mount():
         return Result(cell, (), skipped=True)
     name = f"cell_{next(_numbers)}"

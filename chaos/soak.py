@@ -1,4 +1,4 @@
-"""A long run: thousands of posts, a fifth of all calls struck, workers killed."""
+"""A long run: thousands of posts, faults in a fifth of all calls, workers killed."""
 
 import asyncio
 import time
@@ -60,7 +60,7 @@ WEATHER: Final[Weather] = (
     (("init",), {"kind": "processing", "seconds": 9}, 0.02),
     (("token",), {"kind": "error", "code": "internal"}, 0.2),
 )
-"""Which calls are struck, by what, and how often: a fifth of all calls in sum."""
+"""Which calls get which fault, and how often: a fifth of all calls in sum."""
 
 CHUNK: Final = ("upload",)
 UPLOADS: Final[Weather] = (
@@ -208,7 +208,7 @@ async def _run(
 ) -> int:
     """Keep workers working and kill one every few seconds; return how many died."""
     log = world.directory / "soak.log"
-    pool = [await world.nursery.start(settings, log=log) for _ in range(workers)]
+    pool = [await world.starter.start(settings, log=log) for _ in range(workers)]
     kills, began, next_kill = 0, time.monotonic(), SECONDS_BETWEEN_KILLS
     while left := await _left(container):
         await asyncio.sleep(LOOK_SECONDS / 4)
@@ -220,7 +220,7 @@ async def _run(
         victim = pool.pop(world.random.randrange(workers))
         await victim.kill()
         kills += 1
-        pool.append(await world.nursery.start(settings, log=log))
+        pool.append(await world.starter.start(settings, log=log))
     for worker in pool:
         await worker.kill()
     return kills

@@ -1,4 +1,4 @@
-"""The process that is broken: the real house, with a gate at every step.
+"""The worker process that is broken: the real worker, with a gate at every step.
 
 Started once, it imports everything and then forks a worker for each order that it reads
 from standard input, so that hundreds of real processes start within a minute.
@@ -41,7 +41,7 @@ class GateClock(SystemClock):
         return SystemClock.now(self) + timedelta(seconds=self.gate.shift)
 
 
-def nursery(meeting_place: str) -> None:
+def fork_workers(meeting_place: str) -> None:
     """Fork a worker for each line; the end of input ends all of them."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while line := sys.stdin.buffer.readline():
@@ -51,7 +51,7 @@ def nursery(meeting_place: str) -> None:
 
 
 def _live(order: Mapping[str, Any], meeting_place: str) -> None:
-    """Be a worker until the end, and never return into the nursery."""
+    """Be a worker until the end, and never return to ``fork_workers``."""
     code = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -100,4 +100,4 @@ async def _work(order: Mapping[str, Any], line: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    nursery(sys.argv[1])
+    fork_workers(sys.argv[1])

@@ -1,4 +1,4 @@
-"""What all cells share: one simulator, one nursery, databases, the gateway's door."""
+"""What all cells share: a simulator, a starter of workers, databases, the gateway."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +19,7 @@ from app.sandbox.server import RunningSandbox, running_sandbox
 from app.sandbox.settings import SandboxSettings
 from app.store.db.migrate import upgrade
 from chaos import audit
-from chaos.nursery import Nursery
+from chaos.workers import WorkerStarter
 from tests.support.databases import SqliteDatabases
 from tests.support.postgres import PostgresServer
 
@@ -121,7 +121,7 @@ class World:
     directory: Path
     random: Random
     tiktok: RunningSandbox
-    nursery: Nursery
+    starter: WorkerStarter
     sqlite: SqliteDatabases
     server: Server = field(default_factory=Server)
     fragile: Server = field(default_factory=Server)
@@ -140,9 +140,9 @@ async def new_world(directory: Path, *, seed: int) -> AsyncIterator[World]:
     )
     async with AsyncExitStack() as stack:
         tiktok = await stack.enter_async_context(running_sandbox(settings=weather))
-        nursery = await stack.enter_async_context(Nursery(directory).open())
+        starter = await stack.enter_async_context(WorkerStarter(directory).open())
         sqlite = SqliteDatabases(directory, upgrade=_prepared)
-        world = World(directory, Random(seed), tiktok, nursery, sqlite)
+        world = World(directory, Random(seed), tiktok, starter, sqlite)
         stack.push_async_callback(world.server.close)
         stack.push_async_callback(world.fragile.close)
         await stack.enter_async_context(world.door.open())

@@ -56,7 +56,7 @@ class Worker:
 
 
 @dataclass(slots=True)
-class Nursery:
+class WorkerStarter:
     """Starts workers, and ends all that are left at its own end."""
 
     directory: Path
@@ -65,7 +65,7 @@ class Nursery:
     _numbers: "count[int]" = field(default_factory=count)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["Nursery"]:
+    async def open(self) -> AsyncIterator["WorkerStarter"]:
         """Wait for orders."""
         meeting_place = str(self.directory / "line")
         server = await asyncio.start_unix_server(self._meet, meeting_place)
