@@ -144,7 +144,7 @@ async def test_a_post_now_that_comes_in_between_goes_first(
     )
     # As the statement saw the table before the newer job was there.
     monkeypatch.setattr(
-        bulk_actions, "_safe", lambda reason: bulk_actions._jobs.post_now
+        bulk_actions, "_safe", lambda reason, now: bulk_actions._jobs.post_now
     )
     with pytest.raises(DuplicateJob):
         await retry_failed(database, AUTH, now=LATER)
