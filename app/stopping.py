@@ -64,7 +64,9 @@ class LastExit:
             self._is_calling() and now < at_the_latest
         ):
             time.sleep(_LOOK_EVERY_SECONDS)
-        log.warning("something hangs; ended without it", seconds=STOP_SECONDS)
+        log.warning(
+            "a part of the program hangs; stopped without it", seconds=STOP_SECONDS
+        )
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)

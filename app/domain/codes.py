@@ -57,7 +57,8 @@ _TRANSIENT: Final = ErrorClass.TRANSIENT
 _RECONNECT: Final = "Reconnect the TikTok account, then retry this post."
 _AGAIN: Final = "If it does not go out on its own, retry this post later."
 _TOMORROW: Final = "If it has not gone out by tomorrow, retry this post then."
-_OPERATOR: Final = "Ask whoever runs the service to look into it, then retry this post."
+ASK_OPERATOR: Final = "Ask whoever runs the service to look into it"
+_OPERATOR: Final = f"{ASK_OPERATOR}, then retry this post."
 _OTHER_ACCOUNT: Final = "Connect another TikTok account if this post should go out."
 
 _NO_CONSENT: Final = Words(
@@ -75,6 +76,11 @@ _FAULTY_FILE: Final = Words(
 _NO_PULL: Final = Words(
     "TikTok could not download the video.",
     "Check that its link works for everyone and stays valid for an hour, then retry"
+    " this post.",
+)
+_NO_PHOTO: Final = Words(
+    "TikTok could not download a photo.",
+    "Check that each link works for everyone and stays valid for an hour, then retry"
     " this post.",
 )
 STILL_WORKING: Final = Words(
@@ -259,7 +265,7 @@ _MEDIA: Final[dict[str, Code]] = {
     ),
     # TikTok: worth another try if the URL is right.
     "video_pull_failed": Code(reason=_TRANSIENT, words=_NO_PULL),
-    "photo_pull_failed": Code(reason=_TRANSIENT, words=_NO_PULL),
+    "photo_pull_failed": Code(reason=_TRANSIENT, words=_NO_PHOTO),
     "invalid_file_upload": Code(answer=_PERMANENT, words=_FAULTY_FILE),
     "file_format_check_failed": Code(reason=_PERMANENT, words=_FAULTY_FILE),
     "duration_check_failed": Code(

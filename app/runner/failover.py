@@ -128,7 +128,10 @@ class Failover:
         count = await self._put_back.write(now=now)
         await self._note(server, now)
         self._noticed = server, now
-        log.warning("what it lacked is put back; claims wait for others", claims=count)
+        log.warning(
+            "put back what the database lost; waiting for other workers to do so",
+            claims=count,
+        )
 
     async def _close(
         self, server: Identity, there: Sequence[SeenRunner], now: datetime

@@ -137,7 +137,9 @@ class Runner:
                 except AnotherServer:
                     continue
                 except StoreUnavailable as error:
-                    log.warning("no claim; trying again", reason=str(error))
+                    log.warning(
+                        "jobs could not be claimed; trying again", reason=str(error)
+                    )
                     await self._pause(OUTAGE_SECONDS, stop)
                 except Exception:
                     log.exception("the runner failed; trying again")
@@ -161,7 +163,7 @@ class Runner:
             except StoreUnavailable as error:
                 if not tally.claimed:
                     raise
-                log.warning("nothing more is claimed", reason=str(error))
+                log.warning("this tick claims no more jobs", reason=str(error))
                 return  # running attempts have the rest of the time
             if not more and not len(pool):
                 if not tally.claimed and self._deps.database_clock is not None:

@@ -169,7 +169,9 @@ class Confirmer:
         if publish_id is not None:
             truth = await self._ask(calls, access, job, publish_id)
             if self._may_adopt(job, truth):
-                log.info("a publish without a job is adopted", publish_id=publish_id)
+                log.info(
+                    "matched a publish that TikTok reported", publish_id=publish_id
+                )
                 return truth
         if VIDEO_LIST_SCOPE not in access.scopes or not can_be_found(job):
             return NoWord()

@@ -14,7 +14,7 @@ import structlog
 from app.domain import errors
 from app.domain.accounts.account import Account, Grant, NewAccount
 from app.domain.api_key import check_scope
-from app.domain.codes import CODES, SETUP, class_of_oauth_code
+from app.domain.codes import ASK_OPERATOR, CODES, SETUP, class_of_oauth_code
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault
 from app.domain.redirect import problem_with_redirect
@@ -295,7 +295,5 @@ def _not_connected(code: str) -> errors.AuthorizationFailed:
     """Say what helps: connecting again does not where our set-up is wrong."""
     known = CODES.get(code)
     if known is not None and known.words is SETUP:
-        return errors.AuthorizationFailed(
-            f"{SETUP.what} Ask whoever runs the service to look into it. ({code})"
-        )
+        return errors.AuthorizationFailed(f"{SETUP.what} {ASK_OPERATOR}. ({code})")
     return errors.AuthorizationFailed(f"{errors.AuthorizationFailed.__doc__} ({code})")

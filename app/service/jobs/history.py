@@ -35,12 +35,12 @@ TEXTS: Final[dict[HistoryKind, str]] = {
     HistoryKind.DRAFT_DISCARDED: "The draft was deleted.",
 }
 ADOPTED: Final[dict[Adopted, str]] = {
-    Adopted.FETCHED: "A publish that TikTok told of was adopted as this post's: TikTok"
-    " fetched the video by its own link.",
-    Adopted.SOLE: "A publish that TikTok told of was adopted as this post's: nobody"
-    " else publishes to this account (SOLE_PUBLISHER).",
-    Adopted.CAPTION: "A video of the account was adopted as this post: it is the only"
-    " one with this caption since.",
+    Adopted.FETCHED: "TikTok reported a post without a job. It is this one: TikTok"
+    " fetched the video by this job's own link.",
+    Adopted.SOLE: "TikTok reported a post without a job. It is this one: nobody else"
+    " publishes to this account (SOLE_PUBLISHER).",
+    Adopted.CAPTION: "It was found on the account: the only video with this caption"
+    " since then.",
 }
 _ENDS: Final = {
     "published": "TikTok published it.",

@@ -98,15 +98,15 @@ def _to_look_at(
     if not runs:
         yield "No runner was seen in the last 5 minutes: nothing is posted."
     if late:
-        yield f"{late} due jobs are over a minute late."
+        yield f"Jobs that are over a minute late: {late}."
     if unconfirmed:
         yield (
-            f"{unconfirmed} jobs ended unconfirmed: see"
+            f"Jobs that ended unconfirmed: {unconfirmed}. See"
             " `tiktok-scheduler jobs list --failure-reason unconfirmed`."
         )
     if reconnect:
         yield (
-            f"{reconnect} accounts have to be connected again: see"
+            f"Accounts that have to be connected again: {reconnect}. See"
             " `tiktok-scheduler accounts list --status reconnect_required`."
         )
     for hold in held:

@@ -14,6 +14,7 @@ import {
   type Creator,
   type Draft,
 } from "./rules.js";
+import { clockChange } from "./times.js";
 
 type Validation = {
   ok: boolean;
@@ -99,6 +100,7 @@ function update(): void {
   find("disclosure", HTMLElement).hidden = !draft.discloses;
   find("label-note", HTMLElement).textContent = labelNote(draft);
   showConsent(draft);
+  find("when-note", HTMLElement).textContent = clockChange(find("when", HTMLInputElement).value);
   find("title-count", HTMLElement).textContent = `${draft.title.length} of 2200`;
   showPreview(draft);
   const problems = [...missing(creator, draft), ...(videoProblem ? [videoProblem] : [])];

@@ -2,6 +2,7 @@
 
 import { call, Problem, signedIn, type Job } from "./api.js";
 import { find, make, say } from "./elements.js";
+import { timeOf } from "./times.js";
 
 const jobs = new Map<string, Job>();
 let monday = startOfWeek(new Date());
@@ -127,10 +128,6 @@ function isSameDay(one: Date, other: Date): boolean {
 
 function dayOf(day: Date): string {
   return day.toLocaleDateString(undefined, { weekday: "short", day: "numeric", month: "short" });
-}
-
-function timeOf(moment: Date): string {
-  return moment.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
 }
 
 function shown(moment: Date): string {
