@@ -82,8 +82,7 @@ def mutants(
     found = {}
     for mutant in [name] if name else MUTANTS:
         results = asyncio.run(_run(cells, seed=seed, mutant=mutant, enough=enough))
-        run = [result for result in results if not result.skipped]
-        found[mutant] = results = _confirmed(run, seed=seed)
+        found[mutant] = results = [each for each in results if not each.skipped]
         noticed = sum(bool(result.wrong) for result in results)
         print(f"without {MUTANTS[mutant].without}: {noticed} of {len(results)} notice")
     if write and not only and not name:
@@ -213,14 +212,6 @@ def _tells(cell: Cell) -> bool:
     quiet = not (row.breaks_server or row.breaks_disk or row.crowded)
     touched = not row.group.startswith(("fault at creator_info", "fault at token"))
     return cell.database is row.databases[0] and quiet and touched
-
-
-def _confirmed(results: Sequence[Result], *, seed: int) -> list[Result]:
-    """Leave out the wrong cells that are wrong without the mutant, too."""
-    wrong = [result.cell for result in results if result.wrong]
-    controls = asyncio.run(_run(wrong, seed=seed))
-    failing = [result.cell for result in controls if result.wrong]
-    return [result for result in results if result.cell not in failing]
 
 
 def _is_noticed(results: Sequence[Result]) -> bool:

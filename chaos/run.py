@@ -72,6 +72,7 @@ async def run_cells(
 ) -> list[Result]:
     """Run cells and return their results; those that need the machine come last.
 
+    A cell that is wrong without the mutant, too, says nothing and is left as skipped.
     After ``enough`` cells whose wrong end is certain, the others are skipped.
     """
     gate, alone = asyncio.Semaphore(SIDE_BY_SIDE), asyncio.Semaphore(1)
@@ -84,6 +85,8 @@ async def run_cells(
                 return Result(cell, (), skipped=True)
             try:
                 result = await run_cell(world, cell, mutant=mutant)
+                if mutant and result.wrong and (await run_cell(world, cell)).wrong:
+                    result = Result(cell, (), skipped=True)
             except Exception as error:  # noqa: BLE001 - the other cells go on
                 result = Result(cell, (), (f"the cell itself broke: {error!r}",))
             certain += result.certain
