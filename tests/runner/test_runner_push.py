@@ -1,7 +1,7 @@
 """Videos that we upload: on a real database, with the simulator's upload host."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
@@ -10,8 +10,10 @@ import pytest
 
 from app.domain.jobs.edit import JobChange
 from app.domain.jobs.job import FailureReason, Job, JobStatus, Transfer
+from app.runner.attempts.ways.sending import NOTES
 from app.sandbox.posts import Post
 from app.sandbox.recording import Call
+from app.store.jobs.uploads import UploadStore
 from tests.runner.stage import Stage, Worker
 
 BYTES: Final = 450_000
@@ -373,3 +375,29 @@ async def test_the_look_and_the_upload_share_one_request(
     visits = stage.tiktok.sandbox.visits.counts
     assert [count for url, count in visits.items() if query in url] == [1]
     assert post.sha256 == await hash_of(stage, query)
+
+
+async def test_the_progress_of_many_chunks_is_written_now_and_then(
+    stage: Stage, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every twentieth of the video: a commit a chunk costs more than it tells."""
+    noted: list[int] = []
+    note = UploadStore.note
+
+    async def counted(
+        store: UploadStore, job: Job, *, uploaded: int, now: datetime
+    ) -> Job | None:
+        noted.append(uploaded)
+        return await note(store, job, uploaded=uploaded, now=now)
+
+    monkeypatch.setattr(UploadStore, "note", counted)
+    worker = await pusher(
+        stage, upload_whole_bytes=1000, upload_chunk_bytes=BYTES // 60
+    )
+    job = await push(stage, worker)
+    await worker.tick()
+    done = await worker.job(job)
+    assert done.status is JobStatus.POSTED
+    assert done.uploaded_bytes == noted[-1] == BYTES
+    assert len(stage.calls(Call.UPLOAD)) == 60
+    assert len(noted) == NOTES

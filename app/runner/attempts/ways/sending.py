@@ -39,6 +39,9 @@ MOST_TRIES: Final = 3
 
 SECONDS_BETWEEN_TRIES: Final = 1.0
 
+NOTES: Final = 20
+"""How often the progress of an upload is written, at most."""
+
 Value = TypeVar("Value")
 Sent = int | Step
 """The next offset, or what ends the sending; None: all is sent, or ask TikTok."""
@@ -126,7 +129,9 @@ class Sending:
         verdict = verdict_on(answer, span, size=self.size)
         match verdict:
             case ChunkVerdict.NEXT:
-                await self._note(span.end)
+                noted = self._state.job.uploaded_bytes or 0
+                if span.end - noted >= self.size / NOTES:
+                    await self._note(span.end)
                 return span.end
             case ChunkVerdict.DONE if span.end == self.size:
                 await self._note(span.end)
