@@ -12,6 +12,7 @@ from app.outbound.errors import Refused, Unreachable
 from app.outbound.exchange import MOST_HEAD_BYTES, READ_BYTES
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.sinks import Bucket
 from tests.tiktok import chaos
 from tests.tiktok.chaos import answering, response, serving
 
@@ -56,6 +57,10 @@ async def test_a_body_comes_whole_over_tls(certificate: Certificate) -> None:
         port = server.sockets[0].getsockname()[1]
         url = f"https://127.0.0.1:{port}/v.mp4"
         assert await get(url, outbound=outbound) == (200, BODY)
+        bucket = Bucket()
+        with closing(await outbound.open("GET", url)) as answer:
+            await answer.pour(len(BODY), bucket)
+        assert bucket.content == BODY
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_not_taken(
