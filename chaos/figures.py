@@ -8,171 +8,34 @@ environment, signals, HTTP and SQL; so any version will do.
 
 import asyncio
 import signal
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, TypeAlias
 
 import httpx
 import typer
 
-from app.sandbox.people import NewAccount, add_account
-from app.sandbox.script import FaultRule
-from app.sandbox.server import RunningSandbox, running_sandbox
-from app.sandbox.settings import SandboxSettings
 from chaos import report
+from chaos.mishaps import (
+    cut_after_insert,
+    foreign_complete,
+    foreign_failure,
+    full_log,
+    restored,
+)
+from chaos.site import PROJECT, Site, new_site, soon, until
 from tests.support.failing_over import Pair
 from tests.support.postgres import PostgresServer
 from tests.support.sql import execute
-from tests.system.programs import SCRIPT, Program, Programs, free_port
-
-PATIENCE_SECONDS: Final = 120.0
-LEAD: Final = timedelta(seconds=8)
-"""Until the first job falls due: on a busy machine a worker takes long to start."""
+from tests.system.programs import SCRIPT
 
 WATCHERS: Final = 1000
 STREAMS_OF_A_KEY: Final = 100  # as many as this version accepts
 SETTLING: Final = timedelta(seconds=50)
 """How long it may take until all watch."""
-
-PROJECT: Final = "proj_1"
-ENV: Final = {
-    "POLL_INTERVAL_SECONDS": "0.2",
-    "BACKOFF_SECONDS": "1",
-    "CLAIM_TIMEOUT_SECONDS": "20",
-    "POLL_DEADLINE_SECONDS": "10",
-    "HTTP_TIMEOUT_SECONDS": "10",
-    "TIKTOK_INIT_PER_MINUTE": "100000",
-    "TIKTOK_STATUS_PER_MINUTE": "100000",
-    "TIKTOK_CREATOR_INFO_PER_MINUTE": "100000",
-    "TIKTOK_CLIENT_KEY": "sandbox_key",
-    "TIKTOK_CLIENT_SECRET": "sandbox_secret",
-    "TOKEN_ENCRYPTION_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
-    "ALLOW_PRIVATE_URLS": "true",
-}
-
-
-@dataclass(slots=True)
-class Site:
-    """One version's programs, a database of its own, and the simulator."""
-
-    programs: Programs
-    tiktok: RunningSandbox
-    server: PostgresServer
-    faketime: str | None
-    client: httpx.AsyncClient
-    jobs: list[str] = field(default_factory=list)
-    url: str = ""
-    key: str = ""
-
-    async def up(self, **env: str) -> None:
-        """Make the tables, start the API without a runner, and connect the account."""
-        await self.programs.run("migrate")
-        self.key = (await self.programs.run("keys", "create")).out.split()[-1]
-        port = free_port()
-        server = await self.programs.start(
-            "serve", "--port", str(port), **{"RUNNER": "cron", **env}
-        )
-        await server.says("Uvicorn running")
-        self.url = f"http://127.0.0.1:{port}"
-        pair = add_account(self.tiktok.sandbox, NewAccount(open_id=PROJECT))
-        await self.call(
-            "PUT",
-            f"/v1/projects/{PROJECT}/accounts/tiktok",
-            openId=PROJECT,
-            accessToken=pair["accessToken"],
-            refreshToken=pair["refreshToken"],
-            expiresIn=7200,
-            refreshExpiresIn=10**8,
-            scope="user.info.basic,video.publish,video.upload",
-        )
-
-    async def call(self, method: str, path: str, **body: object) -> Any:  # noqa: ANN401
-        """Call the API; raises httpx.HTTPStatusError."""
-        head = {"Authorization": f"Bearer {self.key}"}
-        answer = await self.client.request(
-            method, f"{self.url}{path}", json=body or None, headers=head
-        )
-        return answer.raise_for_status().json()
-
-    async def ask(self, *due: datetime) -> None:
-        """Ask for a post at each of these times."""
-        for at in due:
-            name = f"job-{len(self.jobs)}"
-            job = await self.call(
-                "POST",
-                "/v1/jobs",
-                projectId=PROJECT,
-                assetId=name,
-                assetUrl=f"{self.tiktok.url}/_sandbox/video.mp4?n={name}",
-                scheduledFor=at.isoformat(),
-                post={"mode": "direct", "privacyLevel": "SELF_ONLY", "title": name},
-            )
-            self.jobs.append(job["id"])
-
-    async def worker(self, *, ahead: timedelta | None = None, **env: str) -> Program:
-        """Start a worker whose clock may be wrong."""
-        if ahead is not None:
-            shift = f"{ahead.total_seconds():+.0f}"
-            preload = {"LD_PRELOAD": str(self.faketime), "FAKETIME": shift}
-            env |= preload | {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        worker = await self.programs.start("worker", **env)
-        await worker.says("worker started")
-        return worker
-
-    async def over(self, seconds: float = PATIENCE_SECONDS) -> list[dict[str, Any]]:
-        """Wait until every job has ended, or so long; return them as they are."""
-        deadline = time.monotonic() + seconds
-        found: list[dict[str, Any]] = []
-        while time.monotonic() < deadline:
-            with suppress(httpx.HTTPError):
-                found = [await self.call("GET", f"/v1/jobs/{id_}") for id_ in self.jobs]
-                if all(job["status"] in {"posted", "failed"} for job in found):
-                    break
-            await asyncio.sleep(0.3)
-        return found
-
-    def posts(self) -> Counter[str | None]:
-        """Count TikTok's posts by title."""
-        return Counter(post.title for post in self.tiktok.sandbox.posts)
-
-    def twice(self) -> str:
-        """Say how many jobs were posted more than once."""
-        count = sum(posts > 1 for posts in self.posts().values())
-        return f"{count} of {len(self.jobs)} twice"
-
-    async def unconfirmed(self) -> str:
-        """Say how many jobs ended in doubt although their post is out."""
-        ended = await self.over()
-        doubts = sum(job.get("failureReason") == "unconfirmed" for job in ended)
-        return f"{doubts} of {len(self.jobs)} unconfirmed, {self.twice()}"
-
-    def fault(self, call: str, **fault: object) -> None:
-        """Let TikTok misbehave."""
-        rule = {"call": call, "fault": fault, "times": None}
-        self.tiktok.sandbox.script.add(FaultRule.model_validate(rule))
-
-    async def taken(self, count: int) -> None:
-        """Wait until TikTok took so many inits."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while len(list(self.tiktok.sandbox.posts)) < count:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-
-
-def soon(count: int, *, over: float = 0.0) -> list[datetime]:
-    """Return times that are soon, spread over some seconds."""
-    first = datetime.now(UTC) + LEAD
-    return [first + timedelta(seconds=over * each / count) for each in range(count)]
-
-
-async def until(moment: datetime) -> None:
-    """Wait for a moment."""
-    await asyncio.sleep((moment - datetime.now(UTC)).total_seconds())
+ACCEPTED_WITHIN: Final = 20.0  # seconds, or the others are not tried
 
 
 async def commits_without_disk(site: Site) -> str:
@@ -196,7 +59,7 @@ async def commits_without_disk(site: Site) -> str:
 
 
 async def switch_over(site: Site) -> str:
-    """Let the standby of two hosts in one URL take over while 20 posts are polled."""
+    """Let the standby of two hosts in one URL take over while 20 inits are out."""
     standby = PostgresServer(source=site.server)
     await asyncio.to_thread(standby.start)
     try:
@@ -204,10 +67,11 @@ async def switch_over(site: Site) -> str:
         hosts = "&".join(f"host=127.0.0.1:{port}" for port in ports)
         url = f"postgresql+asyncpg://postgres@/postgres?{hosts}"
         site.programs.env["DATABASE_URL"] = f"{url}&target_session_attrs=read-write"
+        site.fault("init", kind="drip", seconds_per_byte=0.01)
         await site.up()
         await site.ask(*soon(20))
         await site.worker()
-        await site.taken(10)
+        await site.taken(20)  # and not yet answered
         await asyncio.to_thread(site.server.stop)
         await asyncio.sleep(3)
         await Pair(site.server, standby).promote()
@@ -315,7 +179,11 @@ async def watched(site: Site) -> str:
                 f"GET /v1/jobs/stream?projectId={PROJECT} HTTP/1.1\r\nHost: chaos\r\n"
                 f"Authorization: Bearer {keys[number % len(keys)]}\r\n\r\n".encode()
             )
-            watching += b"200" in await reader.readline()
+            try:
+                async with asyncio.timeout(ACCEPTED_WITHIN):
+                    watching += b"200" in await reader.readline()
+            except TimeoutError:
+                break
             listening = asyncio.create_task(_listen(reader))
             stack.callback(listening.cancel)
         await until(times[0] + timedelta(seconds=14))
@@ -328,7 +196,7 @@ async def _listen(reader: asyncio.StreamReader) -> None:
         pass
 
 
-Scenario = Callable[[Site], Awaitable[str]]
+Scenario: TypeAlias = Callable[[Site], Awaitable[str]]
 DAYS: Final = [timedelta(days=each) for each in (1, 3, 7, 30, 60, 120, 200)]
 MINUTES: Final = [timedelta(minutes=5 + each / 5) for each in range(20)]
 SCENARIOS: Final[Sequence[tuple[str, Scenario]]] = (
@@ -340,30 +208,13 @@ SCENARIOS: Final[Sequence[tuple[str, Scenario]]] = (
     ("the database refuses TikTok's id for 4.5 s", refused_writes),
     ("database away, then SIGTERM", stopped_without_database),
     ("SIGHUP during three inits", closed_terminal),
+    ("cut off as a Post Now is stored", cut_after_insert),
+    ("a server's log is a pipe that nobody reads", full_log),
+    ("somebody else's publish completes; ours was not taken", foreign_complete),
+    ("somebody else's fails; ours was taken", foreign_failure),
+    ("a backup is restored, held as the docs say", restored),
     ("1,000 streams watch one project", watched),
 )
-
-
-@asynccontextmanager
-async def new_site(script: Path, faketime: str | None) -> AsyncIterator[Site]:
-    """Put up a version's place, and take it down."""
-    weather = SandboxSettings(processing_seconds=2, quotas=None)
-    async with AsyncExitStack() as stack:
-        directory = stack.enter_context(TemporaryDirectory(prefix="figures-"))
-        server = stack.enter_context(PostgresServer())
-        tiktok = await stack.enter_async_context(running_sandbox(settings=weather))
-        env = {
-            **ENV,
-            "DATABASE_URL": server.url,
-            "TIKTOK_API_BASE_URL": tiktok.url,
-            "SPOOL_DIR": directory,
-        }
-        programs = Programs(Path(directory), env, script=script)
-        stack.push_async_callback(programs.close)
-        client = await stack.enter_async_context(
-            httpx.AsyncClient(timeout=PATIENCE_SECONDS)
-        )
-        yield Site(programs, tiktok, server, faketime, client)
 
 
 def main(

@@ -1,11 +1,14 @@
 """What whoever runs the programs can see of them from outside."""
 
 import json
+import resource
 from typing import Any
 
 import httpx
+import pytest
 
 from app.domain.jobs.job import JobStatus
+from app.machine.descriptors import HIGHEST
 from tests.support.patience import PATIENCE_SECONDS
 from tests.system.programs import Program, free_port
 from tests.system.site import Site
@@ -83,3 +86,16 @@ async def test_each_line_of_a_server_says_whose_it_is(site: Site) -> None:
         (1, "Published", "posted")
     )
     assert "secret-state" not in json.dumps(lines)
+
+
+@pytest.mark.skipif(
+    not hasattr(resource, "prlimit"), reason="only Linux tells of another's limits"
+)
+async def test_a_worker_takes_all_the_descriptors_it_may(sqlite_site: Site) -> None:
+    """A shell's soft limit is no bound where the hard one is higher."""
+    programs = sqlite_site.programs
+    programs.wrapper = ("sh", "-c", 'ulimit -Sn 256 && exec "$0" "$@"')
+    worker = await programs.start("worker")
+    await worker.says("worker started")
+    soft, hard = resource.prlimit(worker.process.pid, resource.RLIMIT_NOFILE)
+    assert soft == min(hard, HIGHEST) > 256

@@ -1,5 +1,6 @@
 """Connected accounts; only a newer pair of tokens replaces a pair."""
 
+import asyncio
 import secrets
 from collections import deque
 from collections.abc import Mapping
@@ -48,8 +49,10 @@ from app.store.accounts.tables import accounts
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
+from app.store.db.locks import Sleep, writers_done
 from app.store.db.types import Row
 from app.store.db.vault import Vault
+from app.store.jobs.tables import schedule_jobs
 from app.store.webhooks.outbox import ACCOUNT_LISTENER, tell_of_account
 
 _accounts = accounts.c
@@ -86,8 +89,11 @@ class AccountStore:
     posts fall due together, each needs its account.
     """
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, *, sleep: Sleep = asyncio.sleep
+    ) -> None:
         self._database = database
+        self._sleep = sleep
         self._rows = AccountRows(vault)
         names = {"project_id": Text(), "platform": Text()}
         self._values = BulkValues(names, is_sqlite=database.is_sqlite)
@@ -114,7 +120,9 @@ class AccountStore:
                 else:
                     continue
                 await self._hand_over(connection, account, former, now=now)
-                return account, former
+            if former is None and not self._database.is_sqlite:
+                await self._hand_over_late(account, now=now)
+            return account, former
             # It was removed between the two statements: try again.
         raise StoreUnavailable("the account could not be stored; try again")
 
@@ -355,6 +363,13 @@ class AccountStore:
         )
         async with self._database.write() as connection:
             await connection.execute(statement)
+
+    async def _hand_over_late(self, account: Account, *, now: datetime) -> None:
+        """Update the jobs whose insert began before the account was there."""
+        with suppress(StoreUnavailable):  # the next readiness check finds them
+            await writers_done(self._database, schedule_jobs, sleep=self._sleep)
+            async with self._database.write() as connection:
+                await self._hand_over(connection, account, None, now=now)
 
     async def _hand_over(
         self,

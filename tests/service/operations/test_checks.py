@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from app.service.operations import checks
 from app.service.operations.checks import (
     Finding,
     before_migration,
@@ -116,8 +115,8 @@ async def test_a_server_that_is_too_old(
     empty: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The finding says which version of Postgres is needed."""
-    monkeypatch.setattr(checks, "OLDEST_VERSION", 99)
-    assert "99 or newer" in (await wrong(empty))["database"].advice
+    monkeypatch.setattr("app.store.db.postgres.session.OLDEST_VERSION", 99)
+    assert "99 or newer" in (await wrong_in_use(empty))["database"].text
 
 
 async def test_a_standby_is_named_as_such(standby_url: str) -> None:
@@ -147,6 +146,18 @@ async def test_the_revision_of_another_program_is_not_ours(
     await asyncio.to_thread(upgrade, empty)
     assert await wrong_in_use(empty) == {}
     assert await execute(empty, "SELECT version_num FROM alembic_version") == "0099"
+
+
+async def test_another_programs_jobs_and_revision_are_not_ours(empty: str) -> None:
+    """A table of one of our names beside a revision that nobody of ours wrote."""
+    await execute(
+        empty,
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)",
+        "INSERT INTO alembic_version VALUES ('0099')",
+        "CREATE TABLE schedule_jobs (id integer)",
+        "SELECT 1",
+    )
+    assert "schedule_jobs" in (await wrong(empty))["tables"].text
 
 
 async def test_too_few_connections_are_counted(postgres_url: str) -> None:

@@ -3,6 +3,7 @@
 from ssl import CERT_REQUIRED, SSLContext
 from unittest.mock import Mock
 
+import certifi
 import pytest
 from sqlalchemy.exc import ArgumentError
 
@@ -113,10 +114,12 @@ def test_channel_binding_may_stay_beside_a_verified_certificate() -> None:
 def test_verify_full_needs_no_file_in_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """A container has neither: the system's certificates are asked."""
     monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())  # the system's certificates
     monkeypatch.setattr("pathlib.Path.home", Mock(side_effect=RuntimeError))
     tls = address("?sslmode=verify-full").tls
     assert isinstance(tls, SSLContext)
     assert (tls.check_hostname, tls.verify_mode) == (True, CERT_REQUIRED)
+    assert tls.get_ca_certs()
 
 
 def test_a_parameter_that_nobody_understands_is_named() -> None:

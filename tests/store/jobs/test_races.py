@@ -15,11 +15,13 @@ from app.domain.jobs.idempotency import idempotency_key
 from app.domain.jobs.job import FailureReason, Job, JobStatus, NewJob
 from app.domain.posts.post import Post
 from app.machine.concurrency import first
+from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.tables import schedule_jobs
 from tests.store.claiming import claim
+from tests.support.accounts import VAULT, new_account
 from tests.support.factories import (
     FAILED,
     LEASE,
@@ -29,8 +31,7 @@ from tests.support.factories import (
     store_job,
     store_rows,
 )
-from tests.support.patience import PATIENCE_SECONDS
-from tests.support.sql import execute
+from tests.support.sql import until_one_waits
 
 LATER: Final = NOW + timedelta(days=1)
 RACES: Final = 1000
@@ -175,7 +176,7 @@ async def test_a_repeat_that_began_before_a_change_of_time_finds_the_job(
         await connection.execute(gone)
         group = [repeats.add(each, now=NOW) for each in asked]
         repeating = asyncio.gather(*group)  # one statement, the second row comes last
-        await _until_one_waits(postgres_url)
+        await until_one_waits(postgres_url)
         change = JobChange(scheduled_for=LATER + timedelta(hours=1))
         editing = asyncio.ensure_future(
             JobStore(other, sleep=sleep).edit(jobs[1].id, change, now=NOW)
@@ -195,16 +196,6 @@ def _key(asked: NewJob) -> str:
     )
 
 
-async def _until_one_waits(url: str) -> None:
-    waiting = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND wait_event_type = 'Lock'"
-    )
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await execute(url, waiting):  # noqa: ASYNC110  the server's state
-            await asyncio.sleep(0.01)
-
-
 async def test_a_write_that_takes_seconds_keeps_a_time_as_it_is(
     postgres_url: str, three: list[Database]
 ) -> None:
@@ -221,11 +212,41 @@ async def test_a_write_that_takes_seconds_keeps_a_time_as_it_is(
         await connection.execute(touch)
         await store.edit(moved.id, JobChange(scheduled_for=NOW), now=NOW)
         held_up = asyncio.ensure_future(_do(third, touch))
-        await _until_one_waits(postgres_url)
+        await until_one_waits(postgres_url)
         with pytest.raises(StoreUnavailable, match="try again"):
             await store.edit(moved.id, JobChange(scheduled_for=LATER), now=NOW)
     await held_up
     assert (await store.get(moved.id)).scheduled_for == NOW
+
+
+async def test_a_job_that_is_stored_as_somebody_connects_is_theirs(
+    postgres_url: str, three: list[Database]
+) -> None:
+    """Its insert began before, and knew of nobody: it does not say so for long."""
+    one, other, third = three
+    store, waits = JobStore(one), asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        waits.set()
+        await asyncio.sleep(seconds)
+
+    asked = [
+        new_job(scheduled_for=LATER, project_id=project)
+        for project in ("proj_1", "proj_2")
+    ]
+    there, _ = await store.add(asked[1], now=NOW)
+    async with third.write() as connection:
+        gone = delete(schedule_jobs).where(schedule_jobs.c.id == there.id)
+        await connection.execute(gone)
+        storing = asyncio.gather(*(store.add(each, now=NOW) for each in asked))
+        await until_one_waits(postgres_url)
+        accounts = AccountStore(other, VAULT, sleep=sleep)
+        connecting = asyncio.ensure_future(accounts.put(new_account(), now=NOW))
+        await first(waits.wait(), asyncio.wait([connecting]))
+    (job, _), _ = await storing
+    await connecting
+    after = await store.get(job.id)
+    assert (after.open_id, after.readiness) == ("open_1", None)
 
 
 async def _do(database: Database, statement: Executable) -> None:
