@@ -177,10 +177,10 @@ async def restored(site: Site) -> str:
     """
     await execute(site.server.url, "CREATE DATABASE scheduler")
     url = site.server.url.removesuffix("postgres") + "scheduler"
-    site.programs.env |= {"DATABASE_URL": url, "CLAIM_TIMEOUT_SECONDS": "60"}
+    site.programs.env |= {"DATABASE_URL": url, "CLAIM_TIMEOUT_SECONDS": "150"}
     await site.up()
     await site.ask(*soon(5))
-    later = datetime.now(UTC) + timedelta(seconds=60)
+    later = datetime.now(UTC) + timedelta(seconds=150)
     await site.ask(later)
     site.fault("creator_info", kind="drip", seconds_per_byte=0.02)
     worker = await site.worker()
@@ -204,7 +204,7 @@ async def restored(site: Site) -> str:
         await execute(url, HOLD_SQL)
     await site.serve()
     await site.worker()
-    await until(later + timedelta(seconds=40))
+    await until(later + timedelta(seconds=50))
     comes_back = "posted" if site.posts()["job-5"] else "not posted"
     return f"{site.twice()}, the deleted one is {comes_back}"
 

@@ -17,10 +17,10 @@ from app.sandbox.people import NewAccount, add_account
 from app.sandbox.script import FaultRule
 from app.sandbox.server import RunningSandbox, running_sandbox
 from app.sandbox.settings import SandboxSettings
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.postgres import PostgresServer
 from tests.system.programs import Program, Programs, free_port
 
-PATIENCE_SECONDS: Final = 120.0
 LEAD: Final = timedelta(seconds=8)
 """Until the first job falls due: on a busy machine a worker takes long to start."""
 

@@ -13,15 +13,17 @@ needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6
 def families(host: str) -> set[str]:
     """Return the addresses that a host can be reached at, out of three."""
     bound = bind(host, 0 if host else free_port())  # one port for both families
-    found = set()
     for listener in bound:
         listener.listen()
+    found = set()
+    for listener in bound:
         for address in ("127.0.0.1", "::1"):
             with socket.socket(
                 socket.AF_INET6 if ":" in address else socket.AF_INET
             ) as caller:
                 if caller.connect_ex((address, listener.getsockname()[1])) == 0:
                     found.add(address)
+    for listener in bound:
         listener.close()
     return found
 

@@ -115,6 +115,26 @@ async def test_puts_at_once_create_one_account(stores: list[AccountStore]) -> No
     assert (await stores[0].get(*NAME)).grant in grants
 
 
+async def test_of_people_who_connect_at_once_each_follows_another(
+    processes: list[Database],
+) -> None:
+    """Nobody's jobs are forgotten: each is told whom it replaced."""
+    stores = [AccountStore(each, VAULT) for each in processes]
+    await stores[0].put(new_account(), now=NOW)
+    for turn in range(5):
+        people = [f"open_{turn}_{number}" for number in range(len(stores))]
+        before = (await stores[0].get(*NAME)).open_id
+        replaced = await asyncio.gather(
+            *(
+                store.put(new_account(open_id=person), now=NOW)
+                for store, person in zip(stores, people, strict=True)
+            )
+        )
+        former = [account.open_id for _, account in replaced if account is not None]
+        last = (await stores[0].get(*NAME)).open_id
+        assert sorted([*former, last]) == sorted([before, *people])
+
+
 @pytest.mark.parametrize("missing", ["access_token", "refresh_token"])
 async def test_an_empty_token_overwrites_nothing(
     accounts: AccountStore, missing: str
