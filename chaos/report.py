@@ -23,13 +23,24 @@ SHOWN: Final = 3
 
 def write_part(part: str, lines: Iterable[str]) -> None:
     """Put a part in the place of the former one."""
-    begin, end = f"<!-- {part} -->\n", f"<!-- end of {part} -->"
-    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     text = "".join(f"{line}\n" for line in lines)
     page = PAGE.read_text()
-    if not pattern.search(page):
+    former = _part(part, page)
+    begin, end = former.span(1)
+    PAGE.write_text(f"{page[:begin]}{text}{page[end:]}")
+
+
+def rows_of(part: str) -> Mapping[str, str]:
+    """Return the lines of a part's table as they are, by their first column."""
+    lines = _part(part, PAGE.read_text())[1].splitlines()[2:]
+    return {line.split("|")[1].strip(): line for line in lines}
+
+
+def _part(part: str, page: str) -> re.Match[str]:
+    marks = f"<!-- {part} -->\n(.*?)<!-- end of {part} -->"
+    if (found := re.search(marks, page, re.DOTALL)) is None:
         raise SystemExit(f"{PAGE.name} has no place for {part}")
-    PAGE.write_text(pattern.sub(lambda _: f"{begin}{text}{end}", page))
+    return found
 
 
 def write_group(name: str, lines: Iterable[str]) -> None:

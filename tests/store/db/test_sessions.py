@@ -203,6 +203,17 @@ async def test_a_standby_alone_says_what_it_is(
         assert (await found_in(database)).state is DatabaseState.DATABASE_READ_ONLY
 
 
+async def test_a_host_that_is_read_only_is_not_the_writable_one(
+    postgres_url: str,
+) -> None:
+    """As hosts make a primary whose disk is full: another one is looked for."""
+    await preset(postgres_url, "default_transaction_read_only", "on")
+    async with opened(f"{postgres_url}?target_session_attrs=read-write") as database:
+        with pytest.raises(StoreUnavailable):
+            await store_job(database)
+        assert database.trouble.cause == "read-only at present"
+
+
 async def test_a_switch_over_is_followed(postgres_server: PostgresServer) -> None:
     """The old primary goes, the standby is promoted: the same URL leads to it."""
     await asyncio.to_thread(upgrade, postgres_server.url)
