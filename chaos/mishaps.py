@@ -190,6 +190,7 @@ async def restored(site: Site) -> str:
     backup = str(site.programs.directory / "backup")
     dsn = url.replace("+asyncpg", "")
     await _run("pg_dump", "--format=custom", f"--file={backup}", dsn)
+    site.tiktok.sandbox.script.clear()
     deleted = site.jobs.pop()
     await site.send("DELETE", f"/v1/jobs/{deleted}")
     await site.over()
@@ -206,7 +207,8 @@ async def restored(site: Site) -> str:
     await site.worker()
     await until(later + timedelta(seconds=50))
     comes_back = "posted" if site.posts()["job-5"] else "not posted"
-    return f"{site.twice()}, the deleted one is {comes_back}"
+    out = len(site.posts().keys() - {"job-5"})
+    return f"{out} posted, {site.twice()}, the deleted one is {comes_back}"
 
 
 async def _run(*command: str) -> None:

@@ -18,8 +18,10 @@ from app.store.jobs.claims import ClaimStore
 from tests.store.claiming import claim
 from tests.store.db.roles import as_url, make_role
 from tests.support.factories import LEASE, NOW, store_job
+from tests.support.failing_over import paired
 from tests.support.pgbouncer import PgBouncer, find_pgbouncer
 from tests.support.postgres import PostgresServer
+from tests.support.relay import relaying
 from tests.support.sql import execute
 
 A, B = "7712", "9931"
@@ -151,3 +153,18 @@ async def test_behind_a_pooler_each_statement_says_whose_it_is(
             await claims.next_due()
             assert known.newest == real
             assert len((await claim(claims, server=real, now=NOW)).jobs) == 1
+
+
+async def test_sessions_with_a_former_server_end_as_its_successor_is_met() -> None:
+    """It lives on, and would take writes that nobody ever sees again."""
+    async with paired() as pair, relaying(pair.primary.port) as relay:
+        by_relay = as_url(pair.primary.url, port=relay.port)
+        async with opened(by_relay) as (database, _):
+            assert database.sessions is not None
+            former = await database.sessions.connect()
+            await pair.promote()
+            await relay.lead_to(pair.standby.port, cut=False)
+            assert not former.is_closed()
+            fresh = await database.sessions.connect()
+            assert former.is_closed()
+            assert not fresh.is_closed()
