@@ -17,7 +17,7 @@ from app.cli import app as cli
 from app.machine.descriptors import MOST_CALLERS, share_out
 from app.main import create_app
 from app.server import KEEP_ALIVE_SECONDS, configured
-from app.serving.connections import Connections, Limits
+from app.serving.connections import CallerLimits, Connections
 from app.settings import Settings
 from app.stopping import STOP_SECONDS
 from tests.support.repository import ROOT
@@ -157,7 +157,7 @@ def test_a_proxy_lets_go_of_a_connection_before_the_service_does() -> None:
     """The service never closes on a request that is on its way."""
     (upstream,) = re.findall(r"^upstream .*?^}", NGINX, re.MULTILINE | re.DOTALL)
     (seconds,) = re.findall(r"^ +keepalive_timeout (\d+)s;$", upstream, re.MULTILINE)
-    connections = Connections(Limits(connections=1, request_seconds=1))
+    connections = Connections(CallerLimits(connections=1, request_seconds=1))
     config = configured(create_app(Settings(_env_file=None)), connections)
     assert int(seconds) < KEEP_ALIVE_SECONDS == config.timeout_keep_alive
 
