@@ -15,7 +15,7 @@ from app.domain.posts.post import Post, PostMode
 from app.domain.posts.upload import ChunkPlan
 from app.machine.sink import Sink
 from app.tiktok import decode, encode
-from app.tiktok.upload_answers import ChunkRequest, UploadAnswer, upload_fault
+from app.tiktok.upload_answers import ChunkRequest, UploadAnswer, fault_of_answer
 from app.tiktok.values import (
     InitTaken,
     PublishStatus,
@@ -171,7 +171,7 @@ class Calls:
             self._uploader = self._session.uploader()
         began = time.perf_counter()
         answer = await self._uploader.put(chunk, pour, seconds=seconds, silence=silence)
-        fault = upload_fault(answer)
+        fault = fault_of_answer(answer)
         self._app.on_call(Endpoint.UPLOAD, fault, time.perf_counter() - began)
         return answer
 

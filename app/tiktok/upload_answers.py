@@ -87,7 +87,7 @@ def verdict_on(answer: UploadAnswer, span: Span, *, size: int) -> ChunkVerdict:
             return ChunkVerdict.ASK
 
 
-def upload_fault(answer: UploadAnswer) -> Fault | None:
+def fault_of_answer(answer: UploadAnswer) -> Fault | None:
     """Return the fault of an answer, for metrics and traces."""
     if answer.status in {HTTPStatus.CREATED, HTTPStatus.PARTIAL_CONTENT}:
         return None
