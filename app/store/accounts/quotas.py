@@ -78,7 +78,8 @@ class QuotaStore:
         self._database = database
         columns = [_quotas[name] for name in _TAKEN]
         self._values = BulkValues.like(columns, is_sqlite=database.is_sqlite)
-        self._take_idle = _taking_idle(self._values.table, is_sqlite=database.is_sqlite)
+        taking = _taking_idle(self._values.table, is_sqlite=database.is_sqlite)
+        self._take_idle = taking.returning(*database.lazily)
         self._idle = Batcher(self._take_all_idle, spawn=database.spawn)
 
     async def take_idle(
@@ -99,9 +100,7 @@ class QuotaStore:
         values = {**self._values.bind(rows), "earliest": earliest}
         async with self._database.single() as connection:
             written = (await connection.execute(self._take_idle, values)).all()
-        return {
-            Owner(platform, open_id): version for platform, open_id, version in written
-        }
+        return {Owner(row.platform, row.open_id): row.version for row in written}
 
     async def load(self, owner: Owner) -> QuotaRow:
         """Return the account's quota."""
@@ -130,7 +129,7 @@ class QuotaStore:
             update(account_quotas)
             .where(_named(owner), _quotas.version == seen)
             .values(**values)
-            .returning(_quotas.version)
+            .returning(_quotas.version, *self._database.lazily)
         )
         async with self._database.single() as connection:
             return (await connection.execute(statement)).scalar() is not None

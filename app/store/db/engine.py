@@ -176,9 +176,24 @@ class Database:
                 yield connection
             return
         async with self.write() as connection:
-            level = func.set_config("synchronous_commit", self._mark_commit, True)
-            await connection.execute(select(level))
+            await connection.execute(select(_commit_as(self._mark_commit)))
             yield connection
+
+    @property
+    def lazily(self) -> tuple[ColumnElement[Any], ...]:
+        """Return a RETURNING list's end that lets a commit not wait for the disk.
+
+        A mark that is committed later is on the disk only after it.
+        """
+        if self.sessions is None:
+            return ()
+        # A sub-query is evaluated once, not for each row.
+        return (select(_commit_as("off")).scalar_subquery().label("lazily"),)
+
+    async def durably(self, connection: AsyncConnection) -> None:
+        """Let a transaction with a lazy statement wait for the disk after all."""
+        if self.sessions is not None:
+            await connection.execute(select(_commit_as(self.sessions.durability)))
 
     @property
     def lineage(self) -> Lineage | None:
@@ -257,6 +272,10 @@ class Database:
         if self.is_sqlite:
             return self.engine.execution_options(read_only=True)
         return self._single
+
+
+def _commit_as(level: str) -> ColumnElement[Any]:
+    return func.set_config("synchronous_commit", level, True)  # this transaction's
 
 
 def open_sessions(

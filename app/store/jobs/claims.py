@@ -178,20 +178,21 @@ class ClaimStore:
             self._expect(server, *found[:1])
             taken = _readable(found, claim)
             rows = [row for row in found if row.id in taken]
-            unreadable = {row.id for row in found} - taken.keys()
+            unreadable = tuple(row.id for row in found if row.id not in taken)
+            if any(_relies_on_it(row, taken.get(row.id)) for row in found):
+                await self._database.durably(connection)
             await set_aside(connection, unreadable, now=now)
             taken_over = tuple(
                 _taken_over(taken[row.id], row.abandoned_by, now, retry, random)
                 for row in rows
                 if row.abandoned_by
             )
-            ends = [(each.job, each.change) for each in taken_over]
-            taken |= await write_transitions(connection, ends, guard=OWNED, now=now)
+            taken |= await _end(connection, taken_over, now=now)
             held = _held(rows, taken)
             taken |= await _put_off(connection, held, now=now)
-        jobs, put_off = _still_claimed(taken), tuple(unreadable)
+        jobs = _still_claimed(taken)
         self.witness.note_claimed(jobs)
-        return Claimed(jobs, taken_over, len(held), put_off, found=len(found))
+        return Claimed(jobs, taken_over, len(held), unreadable, found=len(found))
 
     async def next_due(self) -> datetime | None:
         """Return when the next job falls due, None if none is waiting."""
@@ -345,6 +346,8 @@ class ClaimStore:
                 _jobs.abandoned_by,
                 held_until(_NOW),
                 *asked,
+                # Under a new post's claim nothing is sent before its mark.
+                *self._database.lazily,
             )
         )
 
@@ -352,6 +355,17 @@ class ClaimStore:
 def _new(claim: Mapping[str, Any]) -> dict[str, Any]:
     """Name the parameters of what a claim writes."""
     return {f"new_{name}": value for name, value in claim.items()}
+
+
+def _relies_on_it(row: Row[Any], job: Job | None) -> bool:
+    """Tell whether a claim's commit must be on the disk before the work begins.
+
+    It ends another attempt, or puts the job off; or TikTok may be sent more of a
+    publish, which two workers would disturb.
+    """
+    if job is None or job.in_flight:
+        return True
+    return bool(row.abandoned_by or row.held_until)
 
 
 def _still_claimed(taken: Mapping[str, Job]) -> tuple[Job, ...]:
@@ -379,6 +393,14 @@ def _taken_over(
 ) -> TakenOver:
     end = decide(job, Abandoned(worker=worker), now=now, policy=retry, random=random)
     return TakenOver(job, worker, end)
+
+
+async def _end(
+    connection: AsyncConnection, taken_over: Iterable[TakenOver], *, now: datetime
+) -> dict[str, Job]:
+    """Write the ends of attempts that were taken over."""
+    ends = [(each.job, each.change) for each in taken_over]
+    return await write_transitions(connection, ends, guard=OWNED, now=now)
 
 
 def _held(

@@ -76,6 +76,8 @@ class Sessions:
         self.borrowed: dict[Session, float] = {}
         """The sessions in use, and since when, by time.monotonic()."""
         self.lineage = Lineage()
+        self.durability = "on"
+        """The synchronous_commit of the sessions."""
         self._of_standby = WeakSet[Session]()
         self._address = address
         self._names = Names()
@@ -265,10 +267,10 @@ class Sessions:
     async def _set_up(self, session: Session, found: Mapping[str, Any]) -> None:
         """Give a session the settings that the promises depend on, if it lacks them."""
         _refuse_unfit(found, writable=self._address.writable)
+        wanted = self._wanted(found)
+        self.durability = wanted["synchronous_commit"]
         lacking = {
-            name: value
-            for name, value in self._wanted(found).items()
-            if found.get(name) != value
+            name: value for name, value in wanted.items() if found.get(name) != value
         }
         if not lacking:
             return
