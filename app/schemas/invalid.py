@@ -4,7 +4,6 @@ https://www.rfc-editor.org/rfc/rfc9457
 """
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final
 
@@ -111,6 +110,9 @@ def unknown(name: str, known: Iterable[str]) -> str:
     """Return what to say of an unknown name, and which may have been meant."""
     if len(name) > _LONGEST_NAME:
         return "is not known here"
+    # Imported here, so that no start waits for it.
+    from difflib import get_close_matches
+
     by_lower = {each.lower(): each for each in known}
     wanted = to_camel(name.replace("-", "_").lower()) if "_" in name else name
     close = get_close_matches(wanted.lower(), by_lower, n=1)
