@@ -184,8 +184,7 @@ class ClaimStore:
             await set_aside(connection, unreadable, now=now)
             taken_over = tuple(
                 _taken_over(taken[row.id], row.abandoned_by, now, retry, random)
-                for row in rows
-                if row.abandoned_by
+                for row in filter(attrgetter("abandoned_by"), rows)
             )
             taken |= await _end(connection, taken_over, now=now)
             held = _held(rows, taken)
