@@ -1,6 +1,8 @@
 """Commands for operation: status, doctor, hold, restore-hold, release."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,8 +11,9 @@ from app.commands.output import AsJson, print_json, print_pairs, validated
 from app.commands.running import run, with_use_cases
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from app.service.operations.checks import Finding
-    from app.service.operations.status import Status
     from app.use_cases import UseCases
 
 Project = Annotated[
@@ -21,7 +24,7 @@ Project = Annotated[
 def status(*, as_json: AsJson = False) -> None:
     """Tell whether posts go out; exit 1 if a person should look."""
     found = with_use_cases(lambda cases: cases.status.look())
-    shown = _spelt(found)
+    shown = _fields_of(found)
     if as_json:
         print_json(shown)
     else:
@@ -99,24 +102,26 @@ def release(*, project: Project = None) -> None:
     typer.echo(f"released: {project or 'every project'}")
 
 
-def _spelt(found: "Status") -> dict[str, object]:
-    from pydantic import TypeAdapter
+def _fields_of(value: "DataclassInstance") -> dict[str, object]:
     from pydantic.alias_generators import to_camel
 
-    from app.service.operations.status import Status
-
-    shown = TypeAdapter(Status).dump_python(found, mode="json")
-    return {to_camel(name): _camel(value) for name, value in shown.items()}
+    names = (each.name for each in fields(value))
+    return {to_camel(name): _spelt(getattr(value, name)) for name in names}
 
 
-def _camel(value: object) -> object:
-    from pydantic.alias_generators import to_camel
+def _spelt(value: object) -> object:
+    """Write a value as the API would: times, and the names of fields."""
+    from app.domain.jobs.idempotency import iso_millis
 
     match value:
-        case dict():
-            return {to_camel(name): _camel(each) for name, each in value.items()}
-        case list():
-            return [_camel(each) for each in value]
+        case datetime():
+            return iso_millis(value)
+        case Mapping():  # its names are values, such as reasons
+            return {str(name): _spelt(each) for name, each in value.items()}
+        case tuple():
+            return [_spelt(each) for each in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return _fields_of(value)
         case _:
             return value
 

@@ -61,7 +61,11 @@ class Site:
         return server, f"http://127.0.0.1:{port}"
 
     async def post(
-        self, project: str = "proj_1", *, scheduled_for: datetime | None = None
+        self,
+        project: str = "proj_1",
+        *,
+        scheduled_for: datetime | None = None,
+        max_attempts: int = 5,
     ) -> Job:
         """Connect an account and ask for a post, which means Post Now without a time.
 
@@ -76,7 +80,7 @@ class Site:
                 asset_url=f"{self.tiktok.url}/_sandbox/video.mp4",
                 post=Post(privacy_level=PrivacyLevel.SELF_ONLY, title="Hello"),
                 scheduled_for=scheduled_for,
-                max_attempts=5,
+                max_attempts=max_attempts,
             ),
             now=datetime.now(UTC),
         )

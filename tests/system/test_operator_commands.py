@@ -1,11 +1,12 @@
 """What operators ask at a terminal: answers in one command, exit codes for scripts."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.jobs.job import JobStatus
+from app.domain.jobs.job import FailureReason, JobStatus
 from app.sandbox.recording import Call
 from tests.system.programs import Programs
 from tests.system.site import Site
@@ -152,7 +153,8 @@ async def test_status_tells_whether_it_is_posting(site: Site) -> None:
     ended = await site.programs.run("status", "--json")
     found = json.loads(ended.out)
     assert (ended.code, found["toLookAt"]) == (0, [])
-    assert len(found["runners"]) == 1
+    [runner] = found["runners"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", runner["seenAt"])
     shared = found["descriptors"]
     assert 0 < shared["callers"] <= shared["limit"]
     assert shared["reserved"] > 0
@@ -228,3 +230,14 @@ async def test_init_writes_fresh_secrets_once(programs: Programs) -> None:
     assert (await programs.run("init")).code != 0
     assert path.read_text() == before
     assert (await programs.run("keys", "list")).code == 0  # the file itself is valid
+
+
+async def test_status_counts_failures_by_the_apis_words(sqlite_site: Site) -> None:
+    """`max_attempts` stays one: it is a value, not the name of a field."""
+    site = sqlite_site
+    job = await site.post(max_attempts=1)
+    site.script("init", fault={"kind": "error", "code": "internal_error"})
+    await site.programs.run("tick")
+    assert (await site.ended(job)).failure_reason is FailureReason.MAX_ATTEMPTS
+    found = json.loads((await site.programs.run("status", "--json")).out)
+    assert found["failedLastDay"] == {"max_attempts": 1}
