@@ -150,18 +150,20 @@ def _publishes_of_nobody(job: Job, open_id: str, since: datetime) -> Select[str]
     earlier = tiktok_events.alias("earlier")
     newest = exists().where(_jobs.publish_id == _events.publish_id)
     former = exists().where(_attempts.publish_id == _events.publish_id, DID_NOT_POST)
+    of_late = select(_jobs.id).where(
+        of_person(job.platform, open_id), written_since(since - INIT_TOLD_WITHIN)
+    )
     posted_once = exists().where(
-        _attempts.publish_id == _events.publish_id,
-        _attempts.job_id == _jobs.id,
-        of_person(job.platform, open_id),
-        written_since(since - INIT_TOLD_WITHIN),
+        _attempts.publish_id == _events.publish_id, _attempts.job_id.in_(of_late)
     )
     named_before = exists().where(
         earlier.c.publish_id == _events.publish_id, earlier.c.received_at < since
     )
     pruned = exists().where(past_publishes.c.publish_id == _events.publish_id)
+    # An expression, or SQLite would read the index of every publish for the DISTINCT.
+    named = _events.publish_id.concat("").label("publish_id")
     return (
-        select(_events.publish_id)
+        select(named)
         .where(
             _events.open_id == open_id,
             _events.received_at >= since,

@@ -270,7 +270,7 @@ async def test_a_lost_answer_is_found_by_its_video(late: Late) -> None:
     assert (after.status, after.post_id) == (JobStatus.POSTED, str(post.post_id))
     assert after.post_url is not None
     assert str(post.post_id) in after.post_url
-    assert "the only one with this caption" in await late.told_by(job)
+    assert "the only video with this caption" in await late.told_by(job)
 
 
 async def test_without_the_scope_no_video_is_looked_for(late: Late) -> None:
