@@ -129,7 +129,7 @@ class Failover:
         await self._note(server, now)
         self._noticed = server, now
         log.warning(
-            "put back what the database lost; waiting for other workers to do so",
+            "what the database lost is put back; waiting for other workers to do so",
             claims=count,
         )
 
