@@ -5,7 +5,6 @@ An unreadable source is refused in one line; nothing is guessed.
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -85,6 +84,9 @@ def misspelt(
 
 def _meant(name: str, names: Collection[str]) -> str | None:
     """Return the setting that a name most likely stands for."""
+    # Imported here, so that no start waits for it.
+    from difflib import get_close_matches
+
     close = get_close_matches(name, names, n=1, cutoff=_LIKENESS)
     if close:
         return close[0]

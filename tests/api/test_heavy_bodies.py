@@ -1,5 +1,6 @@
 """Bodies made to be costly: refused, and at a bounded cost for everybody else."""
 
+import difflib
 from collections.abc import Callable
 
 import pytest
@@ -41,7 +42,7 @@ async def test_many_unknown_fields_cost_no_more_than_a_few(
         looked.append(word)
         return []
 
-    monkeypatch.setattr(invalid, "get_close_matches", close_matches)
+    monkeypatch.setattr(difflib, "get_close_matches", close_matches)
     fields = b",".join(b'"k%d":1' % number for number in range(ROOM[path] // 12))
     answer = await edge.client.post(path, content=b"{%b}" % fields, headers=JSON)
     found = answer.json()
@@ -59,7 +60,7 @@ async def test_nobody_looks_for_what_a_long_name_may_have_meant(
     def close_matches(*_: object, **__: object) -> list[str]:
         raise AssertionError("compared")
 
-    monkeypatch.setattr(invalid, "get_close_matches", close_matches)
+    monkeypatch.setattr(difflib, "get_close_matches", close_matches)
     body = b'{"%b":1}' % (b"scheduledFor" * 4000)
     answer = await edge.client.post(JOB, content=body, headers=JSON)
     assert answer.status_code == 422
