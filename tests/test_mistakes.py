@@ -366,9 +366,9 @@ REQUESTS: Final[Mapping[str, tuple[Sent, Told]]] = {
         Sent("POST", f"{JOBS}/{{unconfirmed}}/retry"),
         Told(409, "only acceptDuplicateRisk sends it again", "outcome_unknown"),
     ),
-    "retrying all that is in doubt": (
-        Sent("POST", f"{OF_PROJECT}/jobs/retry", json={"failureReason": "unconfirmed"}),
-        Told(422, "'auth', 'permanent' or 'max_attempts'", at="/failureReason"),
+    "retrying all for no reason that there is": (
+        Sent("POST", f"{OF_PROJECT}/jobs/retry", json={"failureReason": "in_doubt"}),
+        Told(422, "'unconfirmed'", at="/failureReason"),
     ),
     "cancelling what is posted": (
         Sent("POST", f"{JOBS}/{{posted}}/cancel"),
