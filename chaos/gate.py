@@ -1,6 +1,7 @@
 """Where a worker halts: at a named step of its work, until it is told to go on."""
 
 import socket
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -31,19 +32,34 @@ class Stop:
 class Gate:
     """Halts the whole process, not only a task: so it can be killed at that very step.
 
-    ``shift`` is how far its clock was put forward, in seconds.
+    ``shift`` is how far its clock was put forward, in seconds; ``writer`` is held by
+    whoever writes to SQLite.
     """
 
     line: socket.socket
     stops: tuple[Stop, ...]
     shift: float = 0.0
+    writer: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
     _passed: dict[tuple[str, Moment], int] = field(default_factory=dict)
 
-    def come_by(self, step: str, moment: Moment) -> None:
-        """Halt here if that was asked for; raises StoreUnavailable if told to."""
-        passed = self._passed[step, moment] = self._passed.get((step, moment), 0) + 1
-        if Stop(step, moment, passed) in self.stops:
+    async def come_by(self, step: str, moment: Moment) -> None:
+        """Halt here if that was asked for; raises StoreUnavailable if told to.
+
+        Never in the middle of another task's write: SQLite's file would stay locked for
+        all workers, and nobody could take over what this one had claimed.
+        """
+        if self._is_stop(step, moment):
+            async with self.writer:
+                self._obey(self._ask(f"at {step}"))
+
+    def come_by_in_write(self, step: str) -> None:
+        """Do the same in a transaction that is about to be committed."""
+        if self._is_stop(step, Moment.UNCOMMITTED):
             self._obey(self._ask(f"at {step}"))
+
+    def _is_stop(self, step: str, moment: Moment) -> bool:
+        passed = self._passed[step, moment] = self._passed.get((step, moment), 0) + 1
+        return Stop(step, moment, passed) in self.stops
 
     def _ask(self, words: str) -> list[str]:
         self.line.sendall(f"{words}\n".encode())

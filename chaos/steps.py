@@ -59,13 +59,13 @@ def _past(
 ) -> Callable[..., Awaitable[Any]]:
     @wraps(method)
     async def wrapped(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        gate.come_by(step, Moment.BEFORE)
+        await gate.come_by(step, Moment.BEFORE)
         token = _step.set(step)
         try:
             result = await method(*args, **kwargs)
         finally:
             _step.reset(token)
-        gate.come_by(step, Moment.AFTER)
+        await gate.come_by(step, Moment.AFTER)
         return result
 
     return wrapped
@@ -76,6 +76,6 @@ def _commits_past(gate: Gate, write: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapped(database: Database) -> AsyncIterator[AsyncConnection]:
         async with write(database) as connection:
             yield connection
-            gate.come_by(_step.get(), Moment.UNCOMMITTED)
+            gate.come_by_in_write(_step.get())
 
     return wrapped

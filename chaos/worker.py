@@ -89,6 +89,8 @@ async def _work(order: Mapping[str, Any], line: socket.socket) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with open_container(settings, clock=GateClock(gate)) as container:
+        if container.database.is_sqlite:
+            gate.writer = container.database._writer  # noqa: SLF001
         if order.get("doubts"):  # a clock that is handed in is right by default
             container._doubts_clock = True  # noqa: SLF001
             await container.ready()
