@@ -16,7 +16,6 @@ from app.domain.jobs.outcome import Fault, Outcome
 from app.grants.grants import Grants
 from app.runner.attempts.attempt import Attempt
 from app.runner.attempts.ways.gateway import GatewayPull
-from app.runner.attempts.ways.live_pull import LivePull
 from app.runner.attempts.ways.pull import Pull
 from app.runner.attempts.ways.way import Void
 from app.runner.failover import Failover
@@ -26,7 +25,6 @@ from app.store.jobs.claims import ClaimStore
 from app.store.jobs.media_links import MediaStore
 from app.store.jobs.recovery.gap import Gap, GapStore
 from app.store.jobs.tables import media_links, schedule_jobs
-from app.tiktok.values import InitTaken
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +94,6 @@ def _unknown() -> None:
 
     _replace(Pull, give_up)
     _replace(GatewayPull, give_up)
-
-
-def _lease_check() -> None:
-    original = LivePull.init
-
-    async def init(self: LivePull, *args: Any) -> InitTaken | Fault:  # noqa: ANN401
-        self._live._lease_until = datetime.max.replace(tzinfo=UTC)  # noqa: SLF001
-        return await original(self, *args)
-
-    _replace(LivePull, init)
 
 
 def _fetched() -> None:
@@ -188,7 +176,6 @@ MUTANTS: Final[Mapping[str, Mutant]] = MappingProxyType(
         "resume": Mutant("resuming a publish_id: every attempt sends an init", _resume),
         "unknown": Mutant("telling an unknown init from a failed one", _unknown),
         "claim_token": Mutant("the claim token in every write", _claim_token),
-        "lease_check": Mutant("the look at the lease before an init", _lease_check),
         "person": Mutant("the look at whose token it is", _person),
         "fetched": Mutant("the record that TikTok fetched the video", _fetched),
         "revocation": Mutant("withdrawing the video of an unknown init", _revocation),
