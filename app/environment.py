@@ -4,7 +4,7 @@ An unreadable source is refused in one line; nothing is guessed.
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -62,10 +62,7 @@ def read_environment(
 
 
 def misspelt(
-    names: Collection[str],
-    *,
-    env_file: Path | None,
-    environ: Mapping[str, str] | None = None,
+    names: Collection[str], *, env_file: Path | None
 ) -> Iterator[tuple[str, str]]:
     """Yield each variable that looks like a setting and is none, and what was meant.
 
@@ -74,7 +71,7 @@ def misspelt(
     """
     known = {*names, *(f"{name}{FILE}" for name in names)}
     first_words = {name.partition("_")[0] for name in names}
-    written = {name.lower() for name in (os.environ if environ is None else environ)}
+    written = {name.lower() for name in os.environ}
     if env_file is not None:
         written |= {name for name, _ in _bindings(env_file)}
     for name in sorted(written - known):

@@ -27,7 +27,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app.domain.errors import plain
+from app.domain.errors import in_our_words
 from app.domain.jobs.backoff import RetryPolicy, UnconfirmedInit
 from app.domain.jobs.job import Transfer
 from app.domain.jobs.retention import LEAST_KEPT
@@ -366,6 +366,6 @@ def load(**overrides: object) -> Settings:
 
 
 def _line(problem: ErrorDetails) -> str:
-    message = plain(problem["msg"])
+    message = in_our_words(problem["msg"])
     name = str(problem["loc"][0]).upper() if problem["loc"] else ""
     return f"{name}: {message}" if name else message

@@ -22,14 +22,14 @@ def validated(model: "type[Model]", values: Mapping[str, object]) -> "Model":
     """Check values as the API does; raises BadParameter."""
     from pydantic import ValidationError
 
-    from app.domain.errors import plain
+    from app.domain.errors import in_our_words
 
     try:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "filter"
-        raise typer.BadParameter(f"{name}: {plain(first['msg'])}") from None
+        raise typer.BadParameter(f"{name}: {in_our_words(first['msg'])}") from None
 
 
 def print_json(value: object) -> None:

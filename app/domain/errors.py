@@ -17,7 +17,7 @@ class FieldError:
     code: str = "invalid"  # stable, for programs
 
 
-def plain(message: str) -> str:
+def in_our_words(message: str) -> str:
     """Return pydantic's words about a value in our own."""
     told = message.removeprefix("Value error, ").partition(", unable to ")[0]
     return told.replace("Input should", "must", 1)

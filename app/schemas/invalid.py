@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from app.domain.errors import FieldError, plain
+from app.domain.errors import FieldError, in_our_words
 
 UNKNOWN: Final = "unknown_field"
 REQUIRED: Final = "missing"
@@ -85,7 +85,7 @@ def _message(found: Mapping[str, Any]) -> str:
     """Return what is wrong in words about the value, where pydantic's are not."""
     kind, about = found["type"], found.get("ctx")
     if kind not in _LENGTHS or not about:
-        return _MESSAGES.get(kind) or plain(found["msg"])
+        return _MESSAGES.get(kind) or in_our_words(found["msg"])
     unit = "item" if about.get("field_type") in _LISTS else "character"
     if 1 not in {about.get("min_length"), about.get("max_length")}:
         unit += "s"

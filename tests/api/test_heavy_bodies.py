@@ -64,3 +64,21 @@ async def test_nobody_looks_for_what_a_long_name_may_have_meant(
     body = b'{"%b":1}' % (b"scheduledFor" * 4000)
     answer = await edge.client.post(JOB, content=body, headers=JSON)
     assert answer.status_code == 422
+
+
+async def test_many_unknown_parameters_cost_no_more_than_a_few(
+    edge: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty are named; what each of the others may have meant is not looked for."""
+    looked = list[str]()
+
+    def close_matches(word: str, *_: object, **__: object) -> list[str]:
+        looked.append(word)
+        return []
+
+    monkeypatch.setattr(difflib, "get_close_matches", close_matches)
+    query = "&".join(f"k{number}=1" for number in range(3000))
+    answer = await edge.client.get(f"{JOB}?{query}")
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == invalid.MOST
+    assert len(looked) == invalid.MOST
