@@ -351,7 +351,10 @@ class Container:
         lag = MOST_LAG if await self.failover.is_open() else timedelta(0)
         count = await self.restore.hold_if_unannounced(lag=lag)
         if count is not None:
-            log.error("all posting is on hold until `release`", unconfirmed=count)
+            log.error(
+                "all posting is on hold: look at the jobs, then `release`",
+                unconfirmed=count,
+            )
         self._is_ready = True
 
     async def hand_in_if_possible(self) -> None:
@@ -359,7 +362,9 @@ class Container:
         try:
             await self.hand_in()
         except StoreUnavailable as error:
-            log.warning("kept publish_ids wait for the database", reason=str(error))
+            log.warning(
+                "publish_ids kept in SPOOL_DIR wait for the database", reason=str(error)
+            )
 
     @cached_property
     def runner(self) -> Runner:
@@ -450,7 +455,8 @@ class Container:
         store = RedatingStore(self.database, bounds, watch=self.database_clock)
         if count := await store.run(now=self.clock.now()):
             log.warning(
-                "a wrong clock made jobs or events wait; they go on", count=count
+                "jobs or events waited because a clock was wrong; they continue",
+                count=count,
             )
 
     async def _prune(self) -> None:

@@ -31,14 +31,16 @@ _NOTICES: Final = f"""\
 `{{what}}` is the text of the error, from the table below. `{{when}}` is “Continues
 automatically in about 10 minutes.”, or for a limit of a day:
 “{CAPPED}”
+`{{said}}` is the state that TikTok reported last, such as “It last said PROCESSING_DOWNLOAD.”;
+`{{spent}}` is such as “All 5 attempts are used up; retry to start again.”
 A failed job whose code is not in this table has the code of its error.
 
 """
 _ERRORS: Final = """\
 ## What went wrong: `lastError.code` and `lastError.userMessage`
 
-While the service itself continues with the job, only what happened is shown: nothing
-has to be done. TikTok adds codes at any time; the last four rows cover the others.
+While the service still works on the job, only what happened is shown, because nobody
+has to do anything. TikTok may add codes at any time; the last four rows cover the others.
 
 """
 _AHEAD: Final = """\
@@ -52,7 +54,7 @@ _HISTORY: Final = """\
 _PROBLEMS: Final = """\
 ## What a request is answered: problems
 
-`detail` may say more than stands here, such as the setting that is missing.
+`detail` may add more, such as the setting that is missing.
 
 """
 

@@ -68,7 +68,7 @@ def test_no_secret_reaches_a_line(
 @pytest.mark.parametrize(
     "text",
     [
-        "claim abandoned",
+        "a worker went away; its job is taken over",
         "https://cdn.example.com/v.mp4?x=1@2",
         "the state of job 01a2",
         "GET /v1/jobs 200",

@@ -118,7 +118,9 @@ class ErrorWall:
         except Exception:
             if started:  # the answer has begun: the server must cut the connection
                 raise
-            log.exception("unexpected_error", path=_loggable(scope["path"]))
+            log.exception(
+                "a request failed unexpectedly", path=_loggable(scope["path"])
+            )
             await http_problem(500)(scope, receive, send)
 
 

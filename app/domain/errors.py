@@ -73,7 +73,7 @@ class IdempotencyKeyReused(Conflict):
 
 
 class TooLongAgo(Conflict):
-    """Records from that time were deleted, so it may be posted; set a later time."""
+    """Records from then were deleted, so it may have been posted; set a later time."""
 
     code = "too_long_ago"
 
@@ -235,7 +235,7 @@ class TooManyListeners(SchedulerError):
 
 
 class GatewayBusy(SchedulerError):
-    """The media gateway is at its maximum load; try again later."""
+    """The media gateway is too busy; try again later."""
 
     code = "gateway_busy"
 

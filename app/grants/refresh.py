@@ -167,7 +167,10 @@ class Refresher:
                 )
             except StoreUnavailable:
                 if self._clock.now() >= give_up_at:
-                    _log.error("new tokens could not be stored", **_named(account))
+                    _log.error(
+                        "new tokens are lost: the database was away for too long",
+                        **_named(account),
+                    )
                     raise
                 await self._clock.sleep(_SAVE_AGAIN_SECONDS)
 

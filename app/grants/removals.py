@@ -62,6 +62,9 @@ class RemovalChecker:
             )
         if not isinstance(answer, Fault) or answer.code in SCOPE_REASONS:
             await self.accounts.clear_removal(account)
-            _log.info("access is still granted", project_id=account.project_id)
+            _log.info(
+                "TikTok reported a removal, but access is still granted",
+                project_id=account.project_id,
+            )
         elif answer.error_class is ErrorClass.AUTH:
             await self.grants.lost(access, answer)

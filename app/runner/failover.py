@@ -124,12 +124,14 @@ class Failover:
         """Put back what the server lacks, and say so; once for each server."""
         if self._noticed is not None and self._noticed[0] == server:
             return
-        log.warning("another server is the database now", server=str(server))
+        log.warning(
+            "the database is another server now; no job is claimed", server=str(server)
+        )
         count = await self._put_back.write(now=now)
         await self._note(server, now)
         self._noticed = server, now
         log.warning(
-            "what the database lost is put back; waiting for other workers to do so",
+            "wrote back what the new server lacks; waiting for other workers to do so",
             claims=count,
         )
 

@@ -212,7 +212,11 @@ class Runner:
         tally.claim(claimed)
         self._metrics.claim(claimed)
         for each in claimed.taken_over:
-            log.warning("claim abandoned", job_id=each.job.id, worker=each.worker)
+            log.warning(
+                "a worker went away; its job is taken over",
+                job_id=each.job.id,
+                worker=each.worker,
+            )
         if claimed.failed:
             self.tell()
         for job in claimed.jobs:

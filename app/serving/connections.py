@@ -117,7 +117,7 @@ class Connections:
         for caller in tuple(self._open):
             caller.check(now)
         if self._turned_away and now - self._told_at >= TOLD_EVERY_SECONDS:
-            log.warning("callers were turned away", **self._turned_away)
+            log.warning("connections were closed or refused", **self._turned_away)
             self._turned_away.clear()
             self._told_at = now
 

@@ -53,7 +53,7 @@ def open_tracing(endpoint: str | None) -> Tracing:
         from app.tracing.otel import exporting_to
     except ImportError:
         log.warning(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is set, and nothing is traced: the packages"
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is traced: the packages"
             " of the extra `otel` are not installed"
         )
         return Tracing()

@@ -93,7 +93,7 @@ async def test_every_line_of_a_request_has_its_id(
     await edge.client.get("/talkative", headers={"X-Request-ID": "r-1"})
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     events = [line["event"] for line in lines]
-    assert events == ["on the way", "unexpected_error", "request"]
+    assert events == ["on the way", "a request failed unexpectedly", "request"]
     assert {line["request_id"] for line in lines} == {"r-1"}
 
 

@@ -74,7 +74,7 @@ def too_long(seconds: float | None, max_seconds: int | None) -> bool:
 MEDIA_TEXTS: Final[Mapping[str, str]] = {
     "asset_not_a_video": "The video's link leads to {found}, not to a video.",
     "asset_too_large": "The video has {found} bytes; TikTok accepts {most}.",
-    "video_too_long": "The video has {found} seconds; this account may post {most}.",
+    "video_too_long": "The video is {found} seconds long; the account may post {most}.",
     "video_picture_size": "The video is {found}; TikTok accepts {least} to {most}"
     " pixels on each side.",
     "video_frame_rate": "The video has {found} frames per second; TikTok accepts"

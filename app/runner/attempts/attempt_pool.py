@@ -115,7 +115,9 @@ class AttemptPool:
             return
         _, late = await asyncio.wait(self._running, timeout=seconds)
         if late:
-            log.warning("attempts cut short", count=len(late))
+            log.warning(
+                "attempts did not end in time and were cancelled", count=len(late)
+            )
             for task in late:
                 task.cancel()
             await asyncio.wait(late)
@@ -136,7 +138,9 @@ class AttemptPool:
                 self._recorder.lost()
             except Exception:
                 # The job is claimed again after its lease.
-                log.exception("an outcome could not be stored")
+                log.exception(
+                    "an outcome could not be stored; the job is claimed again later"
+                )
 
     async def _record(self, job: Job, outcome: Outcome, effects: LiveEffects) -> None:
         now = effects.now()

@@ -218,7 +218,10 @@ class LiveEffects:
         early = job.scheduled_for - (now - watch.ahead)
         if early <= timedelta(0):
             return None
-        log.error("our clock is ahead of TikTok's", seconds=watch.ahead.total_seconds())
+        log.error(
+            "our clock is ahead of TikTok's; the post waits",
+            seconds=watch.ahead.total_seconds(),
+        )
         until = now + min(early, LOOK_AT_CLOCKS_AGAIN)
         return PutOff(until=until, waiting_for=WaitingFor.CLOCK)
 

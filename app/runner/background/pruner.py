@@ -58,7 +58,12 @@ class Pruner:
             return
         jobs = await self._prune_all(partial(self.store.prune_jobs, before=before))
         events = await self._prune_all(partial(self.store.prune_events, before=before))
-        log.info("pruned", jobs=jobs, tiktok_events=events, before=before.isoformat())
+        log.info(
+            "old records deleted",
+            jobs=jobs,
+            tiktok_events=events,
+            before=before.isoformat(),
+        )
 
     async def _prune_all(self, prune: Callable[..., Awaitable[Batch]]) -> int:
         """Delete in batches, with pauses in between; return how many."""

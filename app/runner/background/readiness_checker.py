@@ -84,7 +84,7 @@ class ReadinessChecker:
             log.info("the job changed meanwhile; the result is dropped")
         elif problems:
             codes = [problem.code for problem in problems]
-            log.warning("job not ready", problems=codes)
+            log.warning("a pre-check found problems", problems=codes)
 
     async def _find(self, job: Job, found: Found) -> None:
         access = await self.grants.current(

@@ -161,7 +161,9 @@ class Deliveries:
         self.metrics.webhooks.sent(
             Delivered.FAILED if retry_at is None else Delivered.RETRYING
         )
-        log.warning("webhook failed", error=sent.error, gives_up=retry_at is None)
+        log.warning(
+            "webhook not delivered", error=sent.error, gives_up=retry_at is None
+        )
         reason = await self._reason_to_disable(endpoint, sent, now)
         if reason is not None and await self.store.disable(endpoint, reason, now=now):
             self.metrics.webhooks.disabled(reason)

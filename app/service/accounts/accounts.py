@@ -105,10 +105,10 @@ class AccountService:
                 given.access_token, scopes=given.scopes, timeout=VERIFY_SECONDS
             )
         if isinstance(person, Fault):
-            _log.info("openId not verified", code=person.code)
+            _log.info("TikTok did not tell whose tokens these are", code=person.code)
             return None
         if person.open_id != given.open_id:
-            _log.warning("the tokens belong to another openId")
+            _log.warning("the tokens belong to another openId than the one given")
             return None
         return person
 
@@ -136,7 +136,11 @@ class AccountService:
         async with self._tiktok.connect() as calls:
             fault = await calls.revoke(account.grant.access_token)
         if fault is not None:
-            _log.warning("revoke failed", project_id=project_id, code=fault.code)
+            _log.warning(
+                "TikTok did not revoke our access",
+                project_id=project_id,
+                code=fault.code,
+            )
 
     async def rebind_jobs(
         self,

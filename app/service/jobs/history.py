@@ -19,13 +19,14 @@ TEXTS: Final[dict[HistoryKind, str]] = {
     HistoryKind.MOVED: "It was moved to the TikTok account that is connected now.",
     HistoryKind.PUT_OFF: "It was postponed.",
     HistoryKind.HELD: "Posting was on hold, so it waited.",
-    HistoryKind.RELEASED: "The hold was taken away.",
+    HistoryKind.RELEASED: "The hold was ended.",
     HistoryKind.RETRIED: "It was started again.",
     HistoryKind.GIVEN_UP: "The open publish at TikTok was given up, to send it again.",
     HistoryKind.CANCELLED: "It was cancelled.",
-    HistoryKind.FAILED_OVER: "It was held: the database failed over and lost what"
-    " became of it.",
-    HistoryKind.RESTORED: "It was held: the database was restored from a backup.",
+    HistoryKind.FAILED_OVER: "It was stopped, because it may have been posted already:"
+    " the database lost its last moments.",
+    HistoryKind.RESTORED: "It was stopped, because it may have been posted already: the"
+    " database was restored from a backup.",
     HistoryKind.MISSED: "Its deadline passed before it could be sent.",
     HistoryKind.CONFIRMED: "TikTok reported later that it was posted after all.",
     HistoryKind.FAILED_LATE: "TikTok reported later that it was not posted.",

@@ -41,7 +41,7 @@ CRON_SECONDS: Final = 60
 
 SAID: Final = re.compile(r"it last said ([A-Z_]+(?: \([a-z_]+\))?)")
 WAITING: Final[dict[WaitingFor, str]] = {
-    WaitingFor.QUOTA: "It waits for its turn: TikTok takes only a few posts a minute.",
+    WaitingFor.QUOTA: "It waits for its turn: TikTok accepts few posts a minute.",
     WaitingFor.ACCOUNT_CAP: "This TikTok account has reached a limit for the day.",
     WaitingFor.APP_CAP: words_of("reached_active_user_cap", ErrorClass.RATE_LIMIT).what,
     WaitingFor.TIKTOK: STILL_WORKING.what,

@@ -60,7 +60,7 @@ class PublishCanceller:
             self._grants.renew,
         )
         if refused is not None:
-            _log.info("publish not cancelled", code=refused.code)
+            _log.info("TikTok did not cancel a publish", code=refused.code)
             return False
         for look in range(LOOKS):
             if look:

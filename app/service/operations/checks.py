@@ -229,7 +229,7 @@ def _rights(found: Postgres) -> Finding:
         "rights",
         not names,
         f"this user may not use {names}" if names else "this user has its rights",
-        "GRANT the rights that docs/deploy/keys.md lists",
+        "let this user act as the role that owns them, see docs/deploy/keys.md",
     )
 
 

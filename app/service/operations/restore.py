@@ -64,7 +64,7 @@ class RestoreService:
         if found.seen_at is not None and found.seen_at >= ours - lag:
             return None
         log.error(
-            "the database is older than this machine knows it: a backup was restored",
+            "the database lacks what this machine wrote: a backup was restored",
             database_knows=found.seen_at and found.seen_at.isoformat(),
             written_here=ours.isoformat(),
         )

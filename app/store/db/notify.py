@@ -77,17 +77,19 @@ class DueHints:
             try:
                 async with self._connected(sessions) as session:
                     if sessions.pooled:
-                        log.info("no hints: a pooler is between us and the database")
+                        log.info(
+                            "no LISTEN through a pooler: due jobs are found by polling"
+                        )
                         return
                     ended = await _subscribe(session, on_due)
                     pause = FIRST_PAUSE_SECONDS
                     on_due()  # for hints missed before
                     await ended.wait()
-                log.info("the connection for hints ended; opening another")
+                log.info("the connection for LISTEN ended; opening another")
             except StoreUnavailable:
-                log.debug("no hints: the database does not answer", pause=pause)
+                log.debug("no LISTEN: the database does not answer", pause=pause)
             except Exception:
-                log.exception("listening for hints failed", pause=pause)
+                log.exception("LISTEN failed", pause=pause)
             await self._clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 

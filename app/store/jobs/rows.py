@@ -65,7 +65,7 @@ def readable(rows: Iterable[Row]) -> tuple[Job, ...]:
         try:
             found.append(job_from_row(row))
         except UNREADABLE:
-            log.error("a job cannot be read", job_id=row["id"])
+            log.error("a job cannot be read; it is left out", job_id=row["id"])
     return tuple(found)
 
 

@@ -79,7 +79,7 @@ async def test_nobody_listens_through_it(bounced_url: str) -> None:
     await database.close()
     assert not said.is_set()
     assert [each["event"] for each in logs] == [
-        "no hints: a pooler is between us and the database"
+        "no LISTEN through a pooler: due jobs are found by polling"
     ]
 
 

@@ -70,7 +70,7 @@ class LivePull:
     async def _keep(self, told: KeptInit) -> None:
         """Keep an id that the database cannot take; the log has it in any case."""
         log.error(
-            "TikTok's publish_id could not be stored",
+            "TikTok's publish_id could not be stored in the database",
             job_id=told.job_id,
             publish_id=told.publish_id,
         )

@@ -254,7 +254,9 @@ class Sessions:
             if self.lineage.is_hidden or not hides:
                 raise
             self.lineage.is_hidden = True
-            log.warning("the host hides which server it is: no fail-over is noticed")
+            log.warning(
+                "the host hides which server it is: a fail-over would not be noticed"
+            )
             return await self._ask(session, _LOOKS[True])
 
     async def _ask(self, session: Session, question: str) -> Mapping[str, Any]:

@@ -49,7 +49,10 @@ class Spool:
         except OSError as error:
             log.error("SPOOL_DIR cannot be written", reason=error.strerror)
         else:
-            log.warning("a publish_id is kept in a file", file=path.name)
+            log.warning(
+                "a publish_id is kept in a file until the database takes it",
+                file=path.name,
+            )
 
     def kept(self) -> list[tuple[Path, KeptInit]]:
         """Return the files that can be decrypted; others are left alone."""
@@ -59,7 +62,9 @@ class Spool:
                 text = self._vault.decrypt(path.read_text("ascii"), bound_to=_BOUND_TO)
                 found.append((path, _read(text)))
             except (OSError, TokenUnreadable, ValueError):
-                log.warning("a kept publish_id cannot be read", file=path.name)
+                log.warning(
+                    "a kept publish_id cannot be read or decrypted", file=path.name
+                )
         return found
 
 
@@ -85,7 +90,7 @@ class SpoolStore:
             if told.job_id in known:
                 path.unlink(missing_ok=True)
                 log.warning(
-                    "a kept publish_id is stored",
+                    "a kept publish_id was written to the database",
                     job_id=told.job_id,
                     publish_id=told.publish_id,
                     was_news=told in written,
