@@ -31,7 +31,8 @@ _NOTICES: Final = f"""\
 `{{what}}` is the text of the error, from the table below. `{{when}}` is “Continues
 automatically in about 10 minutes.”, or for a limit of a day:
 “{CAPPED}”
-`{{said}}` is the state that TikTok reported last, such as “It last said PROCESSING_DOWNLOAD.”;
+`{{said}}` is the state that TikTok reported last, such as
+“It last said PROCESSING_DOWNLOAD.”
 `{{spent}}` is such as “All 5 attempts are used up; retry to start again.”
 A failed job whose code is not in this table has the code of its error.
 
@@ -40,7 +41,7 @@ _ERRORS: Final = """\
 ## What went wrong: `lastError.code` and `lastError.userMessage`
 
 While the service still works on the job, only what happened is shown, because nobody
-has to do anything. TikTok may add codes at any time; the last four rows cover the others.
+has to do anything. TikTok may add codes at any time; the last four rows cover them.
 
 """
 _AHEAD: Final = """\
