@@ -90,6 +90,7 @@ def applied(job: Job, change: Transition, *, now: datetime) -> Job:
         posted_at=change.posted_at,
         confirm_at=change.confirm_at,
         confirm_tries=change.confirm_tries,
+        held_since=None,
         claim_token=job.claim_token if kept else None,
         claimed_by=job.claimed_by if kept else None,
         claimed_at=job.claimed_at if kept else None,

@@ -174,6 +174,7 @@ def _rescheduled(now: datetime) -> dict[str, Any]:
         "confirm_at": None,
         "confirm_tries": 0,
         "abandoned_by": None,
+        "held_since": None,
         "updated_at": now,
         "claim_token": None,
         "claimed_by": None,

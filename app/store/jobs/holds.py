@@ -182,10 +182,14 @@ async def _let_go(connection: AsyncConnection, key: str) -> Sequence[str]:
 
 
 def _released() -> ReturningUpdate[Any]:
-    """Make held jobs due at their own time, in whose order they then go."""
+    """Make held jobs due at their own time, in whose order they then go.
+
+    Older versions left the mark on jobs that a person cancelled: those stay over.
+    """
+    waiting = _jobs.next_attempt_at.is_not(None), _jobs.claim_token.is_(None)
     return (
         update(schedule_jobs)
-        .where(_jobs.held_since.is_not(None), _jobs.claim_token.is_(None))
+        .where(_jobs.held_since.is_not(None), *waiting)
         .values(next_attempt_at=_jobs.scheduled_for, held_since=None)
         .returning(_jobs.id)
     )

@@ -66,7 +66,9 @@ TRANSITION_COLUMNS: Final = (
     "claimed_at",
     "updated_at",
 )
-"""The columns that a transition writes, besides ``abandoned_by``, which it clears."""
+"""The columns that a transition writes, besides those that it clears."""
+
+_CLEARED: Final = ("abandoned_by", "held_since")
 
 _all_but_json = attrgetter(*TRANSITION_COLUMNS[2:])
 
@@ -308,7 +310,10 @@ def _update(given: FromClause, guard: Guard) -> ReturningUpdate[Any]:
         update(schedule_jobs)
         .where(guard.matches(given))
         .values(
-            {**{name: new[name] for name in TRANSITION_COLUMNS}, "abandoned_by": null()}
+            {
+                **{name: new[name] for name in TRANSITION_COLUMNS},
+                **dict.fromkeys(_CLEARED, null()),
+            }
         )
         .returning(_jobs.id, JOB_LISTENER)
     )

@@ -18,6 +18,7 @@ from app.store.jobs.job_store import JobStore
 from app.store.jobs.tables import job_attempts
 from tests.store.claiming import claim
 from tests.support.factories import (
+    FAILED,
     NOW,
     PROCESSING,
     RETRYING,
@@ -130,6 +131,32 @@ async def test_a_hold_that_is_taken_away_lets_all_go_in_their_order(
     found = (await claimed(claims)).jobs
     assert [job.id for job in found] == [sooner.id, later.id]
     assert all(job.held_since is None for job in found)
+
+
+async def test_a_held_job_that_a_person_cancelled_keeps_no_hold(
+    database: Database, holds: HoldStore, claims: ClaimStore, jobs: JobStore
+) -> None:
+    """An ended job is held no more, and the hold can be changed and released."""
+    job, other = await due(database), await due(database)
+    await holds.put(hold(), now=NOW)
+    await claimed(claims)
+    await jobs.cancel(job.id, now=NOW)
+    assert (await jobs.get(job.id)).held_since is None
+    await holds.put(hold(until=LATER), now=NOW)
+    await claimed(claims)
+    await holds.delete("proj_1", now=NOW)
+    assert [each.id for each in (await claimed(claims)).jobs] == [other.id]
+
+
+async def test_an_ended_job_with_an_older_versions_mark_stays_over(
+    database: Database, holds: HoldStore
+) -> None:
+    """A job that was cancelled while it was held stops no release."""
+    job = await store_row(database, job_row(FAILED, held_since=NOW))
+    await holds.put(hold(), now=NOW)
+    await holds.delete("proj_1", now=NOW)
+    assert await holds.let_go(now=NOW) == 0
+    assert (await JobStore(database).get(job.id)).status is JobStatus.FAILED
 
 
 async def test_after_its_time_a_hold_is_none(
