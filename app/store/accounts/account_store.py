@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -215,7 +215,8 @@ class AccountStore:
     ) -> bool:
         """Take the refresh lease of this version of the grant until a time.
 
-        Others that waited do not try a grant again that was just found dead.
+        Others that waited do not try a grant again that was just found dead. Nor is a
+        pair traded that another project holds, too, and is just trading.
         """
         statement = (
             update(accounts)
@@ -229,7 +230,28 @@ class AccountStore:
             .values(refresh_lease=token, refresh_lease_until=until)
         )
         async with self._database.write() as connection:
+            rows = await _of_person(connection, project_id, platform)
+            if self._is_traded(rows, project_id, now=now, latest=until + SKEW):
+                return False
             return (await connection.execute(statement)).rowcount == 1
+
+    def _is_traded(
+        self, rows: Sequence[Row], project_id: str, *, now: datetime, latest: datetime
+    ) -> bool:
+        """Tell whether another project's lease is for the same pair as this one's."""
+        trading = [
+            row
+            for row in rows
+            if row["project_id"] == project_id or _is_leased(row, now, latest)
+        ]
+        if len(trading) < 2:  # nearly always: no token is decrypted
+            return False
+        tokens = {
+            row["project_id"]: self._rows.read(row).grant.refresh_token
+            for row in trading
+        }
+        own = tokens.pop(project_id, "")
+        return bool(own) and own in tokens.values()
 
     async def save_refreshed(
         self,
@@ -250,8 +272,9 @@ class AccountStore:
         trade = self._trade(refreshed, grant, is_verified=is_verified)
         done = [trade]
         async with self._database.write() as connection:
+            twins = await self._twins(connection, refreshed)
             saved = await self._save(connection, trade, now=now)
-            for twin in await self._twins(connection, refreshed) if saved else ():
+            for twin in twins if saved else ():
                 done.append(self._trade(twin, grant, is_verified=is_verified))
                 await self._save(connection, done[-1], now=now)
         self._trades.extend(done if saved else ())
@@ -312,15 +335,15 @@ class AccountStore:
         self, connection: AsyncConnection, refreshed: Account
     ) -> list[Account]:
         """Find the other projects that hold the pair which was just traded."""
-        statement = select(accounts).where(
-            _accounts.platform == refreshed.platform,
-            _accounts.open_id == refreshed.open_id,
-            _accounts.project_id != refreshed.project_id,
-        )
-        rows = (await connection.execute(statement)).mappings().all()
-        others = [self._rows.read(row) for row in rows]
+        project_id, platform = refreshed.project_id, refreshed.platform
+        rows = await _of_person(connection, project_id, platform)
+        others = (row for row in rows if row["project_id"] != project_id)
         token = refreshed.grant.refresh_token
-        return [each for each in others if each.grant.refresh_token == token]
+        return [
+            each
+            for each in map(self._rows.read, others)
+            if each.grant.refresh_token == token
+        ]
 
     async def claim_removals(
         self, *, now: datetime, until: datetime, limit: int
@@ -421,6 +444,29 @@ class AccountStore:
         return row
 
 
+async def _of_person(
+    connection: AsyncConnection, project_id: str, platform: str
+) -> Sequence[Row]:
+    """Lock a project's account, and all others of the same person.
+
+    In one order everywhere: no two workers wait for each other's rows.
+    """
+    own = accounts.alias("own").c
+    person = select(own.open_id).where(
+        own.project_id == project_id, own.platform == platform
+    )
+    statement = (
+        select(accounts)
+        .where(
+            _accounts.platform == platform,
+            _accounts.open_id == person.scalar_subquery(),
+        )
+        .order_by(_accounts.project_id)
+        .with_for_update()
+    )
+    return (await connection.execute(statement)).mappings().all()
+
+
 async def _replace(
     connection: AsyncConnection, new: NewAccount, values: dict[str, Any]
 ) -> tuple[Row, Account] | None:
@@ -488,6 +534,11 @@ def _at_version(
 ) -> ColumnElement[bool]:
     named = _named(project_id, platform)
     return and_(named, _accounts.grant_version == grant_version)
+
+
+def _is_leased(row: Row, now: datetime, latest: datetime) -> bool:
+    until = row["refresh_lease_until"]
+    return until is not None and now < until <= latest
 
 
 def _lease_is_free(now: datetime) -> ColumnElement[bool]:
