@@ -60,6 +60,8 @@ async def test_own_words_may_be_changed_in_every_state(
         ({"metadata": {"k": 1}}, "/metadata/k"),
         ({"publishBy": TIME, "scheduledFor": TIME}, "/publishBy"),
         ({"publishBy": "2026-01-01T00:00:00Z", "scheduledFor": None}, "/publishBy"),
+        # Stored in milliseconds, the two are the same.
+        ({"publishBy": f"{TIME[:-1]}9Z", "scheduledFor": TIME}, "/publishBy"),
     ],
 )
 async def test_what_is_too_much_is_refused(

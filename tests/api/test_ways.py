@@ -43,6 +43,26 @@ async def test_photos_are_stored_and_shown(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "change"),
+    [
+        (photo_body(post=PHOTOS | {"photoCoverIndex": 0}), {"assetUrls": URLS[:2]}),
+        (job_body(), {"transfer": "push"}),
+    ],
+)
+async def test_the_story_tells_of_other_assets_and_another_way(
+    api: Api, body: dict[str, Any], change: dict[str, Any]
+) -> None:
+    """Whatever a PATCH changes is named in the job's history."""
+    made = await api.client.post("/v1/jobs", json=body)
+    url = made.headers["location"]
+    assert (await api.client.patch(url, json=change)).status_code == 200
+    items = (await api.client.get(f"{url}/history")).json()["items"]
+    assert [(item["kind"], item.get("data")) for item in items[1:]] == [
+        ("edited", {"fields": list(change)})
+    ]
+
+
+@pytest.mark.parametrize(
     ("changes", "pointers"),
     [
         ({"assetUrls": []}, ["/assetUrls"]),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.domain.jobs.history import HistoryKind
+from app.domain.jobs.hold import Hold
 from app.domain.jobs.job import FailureReason, Job, JobStatus, WaitingFor
 from app.sandbox.recording import Call
 from tests.runner.stage import Stage, Worker
@@ -113,6 +114,22 @@ async def test_a_cap_that_lasts_too_long_lets_it_miss(
     assert (stage.clock.now() - (job.publish_by or stage.clock.now())) < timedelta(
         minutes=1
     )
+
+
+async def test_a_hold_does_not_outlast_a_last_moment(
+    stage: Stage, worker: Worker
+) -> None:
+    """A held job ends missed at its deadline, and TikTok never hears of it."""
+    job = await until(stage, worker, hours=6)
+    hold = Hold(project_id=None, reason="a recall", until=None)
+    await worker.container.holds.put(hold, now=stage.clock.now())
+    await worker.tick()
+    held = await worker.job(job)
+    assert (held.status, held.next_attempt_at) == (JobStatus.SCHEDULED, job.publish_by)
+    stage.clock.go_to(held.next_attempt_at)
+    await worker.tick()
+    assert (await worker.job(job)).failure_reason is FailureReason.MISSED
+    assert list(stage.tiktok.sandbox.calls.find()) == []
 
 
 async def test_without_a_last_moment_a_cap_uses_attempts(

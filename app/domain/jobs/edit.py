@@ -166,7 +166,7 @@ def problem_with_deadline(
     publish_by: datetime | None, scheduled_for: datetime
 ) -> FieldError | None:
     """Return what is wrong with a ``publishBy``, None if nothing is."""
-    if publish_by is None or publish_by > scheduled_for:
+    if publish_by is None or to_millis(publish_by) > to_millis(scheduled_for):
         return None
     return FieldError("/publishBy", "must be later than scheduledFor")
 

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, TextClause, Update, and_, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    TextClause,
+    Update,
+    and_,
+    case,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.jobs.job import JobStatus, WaitingFor
@@ -72,7 +81,8 @@ async def assign_turns(
         # A job that was moved to its turn is no longer due.
         oldest = select(_jobs.id).where(jobs.due()).order_by(_jobs.scheduled_for)
         next_few = and_(_jobs.id.in_(oldest.limit(count)), jobs.due())
-        if (await connection.execute(_moved(next_few, turn, now))).rowcount < count:
+        move = _moved(next_few, turn, first=jobs.due_before, now=now)
+        if (await connection.execute(move)).rowcount < count:
             return AssignedTurns(waiting)
     return AssignedTurns(waiting, postpone_rest_to=turns[-1])
 
@@ -92,7 +102,8 @@ async def postpone_due(
     """
     due = select(_jobs.id).where(jobs.due())
     mine = and_(database.unlocked(due), jobs.due())
-    await connection.execute(_moved(mine, until, now))
+    move = _moved(mine, until, first=jobs.due_before, now=now)
+    await connection.execute(move)
 
 
 def _free_in_each(
@@ -104,11 +115,23 @@ def _free_in_each(
     return free | dict.fromkeys(turns[full : full + 1], limit - part)
 
 
-def _moved(which: ColumnElement[bool], to: datetime, now: datetime) -> Update:
+def _moved(
+    which: ColumnElement[bool], to: datetime, *, first: datetime, now: datetime
+) -> Update:
+    """Move jobs to a turn; one whose deadline comes sooner to that, to end missed.
+
+    Nothing is moved before ``first``: it would be due still.
+    """
+    by, is_late = _jobs.publish_by, _jobs.publish_by < to
+    at = case((and_(is_late, by > first), by), (is_late, first), else_=to)
     return (
         update(schedule_jobs)
         .where(which)
-        .values(next_attempt_at=to, waiting_for=WaitingFor.QUOTA, updated_at=now)
+        .values(
+            next_attempt_at=at,
+            waiting_for=WaitingFor.QUOTA,
+            updated_at=now,
+        )
     )
 
 

@@ -187,7 +187,7 @@ class ClaimStore:
                 for row in filter(attrgetter("abandoned_by"), rows)
             )
             taken |= await _end(connection, taken_over, now=now)
-            held = _held(rows, taken)
+            held = _held(rows, taken, now)
             taken |= await _put_off(connection, held, now=now)
         jobs = _still_claimed(taken)
         self.witness.note_claimed(jobs)
@@ -403,19 +403,35 @@ async def _end(
 
 
 def _held(
-    rows: Iterable[Row[Any]], taken: Mapping[str, Job]
+    rows: Iterable[Row[Any]], taken: Mapping[str, Job], now: datetime
 ) -> list[tuple[Job, datetime]]:
-    """Return the claimed jobs under a hold, each with the hold's end."""
+    """Return the claimed jobs under a hold, and until when each waits.
+
+    At the latest until its deadline, when its attempt ends it before any call.
+    """
     return [
-        (taken[row.id], row.held_until)
+        (job, min(row.held_until, _deadline(job, now) or row.held_until))
         for row in rows
-        if row.held_until is not None and _may_be_held(taken[row.id])
+        if row.held_until is not None and _may_be_held(job := taken[row.id], now)
     ]
 
 
-def _may_be_held(job: Job) -> bool:
-    """Tell whether a hold applies to a claimed job: not to one in flight."""
-    return job.claim_token is not None and not job.in_flight
+def _may_be_held(job: Job, now: datetime) -> bool:
+    """Tell whether a hold applies to a claimed job.
+
+    Not to one in flight, nor to one whose deadline has passed; an upload that is under
+    way would go on after it.
+    """
+    if job.claim_token is None or job.in_flight:
+        return False
+    is_open = job.publish_by is None or _deadline(job, now) is not None
+    return is_open or job.upload_url is not None
+
+
+def _deadline(job: Job, now: datetime) -> datetime | None:
+    """Return a job's ``publish_by``, unless it has passed."""
+    by = job.publish_by
+    return by if by is not None and by > now else None
 
 
 async def _put_off(

@@ -310,6 +310,8 @@ async def _looked_at(
 
 _EDITABLE: Final = (
     "asset_url",
+    "asset_urls",
+    "transfer",
     "post",
     "scheduled_for",
     "publish_by",

@@ -33,6 +33,7 @@ from tests.support.patience import PATIENCE_SECONDS
 OWNER = Owner("tiktok", "open_1")
 FIRST = NOW + timedelta(seconds=40)
 LIMIT = 6
+SECOND = timedelta(seconds=1)
 INIT = QuotaCall.INIT
 
 
@@ -170,6 +171,23 @@ async def test_only_what_is_due_and_could_send_an_init_gets_a_turn(
     await _assign_turns(quotas)
     turns = await _turns(database)
     assert [turns[job.id] for job in others] == [job.next_attempt_at for job in others]
+
+
+async def test_no_turn_is_later_than_a_jobs_deadline(
+    database: Database, quotas: QuotaStore
+) -> None:
+    """A job that cannot get a permit in time ends missed then, not minutes later."""
+    second = turn_at(FIRST, LIMIT, LIMIT)
+    for each in range(LIMIT):
+        await store_job(database, scheduled_for=NOW - timedelta(minutes=each + 1))
+    by = {
+        publish_by: (await store_job(database, publish_by=publish_by)).id
+        for publish_by in (FIRST - SECOND, FIRST + SECOND, second + SECOND)
+    }
+    await _assign_turns(quotas)
+    turns = await _turns(database)
+    wanted = [FIRST, FIRST + SECOND, second]
+    assert [turns[job_id] for job_id in by.values()] == wanted
 
 
 async def test_a_long_queue_costs_few_statements(
