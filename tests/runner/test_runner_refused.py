@@ -99,6 +99,29 @@ async def test_an_id_that_comes_after_the_judgement_corrects_it(
     assert len(stage.calls(Call.INIT)) == 1
 
 
+async def test_an_id_that_comes_when_the_claim_is_lost_corrects_the_judgement(
+    stage: Stage, spool: Path
+) -> None:
+    """A worker stood still for longer than its lease, in the middle of its init."""
+    slow = await _worker(stage, spool)
+    other = await stage.worker(spool_dir=spool / "elsewhere")
+    job = await stage.job(slow)
+
+    async def stand_still() -> None:
+        slow.claims.before.clear()
+        stage.clock.go_on(timedelta(seconds=400))
+        await other.tick()
+
+    slow.claims.before["save_publish_id"] = stand_still
+    await slow.tick()
+    assert (await slow.job(job)).failure_reason == "unconfirmed"
+    assert await slow.container.hand_in() == 1
+    await slow.container.confirmer.run_due(limit=10)
+    assert (await slow.job(job)).status == "posted"
+    assert len(stage.calls(Call.INIT)) == 1
+    assert not list(spool.iterdir())
+
+
 async def test_an_id_of_a_former_init_is_no_news(stage: Stage, spool: Path) -> None:
     """A person sent the post again: the newer publish keeps its row."""
     first = await _worker(stage, spool)

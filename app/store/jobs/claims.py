@@ -236,7 +236,8 @@ class ClaimStore:
         """Write that an init is about to go out, before it does.
 
         With a media token, its pull URL is valid from then on. None if the claim is
-        lost or its lease over: the init must not be sent.
+        lost or its lease over: the init must not be sent. The previous publish is
+        recorded: TikTok's events about it are no news.
         """
         after = replace(
             job,
@@ -247,7 +248,10 @@ class ClaimStore:
             publish_started_at=None,
             updated_at=now,
         )
-        return await self._init_writer.write(InitWrite(job, after, is_stamp=True))
+        buries = job.publish_id is not None
+        return await self._init_writer.write(
+            InitWrite(job, after, buries=buries, is_stamp=True)
+        )
 
     async def clear_init(self, job: Job, *, now: datetime) -> Job | None:
         """Write that TikTok did not take the init; None if the claim is lost."""

@@ -274,6 +274,8 @@ class JobStore:
             proven = asked and (job.in_flight or was_cancelled_at_tiktok(job))
             if not proven and not check_cancellable(job):
                 return job
+            if proven:  # no attempt's end has it, and TikTok may send events about it
+                await remember(self._database, connection, [job.publish_id])
             change = cancellation(job, now=now, by=by)
             written = await write_transitions(
                 connection, [(job, change)], guard=UNCHANGED, now=now

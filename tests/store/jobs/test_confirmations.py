@@ -1,22 +1,25 @@
 """Doubtful jobs are claimed once, and no publish is given to the wrong one."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import insert
 
-from app.domain.jobs.job import Delivery, FailureReason, Job, Transfer
+from app.domain.jobs.job import Delivery, ErrorClass, FailureReason, Job, Transfer
+from app.domain.jobs.outcome import Fault, RateLimited
 from app.domain.jobs.transition import confirmed_late, still_unknown
 from app.domain.posts.post import MediaType, Post
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
+from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import LEASE, ConfirmationStore
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.tables import job_attempts, tiktok_events
 from app.store.retention.tombstones import past_publishes
+from tests.store.claiming import claim_one, decided
 from tests.support.accounts import VAULT, new_account
 from tests.support.factories import (
     FAILED,
@@ -161,6 +164,44 @@ async def test_a_publish_that_a_job_had_once_is_that_jobs(
     await attempted(database, other, 1, publish_id="pub_9", decision=decision)
     await tell(database, "pub_9")
     assert await orphan(store, doubtful) is None
+
+
+async def test_a_publish_that_a_daily_cap_ended_is_that_jobs(
+    database: Database, store: ConfirmationStore, doubtful: Job
+) -> None:
+    """It was put off at no attempt, so that the ledger has no row of it."""
+    claims = ClaimStore(database, lease=LEASE)
+    await store_job(database, publish_by=NOW + 9 * MINUTE)
+    ended = await published(claims, "pub_9")
+    cap = Fault(
+        error_class=ErrorClass.RATE_LIMIT, code="spam_risk_too_many_posts", message=""
+    )
+    await claims.apply(ended, decided(ended, RateLimited(fault=cap)), now=NOW)
+    assert (await published(claims, "pub_7", now=NOW + 9 * MINUTE)).id == ended.id
+    await tell(database, "pub_9")
+    assert await orphan(store, doubtful) is None
+
+
+async def test_a_publish_that_a_person_cancelled_is_that_jobs(
+    database: Database, store: ConfirmationStore, doubtful: Job
+) -> None:
+    """TikTok tells of its end, perhaps when the job was started again."""
+    jobs = JobStore(database)
+    flying = await store_row(database, handed_on(publish_id="pub_9"))
+    await jobs.cancel(flying.id, now=NOW, cancelled_publish="pub_9")
+    await jobs.retry(flying.id, now=NOW)
+    await published(ClaimStore(database, lease=LEASE), "pub_7")
+    await tell(database, "pub_9")
+    assert await orphan(store, doubtful) is None
+
+
+async def published(claims: ClaimStore, publish_id: str, *, now: datetime = NOW) -> Job:
+    """Send the init of the job that is due."""
+    stamped = await claims.stamp_init(await claim_one(claims, now=now), now=now)
+    assert stamped is not None
+    named = await claims.save_publish_id(stamped, publish_id, now=now)
+    assert named is not None
+    return named
 
 
 @pytest.mark.parametrize(

@@ -55,17 +55,23 @@ class LivePull:
         )
 
     async def save_publish_id(self, job: Job, publish_id: str) -> Job | None:
-        """Write TikTok's id; if the database stays away, to a file."""
+        """Write TikTok's id; to a file if the database stays away or the claim is lost.
+
+        Another worker may have judged the init meanwhile, without the id.
+        """
         live, claims = self._live, self._deps.claims
         told = KeptInit.of(job, publish_id, at=live.now())
         try:
-            return await live.persist(
+            written = await live.persist(
                 lambda: claims.save_publish_id(job, publish_id, now=live.now()),
                 even_late=True,
             )
         except (ClaimLost, asyncio.CancelledError):
             await self._keep(told)
             raise
+        if written is None:
+            await self._keep(told)
+        return written
 
     async def _keep(self, told: KeptInit) -> None:
         """Keep an id that the database cannot take; the log has it in any case."""
