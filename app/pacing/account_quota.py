@@ -57,6 +57,16 @@ class AccountQuota:
         """Drop the permits of a call that were taken ahead."""
         self._kept.pop(call, None)
 
+    def is_idle(self, now: datetime) -> bool:
+        """Tell whether nothing is known of the row that is still of use.
+
+        That of an idle account is forgotten: it may be deleted, and made anew with the
+        same version.
+        """
+        if self.row is not None and (self.row.quota.idle_at() or now) <= now:
+            self.row = None
+        return self.row is None
+
     def forget(self) -> None:
         """Keep no permit and no turn: our clock was set."""
         self.row, self.queue = None, None

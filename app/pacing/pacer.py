@@ -178,7 +178,7 @@ class Pacer:
         call: QuotaCall,
         now: datetime,
     ) -> PutOff | datetime:
-        if account_quota.row is None and (
+        if account_quota.is_idle(now) and (
             send_by := await self._take_unseen(account_quota, user, call, now)
         ):
             return send_by

@@ -11,6 +11,7 @@ from app.domain.jobs.outcome import PutOff
 from app.pacing.pacer import Pacer
 from app.store.accounts.quotas import QuotaStore
 from app.store.db.engine import Database
+from app.store.retention.pruning import RetentionStore
 from tests.pacing.pacers import (
     CREATOR,
     INIT,
@@ -86,6 +87,19 @@ async def _taken(one: Pacer, call: QuotaCall) -> int:
     while await postponed(one, user(waited=True), call) is None:
         count += 1
     return count
+
+
+async def test_a_row_that_was_made_anew_is_not_the_one_that_was_seen(
+    database: Database, clock: HandClock
+) -> None:
+    """Idle rows are deleted, and their successors count their versions from one."""
+    one, other = (pacer(database, clock) for _ in range(2))
+    assert await _taken(one, INIT) == LIMITS[INIT]
+    clock.go_on(3 * 86_400)
+    deleted = clock.now() - timedelta(days=1)
+    await RetentionStore(database).prune_leftovers(before=deleted)
+    assert await _taken(other, INIT) == LIMITS[INIT]
+    assert await postponed(one, user(waited=True), INIT) is not None
 
 
 async def test_a_permit_that_came_along_lasts_longer(
