@@ -85,6 +85,10 @@ REQUESTS: Final[Mapping[str, tuple[Sent, Told]]] = {
         Sent("POST", JOBS, content='{\n"ü": ü}'.encode(), headers=JSON),
         Told(400, "line 2, column 6", "malformed_request"),
     ),
+    "letters of another encoding": (
+        Sent("POST", JOBS, content='{\n"ü": "é"}'.encode("latin-1"), headers=JSON),
+        Told(400, "not UTF-8: see line 2, column 2", "malformed_request"),
+    ),
     "single quotes": (
         Sent("POST", JOBS, content=b"{'projectId': 1}", headers=JSON),
         Told(400, "line 1, column 2", "malformed_request"),

@@ -110,6 +110,9 @@ def problem_of(error: Exception) -> ProblemResponse:
             return _domain_problem(error)
         case RequestValidationError():
             return _validation_problem(error)
+        case HTTPException(__cause__=UnicodeDecodeError() as cause):
+            before = cause.object[: cause.start].decode("utf-8", "replace")
+            return _malformed("UTF-8", before)
         case HTTPException(status_code=status) if status in HTTP_CODES:
             return http_problem(status, headers=error.headers)
         case HTTPException(status_code=status):
@@ -226,9 +229,13 @@ def _validation_problem(error: RequestValidationError) -> ProblemResponse:
 def _no_json(error: RequestValidationError, *, at: int | str) -> ProblemResponse:
     """Return where a body stops being JSON, without quoting it."""
     text = error.body if isinstance(error.body, str) else ""
-    before = text[: int(at)]
+    return _malformed("valid JSON", text[: int(at)])
+
+
+def _malformed(what: str, before: str) -> ProblemResponse:
+    """Say what a body is not, and where: after which text."""
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    detail = f"The body is not valid JSON: see line {line}, column {column}."
+    detail = f"The body is not {what}: see line {line}, column {column}."
     return ProblemResponse(400, code=HTTP_CODES[400][0], detail=detail)
 
 

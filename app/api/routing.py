@@ -12,7 +12,7 @@ from fastapi.params import ParamTypes
 from fastapi.routing import APIRoute
 
 from app.domain.errors import FieldError, InvalidInput
-from app.schemas.invalid import MOST, UNKNOWN, unknown
+from app.schemas.invalid import MOST, UNKNOWN, pointer_to, unknown
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -49,6 +49,6 @@ def _wrong(query: bytes, known: Mapping[str, bool]) -> Iterator[FieldError]:
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     for name, times in Counter(name for name, _ in pairs).items():
         if name not in known:
-            yield FieldError(f"/{name}", unknown(name, known), UNKNOWN)
+            yield FieldError(pointer_to(name), unknown(name, known), UNKNOWN)
         elif times > 1 and not known[name]:
             yield FieldError(f"/{name}", f"is given {times} times; give it once")

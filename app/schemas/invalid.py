@@ -76,9 +76,15 @@ def field_error(found: Mapping[str, Any], *, skip: int = 0) -> FieldError:
         places = places[:1]
     if places[-1:] == ("[key]",):  # pydantic's way to say that a name is wrong
         places = places[:-1]
+    return FieldError(
+        pointer_to(*places), _message(found), _CODES.get(found["type"], "invalid")
+    )
+
+
+def pointer_to(*places: object) -> str:
+    """Return the JSON pointer of a place, as RFC 6901 spells it."""
     parts = (str(each).replace("~", "~0").replace("/", "~1") for each in places)
-    pointer = "".join(f"/{part}" for part in parts)
-    return FieldError(pointer, _message(found), _CODES.get(found["type"], "invalid"))
+    return "".join(f"/{part}" for part in parts)
 
 
 def _message(found: Mapping[str, Any]) -> str:

@@ -43,10 +43,15 @@ class BrowserTokens:
     def issue(
         self, project_id: str, *, issuer: ApiKey, access: KeyAccess, lives: timedelta
     ) -> BrowserToken:
-        """Make a token for one project; raises NotFound for another's."""
+        """Make a token for one project; raises NotFound for another's.
+
+        It expires no later than the key it was made with.
+        """
         check_scope(project_id, issuer.project_id)
         now = self._clock.now()
         expires_at = now + min(lives, LONGEST)
+        if issuer.expires_at is not None:
+            expires_at = min(expires_at, issuer.expires_at)
         values = {
             "project": project_id,
             "access": access,

@@ -63,6 +63,21 @@ async def test_a_token_has_its_time(api: Api) -> None:
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
 
 
+async def test_a_token_does_not_outlive_its_key(api: Api) -> None:
+    """A token made with a key that soon expires, expires with it."""
+    _, secret = await api.services.keys.create(
+        "short", "proj_1", expires_in=timedelta(seconds=60)
+    )
+    answer = await client_of(api.app, secret).post(
+        TOKEN, json={"ttlSeconds": 3600, "access": "compose"}
+    )
+    assert answer.json()["expiresAt"] == "2026-04-09T12:01:00.000Z"
+    page = client_of(api.app, answer.json()["token"])
+    assert (await page.get("/v1/jobs")).status_code == 200
+    api.clock.forward(seconds=60)
+    assert (await page.get("/v1/jobs")).status_code == 401
+
+
 async def test_another_process_with_the_same_keys_takes_it(
     api: Api, database_url: str
 ) -> None:

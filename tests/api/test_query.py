@@ -31,3 +31,9 @@ async def test_probes_and_callbacks_take_any(edge: Api) -> None:
     for place in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"):
         answer = await edge.client.get(place, params={"t": "1"})
         assert answer.status_code == 200, place
+
+
+async def test_a_pointer_is_spelt_as_the_standard_says(edge: Api) -> None:
+    """A name with a slash or a tilde in it is still one name. RFC 6901, 3"""
+    answer = await edge.client.get("/v1/jobs", params={"a/b~c": "1"})
+    assert [each["pointer"] for each in answer.json()["errors"]] == ["/a~1b~0c"]

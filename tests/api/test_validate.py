@@ -111,6 +111,10 @@ async def test_what_is_no_json_is_refused(api: Api) -> None:
     headers = {"Content-Type": "application/json"}
     refused = await api.client.post(VALIDATE, content=b"{", headers=headers)
     assert refused.status_code == 400
+    for url in (VALIDATE, "/v1/jobs"):
+        plain = {"Content-Type": "text/plain"}
+        unread = await api.client.post(url, content=b"{}", headers=plain)
+        assert unread.status_code == 415, url
 
 
 async def test_a_repeat_names_the_job_it_would_find(api: Api) -> None:

@@ -130,3 +130,29 @@ async def test_a_url_may_be_longer_where_tiktok_never_sees_it(edge: Api) -> None
                 assetUrl=url, transfer=way, assetId=f"{way} {length}"
             )
             assert answer.status_code == status, (way, length)
+
+
+async def test_the_length_of_a_url_goes_by_the_way_after_a_change(api: Api) -> None:
+    """A pushed job's URL may stay long, and a long one is never left to a pull."""
+    long = "https://cdn.example.com/v.mp4?s=" + "x" * 4000
+    pushed = await api.job(assetId="pushed", assetUrl=long, transfer="push")
+    pulled = await api.job(assetId="pulled")
+    for job, change, status in (
+        (pushed, {"assetUrl": f"{long}y"}, 200),
+        (pushed, {"transfer": "pull"}, 422),
+        (
+            pushed,
+            {"transfer": "pull", "assetUrl": "https://cdn.example.com/v.mp4"},
+            200,
+        ),
+        (pulled, {"assetUrl": long}, 422),
+        (pulled, {"assetUrl": long, "transfer": "push"}, 200),
+        (pulled, {"transfer": "pull"}, 422),
+        (pulled, {"maxAttempts": 7}, 200),
+    ):
+        answer = await api.client.patch(f"/v1/jobs/{job['id']}", json=change)
+        assert answer.status_code == status, (change, answer.text)
+        if status == 422:
+            assert [each["pointer"] for each in answer.json()["errors"]] == [
+                "/assetUrl"
+            ]

@@ -56,6 +56,8 @@ async def create_browser_token(
 ) -> BrowserTokenAnswer:
     """Make a token that is good for this project alone, for an hour at most.
 
+    It expires no later than the key it is made with.
+
     A browser sends it where a key is sent. As `?token=` it is taken by the stream
     alone, for `EventSource`, if it lives ten minutes at most. It is kept nowhere and
     cannot be taken back: let it live as long as a page needs, and make another one.

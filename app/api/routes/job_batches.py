@@ -7,7 +7,7 @@ from itertools import starmap
 from typing import Annotated, Any, Final
 
 import structlog
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, HTTPException, Request
 from pydantic import WithJsonSchema
 
 from app.api.dependencies import (
@@ -102,6 +102,8 @@ async def validate_job(
     The body is that of `POST /v1/jobs`, and may be one that it would refuse. Nothing is
     stored, and TikTok is only asked what the creator may choose.
     """
+    if isinstance(body, bytes):  # FastAPI parses only JSON
+        raise HTTPException(415)
     try:
         asked = read_job(body)
     except InvalidInput as error:

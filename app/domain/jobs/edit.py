@@ -29,9 +29,10 @@ from app.domain.jobs.readiness import (
     preflight_after_change,
     url_problems,
 )
+from app.domain.posts.asset_url import MAX_URL_LENGTH
 from app.domain.posts.post import MediaType, Post, problems_of, problems_with_photos
 
-_content = attrgetter("asset_url", "asset_urls", "transfer", "post")
+_source = attrgetter("asset_url", "asset_urls", "transfer")
 
 
 class Unset(Enum):
@@ -68,12 +69,18 @@ class JobChange:
 
 
 def edited(
-    job: Job, change: JobChange, *, now: datetime, preflights: PreflightTimes = ()
+    job: Job,
+    change: JobChange,
+    *,
+    now: datetime,
+    preflights: PreflightTimes = (),
+    longest_pulled: int = MAX_URL_LENGTH,
 ) -> Job:
     """Return the changed job, to be checked again ``ahead`` of its time.
 
-    Raises JobNotEditable once TikTok may have the post, InvalidInput for a post that
-    TikTok would refuse.
+    ``longest_pulled`` is how long a URL may be that is not pushed. Raises
+    JobNotEditable once TikTok may have the post, InvalidInput for a post that TikTok
+    would refuse.
     """
     job = _labelled(job, change)
     if change.is_label:  # no worker reads labels, so they may change at any time
@@ -87,6 +94,8 @@ def edited(
         raise InvalidInput(problem)
     if problem := problem_with_deadline(job.publish_by, job.scheduled_for):
         raise InvalidInput(problem)
+    if _source(job) != _source(before):
+        _check_lengths(job, longest_pulled)
     if _looks_different(job, before):
         look = _look(job, before, now=now, preflights=preflights)
         job = replace(job, readiness=_found(job, now=now), readiness_at=look)
@@ -178,6 +187,18 @@ def _check_editable(job: Job) -> None:
         raise JobNotEditable("TikTok may have this post already")
 
 
+def _check_lengths(job: Job, longest_pulled: int) -> None:
+    """Check what depends on the way that the job takes after the change."""
+    if job.transfer is Transfer.PUSH:  # the longest of all, which the service allows
+        return
+    named = {"/assetUrl": job.asset_url} | {
+        f"/assetUrls/{place}": url for place, url in enumerate(job.asset_urls)
+    }
+    text = f"must have at most {longest_pulled} characters"
+    if long := [at for at, url in named.items() if len(url) > longest_pulled]:
+        raise InvalidInput(*(FieldError(at, text) for at in long))
+
+
 def _changed(job: Job, change: JobChange, *, now: datetime) -> Job:
     if change.max_attempts is not UNSET:
         job = _with_max_attempts(job, change.max_attempts)
@@ -208,7 +229,8 @@ def _labelled(job: Job, change: JobChange) -> Job:
 def _looks_different(job: Job, before: Job) -> bool:
     """Tell whether an earlier readiness check may no longer be right."""
     moved = job.scheduled_for != before.scheduled_for or job.post_now
-    return moved or _content(job) != _content(before)
+    other = _source(job) != _source(before) or job.post != before.post
+    return moved or other
 
 
 def _found(job: Job, *, now: datetime) -> Readiness | None:

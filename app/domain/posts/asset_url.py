@@ -64,7 +64,7 @@ def ascii_url(url: str) -> str:
         host, at, place = parts.netloc.rpartition("@")[2].partition(":")
         name = ".".join(_ascii_label(label) for label in _DOTS.split(host))
         rest = (quote(part, safe=_SAFE) for part in (parts.path, parts.query))
-    except UnicodeError:
+    except ValueError:  # its text would quote the host
         raise ValueError("has no form in ASCII") from None
     path, query = rest
     user = "@" if "@" in parts.netloc else ""  # refused later

@@ -182,7 +182,12 @@ class JobService:
         if problems := tuple(self._changed_url_problems(change)):
             raise InvalidInput(*problems)
         job = await self._store.edit(
-            _checked_id(job_id), change, now=self._clock.now(), project_id=scope, by=by
+            _checked_id(job_id),
+            change,
+            now=self._clock.now(),
+            longest_pulled=self._longest(Transfer.PULL),
+            project_id=scope,
+            by=by,
         )
         self._wake(job)
         return job
@@ -313,7 +318,8 @@ class JobService:
         if new.asset_url:
             longest = self._longest(self._transfer(new))
             yield from self._url_problems("/assetUrl", new.asset_url, longest)
-        yield from self._photo_url_problems(new.asset_urls)
+        longest = self._longest(Transfer.PULL)
+        yield from self._photo_url_problems(new.asset_urls, longest)
         yield from problems_with_content(new.post, new.asset_url, new.asset_urls)
         if wrong_way := problem_with_transfer(new.transfer, new.post):
             yield wrong_way
@@ -328,18 +334,20 @@ class JobService:
         return new.transfer or self._default_transfer
 
     def _changed_url_problems(self, change: JobChange) -> Iterator[FieldError]:
+        # Which length is too long depends on the job: the store looks at that.
+        longest = MAX_UNSEEN_URL_LENGTH
         if change.asset_url is not UNSET:
-            longest = self._longest(change.transfer)
             yield from self._url_problems("/assetUrl", change.asset_url, longest)
         if change.asset_urls is not UNSET:
-            yield from self._photo_url_problems(change.asset_urls)
+            yield from self._photo_url_problems(change.asset_urls, longest)
 
-    def _photo_url_problems(self, urls: Sequence[str]) -> Iterator[FieldError]:
-        longest = self._longest(Transfer.PULL)
+    def _photo_url_problems(
+        self, urls: Sequence[str], longest: int
+    ) -> Iterator[FieldError]:
         for place, url in enumerate(urls):
             yield from self._url_problems(f"/assetUrls/{place}", url, longest)
 
-    def _longest(self, way: object) -> int:
+    def _longest(self, way: Transfer) -> int:
         """Return how long a URL may be: longer if TikTok never sees it."""
         unseen = self._has_gateway or way is Transfer.PUSH
         return MAX_UNSEEN_URL_LENGTH if unseen else MAX_URL_LENGTH

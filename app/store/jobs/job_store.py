@@ -33,6 +33,7 @@ from app.domain.jobs.readiness import (
     url_problems,
 )
 from app.domain.naming import camel
+from app.domain.posts.asset_url import MAX_URL_LENGTH
 from app.store.api_keys import actor
 from app.store.db.engine import Database
 from app.store.db.locks import Sleep
@@ -183,6 +184,7 @@ class JobStore:
         change: JobChange,
         *,
         now: datetime,
+        longest_pulled: int = MAX_URL_LENGTH,
         project_id: str | None = None,
         by: Actor | None = None,
     ) -> Job:
@@ -199,7 +201,13 @@ class JobStore:
             async with self._database.write() as connection:
                 row = await _row(connection, job_id, project_id, lock=True)
                 job = _to_change(row)
-                after = edited(job, change, now=now, preflights=self._preflights)
+                after = edited(
+                    job,
+                    change,
+                    now=now,
+                    preflights=self._preflights,
+                    longest_pulled=longest_pulled,
+                )
                 after = await _looked_at(connection, job, after, now=now)
                 labels = change.is_label
                 values = _labels(after) if labels else _editable(after, row["post"])
