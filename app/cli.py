@@ -1,6 +1,8 @@
 """The command line; each command imports only what it needs, to start fast."""
 
+import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated, NoReturn
 
 import typer
@@ -33,6 +35,7 @@ def main() -> None:
     """Run the command line; what the user can mend is one line and exit 1."""
     from app.domain.errors import InvalidInput, SchedulerError
 
+    _prepare_streams()
     try:
         app()
     except InvalidInput as error:
@@ -41,6 +44,22 @@ def main() -> None:
         _give_up(str(error))
     except OSError as error:  # an address in use, a database file not accessible
         _give_up(str(error))
+
+
+def _prepare_streams() -> None:
+    """Open what was closed, and let no character that a terminal lacks end a command.
+
+    A socket or a database must not get the number of a standard stream: whatever writes
+    there would write into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _show_version(wanted: bool) -> None:

@@ -34,7 +34,9 @@ def validated(model: "type[Model]", values: Mapping[str, object]) -> "Model":
 
 def print_json(value: object) -> None:
     """Print a value, with keys and times spelt as in the API."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    # Where not every character can be written, as JSON escapes it.
+    plain = sys.stdout.encoding.lower().replace("-", "") != "utf8"
+    typer.echo(json.dumps(value, ensure_ascii=plain, indent=2))
 
 
 def as_answer(answer: "BaseModel") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from secrets import token_urlsafe
 from typing import Final
 
 from app.domain.api_key import ApiKey, KeyAccess
-from app.domain.errors import FieldError, InvalidInput
+from app.domain.errors import FieldError, InvalidInput, NotFound
 from app.domain.naming import MAX_NAME_LENGTH, problem_with_name
 from app.machine.clock import Clock
 from app.store.api_keys import KeyStore
@@ -86,6 +86,8 @@ class KeyService:
 
     async def revoke(self, key_id: str) -> ApiKey:
         """Revoke a key; all processes know within ``TRUST``. Raises NotFound."""
+        if not key_id.isascii():  # what is no UTF-8, no database takes
+            raise NotFound("no key has this id")
         key = await self._store.revoke(key_id, now=self._clock.now())
         self._trusted.clear()
         return key

@@ -67,9 +67,10 @@ async def test_a_key_is_made_listed_and_revoked(programs: Programs) -> None:
 
 async def test_revoking_a_key_that_is_not_there_is_one_line(programs: Programs) -> None:
     """What the user can mend is no traceback."""
-    ended = await programs.run("keys", "revoke", "no-such-key")
-    assert ended.code == 1
-    assert ended.err == "tiktok-scheduler: no key has this id\n"
+    for key_id in ("no-such-key", "\udcff"):  # a byte that is no UTF-8
+        ended = await programs.run("keys", "revoke", key_id)
+        assert ended.code == 1
+        assert ended.err == "tiktok-scheduler: no key has this id\n"
 
 
 async def test_tick_prints_its_report(site: Site) -> None:

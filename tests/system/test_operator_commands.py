@@ -144,6 +144,20 @@ async def test_a_held_project_waits_until_it_is_released(sqlite_site: Site) -> N
     assert (await site.ended(job)).status is JobStatus.POSTED
 
 
+@pytest.mark.parametrize("project", ["", "|", "a|b", "\udcff"])
+async def test_no_name_of_a_project_stands_for_all_of_them(
+    programs: Programs, project: str
+) -> None:
+    """`--project "$EMPTY"` holds and releases nothing: it is refused in one line."""
+    assert (await programs.run("hold", "--reason", "of all")).code == 0
+    for command in (("release",), ("hold", "--reason", "of one")):
+        ended = await programs.run(*command, "--project", project)
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.err.count("\n") == 1
+    status = json.loads((await programs.run("status", "--json")).out)
+    assert [each["reason"] for each in status["holds"]] == ["of all"]
+
+
 async def test_status_tells_whether_it_is_posting(site: Site) -> None:
     """Exit 0 if all is well, 1 with a sentence for each thing to look at."""
     ended = await site.programs.run("status")

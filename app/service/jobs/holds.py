@@ -5,6 +5,7 @@ from collections.abc import Callable
 from app.domain.api_key import Actor, check_scope
 from app.domain.errors import FieldError, InvalidInput, NotFound
 from app.domain.jobs.hold import Hold
+from app.domain.naming import problem_with_name
 from app.machine.clock import Clock
 from app.store.jobs.holds import HoldStore
 
@@ -20,8 +21,9 @@ class HoldService:
         self._on_due = on_due  # wakes the runner; only a hint
 
     async def put(self, hold: Hold, *, scope: str | None) -> None:
-        """Let due jobs wait; raises NotFound, or InvalidInput for an end that is past.
+        """Let due jobs wait; raises NotFound.
 
+        Raises InvalidInput for an end that is past, or what can be no project's name.
         Attempts that have begun run to their end.
         """
         _check(hold.project_id, scope)
@@ -31,14 +33,18 @@ class HoldService:
         await self._store.put(hold, now=now)
 
     async def get(self, project_id: str | None, *, scope: str | None) -> Hold:
-        """Return the current hold; raises NotFound."""
+        """Return the current hold; raises NotFound or InvalidInput."""
         _check(project_id, scope)
         return await self._store.get(project_id, now=self._clock.now())
 
     async def delete(
         self, project_id: str | None, *, scope: str | None, by: Actor | None = None
     ) -> None:
-        """Release a hold: its jobs are due at once; raises NotFound."""
+        """Release a hold: its jobs are due at once.
+
+        Raises NotFound, or InvalidInput for what can be no project's name: an empty one
+        would be taken for all projects.
+        """
         _check(project_id, scope)
         await self._store.delete(project_id, now=self._clock.now(), by=by)
         self._on_due()
@@ -48,5 +54,7 @@ def _check(project_id: str | None, scope: str | None) -> None:
     if project_id is None:
         if scope is not None:
             raise NotFound
+    elif problem := problem_with_name(project_id):
+        raise InvalidInput(FieldError("/projectId", problem))
     else:
         check_scope(project_id, scope)
