@@ -40,9 +40,15 @@ from app.domain.posts.upload import (
 )
 from app.environment import EnvironmentUnreadable, misspelt, read_environment
 
-_ORIGIN: Final = re.compile(r"^https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$")
+_ORIGIN: Final = re.compile(
+    r"(https?)://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.ASCII
+)
+_USUAL_PORT: Final = {"http": "80", "https": "443"}
 _VERIFICATION: Final = re.compile(r"([A-Za-z0-9._-]{1,128}):([\x20-\x7e]{1,512})")
 _SCHEMA: Final = re.compile(r"^[a-z_][a-z0-9_$]{0,62}$")
+
+LONGEST_STEP: Final = 365 * 86_400
+"""The longest step of a schedule, in seconds: no calendar supports any number."""
 
 SHORT_SECRET: Final = 16
 """The least length of a secret; a shorter one can be guessed."""
@@ -96,9 +102,13 @@ def _written_out(value: SecretStr) -> SecretStr:
 
 def _origin(value: str) -> str:
     origin = value.lower().removesuffix("/")
-    if origin != "*" and not _ORIGIN.fullmatch(origin):
+    if origin == "*":
+        return origin
+    if (found := _ORIGIN.fullmatch(origin)) is None:
         raise ValueError("each is a scheme and a host, as in https://app.example.com")
-    return origin
+    scheme, port = found.groups()
+    # A browser leaves out the port that its scheme implies.
+    return origin.removesuffix(f":{port}") if port == _USUAL_PORT[scheme] else origin
 
 
 def _schema(value: str) -> str:
@@ -118,6 +128,12 @@ def _exact_url(value: str) -> str:
         HttpUrl(value)
     except ValidationError:
         raise ValueError("must be an http or https URL") from None
+    return value
+
+
+def _base(value: str) -> str:
+    if "?" in value or "#" in value:
+        raise ValueError("must have no query and no fragment: paths are added to it")
     return value
 
 
@@ -154,7 +170,7 @@ Proxies = Annotated[
 ]
 ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 Steps = Annotated[
-    tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...],
+    tuple[Annotated[float, Field(ge=0, le=LONGEST_STEP, allow_inf_nan=False)], ...],
     NoDecode,
     BeforeValidator(_split),
     Field(min_length=1),
@@ -230,7 +246,7 @@ class Settings(BaseSettings):
 
     readiness_minutes: MinutesAhead = (60, 10)
 
-    media_base_url: ExactUrl | None = None
+    media_base_url: Annotated[ExactUrl, AfterValidator(_base)] | None = None
     media_verification: VerificationFile | None = None
 
     retention_days: Annotated[int, Field(ge=LEAST_KEPT.days, le=3650)] | None = None

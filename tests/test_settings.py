@@ -238,6 +238,7 @@ def test_a_cron_secret_that_no_header_carries_is_refused(
         "https://app.example.com?x",
         "ftp://app.example.com",
         "https://me@app.example.com",
+        "https://bücher.example.com",  # browsers send xn--bcher-kva.example.com
     ],
 )
 def test_an_origin_that_no_browser_sends_is_refused(
@@ -252,14 +253,38 @@ def test_an_origin_that_no_browser_sends_is_refused(
 def test_origins_are_written_as_browsers_send_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A slash at the end and capitals are people's."""
+    """A slash at the end, capitals and the usual port are people's."""
     origins = "https://App.example.com/, http://localhost:3000,http://[::1]:8080"
-    monkeypatch.setenv("CORS_ORIGINS", origins)
+    more = "https://b.example.com:443,http://c.example.com:80/,http://d.example.com:443"
+    monkeypatch.setenv("CORS_ORIGINS", f"{origins},{more}")
     assert load(_env_file=None).cors_origins == (
         "https://app.example.com",
         "http://localhost:3000",
         "http://[::1]:8080",
+        "https://b.example.com",
+        "http://c.example.com",
+        "http://d.example.com:443",
     )
+
+
+@pytest.mark.parametrize("name", ["WEBHOOK_RETRY_SECONDS", "BACKOFF_SECONDS"])
+def test_a_step_fits_into_the_calendar(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A try in the year 33,000 could not be written down."""
+    monkeypatch.setenv(name, "5,1e12")
+    with pytest.raises(SettingsError, match=rf"^{name}: "):
+        load(_env_file=None)
+
+
+@pytest.mark.parametrize("rest", ["?x=1", "/a#b"])
+def test_what_paths_are_added_to_ends_with_a_path(
+    rest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TikTok would ask for no file of the gateway's."""
+    monkeypatch.setenv("MEDIA_BASE_URL", f"https://media.example.com{rest}")
+    with pytest.raises(SettingsError, match=r"^MEDIA_BASE_URL: must have no query"):
+        load(_env_file=None)
 
 
 @pytest.mark.parametrize("schema", ["a b", 'x";--', "Mine", "pg_mine", "9a"])

@@ -170,6 +170,19 @@ def test_a_proxy_waits_for_requests_no_longer_than_the_service() -> None:
         assert int(seconds) <= allowed
 
 
+@pytest.mark.parametrize(
+    "place", ["= /v1/jobs/stream", "/media/", "/oauth/"], ids=lambda place: place
+)
+def test_a_proxy_logs_no_address_that_holds_a_secret(place: str) -> None:
+    """A stream's token, a pull URL, a sign-in's code and state."""
+    (block,) = re.findall(
+        rf"^ +location {re.escape(place)} {{$(.*?)^ +}}$",
+        NGINX,
+        re.MULTILINE | re.DOTALL,
+    )
+    assert "access_log off;" in block
+
+
 def test_every_program_has_room_and_a_bound() -> None:
     """Enough descriptors for all it may do, and not the whole machine's memory."""
     settings = Settings(_env_file=None)
