@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 from app.container import Container, open_container
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock, SystemClock
+from app.machine.concurrency import in_daemon_thread
 from app.opening import open_vault
 from app.service.operations.checks import (
     Finding,
@@ -168,9 +170,10 @@ async def _reachable(name: str, url: str) -> tuple[Finding, datetime | None]:
     """Request a URL; any answer will do. Return its Date, too."""
     host = urlsplit(url).netloc
     try:
-        status, date = await asyncio.to_thread(_asked, url)
+        async with asyncio.timeout(2 * SECONDS):  # to connect, and for all of an answer
+            status, date = await in_daemon_thread(partial(_asked, url), name=name)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        text = f"{host} does not answer: {error}"
+        text = f"{host} does not answer: {str(error) or 'it takes too long'}"
         return finding(name, False, text, "check name and network"), None
     return finding(name, True, f"{host} answers ({status})"), date
 

@@ -1,7 +1,9 @@
-"""Wait for the first of several things, or try several ways to one result."""
+"""Wait for the first of several things, for a thread, or try several ways."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from app.machine.shortage import is_shortage
@@ -14,6 +16,34 @@ https://www.rfc-editor.org/rfc/rfc8305#section-8
 
 Prize = TypeVar("Prize")
 Trial = Callable[[], Coroutine[Any, Any, Prize]]
+
+
+def in_daemon_thread(work: Callable[[], Prize], *, name: str) -> asyncio.Future[Prize]:
+    """Do blocking work in a thread that the program's end does not wait for."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Prize] = loop.create_future()
+
+    def run() -> None:
+        try:
+            found = work()
+        except Exception as error:  # noqa: BLE001 - whoever waits is to have it
+            hand_over(answer.set_exception, error)
+        else:
+            hand_over(answer.set_result, found)
+
+    def hand_over(settle: Callable[[Any], None], what: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_unless_done, answer, settle, what)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return answer
+
+
+def _unless_done(
+    answer: asyncio.Future[Any], settle: Callable[[Any], None], what: object
+) -> None:
+    if not answer.done():
+        settle(what)
 
 
 async def first(*waits: Coroutine[None, None, object]) -> None:

@@ -10,12 +10,13 @@ own look-ups are not used: asyncio makes them in six threads, uvloop in four.
 import asyncio
 import os
 import socket
-import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from functools import partial
+from typing import Final
 from weakref import WeakValueDictionary
+
+from app.machine.concurrency import in_daemon_thread
 
 Addresses = tuple[str, ...]
 
@@ -66,7 +67,8 @@ class LookUps:
         if own is None:
             own = self._shares[share] = asyncio.Semaphore(self._each)
         async with own, self._all:
-            return await _in_thread(host)
+            # The program's end does not wait for it.
+            return await in_daemon_thread(partial(_ask, host), name=f"look up {host}")
 
     def _ended(self, host: str, done: asyncio.Task[Addresses]) -> None:
         del self._under_way[host]
@@ -118,34 +120,6 @@ class Names:
     def _remember(self, host: str, addresses: Addresses) -> None:
         until = asyncio.get_running_loop().time() + REMEMBER_SECONDS
         self._known[host] = _Known(addresses, until)
-
-
-def _in_thread(host: str) -> asyncio.Future[Addresses]:
-    """Ask in a daemon thread: the program's end does not wait for it."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Addresses] = loop.create_future()
-
-    def ask() -> None:
-        try:
-            found = _ask(host)
-        except Exception as error:  # noqa: BLE001 - whoever waits is to have it
-            hand_over(answer.set_exception, error)
-        else:
-            hand_over(answer.set_result, found)
-
-    def hand_over(settle: Callable[[Any], None], what: object) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_unless_done, answer, settle, what)
-
-    threading.Thread(target=ask, name=f"look up {host}", daemon=True).start()
-    return answer
-
-
-def _unless_done(
-    answer: asyncio.Future[Addresses], settle: Callable[[Any], None], what: object
-) -> None:
-    if not answer.done():
-        settle(what)
 
 
 def _ask(host: str) -> Addresses:

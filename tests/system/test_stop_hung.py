@@ -1,7 +1,10 @@
 """A stop is a stop: told to end, a program ends, whatever hangs."""
 
+import asyncio
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,9 @@ from sqlalchemy import make_url
 
 from app.sandbox.recording import Call
 from app.store.db.migrate import upgrade
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.postgres import PostgresServer
-from tests.system.programs import Ended, Program
+from tests.system.programs import Ended, Program, Programs
 from tests.system.site import Site, new_site
 
 
@@ -93,3 +97,28 @@ async def test_a_program_ends_although_another_one_locks_the_file(
     finally:
         lock.close()
     assert ended.code == 0, ended.err
+
+
+async def test_ctrl_c_ends_a_check_whose_answer_never_ends(programs: Programs) -> None:
+    """`doctor` asks strangers; no thread that waits for them keeps the program."""
+    asked = asyncio.Event()
+
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        with suppress(OSError):
+            while not writer.is_closing():
+                writer.write(b"X")
+                await writer.drain()
+                await asyncio.sleep(0.1)
+        writer.close()
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        program = await programs.start(
+            "doctor", TIKTOK_API_BASE_URL=f"http://127.0.0.1:{port}"
+        )
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await asked.wait()
+        program.process.send_signal(signal.SIGINT)
+        assert (await program.ended()).code == 130
