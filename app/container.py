@@ -170,7 +170,11 @@ class Container:
     @cached_property
     def jobs(self) -> JobStore:
         """Return the store of jobs for their owners."""
-        return JobStore(self.database, preflights=self.settings.preflight_times)
+        return JobStore(
+            self.database,
+            preflights=self.settings.preflight_times,
+            longest_pulled=self.settings.longest_pulled_url,
+        )
 
     @cached_property
     def holds(self) -> HoldStore:

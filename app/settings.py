@@ -31,6 +31,7 @@ from app.domain.errors import in_our_words
 from app.domain.jobs.backoff import RetryPolicy, UnconfirmedInit
 from app.domain.jobs.job import Transfer
 from app.domain.jobs.retention import LEAST_KEPT
+from app.domain.posts.asset_url import MAX_UNSEEN_URL_LENGTH, MAX_URL_LENGTH
 from app.domain.posts.upload import (
     LEAST_CHUNK_BYTES,
     MOST_CHUNK_BYTES,
@@ -334,6 +335,12 @@ class Settings(BaseSettings):
     def chunk_sizes(self) -> ChunkSizes:
         """Return the chunk sizes of uploads."""
         return ChunkSizes(whole=self.upload_whole_bytes, chunk=self.upload_chunk_bytes)
+
+    @property
+    def longest_pulled_url(self) -> int:
+        """Return how long a pulled URL may be: TikTok does not see the gateway's."""
+        is_seen = self.media_base_url is None
+        return MAX_URL_LENGTH if is_seen else MAX_UNSEEN_URL_LENGTH
 
     @cached_property
     def preflight_times(self) -> tuple[timedelta, ...]:

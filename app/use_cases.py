@@ -56,7 +56,7 @@ class UseCases:
             on_due=parts.runner.wake,
             allow_private_urls=parts.settings.allow_private_urls,
             transfer=parts.settings.transfer,
-            has_gateway=parts.settings.media_base_url is not None,
+            longest_pulled=parts.settings.longest_pulled_url,
             metrics=parts.metrics,
             canceller=PublishCanceller(
                 grants=parts.grants,

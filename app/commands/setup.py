@@ -42,7 +42,7 @@ def init(
         raise typer.BadParameter(f"{path} exists; nothing was changed")
     # The file holds secrets: only its owner may read it, from the first byte.
     path.touch(mode=0o600, exist_ok=False)
-    path.write_text(filled(_example(), _SIMULATOR if simulator else {}))
+    path.write_text(filled(_example(), _SIMULATOR if simulator else {}), "utf-8")
     profile = "--profile simulator " if simulator else ""
     typer.echo(_NEXT.format(path=path, profile=profile), nl=False)
 

@@ -147,6 +147,9 @@ class MediaService:
         return headers
 
     async def _link(self, token: str) -> MediaLink:
+        # Ours are plain; Postgres fails on some other texts, such as NUL.
+        if not (token.isascii() and token.isprintable()):
+            raise NotFound
         if (link := await self._store.find(token)) is None:
             raise NotFound
         return link

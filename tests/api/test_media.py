@@ -161,6 +161,15 @@ async def test_half_a_video_is_never_a_whole_answer(sqlite_url: str) -> None:
     assert all(message.get("more_body") for message in messages[1:])
 
 
+@pytest.mark.parametrize("token", ["%00", "a%00b", "%ff", "%F0%9F%8E%89", "x" * 5000])
+async def test_what_can_be_no_link_is_not_found(database_url: str, token: str) -> None:
+    """No database has to make sense of whatever a stranger asks for."""
+    async with serving(database_url, media_base_url="https://media.example.com") as api:
+        for method in ("GET", "HEAD"):
+            answer = await api.stranger().request(method, f"/media/{token}/v.mp4")
+            assert answer.status_code == 404, method
+
+
 async def test_no_gateway_no_route(sqlite_url: str) -> None:
     """Unless MEDIA_BASE_URL is set, there is nothing under /media."""
     async with serving(sqlite_url) as api:

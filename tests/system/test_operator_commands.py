@@ -225,9 +225,16 @@ async def test_doctor_finds_nothing_where_all_is_well(sqlite_site: Site) -> None
     assert ended.out.count("\n") > 8
 
 
-async def test_init_writes_fresh_secrets_once(programs: Programs) -> None:
-    """A .env for its owner alone, with what compose.yaml needs; never overwritten."""
-    assert (await programs.run("init")).code == 0
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0"}], ids=str)
+async def test_init_writes_fresh_secrets_once(
+    programs: Programs, locale: dict[str, str]
+) -> None:
+    """A .env for its owner alone, with what compose.yaml needs; never overwritten.
+
+    It is UTF-8 whatever the locale has.
+    """
+    known = {**locale, "PYTHONCOERCECLOCALE": "0"}
+    assert (await programs.run("init", **known)).code == 0
     path = programs.directory / ".env"
     assert path.stat().st_mode & 0o077 == 0
     lines = dict(
@@ -241,6 +248,7 @@ async def test_init_writes_fresh_secrets_once(programs: Programs) -> None:
     ]
     assert all(len(secret) >= 32 for secret in secrets)
     before = path.read_text()
+    assert before.count("\N{HORIZONTAL ELLIPSIS}")
     assert (await programs.run("init")).code != 0
     assert path.read_text() == before
     assert (await programs.run("keys", "list")).code == 0  # the file itself is valid

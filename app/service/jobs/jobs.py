@@ -82,7 +82,7 @@ class JobService:
         on_due: Callable[[], None],
         allow_private_urls: bool = False,
         transfer: Transfer = Transfer.PULL,
-        has_gateway: bool = False,
+        longest_pulled: int = MAX_URL_LENGTH,
         metrics: Metrics | None = None,
         canceller: PublishCanceller | None = None,
     ) -> None:
@@ -93,7 +93,7 @@ class JobService:
         self._on_due = on_due  # wakes the runner; only a hint
         self._allow_private_urls = allow_private_urls
         self._default_transfer = transfer
-        self._has_gateway = has_gateway
+        self._longest_pulled = longest_pulled
         self._metrics = metrics or Metrics()
 
     async def create(
@@ -182,12 +182,7 @@ class JobService:
         if problems := tuple(self._changed_url_problems(change)):
             raise InvalidInput(*problems)
         job = await self._store.edit(
-            _checked_id(job_id),
-            change,
-            now=self._clock.now(),
-            longest_pulled=self._longest(Transfer.PULL),
-            project_id=scope,
-            by=by,
+            _checked_id(job_id), change, now=self._clock.now(), project_id=scope, by=by
         )
         self._wake(job)
         return job
@@ -349,8 +344,8 @@ class JobService:
 
     def _longest(self, way: Transfer) -> int:
         """Return how long a URL may be: longer if TikTok never sees it."""
-        unseen = self._has_gateway or way is Transfer.PUSH
-        return MAX_UNSEEN_URL_LENGTH if unseen else MAX_URL_LENGTH
+        pushed = way is Transfer.PUSH
+        return MAX_UNSEEN_URL_LENGTH if pushed else self._longest_pulled
 
     def _url_problems(
         self, pointer: str, url: str, longest: int

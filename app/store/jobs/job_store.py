@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -83,12 +84,16 @@ class JobStore:
         database: Database,
         *,
         preflights: PreflightTimes = (),
+        longest_pulled: int = MAX_URL_LENGTH,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """Take the database, and how long before its time a job is checked."""
+        """Take how long before its time a job is checked, and a pulled URL's limit."""
         self._database = database
         self._sleep = sleep
         self._preflights = preflights
+        self._edited = partial(
+            edited, preflights=preflights, longest_pulled=longest_pulled
+        )
         self._inserts = InsertWriter(database)
 
     async def add(
@@ -184,7 +189,6 @@ class JobStore:
         change: JobChange,
         *,
         now: datetime,
-        longest_pulled: int = MAX_URL_LENGTH,
         project_id: str | None = None,
         by: Actor | None = None,
     ) -> Job:
@@ -201,13 +205,7 @@ class JobStore:
             async with self._database.write() as connection:
                 row = await _row(connection, job_id, project_id, lock=True)
                 job = _to_change(row)
-                after = edited(
-                    job,
-                    change,
-                    now=now,
-                    preflights=self._preflights,
-                    longest_pulled=longest_pulled,
-                )
+                after = self._edited(job, change, now=now)
                 after = await _looked_at(connection, job, after, now=now)
                 labels = change.is_label
                 values = _labels(after) if labels else _editable(after, row["post"])
