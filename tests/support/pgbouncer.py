@@ -21,6 +21,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = {mode}
 default_pool_size = {sessions}
+max_client_conn = {clients}
 logfile = {directory}/pgbouncer.log
 pidfile = {directory}/pgbouncer.pid
 ignore_startup_parameters = extra_float_digits
@@ -35,10 +36,11 @@ def find_pgbouncer() -> str | None:
 class PgBouncer:
     """Run one on a port of its own."""
 
-    def __init__(self, port: int, *, mode: str) -> None:
-        """Take the server's port, and how sessions are shared."""
+    def __init__(self, port: int, *, mode: str, clients: int = 100) -> None:
+        """Take the server's port, how sessions are shared, and for how many."""
         self._server = port
         self._mode = mode
+        self._clients = clients
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -54,6 +56,7 @@ class PgBouncer:
                 mode=self._mode,
                 # Each of ours has a session of its own, or shares few with all.
                 sessions=50 if self._mode == "session" else 3,
+                clients=self._clients,
                 directory=self._directory,
             )
         )

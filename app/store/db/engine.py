@@ -311,12 +311,7 @@ def _postgres(sessions: Sessions, pool_size: int) -> AsyncEngine:
 
 
 def watch(engine: Engine, sessions: Sessions) -> None:
-    """Check sessions when they are opened, used, returned and found broken."""
-
-    def opened(connection: Any, _: ConnectionPoolEntry) -> None:  # noqa: ANN401
-        if sessions.pooled:  # each transaction may have another session
-            connection._prepared_statement_cache = None  # noqa: SLF001
-
+    """Check sessions when they are used, returned and found broken."""
     borrowed = sessions.borrowed
 
     def lent(
@@ -332,7 +327,6 @@ def watch(engine: Engine, sessions: Sessions) -> None:
         if connection is not None:
             borrowed.pop(connection.driver_connection, None)
 
-    event.listen(engine, "connect", opened, insert=True)
     event.listen(engine, "checkout", lent)
     event.listen(engine, "checkin", returned)
     event.listen(engine, "handle_error", _replace_if_bad)

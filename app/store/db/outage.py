@@ -53,6 +53,8 @@ HOPELESS_STATES: Final = ("28", "3D", "42501")
 VALUE_STATES: Final = ("22", "23")
 """States caused by the values: data exceptions and broken constraints."""
 
+_FULL: Final = "53"
+_POOLER_IS_FULL: Final = ("08P01", "no more connections allowed")
 _SQLITE_REFUSES: Final = ("database is locked", "disk is full", "readonly database")
 _TLS_MISMATCH: Final = "rejected SSL upgrade"
 
@@ -65,6 +67,13 @@ class DatabaseUnreachable(OSError):
         self.cause = cause
         self.state = state
         self.hopeless = hopeless
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether there is no room now, and may be at any moment."""
+        state, words = _POOLER_IS_FULL
+        is_poolers = self.state == state and words in self.cause
+        return is_poolers or self.state.startswith(_FULL)
 
 
 class Trouble:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
+import asyncpg
 import pytest
 from sqlalchemy import make_url, text
 from structlog.testing import capture_logs
@@ -10,14 +11,16 @@ from structlog.testing import capture_logs
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import SystemClock
 from app.service.operations.checks import database_checks
-from app.store.db.engine import Database
+from app.store.db.engine import Database, normalise_url
 from app.store.db.migrate import upgrade
 from app.store.db.notify import DueHints
+from app.store.db.postgres.address import postgres_address
+from app.store.db.postgres.session import Sessions
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore
 from tests.store.claiming import claim
 from tests.store.db.roles import as_url
-from tests.support.factories import LEASE, NOW, new_job
+from tests.support.factories import LEASE, NOW, new_job, store_job
 from tests.support.pgbouncer import PgBouncer, find_pgbouncer
 from tests.support.sql import execute
 
@@ -65,6 +68,37 @@ async def test_a_database_is_migrated_through_it(
     await database.close()
     assert found["revision"].ok
     assert "a pooler is in between" in found["pooler"].text
+
+
+async def test_a_pooler_that_is_full_is_waited_for(postgres_url: str) -> None:
+    """As a full server is: sixty writes on two connections, and none is a 503."""
+    port = make_url(postgres_url).port or 0
+    with PgBouncer(port, mode="transaction", clients=2) as bouncer:
+        database = Database(as_url(postgres_url, port=bouncer.port))
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(60):
+                tasks.create_task(store_job(database))
+        await database.close()
+
+
+async def test_the_first_look_is_nobody_elses(
+    bounced_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is done nobody knows that sessions change between two messages."""
+    address = postgres_address(normalise_url(bounced_url))
+    started = [Sessions(address, command_seconds=None) for _ in range(20)]
+
+    async def first(sessions: Sessions) -> None:
+        # Every process counts its statements from 1.
+        monkeypatch.setattr(asyncpg.connection, "_uid", 0)
+        session = await sessions.connect()
+        for _ in range(20):  # unnamed, too, and with a value
+            assert await session.fetchval("SELECT $1::int + 1", 1) == 2
+        await session.close()
+
+    async with asyncio.TaskGroup() as tasks:
+        for each in started:
+            tasks.create_task(first(each))
 
 
 async def test_nobody_listens_through_it(bounced_url: str) -> None:

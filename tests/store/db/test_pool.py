@@ -8,21 +8,27 @@ from sqlalchemy import make_url, text
 
 from app.domain.errors import StoreUnavailable
 from app.store.db import engine
-from app.store.db.engine import Database
+from app.store.db.engine import Database, normalise_url
+from app.store.db.outage import DatabaseUnreachable
 from app.store.db.postgres import pool
+from app.store.db.postgres.address import postgres_address
+from app.store.db.postgres.session import Sessions
 from app.store.jobs.job_store import JobStore
 from tests.store.db.roles import as_url, make_role
 from tests.support.factories import NOW, new_job
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sql import execute
+
+
+COUNT = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid <> pg_backend_pid()"
+)
 
 
 async def connections(url: str) -> int:
     """Count the sessions that others have with a database."""
-    found = await execute(
-        url,
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND pid <> pg_backend_pid()",
-    )
+    found = await execute(url, COUNT)
     assert isinstance(found, int)
     return found
 
@@ -74,13 +80,29 @@ async def test_the_pool_shrinks_to_what_is_needed(
     await use(database, 5)
 
 
+async def test_what_is_not_idle_yet_is_closed_later(
+    database: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look finds all used lately: there is another one after it."""
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 0.05)
+    await use(database, 5)  # the look is in 0.05 s
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 0.5)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await connections(postgres_url) > 1:
+            await execute(postgres_url, "SELECT pg_sleep(0.02)")
+
+
 async def test_the_pool_never_grows_beyond_its_size(
     database: Database, postgres_url: str
 ) -> None:
     """DATABASE_POOL_SIZE is what a process takes at most."""
-    jobs = JobStore(database)
-    await asyncio.gather(*(jobs.add(new_job(), now=NOW) for _ in range(40)))
-    assert await connections(postgres_url) <= 5
+
+    async def others() -> int:
+        async with database.read() as connection:
+            await connection.execute(text("SELECT pg_sleep(0.3)"))  # let others come
+            return (await connection.execute(text(COUNT))).scalar_one()
+
+    assert max(await asyncio.gather(*(others() for _ in range(15)))) == 4
 
 
 @pytest.mark.parametrize("limited", [2], indirect=True)
@@ -105,6 +127,23 @@ async def test_a_full_server_is_waited_for_by_who_has_none(limited: str) -> None
     await first.close()
     await waiting
     await second.close()
+
+
+@pytest.mark.parametrize("limited", [0], indirect=True)
+async def test_room_is_looked_for_at_once_however_long_there_was_none(
+    limited: str, postgres_url: str
+) -> None:
+    """A full server is no outage, after which the next try would wait half a minute."""
+    now = 0.0
+    sessions = Sessions(
+        postgres_address(normalise_url(limited)), command_seconds=None, now=lambda: now
+    )
+    for now in (0.0, 3_600.0):
+        with pytest.raises(DatabaseUnreachable):
+            await sessions.connect()
+    role = make_url(limited).username
+    await execute(postgres_url, f"ALTER ROLE {role} CONNECTION LIMIT 1", "SELECT 1")
+    await (await sessions.connect()).close()
 
 
 @pytest.mark.parametrize("limited", [0], indirect=True)

@@ -23,9 +23,6 @@ RETURNED: Final = "returned_at"
 # SQLAlchemy's own pools tell less by default, too.
 logging.getLogger(f"{__name__}.SparingPool").setLevel(logging.WARNING)
 
-_FULL: Final = "53300"
-_POOLER_IS_FULL: Final = ("08P01", "no more connections allowed")
-
 
 class SparingPool(AsyncAdaptedQueuePool):
     """Keeps few connections, newest first, and closes those not needed.
@@ -43,7 +40,7 @@ class SparingPool(AsyncAdaptedQueuePool):
                 return super()._do_get()
             except DatabaseUnreachable as error:
                 left = until - time.monotonic()
-                if not _is_full(error) or left <= 0:
+                if not error.is_full or left <= 0:
                     raise
                 if (one := self._one_of_ours(left)) is not None:
                     return one
@@ -101,8 +98,3 @@ class SparingPool(AsyncAdaptedQueuePool):
         for record in records:
             # Not close(), which waits for ever for a server that is gone.
             await greenlet_spawn(record.invalidate)
-
-
-def _is_full(error: DatabaseUnreachable) -> bool:
-    state, words = _POOLER_IS_FULL
-    return error.state == _FULL or (error.state == state and words in error.cause)

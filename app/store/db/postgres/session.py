@@ -137,7 +137,7 @@ class Sessions:
             return
         if self._away_since is None:
             self._away_since = now
-        if error.state.startswith("53"):  # full: there may be room at any moment
+        if error.is_full:
             return
         pause = min((now - self._away_since) / 4, LONGEST_PAUSE_SECONDS)
         self._last, self._next_try = error, now + pause
@@ -261,8 +261,10 @@ class Sessions:
 
     async def _ask(self, session: Session, question: str) -> Mapping[str, Any]:
         seconds = self._patience or LOOK_SECONDS
-        # Unnamed: behind a pooler the name would turn up again in another session.
+        # Behind a pooler a name would turn up again in another session, and the session
+        # may be another one by then: unnamed, and sent once more with its execution.
         statement = await session.prepare(question, name="", timeout=seconds)
+        statement._state.mark_unprepared()  # noqa: SLF001
         found: Mapping[str, Any] = await statement.fetchrow(timeout=seconds)
         return found
 
