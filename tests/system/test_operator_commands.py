@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.domain.jobs.job import FailureReason, JobStatus
+from app.machine.descriptors import hard_limit, share_out
 from app.sandbox.recording import Call
 from tests.system.programs import Programs
 from tests.system.site import Site
@@ -169,9 +170,12 @@ async def test_status_tells_whether_it_is_posting(site: Site) -> None:
     assert (ended.code, found["toLookAt"]) == (0, [])
     [runner] = found["runners"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", runner["seenAt"])
-    shared = found["descriptors"]
-    assert 0 < shared["callers"] <= shared["limit"]
-    assert shared["reserved"] > 0
+    shared = share_out(hard_limit(), in_flight=500, pool_size=10)
+    assert found["descriptors"] == {
+        "limit": shared.limit,
+        "reserved": shared.reserved,
+        "callers": shared.callers,
+    }
 
 
 async def test_accounts_are_listed_with_their_waiting_jobs(site: Site) -> None:

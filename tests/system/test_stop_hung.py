@@ -80,6 +80,24 @@ async def test_a_program_ends_although_the_database_hangs(
     assert "Traceback" not in ended.err
 
 
+async def test_a_tick_ends_although_the_database_hangs(
+    hanging: Site, server: PostgresServer
+) -> None:
+    """Cron's, too: what it had in hand is free when its claim ends."""
+    site = hanging
+    site.script("init", fault={"kind": "processing", "stuck": True})
+    job = await site.post("proj_tick")
+    program = await site.programs.start("tick")
+    await site.called(Call.STATUS)
+    server.freeze()
+    try:
+        ended = await stop(program)
+    finally:
+        server.thaw()
+    assert "Traceback" not in ended.err
+    assert (await site.container.jobs.get(job.id)).attempts == 0
+
+
 async def test_a_program_ends_although_another_one_locks_the_file(
     sqlite_site: Site,
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from app.domain.errors import StoreUnavailable
+from app.machine.look_ups import Names
 from app.service.operations.health import DatabaseState, found_in
 from app.store.db import engine
 from app.store.db.engine import Database
@@ -284,3 +285,25 @@ async def test_a_way_that_was_forgotten_costs_seconds_not_the_request(
             job, _ = await jobs.add(new_job(), now=NOW)
             relay.forget()
             assert await jobs.get(job.id) == job
+
+
+async def test_no_family_of_addresses_waits_for_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where IPv6 is a black hole, its second address is not the second attempt."""
+    tried = list[str]()
+
+    async def refused(
+        _: asyncio.AbstractEventLoop, info: dial.AddressInfo
+    ) -> socket.socket:
+        tried.append(info[-1][0])
+        raise ConnectionRefusedError
+
+    class Known(Names):
+        async def addresses(self, *_: object, **__: object) -> tuple[str, ...]:
+            return "::1", "::2", "::3", "127.0.0.1"
+
+    monkeypatch.setattr(dial, "_open", refused)
+    with pytest.raises(ConnectionRefusedError):
+        await dial.dial(asyncio.get_running_loop(), Known(), "name", 5432)
+    assert tried == ["::1", "127.0.0.1", "::2", "::3"]

@@ -261,10 +261,8 @@ class Sessions:
 
     async def _ask(self, session: Session, question: str) -> Mapping[str, Any]:
         seconds = self._patience or LOOK_SECONDS
-        # Behind a pooler a name would turn up again in another session, and the session
-        # may be another one by then: unnamed, and sent once more with its execution.
+        # Unnamed: behind a pooler the name would turn up again in another session.
         statement = await session.prepare(question, name="", timeout=seconds)
-        statement._state.mark_unprepared()  # noqa: SLF001
         found: Mapping[str, Any] = await statement.fetchrow(timeout=seconds)
         return found
 
