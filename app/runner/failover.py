@@ -145,8 +145,10 @@ class Failover:
             for each in there
             if each.server != str(server) and each.name != self._me.name
         ]
-        began = await self._gaps.began() or max(each.seen_at for each in others)
         noticed = min([now, *(each.seen_at for each in answered)])
+        began = await self._gaps.began() or max(
+            (each.seen_at for each in others), default=noticed
+        )
         missing = [each.name for each in others if each.seen_at > began - LIVED_WITHIN]
         patience = self._patience.most if missing else self._patience.least
         if now - noticed < patience:

@@ -241,6 +241,36 @@ async def test_nothing_is_held_for_a_worker_that_ended_in_order(
     assert (await successor.job(job)).status == "posted"
 
 
+async def test_who_ended_within_the_gap_tells_nobody_what_it_sent(
+    pair: Pair, stage: Stage, worker: Worker
+) -> None:
+    """Its goodbye is lost as well, and the one that took its place saw nothing."""
+    job = await stage.job(worker)
+    await pair.lag()
+    await worker.tick()
+    await worker.container.failover.sign_off()
+    successor = await started(stage)
+    await pair.fail_over()
+    await successor.tick()
+    assert (await successor.job(job)).failure_reason is FailureReason.UNCONFIRMED
+    assert len(stage.calls(Call.INIT)) == 1
+
+
+async def test_the_only_worker_waits_for_nobody(
+    pair: Pair, stage: Stage, worker: Worker
+) -> None:
+    """And the new server, started once more, cannot tell when the gap began."""
+    job = await stage.job(worker)
+    await pair.lag()
+    await worker.tick()
+    await pair.fail_over()
+    await asyncio.to_thread(pair.standby.restart)
+    assert await looks(worker)
+    await worker.tick()
+    assert (await worker.job(job)).status == "posted"
+    assert len(stage.calls(Call.INIT)) == 1
+
+
 async def test_a_witness_that_comes_late_ends_the_doubt(
     pair: Pair, stage: Stage, worker: Worker
 ) -> None:

@@ -141,6 +141,21 @@ class PostgresServer:
         command: Command = [self._binaries / "pg_ctl", "promote", "-w"]
         self._run([*command, "-D", directory / "data"], directory / "postgres.log")
 
+    def follow(self, leader: "PostgresServer") -> None:
+        """Start again as a standby of another server, as one does after a switch."""
+        directory = self._directory
+        assert directory is not None
+        for name, text in (
+            ("postgresql.auto.conf", f"primary_conninfo = '{_conninfo(leader)}'\n"),
+            ("standby.signal", ""),
+        ):
+            path = directory / "data" / name
+            with path.open("a") as file:
+                file.write(text)
+            if self._user:
+                shutil.chown(path, self._user)
+        self.start()
+
     def close(self) -> None:
         """Stop and remove every file; harmless if repeated."""
         self.thaw()
@@ -184,7 +199,7 @@ class PostgresServer:
     def _copy(self, source: "PostgresServer", directory: Path) -> None:
         command: Command = [self._binaries / "pg_basebackup", "--write-recovery-conf"]
         command += ["--pgdata", directory / "data", "--checkpoint=fast", "--no-sync"]
-        command += [f"--dbname=host=127.0.0.1 port={source.port} user=postgres"]
+        command += [f"--dbname={_conninfo(source)}"]
         self._run(command, directory / "postgres.log")
 
     def _usable(self, binaries: Path, directory: Path) -> Path:
@@ -297,6 +312,10 @@ def _descendants(pid: int) -> list[int]:
 def _tempdir(user: str | None) -> str:
     default = tempfile.gettempdir()
     return default if user is None or _open_to_others(Path(default)) else "/tmp"
+
+
+def _conninfo(server: PostgresServer) -> str:
+    return f"host=127.0.0.1 port={server.port} user=postgres"
 
 
 def _open_to_others(path: Path) -> bool:
