@@ -75,8 +75,11 @@ async def switch_over(site: Site) -> str:
         await asyncio.to_thread(site.server.stop)
         await asyncio.to_thread(site.server.follow, standby)
         await asyncio.sleep(10)  # TikTok answers, both are standbys
+        paths = "/readyz", f"/v1/jobs?projectId={PROJECT}"
+        ready, jobs = [(await site.send("GET", path)).status_code for path in paths]
         await Pair(site.server, standby).promote()
-        return await site.unconfirmed()
+        told = f"meanwhile `/readyz` answers {ready}, the list {jobs}"
+        return f"{await site.unconfirmed()}; {told}"
     finally:
         await asyncio.to_thread(standby.close)
 
