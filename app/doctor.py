@@ -20,7 +20,7 @@ from app.container import Container, open_container
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock, SystemClock
 from app.machine.concurrency import in_daemon_thread
-from app.opening import open_vault
+from app.opening import open_database, open_vault
 from app.service.operations.checks import (
     Finding,
     database_checks,
@@ -41,6 +41,7 @@ async def examine() -> list[Finding]:
     """Make all checks; if a setting stops the start, that is the only finding."""
     try:
         settings = load()
+        open_database(settings)  # nothing is connected yet
         open_vault(settings)
     except SettingsError as error:
         return [finding("settings", False, str(error), "correct it")]

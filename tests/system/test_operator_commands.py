@@ -201,6 +201,8 @@ async def test_accounts_are_listed_with_their_waiting_jobs(site: Site) -> None:
         ("CORS_ORIGINS", "https://app.example.com/page", "CORS_ORIGINS"),
         ("MEDIA_BASE_URL", "http://127.0.0.1:9/x", "media gateway"),
         ("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/x", "127.0.0.1"),
+        ("DATABASE_URL", "postgresql://me@127.0.0.1/x?sslmod=require", "sslmod"),
+        ("DATABASE_URL", "mongodb://127.0.0.1/x", "only SQLite and Postgres"),
         ("POLL_DEADLINE_SECONDS", "400", "CLAIM_TIMEOUT_SECONDS"),
     ],
 )
@@ -215,6 +217,8 @@ async def test_doctor_finds_what_is_wrong(
         "CLAIM_TIMEOUT_SECONDS": "300",
         "POLL_DEADLINE_SECONDS": "90",
     }
+    if value.startswith("mongodb"):  # nor are there keys, which only SQLite makes
+        well["TOKEN_ENCRYPTION_KEYS"] = ""
     ended = await site.programs.run("doctor", **{**well, name: value})
     assert ended.code == 1, ended.out
     wrong = [line for line in ended.out.splitlines() if line.startswith("FAIL")]

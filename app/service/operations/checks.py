@@ -219,7 +219,7 @@ def _failover(found: Postgres) -> Finding:
 
 def _pooler(found: Postgres) -> Finding:
     text = "a pooler is in between" if found.is_pooled else "no pooler is in between"
-    more = ": no statement is prepared twice, workers look each second"
+    more = ": statements have no names, workers look each second"
     return Finding(name="pooler", ok=True, text=text + more * found.is_pooled)
 
 
