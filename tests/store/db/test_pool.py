@@ -99,7 +99,7 @@ async def test_the_pool_never_grows_beyond_its_size(
     async def others() -> int:
         async with database.read() as connection:
             await connection.execute(text("SELECT pg_sleep(0.3)"))  # let others come
-            return (await connection.execute(text(COUNT))).scalar_one()
+            return int((await connection.execute(text(COUNT))).scalar_one())
 
     assert max(await asyncio.gather(*(others() for _ in range(15)))) == 4
 
