@@ -25,12 +25,13 @@ _SECRETS: Final = re.compile(
         \bBearer\s+                                            # any Authorization
       | \b(?:access_token|refresh_token|client_secret|code_verifier
            |upload_token)["']?\s*[=:]\s*["']?                  # forms, queries, JSON
-      | [?&](?:code|state)=                                    # OAuth's way back
+      | [?&](?:code|state|token)=                              # OAuth's way back
       | /media/                                                # who knows it may pull
       | ://[^/\s:@]*:(?=[^/\s@]*@)                             # a URL's password
     )[^\s"'&,;@]+
     | \b(?:act|rft)\.[A-Za-z0-9!._*~-]{8,}                     # TikTok's tokens
-    | \btts_[A-Za-z0-9_-]{8,}                                  # our API keys
+    | \b(?:tts|ttb)_[A-Za-z0-9._-]{8,}                         # keys, browser tokens
+    | \bwhsec_[A-Za-z0-9+/=]{8,}                               # receivers' secrets
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -197,6 +198,8 @@ def _has_no_secret(text: str) -> bool:
         or "act." in small
         or "rft." in small
         or "tts_" in small
+        or "ttb_" in small
+        or "whsec_" in small
         or "/media/" in small
     )
 

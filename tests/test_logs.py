@@ -18,6 +18,13 @@ SECRETS = [
     ("token act.example12345Example12345 refused", "act.example12345Example12345"),
     ("rft.example12345Example!4321.va", "rft.example12345Example!4321.va"),
     ("key tts_dGhpcyBpcyBhIHNlY3JldA given", "tts_dGhpcyBpcyBhIHNlY3JldA"),
+    ("token ttb_v1.3b03cfea.UoZ_LJTmLfdOLv given", "UoZ_LJTmLfdOLv"),
+    ("GET /v1/jobs/stream?projectId=p&token=ttb", "ttb"),
+    (
+        "secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    ),
+    ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
     ("client_secret=hush&grant_type=x", "hush"),
     ('{"access_token": "opaque-token"}', "opaque-token"),
     ("{'refresh_token': 'opaque-token'}", "opaque-token"),

@@ -96,10 +96,10 @@ class WebhookService:
 
         Raises NotFound.
         """
-        endpoint, _ = await self.get(project_id, scope=scope)
+        check_scope(project_id, scope)
         secret = secret_text(token_bytes(SECRET_BYTES))
-        done = await self.put(project_id, url=endpoint.url, secret=secret, scope=scope)
-        return PutWebhook(done.endpoint, done.created, secret)
+        endpoint = await self._store.rotate(project_id, secret, now=self._clock.now())
+        return PutWebhook(endpoint, created=False, secret=secret)
 
     async def test(
         self, project_id: str, *, scope: str | None

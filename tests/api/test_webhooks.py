@@ -1,7 +1,7 @@
 """The webhook routes: set up, look, test, replay."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from app.domain.webhook_endpoint import DeliveryResult, DisabledReason, secret_text
 from app.schemas.events import body_of
 from app.store.webhooks.deliveries import DeliveryStore
+from app.store.webhooks.endpoints import WebhookStore
 from tests.api.serving import Api, serving
 from tests.support.accounts import VAULT
 from tests.support.factories import NOW
@@ -75,6 +76,25 @@ async def test_a_new_secret_can_be_made_up(api: Api) -> None:
     assert rotated["secret"].startswith("whsec_")
     assert rotated["secret"] != first["secret"]
     assert rotated["url"] == URL
+
+
+async def test_a_new_secret_takes_no_new_address_away(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address that is put while a secret is made up stays."""
+    newest = (await put(api))["url"]
+    getting = WebhookStore.get
+
+    async def get(self: WebhookStore, project_id: str, *, now: datetime) -> Any:  # noqa: ANN401
+        nonlocal newest
+        found = await getting(self, project_id, now=now)
+        newest = (await put(api, url=f"{URL}/new"))["url"]
+        return found
+
+    monkeypatch.setattr(WebhookStore, "get", get)
+    assert (await api.client.post(f"{PATH}/secret")).status_code == 200
+    monkeypatch.undo()
+    assert (await api.client.get(PATH)).json()["url"] == newest
 
 
 @pytest.mark.parametrize("secret", [SECRET, SECRET[6:], secret_text(bytes(64))])
@@ -226,6 +246,8 @@ async def test_a_disabled_endpoint_says_why(api: Api) -> None:
     refused = await api.client.post(f"{PATH}/replay", json=replay)
     assert refused.status_code == 409
     assert refused.json()["code"] == "webhook_disabled"
+    rotated = (await api.client.post(f"{PATH}/secret")).json()
+    assert (rotated["status"], rotated["disabledReason"]) == ("disabled", "gone")
     enabled = await put(api)
     assert (enabled["status"], enabled["disabledAt"]) == ("active", None)
     accepted = await api.client.post(f"{PATH}/replay", json=replay)

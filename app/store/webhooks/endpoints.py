@@ -98,6 +98,24 @@ class WebhookStore:
             read = self._rows.read(after.mappings().one(), now=now)
             return PutResult(read, created=False, uses_fresh=given is fresh)
 
+    async def rotate(
+        self, project_id: str, secret: str, *, now: datetime
+    ) -> WebhookEndpoint:
+        """Replace the secret alone; the current one also signs for a while.
+
+        Raises NotFound.
+        """
+        async with self._database.write() as connection:
+            row = await _row(connection, project_id, lock=True)
+            secrets = self._rows.rotated(row, secret, now=now)
+            after = await connection.execute(
+                update(webhook_endpoints)
+                .where(_endpoints.project_id == project_id)
+                .values(**secrets, updated_at=now)
+                .returning(webhook_endpoints)
+            )
+            return self._rows.read(after.mappings().one(), now=now)
+
     async def get(self, project_id: str, *, now: datetime) -> WebhookEndpoint:
         """Return a project's endpoint; raises NotFound."""
         async with self._database.read() as connection:
