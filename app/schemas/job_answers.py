@@ -189,7 +189,12 @@ def _next_attempt(job: Job) -> datetime | None:
 
 
 def _uploaded(job: Job) -> int | None:
-    """Return how many bytes TikTok has; once posted, all of them."""
+    """Return how many bytes TikTok has; once posted, all of them.
+
+    A job that is pulled may still have what an earlier upload wrote.
+    """
+    if job.transfer is not Transfer.PUSH:
+        return None
     return job.source_size if job.status is JobStatus.POSTED else job.uploaded_bytes
 
 

@@ -270,6 +270,9 @@ async def test_a_source_that_never_lets_an_upload_go_on_has_a_code(
     assert (waiting.last_error.code, waiting.status) == (code, JobStatus.RETRYING)
     assert len(stage.calls(Call.INIT)) == 4
     assert not waiting.in_flight
+    stage.clock.go_to(waiting.next_attempt_at)
+    await worker.tick()
+    assert len(stage.calls(Call.INIT)) == 5  # and it begins anew
 
 
 async def test_a_video_that_changes_under_way_is_sent_anew(

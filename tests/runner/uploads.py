@@ -149,8 +149,8 @@ class UploadRow(Row):
             publish_started_at=now if job.in_flight else job.publish_started_at,
         )
 
-    def note_repeat(self, job: Job, now: datetime) -> Job | None:
-        """Write that another URL is asked for."""
+    def forget(self, job: Job, now: datetime, *, repeats: bool) -> Job | None:
+        """Write that an upload failed for good."""
         if not self.owned(job):
             return None
         least = now.timestamp() - REPEAT_WINDOW.total_seconds()
@@ -158,7 +158,7 @@ class UploadRow(Row):
         return self._write(
             init_sent_at=None,
             upload_url=None,
-            upload_repeats=(*recent, now.timestamp()),
+            upload_repeats=(*recent, now.timestamp()) if repeats else tuple(recent),
         )
 
 
@@ -279,10 +279,10 @@ class UploadWorker(Worker):
         await step("after the note")
         return written
 
-    async def note_repeat(self, job: Job) -> Job | None:
-        """Write that another URL is asked for."""
+    async def forget(self, job: Job, *, repeats: bool) -> Job | None:
+        """Write that the upload failed for good."""
         await step("before the repeat")
-        written = self.world.rows.note_repeat(job, self.now())
+        written = self.world.rows.forget(job, self.now(), repeats=repeats)
         await step("after the repeat")
         return written
 

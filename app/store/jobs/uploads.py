@@ -117,15 +117,19 @@ class UploadStore:
             after = replace(after, publish_started_at=now)
         return await self._writer.write(InitWrite(job, after))
 
-    async def note_repeat(self, job: Job, *, now: datetime) -> Job | None:
-        """Write that an upload failed and another one is requested."""
+    async def forget(self, job: Job, *, repeats: bool, now: datetime) -> Job | None:
+        """Write that an upload failed for good; None if the claim is lost.
+
+        ``repeats``: another one is requested at once, off the schedule.
+        """
         at = now.timestamp()
         least = at - REPEAT_WINDOW.total_seconds()
+        recent = tuple(each for each in job.upload_repeats if each > least)
         after = replace(
             job,
             init_sent_at=None,
             upload_url=None,
-            upload_repeats=(*(each for each in job.upload_repeats if each > least), at),
+            upload_repeats=(*recent, at) if repeats else recent,
             updated_at=now,
         )
         return await self._writer.write(InitWrite(job, after))

@@ -178,7 +178,7 @@ async def test_who_lost_the_claim_writes_nothing(
     assert await saved(uploads, job, "v_pub_file~v2-1.2", marks=True) is None
     assert await uploads.mark(job, uploaded=20, now=NOW) is None
     assert await uploads.note(job, uploaded=20, now=LATER) is None
-    assert await uploads.note_repeat(job, now=LATER) is None
+    assert await uploads.forget(job, repeats=True, now=LATER) is None
     assert await row_of(database, job) == taken
 
 
@@ -200,7 +200,7 @@ async def test_a_publish_that_was_given_up_is_remembered(
     """TikTok may tell that it failed: that is no answer to anybody's lost init."""
     job = await saved(uploads, await claimed(database, claims), "v_pub_file~v2-1.1")
     assert job is not None
-    job = await uploads.note_repeat(job, now=NOW)
+    job = await uploads.forget(job, repeats=True, now=NOW)
     assert job is not None
     assert job.upload_repeats == (NOW.timestamp(),)
     assert uploads.opened(job) is None

@@ -134,12 +134,14 @@ class LivePush:
             )
         )
 
-    async def note_repeat(self, job: Job) -> Job | None:
-        """Write that another URL is requested."""
-        if self._tools.watch is not None:
+    async def forget(self, job: Job, *, repeats: bool) -> Job | None:
+        """Write that the upload failed for good."""
+        if repeats and self._tools.watch is not None:
             self._tools.watch.repeat()
         return await self._live.persist(
-            lambda: self._tools.uploads.note_repeat(job, now=self._live.now())
+            lambda: self._tools.uploads.forget(
+                job, repeats=repeats, now=self._live.now()
+            )
         )
 
     async def put(

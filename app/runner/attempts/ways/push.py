@@ -77,9 +77,11 @@ class Push:
         if void is None:
             return await self._send_from(await self._open())
         state = self._state
-        if not may_repeat(state.job.upload_repeats, now=state.effects.now()):
+        repeats = may_repeat(state.job.upload_repeats, now=state.effects.now())
+        # Otherwise the next attempt would try to go on with it.
+        state.own(await self._effects.forget(state.job, repeats=repeats))
+        if not repeats:
             return Transient(fault=void.fault)
-        state.own(await self._effects.note_repeat(state.job))
         return await self._send_from(await self._init())
 
     async def follow(self, status: PublishStatus) -> Step:

@@ -86,8 +86,11 @@ class PushEffects(Protocol):
         """Write how many bytes TikTok has, now and then; None if the claim is lost."""
         ...
 
-    def note_repeat(self, job: Job) -> Awaitable[Job | None]:
-        """Write that another URL is requested; None if the claim is lost."""
+    def forget(self, job: Job, *, repeats: bool) -> Awaitable[Job | None]:
+        """Write that the upload failed for good; None if the claim is lost.
+
+        ``repeats``: another one is requested at once.
+        """
         ...
 
     def put(
