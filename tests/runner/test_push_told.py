@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import structlog
@@ -117,7 +117,7 @@ async def test_a_pull_tells_nothing_of_a_former_upload(
     assert shown(worker, done) is None
 
 
-TROUBLES: Final = (
+TROUBLES: Final[tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...]] = (
     ("init", "reset", {"taken": True}, {}),
     ("upload", "reset", {"taken": True}, {"match": {"chunk": 1}}),
     ("upload", "garbage", {"taken": True}, {"match": {"chunk": 2}}),
