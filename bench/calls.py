@@ -2,8 +2,8 @@
 
     python -m bench.calls ours http://127.0.0.1:9000 100 500
 
-An attempt is creator_info, an init on a connection of its own, and one poll. Told are
-the CPU of this process per request and the memory that an attempt in flight holds.
+An attempt is creator_info, an init and one poll. Told are the CPU of this process per
+request and the memory that an attempt in flight holds.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from app.machine.look_ups import Names
 from app.preparation import GARBAGE_THRESHOLD
 from app.tiktok import encode
 from app.tiktok.transport.httpx_transport import Transport
+from app.tiktok.transport.kept_connections import KeptConnections
 from app.tiktok.transport.session import Http
 from app.tiktok.wire import ApiAnswer, ApiRequest
 
@@ -82,13 +83,13 @@ def httpx_client_per_attempt() -> Attempt:
 
 def httpx_client_over_ours() -> Attempt:
     """Use httpx's client over our transport."""
-    names = Names()
+    names, kept = Names(), KeptConnections()
 
     async def attempt(url: str) -> None:
-        transport = Transport(names, _tls)
+        transport = Transport(names, _tls, kept)
         async with httpx.AsyncClient(transport=transport, verify=_tls()) as client:
             for call in CALLS:
-                await _request(client, url, call, fresh=call.once)
+                await _request(client, url, call, once=call.once)
 
     return attempt
 
@@ -139,14 +140,14 @@ WAYS: Final[dict[str, Callable[[], Attempt]]] = {
 
 
 async def _request(
-    client: httpx.AsyncClient, url: str, call: ApiRequest, *, fresh: bool = False
+    client: httpx.AsyncClient, url: str, call: ApiRequest, *, once: bool = False
 ) -> None:
     answer = await client.request(
         call.method,
         url + call.path,
         headers=call.headers,
         content=call.content,
-        extensions={"fresh": fresh},
+        extensions={"once": once},
     )
     assert answer.status_code == httpx.codes.OK
 

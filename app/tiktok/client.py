@@ -76,7 +76,7 @@ class TikTok:
         self._http = http
 
     def connect(self) -> AbstractAsyncContextManager["Calls"]:
-        """Open a session with its own connections for one attempt's calls."""
+        """Open a session for one attempt's calls."""
         return Calls(self._app, self.ready().connect(self._app.base_url))
 
     def is_calling(self) -> bool:

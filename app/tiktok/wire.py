@@ -18,7 +18,7 @@ class ApiRequest:
     content: bytes = field(default=b"", repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)  # a refusal may quote them
     # A repeat would post twice or waste a single-use code, so it must not use a
-    # kept-alive connection that the peer may be about to close.
+    # connection that the peer may be about to close.
     once: bool = False
 
 

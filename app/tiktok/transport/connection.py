@@ -13,6 +13,7 @@ from typing import cast
 import httpx
 
 from app.machine.concurrency import race
+from app.machine.descriptors import is_readable
 from app.machine.look_ups import Names
 from app.machine.sink import Sink
 from app.tiktok.transport.answer_reader import AnswerReader
@@ -70,6 +71,13 @@ class Connection(asyncio.Protocol):
         """Tell whether it can be reused: all is written and nothing left to read."""
         transport = self._transport
         return self.is_open and not (transport and transport.get_write_buffer_size())
+
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether it is open and the peer has said nothing, by the system too."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        return not is_readable(self._transport.get_extra_info("socket"))
 
     async def exchange(
         self, request: bytes, reader: AnswerReader, *, ends_at: float

@@ -17,8 +17,7 @@ import httpx
 from app.machine.look_ups import Names
 from app.tiktok.transport.answer_reader import AnswerReader
 from app.tiktok.transport.connection import Connection, Peer, dial
-
-KEEP_ALIVE_SECONDS: Final = 30.0  # longer than the pause between two polls
+from app.tiktok.transport.kept_connections import KeptConnections, Origin
 
 _SCHEMES: Final = {"http": 80, "https": 443}
 _LENGTH: Final = b"Content-Length: %d\r\n"
@@ -26,18 +25,20 @@ _FIELD_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, secti
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Sends one attempt's requests, and keeps at most one connection open.
+    """Sends one attempt's requests, over connections that all attempts share.
 
     The time-out covers a whole call: httpx's own restarts with each byte. A request
-    with the extension ``fresh`` gets a new connection.
+    with the extension ``once`` must not be repeated.
     """
 
-    def __init__(self, names: Names, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self, names: Names, tls: Callable[[], ssl.SSLContext], kept: KeptConnections
+    ) -> None:
         """Take the shared parts; ``tls`` is called only if TLS is used."""
         self._names = names
         self._tls = tls
-        self._kept: Connection | None = None
-        self._kept_until = 0.0  # loop time
+        self._kept = kept
+        self._is_using = False
         self._written: tuple[httpx.Headers | None, bytes] = (None, b"")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -47,14 +48,25 @@ class Transport(httpx.AsyncBaseTransport):
         body = b"".join(request.stream)
         content = self._head(request, len(body)) + body
         ends_at = _now() + request.extensions["timeout"]["connect"]
-        connection = await self._connected(request, ends_at)
+        if ends_at <= _now():
+            raise httpx.ConnectTimeout("no time left")
+        once = request.extensions.get("once", False)
+        connection = self._take_kept(request.url, once=once)
+        if connection is not None:
+            try:
+                return await self._exchanged(request, content, connection, ends_at)
+            except (httpx.ReadError, httpx.RemoteProtocolError):
+                # The peer may have been closing it, without an answer.
+                if once or request.extensions["http_status"] is not None:
+                    raise
+        connection = await self._dialled(request, ends_at)
         return await self._exchanged(request, content, connection, ends_at)
 
     async def aclose(self) -> None:
-        """Close the connection."""
-        if self._kept is not None:
-            self._kept.close()
-            self._kept = None
+        """Close the kept connections if no other attempt uses them."""
+        if self._is_using:
+            self._is_using = False
+            self._kept.leave()
 
     def _head(self, request: httpx.Request, length: int) -> bytes:
         """Write the request's head; headers that several requests share, once."""
@@ -75,34 +87,26 @@ class Transport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(type(error).__name__) from error
         return Peer(url.raw_host.decode("ascii"), url.port or port, tls)
 
-    async def _connected(self, request: httpx.Request, ends_at: float) -> Connection:
-        """Return a connection that is ready to write to; nothing is sent here."""
-        if ends_at <= _now():
-            raise httpx.ConnectTimeout("no time left")
-        connection = self._take_kept(fresh=request.extensions.get("fresh", False))
-        if connection is None:
-            peer = self._peer(request.url)
-            try:
-                async with asyncio.timeout_at(ends_at):
-                    connection = await dial(peer, self._names)
-            except TimeoutError as error:
-                raise httpx.ConnectTimeout("no connection in time") from error
-            except OSError as error:
-                raise httpx.ConnectError(str(error)) from error
-            except Exception as error:
-                raise httpx.ConnectError(type(error).__name__) from error
+    def _take_kept(self, url: httpx.URL, *, once: bool) -> Connection | None:
+        if not self._is_using:
+            self._is_using = True
+            self._kept.join()
+        return self._kept.take(_origin(url), once=once)
+
+    async def _dialled(self, request: httpx.Request, ends_at: float) -> Connection:
+        """Return a new connection that is ready to write to; nothing is sent here."""
+        peer = self._peer(request.url)
+        try:
+            async with asyncio.timeout_at(ends_at):
+                connection = await dial(peer, self._names)
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout("no connection in time") from error
+        except OSError as error:
+            raise httpx.ConnectError(str(error)) from error
+        except Exception as error:
+            raise httpx.ConnectError(type(error).__name__) from error
         if not connection.is_open:
             raise httpx.ConnectError("closed before the request")
-        return connection
-
-    def _take_kept(self, *, fresh: bool) -> Connection | None:
-        """Return the kept connection, unless it may be about to close."""
-        connection, self._kept = self._kept, None
-        if connection is None:
-            return None
-        if fresh or _now() >= self._kept_until or not connection.is_open:
-            connection.close()
-            return None
         return connection
 
     async def _exchanged(
@@ -122,20 +126,16 @@ class Transport(httpx.AsyncBaseTransport):
             request.extensions["http_status"] = reader.status
         if reader.status is None:
             raise AssertionError("a whole answer has a status")
-        self._keep(connection, reader)
+        if reader.keeps_alive and connection.is_clean:
+            self._kept.keep(connection, _origin(request.url))
+        else:
+            connection.close()
         return httpx.Response(
             reader.status,
             headers=list(reader.headers.items()),
             stream=httpx.ByteStream(bytes(reader.body)),
             request=request,
         )
-
-    def _keep(self, connection: Connection, reader: AnswerReader) -> None:
-        if self._kept is None and reader.keeps_alive and connection.is_clean:
-            self._kept = connection
-            self._kept_until = _now() + KEEP_ALIVE_SECONDS
-        else:
-            connection.close()
 
 
 def _checked(headers: httpx.Headers) -> Iterator[tuple[bytes, bytes]]:
@@ -149,6 +149,10 @@ def _checked(headers: httpx.Headers) -> Iterator[tuple[bytes, bytes]]:
         if not _FIELD_VALUE.fullmatch(value):
             raise httpx.LocalProtocolError("a header that HTTP cannot carry")
         yield name, value
+
+
+def _origin(url: httpx.URL) -> Origin:
+    return url.scheme, url.raw_host, url.port
 
 
 def _now() -> float:

@@ -23,6 +23,7 @@ from app.machine.shortage import is_shortage
 from app.tiktok.text import clean
 from app.tiktok.transport.answer_reader import MAX_ANSWER_BYTES
 from app.tiktok.transport.httpx_transport import Transport
+from app.tiktok.transport.kept_connections import KeptConnections
 from app.tiktok.transport.uploader import Uploader
 from app.tiktok.wire import ApiAnswer, ApiRequest
 
@@ -46,9 +47,10 @@ class Http:
         self._transport = transport
         self._now = now or SystemClock().now
         self._names = Names()
+        self._kept = KeptConnections()
 
     def connect(self, base_url: str) -> "Session":
-        """Open a session with its own connections, closed after use.
+        """Open a session; the last one to end closes the connections.
 
         It does without httpx's client, which costs more than the rest of a call and
         adds nothing that is needed here.
@@ -66,7 +68,7 @@ class Http:
         return Uploader(self._names, lambda: self._tls)
 
     def _fresh(self) -> Transport:
-        return Transport(self._names, lambda: self._tls)
+        return Transport(self._names, lambda: self._tls, self._kept)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -75,7 +77,7 @@ class Http:
 
 
 class Session:
-    """Sends one attempt's requests over its own connections."""
+    """Sends one attempt's requests."""
 
     def __init__(
         self,
@@ -138,7 +140,7 @@ class Session:
             stream=httpx.ByteStream(request.content),
             extensions={
                 "timeout": dict.fromkeys(_TIMEOUTS, seconds),
-                "fresh": request.once,
+                "once": request.once,
             },
         )
         built.headers = self._headers[1]  # httpx would copy them

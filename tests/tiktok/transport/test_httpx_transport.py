@@ -10,7 +10,9 @@ from app.machine.look_ups import Names
 from app.tiktok.client import TikTok
 from app.tiktok.transport import connection as opening
 from app.tiktok.transport import httpx_transport as transport
+from app.tiktok.transport import kept_connections
 from app.tiktok.transport.connection import Connection
+from app.tiktok.transport.kept_connections import KeptConnections
 from tests.support.certificates import Certificate
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos
@@ -48,7 +50,9 @@ async def test_each_request_tells_its_own_length_once() -> None:
 
     async with chaos.serving(script) as url:
         headers = httpx.Headers({"Host": "x", "Content-Length": "99"})
-        sending = transport.Transport(Names(), httpx.create_ssl_context)
+        sending = transport.Transport(
+            Names(), httpx.create_ssl_context, KeptConnections()
+        )
         for content in (b"short", b"somewhat longer"):
             request = httpx.Request("POST", url, stream=httpx.ByteStream(content))
             request.headers = headers
@@ -83,7 +87,7 @@ async def test_no_second_request_where_none_is_wanted(raw: bytes) -> None:
 
 async def test_old_connection_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for long comes back on a new connection: the old one may be closing."""
-    monkeypatch.setattr(transport, "KEEP_ALIVE_SECONDS", 0.0)
+    monkeypatch.setattr(kept_connections, "KEEP_ALIVE_SECONDS", 0.0)
     seen = Connections()
     async with chaos.serving(seen.script) as url, connected(url) as calls:
         await poll(calls)
