@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from random import Random
 from typing import Final
 
 import asyncpg
@@ -33,8 +34,11 @@ from bench.servers import (
 )
 from bench.start import first_answer, free_port
 
-POSTS: Final = 100  # in a round
-APART_SECONDS: Final = 0.2
+POSTS: Final = 300  # in a round
+APART_SECONDS: Final = (0.1, 0.3)
+"""At random: at equal steps the poll of an earlier post, five seconds after it, would
+meet each new one or none, by how long a POST takes."""
+
 IDLE_SECONDS: Final = 10.0
 
 
@@ -100,12 +104,13 @@ async def _place(server: str, accounts: int) -> AsyncIterator[Place]:
 async def _post_all(place: Place, projects: range) -> list[float]:
     """Return how many milliseconds after its answer each init arrived."""
     before = len((await place.tiktok.seen()).inits)
-    answered = []
+    answered, random = [], Random(projects.start)
     for project in projects:
         answer = await place.api.post("/v1/jobs", json=_body(project))
         answered.append(time.time())
         answer.raise_for_status()
-        await asyncio.sleep(APART_SECONDS)  # by then its init is there
+        await asyncio.sleep(random.uniform(*APART_SECONDS))
+    await asyncio.sleep(1.0)  # by then the last init is there, too
     inits = (await place.tiktok.seen()).inits[before:]
     pairs = zip(answered, inits, strict=True)
     return [1000 * (init - answer) for answer, init in pairs]

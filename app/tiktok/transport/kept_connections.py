@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from app.tiktok.transport.connection import Connection
 
 KEEP_ALIVE_SECONDS: Final = 30.0  # longer than the pause between two polls
-PROVEN_SECONDS: Final = 0.25
+PROVEN_SECONDS: Final = 1.0
 """How long after an answer a connection is used for what must not be repeated.
 
 If it closes under such a request, nobody knows whether TikTok has it. No server closes
