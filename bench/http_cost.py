@@ -6,7 +6,9 @@ import resource
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from bench import peers
 from bench.calls import CALLS
@@ -95,7 +97,9 @@ async def measure(
 
 
 def _calls() -> bytes:
-    calls = [{**asdict(call), "content": call.content.decode()} for call in CALLS]
+    calls = [
+        {**structs.asdict(call), "content": call.content.decode()} for call in CALLS
+    ]
     return json.dumps(calls).encode()
 
 

@@ -1,9 +1,10 @@
 """Get an account's access token: a valid one, or a fault that says why not."""
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from app.domain.accounts.account import REMOVALS, Account
 from app.domain.codes import ACCOUNT_CHANGED, NOT_CONNECTED, RECONNECT_REQUIRED
@@ -25,8 +26,7 @@ _OLD: Final = timedelta(days=30)
 _AT_ONCE: Final = 8  # proactive refreshes side by side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(Struct, frozen=True, kw_only=True, gc=False):
     """What a call to TikTok for an account needs."""
 
     project_id: str
@@ -34,10 +34,14 @@ class Access:
     open_id: str
     quota_owner: str  # as Account.quota_owner
     username: str | None
-    token: str = field(repr=False)
+    token: str
     scopes: tuple[str, ...]
     version: int  # of the grant this token belongs to
     ends_at: datetime  # of the grant, unless TikTok extends it
+
+    def __repr__(self) -> str:
+        """Show whose it is, without the token."""
+        return f"Access({self.project_id!r}, {self.platform!r}, {self.version})"
 
 
 class Grants:

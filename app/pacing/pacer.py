@@ -1,9 +1,10 @@
 """Take a permit from the account's quota before each call to TikTok."""
 
 import dataclasses
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from app.domain.accounts.quota import (
     IDLE,
@@ -39,8 +40,7 @@ CLOCKS_APART: Final = timedelta(minutes=1)
 _PRUNE_AT: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaUser:
+class QuotaUser(Struct, frozen=True, gc=False):
     """Who calls TikTok on an account's quota."""
 
     project_id: str

@@ -4,11 +4,12 @@ Trailing slashes are part of TikTok's paths.
 https://developers.tiktok.com/doc/tiktok-api-v2-introduction
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, assert_never
 from urllib.parse import quote_plus, urlencode
+
+import msgspec
 
 from app.domain.posts.post import Post, PostMode
 from app.domain.posts.upload import ChunkPlan
@@ -238,7 +239,7 @@ def _post(
             "Authorization": f"Bearer {access_token}",
             "Content-Type": _JSON_TYPE,
         },
-        content=b"" if body is None else json.dumps(body).encode(),
+        content=b"" if body is None else msgspec.json.encode(body),
         secrets=(access_token,),
         once=once,
     )

@@ -8,7 +8,9 @@ https://developers.tiktok.com/doc/tiktok-api-v2-error-handling
 """
 
 from http import HTTPStatus
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+from msgspec import Struct
 
 from app.domain.codes import class_of_code, class_of_oauth_code
 from app.domain.jobs.job import ErrorClass
@@ -33,7 +35,7 @@ class ClassOf(Protocol):
         ...
 
 
-class Envelope(NamedTuple):
+class Envelope(Struct, frozen=True):
     """An answer's error and, if its code is ``ok``, the data."""
 
     code: str

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
+
 from app.tiktok.text import clean, well_formed
 
 Json = Mapping[str, Any]
@@ -17,10 +19,17 @@ _MAX_SECONDS: Final = 10 * 365 * 24 * 3600  # keeps sums with the clock in range
 def json_object(text: str | bytes) -> Json | None:
     """Read a JSON object; None for anything else."""
     try:
-        value = json.loads(text)
+        value = _read(text)
     except (ValueError, RecursionError):  # bad UTF-8 and endless numbers, too
         return None
     return value if isinstance(value, dict) else None
+
+
+def _read(text: str | bytes) -> Any:  # noqa: ANN401
+    try:
+        return msgspec.json.decode(text)  # a third of the time
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return json.loads(text)  # it takes more: NaN, other encodings, half surrogates
 
 
 def text(value: object) -> str:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from msgspec import Struct
+
 from app.domain.accounts.account import TokenPair
 
 
@@ -19,8 +21,7 @@ class PublishState(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InitTaken:
+class InitTaken(Struct, frozen=True, kw_only=True, gc=False):
     """TikTok took the init and will pull the video."""
 
     publish_id: str
@@ -40,8 +41,7 @@ class UploadTaken:
     log_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishStatus:
+class PublishStatus(Struct, frozen=True, kw_only=True, gc=False):
     """The status of a publish."""
 
     state: PublishState

@@ -1,37 +1,44 @@
 """Endpoints, requests and answers as values, without I/O."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from app.domain.jobs.outcome import Fault
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiRequest:
+class ApiRequest(Struct, frozen=True, kw_only=True, gc=False):
     """A call, ready to send; its repr shows nothing secret."""
 
     method: str
     path: str  # below the API's base, query included, trailing slash kept
-    headers: Mapping[str, str] = field(repr=False)
-    content: bytes = field(default=b"", repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)  # a refusal may quote them
+    headers: Mapping[str, str]
+    content: bytes = b""
+    secrets: tuple[str, ...] = ()  # a refusal may quote them
     # A repeat would post twice or waste a single-use code, so it must not use a
     # connection that the peer may be about to close.
     once: bool = False
 
+    def __repr__(self) -> str:
+        """Show the call alone."""
+        return f"ApiRequest({self.method} {self.path})"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiAnswer:
+
+class ApiAnswer(Struct, frozen=True, kw_only=True, gc=False):
     """A complete HTTP answer; its repr shows nothing secret."""
 
     status: int
-    body: bytes = field(repr=False)
+    body: bytes
     retry_after: float | None = None  # seconds
     said_at: datetime | None = None  # by the server's clock, in whole seconds
-    secrets: tuple[str, ...] = field(default=(), repr=False)  # as in the request
+    secrets: tuple[str, ...] = ()  # as in the request
     log_id: str | None = None  # from the header, where TikTok's edge puts it
+
+    def __repr__(self) -> str:
+        """Show the status alone."""
+        return f"ApiAnswer({self.status})"
 
     @property
     def is_success(self) -> bool:

@@ -1,11 +1,11 @@
 """The world of one attempt as a script: answers in a row, every step noted."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar, cast
 
+from msgspec import structs
 from msgspec.structs import replace
 
 from app.domain.accounts.account import CreatorInfo
@@ -44,7 +44,7 @@ ACCESS: Final = Access(
     version=1,
     ends_at=NOW + timedelta(days=180),
 )
-RENEWED: Final = dataclasses.replace(ACCESS, token="act.2", version=2)
+RENEWED: Final = structs.replace(ACCESS, token="act.2", version=2)
 INFO: Final = CreatorInfo(
     username="cat", nickname="Cat", avatar_url="", privacy_options=("SELF_ONLY",)
 )

@@ -1,13 +1,13 @@
 """A worker of an imagined world: the real Attempt, with a pause at every step."""
 
 import asyncio
-import dataclasses
 from collections.abc import Coroutine, Generator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from types import coroutine
 from typing import Final, Protocol
 
+from msgspec import structs
 from msgspec.structs import replace
 
 from app.domain.accounts.account import CreatorInfo
@@ -53,7 +53,7 @@ FAULTS: Final = {
     "lost_untaken": BLIP,
     "lost_and_late": BLIP,
 }
-UNOFFERED: Final = dataclasses.replace(INFO, privacy_options=())
+UNOFFERED: Final = structs.replace(INFO, privacy_options=())
 INTERRUPTIBLE: Final = frozenset({"pause", "creator_info", "status"})
 
 

@@ -15,6 +15,7 @@ from app.domain.jobs.outcome import Fault, Verdict
 from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
 from app.domain.posts.upload import ChunkSizes, plan_chunks
 from app.tiktok.client import Calls, TikTok
+from app.tiktok.transport import kept_connections
 from app.tiktok.transport.session import Http
 from app.tiktok.values import InitTaken, PublishState, PublishStatus
 from tests.support.patience import PATIENCE_SECONDS
@@ -218,8 +219,11 @@ async def test_every_exception_has_a_verdict(
     assert (fault.verdict, fault.code) == (verdict, code)
 
 
-async def test_init_never_meets_an_old_connection() -> None:
-    """A kept-alive connection may close as the init leaves: it gets its own."""
+async def test_init_never_meets_an_old_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A connection that has not just answered may close as the init leaves."""
+    monkeypatch.setattr(kept_connections, "PROVEN_SECONDS", 0.0)
     served: list[list[str]] = []
 
     async def script(

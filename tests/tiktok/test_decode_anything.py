@@ -7,6 +7,7 @@ from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct, structs
 
 from app.domain.codes import CODES
 from app.domain.jobs.outcome import Fault, Verdict
@@ -74,6 +75,8 @@ def texts(value: object) -> Iterator[str]:
     elif isinstance(value, tuple):
         for entry in value:
             yield from texts(entry)
+    elif isinstance(value, Struct):
+        yield from texts(structs.astuple(value))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             yield from texts(getattr(value, field.name))

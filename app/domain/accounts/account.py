@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Self
 
+from msgspec import Struct
+
 PLATFORM: Final = "tiktok"
 """The one platform that there is."""
 
@@ -124,8 +126,7 @@ class NewAccount:
     is_verified: bool = False  # TikTok itself named the owner of the tokens
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreatorInfo:
+class CreatorInfo(Struct, frozen=True, kw_only=True, gc=False):
     """The creator's current options for a direct post.
 
     https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-info

@@ -1,10 +1,10 @@
 """Write what attempts record about their inits, many in one statement."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import Boolean, FromClause, Text, and_, func, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -47,8 +47,7 @@ UPLOAD_COLUMNS: Final = (
 """More columns that are written where we upload the bytes ourselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class InitWrite:
+class InitWrite(Struct, frozen=True):
     """A job as the attempt read it, and its row's new values."""
 
     job: Job

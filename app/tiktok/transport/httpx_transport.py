@@ -17,7 +17,7 @@ import httpx
 from app.machine.look_ups import Names
 from app.tiktok.transport.answer_reader import AnswerReader
 from app.tiktok.transport.connection import Connection, Peer, dial
-from app.tiktok.transport.kept_connections import KeptConnections, Origin
+from app.tiktok.transport.kept_connections import KeptConnections
 
 _SCHEMES: Final = {"http": 80, "https": 443}
 _LENGTH: Final = b"Content-Length: %d\r\n"
@@ -25,7 +25,7 @@ _FIELD_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, secti
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Sends one attempt's requests, over connections that all attempts share.
+    """Sends one attempt's requests to one server, over connections that all share.
 
     The time-out covers a whole call: httpx's own restarts with each byte. A request
     with the extension ``once`` must not be repeated.
@@ -47,11 +47,12 @@ class Transport(httpx.AsyncBaseTransport):
             raise TypeError("a request that is not whole")
         body = b"".join(request.stream)
         content = self._head(request, len(body)) + body
-        ends_at = _now() + request.extensions["timeout"]["connect"]
-        if ends_at <= _now():
+        now = _now()
+        ends_at = now + request.extensions["timeout"]["connect"]
+        if ends_at <= now:
             raise httpx.ConnectTimeout("no time left")
         once = request.extensions.get("once", False)
-        connection = self._take_kept(request.url, once=once)
+        connection = self._take_kept(now, once=once)
         if connection is not None:
             try:
                 return await self._exchanged(request, content, connection, ends_at)
@@ -87,11 +88,11 @@ class Transport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(type(error).__name__) from error
         return Peer(url.raw_host.decode("ascii"), url.port or port, tls)
 
-    def _take_kept(self, url: httpx.URL, *, once: bool) -> Connection | None:
+    def _take_kept(self, now: float, *, once: bool) -> Connection | None:
         if not self._is_using:
             self._is_using = True
             self._kept.join()
-        return self._kept.take(_origin(url), once=once)
+        return self._kept.take(now, once=once)
 
     async def _dialled(self, request: httpx.Request, ends_at: float) -> Connection:
         """Return a new connection that is ready to write to; nothing is sent here."""
@@ -127,7 +128,7 @@ class Transport(httpx.AsyncBaseTransport):
         if reader.status is None:
             raise AssertionError("a whole answer has a status")
         if reader.keeps_alive and connection.is_clean:
-            self._kept.keep(connection, _origin(request.url))
+            self._kept.keep(connection, _now())
         else:
             connection.close()
         return httpx.Response(
@@ -149,10 +150,6 @@ def _checked(headers: httpx.Headers) -> Iterator[tuple[bytes, bytes]]:
         if not _FIELD_VALUE.fullmatch(value):
             raise httpx.LocalProtocolError("a header that HTTP cannot carry")
         yield name, value
-
-
-def _origin(url: httpx.URL) -> Origin:
-    return url.scheme, url.raw_host, url.port
 
 
 def _now() -> float:

@@ -3,9 +3,8 @@
 They are closed as soon as no attempt runs.
 """
 
-import asyncio
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final
 
 from app.tiktok.transport.connection import Connection
 
@@ -18,21 +17,15 @@ so soon, and a new connection could be closed as well between its handshake and 
 request. creator_info answers just before an init.
 """
 
-Origin = tuple[str, bytes, int | None]
-"""Scheme, host and port, as in the URL."""
-
-
-class _Waiting(NamedTuple):
-    connection: Connection
-    origin: Origin
-    since: float  # loop time
-
 
 class KeptConnections:
-    """Lends the connection that answered last."""
+    """Lends the connection that answered last; all lead to the same server.
+
+    Every ``now`` is loop time.
+    """
 
     def __init__(self) -> None:
-        self._waiting = deque[_Waiting]()  # the oldest first
+        self._waiting = deque[tuple[float, Connection]]()  # since when; oldest first
         self._users = 0
 
     def join(self) -> None:
@@ -43,29 +36,23 @@ class KeptConnections:
         """Count it no more; close what nobody uses."""
         self._users -= 1
         while self._waiting and not self._users:
-            self._waiting.pop().connection.close()
+            self._waiting.pop()[1].close()
 
-    def take(self, origin: Origin, *, once: bool) -> Connection | None:
-        """Return a connection to this origin that should still be open.
+    def take(self, now: float, *, once: bool) -> Connection | None:
+        """Return a connection that should still be open.
 
         ``once``: the request must not be repeated.
         """
-        now = _now()
         oldest = now - (PROVEN_SECONDS if once else KEEP_ALIVE_SECONDS)
-        while self._waiting and self._waiting[-1].since > oldest:
-            connection, its_origin, _ = self._waiting.pop()
-            if its_origin == origin and connection.is_quiet:
+        while self._waiting and self._waiting[-1][0] > oldest:
+            connection = self._waiting.pop()[1]
+            if connection.is_quiet if once else connection.is_open:
                 return connection
             connection.close()
         return None
 
-    def keep(self, connection: Connection, origin: Origin) -> None:
+    def keep(self, connection: Connection, now: float) -> None:
         """Keep a connection that has just answered; close those that are too old."""
-        now = _now()
-        self._waiting.append(_Waiting(connection, origin, now))
-        while self._waiting[0].since < now - KEEP_ALIVE_SECONDS:
-            self._waiting.popleft().connection.close()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+        self._waiting.append((now, connection))
+        while self._waiting[0][0] < now - KEEP_ALIVE_SECONDS:
+            self._waiting.popleft()[1].close()

@@ -5,6 +5,7 @@ failed? The transport tells it by the kind of exception.
 """
 
 import ssl
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -47,7 +48,7 @@ class Http:
         self._transport = transport
         self._now = now or SystemClock().now
         self._names = Names()
-        self._kept = KeptConnections()
+        self._kept = defaultdict[str, KeptConnections](KeptConnections)
 
     def connect(self, base_url: str) -> "Session":
         """Open a session; the last one to end closes the connections.
@@ -55,7 +56,7 @@ class Http:
         It does without httpx's client, which costs more than the rest of a call and
         adds nothing that is needed here.
         """
-        transport = self._transport or self._fresh()
+        transport = self._transport or self._fresh(base_url)
         return Session(
             transport,
             base_url=base_url.rstrip("/"),
@@ -67,8 +68,8 @@ class Http:
         """Return an uploader with its own connection for one upload."""
         return Uploader(self._names, lambda: self._tls)
 
-    def _fresh(self) -> Transport:
-        return Transport(self._names, lambda: self._tls, self._kept)
+    def _fresh(self, base_url: str) -> Transport:
+        return Transport(self._names, lambda: self._tls, self._kept[base_url])
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -187,6 +188,8 @@ async def _read(response: httpx.Response, encoding: bytes) -> bytes:
         raise httpx.DecodingError("an encoding that was not asked for")
     if not isinstance(response.stream, httpx.AsyncByteStream):
         raise TypeError("an answer that cannot be read while others wait")
+    if isinstance(response.stream, httpx.ByteStream):  # our own transport has it whole
+        return b"".join(response.stream)
     body = bytearray()
     async for chunk in response.stream:  # it is not compressed
         body += chunk

@@ -1,8 +1,7 @@
 """An attempt up to its init: checked first, written ahead, sent once."""
 
-import dataclasses
-
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 from app.domain.accounts.account import CreatorInfo
@@ -99,7 +98,7 @@ async def test_a_privacy_level_that_is_not_offered_is_not_changed(
     options: tuple[str, ...],
 ) -> None:
     """The person has to choose anew; nothing is sent in another shape."""
-    info = dataclasses.replace(INFO, privacy_options=options)
+    info = structs.replace(INFO, privacy_options=options)
     outcome, world = await run(NEW, creator_info=[info])
     assert isinstance(outcome, Rejected)
     assert (outcome.fault.code, outcome.in_flight) == (PRIVACY_NOT_OFFERED, False)
@@ -112,7 +111,7 @@ async def test_a_privacy_level_that_is_not_offered_is_not_changed(
 async def test_every_level_that_is_offered_passes(level: PrivacyLevel) -> None:
     """What counts is this creator's list, not ours."""
     job = replace(NEW, post=replace(NEW.post, privacy_level=level))
-    offered = dataclasses.replace(INFO, privacy_options=(level.value,))
+    offered = structs.replace(INFO, privacy_options=(level.value,))
     outcome, _ = await run(job, creator_info=[offered])
     assert isinstance(outcome, Published)
 
@@ -233,7 +232,7 @@ async def test_the_url_names_the_creator_that_was_asked() -> None:
 
 async def test_a_nameless_creator_keeps_the_name_on_record() -> None:
     """An empty answer overwrites nothing."""
-    nameless: CreatorInfo = dataclasses.replace(INFO, username="")
+    nameless: CreatorInfo = structs.replace(INFO, username="")
     outcome, _ = await run(NEW, creator_info=[nameless])
     assert isinstance(outcome, Published)
     assert outcome.post_url == "https://www.tiktok.com/@stored_name/video/71"

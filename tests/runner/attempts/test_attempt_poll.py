@@ -1,9 +1,9 @@
 """An attempt after its init: polled until TikTok is done or the deadline comes."""
 
-import dataclasses
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 from app.domain.jobs.backoff import RetryPolicy
@@ -80,7 +80,7 @@ async def test_the_first_answer_that_says_so_ends_it() -> None:
 
 async def test_a_public_id_may_come_later() -> None:
     """A post without a public id is posted all the same."""
-    outcome, _ = await run(NEW, status=[dataclasses.replace(COMPLETE, post_ids=())])
+    outcome, _ = await run(NEW, status=[structs.replace(COMPLETE, post_ids=())])
     assert outcome == Published(publish_id="pub-1", log_id="log-done", http_status=200)
 
 
@@ -284,7 +284,7 @@ async def test_a_resumed_post_is_named_by_the_accounts_row() -> None:
 
 async def test_without_a_name_there_is_no_url() -> None:
     """An id alone makes no address."""
-    outcome, _ = await run(RESUMED, access=[dataclasses.replace(ACCESS, username=None)])
+    outcome, _ = await run(RESUMED, access=[structs.replace(ACCESS, username=None)])
     assert isinstance(outcome, Published)
     assert (outcome.post_id, outcome.post_url) == ("71", None)
 

@@ -6,11 +6,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import pytest
-
 from app.domain.jobs.outcome import Fault, Verdict
 from app.tiktok.client import Calls, TikTok
-from app.tiktok.transport import kept_connections
 from app.tiktok.values import InitTaken
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos
@@ -39,19 +36,6 @@ async def test_an_attempt_needs_one_connection() -> None:
         assert isinstance(await send_init(calls), InitTaken)
         await poll(calls)
     assert seen.served == [3]
-
-
-async def test_no_init_over_a_connection_that_rested(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """What must not be repeated gets a new connection if the kept one is unproven."""
-    monkeypatch.setattr(kept_connections, "PROVEN_SECONDS", 0.0)
-    seen = Connections()
-    async with chaos.serving(seen.script) as url, connected(url) as calls:
-        await poll(calls)
-        assert isinstance(await send_init(calls), InitTaken)
-        await poll(calls)
-    assert sorted(seen.served) == [1, 2]
 
 
 async def test_attempts_share_connections_while_one_runs() -> None:
