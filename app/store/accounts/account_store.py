@@ -43,6 +43,7 @@ from app.store.accounts.ownership import (
     show_nobody,
     show_person,
 )
+from app.store.accounts.quotas import carry_over
 from app.store.accounts.reconnect import USABLE, require_reconnect
 from app.store.accounts.rows import AccountRows, account_from_row
 from app.store.accounts.tables import accounts
@@ -277,6 +278,8 @@ class AccountStore:
             for twin in twins if saved else ():
                 done.append(self._trade(twin, grant, is_verified=is_verified))
                 await self._save(connection, done[-1], now=now)
+            if saved is not None:
+                await carry_over(connection, refreshed, saved, now=now)
         self._trades.extend(done if saved else ())
         return saved
 
@@ -403,6 +406,8 @@ class AccountStore:
         now: datetime,
     ) -> None:
         """Update the jobs for the connected person; write an event if that changed."""
+        if former is not None:
+            await carry_over(connection, former, account, now=now)
         if former is not None and former.open_id != account.open_id:
             await remember_person(self._database, connection, former)
             which = _named(account.project_id, account.platform)

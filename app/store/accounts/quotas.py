@@ -18,8 +18,10 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
+from app.domain.accounts.account import Account
 from app.domain.accounts.quota import (
     IDLE,
     QUEUE_TURNS,
@@ -197,6 +199,37 @@ class QuotaStore:
             await postpone_due(self._database, connection, jobs, until=until, now=now)
 
 
+async def carry_over(
+    connection: AsyncConnection, before: Account, after: Account, *, now: datetime
+) -> None:
+    """Let an account keep its quota when TikTok's word for its openId changes the key.
+
+    What another project uses for the same person at the moment stays as it is.
+    """
+    keys = before.quota_owner, after.quota_owner
+    if before.open_id != after.open_id or keys[0] == keys[1]:
+        return
+    kept = [column for column in _quotas if column.name != "open_id"]
+    rows = select(literal(keys[1]), *kept).where(
+        _named(Owner(before.platform, keys[0]))
+    )
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    fresh = dialect.insert(account_quotas)
+    taken = {
+        name: fresh.excluded[name]
+        for name in ("uses", "idle_at", "rest_until", "rest_reason")
+    }
+    await connection.execute(
+        fresh.from_select(
+            ["open_id", *(column.name for column in kept)], rows
+        ).on_conflict_do_update(
+            index_elements=[_quotas.platform, _quotas.open_id],
+            set_={**taken, "version": _quotas.version + 1},
+            where=_is_idle(now),
+        )
+    )
+
+
 def _named(owner: Owner) -> ColumnElement[bool]:
     return and_(_quotas.platform == owner.platform, _quotas.open_id == owner.open_id)
 
@@ -215,14 +248,16 @@ def _taking_idle(given: FromClause, *, is_sqlite: bool) -> ReturningInsert[Any]:
                 "idle_at": fresh.excluded.idle_at,
                 "version": _quotas.version + 1,
             },
-            where=and_(
-                _quotas.idle_at <= earliest,
-                or_(_quotas.rest_until.is_(None), _quotas.rest_until <= earliest),
-            ),
+            where=_is_idle(earliest),
         )
         .returning(_quotas.platform, _quotas.open_id, _quotas.version)
     )
     return statement
+
+
+def _is_idle(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
+    rests_no_more = or_(_quotas.rest_until.is_(None), _quotas.rest_until <= now)
+    return and_(_quotas.idle_at <= now, rests_no_more)
 
 
 def _values(quota: Quota) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """The quotas' table: races, rests, and long lines in few statements."""
 
 import asyncio
+import dataclasses
 from collections import Counter
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import event, select
 
+from app.domain.accounts.account import Account
 from app.domain.accounts.quota import (
     IDLE,
     QUEUE_TURNS,
@@ -16,10 +18,12 @@ from app.domain.accounts.quota import (
     turn_at,
 )
 from app.domain.jobs.job import JobStatus, WaitingFor
+from app.store.accounts.account_store import AccountStore
 from app.store.accounts.quotas import Owner, QuotaRow, QuotaStore
 from app.store.db.engine import Database
 from app.store.jobs.changes import ChangeStore
 from app.store.jobs.tables import schedule_jobs
+from tests.support.accounts import VAULT, new_account, new_grant
 from tests.support.factories import (
     NOW,
     PROCESSING,
@@ -222,6 +226,46 @@ async def test_what_another_worker_postpones_is_left_to_it(postgres_url: str) ->
     turns = await _turns(here)
     assert (turns[held.id], turns[free.id]) == (held.next_attempt_at, FIRST)
     await asyncio.gather(here.close(), there.close())
+
+
+@pytest.mark.parametrize("confirms", ["a refresh", "a PUT"])
+async def test_a_confirmed_open_id_keeps_what_it_has_used(
+    database: Database, quotas: QuotaStore, confirms: str
+) -> None:
+    """It is counted under another key from then on, and TikTok counts on."""
+    accounts = AccountStore(database, VAULT)
+    claimed, _ = await accounts.put(new_account(), now=NOW)
+    claimant = Owner("tiktok", claimed.quota_owner)
+    await quotas.take_idle(claimant, taken(LIMIT), now=NOW)
+    account: Account | None
+    if confirms == "a PUT":
+        certain = dataclasses.replace(new_account(), is_verified=True)
+        account, _ = await accounts.put(certain, now=NOW)
+    else:
+        account = await accounts.save_refreshed(
+            claimed, new_grant("two"), now=NOW, is_verified=True
+        )
+    assert account is not None
+    person = Owner("tiktok", account.quota_owner)
+    assert person != claimant
+    assert (await quotas.load(person)).quota == taken(LIMIT)
+
+
+@pytest.mark.parametrize(("hours_ago", "left"), [(0, 1), (1, 3)])
+async def test_only_what_a_person_uses_no_more_is_replaced(
+    database: Database, quotas: QuotaStore, hours_ago: int, left: int
+) -> None:
+    """Another project may have been confirmed before, and post for the person now."""
+    accounts, person = AccountStore(database, VAULT), Owner("tiktok", "open_1")
+    claimed, _ = await accounts.put(new_account(), now=NOW)
+    claimant = Owner("tiktok", claimed.quota_owner)
+    await quotas.take_idle(claimant, taken(3), now=NOW)
+    before = NOW - timedelta(hours=hours_ago)
+    earlier = IDLE.take({INIT: Permits(1)}, {INIT: 1}, before)
+    assert earlier is not None
+    await quotas.take_idle(person, earlier, now=before)
+    await accounts.save_refreshed(claimed, new_grant("two"), now=NOW, is_verified=True)
+    assert (await quotas.load(person)).quota.taken(INIT, NOW) == left
 
 
 LIMITS = dict.fromkeys(QuotaCall, 100)
