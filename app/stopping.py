@@ -17,6 +17,10 @@ log = structlog.get_logger(__name__)
 STOP_SECONDS: Final = 10.0
 """How long a program may live after it was told to stop."""
 
+KEEPING_SECONDS: Final = 4.0
+"""How long a process lives on after an answer of TikTok's: until it is written to the
+database, or to a file while that hangs."""
+
 SIGNALS: Final = tuple(
     getattr(signal, name)
     for name in ("SIGTERM", "SIGINT", "SIGHUP")
@@ -60,9 +64,12 @@ class LastExit:
         """Wait in a thread, since the loop itself may hang."""
         ends_at = time.monotonic() + STOP_SECONDS
         at_the_latest = ends_at + self._call_seconds
-        while (now := time.monotonic()) < ends_at or (
-            self._is_calling() and now < at_the_latest
-        ):
+        while True:
+            now = time.monotonic()
+            if self._is_calling() and now < at_the_latest:
+                ends_at = max(ends_at, now + KEEPING_SECONDS)
+            elif now >= ends_at:
+                break
             time.sleep(_LOOK_EVERY_SECONDS)
         log.warning(
             "a part of the program hangs; stopped without it", seconds=STOP_SECONDS

@@ -15,6 +15,7 @@ from app import stopping
 from app.stopping import LastExit, stopped_by_signal
 
 stopping.STOP_SECONDS = 0.2
+stopping.KEEPING_SECONDS = {keeping}
 
 async def main():
     last_exit = LastExit(call_seconds={call_seconds})
@@ -35,13 +36,16 @@ CALL = """
     await asyncio.sleep(1)
     print("answered", flush=True)
     calling.clear()
+    time.sleep(1)  # the database is slow
+    print("written", flush=True)
     await asyncio.sleep(600)
 """
 
 
-def end(hang: str, *, call_seconds: float = 0, signal: int = 15) -> str:
+def end(hang: str, *, keeping: float = 0, **change: float) -> str:
     """Run a program that hangs after a signal; return what it printed by its end."""
-    code = PROGRAM.format(hang=hang, call_seconds=call_seconds, signal=signal)
+    told = {"call_seconds": 0, "signal": 15, "keeping": keeping, **change}
+    code = PROGRAM.format(hang=hang, **told)
     ended = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
@@ -69,6 +73,11 @@ def test_every_signal_that_ends_programs_is_heard(signal: int) -> None:
 def test_a_call_that_is_out_gets_its_time() -> None:
     """Its answer tells whether there is a post; then it is over."""
     assert "answered" in end(CALL, call_seconds=40)
+
+
+def test_an_answer_that_came_late_is_written() -> None:
+    """Else nobody would ever know TikTok's id of the post."""
+    assert "written" in end(CALL, call_seconds=40, keeping=40)
 
 
 def test_a_call_gets_no_more_than_its_time() -> None:

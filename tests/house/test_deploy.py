@@ -19,7 +19,7 @@ from app.main import create_app
 from app.server import KEEP_ALIVE_SECONDS, configured
 from app.serving.connections import CallerLimits, Connections
 from app.settings import Settings
-from app.stopping import STOP_SECONDS
+from app.stopping import KEEPING_SECONDS, STOP_SECONDS
 from tests.support.repository import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -33,8 +33,8 @@ FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?<!namespace )(?<!-u )tiktok-scheduler((?: [a-z][a-z-]*)+)")
 VARIABLE = re.compile(r"\b(?!AF_|POSTGRES_)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 NO_SETTING = {"DATABASE_URL_FILE", "CURRENT_TIMESTAMP", "ON_ERROR_STOP"}
-# What a program may take to end, and TikTok to answer what is out.
-GOODBYE = STOP_SECONDS + Settings(_env_file=None).http_timeout_seconds
+# What a program may take to end, TikTok to answer, and the answer to be written.
+GOODBYE = STOP_SECONDS + Settings(_env_file=None).http_timeout_seconds + KEEPING_SECONDS
 
 
 def documents(*paths: Path) -> Iterator[dict[str, Any]]:

@@ -80,6 +80,25 @@ async def test_a_program_ends_although_the_database_hangs(
     assert "Traceback" not in ended.err
 
 
+async def test_an_answer_is_kept_although_the_database_hangs(
+    hanging: Site, server: PostgresServer
+) -> None:
+    """TikTok took the init meanwhile: its id is in a file, for the next process."""
+    site = hanging
+    site.script("init", fault={"kind": "drip", "secondsPerByte": 0.02})
+    program = await started(site, "worker", says="worker started")
+    job = await site.post("proj_kept")
+    await site.called(Call.INIT)
+    server.freeze()
+    try:
+        ended = await stop(program)
+    finally:
+        server.thaw()
+    assert "a publish_id is kept in a file" in ended.err
+    await site.programs.run("keys", "list")
+    assert (await site.container.jobs.get(job.id)).publish_id is not None
+
+
 async def test_a_tick_ends_although_the_database_hangs(
     hanging: Site, server: PostgresServer
 ) -> None:

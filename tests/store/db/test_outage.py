@@ -10,12 +10,16 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from app.domain.errors import StoreUnavailable, WriteUnknown
+from app.machine.clock import SystemClock
 from app.store.db import engine
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
+from app.store.db.notify import DueHints
+from app.store.db.outage import DatabaseUnreachable
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.job_store import JobStore
 from tests.support.factories import LEASE, NOW, new_job, store_job
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.postgres import PostgresServer
 
 PASSWORD = "open-sesame"  # the test server asks for none and takes any
@@ -228,6 +232,56 @@ async def test_a_server_that_hangs_is_unavailable(impatient: Database) -> None:
     with pytest.raises(StoreUnavailable):
         await sleep_long(impatient)
     await store_job(impatient)
+
+
+async def test_a_hurried_program_breaks_off_what_hangs(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits learns it, in time to write elsewhere what must not be lost."""
+    monkeypatch.setattr(engine, "POSTGRES_COMMAND_SECONDS", 3600)
+    monkeypatch.setattr(engine, "HURRIED_SECONDS", 0.2)
+    database = Database(postgres_url)
+    hanging = asyncio.create_task(sleep_long(database))
+    sessions = database.sessions
+    assert sessions is not None
+    while not sessions.borrowed:  # noqa: ASYNC110  no event tells it
+        await asyncio.sleep(0)
+    database.hurry()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(StoreUnavailable):
+            await hanging
+    await database.close()
+
+
+async def test_a_hanging_server_holds_no_close(
+    server: PostgresServer, stoppable: Database
+) -> None:
+    """Neither the sessions of the pool nor the one that listens."""
+    on_due = asyncio.Event()
+    hints = DueHints(stoppable, SystemClock())
+    await asyncio.gather(*(store_job(stoppable) for _ in range(3)))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async with hints.waking(on_due.set):
+            await on_due.wait()  # it listens
+            server.freeze()
+        await stoppable.close()
+    server.thaw()
+
+
+async def test_nobody_waits_twice_for_a_server_that_hangs_at_the_end(
+    server: PostgresServer, stoppable: Database
+) -> None:
+    """One that came back a moment later would not be asked again either."""
+    sessions = stoppable.sessions
+    assert sessions is not None
+    await (await sessions.connect()).close()
+    server.freeze()
+    sessions.hurry(0.2)
+    with pytest.raises(DatabaseUnreachable):
+        await sessions.connect()
+    server.thaw()
+    with pytest.raises(DatabaseUnreachable):
+        await sessions.connect()
 
 
 async def test_waiting_for_a_connection_ends(impatient: Database) -> None:
