@@ -28,7 +28,7 @@ from app.grants.grants import Grants
 from app.grants.removals import RemovalChecker
 from app.machine.clock import Clock, ClockJumps, ClockWatch, SystemClock
 from app.metrics import Metrics, MetricsService
-from app.opening import open_database, open_vault, plain, tracing_of
+from app.opening import open_database, open_tracing, open_vault, plain
 from app.outbound.client import Outbound
 from app.outbound.media.at_once import AtOnce
 from app.outbound.media.checker import MediaChecker
@@ -36,10 +36,9 @@ from app.outbound.webhook_sender import WebhookSender
 from app.pacing.creators import CreatorCache, CreatorOptions
 from app.pacing.pacer import Pacer
 from app.runner.attempts.attempt_pool import AttemptPolicy
-from app.runner.attempts.live_effects import Dependencies
+from app.runner.attempts.dependencies import Dependencies, PushTools
 from app.runner.attempts.polling import PollPolicy
 from app.runner.attempts.ways.gateway import MediaGateway
-from app.runner.attempts.ways.live_push import PushTools
 from app.runner.background.background_jobs import BackgroundJob, BackgroundJobs, Hint
 from app.runner.background.confirmer import Confirmer
 from app.runner.background.pruner import Pruner, WebhookPruner
@@ -608,7 +607,7 @@ async def open_container(
     container = Container(
         settings,
         clock=clock,
-        tracing=tracing or tracing_of(settings),
+        tracing=tracing or open_tracing(settings),
         stop=stop or asyncio.Event(),
     )
     try:

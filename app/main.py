@@ -12,7 +12,7 @@ with collector.paused():
     from app.api.app import build_app
     from app.container import Container, open_container
     from app.machine.clock import Clock
-    from app.opening import tracing_of
+    from app.opening import open_tracing
     from app.settings import RunnerMode, Settings
     from app.store.db.health import is_migrated
     from app.store.db.migrate import upgrade
@@ -32,7 +32,7 @@ def create_app(
     ``stop`` ends the runner and every tick before the app itself stops. Starting raises
     SettingsError for settings that do not fit together.
     """
-    tracing = tracing or tracing_of(settings)
+    tracing = tracing or open_tracing(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -1,5 +1,6 @@
 """Open the parts that depend on the settings alone: database, vault, tracing."""
 
+import structlog
 from pydantic import SecretStr
 from sqlalchemy.exc import ArgumentError
 
@@ -7,7 +8,9 @@ from app.domain.events import Render
 from app.settings import Settings, SettingsError
 from app.store.db.engine import Database
 from app.store.db.vault import KeysUnusable, Vault
-from app.tracing import Tracing, open_tracing
+from app.tracing import Tracing
+
+log = structlog.get_logger(__name__)
 
 
 def plain(secret: SecretStr | None) -> str | None:
@@ -15,10 +18,24 @@ def plain(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
 
 
-def tracing_of(settings: Settings) -> Tracing:
-    """Trace to the configured collector, or not at all."""
+def open_tracing(settings: Settings) -> Tracing:
+    """Trace to the configured collector; without one, not at all.
+
+    Without the extra ``otel`` it only warns: platforms set the variable for whatever
+    they run.
+    """
     endpoint = settings.otel_exporter_otlp_endpoint
-    return open_tracing(None if endpoint is None else str(endpoint))
+    if endpoint is None:
+        return Tracing()
+    try:
+        from app.tracing.otel import exporting_to
+    except ImportError:
+        log.warning(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is traced: the packages"
+            " of the extra `otel` are not installed"
+        )
+        return Tracing()
+    return exporting_to(str(endpoint))
 
 
 def open_database(settings: Settings, *, render: Render | None = None) -> Database:

@@ -3,12 +3,11 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from chaos.place import Place
+Script = Callable[..., Awaitable[None]]
+"""Takes the cell's ``chaos.place.Place``, which itself knows cells."""
 
-Script = Callable[["Place"], Awaitable[None]]
 Fault = Mapping[str, Any]
 
 

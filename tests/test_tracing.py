@@ -19,9 +19,10 @@ from structlog.testing import LogCapture
 
 from app.logs import configure_logging
 from app.main import create_app
+from app.opening import open_tracing
 from app.sandbox.server import RunningSandbox, running_sandbox
 from app.sandbox.settings import SandboxSettings
-from app.tracing import Tracing, open_tracing
+from app.tracing import Tracing
 from app.tracing.otel import OpenTelemetry, exporting_to
 from tests.api.serving import CRON_SECRET, client_of, job_body, settings_of
 from tests.domain.jobs.sample import a_job
@@ -176,8 +177,10 @@ def test_without_a_collector_nothing_of_the_sdk_is_imported() -> None:
     """Tracing costs nothing where nobody listens."""
     program = (
         "import sys, app.main, app.worker\n"
-        "from app.tracing import Tracing, open_tracing\n"
-        "assert type(open_tracing(None)) is Tracing\n"
+        "from app.opening import open_tracing\n"
+        "from app.settings import Settings\n"
+        "from app.tracing import Tracing\n"
+        "assert type(open_tracing(Settings(_env_file=None))) is Tracing\n"
         "assert not [it for it in sys.modules if it.startswith('opentelemetry.sdk')]"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -186,10 +189,13 @@ def test_without_a_collector_nothing_of_the_sdk_is_imported() -> None:
 def test_without_the_packages_a_warning_is_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """A platform that sets the variable for all it runs stops no post."""
     monkeypatch.setitem(sys.modules, "app.tracing.otel", None)
+    settings = settings_of(
+        "sqlite+aiosqlite://", otel_exporter_otlp_endpoint="http://127.0.0.1:9/"
+    )
     capture = LogCapture()
     with restored():
         structlog.configure(processors=[capture])
-        tracing = open_tracing("http://127.0.0.1:9/")
+        tracing = open_tracing(settings)
     assert type(tracing) is Tracing
     (line,) = capture.entries
     assert line["log_level"] == "warning"

@@ -7,7 +7,8 @@ from typing import Final
 
 import structlog
 
-from app.runner.attempts.live_effects import Dependencies, LiveEffects
+from app.runner.attempts.dependencies import Dependencies
+from app.runner.attempts.live_effects import LiveEffects
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ from app.domain.errors import StoreUnavailable
 from app.machine.concurrency import first
 from app.metrics import Metrics
 from app.runner.attempts.attempt_pool import AttemptPolicy, AttemptPool
-from app.runner.attempts.live_effects import Dependencies
+from app.runner.attempts.dependencies import Dependencies
 from app.runner.attempts.recorder import Recorder
 from app.runner.background.background_jobs import BackgroundJobs, Hint
 from app.runner.clock_care import ClockCare
@@ -130,7 +130,7 @@ class Runner:
             while not stop.is_set():
                 try:
                     await self._settle_clock()
-                    if not await self._may_claim():
+                    if not await self._deps.failover.ready():
                         await self._pause(OUTAGE_SECONDS, stop)
                     elif not may_be_due or not await self._fill(pool, tally):
                         may_be_due = await self._rest(pool, stop)
@@ -154,7 +154,7 @@ class Runner:
                 await self._settle_clock()
                 if self._now() >= time.until:
                     return
-                if not await self._may_claim():
+                if not await self._deps.failover.ready():
                     await self._pause(OUTAGE_SECONDS, stop)
                     continue
                 more = await self._fill(pool, tally, time)
@@ -207,7 +207,7 @@ class Runner:
             worker=self._capacity.worker,
             retry=self._rules.retry,
             random=self._rules.random,
-            server=self._deps.failover.settled if self._deps.failover else None,
+            server=self._deps.failover.settled,
         )
         tally.claim(claimed)
         self._metrics.claim(claimed)
@@ -226,11 +226,6 @@ class Runner:
         # A claim that finds fewer than it asked for has found all that is due: asking
         # again would only hold up the attempts that now begin.
         return claimed.found >= limit
-
-    async def _may_claim(self) -> bool:
-        """Tell whether the database has all that was written to it."""
-        failover = self._deps.failover
-        return failover is None or await failover.ready()
 
     async def _rest(self, pool: AttemptPool, stop: asyncio.Event) -> bool:
         """Wait for a free slot, a hint, or the next due job.

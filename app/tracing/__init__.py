@@ -7,18 +7,12 @@ not imported, and an attempt costs an empty context manager.
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-import structlog
-
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault
 from app.tiktok.wire import Endpoint
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
-
-__all__ = ["Tracing", "open_tracing"]
-
-log = structlog.get_logger(__name__)
 
 
 class Tracing:
@@ -39,22 +33,3 @@ class Tracing:
 
     def close(self) -> None:
         """Send the remaining spans; may take seconds."""
-
-
-def open_tracing(endpoint: str | None) -> Tracing:
-    """Trace to a collector's address; without one, not at all.
-
-    Without the extra ``otel`` it only warns: platforms set the variable for whatever
-    they run.
-    """
-    if endpoint is None:
-        return Tracing()
-    try:
-        from app.tracing.otel import exporting_to
-    except ImportError:
-        log.warning(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is traced: the packages"
-            " of the extra `otel` are not installed"
-        )
-        return Tracing()
-    return exporting_to(endpoint)

@@ -4,11 +4,13 @@ import ast
 import importlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-from tests.support.repository import ROOT
+from tests.support.repository import ROOT, source_files
 
 # Each costs tens of milliseconds or more, and is needed by one command at most.
 LAZY = ("alembic", "app.sandbox", "matplotlib", "typer", "uvicorn", "uvloop")
@@ -22,6 +24,7 @@ PROGRAMS = {
 # What a worker may come to need: an event's body is written in its event loop.
 LATER = ("app.schemas.events", "app.use_cases")
 BENCHES = sorted((ROOT / "bench").rglob("*.py"))
+FOLDERS = ("app", "bench", "chaos", "migrations", "scripts", "tests")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -60,3 +63,35 @@ def test_benches_import_what_is_there(path: Path) -> None:
             for name in node.names:
                 if not hasattr(module, name.name):
                     importlib.import_module(f"{node.module}.{name.name}")
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    """No file needs itself by a detour, be it for a type alone or inside a function."""
+    files = [
+        path for folder in FOLDERS for path in source_files(ROOT / folder, suffix=".py")
+    ]
+    modules = {module_of(path): path for path in files}
+    graph = {
+        module: {name for name in imports(path) if name in modules and name != module}
+        for module, path in modules.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(reversed(error.args[1])))
+
+
+def module_of(path: Path) -> str:
+    """Return the name by which a file is imported."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield all that a file imports; of `from a import b`, both a and a.b."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -17,7 +17,7 @@ from app.domain.jobs.job import AttemptRecord, Job, NewJob
 from app.domain.posts.post import Post, PostMode, PrivacyLevel
 from app.machine.clock import SystemClock
 from app.runner.attempts.attempt_pool import AttemptPolicy
-from app.runner.attempts.live_effects import Dependencies
+from app.runner.attempts.dependencies import Dependencies
 from app.runner.background.background_jobs import BackgroundJobs
 from app.runner.runner import LONGEST_RESERVE_SECONDS, Capacity, Runner
 from app.runner.tick_report import TickReport

@@ -3,12 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import structlog
 
 from app.domain.jobs.backoff import Random, RetryPolicy
-from app.domain.jobs.job import ErrorClass, Job
+from app.domain.jobs.job import ErrorClass, Job, Transfer
 from app.domain.jobs.lifecycle import OUTCOME_UNKNOWN, decide
 from app.domain.jobs.outcome import (
     Fault,
@@ -22,11 +23,18 @@ from app.domain.jobs.transition import Transition
 from app.machine.shortage import is_shortage
 from app.outbound.dialer import on_behalf_of
 from app.runner.attempts.attempt import Attempt
-from app.runner.attempts.attempt_state import ClaimLost
-from app.runner.attempts.live_effects import Dependencies, LiveEffects
+from app.runner.attempts.attempt_state import AttemptState, ClaimLost
+from app.runner.attempts.dependencies import Dependencies
+from app.runner.attempts.live_effects import LiveEffects
 from app.runner.attempts.polling import PollPolicy
 from app.runner.attempts.recorder import Recorder
 from app.runner.attempts.verdicts import put_off_for_shortage
+from app.runner.attempts.ways.gateway import GatewayPull
+from app.runner.attempts.ways.live_pull import LivePull
+from app.runner.attempts.ways.live_push import LivePush
+from app.runner.attempts.ways.pull import Pull
+from app.runner.attempts.ways.push import Push
+from app.runner.attempts.ways.way import Way
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +136,8 @@ class AttemptPool:
 
     async def _run(self, job: Job, effects: LiveEffects) -> None:
         """Run one attempt and write its outcome."""
-        attempt = Attempt(job, effects, self._rules.poll, effects.way_of)
+        way_of = partial(_way_of, effects, self._deps)
+        attempt = Attempt(job, effects, self._rules.poll, way_of)
         with self._recorder.attempt(job), on_behalf_of(job.project_id):
             try:
                 outcome = await _outcome(attempt, effects)
@@ -159,6 +168,14 @@ class AttemptPool:
             # The account's next job would be refused as well.
             until = self._rules.rest_until(job, change, outcome.fault, now)
             await effects.rest(outcome.fault, until=until)
+
+
+def _way_of(effects: LiveEffects, deps: Dependencies, state: AttemptState) -> Way:
+    """Return the way for the job's media."""
+    if state.job.transfer is Transfer.PUSH:
+        return Push(state, LivePush(effects, deps.push))
+    pull = Pull if deps.media is None else GatewayPull
+    return pull(state, LivePull(effects, deps))
 
 
 async def _outcome(attempt: Attempt, effects: LiveEffects) -> Outcome:

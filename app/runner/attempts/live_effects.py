@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -13,24 +12,13 @@ from app.domain.accounts.account import CreatorInfo
 from app.domain.accounts.quota import QuotaCall
 from app.domain.codes import cap_of
 from app.domain.errors import StoreRefused, StoreUnavailable
-from app.domain.jobs.job import Job, Transfer, WaitingFor
+from app.domain.jobs.job import Job, WaitingFor
 from app.domain.jobs.outcome import Fault, PutOff
-from app.grants.grants import Access, Grants
-from app.machine.clock import Clock, ClockJumps, ClockWatch
-from app.outbound.media.at_once import AtOnce
-from app.pacing.creators import CreatorCache
-from app.pacing.pacer import Pacer, QuotaUser
-from app.runner.attempts.attempt_state import AttemptState, ClaimLost
-from app.runner.attempts.ways.gateway import GatewayPull, MediaGateway
-from app.runner.attempts.ways.live_pull import LivePull
-from app.runner.attempts.ways.live_push import LivePush, PushTools
-from app.runner.attempts.ways.pull import Pull
-from app.runner.attempts.ways.push import Push
-from app.runner.attempts.ways.way import Way
-from app.runner.failover import Failover
-from app.store.jobs.claims import ClaimStore
-from app.store.jobs.recovery.spool import Spool
-from app.tiktok.client import Calls, TikTok
+from app.grants.grants import Access
+from app.pacing.pacer import QuotaUser
+from app.runner.attempts.attempt_state import ClaimLost
+from app.runner.attempts.dependencies import Dependencies
+from app.tiktok.client import Calls
 from app.tiktok.values import PublishStatus
 
 log = structlog.get_logger(__name__)
@@ -42,27 +30,6 @@ LONGEST_OVERDUE: Final = timedelta(seconds=30)
 LOOK_AT_CLOCKS_AGAIN: Final = timedelta(seconds=60)
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dependencies:
-    """What every attempt of a runner shares."""
-
-    claims: ClaimStore
-    tiktok: TikTok
-    grants: Grants
-    clock: Clock
-    creators: CreatorCache
-    pacer: Pacer
-    http_timeout: float  # seconds a call to TikTok may take
-    measure: AtOnce | None = None  # None: no video is measured before its init
-    push: PushTools | None = None
-    media: MediaGateway | None = None  # None: TikTok pulls from the asset's own URL
-    database_clock: ClockWatch | None = None  # None: our clock is trusted
-    tiktok_clock: ClockWatch | None = None
-    clock_jumps: ClockJumps | None = None  # None: our clock is trusted
-    failover: Failover | None = None  # None: the database is a file
-    spool: Spool | None = None  # keeps publish_ids that the database cannot take
 
 
 class LiveEffects:
@@ -91,16 +58,6 @@ class LiveEffects:
         self.calls: Calls
         self.stopping = False
         self.interruptible = False
-
-    def way_of(self, state: AttemptState) -> Way:
-        """Return the way for the job's media."""
-        deps = self._deps
-        if state.job.transfer is Transfer.PUSH:
-            if deps.push is None:
-                raise AssertionError("this process uploads nothing")
-            return Push(state, LivePush(self, deps.push))
-        pull = Pull if deps.media is None else GatewayPull
-        return pull(state, LivePull(self, deps))
 
     def connected(self) -> AbstractAsyncContextManager[Calls]:
         """Open the attempt's session with TikTok, for its ``calls``."""
@@ -227,8 +184,6 @@ class LiveEffects:
 
     async def video_seconds(self, job: Job) -> float | None:
         """Measure the video, if that is quick."""
-        if self._deps.measure is None:
-            return None
         with self.interruption():
             return await self._deps.measure.seconds(job.asset_url)
 

@@ -1,7 +1,6 @@
 """The real effects of a pull."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -11,11 +10,10 @@ from app.domain.jobs.witness import KeptInit
 from app.domain.posts.post import MediaType
 from app.grants.grants import Access
 from app.runner.attempts.attempt_state import ClaimLost
+from app.runner.attempts.dependencies import Dependencies
+from app.runner.attempts.live_effects import LiveEffects
 from app.store.jobs.media_links import pull_tokens
 from app.tiktok.values import InitTaken
-
-if TYPE_CHECKING:
-    from app.runner.attempts.live_effects import Dependencies, LiveEffects
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +21,7 @@ log = structlog.get_logger(__name__)
 class LivePull:
     """One attempt's real effects of a pull."""
 
-    def __init__(self, live: "LiveEffects", deps: "Dependencies") -> None:
+    def __init__(self, live: LiveEffects, deps: Dependencies) -> None:
         self._live = live
         self._deps = deps
 
@@ -80,8 +78,7 @@ class LivePull:
             job_id=told.job_id,
             publish_id=told.publish_id,
         )
-        if self._deps.spool is not None:
-            await asyncio.to_thread(self._deps.spool.keep, told)
+        await asyncio.to_thread(self._deps.spool.keep, told)
 
     async def revoke_media(self, job: Job) -> bool:
         """Revoke the init's pull URLs; True if TikTok never fetched one."""

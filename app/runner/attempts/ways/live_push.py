@@ -1,35 +1,27 @@
 """The real effects of an upload: the video's server, TikTok's hosts, the database."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault
 from app.domain.jobs.readiness import MAX_VIDEO_BYTES
 from app.domain.posts.upload import (
-    TIKTOK_UPLOAD_HOSTS,
     ChunkPlan,
-    ChunkSizes,
     Span,
     Upload,
     plan_chunks,
     problem_with_upload_url,
 )
 from app.grants.grants import Access
-from app.metrics.tiktok import UploadMetrics
-from app.outbound.client import Outbound
-from app.outbound.media.at_once import QUICK_SECONDS, AtOnce
+from app.outbound.media.at_once import QUICK_SECONDS
 from app.outbound.source import HEAD_SECONDS, Source, SourceInfo
+from app.runner.attempts.dependencies import PushTools
+from app.runner.attempts.live_effects import LiveEffects
 from app.runner.attempts.ways.push_effects import Reader
-from app.store.jobs.uploads import UploadStore
 from app.tiktok.client import Calls
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer
 from app.tiktok.values import UploadTaken
-
-if TYPE_CHECKING:
-    from app.runner.attempts.live_effects import LiveEffects
 
 HEAD_BYTES: Final = 64 * 1024
 """How many bytes of a video are measured before its init."""
@@ -38,25 +30,10 @@ RESERVE_SECONDS: Final = 1.0
 """The time kept at an attempt's end to write how far an upload got."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushTools:
-    """The parts that all uploads of a process share."""
-
-    uploads: UploadStore
-    measure: AtOnce
-    outbound: Outbound
-    sizes: ChunkSizes
-    hosts: tuple[str, ...] = TIKTOK_UPLOAD_HOSTS
-    allow_http: bool = False
-    silence: float = 10.0  # seconds an upload host may neither read nor answer
-    monotonic: Callable[[], float]
-    watch: UploadMetrics | None = None
-
-
 class LivePush:
     """One attempt's real effects of an upload."""
 
-    def __init__(self, live: "LiveEffects", tools: PushTools) -> None:
+    def __init__(self, live: LiveEffects, tools: PushTools) -> None:
         self._live = live
         self._tools = tools
 
@@ -136,7 +113,7 @@ class LivePush:
 
     async def forget(self, job: Job, *, repeats: bool) -> Job | None:
         """Write that the upload failed for good."""
-        if repeats and self._tools.watch is not None:
+        if repeats:
             self._tools.watch.repeat()
         return await self._live.persist(
             lambda: self._tools.uploads.forget(
@@ -166,9 +143,8 @@ class LivePush:
                 seconds=max(0.0, self._live.seconds_left() - RESERVE_SECONDS),
                 silence=self._tools.silence,
             )
-        if self._tools.watch is not None:
-            seconds = self._tools.monotonic() - began
-            self._tools.watch.chunk(answer, length=span.length, seconds=seconds)
+        seconds = self._tools.monotonic() - began
+        self._tools.watch.chunk(answer, length=span.length, seconds=seconds)
         return answer
 
     @property
