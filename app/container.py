@@ -140,10 +140,9 @@ class Container:
     @cached_property
     def health(self) -> HealthService:
         """Return the health checks."""
-        store = HealthStore(self.database, self.vault)
         return HealthService(
-            self.database,
-            store,
+            database=self.database,
+            store=HealthStore(self.database, self.vault),
             clock=self.clock,
             runs=lambda: self.runner.running,
             tolerance=watch.tolerance if (watch := self.database_clock) else None,
@@ -328,9 +327,9 @@ class Container:
     def restore(self) -> RestoreService:
         """Return what is done after a restore."""
         return RestoreService(
-            RestoreStore(self.database),
-            self.holds,
-            self.clock,
+            store=RestoreStore(self.database),
+            holds=self.holds,
+            clock=self.clock,
             installations=InstallationStore(self.database),
             last_seen=self._last_seen,
         )

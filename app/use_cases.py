@@ -12,7 +12,6 @@ from app.opening import plain
 from app.outbound.media.checker import MediaChecker
 from app.runner.tick_report import TickReport
 from app.schemas.job_answers import JobAnswer
-from app.service.accounts.account_overview import AccountOverview
 from app.service.accounts.accounts import AccountService
 from app.service.accounts.connect import ConnectService, OAuthApp
 from app.service.browser_tokens import BrowserTokens
@@ -55,7 +54,7 @@ class UseCases:
             clock=parts.clock,
             on_due=parts.runner.wake,
             allow_private_urls=parts.settings.allow_private_urls,
-            transfer=parts.settings.transfer,
+            default_transfer=parts.settings.transfer,
             longest_pulled=parts.settings.longest_pulled_url,
             metrics=parts.metrics,
             canceller=PublishCanceller(
@@ -79,25 +78,16 @@ class UseCases:
         )
 
     @cached_property
-    def account_overview(self) -> AccountOverview:
-        """Return the lists of accounts and their usage."""
-        parts = self._container
-        return AccountOverview(
-            store=AccountOverviewStore(parts.database, parts.vault),
-            accounts=parts.accounts,
-            pacer=parts.pacer,
-            clock=parts.clock,
-        )
-
-    @cached_property
     def accounts(self) -> AccountService:
         """Return the use cases of accounts."""
         parts = self._container
         return AccountService(
             store=parts.accounts,
+            overview=AccountOverviewStore(parts.database, parts.vault),
             grants=parts.grants,
             tiktok=parts.tiktok,
             options=parts.creator_options,
+            pacer=parts.pacer,
             clock=parts.clock,
         )
 
@@ -139,7 +129,7 @@ class UseCases:
             frontend_origins=settings.cors_origins,
         )
         return ConnectService(
-            app,
+            app=app,
             accounts=parts.accounts,
             states=OAuthStateStore(parts.database, parts.vault),
             tiktok=parts.tiktok,
@@ -213,7 +203,7 @@ class UseCases:
         """Return the status for operators."""
         parts = self._container
         return StatusService(
-            parts.database,
+            database=parts.database,
             backlog=BacklogStore(parts.database),
             runners=parts.runners,
             descriptors=share_out(

@@ -75,7 +75,7 @@ async def _all(
 ) -> "list[tuple[AccountAnswer, int]]":
     from app.schemas.accounts import AccountAnswer
 
-    overview = cases.account_overview
+    overview = cases.accounts
     waiting = await overview.jobs_waiting()
     found, cursor = list[tuple[AccountAnswer, int]](), None
     while True:

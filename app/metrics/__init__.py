@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from prometheus_client import (
     CollectorRegistry,
@@ -70,22 +71,20 @@ class _LogMetrics(Collector):
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsService:
     """Renders metrics for Prometheus."""
 
-    def __init__(
-        self, *, metrics: Metrics, backlog: BacklogStore, clock: Clock
-    ) -> None:
-        self._metrics = metrics
-        self._backlog = backlog
-        self._clock = clock
+    metrics: Metrics
+    backlog: BacklogStore
+    clock: Clock
 
     async def render(self) -> bytes:
         """Return all metrics; if the database is away, the queue's last figures."""
-        now = self._clock.now()
+        now = self.clock.now()
         # /readyz reports the database; what this process counted is still true.
         try:
-            self._metrics.queue.see(await self._backlog.look(now=now), now)
+            self.metrics.queue.see(await self.backlog.look(now=now), now)
         except StoreUnavailable:
-            self._metrics.queue.miss()
-        return generate_latest(self._metrics.registry)
+            self.metrics.queue.miss()
+        return generate_latest(self.metrics.registry)

@@ -9,8 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from app.domain.accounts.account import Account, AccountStatus, CreatorInfo
 from app.domain.jobs.job import WaitingFor
 from app.schemas.fields import Answer, Request, Timestamp
-from app.service.accounts.account_overview import AccountUsage
-from app.service.accounts.accounts import GivenAccount, PutAccount
+from app.service.accounts.accounts import AccountUsage, GivenAccount, PutAccount
 
 _TEN_YEARS: Final = 10 * 365 * 24 * 3600
 _MAX_SCOPES: Final = 100

@@ -1,6 +1,7 @@
 """API keys: create, list, revoke, authenticate."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from secrets import token_urlsafe
@@ -40,21 +41,18 @@ def is_mistyped(secret: str) -> bool:
     return len(secret) >= _LENGTH and checksum != _checksum(body)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyService:
     """The keys that callers authenticate with; a secret is shown once."""
 
-    def __init__(
-        self,
-        *,
-        store: KeyStore,
-        clock: Clock,
-        make_secret: Callable[[], str] = make_secret,
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self._make_secret = make_secret
-        self._trusted: dict[str, tuple[ApiKey, datetime]] = {}
-        self._noted: dict[str, datetime] = {}  # when each key's use was last written
+    store: KeyStore
+    clock: Clock
+    make_secret: Callable[[], str] = make_secret
+    _trusted: dict[str, tuple[ApiKey, datetime]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    _noted: dict[str, datetime] = field(default_factory=dict, init=False)
+    """When each key's use was last written."""
 
     async def create(
         self,
@@ -69,8 +67,8 @@ class KeyService:
         Raises InvalidInput.
         """
         _check(name, project_id)
-        secret, now = self._make_secret(), self._clock.now()
-        key = await self._store.add(
+        secret, now = self.make_secret(), self.clock.now()
+        key = await self.store.add(
             name=name,
             project_id=project_id,
             secret_sha256=_digest(secret),
@@ -82,13 +80,13 @@ class KeyService:
 
     async def list(self) -> tuple[ApiKey, ...]:
         """Return every key, oldest first, revoked ones too."""
-        return await self._store.list()
+        return await self.store.list()
 
     async def revoke(self, key_id: str) -> ApiKey:
         """Revoke a key; all processes know within ``TRUST``. Raises NotFound."""
         if not key_id.isascii():  # what is no UTF-8, no database takes
             raise NotFound("no key has this id")
-        key = await self._store.revoke(key_id, now=self._clock.now())
+        key = await self.store.revoke(key_id, now=self.clock.now())
         self._trusted.clear()
         return key
 
@@ -96,13 +94,13 @@ class KeyService:
         """Return a secret's key, None if unknown, revoked or expired."""
         if not (secret.isascii() and secret.startswith(KEY_PREFIX)):
             return None
-        digest, now = _digest(secret), self._clock.now()
+        digest, now = _digest(secret), self.clock.now()
         if (trusted := self._trusted.get(digest)) is not None and now < trusted[1]:
             return None if trusted[0].has_expired(now) else trusted[0]
         self._trusted.pop(digest, None)
         if is_mistyped(secret):
             return None
-        key = await self._store.find(digest)
+        key = await self.store.find(digest)
         if key is None or key.has_expired(now):
             return None
         self._trust(digest, key, until=now + TRUST)
@@ -113,7 +111,7 @@ class KeyService:
         noted = self._noted.get(key.id, key.last_used_at)
         if noted is None or now - noted >= USE_IS_NOTED_EVERY:
             self._noted[key.id] = now
-            self._store.note_use(key.id, now=now)
+            self.store.note_use(key.id, now=now)
 
     def _trust(self, digest: str, key: ApiKey, *, until: datetime) -> None:
         if len(self._trusted) >= _MAX_TRUSTED:

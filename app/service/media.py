@@ -86,25 +86,15 @@ class Asset:
             raise AssetBroken(str(error)) from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MediaService:
-    """Streams assets; each fetch is recorded before the first byte.
+    """Streams assets; each fetch is recorded before the first byte."""
 
-    ``now`` is a monotonic clock, in seconds.
-    """
-
-    def __init__(
-        self,
-        *,
-        store: MediaStore,
-        outbound: Outbound,
-        clock: Clock,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._store = store
-        self._outbound = outbound
-        self._clock = clock
-        self._now = now
-        self._streams = Counter[str]()
+    store: MediaStore
+    outbound: Outbound
+    clock: Clock
+    now: Callable[[], float] = time.monotonic  # in seconds
+    _streams: Counter[str] = field(default_factory=Counter, init=False)
 
     @asynccontextmanager
     async def open(
@@ -120,12 +110,12 @@ class MediaService:
             asked = {name: headers[name] for name in _ASKED if name in headers}
         with self._place(token):
             # From here on it counts as fetched; a refused stream does not.
-            if not await self._store.fetch(token, now=self._clock.now()):
+            if not await self.store.fetch(token, now=self.clock.now()):
                 raise NotFound
             async with self._asked(link, asked) as answer:
                 _check_size(answer)
                 headers = _headers(answer, link.asset_url)
-                yield Asset(answer.status, headers, answer, self._now)
+                yield Asset(answer.status, headers, answer, self.now)
 
     async def look(self, token: str) -> Mapping[str, str]:
         """Return the headers that a GET would get, without recording a fetch.
@@ -150,7 +140,7 @@ class MediaService:
         # Ours are plain; Postgres fails on some other texts, such as NUL.
         if not (token.isascii() and token.isprintable()):
             raise NotFound
-        if (link := await self._store.find(token)) is None:
+        if (link := await self.store.find(token)) is None:
             raise NotFound
         return link
 
@@ -162,7 +152,7 @@ class MediaService:
         asked = {**headers, "Accept-Encoding": "identity"}
         try:
             with on_behalf_of(link.project_id):
-                opened = await self._outbound.open(
+                opened = await self.outbound.open(
                     "GET", link.asset_url, headers=asked, seconds=ANSWER_SECONDS
                 )
                 with closing(opened) as answer:

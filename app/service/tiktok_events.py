@@ -1,6 +1,7 @@
 """Receive TikTok's events: verify, store, and use them as hints."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -30,25 +31,16 @@ class Receipt(StrEnum):
     NOT_CONFIGURED = "webhooks_not_configured"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TikTokEventService:
     """Receives TikTok's events; calls ``on_hint`` if one causes a check."""
 
-    def __init__(
-        self,
-        *,
-        store: TikTokEventStore,
-        clock: Clock,
-        client_key: str | None,
-        client_secret: str | None,
-        on_hint: Callable[[], None],
-        metrics: Metrics | None = None,
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self._client_key = client_key
-        self._client_secret = client_secret
-        self._on_hint = on_hint
-        self._metrics = metrics or Metrics()
+    store: TikTokEventStore
+    clock: Clock
+    client_key: str | None
+    client_secret: str | None = field(repr=False)
+    on_hint: Callable[[], None]
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def receive(self, signature: str, body: bytes) -> Receipt:
         """Store an event that TikTok signed, once; it is only a hint.
@@ -56,15 +48,15 @@ class TikTokEventService:
         Raises StoreUnavailable; TikTok then has to deliver it again.
         """
         receipt, kind = await self._receive(signature, body)
-        self._metrics.tiktok.webhook(kind, receipt)
+        self.metrics.tiktok.webhook(kind, receipt)
         return receipt
 
     async def _receive(
         self, signature: str, body: bytes
     ) -> tuple[Receipt, EventKind | None]:
-        if self._client_secret is None:
+        if self.client_secret is None:
             return Receipt.NOT_CONFIGURED, None
-        signed = signed_at(signature, body, secret=self._client_secret)
+        signed = signed_at(signature, body, secret=self.client_secret)
         if signed is None:
             return Receipt.BAD_SIGNATURE, None
         event = read_event(body)
@@ -75,19 +67,19 @@ class TikTokEventService:
 
     def _is_ours(self, event: TikTokEvent) -> bool:
         """Tell whether the event is for this app, as its signature says already."""
-        named = event.client_key is not None and self._client_key is not None
-        return not named or event.client_key == self._client_key
+        named = event.client_key is not None and self.client_key is not None
+        return not named or event.client_key == self.client_key
 
     async def _keep(self, event: TikTokEvent, signed: datetime) -> None:
-        now = self._clock.now()
+        now = self.clock.now()
         # Never in the future, whatever TikTok's clock says.
         created_at = min(event.created_at or signed, now)
-        heard = await self._store.add(event, created_at=created_at, now=now)
+        heard = await self.store.add(event, created_at=created_at, now=now)
         if heard.repeated:
-            self._metrics.duplicates.prevent(Prevented.REPEATED_WEBHOOK)
+            self.metrics.duplicates.prevent(Prevented.REPEATED_WEBHOOK)
         _report(event, heard, stale=now - signed > FRESH)
         if heard.jobs or heard.accounts:
-            self._on_hint()
+            self.on_hint()
 
 
 def _report(event: TikTokEvent, heard: HintResult, *, stale: bool) -> None:

@@ -36,26 +36,17 @@ class PutWebhook:
     secret: str | None = field(repr=False)  # only if it was just made
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookService:
     """One endpoint per project."""
 
-    def __init__(
-        self,
-        *,
-        store: WebhookStore,
-        sender: WebhookSender,
-        render: Render,
-        clock: Clock,
-        on_due: Callable[[], None],
-        allow_private_urls: bool = False,
-    ) -> None:
-        self._store = store
-        self._sender = sender
-        self._render = render
-        self._clock = clock
-        self._on_due = on_due  # wakes the sender; only a hint
-        self._allow_private_urls = allow_private_urls
-        self._testing: set[str] = set()  # projects
+    store: WebhookStore
+    sender: WebhookSender
+    render: Render
+    clock: Clock
+    on_due: Callable[[], None]  # wakes the sender; only a hint
+    allow_private_urls: bool
+    _testing: set[str] = field(default_factory=set, init=False)  # projects
 
     async def put(
         self, project_id: str, *, url: str, secret: str | None, scope: str | None
@@ -68,12 +59,12 @@ class WebhookService:
         check_scope(project_id, scope)
         self._check(url, secret)
         fresh = secret_text(token_bytes(SECRET_BYTES))
-        done = await self._store.put(
+        done = await self.store.put(
             project_id,
             url=url,
             secret=None if secret is None else plain_secret(secret),
             fresh=fresh,
-            now=self._clock.now(),
+            now=self.clock.now(),
         )
         shown = fresh if done.uses_fresh else None
         return PutWebhook(done.endpoint, done.created, shown)
@@ -83,13 +74,13 @@ class WebhookService:
     ) -> tuple[WebhookEndpoint, EventRecord | None]:
         """Return an endpoint and its newest sent event; raises NotFound."""
         check_scope(project_id, scope)
-        endpoint = await self._store.get(project_id, now=self._clock.now())
-        return endpoint, await self._store.last_try(project_id)
+        endpoint = await self.store.get(project_id, now=self.clock.now())
+        return endpoint, await self.store.last_try(project_id)
 
     async def delete(self, project_id: str, *, scope: str | None) -> None:
         """Delete an endpoint and its events; raises NotFound."""
         check_scope(project_id, scope)
-        await self._store.delete(project_id)
+        await self.store.delete(project_id)
 
     async def rotate(self, project_id: str, *, scope: str | None) -> PutWebhook:
         """Make a new secret; the current one also signs for a day.
@@ -119,12 +110,12 @@ class WebhookService:
             self._testing.discard(project_id)
 
     async def _test(self, project_id: str) -> tuple[str, DeliveryResult]:
-        now = self._clock.now()
-        endpoint = await self._store.get(project_id, now=now)
+        now = self.clock.now()
+        endpoint = await self.store.get(project_id, now=now)
         event_id = new_event_id()
-        body = self._render(EventType.TEST, now, Probe(project_id))
-        sent = await self._sender.send(endpoint, event_id=event_id, body=body, now=now)
-        await self._store.record_test(project_id, event_id, body, sent)
+        body = self.render(EventType.TEST, now, Probe(project_id))
+        sent = await self.sender.send(endpoint, event_id=event_id, body=body, now=now)
+        await self.store.record_test(project_id, event_id, body, sent)
         return event_id, sent
 
     async def events(
@@ -136,8 +127,8 @@ class WebhookService:
         """
         check_scope(project_id, scope)
         after_id = None if cursor is None else decode_cursor(cursor)
-        await self._store.get(project_id, now=self._clock.now())
-        found = await self._store.events(project_id, limit=limit + 1, after_id=after_id)
+        await self.store.get(project_id, now=self.clock.now())
+        found = await self.store.events(project_id, limit=limit + 1, after_id=after_id)
         return cut_page(found, limit, lambda last: encode_cursor(last.id))
 
     async def replay(
@@ -148,13 +139,13 @@ class WebhookService:
         Raises NotFound or WebhookDisabled.
         """
         check_scope(project_id, scope)
-        count = await self._store.replay(project_id, which, now=self._clock.now())
+        count = await self.store.replay(project_id, which, now=self.clock.now())
         if count:
-            self._on_due()
+            self.on_due()
         return count
 
     def _check(self, url: str, secret: str | None) -> None:
-        allow = self._allow_private_urls
+        allow = self.allow_private_urls
         problems = {
             "/url": problem_with_endpoint(url, allow_private=allow),
             "/secret": None if secret is None else problem_with_secret(secret),

@@ -17,7 +17,7 @@ QUOTA = "/v1/projects/proj_1/accounts/tiktok/quota"
 @pytest.fixture
 async def connected(api: Api) -> Api:
     """Give three projects with an account; the second has to reconnect."""
-    accounts = api.services.accounts._store
+    accounts = api.services.accounts.store
     for number in (2, 3, 1):
         new = new_account(project_id=f"proj_{number}", open_id=f"open_{number}")
         account, _ = await accounts.put(new, now=NOW)

@@ -170,7 +170,7 @@ async def test_it_is_written_by_the_insert_itself(api: Api) -> None:
         if "schedule_jobs" in call[2] and not call[2].lstrip().startswith("SELECT"):
             writes.append(call[2])
 
-    engine = api.app.state.services.jobs._store._database.engine.sync_engine
+    engine = api.app.state.services.jobs.store._database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", note)
     try:
         await api.job(assetUrl=TOO_SHORT)
@@ -242,7 +242,7 @@ async def test_the_account_is_found_by_its_key(api: Api) -> None:
 
 async def _read_by_an_insert(api: Api, mode: str) -> int:
     """Return how many rows of accounts an insert looks at."""
-    store = api.app.state.services.jobs._store
+    store = api.app.state.services.jobs.store
     writer = store._inserts
     counts = "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname ="
     job = _new_job(new_job(scheduled_for=NOW + HOUR), NOW, ())

@@ -265,7 +265,7 @@ async def test_tests_of_a_project_run_one_at_a_time(api: Api) -> None:
 
     for project in ("proj_1", "proj_2"):
         await api.client.put(f"/v1/projects/{project}/webhook", json={"url": URL})
-    api.services.webhooks._sender.send = send  # type: ignore[method-assign]
+    api.services.webhooks.sender.send = send  # type: ignore[method-assign]
     first = asyncio.create_task(api.client.post(f"{PATH}/test"))
     await began.wait()
     async with asyncio.timeout(PATIENCE_SECONDS):

@@ -1,8 +1,8 @@
 """What a person's look at the compose page takes from the quota."""
 
 from app.domain.accounts.quota import QuotaCall
-from app.service.accounts.accounts import AccountService
 from app.store.accounts.quotas import Owner, QuotaStore
+from app.use_cases import UseCases
 from tests.pacing.pacers import CREATOR, INIT, STATUS
 from tests.runner.stage import Stage
 
@@ -12,14 +12,7 @@ async def test_the_compose_page_takes_one_permit(stage: Stage) -> None:
     worker = await stage.worker()
     await stage.connect(worker, "proj_1")
     container = worker.container
-    service = AccountService(
-        store=container.accounts,
-        grants=container.grants,
-        tiktok=container.tiktok,
-        options=container.creator_options,
-        clock=stage.clock,
-    )
-    await service.creator_info("proj_1", "tiktok", scope=None)
+    await UseCases(container).accounts.creator_info("proj_1", "tiktok", scope=None)
     owner = Owner("tiktok", "user of proj_1 proj_1")  # nobody confirmed it
     quota = (await QuotaStore(container.database).load(owner)).quota
     taken = {call: quota.taken(call, stage.clock.now()) for call in QuotaCall}

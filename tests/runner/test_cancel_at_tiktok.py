@@ -139,7 +139,7 @@ async def test_a_cancel_that_the_worker_wrote_down_already(
     """TikTok failed it for the person's cancel, which is what the row comes to say."""
     job = await downloading(stage, worker)
     jobs = service(worker)
-    canceller = jobs._canceller
+    canceller = jobs.canceller
     assert canceller is not None
     assert await canceller.cancel(job)
     stage.clock.go_to(job.next_attempt_at)

@@ -115,7 +115,7 @@ async def test_a_key_in_use_is_not_looked_up_each_time(
 async def test_a_new_key_works_at_once(keys: KeyService) -> None:
     """That a secret was unknown a moment ago is not remembered."""
     elsewhere = KeyService(
-        store=keys._store, clock=keys._clock, make_secret=lambda: "tts_agreed"
+        store=keys.store, clock=keys.clock, make_secret=lambda: "tts_agreed"
     )
     assert await keys.authenticate("tts_agreed") is None
     await elsewhere.create("laptop", None)

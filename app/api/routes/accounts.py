@@ -48,7 +48,7 @@ async def list_accounts(
     query: Annotated[AccountsQuery, Query()], services: Wired, scope: ProjectScope
 ) -> AccountsAnswer:
     """List the accounts of the key's projects, sorted by project."""
-    page = await services.account_overview.list(
+    page = await services.accounts.list(
         query.status, limit=query.limit, cursor=query.cursor, scope=scope
     )
     items = [AccountAnswer.of(account) for account in page.items]
@@ -96,7 +96,7 @@ async def get_quota(
     project_id: ProjectId, services: Wired, scope: ProjectScope
 ) -> QuotaAnswer:
     """Show what was posted lately, and whether a post may begin now."""
-    usage = await services.account_overview.usage(project_id, PLATFORM, scope=scope)
+    usage = await services.accounts.usage(project_id, PLATFORM, scope=scope)
     return QuotaAnswer.of(usage)
 
 

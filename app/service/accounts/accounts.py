@@ -1,6 +1,8 @@
 """What people do with their TikTok accounts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final, Self
 
 import structlog
@@ -22,12 +24,16 @@ from app.grants.grants import Grants
 from app.grants.renewal import with_renewal
 from app.machine.clock import Clock
 from app.pacing.creators import CreatorOptions
+from app.pacing.pacer import Pacer
+from app.service.pages import Page, cut_page, decode_name_cursor, encode_name_cursor
 from app.store.accounts.account_store import AccountStore
+from app.store.accounts.overview import AccountOverviewStore
 from app.store.accounts.ownership import RebindResult
 from app.tiktok.client import TikTok
 from app.tiktok.values import UserInfo
 
 BASIC_SCOPE: Final = "user.info.basic"
+DAY: Final = timedelta(hours=24)
 VERIFY_SECONDS: Final = 3.0
 """How long a PUT waits for TikTok to name the tokens' owner."""
 
@@ -58,23 +64,28 @@ class PutAccount:
         return cls(account, former is None, changed)
 
 
-class AccountService:
-    """Connects, shows and removes accounts."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountUsage:
+    """How much an account posted, and whether it may post now."""
 
-    def __init__(
-        self,
-        *,
-        store: AccountStore,
-        grants: Grants,
-        tiktok: TikTok,
-        options: CreatorOptions,
-        clock: Clock,
-    ) -> None:
-        self._store = store
-        self._grants = grants
-        self._tiktok = tiktok
-        self._options = options
-        self._clock = clock
+    posted_last_24h: int
+    drafts_last_24h: int
+    rests_until: datetime | None  # because of a daily cap
+    reason: WaitingFor | None
+    inits_left_this_minute: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountService:
+    """Connects, lists, shows and removes accounts."""
+
+    store: AccountStore
+    overview: AccountOverviewStore
+    grants: Grants
+    tiktok: TikTok
+    options: CreatorOptions
+    pacer: Pacer
+    clock: Clock
 
     async def put(self, given: GivenAccount, *, scope: str | None) -> PutAccount:
         """Store an account with its tokens.
@@ -83,7 +94,7 @@ class AccountService:
         """
         check_scope(given.project_id, scope)
         person = await self._person(given)
-        now = self._clock.now()
+        now = self.clock.now()
         new = NewAccount(
             project_id=given.project_id,
             platform=given.platform,
@@ -93,14 +104,14 @@ class AccountService:
             username=person.username if person else None,
             is_verified=person is not None,
         )
-        account, former = await self._store.put(new, now=now)
+        account, former = await self.store.put(new, now=now)
         return PutAccount.of(account, former)
 
     async def _person(self, given: GivenAccount) -> UserInfo | None:
         """Ask TikTok for the tokens' owner; None unless it is the claimed one."""
         if BASIC_SCOPE not in given.scopes:
             return None
-        async with self._tiktok.connect() as calls:
+        async with self.tiktok.connect() as calls:
             person = await calls.user_info(
                 given.access_token, scopes=given.scopes, timeout=VERIFY_SECONDS
             )
@@ -117,7 +128,48 @@ class AccountService:
     ) -> Account:
         """Return a project's account; raises NotFound."""
         check_scope(project_id, scope)
-        return await self._store.get(project_id, platform)
+        return await self.store.get(project_id, platform)
+
+    async def list(
+        self,
+        status: AccountStatus | None,
+        *,
+        limit: int,
+        cursor: str | None,
+        scope: str | None,
+    ) -> Page[Account]:
+        """Return a page of accounts, sorted by project.
+
+        Raises InvalidInput for a made-up cursor.
+        """
+        after = None if cursor is None else decode_name_cursor(cursor)
+        found = await self.overview.page(
+            project_id=scope, status=status, limit=limit + 1, after=after
+        )
+        return cut_page(found, limit, lambda last: encode_name_cursor(last.project_id))
+
+    async def jobs_waiting(self) -> Mapping[str, int]:
+        """Count the jobs that wait, by project."""
+        return await self.overview.jobs_waiting()
+
+    async def usage(
+        self, project_id: str, platform: str, *, scope: str | None
+    ) -> AccountUsage:
+        """Return what an account used of its limits; raises NotFound."""
+        check_scope(project_id, scope)
+        account = await self.store.get(project_id, platform)
+        now, open_id = self.clock.now(), account.open_id
+        posts = await self.overview.posts_since(
+            project_id, platform, open_id, since=now - DAY
+        )
+        left, rest = await self.pacer.left(platform, open_id)
+        return AccountUsage(
+            posted_last_24h=posts.published,
+            drafts_last_24h=posts.drafts,
+            rests_until=rest.until if rest else None,
+            reason=rest.waiting_for if rest else None,
+            inits_left_this_minute=left,
+        )
 
     async def delete(
         self, project_id: str, platform: str, *, scope: str | None
@@ -128,12 +180,12 @@ class AccountService:
         TikTok would end all of the person's grants to this app.
         """
         check_scope(project_id, scope)
-        account = await self._store.delete(project_id, platform, now=self._clock.now())
+        account = await self.store.delete(project_id, platform, now=self.clock.now())
         if not account.grant.access_token:
             return  # no key decrypts it
-        if await self._store.list_by_open_id(platform, account.open_id):
+        if await self.store.list_by_open_id(platform, account.open_id):
             return
-        async with self._tiktok.connect() as calls:
+        async with self.tiktok.connect() as calls:
             fault = await calls.revoke(account.grant.access_token)
         if fault is not None:
             _log.warning(
@@ -152,8 +204,8 @@ class AccountService:
     ) -> RebindResult:
         """Move another person's jobs to the connected one; raises NotFound."""
         check_scope(project_id, scope)
-        return await self._store.rebind_jobs(
-            project_id, platform, now=self._clock.now(), by=by
+        return await self.store.rebind_jobs(
+            project_id, platform, now=self.clock.now(), by=by
         )
 
     async def creator_info(
@@ -165,23 +217,21 @@ class AccountService:
         TikTokUnavailable.
         """
         check_scope(project_id, scope)
-        access = await self._grants.current(project_id, platform)
+        access = await self.grants.current(project_id, platform)
         if isinstance(access, Fault):
             raise _error(access)
         # A token without some scope works for some calls, but is no use to a person who
         # is about to compose a post.
-        account = await self._store.get(project_id, platform)
+        account = await self.store.get(project_id, platform)
         if account.status is not AccountStatus.ACTIVE:
             raise errors.ReconnectRequired
-        answer, access = await with_renewal(
-            access, self._options.of, self._grants.renew
-        )
+        answer, access = await with_renewal(access, self.options.of, self.grants.renew)
         if isinstance(answer, CreatorInfo):
             return answer
         if isinstance(answer, PutOff):
             raise self._later(answer)
         if answer.error_class is ErrorClass.AUTH:
-            await self._grants.lost(access, answer)
+            await self.grants.lost(access, answer)
         raise _error(answer)
 
     def _later(self, wait: PutOff) -> errors.SchedulerError:
@@ -189,7 +239,7 @@ class AccountService:
         if wait.waiting_for is not WaitingFor.QUOTA:
             # The answer was shared with a due post that a daily cap put off.
             return errors.PostingNotAllowed()
-        return errors.QuotaExhausted((wait.until - self._clock.now()).total_seconds())
+        return errors.QuotaExhausted((wait.until - self.clock.now()).total_seconds())
 
 
 def _error(answer: Fault) -> errors.SchedulerError:

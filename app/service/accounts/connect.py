@@ -78,23 +78,15 @@ class NotConnected:
     redirect_to: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectService:
     """Sends people to TikTok and stores the accounts they come back with."""
 
-    def __init__(
-        self,
-        app: OAuthApp,
-        *,
-        accounts: AccountStore,
-        states: OAuthStateStore,
-        tiktok: TikTok,
-        clock: Clock,
-    ) -> None:
-        self._app = app
-        self._accounts = accounts
-        self._states = states
-        self._tiktok = tiktok
-        self._clock = clock
+    app: OAuthApp
+    accounts: AccountStore
+    states: OAuthStateStore
+    tiktok: TikTok
+    clock: Clock
 
     async def begin(
         self,
@@ -115,18 +107,18 @@ class ConnectService:
         check_scope(project_id, scope)
         _, redirect_uri = self._configured()
         self._check_way_back(redirect_to)
-        now = self._clock.now()
+        now = self.clock.now()
         state = token_urlsafe(_STATE_BYTES)
         pending = PendingConnect(
             project_id=project_id,
             platform=platform,
             redirect_to=redirect_to,
-            code_verifier=token_urlsafe(_VERIFIER_BYTES) if self._app.pkce else None,
+            code_verifier=token_urlsafe(_VERIFIER_BYTES) if self.app.pkce else None,
             expires_at=now + STATE_LIVES,
             bound=bind,
             disable_auto_auth=disable_auto_auth,
         )
-        await self._states.add(state, pending, now=now)
+        await self.states.add(state, pending, now=now)
         return Authorization(
             authorize_url=self._consent_page(state, pending),
             state=state,
@@ -142,10 +134,10 @@ class ConnectService:
         self._configured()
         if not state or len(state) > _MAX_STATE_LENGTH:
             raise errors.InvalidState
-        pending = await self._states.find(state)
+        pending = await self.states.find(state)
         if pending is None or not pending.bound:
             raise errors.InvalidState
-        if pending.expires_at <= self._clock.now():
+        if pending.expires_at <= self.clock.now():
             raise errors.InvalidState
         return self._consent_page(state, pending)
 
@@ -153,10 +145,10 @@ class ConnectService:
         client_key, redirect_uri = self._configured()
         verifier = pending.code_verifier
         return authorize_url(
-            self._app.authorize_url,
+            self.app.authorize_url,
             client_key=client_key,
             redirect_uri=redirect_uri,
-            scopes=self._app.scopes,
+            scopes=self.app.scopes,
             state=state,
             code_challenge=code_challenge(verifier) if verifier else None,
             disable_auto_auth=pending.disable_auto_auth,
@@ -182,12 +174,12 @@ class ConnectService:
         _, redirect_uri = self._configured()
         if not state or len(state) > _MAX_STATE_LENGTH:
             raise errors.InvalidState
-        pending = await self._states.take(state)
+        pending = await self.states.take(state)
         if pending is None:
             raise errors.InvalidState
         if pending.bound and not started:
             raise errors.NotYourBrowser
-        if pending.expires_at <= self._clock.now():
+        if pending.expires_at <= self.clock.now():
             return _failed(pending, errors.InvalidState(), errors.InvalidState.code)
         if error or not code:
             return _failed(pending, _refused(error), _word(error))
@@ -196,7 +188,7 @@ class ConnectService:
     async def _exchange(
         self, pending: PendingConnect, code: str, redirect_uri: str, scopes: str
     ) -> Connected | NotConnected:
-        async with self._tiktok.connect() as calls:
+        async with self.tiktok.connect() as calls:
             grant = await calls.exchange_code(
                 code, redirect_uri=redirect_uri, code_verifier=pending.code_verifier
             )
@@ -211,7 +203,7 @@ class ConnectService:
             if BASIC_SCOPE in grant.scopes:
                 person = await calls.user_info(grant.access_token, scopes=grant.scopes)
         put = await self._store(pending, grant, person)
-        missing = tuple(each for each in self._app.scopes if each not in grant.scopes)
+        missing = tuple(each for each in self.app.scopes if each not in grant.scopes)
         return Connected(
             account=put.account,
             changed=put.changed,
@@ -225,7 +217,7 @@ class ConnectService:
         grant: TokenGrant,
         person: UserInfo | Fault | None,
     ) -> PutAccount:
-        now = self._clock.now()
+        now = self.clock.now()
         known = person if isinstance(person, UserInfo) else None
         new = NewAccount(
             project_id=pending.project_id,
@@ -236,11 +228,11 @@ class ConnectService:
             grant=Grant.issued(grant, at=now),
             is_verified=True,
         )
-        return PutAccount.of(*await self._accounts.put(new, now=now))
+        return PutAccount.of(*await self.accounts.put(new, now=now))
 
     def _configured(self) -> tuple[str, str]:
         """Return client key and redirect URI; raises OAuthNotConfigured."""
-        app = self._app
+        app = self.app
         needed = {
             "TIKTOK_CLIENT_KEY": app.client_key,
             "TIKTOK_CLIENT_SECRET": app.client_secret_is_set,
@@ -253,7 +245,7 @@ class ConnectService:
     def _check_way_back(self, redirect_to: str | None) -> None:
         if redirect_to is None:
             return
-        origins = self._app.frontend_origins
+        origins = self.app.frontend_origins
         if problem := problem_with_redirect(redirect_to, origins=origins):
             raise errors.InvalidInput(errors.FieldError("/redirectTo", problem))
 

@@ -1,6 +1,7 @@
 """Holds: let due jobs wait, and release them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from app.domain.api_key import Actor, check_scope
 from app.domain.errors import FieldError, InvalidInput, NotFound
@@ -10,15 +11,13 @@ from app.machine.clock import Clock
 from app.store.jobs.holds import HoldStore
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HoldService:
     """Sets, shows and releases holds; ``project_id`` None stands for all projects."""
 
-    def __init__(
-        self, *, store: HoldStore, clock: Clock, on_due: Callable[[], None]
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self._on_due = on_due  # wakes the runner; only a hint
+    store: HoldStore
+    clock: Clock
+    on_due: Callable[[], None]  # wakes the runner; only a hint
 
     async def put(self, hold: Hold, *, scope: str | None) -> None:
         """Let due jobs wait; raises NotFound.
@@ -27,15 +26,15 @@ class HoldService:
         Attempts that have begun run to their end.
         """
         _check(hold.project_id, scope)
-        now = self._clock.now()
+        now = self.clock.now()
         if hold.until is not None and hold.until <= now:
             raise InvalidInput(FieldError("/until", "must be in the future"))
-        await self._store.put(hold, now=now)
+        await self.store.put(hold, now=now)
 
     async def get(self, project_id: str | None, *, scope: str | None) -> Hold:
         """Return the current hold; raises NotFound or InvalidInput."""
         _check(project_id, scope)
-        return await self._store.get(project_id, now=self._clock.now())
+        return await self.store.get(project_id, now=self.clock.now())
 
     async def delete(
         self, project_id: str | None, *, scope: str | None, by: Actor | None = None
@@ -46,8 +45,8 @@ class HoldService:
         would be taken for all projects.
         """
         _check(project_id, scope)
-        await self._store.delete(project_id, now=self._clock.now(), by=by)
-        self._on_due()
+        await self.store.delete(project_id, now=self.clock.now(), by=by)
+        self.on_due()
 
 
 def _check(project_id: str | None, scope: str | None) -> None:

@@ -1,7 +1,7 @@
 """What people do with their jobs."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -70,31 +70,19 @@ OVERDUE: Final = timedelta(days=1)
 """After this delay a post may no longer be wanted."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobService:
     """Schedules, shows, changes and restarts jobs."""
 
-    def __init__(
-        self,
-        *,
-        store: JobStore,
-        database: Database,
-        clock: Clock,
-        on_due: Callable[[], None],
-        allow_private_urls: bool = False,
-        transfer: Transfer = Transfer.PULL,
-        longest_pulled: int = MAX_URL_LENGTH,
-        metrics: Metrics | None = None,
-        canceller: PublishCanceller | None = None,
-    ) -> None:
-        self._store = store
-        self._database = database
-        self._canceller = canceller  # None: publishes at TikTok are not cancelled
-        self._clock = clock
-        self._on_due = on_due  # wakes the runner; only a hint
-        self._allow_private_urls = allow_private_urls
-        self._default_transfer = transfer
-        self._longest_pulled = longest_pulled
-        self._metrics = metrics or Metrics()
+    store: JobStore
+    database: Database
+    clock: Clock
+    on_due: Callable[[], None]  # wakes the runner; only a hint
+    allow_private_urls: bool = False
+    default_transfer: Transfer = Transfer.PULL
+    longest_pulled: int = MAX_URL_LENGTH
+    metrics: Metrics = field(default_factory=Metrics)
+    canceller: PublishCanceller
 
     async def create(
         self,
@@ -114,12 +102,12 @@ class JobService:
             raise InvalidInput(*problems)
         check_scope(new.project_id, scope)
         new = structs.replace(new, transfer=self._transfer(new))
-        now = self._clock.now()
-        job, created = await self._store.add(new, now=now, key=key, by=by)
+        now = self.clock.now()
+        job, created = await self.store.add(new, now=now, key=key, by=by)
         if created:
             self._wake(job)
         else:
-            self._metrics.duplicates.repeat(new)
+            self.metrics.duplicates.repeat(new)
         return job, created
 
     async def find_twin(self, new: NewJob) -> Job | None:
@@ -127,11 +115,11 @@ class JobService:
 
         Raises TooLongAgo.
         """
-        return await self._store.find_twin(new, now=self._clock.now())
+        return await self.store.find_twin(new, now=self.clock.now())
 
     async def get(self, job_id: str, *, scope: str | None) -> Job:
         """Return a job; raises NotFound."""
-        return await self._store.get(_checked_id(job_id), project_id=scope)
+        return await self.store.get(_checked_id(job_id), project_id=scope)
 
     async def list(
         self,
@@ -148,13 +136,13 @@ class JobService:
         another's project.
         """
         if which.project_id is None:
-            which = dataclasses.replace(which, project_id=scope)
+            which = replace(which, project_id=scope)
         else:
             check_scope(which.project_id, scope)
         after, order = _place(cursor, order)
         if which.platform not in (None, PLATFORM):
             return Page((), None)  # no job can match
-        found = await self._store.list(which, order, limit=limit + 1, after=after)
+        found = await self.store.list(which, order, limit=limit + 1, after=after)
         return cut_page(
             found,
             limit,
@@ -165,7 +153,7 @@ class JobService:
         self, job_id: str, *, scope: str | None
     ) -> tuple[AttemptRecord, ...]:
         """Return a job's ledger, oldest first; raises NotFound."""
-        return await self._store.attempts(_checked_id(job_id), project_id=scope)
+        return await self.store.attempts(_checked_id(job_id), project_id=scope)
 
     async def edit(
         self,
@@ -181,15 +169,15 @@ class JobService:
         """
         if problems := tuple(self._changed_url_problems(change)):
             raise InvalidInput(*problems)
-        job = await self._store.edit(
-            _checked_id(job_id), change, now=self._clock.now(), project_id=scope, by=by
+        job = await self.store.edit(
+            _checked_id(job_id), change, now=self.clock.now(), project_id=scope, by=by
         )
         self._wake(job)
         return job
 
     async def delete(self, job_id: str, *, scope: str | None) -> None:
         """Delete a job that guards no post; raises NotFound or JobNotDeletable."""
-        await self._store.delete(_checked_id(job_id), project_id=scope)
+        await self.store.delete(_checked_id(job_id), project_id=scope)
 
     async def retry(
         self,
@@ -208,10 +196,10 @@ class JobService:
         if accept_duplicate_risk:
             job = await self.get(job_id, scope=scope)
             if job.status is JobStatus.FAILED:
-                await self._cancel_publish(job)
-        job = await self._store.retry(
+                await self.canceller.cancel(job)
+        job = await self.store.retry(
             _checked_id(job_id),
-            now=self._clock.now(),
+            now=self.clock.now(),
             accept_duplicate_risk=accept_duplicate_risk,
             project_id=scope,
             by=by,
@@ -228,21 +216,21 @@ class JobService:
         JobNotCancellable.
         """
         try:
-            job = await self._store.cancel(
-                _checked_id(job_id), now=self._clock.now(), project_id=scope, by=by
+            job = await self.store.cancel(
+                _checked_id(job_id), now=self.clock.now(), project_id=scope, by=by
             )
         except JobNotCancellable:
             there = await self.get(job_id, scope=scope)
-            if not await self._cancel_publish(there):
+            if not await self.canceller.cancel(there):
                 raise
-            job = await self._store.cancel(
+            job = await self.store.cancel(
                 there.id,
-                now=self._clock.now(),
+                now=self.clock.now(),
                 cancelled_publish=there.publish_id,
                 project_id=scope,
                 by=by,
             )
-        self._on_due()  # there may be an event to deliver
+        self.on_due()  # there may be an event to deliver
         return job
 
     async def cancel_many(
@@ -256,18 +244,15 @@ class JobService:
         """Cancel a project's jobs that TikTok has nothing of; raises NotFound."""
         check_scope(which.project_id, scope)
         return await cancel_many(
-            self._database, which, now=self._clock.now(), by=by, dry_run=dry_run
+            self.database, which, now=self.clock.now(), by=by, dry_run=dry_run
         )
 
     async def history(
         self, job_id: str, *, scope: str | None
     ) -> tuple[HistoryItem, ...]:
         """Return a job's full history, oldest first; raises NotFound."""
-        found = await self._store.history(_checked_id(job_id), project_id=scope)
+        found = await self.store.history(_checked_id(job_id), project_id=scope)
         return story_of(*found)
-
-    async def _cancel_publish(self, job: Job) -> bool:
-        return self._canceller is not None and await self._canceller.cancel(job)
 
     async def retry_failed(
         self,
@@ -284,21 +269,21 @@ class JobService:
         more. Raises NotFound or DuplicateJob.
         """
         check_scope(project_id, scope)
-        now = self._clock.now()
+        now = self.clock.now()
         which = RetryFilter(
             project_id=project_id,
             reason=reason,
             scheduled_from=None if include_overdue else now - OVERDUE,
         )
-        result = await retry_failed(self._database, which, now=now, by=by)
+        result = await retry_failed(self.database, which, now=now, by=by)
         if result.retried:
-            self._on_due()
+            self.on_due()
         return result
 
     def _wake(self, job: Job) -> None:
         due = job.next_attempt_at
-        if due is not None and due <= self._clock.now():
-            self._on_due()
+        if due is not None and due <= self.clock.now():
+            self.on_due()
 
     def problems_with(self, new: NewJob) -> Iterator[FieldError]:
         """Yield the reasons why a job cannot be stored."""
@@ -318,7 +303,7 @@ class JobService:
         yield from problems_with_content(new.post, new.asset_url, new.asset_urls)
         if wrong_way := problem_with_transfer(new.transfer, new.post):
             yield wrong_way
-        due = new.scheduled_for or self._clock.now()
+        due = new.scheduled_for or self.clock.now()
         if deadline := problem_with_deadline(new.publish_by, due):
             yield deadline
 
@@ -326,7 +311,7 @@ class JobService:
         """Return the requested or default transfer; photos have only one."""
         if new.post.media_type is MediaType.PHOTO:
             return Transfer.PULL
-        return new.transfer or self._default_transfer
+        return new.transfer or self.default_transfer
 
     def _changed_url_problems(self, change: JobChange) -> Iterator[FieldError]:
         # Which length is too long depends on the job: the store looks at that.
@@ -345,13 +330,13 @@ class JobService:
     def _longest(self, way: Transfer) -> int:
         """Return how long a URL may be: longer if TikTok never sees it."""
         pushed = way is Transfer.PUSH
-        return MAX_UNSEEN_URL_LENGTH if pushed else self._longest_pulled
+        return MAX_UNSEEN_URL_LENGTH if pushed else self.longest_pulled
 
     def _url_problems(
         self, pointer: str, url: str, longest: int
     ) -> Iterator[FieldError]:
         problem = problem_with_url(
-            url, allow_private=self._allow_private_urls, longest=longest
+            url, allow_private=self.allow_private_urls, longest=longest
         )
         if problem:
             yield FieldError(pointer, problem)

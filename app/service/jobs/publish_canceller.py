@@ -1,5 +1,6 @@
 """Ask TikTok to cancel a running publish."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -23,19 +24,17 @@ PAUSE_SECONDS: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishCanceller:
     """Cancels pulls that TikTok has not downloaded yet.
 
     https://developers.tiktok.com/doc/content-posting-api-reference-cancel-post
     """
 
-    def __init__(
-        self, *, grants: Grants, tiktok: TikTok, pacer: Pacer, clock: Clock
-    ) -> None:
-        self._grants = grants
-        self._tiktok = tiktok
-        self._pacer = pacer
-        self._clock = clock
+    grants: Grants
+    tiktok: TikTok
+    pacer: Pacer
+    clock: Clock
 
     async def cancel(self, job: Job) -> bool:
         """Cancel a job's publish; True only if TikTok then says that it failed.
@@ -45,29 +44,29 @@ class PublishCanceller:
         """
         if not _may_be_cancelled(job):
             return False
-        access = await self._grants.current(
+        access = await self.grants.current(
             job.project_id, job.platform, open_id=job.open_id
         )
         if isinstance(access, Fault) or job.publish_id is None:
             return False
-        async with self._tiktok.connect() as calls:
+        async with self.tiktok.connect() as calls:
             return await self._cancel(calls, access, job.publish_id)
 
     async def _cancel(self, calls: Calls, access: Access, publish_id: str) -> bool:
         refused, access = await with_renewal(
             access,
             lambda access: calls.cancel(access.token, publish_id),
-            self._grants.renew,
+            self.grants.renew,
         )
         if refused is not None:
             _log.info("TikTok did not cancel a publish", code=refused.code)
             return False
         for look in range(LOOKS):
             if look:
-                await self._clock.sleep(PAUSE_SECONDS)
+                await self.clock.sleep(PAUSE_SECONDS)
             owner = access.quota_owner
             user = QuotaUser(access.project_id, access.platform, owner, alone=True)
-            permit = await self._pacer.acquire(user, QuotaCall.STATUS)
+            permit = await self.pacer.acquire(user, QuotaCall.STATUS)
             if isinstance(permit, PutOff):
                 return False
             status = await calls.status(access.token, publish_id)

@@ -63,23 +63,15 @@ class Validation:
         return all(each.severity is not Severity.ERROR for each in self.problems)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationService:
     """Checks what a person is about to schedule; changes nothing."""
 
-    def __init__(
-        self,
-        *,
-        jobs: JobService,
-        accounts: AccountService,
-        holds: HoldService,
-        clock: Clock,
-        media: MediaChecker,
-    ) -> None:
-        self._jobs = jobs
-        self._accounts = accounts
-        self._holds = holds
-        self._clock = clock
-        self._media = media
+    jobs: JobService
+    accounts: AccountService
+    holds: HoldService
+    clock: Clock
+    media: MediaChecker
 
     async def check(self, new: NewJob, *, scope: str | None) -> Validation:
         """Return what would stop a job from being stored, or posted as requested.
@@ -87,14 +79,14 @@ class ValidationService:
         Raises NotFound for another's project.
         """
         check_scope(new.project_id, scope)
-        wrong = tuple(map(Issue.of, self._jobs.problems_with(new)))
+        wrong = tuple(map(Issue.of, self.jobs.problems_with(new)))
         if wrong:
             return Validation(wrong)  # it cannot be stored: no further checks
         in_the_way = [each async for each in self._in_the_way(new, scope)]
         existing_id, too_old = await self._twin(new)
         info, account = await self._account(new, scope)
         media, media_issues = await self._look_at_media(new, info)
-        at = new.scheduled_for or self._clock.now()
+        at = new.scheduled_for or self.clock.now()
         links = [
             Issue(found.code, found.pointer or "/assetUrl", found.message)
             for found in url_problems(new.asset_url, new.asset_urls, at=at)
@@ -107,18 +99,18 @@ class ValidationService:
 
     async def _twin(self, new: NewJob) -> tuple[str | None, tuple[Issue, ...]]:
         try:
-            twin = await self._jobs.find_twin(new)
+            twin = await self.jobs.find_twin(new)
         except errors.TooLongAgo as error:
             return None, (Issue(error.code, "/scheduledFor", str(error)),)
         return (None if twin is None else twin.id), ()
 
     async def _in_the_way(self, new: NewJob, scope: str | None) -> AsyncIterator[Issue]:
-        if new.scheduled_for is not None and new.scheduled_for < self._clock.now():
+        if new.scheduled_for is not None and new.scheduled_for < self.clock.now():
             text = "is in the past: it would go out at once"
             yield Issue("in_the_past", "/scheduledFor", text, Severity.WARNING)
         for project_id in (new.project_id, None) if scope is None else (scope,):
             try:
-                hold = await self._holds.get(project_id, scope=scope)
+                hold = await self.holds.get(project_id, scope=scope)
             except errors.NotFound:
                 continue
             text = f"posting is on hold: {hold.reason}"
@@ -128,9 +120,7 @@ class ValidationService:
         self, new: NewJob, scope: str | None
     ) -> tuple[CreatorInfo | None, tuple[Issue, ...]]:
         try:
-            account = await self._accounts.get(
-                new.project_id, new.platform, scope=scope
-            )
+            account = await self.accounts.get(new.project_id, new.platform, scope=scope)
             if account.status is not AccountStatus.ACTIVE:
                 raise errors.ReconnectRequired
             if missing := scope_problem(new.post, account.grant.scopes):
@@ -138,7 +128,7 @@ class ValidationService:
                 return None, (wrong,)
             if new.post.mode is PostMode.INBOX:
                 return None, ()  # a draft's choices are made in TikTok's app
-            info = await self._accounts.creator_info(
+            info = await self.accounts.creator_info(
                 new.project_id, new.platform, scope=scope
             )
         except _OF_ACCOUNT as error:
@@ -152,7 +142,7 @@ class ValidationService:
         found = Found()
         most = None if info is None else info.max_video_seconds
         with on_behalf_of(new.project_id):
-            await self._media.look(new, found, max_seconds=most)
+            await self.media.look(new, found, max_seconds=most)
         return _shown(new, found), tuple(map(_of_media, found.problems))
 
 

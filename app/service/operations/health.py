@@ -87,31 +87,19 @@ class Health:
     checks: Checks
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HealthService:
     """Makes all checks."""
 
-    def __init__(
-        self,
-        database: Database,
-        store: HealthStore,
-        *,
-        clock: Clock,
-        runs: Callable[[], bool | None],
-        tolerance: timedelta | None = None,
-    ) -> None:
-        """Take the parts; ``runs`` tells whether the runner runs, None: not started.
-
-        With a ``tolerance``, the service is not ready while clocks differ by more.
-        """
-        self._tolerance = tolerance
-        self._database = database
-        self._store = store
-        self._clock = clock
-        self._runs = runs
+    database: Database
+    store: HealthStore
+    clock: Clock
+    runs: Callable[[], bool | None]  # whether the runner runs; None: not started
+    tolerance: timedelta | None  # if clocks differ by more, it is not ready
 
     async def check(self) -> Health:
         """Make all checks, within seconds."""
-        found = (await found_in(self._database)).state
+        found = (await found_in(self.database)).state
         keys = clock = commits = Check.UNKNOWN
         if found is DatabaseState.READY:
             keys, clock, commits = await self._vitals()
@@ -122,20 +110,20 @@ class HealthService:
             keys=keys,
             clock=clock,
             commits=commits,
-            failover=_failover(self._database.lineage),
+            failover=_failover(self.database.lineage),
             runner=self._runner(),
         )
-        if clock is Check.SKEWED and self._tolerance is not None:
+        if clock is Check.SKEWED and self.tolerance is not None:
             found = DatabaseState.CLOCK_SKEWED
         return Health(found, checks)
 
     async def _vitals(self) -> tuple[Check, Check, Check]:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                vitals = await self._store.look(now=self._clock.now())
+                vitals = await self.store.look(now=self.clock.now())
         except (StoreUnavailable, TimeoutError):
             return Check.UNKNOWN, Check.UNKNOWN, Check.UNKNOWN
-        skewed = abs(vitals.clock_ahead) > (self._tolerance or CLOCKS_MAY_DIFFER)
+        skewed = abs(vitals.clock_ahead) > (self.tolerance or CLOCKS_MAY_DIFFER)
         return (
             Check.OK if vitals.keys_fit else Check.UNREADABLE,
             Check.SKEWED if skewed else Check.OK,
@@ -143,7 +131,7 @@ class HealthService:
         )
 
     def _runner(self) -> Check:
-        runs = self._runs()
+        runs = self.runs()
         if runs is None:
             return Check.ELSEWHERE
         return Check.OK if runs else Check.STOPPED

@@ -1,5 +1,6 @@
 """What to do before anything runs on a restored backup."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -16,39 +17,31 @@ log = structlog.get_logger(__name__)
 REASON: Final = "restored from a backup: what was posted since is not known here"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreService:
     """Stops jobs that may have been posted after the backup."""
 
-    def __init__(
-        self,
-        store: RestoreStore,
-        holds: HoldStore,
-        clock: Clock,
-        *,
-        installations: InstallationStore,
-        last_seen: LastSeen,
-    ) -> None:
-        self._installations = installations
-        self._last_seen = last_seen
-        self._store = store
-        self._holds = holds
-        self._clock = clock
+    store: RestoreStore
+    holds: HoldStore
+    clock: Clock
+    installations: InstallationStore
+    last_seen: LastSeen
 
     async def count(self) -> int:
         """Return how many jobs may have been posted since the backup."""
-        return await self._store.count(now=self._clock.now())
+        return await self.store.count(now=self.clock.now())
 
     async def hold(self) -> int:
         """End these as unconfirmed and hold all others; return how many were ended.
 
         The hold comes first, so that a running runner begins nothing meanwhile.
         """
-        now = self._clock.now()
+        now = self.clock.now()
         hold = Hold(project_id=None, reason=REASON, until=None)
-        await self._holds.put(hold, now=now)
-        count = await self._store.hold(now=now)
-        if (found := await self._installations.look()) is not None:
-            self._last_seen.forget(found.name)
+        await self.holds.put(hold, now=now)
+        count = await self.store.hold(now=now)
+        if (found := await self.installations.look()) is not None:
+            self.last_seen.forget(found.name)
         return count
 
     async def hold_if_unannounced(self, *, lag: timedelta = timedelta(0)) -> int | None:
@@ -57,8 +50,8 @@ class RestoreService:
         What it forgot of the last ``lag`` does not count. Then somebody restored a
         backup and did not say so. Raises StoreUnavailable.
         """
-        found = await self._installations.look()
-        ours = None if found is None else self._last_seen.read(found.name)
+        found = await self.installations.look()
+        ours = None if found is None else self.last_seen.read(found.name)
         if found is None or ours is None:
             return None
         if found.seen_at is not None and found.seen_at >= ours - lag:

@@ -39,34 +39,26 @@ class Status:
     to_look_at: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusService:
     """Collects the figures."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        backlog: BacklogStore,
-        runners: RunnerStore,
-        descriptors: Descriptors,
-        clock: Clock,
-    ) -> None:
-        self._database = database
-        self._backlog = backlog
-        self._runners = runners
-        self._descriptors = descriptors
-        self._clock = clock
+    database: Database
+    backlog: BacklogStore
+    runners: RunnerStore
+    descriptors: Descriptors
+    clock: Clock
 
     async def look(self) -> Status:
         """Return the status; raises StoreUnavailable."""
-        now = self._clock.now()
-        backlog = await self._backlog.look(now=now)
-        overview = await self._backlog.jobs_and_holds(now=now)
-        runners = await self._runners.seen_since(now - SEEN_WITHIN)
-        found = await found_in(self._database)
+        now = self.clock.now()
+        backlog = await self.backlog.look(now=now)
+        overview = await self.backlog.jobs_and_holds(now=now)
+        runners = await self.runners.seen_since(now - SEEN_WITHIN)
+        found = await found_in(self.database)
         late = backlog.oldest is not None and backlog.oldest < now - LATE_AFTER
         return Status(
-            database="SQLite" if self._database.is_sqlite else "Postgres",
+            database="SQLite" if self.database.is_sqlite else "Postgres",
             revision=found.revision,
             runners=runners,
             due=backlog.due,
@@ -77,7 +69,7 @@ class StatusService:
             accounts_to_reconnect=backlog.reconnect_required,
             holds=overview.holds,
             descriptors={
-                name: getattr(self._descriptors, name)
+                name: getattr(self.descriptors, name)
                 for name in ("limit", "reserved", "callers")
             },
             to_look_at=tuple(

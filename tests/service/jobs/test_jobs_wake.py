@@ -1,17 +1,17 @@
 """The runner is woken for what is due, and left alone otherwise."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
 
+from app.container import open_container
 from app.domain.errors import InvalidInput, NotFound
 from app.domain.jobs.edit import JobChange
 from app.service.jobs.jobs import JobService
-from app.store.db.engine import Database
-from app.store.jobs.job_store import JobStore
-from tests.api.serving import StandingClock
+from app.use_cases import UseCases
+from tests.api.serving import StandingClock, settings_of
 from tests.support.factories import FAILED, NOW, new_job, store_job
 
 LATER = NOW + timedelta(hours=1)
@@ -30,25 +30,17 @@ class Calls:
 
 
 @pytest.fixture
-async def database(sqlite_url: str) -> AsyncIterator[Database]:
-    """Give a connection to a fresh database."""
-    database = Database(sqlite_url)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
 def woken() -> Calls:
     """Give what counts."""
     return Calls()
 
 
 @pytest.fixture
-def jobs(database: Database, woken: Calls) -> JobService:
+async def jobs(sqlite_url: str, woken: Calls) -> AsyncIterator[JobService]:
     """Give the use cases."""
-    return JobService(
-        store=JobStore(database), database=database, clock=StandingClock(), on_due=woken
-    )
+    settings = settings_of(sqlite_url)
+    async with open_container(settings, clock=StandingClock()) as container:
+        yield replace(UseCases(container).jobs, on_due=woken)
 
 
 async def test_a_due_job_wakes_the_runner(jobs: JobService, woken: Calls) -> None:
@@ -76,11 +68,9 @@ async def test_moving_a_job_to_now_wakes_it(jobs: JobService, woken: Calls) -> N
     assert woken.number == 1
 
 
-async def test_a_retry_wakes_it(
-    jobs: JobService, woken: Calls, database: Database
-) -> None:
+async def test_a_retry_wakes_it(jobs: JobService, woken: Calls) -> None:
     """A person who asks for another try waits for nothing."""
-    job = await store_job(database, FAILED)
+    job = await store_job(jobs.database, FAILED)
     await jobs.retry(job.id, accept_duplicate_risk=False, scope=None)
     assert woken.number == 1
 
