@@ -87,7 +87,7 @@ def options(
 def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """Serve the HTTP API; with RUNNER=embedded, run due jobs too."""
     from app.preparation import prepared
-    from app.server import serve as run_server
+    from app.serving.server import serve as run_server
 
     run_server(prepared("serve", waits=True), host=host, port=port)
 

@@ -25,7 +25,6 @@ from app.domain.jobs.outcome import Fault
 from app.domain.jobs.redating import Bounds
 from app.domain.jobs.witness import Witness
 from app.grants.grants import Grants
-from app.grants.removals import RemovalChecker
 from app.machine.clock import Clock, ClockJumps, ClockWatch, SystemClock
 from app.metrics import Metrics, MetricsService
 from app.opening import open_database, open_tracing, open_vault, plain
@@ -41,8 +40,9 @@ from app.runner.attempts.polling import PollPolicy
 from app.runner.attempts.ways.gateway import MediaGateway
 from app.runner.background.background_jobs import BackgroundJob, BackgroundJobs, Hint
 from app.runner.background.confirmer import Confirmer
-from app.runner.background.pruner import Pruner, WebhookPruner
+from app.runner.background.pruner import Pruner
 from app.runner.background.readiness_checker import ReadinessChecker
+from app.runner.background.removal_checker import RemovalChecker
 from app.runner.background.webhook_deliveries import (
     LEASE_EXTRA,
     LOOK_EVERY_SECONDS,
@@ -465,9 +465,13 @@ class Container:
         """Delete nothing by a clock that another one contradicts."""
         await self.deps.claims.next_due()  # it compares them
         if self.database_clock is None or not self.database_clock.is_skewed:
-            store, keep = RetentionStore(self.database), self.settings.retention
-            await Pruner(store=store, clock=self.clock, keep=keep).run_due()
-            await WebhookPruner(store=self.webhooks, clock=self.clock).run_due()
+            pruner = Pruner(
+                store=RetentionStore(self.database),
+                webhooks=self.webhooks,
+                clock=self.clock,
+                keep=self.settings.retention,
+            )
+            await pruner.run_due()
 
     @cached_property
     def confirmer(self) -> Confirmer:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app import collector
+from app.machine import collector
 
 with collector.paused():
     from fastapi import FastAPI

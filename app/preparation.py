@@ -1,12 +1,12 @@
 """Prepare a program: settings, logs, database, and a log line about them."""
 
 import asyncio
-import gc
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
-from app import __version__, collector
+from app import __version__
+from app.machine import collector
 
 with collector.paused():
     import structlog
@@ -30,13 +30,6 @@ with collector.paused():
 log = structlog.get_logger(__name__)
 
 DATABASE_PATIENCE_SECONDS: Final = 10.0
-GARBAGE_THRESHOLD: Final = 50_000
-"""New objects before a collection; Python's default of 700 is a few requests.
-
-A few hundred attempts hold tens of thousands, none of them garbage. Records that cannot
-be part of a cycle (``gc=False``) do not count.
-"""
-
 _UNREACHABLE: Final = "DATABASE_URL: the database cannot be reached"
 _READ_ONLY: Final = "DATABASE_URL: the database can only be read"
 _NOT_MIGRATED: Final = (
@@ -70,7 +63,7 @@ def prepared(program: str | None = None, *, waits: bool = False) -> Settings:
     open_vault(settings)  # makes a key beside an SQLite file that is accessible
     if program is not None:
         _announce(program, settings, revision)
-    _spare_the_collector()
+    collector.run_less()
     return settings
 
 
@@ -176,12 +169,3 @@ def _warnings(settings: Settings) -> Iterator[str]:
 def _place(url: HttpUrl) -> str:
     usual = {"http": 80, "https": 443}[url.scheme] == url.port
     return f"{url.host}" if usual else f"{url.host}:{url.port}"
-
-
-def _spare_the_collector() -> None:
-    """Make the garbage collector run less: it took a tenth of a busy worker's CPU.
-
-    Thousands of waiting attempts are no garbage. Objects made before the work begins
-    are frozen in app.server and app.worker.
-    """
-    gc.set_threshold(GARBAGE_THRESHOLD)

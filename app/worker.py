@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
-from app import collector
+from app.machine import collector
 
 with collector.paused():
     import structlog
@@ -14,7 +14,7 @@ with collector.paused():
 
     from app.container import Container, open_container
     from app.machine.descriptors import raise_soft_limit
-    from app.probes import answering, worker_pages
+    from app.serving.probes import answering, worker_pages
     from app.settings import Settings
     from app.stopping import LastExit, stopped_by_signal
 

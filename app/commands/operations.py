@@ -36,7 +36,7 @@ def status(*, as_json: AsJson = False) -> None:
 
 def doctor(*, as_json: AsJson = False) -> None:
     """Check the settings against the world; exit 1 if anything keeps posts back."""
-    from app.doctor import examine
+    from app.commands.doctor import examine
 
     findings = run(examine())
     if as_json:

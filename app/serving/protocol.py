@@ -7,6 +7,7 @@ a request for ever. docs/decisions/0012 compares the alternatives.
 import asyncio
 from enum import Enum, auto
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 import httptools
@@ -18,10 +19,10 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from app.api.auth import has_key
+from app.api.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, http_problem
 from app.machine.callers import home_of
 from app.machine.descriptors import is_readable
 from app.serving.connections import Connections
-from app.serving.refusals import Refusal
 from app.serving.soft_close import SoftCloseTransport
 
 MAX_HEAD_BYTES: Final = 32 * 1024
@@ -39,6 +40,39 @@ CLOSING_SECONDS: Final = 10.0
 _SLICE: Final = 16 * 1024  # bytes parsed before the state is checked
 _REQUEST_LINE: Final = 16  # bytes besides the target
 _FIELD: Final = 4  # bytes besides name and value
+
+
+class Refusal(Enum):
+    """Why a request or connection is refused."""
+
+    MALFORMED = HTTPStatus.BAD_REQUEST
+    TOO_SLOW = HTTPStatus.REQUEST_TIMEOUT
+    HEAD_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    BUSY = HTTPStatus.SERVICE_UNAVAILABLE
+
+    @property
+    def answer(self) -> bytes:
+        """Return the complete answer, after which the connection is closed."""
+        return _ANSWERS[self]
+
+
+def _written(refusal: Refusal) -> bytes:
+    status = refusal.value
+    body = bytes(http_problem(status).body)
+    lines = [
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        f"content-type: {MEDIA_TYPE}",
+        f"content-length: {len(body)}",
+        "cache-control: no-store",
+        "x-content-type-options: nosniff",
+        "connection: close",
+    ]
+    if refusal is Refusal.BUSY:
+        lines.append(f"retry-after: {RETRY_AFTER_SECONDS}")
+    return "\r\n".join((*lines, "", "")).encode("ascii") + body
+
+
+_ANSWERS: Final = {each: _written(each) for each in Refusal}
 
 
 class _Phase(Enum):

@@ -16,8 +16,8 @@ from typer.main import get_command
 from app.cli import app as cli
 from app.machine.descriptors import MOST_CALLERS, share_out
 from app.main import create_app
-from app.server import KEEP_ALIVE_SECONDS, configured
 from app.serving.connections import CallerLimits, Connections
+from app.serving.server import KEEP_ALIVE_SECONDS, configured
 from app.settings import Settings
 from app.stopping import KEEPING_SECONDS, STOP_SECONDS
 from tests.support.repository import ROOT

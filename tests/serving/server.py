@@ -9,9 +9,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.server import Server, configured
 from app.serving import listeners
 from app.serving.connections import CallerLimits, Connections
+from app.serving.server import Server, configured
 from tests.support.patience import PATIENCE_SECONDS
 
 

@@ -1,11 +1,12 @@
-"""Routes to connect an account: to TikTok's consent page and back."""
+"""Routes to connect an account: to TikTok's consent page and back, with its pages."""
 
 from hashlib import sha256
-from typing import Annotated, Literal
+from html import escape
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Body, Query, Response, status
 from fastapi import Request as HttpRequest
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import Field
 
 from app.api.dependencies import ProjectScope, Wired
@@ -13,7 +14,6 @@ from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.problems import problem_of
 from app.api.routes.accounts import ACCOUNT_PATH, ProjectId
-from app.api.routes.oauth_pages import PRIVATE, connected_page, error_page, wants_page
 from app.api.routing import StrictRoute
 from app.domain.accounts.account import PLATFORM
 from app.domain.errors import (
@@ -32,6 +32,26 @@ from app.service.accounts.connect import STATE_LIVES, Connected, NotConnected
 
 router = APIRouter(tags=["Accounts"])  # TikTok may add to the query of its way back
 connect_router = APIRouter(route_class=StrictRoute, tags=["Accounts"])
+
+# The callback's URL holds a code and a state: no other page and no cache may see it.
+_PRIVATE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+
+_CSP: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+<p>{text}</p>
+</main>
+</body>
+</html>
+"""
 
 RedirectTo = Annotated[
     Text,
@@ -132,7 +152,7 @@ async def start_connect(
         url = await services.connect.start(state)
     except SchedulerError as error:
         return _told(request, error)
-    back = RedirectResponse(url, status.HTTP_303_SEE_OTHER, headers=PRIVATE)
+    back = RedirectResponse(url, status.HTTP_303_SEE_OTHER, headers=_PRIVATE)
     back.set_cookie(
         _cookie(state or ""),
         state or "",
@@ -172,7 +192,7 @@ async def finish_connect(
 
     Without redirectTo a browser gets a page, and everybody else JSON.
     """
-    response.headers.update(PRIVATE)
+    response.headers.update(_PRIVATE)
     started = bool(state) and request.cookies.get(_cookie(state or "")) == state
     try:
         ended = await services.connect.finish(
@@ -184,8 +204,8 @@ async def finish_connect(
         return _back(ended.redirect_to, ended)
     if isinstance(ended, NotConnected):
         return _told(request, ended.error)
-    if wants_page(request):
-        return connected_page(ended)
+    if _wants_page(request):
+        return _connected_page(ended)
     return ConnectedAnswer(
         account=AccountAnswer.of(ended.account),
         missing_scopes=list(ended.missing_scopes),
@@ -196,9 +216,9 @@ async def finish_connect(
 def _told(request: HttpRequest, error: SchedulerError) -> Response:
     """Answer with an error: a page for a person, a problem for a program."""
     problem = problem_of(error)
-    if wants_page(request):
-        return error_page(error, status=problem.status_code)
-    problem.headers.update(PRIVATE)
+    if _wants_page(request):
+        return _error_page(error, status=problem.status_code)
+    problem.headers.update(_PRIVATE)
     return problem
 
 
@@ -221,4 +241,30 @@ def _back(redirect_to: str, ended: Connected | NotConnected) -> RedirectResponse
         if ended.changed:
             told["accountChanged"] = "true"
     url = with_query(redirect_to, **told)
-    return RedirectResponse(url, status.HTTP_303_SEE_OTHER, headers=PRIVATE)
+    return RedirectResponse(url, status.HTTP_303_SEE_OTHER, headers=_PRIVATE)
+
+
+def _wants_page(request: HttpRequest) -> bool:
+    """Tell whether a browser asks: it accepts HTML by name."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _connected_page(ended: Connected) -> HTMLResponse:
+    """Return the page that names the account and the scopes not granted."""
+    account = ended.account
+    text = f"{account.display_name or account.open_id} is connected. "
+    if ended.missing_scopes:
+        names = ", ".join(ended.missing_scopes)
+        text += f"You did not allow: {names}. Connect again to allow it. "
+    return _page(200, "Connected", f"{text}You can close this window.")
+
+
+def _error_page(error: SchedulerError, *, status: int) -> HTMLResponse:
+    """Return the page that says why no account was connected."""
+    return _page(status, "Not connected", str(error))
+
+
+def _page(status: int, title: str, text: str) -> HTMLResponse:
+    content = _PAGE.format(title=escape(title), text=escape(text))
+    more = {"Content-Security-Policy": _CSP, "X-Content-Type-Options": "nosniff"}
+    return HTMLResponse(content, status, headers={**_PRIVATE, **more})

@@ -19,7 +19,7 @@ from app.domain.jobs.corrections import (
 )
 from app.domain.jobs.job import ErrorClass, Job, JobStatus
 from app.domain.jobs.outcome import Fault, InInbox, Published, PutOff
-from app.domain.posts.post import PostMode
+from app.domain.posts.post import PostMode, PrivacyLevel
 from app.domain.tiktok_event import ToldOfPost
 from app.grants.grants import Access, Grants
 from app.grants.renewal import with_renewal
@@ -27,7 +27,6 @@ from app.machine.clock import Clock
 from app.metrics import Metrics
 from app.pacing.pacer import Pacer, QuotaUser
 from app.runner.attempts.verdicts import in_inbox, published
-from app.runner.background.videos import can_be_found, shows, videos_since
 from app.store.jobs.confirmations import ConfirmationStore
 from app.store.jobs.media_links import MediaStore, pull_tokens
 from app.tiktok.client import Calls, TikTok
@@ -47,6 +46,15 @@ NEVER_FETCHED: Final = Fault(
     code="init_void",
     message="TikTok never fetched the video, and it is withdrawn: nothing was posted",
 )
+
+SHOWN_CAPTION: Final = 150
+"""How much of a caption the video list shows.
+
+https://developers.tiktok.com/doc/tiktok-api-v2-video-object
+"""
+
+MOST_PAGES: Final = 5
+"""How far back the video list is read."""
 
 VIDEO_LIST_SCOPE: Final = "video.list"
 _NOTHING: Final = ToldOfPost()
@@ -173,7 +181,7 @@ class Confirmer:
                     "matched a publish that TikTok reported", publish_id=publish_id
                 )
                 return truth
-        if VIDEO_LIST_SCOPE not in access.scopes or not can_be_found(job):
+        if VIDEO_LIST_SCOPE not in access.scopes or not _can_be_found(job):
             return NoWord()
         return await self._look_for_video(calls, access, job, since)
 
@@ -198,7 +206,7 @@ class Confirmer:
         self, calls: Calls, access: Access, job: Job, since: datetime
     ) -> Truth:
         """Find the only public video with this caption since the init."""
-        videos = await videos_since(calls, access, since)
+        videos = await _videos_since(calls, access, since)
         found = [
             video
             for video in videos or ()
@@ -227,7 +235,7 @@ class Confirmer:
         return any(
             # What cannot be read could be anything.
             not other.is_readable
-            or (can_be_found(other) and shows(video, other.post.title))
+            or (_can_be_found(other) and shows(video, other.post.title))
             for other in others
         )
 
@@ -258,3 +266,39 @@ def _truth(
             return NoWord()
         case _:
             assert_never(answer.state)
+
+
+async def _videos_since(
+    calls: Calls, access: Access, since: datetime
+) -> list[Video] | None:
+    """List the account's public videos since then; None if the list is incomplete."""
+    videos: list[Video] = []
+    cursor: int | None = None
+    for _ in range(MOST_PAGES):
+        page = await calls.list_videos(access.token, cursor=cursor)
+        if isinstance(page, Fault):
+            return None
+        videos += page.videos
+        cursor = page.cursor
+        older = any(video.create_time < since for video in page.videos)
+        if older or not page.has_more or cursor is None:
+            return videos
+    return None
+
+
+def _can_be_found(job: Job) -> bool:
+    """Tell whether the job's post would be in the list and has a caption."""
+    public = job.post.privacy_level is PrivacyLevel.PUBLIC_TO_EVERYONE
+    return public and job.post.mode is PostMode.DIRECT and bool(job.post.title.strip())
+
+
+def shows(video: Video, caption: str) -> bool:
+    """Tell whether a video's text is this caption, or the part of it TikTok shows."""
+    return any(_is_cut_of(text, caption) for text in (video.title, video.description))
+
+
+def _is_cut_of(shown: str, caption: str) -> bool:
+    text, whole = shown.strip(), caption.strip()
+    # TikTok does not say how it counts; UTF-16 units are the largest count.
+    is_cut = len(shown.encode("utf-16-le", "surrogatepass")) // 2 >= SHOWN_CAPTION - 1
+    return bool(text) and (text == whole or (is_cut and whole.startswith(text)))

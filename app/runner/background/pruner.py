@@ -32,9 +32,10 @@ LEFTOVERS_KEPT: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruner:
-    """Deletes by age; with ``keep`` None, records are kept for ever."""
+    """Deletes by age; with ``keep`` None, records of jobs are kept for ever."""
 
     store: RetentionStore
+    webhooks: WebhookStore
     clock: Clock
     keep: timedelta | None
 
@@ -46,6 +47,7 @@ class Pruner:
         await self._prune_leftovers()
         if self.keep is not None:
             await self._prune_records(self.keep)
+        await self._prune_webhooks()
 
     async def _prune_leftovers(self) -> None:
         before = self.clock.now() - LEFTOVERS_KEPT
@@ -75,16 +77,8 @@ class Pruner:
                 return count
             await self.clock.sleep(PAUSE_SECONDS)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookPruner:
-    """Deletes old events of frontends, whatever the retention of jobs."""
-
-    store: WebhookStore
-    clock: Clock
-
-    async def run_due(self) -> None:
-        """Make one pass, batch by batch; raises StoreUnavailable."""
+    async def _prune_webhooks(self) -> None:
+        """Delete old events of frontends, whatever the retention of jobs."""
         before = self.clock.now() - EVENTS_KEPT
-        while await self.store.prune(before=before, limit=BATCH) == BATCH:
+        while await self.webhooks.prune(before=before, limit=BATCH) == BATCH:
             await self.clock.sleep(PAUSE_SECONDS)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    null,
     select,
     update,
 )
@@ -40,9 +41,11 @@ from app.store.db.types import UtcDateTime, database_time
 from app.store.jobs.holds import held_until, tell_of_holds
 from app.store.jobs.init_writes import InitWrite, InitWriter
 from app.store.jobs.rows import JOB_COLUMNS, UNREADABLE, job_of
-from app.store.jobs.set_aside import set_aside
 from app.store.jobs.tables import schedule_jobs
 from app.store.jobs.transitions import OWNED, TransitionWriter, write_transitions
+
+LOOK_AGAIN: Final = timedelta(minutes=10)
+"""How long a row is put off that this version cannot read."""
 
 _jobs = schedule_jobs.c
 
@@ -181,7 +184,7 @@ class ClaimStore:
             unreadable = tuple(row.id for row in found if row.id not in taken)
             if any(_relies_on_it(row, taken.get(row.id)) for row in found):
                 await self._database.durably(connection)
-            await set_aside(connection, unreadable, now=now)
+            await _set_aside(connection, unreadable, now=now)
             taken_over = tuple(
                 _taken_over(taken[row.id], row.abandoned_by, now, retry, random)
                 for row in filter(attrgetter("abandoned_by"), rows)
@@ -450,3 +453,32 @@ async def _put_off(
     await connection.execute(marked.values(held_since=now))
     await tell_of_holds(connection, freed.values(), now=now)
     return freed
+
+
+async def _set_aside(
+    connection: AsyncConnection, ids: Collection[str], *, now: datetime
+) -> None:
+    """Free the claims of rows that cannot be read, and try them again later.
+
+    The claim has overwritten the status; it follows from the rest of the row.
+    """
+    if not ids:
+        return
+    status = case(
+        (_jobs.init_sent_at.is_not(None), JobStatus.PROCESSING),
+        (_jobs.publish_id.is_not(None), JobStatus.PROCESSING),
+        (_jobs.attempts > 0, JobStatus.RETRYING),
+        else_=JobStatus.SCHEDULED,
+    )
+    await connection.execute(
+        update(schedule_jobs)
+        .where(_jobs.id.in_(ids))
+        .values(
+            status=status,
+            next_attempt_at=now + LOOK_AGAIN,
+            claim_token=null(),
+            claimed_by=null(),
+            claimed_at=null(),
+            abandoned_by=null(),
+        )
+    )

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.runner.background.videos import SHOWN_CAPTION, shows
+from app.runner.background.confirmer import SHOWN_CAPTION, shows
 from app.tiktok.values import Video
 
 LONG = "Spring is here, and so are we. " * 10

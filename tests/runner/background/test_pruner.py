@@ -1,4 +1,4 @@
-"""The pruning chore: nothing unless asked for, and never for long at a time."""
+"""Pruning: nothing unless asked for, and never for long at a time."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -18,7 +18,9 @@ from app.store.accounts.tables import oauth_states
 from app.store.db.engine import Database
 from app.store.jobs.tables import tiktok_events
 from app.store.retention.pruning import RetentionStore
+from app.store.webhooks.endpoints import WebhookStore
 from tests.store.aged import DAY, LONG_AGO, add, over, size, told
+from tests.support.accounts import VAULT
 from tests.support.factories import NOW, count_jobs, store_row, store_rows
 
 
@@ -51,7 +53,12 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 def pruner(database: Database, clock: Clock, *, keep: timedelta | None) -> Pruner:
     """Make what prunes."""
-    return Pruner(store=RetentionStore(database), clock=clock, keep=keep)
+    return Pruner(
+        store=RetentionStore(database),
+        webhooks=WebhookStore(database, VAULT),
+        clock=clock,
+        keep=keep,
+    )
 
 
 async def test_records_are_kept_unless_pruning_was_asked_for(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain.accounts.account import AccountStatus
-from app.grants.removals import RemovalChecker
+from app.runner.background.removal_checker import RemovalChecker
 from app.store.jobs.tiktok_events import TikTokEventStore
 from app.tiktok.signed_events import read_event
 from tests.runner.stage import Stage, Worker

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from app import collector
+from app.machine import collector
 from tests.support.repository import ROOT
 
 # Prints a word for each full search, and what the import left behind.

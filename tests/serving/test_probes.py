@@ -9,7 +9,13 @@ import httpx
 import pytest
 
 from app.container import open_container
-from app.probes import LONGEST_HEAD_BYTES, MOST_AT_ONCE, Reply, answering, worker_pages
+from app.serving.probes import (
+    LONGEST_HEAD_BYTES,
+    MOST_AT_ONCE,
+    Reply,
+    answering,
+    worker_pages,
+)
 from tests.api.serving import settings_of
 from tests.support.patience import PATIENCE_SECONDS
 

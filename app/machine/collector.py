@@ -1,0 +1,40 @@
+"""Keep the garbage collector away from objects that live long."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+THRESHOLD: Final = 50_000
+"""New objects before a collection; Python's default of 700 is a few requests.
+
+A few hundred attempts hold tens of thousands, none of them garbage. Records that cannot
+be part of a cycle (``gc=False``) do not count.
+"""
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Pause the garbage collector, then exempt everything made meanwhile.
+
+    A start makes a quarter of a million objects that live as long as the process.
+    Collecting among them took an eighth of the start's time.
+    https://docs.python.org/3/library/gc.html#gc.freeze
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
+
+
+def run_less() -> None:
+    """Make the collector run less: it took a tenth of a busy worker's CPU.
+
+    Thousands of waiting attempts are no garbage. Objects made before the work begins
+    are frozen by ``app.serving.server`` and ``app.worker``.
+    """
+    gc.set_threshold(THRESHOLD)
