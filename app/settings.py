@@ -275,7 +275,7 @@ class Settings(BaseSettings):
     )
     log_level: Annotated[LogLevel, BeforeValidator(_small)] = "info"
 
-    def __init__(self, _env_file: str | Path | None = ".env", **values: Any) -> None:  # noqa: ANN401
+    def __init__(self, _env_file: str | Path | None = ".env", **values: Any) -> None:  # noqa: ANN401  as pydantic
         """Read what is not passed; raises EnvironmentUnreadable and ValidationError."""
         fields = type(self).model_fields
         found = read_environment(
@@ -289,7 +289,7 @@ class Settings(BaseSettings):
     def settings_customise_sources(
         cls,
         *_: object,
-        **sources: Any,  # noqa: ANN401
+        **sources: Any,  # noqa: ANN401  as pydantic
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Leave the reading to ``app.environment``."""
         return (sources["init_settings"],)
@@ -378,7 +378,7 @@ def load(**overrides: object) -> Settings:
     value, which could be a secret.
     """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
     except EnvironmentUnreadable as error:
         raise SettingsError(str(error)) from None
     except ValidationError as error:

@@ -13,7 +13,7 @@ from typing import Final
 try:
     import resource
 except ImportError:  # Windows has no such limits
-    resource = None  # type: ignore[assignment]
+    resource = None  # type: ignore[assignment]  # a module elsewhere
 
 WITHOUT_LIMIT: Final = 8192
 """The limit assumed where the system names none."""
@@ -43,14 +43,11 @@ class Descriptors:
     limit: int
     tiktok: int
     database: int
-    webhooks: int = WEBHOOKS
-    media: int = MEDIA
-    system: int = SYSTEM
 
     @property
     def reserved(self) -> int:
         """Return how many are reserved for other uses than callers."""
-        return self.tiktok + self.database + self.webhooks + self.media + self.system
+        return self.tiktok + self.database + WEBHOOKS + MEDIA + SYSTEM
 
     @property
     def callers(self) -> int:

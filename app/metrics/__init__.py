@@ -34,7 +34,7 @@ class Metrics:
 
     def __init__(self) -> None:
         # No extra series per counter with its start time.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
         self.registry = CollectorRegistry()
         self.posts = PostMetrics(self.registry)
         self.duplicates = DuplicateMetrics(self.registry)

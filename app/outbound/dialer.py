@@ -80,8 +80,8 @@ def on_behalf_of(project_id: str) -> Iterator[None]:
 class Resolver:
     """Looks up callers' host names; one per process, so that the shares hold."""
 
-    def __init__(self, *, at_once: int = AT_ONCE, each: int = EACH) -> None:
-        self._look_ups = LookUps(at_once=at_once, each=each)
+    def __init__(self) -> None:
+        self._look_ups = LookUps(at_once=AT_ONCE, each=EACH)
 
     async def __call__(self, host: str, _port: int) -> Sequence[str]:
         """Ask the system's resolver; raises OSError, UnicodeError."""

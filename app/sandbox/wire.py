@@ -4,7 +4,6 @@ import asyncio
 import socket
 import struct
 from http import HTTPStatus
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -17,7 +16,7 @@ EXTENSION = "sandbox.transport"
 class WireProtocol(HttpToolsProtocol):
     """Hand the connection's transport to the application, in the scope."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         """Note the transport of this connection."""
         super().connection_made(transport)
         self.app = _with_transport(self.app, transport)
@@ -82,10 +81,10 @@ class Wire:
 
 def transport_of(scope: Scope) -> asyncio.Transport:
     """Find the caller's connection."""
-    transport: Any = scope.get("extensions", {}).get(EXTENSION)
+    transport: asyncio.Transport | None = scope.get("extensions", {}).get(EXTENSION)
     if transport is None:
         raise RuntimeError("this fault needs the simulator's own server")
-    return transport  # type: ignore[no-any-return]
+    return transport
 
 
 def abort(scope: Scope) -> None:

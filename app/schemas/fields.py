@@ -48,7 +48,7 @@ class Request(BaseModel):
     elsewhere: ClassVar[Mapping[str, str]] = {}
     """What to say of names that people look for here and that belong elsewhere."""
 
-    @model_validator(mode="wrap")  # type: ignore[pydantic-alias]
+    @model_validator(mode="wrap")  # type: ignore[pydantic-alias]  # to_camel makes them
     @classmethod
     def _name_unknown(
         cls, data: object, handler: ModelWrapValidatorHandler[Self]

@@ -29,7 +29,6 @@ class CallerLimits:
 
     connections: int
     request_seconds: float
-    stuck_seconds: float = STUCK_SECONDS
 
 
 class Caller(Protocol):

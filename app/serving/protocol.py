@@ -22,7 +22,7 @@ from app.api.auth import has_key
 from app.api.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, http_problem
 from app.machine.callers import home_of
 from app.machine.descriptors import is_readable
-from app.serving.connections import Connections
+from app.serving.connections import STUCK_SECONDS, Connections
 from app.serving.soft_close import SoftCloseTransport
 
 MAX_HEAD_BYTES: Final = 32 * 1024
@@ -120,7 +120,7 @@ class CallerProtocol(HttpToolsProtocol):
 
     # The connection.
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         """Accept the caller, or answer that there is no room."""
         self._line = SoftCloseTransport(transport, is_sending=self._is_sending)
         super().connection_made(self._line.as_transport())
@@ -155,7 +155,7 @@ class CallerProtocol(HttpToolsProtocol):
             if now - self._closing_since >= CLOSING_SECONDS:
                 self.abort()
         elif self._stuck_since is not None:
-            if now - self._stuck_since >= self._all.limits.stuck_seconds:
+            if now - self._stuck_since >= STUCK_SECONDS:
                 self._all.count("stuck")
                 self.abort()
         elif self._phase is _Phase.RECEIVING:

@@ -67,7 +67,7 @@ class SoftCloseTransport:
         if not self._deaf:
             self._transport.resume_reading()
 
-    def get_extra_info(self, name: str, default: object = None) -> Any:  # noqa: ANN401
+    def get_extra_info(self, name: str, default: object = None) -> Any:  # noqa: ANN401  as asyncio
         """Ask the real transport."""
         return self._transport.get_extra_info(name, default)
 

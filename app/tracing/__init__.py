@@ -21,7 +21,7 @@ class Tracing:
     provider: "TracerProvider | None" = None
     """Of FastAPI's request spans; None: no tracing."""
 
-    def attempt(self, job: Job) -> AbstractContextManager[object]:  # noqa: ARG002
+    def attempt(self, job: Job) -> AbstractContextManager[object]:  # noqa: ARG002  for others
         """Make the span of an attempt; calls within it become its children."""
         return nullcontext()
 

@@ -5,7 +5,7 @@ import tomllib
 from typing import Any
 
 from app import __version__
-from app.api.docs import answer_examples, examples
+from app.api.docs import examples
 from app.schemas.accounts import AccountAnswer
 from app.schemas.job_answers import AttemptAnswer, JobAnswer
 from app.schemas.job_requests import JobPatch, JobRequest
@@ -102,14 +102,14 @@ async def test_every_operation_can_be_read_without_the_code(edge: Api) -> None:
 async def test_the_answers_shown_are_answers(edge: Api) -> None:
     """Each example says exactly the fields that its answer has."""
     document = (await edge.client.get("/openapi.json")).json()
-    for name, example in answer_examples.MODELS.items():
+    for name, example in examples.MODELS.items():
         schema = document["components"]["schemas"][name]
         assert schema["examples"] == [example]
         assert list(example) == list(schema["properties"]), name
     for model, example in (
-        (JobAnswer, answer_examples.JOB),
-        (AttemptAnswer, answer_examples.ATTEMPT),
-        (AccountAnswer, answer_examples.ACCOUNT),
+        (JobAnswer, examples.JOB),
+        (AttemptAnswer, examples.ATTEMPT),
+        (AccountAnswer, examples.ACCOUNT),
     ):
         answer = model.model_validate(example)
         assert answer.model_dump(mode="json", by_alias=True) == example

@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from app.api.auth import ASKS_TIKTOK, GUARDED
-from app.api.docs import answer_examples, examples, vocabulary
+from app.api.docs import examples, vocabulary
 from app.api.docs.declared import declared
 from app.api.docs.events import add_stream, add_webhooks
 from app.domain.errors import NotForBrowsers, ReadOnlyKey, TooManyRequests
@@ -84,7 +84,7 @@ def _complete(document: dict[str, Any]) -> None:
     add_stream(document)
     vocabulary.describe(schemas)
     _declare_refusals(document)
-    for name, example in answer_examples.MODELS.items():
+    for name, example in examples.MODELS.items():
         schemas[name]["examples"] = [example]
     for answer in _answers(document):
         _say_what_it_is(answer, schemas)

@@ -44,19 +44,15 @@ async def before_migration(database: Database) -> list[Finding]:
     return [*_to_build_on(database, found)]
 
 
-async def database_checks(database: Database, *, processes: int = 1) -> list[Finding]:
-    """Check a database that is in use, or is to be.
-
-    ``processes`` is how many share it. An outage is a finding, too.
-    """
+async def database_checks(database: Database) -> list[Finding]:
+    """Check a database that is in use, or is to be; an outage is a finding, too."""
     try:
         found = await inspect_database(database)
     except StoreUnavailable as error:
         return [_away(database, error)]
     findings = [*_to_build_on(database, found), _version_table(found)]
     if found.postgres is not None:
-        size = database.pool_size
-        findings += _in_use(found.postgres, pool_size=size, processes=processes)
+        findings += _in_use(found.postgres, pool_size=database.pool_size)
     return findings
 
 
@@ -174,9 +170,9 @@ def _version_table(found: Inspection) -> Finding:
     )
 
 
-def _in_use(found: Postgres, *, pool_size: int, processes: int) -> Sequence[Finding]:
+def _in_use(found: Postgres, *, pool_size: int) -> Sequence[Finding]:
     return (
-        _connections(found, pool_size=pool_size, processes=processes),
+        _connections(found, pool_size=pool_size),
         _durability(found),
         _failover(found),
         _pooler(found),
@@ -185,14 +181,14 @@ def _in_use(found: Postgres, *, pool_size: int, processes: int) -> Sequence[Find
     )
 
 
-def _connections(found: Postgres, *, pool_size: int, processes: int) -> Finding:
+def _connections(found: Postgres, *, pool_size: int) -> Finding:
     room = found.most_connections - found.reserved_connections - SPARE_CONNECTIONS
-    needed = processes * (pool_size + 1)
+    needed = pool_size + 1  # and the one that listens
     return finding(
         "connections",
         needed <= room,
         f"{found.used_connections} of {found.most_connections} are in use;"
-        f" {processes} of our processes take up to {needed}",
+        f" each of our processes takes up to {needed}",
         "raise max_connections or lower DATABASE_POOL_SIZE",
     )
 

@@ -347,7 +347,7 @@ def _replace_if_gone(
     readable only if its peer has closed it. Only a session that was idle for long is
     pinged, since a firewall in between may have dropped it.
     """
-    transport = session._transport  # noqa: SLF001
+    transport = session._transport  # noqa: SLF001  its socket is shown nowhere else
     if session.is_closed() or is_readable(transport.get_extra_info("socket")):
         raise InvalidatePoolError
     if idle_seconds > ASKED_AFTER_SECONDS:

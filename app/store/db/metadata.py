@@ -44,7 +44,7 @@ def one_of(column: str, values: Iterable[StrEnum]) -> str:
 def make_distinct(table: Table, *constraints: str) -> None:
     """Give the indexes of a table's constraints the option ``DISTINCT``."""
     for name in constraints:
-        change: Any = DDL(  # type: ignore[no-untyped-call]
+        change: Any = DDL(  # type: ignore[no-untyped-call]  # it has no types
             f"ALTER INDEX {name} SET (deduplicate_items = off)"
         )
         event.listen(table, "after_create", change.execute_if(dialect="postgresql"))

@@ -12,15 +12,15 @@ from weakref import WeakSet
 import aiosqlite
 
 
-async def open_file(path: str, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401
+async def open_file(path: str, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401  as sqlite3
     """Open the file, ready for use; leave nothing behind if that fails.
 
     A new file is its owner's alone. Raises sqlite3.Error.
     """
     _make_private(path)
     connection = aiosqlite.connect(path, factory=_Connection, **options)
-    thread = connection._thread  # noqa: SLF001
-    thread.daemon = True  # as SQLAlchemy has it: it must not keep the program running
+    thread = connection._thread  # noqa: SLF001  as SQLAlchemy has it, too
+    thread.daemon = True  # it must not keep the program running
     try:
         return await connection
     except BaseException:
@@ -87,7 +87,7 @@ class _Connection(sqlite3.Connection):
     https://www.sqlite.org/c3ref/close.html
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  as sqlite3
         super().__init__(*args, **options)
         self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
         try:
@@ -96,7 +96,7 @@ class _Connection(sqlite3.Connection):
             self.close()
             raise
 
-    def cursor(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+    def cursor(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  as sqlite3
         """Open a cursor and remember it."""
         cursor = super().cursor(*args, **options)
         self._cursors.add(cursor)

@@ -102,7 +102,7 @@ class Push:
             return None  # the missing bytes cannot be read: keep polling
         return await self._send_from(step)
 
-    def goes_on(self, *, within: timedelta) -> bool:  # noqa: ARG002
+    def goes_on(self, *, within: timedelta) -> bool:  # noqa: ARG002  as every way
         """Return False: the sending is ours, so TikTok makes no progress of its own."""
         return False
 
