@@ -42,13 +42,13 @@ class EventStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class EndpointTest:
     """The payload of a test event: whose endpoint it is."""
 
     project_id: str
 
 
-EventPayload = Job | Account | Probe
+EventPayload = Job | Account | EndpointTest
 """What an event shows: a job or account as it was when the event was written."""
 
 Render = Callable[[EventType, datetime, EventPayload], bytes]

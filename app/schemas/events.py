@@ -6,7 +6,7 @@ from typing import Literal, assert_never
 from pydantic import Field
 
 from app.domain.accounts.account import Account
-from app.domain.events import EventPayload, EventType, Probe
+from app.domain.events import EndpointTest, EventPayload, EventType
 from app.domain.jobs.job import Job
 from app.schemas.accounts import AccountAnswer
 from app.schemas.fields import Answer, Timestamp
@@ -78,7 +78,7 @@ def _event(
             return AccountEvent.model_validate(
                 {"type": str(kind), "timestamp": at, "data": shows}
             )
-        case Probe(project_id=project_id):
+        case EndpointTest(project_id=project_id):
             data = TestData(project_id=project_id)
             return TestEvent(type="webhook.test", timestamp=at, data=data)
         case _:

@@ -7,7 +7,7 @@ from typing import Final
 
 from app.domain.api_key import check_scope
 from app.domain.errors import FieldError, InvalidInput, TooManyRequests
-from app.domain.events import EventType, Probe, Render
+from app.domain.events import EndpointTest, EventType, Render
 from app.domain.webhook_endpoint import (
     SECRET_BYTES,
     DeliveryResult,
@@ -113,7 +113,7 @@ class WebhookService:
         now = self.clock.now()
         endpoint = await self.store.get(project_id, now=now)
         event_id = new_event_id()
-        body = self.render(EventType.TEST, now, Probe(project_id))
+        body = self.render(EventType.TEST, now, EndpointTest(project_id))
         sent = await self.sender.send(endpoint, event_id=event_id, body=body, now=now)
         await self.store.record_test(project_id, event_id, body, sent)
         return event_id, sent

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.events import EventPayload, EventType, Probe
+from app.domain.events import EndpointTest, EventPayload, EventType
 from app.schemas.events import body_of
 from tests.api.serving import Api
 from tests.domain.jobs.sample import NOW, a_job
@@ -37,7 +37,7 @@ async def test_every_event_is_described(edge: Api) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "told"),
-    [(EventType.JOB_POSTED, a_job()), (EventType.TEST, Probe("proj_1"))],
+    [(EventType.JOB_POSTED, a_job()), (EventType.TEST, EndpointTest("proj_1"))],
 )
 async def test_what_is_sent_is_what_is_described(
     edge: Api, kind: EventType, told: EventPayload

@@ -245,7 +245,7 @@ class LiveEffects:
         if self._stop_by is not None:
             self._stop_by += jump
 
-    def hold_lease(self) -> None:
+    def check_lease(self) -> None:
         """Raise ClaimLost if the lease is over, after which nothing may be sent."""
         if self.now() >= self._lease_until:
             raise ClaimLost

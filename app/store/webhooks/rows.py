@@ -14,10 +14,10 @@ from sqlalchemy import Table
 from app.domain.errors import TokenUnreadable
 from app.domain.events import (
     ABOUT_ACCOUNTS,
+    EndpointTest,
     EventPayload,
     EventStatus,
     EventType,
-    Probe,
 )
 from app.domain.webhook_endpoint import (
     FORMER_SECRET_SIGNS,
@@ -147,7 +147,7 @@ def payload_of(event: Row) -> EventPayload:
         return shown_from_row(_columns(schedule_jobs, event["data"]))
     if event["type"] in ABOUT_ACCOUNTS:
         return account_from_row(_columns(accounts, event["data"]))
-    return Probe(event["project_id"])
+    return EndpointTest(event["project_id"])
 
 
 def _columns(table: Table, data: dict[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class LivePull:
         what another worker may have judged meanwhile.
         """
         live = self._live
-        live.hold_lease()
+        live.check_lease()
         urls = job.asset_urls or (job.asset_url,)
         if job.media_token is not None and self._deps.media is not None:
             urls = self._deps.media.urls(job)

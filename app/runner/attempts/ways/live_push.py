@@ -129,7 +129,7 @@ class LivePush:
         Raises ClaimLost if the lease ran out: another worker may have taken over. A
         stop breaks it off; TikTok takes a chunk completely or not at all.
         """
-        self._live.hold_lease()
+        self._live.check_lease()
         began = self._tools.monotonic()
         with self._live.interruption():
             answer = await self._calls.upload(
