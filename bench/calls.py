@@ -23,8 +23,8 @@ import httpx
 import uvloop
 
 from app.domain.posts.post import Post, PrivacyLevel
+from app.machine import collector
 from app.machine.look_ups import Names
-from app.preparation import GARBAGE_THRESHOLD
 from app.tiktok import encode
 from app.tiktok.transport.httpx_transport import Transport
 from app.tiktok.transport.kept_connections import KeptConnections
@@ -198,7 +198,7 @@ if __name__ == "__main__":
     chosen = parser.parse_args()
     # As the worker does, which imports first.
     gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
+    collector.run_less()
     run = asyncio.run if chosen.asyncio else uvloop.run
     measuring = measure(
         chosen.way, chosen.url, in_flight=chosen.in_flight, attempts=chosen.attempts

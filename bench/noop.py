@@ -19,8 +19,8 @@ from app.domain.jobs.backoff import RetryPolicy
 from app.domain.jobs.job import Job
 from app.domain.jobs.lifecycle import decide
 from app.domain.jobs.outcome import Published
+from app.machine import collector
 from app.machine.clock import SystemClock
-from app.preparation import GARBAGE_THRESHOLD
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from bench.servers import ROOT
@@ -65,7 +65,7 @@ async def main(url: str, batch: int) -> None:
 def spare_the_collector() -> None:
     """Let the garbage collector look as seldom as in the service's own programs."""
     gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
+    collector.run_less()
 
 
 async def drain(claims: ClaimStore, batch: int) -> int:
