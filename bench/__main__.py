@@ -64,7 +64,7 @@ def _measure(entry: Entry, *, rounds: int | None, quick: bool, into: Path) -> st
     except subprocess.TimeoutExpired:
         return f"not over after {entry.timeout_seconds:.0f} s"
     finally:
-        # With it goes whatever it started: the session is its own.
+        # Kills whatever it started, too: it leads a session of its own.
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()

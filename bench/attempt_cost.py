@@ -1,4 +1,4 @@
-"""What a whole attempt costs in CPU, beside a bare loop that makes the same requests.
+"""The CPU of a whole attempt, compared with a bare loop of the same requests.
 
 A real `worker` on Postgres against an instant TikTok: claim, write-ahead, creator_info,
 init, publish_id, one poll, finish with a row in the ledger. Postgres' own CPU is not

@@ -2,8 +2,8 @@
 
     python -m bench.bulk_tiktok
 
-`GET /video/{bytes}` gives so many bytes, from any one on. What is uploaded is counted
-and thrown away.
+`GET /video/{bytes}` gives so many bytes, or a range of them. Uploads are counted and
+thrown away.
 """
 
 import asyncio
@@ -74,11 +74,11 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """Send no more."""
+        """Stop sending."""
         self._free.set()
 
     def pause_writing(self) -> None:
-        """Wait until what is written has gone out."""
+        """Pause until the written bytes are sent."""
         self._free.clear()
 
     def resume_writing(self) -> None:

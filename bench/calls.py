@@ -2,8 +2,8 @@
 
     python -m bench.calls ours http://127.0.0.1:9000 100 500
 
-An attempt is creator_info, an init and one poll. Told are the CPU of this process per
-request and the memory that an attempt in flight holds.
+An attempt is creator_info, an init and one poll. It prints the CPU of this process per
+request and the memory of an attempt in flight.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Run one benchmark in a process of its own: `python -m bench.child`.
 
-What one has imported, warmed up or left behind weighs on no other.
+So no benchmark profits or suffers from what another imported, warmed up or left.
 """
 
 import asyncio

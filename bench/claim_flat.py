@@ -1,7 +1,7 @@
 """Whether a claim of 100 costs the same with millions of finished jobs behind it.
 
-Two databases of one Postgres that differ in nothing but what is over; claims on them
-take turns, so that what else the machine does weighs on both.
+Two databases of one Postgres that differ only in their finished jobs. Claims alternate
+between them, so that other load on the machine affects both.
 """
 
 import statistics

@@ -1,4 +1,4 @@
-"""Everybody who could hold the service up, all at once.
+"""Everybody who could slow the service down, all at once.
 
     python -m bench.crowd PORT KEY ANOTHER_KEY SCALE
 
@@ -31,7 +31,7 @@ _HALF: Final = b"POST /v1/jobs HTTP/1.1\r\nHost: bench\r\nContent-Length: 900\r\
 
 
 async def main(port: int, key: str, lost_key: str, scale: float) -> None:
-    """Come, and stay; a key whose tenant is at its limit is good for little else."""
+    """Open everything and keep it open; one key is used up to its rate limit."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     head, lost = (
@@ -63,7 +63,7 @@ async def _again(behave: Callable[[int], Awaitable[None]], number: int) -> None:
 
 
 async def _hold(port: int, sent: bytes) -> None:
-    """Send this, and read nothing of what comes; wait to be hung up on."""
+    """Send this and read nothing; wait until the server closes the connection."""
     with socket.socket() as sock:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -1,4 +1,4 @@
-"""Whether one account's crowd of due posts keeps anybody else waiting.
+"""Whether one account with thousands of due posts delays other accounts.
 
 Some accounts with one post each, all due at the same moment as thousands of another
 one, which stand before them in the table; and the same without the crowd.

@@ -100,8 +100,8 @@ def ratio(
 ) -> Figure:
     """Make a figure of the median of the rounds' ratios.
 
-    Both of a round were measured side by side, so that what else the machine did then
-    weighs on both.
+    Both values of a round were measured side by side, so that other load on the
+    machine affects both.
     """
     each = [one / other for one, other in zip(ours, theirs, strict=True)]
     return median(name, each, TIMES, bar=bar, note=note)

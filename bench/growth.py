@@ -2,8 +2,8 @@
 
 Two databases of each kind that differ in nothing but their size: a project that has
 half of all jobs, the rest in a thousand others, an attempt, an event and a line of
-history of each. What is due is the same in both. Reads on them take turns, so that what
-else the machine does weighs on both. `GROWTH_ROWS` says how many rows are many.
+history of each. What is due is the same in both. Reads alternate between them, so that
+other load on the machine affects both. `GROWTH_ROWS` says how many rows are many.
 """
 
 import asyncio

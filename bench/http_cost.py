@@ -24,7 +24,7 @@ FLAT = 1.25
 MOST = {("httpx_per_attempt", 100): 0.102, ("aiohttp", 100): 0.963}
 """1.05 times the ratios of 2026-11-23, before the release of strangers' limits."""
 
-# What is left out elsewhere would take minutes and say the same.
+# The other combinations would take minutes and show the same.
 WAYS = {
     "ours": SIZES,
     "httpx_over_ours": (1, 100, 1000),

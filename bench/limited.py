@@ -1,4 +1,4 @@
-"""Run the service with few file descriptors, and a resolver that some names hang in.
+"""Run the service with few file descriptors, and a resolver that hangs for some names.
 
 python -m bench.limited DESCRIPTORS serve --port 8000
 """

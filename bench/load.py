@@ -2,7 +2,7 @@
 
     python -m bench.load PORT CONNECTIONS SECONDS KEY
 
-Raw asyncio over kept connections, so that the client weighs as little as it can.
+Raw asyncio over kept connections, so that the client costs as little as possible.
 Prints requests a second and the latencies as JSON.
 """
 

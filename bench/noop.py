@@ -1,7 +1,7 @@
 """Claim and finish no-op jobs, and print seconds and CPU: `bench.noop URL BATCH`.
 
-Everything that belongs to a finished attempt is written: what became of the job, its
-ledger row, and the events of whoever wants to be told.
+Everything of a finished attempt is written: the job's new state, its ledger row, and
+its events if there is an endpoint.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ async def drain(claims: ClaimStore, batch: int) -> int:
             running.add(task)
             task.add_done_callback(end)
         while len(running) > batch * (BATCHES_AT_ONCE - 1):
-            # Not for the tasks: of hundreds, each would be asked and told off anew.
+            # Not by waiting for the tasks: each wait would visit all of the hundreds.
             ended.clear()
             await ended.wait()
     if running:

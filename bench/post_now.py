@@ -53,7 +53,7 @@ class Place:
 
 
 async def run(rounds: int, quick: bool) -> list[Figure]:
-    """Post now, one after the other; between rounds leave the worker alone."""
+    """Make Post Nows one after the other; leave the worker idle between rounds."""
     posts, idle = (20, 2.0) if quick else (POSTS, IDLE_SECONDS)
     p50, p99, bare, cpu = (list[float]() for _ in range(4))
     async with AsyncExitStack() as stack:

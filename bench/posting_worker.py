@@ -1,6 +1,6 @@
 """A real `worker` on Postgres with posts that fall due a moment after its start.
 
-Writing the posts down and starting the worker are over by then, and not measured.
+Storing the posts and starting the worker end before that, and are not measured.
 """
 
 import asyncio

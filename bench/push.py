@@ -92,7 +92,7 @@ async def _worker(
 
 
 async def _grown(server: str, tiktok: InstantTikTok, posts: int, size: int) -> float:
-    """Return by how many bytes a worker grows that has pushed before and is idle."""
+    """Return how many bytes an idle worker grows by that has pushed before."""
     url = await fresh_database(server)
     async with bench_container(url, tiktok) as made:
         await add_accounts(made, posts)

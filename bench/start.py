@@ -74,7 +74,7 @@ async def _first_tick(tiktok: InstantTikTok) -> float:
 
 
 async def first_answer(port: int, path: str) -> bytes:
-    """Knock until somebody opens, and return the head of the answer."""
+    """Connect until the server accepts, and return the head of its answer."""
     async with asyncio.timeout(60):
         reader, writer = await _opened(port)
         writer.write(_REQUEST.format(path).encode())

@@ -1,4 +1,4 @@
-"""Whether anybody can hold other people's posts up.
+"""Whether anybody can delay other people's posts.
 
 One process of 1,024 file descriptors serves the API and runs the jobs, while a crowd
 does all that strangers and tenants may do to it: bench/crowd.py. A hundred posts of

@@ -1,4 +1,4 @@
-"""Many who watch: streams of changed jobs while the jobs change.
+"""Many clients that watch streams of changed jobs while the jobs change.
 
 Five API processes with a thousand streams each, of five hundred projects, on one
 Postgres, while two hundred jobs change a second: each change goes to ten streams.
@@ -122,7 +122,7 @@ async def _line(watcher: Program) -> str:
 
 
 async def _change(url: str, scale: float) -> None:
-    """Write jobs anew, one after the other, for as long as it is let."""
+    """Write to jobs one after the other until it is cancelled."""
     connection = await asyncpg.connect(libpq_url(url))
     rows = await connection.fetch("SELECT id FROM schedule_jobs")
     ids = cycle(row["id"] for row in rows)

@@ -1,4 +1,4 @@
-"""What more workers on one Postgres bring, and what one post costs in CPU.
+"""How many posts several workers make on one Postgres, and the CPU of one post.
 
 Real `worker` processes against an instant TikTok: each post is claimed, written ahead,
 asked about, sent, polled once and finished with its row in the ledger.

@@ -18,7 +18,7 @@ OUTAGE_SECONDS: Final = 1.0
 
 
 class NotReached(Exception):
-    """The worker never came by: the matrix is wrong, whatever the service does."""
+    """The worker never reached the stop: the matrix itself is wrong."""
 
 
 async def undisturbed(place: Place) -> None:
@@ -27,7 +27,7 @@ async def undisturbed(place: Place) -> None:
 
 
 def struck(stop: Stop, act: Act, **order: float) -> Script:
-    """Do something to a worker at the moment it comes by a stop."""
+    """Do something to a worker at the moment it reaches a stop."""
 
     async def script(place: Place) -> None:
         worker = await place.worker(stop, **order)
@@ -63,7 +63,7 @@ async def told_to_stop(place: Place, worker: Worker) -> None:
 
 
 async def frozen(place: Place, worker: Worker) -> None:
-    """Stop it for longer than its lease while another works, then let it go on."""
+    """Stop it for longer than its lease while another works, then let it continue."""
     worker.signal(signal.SIGSTOP)
     worker.go()
     await place.worker()
@@ -90,7 +90,7 @@ def overslept(stop: Stop, other: Stop) -> Script:
 
 
 async def answer_lost(_: Place, worker: Worker) -> None:
-    """Let the database carry it out, and the word of that get lost."""
+    """Let the database carry out the write, and lose its answer."""
     worker.go("lose")
 
 
@@ -117,7 +117,7 @@ def outage(seconds: float) -> Act:
 
 
 async def disk_full(place: Place, worker: Worker) -> None:
-    """Leave no byte free on its disk, for a while."""
+    """Fill its disk for a while."""
     disk.fill(place.directory)
     worker.go()
     await asyncio.sleep(OUTAGE_SECONDS)
@@ -125,7 +125,7 @@ async def disk_full(place: Place, worker: Worker) -> None:
 
 
 def clock_jumps(seconds: float, *, others: float) -> Act:
-    """Put its clock forward or back; another worker's runs ahead by ``others``."""
+    """Set its clock forward or back; another worker's clock is ahead by ``others``."""
 
     async def act(place: Place, worker: Worker) -> None:
         worker.go(f"clock {seconds}")
@@ -135,7 +135,7 @@ def clock_jumps(seconds: float, *, others: float) -> Act:
 
 
 def overtaken(clock: float) -> Act:
-    """Let another, whose clock runs ahead, finish before this one goes on."""
+    """Let a worker whose clock is ahead finish before this one continues."""
 
     async def act(place: Place, worker: Worker) -> None:
         await place.worker(clock=clock)

@@ -1,4 +1,4 @@
-"""The verdict on a cell: what the database kept, and what TikTok has.
+"""Collect what became of a cell's jobs: in the database, and at TikTok.
 
 A trigger notes every change of a job's status, whoever makes it, so that the service's
 own ledger is not the only witness.
@@ -66,7 +66,7 @@ class Found:
 
 
 def install(url: str) -> None:
-    """Put the witness into a database."""
+    """Install the trigger in a database."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         connection = sqlite3.connect(str(parsed.database))
@@ -104,7 +104,7 @@ async def noted_changes(container: Container) -> dict[str, list[tuple[str, str]]
 
 
 def complaints(found: Found) -> Iterator[str]:
-    """Say what no job may ever be, however it came about."""
+    """Yield what is wrong with a job whatever was done to the worker."""
     job, posts = found.job, found.end.posts
     if job.status not in _OVER:
         yield f"no end: {job.status} after {job.attempts} attempts"
@@ -150,12 +150,12 @@ def _of_ledger(found: Found) -> Iterator[str]:
 
 
 def _corrected(found: Found) -> bool:
-    """Tell whether a late word of TikTok's changed the end, which is no attempt."""
+    """Tell whether a late correction by TikTok changed the end; it is no attempt."""
     return any(JobStatus(was) in _OVER for was, _ in found.changes)
 
 
 def _may_be_posted(post: Post) -> bool:
-    """Tell whether something may come of it: of an upload only with its last byte."""
+    """Tell whether it may become a post; an upload only with its last byte."""
     whole = post.upload is None or post.upload.complete
     return whole and post.status is not PostStatus.FAILED
 

@@ -1,4 +1,4 @@
-"""What a cell of the matrix is: a cause, a place, and the ends honest there."""
+"""A cell of the matrix: a cause, a place, and the ends that are correct there."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class Row:
     group: str
     cause: str
     script: Script
-    ends: tuple[End, ...]  # honest ones, without the gateway
+    ends: tuple[End, ...]  # the correct ones, without the gateway
     ends_with_gateway: tuple[End, ...] | None = None  # None: it makes no difference
     faults: tuple[Fault, ...] = ()
     databases: tuple[Database, ...] = tuple(Database)
@@ -75,7 +75,7 @@ class Cell:
 
     @property
     def ends(self) -> tuple[End, ...]:
-        """Return what is honest here."""
+        """Return the correct ends."""
         with_gateway = self.row.ends_with_gateway if self.gateway else None
         return with_gateway or self.row.ends
 

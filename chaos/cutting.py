@@ -1,4 +1,4 @@
-"""A relay that may cut a connection after a commit, before the program hears of it."""
+"""A relay that can cut a connection after a commit, before its answer arrives."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ OUT_OF_TRANSACTION: Final = b"Z\0\0\0\5I"
 
 @dataclass(slots=True)
 class Cutter:
-    """Passes bytes on; once it is armed, it cuts one insert's answer off."""
+    """Passes bytes on; once armed, it cuts a connection before an insert's answer."""
 
     to: int
     port: int = 0

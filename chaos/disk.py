@@ -1,4 +1,4 @@
-"""A disk so small that it can be filled in the middle of a post."""
+"""A small disk, which can be filled in the middle of a post."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ _FILLER = "filler"
 
 @contextmanager
 def small_disk(directory: Path) -> Iterator[None]:
-    """Put a disk of one megabyte there; needs the right to mount."""
+    """Mount a disk of one megabyte; needs the privilege to mount."""
     options = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"]
     subprocess.run(["mount", *options, directory], check=True, capture_output=True)
     try:
@@ -24,7 +24,7 @@ def small_disk(directory: Path) -> Iterator[None]:
 
 @cache
 def can_mount() -> bool:
-    """Tell whether such a disk can be had here."""
+    """Tell whether this process may mount one."""
     with TemporaryDirectory() as directory:
         try:
             with small_disk(Path(directory)):
@@ -34,7 +34,7 @@ def can_mount() -> bool:
 
 
 def fill(directory: Path) -> None:
-    """Leave no byte free."""
+    """Fill the disk."""
     with (directory / _FILLER).open("wb", buffering=0) as filler:
         for size in (1 << 16, 1 << 12, 1):
             try:
@@ -46,5 +46,5 @@ def fill(directory: Path) -> None:
 
 
 def free(directory: Path) -> None:
-    """Give the space back."""
+    """Free the space again."""
     (directory / _FILLER).unlink()

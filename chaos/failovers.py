@@ -1,4 +1,4 @@
-"""The database fails over in the middle of posting: what goes twice, what in doubt."""
+"""Let the database fail over while posts go out; count what is twice or in doubt."""
 
 import asyncio
 import time
@@ -58,7 +58,7 @@ class Kind(StrEnum):
 
 
 class Route(StrEnum):
-    """How workers get from one to the other."""
+    """How workers reach the new primary."""
 
     HOSTS = "several hosts"
     RELAY = "a relay"
@@ -145,14 +145,14 @@ class Scene:
         self.workers.append(await start(settings, log=log, mutant=self.mutant))
 
     async def workers_live(self) -> None:
-        """Wait until each has said so."""
+        """Wait until each worker has reported that it lives."""
         count = "SELECT count(*) FROM runners"
         async with asyncio.timeout(PATIENCE_SECONDS):
             while await execute(self.pair.primary.url, count) != len(self.workers):
                 await execute(self.pair.primary.url, "SELECT pg_sleep(0.1)")
 
     async def ask(self, lead: float) -> datetime:
-        """Ask for jobs due while the standby lags, and soon after; return from when."""
+        """Create jobs due while the standby lags and after; return since when."""
         now = datetime.now(UTC)
         first = now + timedelta(seconds=lead)
         span = self.case.lag + AFTER_SECONDS
@@ -164,7 +164,7 @@ class Scene:
         return first
 
     async def over(self) -> None:
-        """Wait until every job that there is has ended."""
+        """Wait until every job in the database has ended."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             await asyncio.sleep(0.5)
@@ -175,7 +175,7 @@ class Scene:
     async def read(self, job: Job) -> Job | None:
         """Read a job where it has ended, None if there is none any more.
 
-        Where a primary lives on, workers may have stayed with it.
+        If the old primary still runs, workers may have stayed with it.
         """
         found: list[Job] = []
         for container in (self.successor, self.container):
@@ -185,7 +185,7 @@ class Scene:
         return next(iter(over or found), None)
 
     async def posting(self) -> None:
-        """Wait until half of what is due by now was sent, however busy the machine."""
+        """Wait until half of the posts due by now are sent, on a busy machine too."""
         due = JOBS * self.case.lag / (self.case.lag + AFTER_SECONDS)
         async with asyncio.timeout(PATIENCE_SECONDS):
             while len(self.posts()) < due / 2:  # noqa: ASYNC110 - the simulator
@@ -204,7 +204,7 @@ async def live_through(
     mutant: str | None = None,
     lead: float = LEAD_SECONDS,
 ) -> Outcome:
-    """Let a database fail over, and say what became of the jobs."""
+    """Let a database fail over, and return what became of the jobs."""
     while (found := await _live_through(world, case, name, mutant, lead)) is None:
         lead, name = 2 * lead, f"{name}x"  # the machine is busy
     return found
@@ -311,7 +311,7 @@ def settings_for(world: World, url: str) -> dict[str, Any]:
 
 
 def url_of(case: Case, pair: Pair, relay: Relay) -> str:
-    """Return the URL by which workers come to the database."""
+    """Return the URL by which workers reach the database."""
     if case.route is Route.HOSTS:
         return pair.url
     return f"postgresql://postgres@127.0.0.1:{relay.port}/postgres"
@@ -337,7 +337,7 @@ async def run(
     side_by_side: int,
     without: str = "failover",
 ) -> list[tuple[Case, Outcome, Outcome]]:
-    """Live through cases, without the mechanism and with it."""
+    """Run cases, without the mechanism and with it."""
     turn = asyncio.Semaphore(side_by_side)
 
     async def one(number: int, case: Case) -> tuple[Case, Outcome, Outcome]:

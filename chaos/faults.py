@@ -111,7 +111,7 @@ def _init(call: str, *, inbox: bool) -> Iterator[Row]:
             f"{kind}, taken",
             {"kind": kind, "taken": True},
             IN_DOUBT_POSTED,
-            # Withdrawn before TikTok came for the video, another may be sent.
+            # Its URL was revoked before TikTok fetched it: another init may be sent.
             with_gateway=(IN_DOUBT_POSTED, POSTED),
         )
     yield row(
@@ -157,7 +157,7 @@ def _status() -> Iterator[Row]:
     yield _row(call, "access token died", {"kind": "token_death"}, POSTED)
     yield _row(call, "access token refused", STALE, POSTED)
     yield _row(call, "unknown 4xx", REFUSED, POSTED)
-    # Nothing can be asked any more about what TikTok has; a person reconnects.
+    # TikTok answers no question about the post any more until a person reconnects.
     yield _row(call, "scope missing", NO_SCOPE, End("auth", 1))
 
 

@@ -1,9 +1,9 @@
-"""The figures of the reports, once more: what former code did, and what this one does.
+"""Measure what an earlier version did in each reported case, and what this one does.
 
     python -m chaos.figures BEFORE [AFTER] [--only WORDS] [--faketime LIBRARY]
 
-BEFORE and AFTER are console scripts. The programs are driven from outside alone: by the
-environment, signals, HTTP and SQL; so any version will do.
+BEFORE and AFTER are console scripts. The programs are driven from outside only, by the
+environment, signals, HTTP and SQL, so any version works.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ ACCEPTED_WITHIN: Final = 20.0  # seconds, or the others are not tried
 
 
 async def commits_without_disk(site: Site) -> str:
-    """Lose the newest commits with the server: its default does not wait for them."""
+    """Crash a server that does not wait for the disk: its newest commits are lost."""
     await execute(
         site.server.url,
         "ALTER SYSTEM SET wal_writer_delay = '5s'",  # no luck by a flush in time
@@ -113,7 +113,7 @@ async def closed_terminal(site: Site) -> str:
 
 
 async def unreadable_row(site: Site) -> str:
-    """Let one due row hold a value that this version does not know."""
+    """Write a value into one due row that this version does not know."""
     await site.up()
     times = soon(6)
     await site.ask(*times)
@@ -229,7 +229,7 @@ def main(
     *,
     write: bool = True,
 ) -> None:
-    """Live through each scenario with former code and with this one."""
+    """Run each scenario with the earlier version and with this one."""
     rows = dict(report.rows_of("figures"))
     for words, scenario in SCENARIOS:
         if only in words:
@@ -244,7 +244,7 @@ def main(
 
 
 def table(rows: Mapping[str, str]) -> Iterator[str]:
-    """Draw the scenarios of which there are figures, in their order."""
+    """Draw a table of the scenarios that have figures, in order."""
     yield "| what happens | before | now |"
     yield "|---|---|---|"
     yield from (rows[words] for words, _ in SCENARIOS if words in rows)

@@ -1,6 +1,6 @@
 """Rows in which somebody else publishes to the account while an init is unanswered.
 
-A test system beside production, say, with the same TikTok app and the same account.
+For example a test system with the same TikTok app and account as production.
 """
 
 import json
@@ -100,7 +100,7 @@ async def _publish(place: Place) -> str:
 
 
 async def _tell(place: Place, event: str, post: posts.Post) -> None:
-    """Deliver TikTok's event, and look at what is in doubt; no worker does now."""
+    """Deliver TikTok's event, and run the confirmation, as no worker runs now."""
     while place.workers:
         await place.workers.pop().kill()
     now = int(time.time())

@@ -1,4 +1,4 @@
-"""Where a worker halts: at a named step of its work, until it is told to go on."""
+"""Halt a worker at a named step of its work until it is told to continue."""
 
 import socket
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -12,13 +12,13 @@ class Moment(StrEnum):
     """When in a step."""
 
     BEFORE = "before"
-    UNCOMMITTED = "uncommitted"  # every statement is carried out, nothing is kept yet
+    UNCOMMITTED = "uncommitted"  # every statement has run, nothing is committed yet
     AFTER = "after"
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A place to halt at: the ``nth`` time a worker comes by."""
+    """A step to halt at: the ``nth`` time that a worker reaches it."""
 
     step: str
     moment: Moment = Moment.BEFORE
@@ -30,7 +30,7 @@ class Stop:
 
 @dataclass(slots=True)
 class Gate:
-    """Halts the whole process, not only a task: so it can be killed at that very step.
+    """Halts the whole process, not only a task, so that it can be killed at that step.
 
     ``shift`` is how far its clock was put forward, in seconds; ``writer`` is held by
     whoever writes to SQLite.
@@ -43,7 +43,7 @@ class Gate:
     _passed: dict[tuple[str, Moment], int] = field(default_factory=dict)
 
     async def come_by(self, step: str, moment: Moment) -> None:
-        """Halt here if that was asked for; raises StoreUnavailable if told to.
+        """Halt here if asked to; raises StoreUnavailable if told to.
 
         Never in the middle of another task's write: SQLite's file would stay locked for
         all workers, and nobody could take over what this one had claimed.
@@ -72,7 +72,7 @@ class Gate:
         match order:
             case ["clock", seconds]:
                 self.shift += float(seconds)
-            case ["lose"]:  # it was done, and the word of it got lost
+            case ["lose"]:  # it was done, and the answer was lost
                 raise StoreUnavailable
             case _:
                 pass

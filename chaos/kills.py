@@ -86,7 +86,7 @@ FROZEN_AT: Final[tuple[tuple[Stop, Ends], ...]] = (
     (Stop("creator_info", BEFORE), KNOWN),
     (Stop("stamp", BEFORE), KNOWN),
     (Stop("stamp", AFTER), UNSENT),
-    # The init goes out when the worker wakes: the gateway has withdrawn its video.
+    # The init is sent when the worker wakes: the gateway has revoked its URL by then.
     (Stop("init", BEFORE), ((IN_DOUBT_POSTED,), (POSTED,))),
     (Stop("init", AFTER), UNKNOWN),
     (Stop("save_id", AFTER), KNOWN),
@@ -193,7 +193,7 @@ def _killed_in_mid_init() -> Iterator[Row]:
         script=_killed_once_called,
         faults=({"call": "init", "fault": {"kind": "slow", "seconds": 8}},),
         ends=(IN_DOUBT_POSTED,),
-        # Withdrawn meanwhile, so the late init comes to nothing and another is sent.
+        # The URL was revoked meanwhile: the late init fails, and another is sent.
         ends_with_gateway=(POSTED,),
         settles_after=9,
     )
@@ -236,7 +236,7 @@ def _frozen(stop: Stop, ends: Ends) -> Row:
 
 
 def _frozen_with_bad_news(other: Stop) -> Row:
-    """Let a worker wake that has a failure to record, while another one posts."""
+    """Resume a worker that has a failure to record while another worker posts."""
     return Row(
         group="SIGSTOP past the lease, then SIGCONT",
         cause=f"before record of a failure, another one {other}",

@@ -34,7 +34,7 @@ WHERE next_attempt_at <= CURRENT_TIMESTAMP AND init_sent_at IS NULL
 
 
 async def cut_after_insert(site: Site) -> str:
-    """Cut the API off as a Post Now is stored; repeat it if that failed."""
+    """Cut the API's connection as a Post Now is stored; repeat it if it failed."""
     async with cutting(site.server.port) as cutter:
         direct = f":{site.server.port}/"
         url = site.server.url.replace(direct, f":{cutter.port}/")
@@ -55,7 +55,7 @@ async def cut_after_insert(site: Site) -> str:
 
 
 async def full_log(site: Site) -> str:
-    """Let nobody read a server's log, and ask for many things."""
+    """Send many requests to a server whose log nobody reads."""
     await site.up()
     pipe, port = site.programs.directory / "log", free_port()
     os.mkfifo(pipe)
@@ -157,7 +157,7 @@ async def _tell(site: Site, event: str, publish_id: str) -> None:
 
 
 async def _noticed(site: Site, job: dict[str, Any]) -> dict[str, Any]:
-    """Wait until an event has changed how a job ended, or would have."""
+    """Wait until an event has changed how a job ended, or until it would have."""
     deadline, after = time.monotonic() + NOTICED, job
     while _end(after) == _end(job) and time.monotonic() < deadline:
         await asyncio.sleep(0.3)
@@ -172,8 +172,8 @@ def _end(job: dict[str, Any]) -> tuple[str, str | None]:
 async def restored(site: Site) -> str:
     """Restore a backup from before five posts, which were claimed then.
 
-    One more job is deleted after the backup. What is held is what the version's own
-    page on restoring says.
+    One more job is deleted after the backup. Jobs are held as that version's page on
+    restoring says.
     """
     await execute(site.server.url, "CREATE DATABASE scheduler")
     url = site.server.url.removesuffix("postgres") + "scheduler"

@@ -142,7 +142,7 @@ def _failover() -> None:
 
 
 def _narrow() -> None:
-    """Hold what fell due until the last contact with the former server alone."""
+    """Hold only jobs that were due before the last contact with the former server."""
     close, look, seen = GapStore.close, ClaimStore.next_due, dict[Identity, datetime]()
 
     async def next_due(self: ClaimStore) -> datetime | None:
@@ -161,7 +161,7 @@ def _narrow() -> None:
 
 
 def _replace(owner: type | ModuleType, *functions: Callable[..., Any]) -> None:
-    """Put functions in the place of those with their names; raises LookupError."""
+    """Replace functions by name; raises LookupError."""
     for function in functions:
         name = function.__name__
         if name not in vars(owner):

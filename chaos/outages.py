@@ -39,7 +39,7 @@ WORD_LOST: Final = (
 
 
 def rows() -> Iterator[Row]:
-    """Return every row in which the ground moves."""
+    """Return every row of an outage or a wrong clock."""
     yield from _outages()
     yield from _clocks()
 
@@ -88,8 +88,8 @@ def _clocks() -> Iterator[Row]:
         "all clocks jump 10 minutes forward",
         Stop("stamp"),
         jump,
-        # The lease is over as the stamp is written, so nothing is sent; who takes the
-        # job over before that is withdrawn cannot know.
+        # The lease is over when the stamp is written, so nothing is sent. A worker that
+        # takes the job over before the stamp is cleared cannot know that.
         ends=(POSTED, IN_DOUBT_NOT_POSTED),
     )
     back = acts.clock_jumps(-TEN_MINUTES, others=0)

@@ -40,7 +40,7 @@ UNHURRIED: Final = {
 
 Ends = tuple[End, End, End]  # the worker goes on; is killed; killed, with the gateway
 
-# A worker that has a token may finish with it. What is not sent yet, nobody else sends.
+# A worker that has a token may finish with it. Nobody else sends what is not sent yet.
 AT_STEPS: Final[tuple[tuple[Stop, Ends], ...]] = (
     (Stop("claim", BEFORE), (AUTH, AUTH, AUTH)),
     (Stop("claim", AFTER), (AUTH, AUTH, AUTH)),
@@ -110,13 +110,13 @@ def _dies_at(call: str) -> Fault:
 
 
 async def _swapped(place: Place, worker: Worker) -> None:
-    """Connect somebody else, and let the worker go on."""
+    """Connect somebody else, and let the worker continue."""
     await place.connect(place.other)
     worker.go()
 
 
 async def _killed_and_swapped(place: Place, worker: Worker) -> None:
-    """Connect somebody else before another worker finds what the killed one left."""
+    """Connect somebody else before another worker takes over the killed one's job."""
     await worker.kill()
     await place.connect(place.other)
     await place.worker()

@@ -37,7 +37,7 @@ COMPRESSED: Final[dict[str, Any]] = {
     "http_timeout_seconds": 2.0,
     "backoff_seconds": "0.1",
     "backoff_cap_seconds": 2,
-    # What the quota does is told elsewhere; here nothing may wait a minute.
+    # Other tests cover the quota; here nothing may wait a minute.
     "tiktok_init_per_minute": 100_000,
     "tiktok_status_per_minute": 100_000,
     "tiktok_creator_info_per_minute": 100_000,
@@ -120,17 +120,17 @@ class Place:
 
     @property
     def posts(self) -> list[Any]:
-        """Return what TikTok took of this place, whoever is said to have sent it."""
+        """Return the posts that TikTok took of this place, from whichever account."""
         posts = self.world.tiktok.sandbox.posts
         return [*posts.of(self.name), *posts.of(self.other)]
 
     @property
     def other(self) -> str:
-        """Return who may be connected in the person's place, and has no job here."""
+        """Return another person, who may be connected instead and has no job here."""
         return f"{self.name}-other"
 
     def calls_of_the_other(self) -> list[str]:
-        """Return which calls were made with the other one's token: none may be."""
+        """Return the calls made with the other person's token: there must be none."""
         calls = self.world.tiktok.sandbox.calls
         return [str(record.call) for record in calls.find(open_id=self.other)]
 
@@ -234,7 +234,7 @@ async def _database(world: World, cell: Cell, server: Server, directory: Path) -
 
 
 def gateway_of(container: Container) -> Any:  # noqa: ANN401 - an ASGI application
-    """Serve the media gateway of a house that lives in this process."""
+    """Serve the media gateway of a service that runs in this process."""
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
@@ -248,7 +248,7 @@ def gateway_of(container: Container) -> Any:  # noqa: ANN401 - an ASGI applicati
 def new_account(
     name: str, pair: dict[str, object], now: datetime, *, open_id: str | None = None
 ) -> NewAccount:
-    """Write down what a person's consent brought."""
+    """Make the account of a person who consented."""
     grant = Grant(
         access_token=str(pair["accessToken"]),
         refresh_token=str(pair["refreshToken"]),

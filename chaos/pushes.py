@@ -114,7 +114,7 @@ def rows() -> Iterator[Row]:
     for stop in ON_THE_WAY:
         yield _struck("SIGKILL", stop, acts.killed)
     for stop in ON_THE_WAY:
-        # Who is frozen in a commit may hold SQLite's one lock.
+        # A worker that is frozen in a commit may hold SQLite's one lock.
         only = (Database.POSTGRES,) if stop.moment is BEFORE else None
         group = "SIGSTOP past the lease, then SIGCONT"
         yield _struck(group, stop, acts.frozen, databases=only)

@@ -22,7 +22,7 @@ SHOWN: Final = 3
 
 
 def write_part(part: str, lines: Iterable[str]) -> None:
-    """Put a part in the place of the former one."""
+    """Replace a part of the page."""
     text = "".join(f"{line}\n" for line in lines)
     page = PAGE.read_text()
     former = _part(part, page)
@@ -31,7 +31,7 @@ def write_part(part: str, lines: Iterable[str]) -> None:
 
 
 def rows_of(part: str) -> Mapping[str, str]:
-    """Return the lines of a part's table as they are, by their first column."""
+    """Return the present lines of a part's table by their first column."""
     lines = _part(part, PAGE.read_text())[1].splitlines()[2:]
     return {line.split("|")[1].strip(): line for line in lines}
 
@@ -44,7 +44,7 @@ def _part(part: str, page: str) -> re.Match[str]:
 
 
 def write_group(name: str, lines: Iterable[str]) -> None:
-    """Put one group of the matrix in the place of its former one, or at the end."""
+    """Replace one group of the matrix, or append it."""
     head, end = f"\n### {name}\n\n", "<!-- end of matrix -->"
     text = head + "".join(f"{line}\n" for line in lines)
     page = PAGE.read_text()
@@ -63,7 +63,7 @@ def group(results: Sequence[Result]) -> Iterator[str]:
 
 
 def message(results: Sequence[Result], *, seed: int) -> Iterator[str]:
-    """Say in a few lines what the matrix comes to."""
+    """Sum the matrix up in a few lines."""
     wrong = sum(bool(result.wrong) for result in results)
     yield f"**{len(results)} cells, {wrong} wrong** (`python -m chaos --seed {seed}`)."
     if not wrong:
@@ -98,7 +98,7 @@ def matrix(
 
 
 def in_doubt(results: Sequence[Result]) -> Iterator[str]:
-    """List the cells in which ``unconfirmed`` is the honest end."""
+    """List the cells in which ``unconfirmed`` is the correct end."""
     for without, name in ((False, "Without the gateway"), (True, "With the gateway")):
         causes = dict.fromkeys(
             f"{result.cell.row.group}: {result.cell.row.cause}"
@@ -116,7 +116,7 @@ def in_doubt(results: Sequence[Result]) -> Iterator[str]:
 def mutants(
     found: Mapping[str, Sequence[Result]], *, enough: int, cells: int, seed: int
 ) -> Iterator[str]:
-    """Draw what each missing mechanism costs."""
+    """Draw which cells notice each missing mechanism."""
     yield f"`python -m chaos mutants --seed {seed}`: for each mechanism, the {cells}"
     yield f"cells are run in random order until {enough} have noticed; those that are"
     yield "running then are counted too. A cell counts if it ends right with the"

@@ -1,4 +1,4 @@
-"""Rows in which the database is put back to a backup after the post went out.
+"""Rows in which the database is restored from a backup after the post went out.
 
 The backup is made and restored as docs/deploy/backups.md says.
 """
@@ -68,7 +68,7 @@ def _restored(stop: Stop, *, announced: bool) -> Script:
 
 
 async def _alive(place: Place) -> None:
-    """Let a worker write that it lives, after the backup: as each does twice a minute.
+    """Let a worker write its heartbeat after the backup, as each does twice a minute.
 
     The former one may have done so before. On a busy machine one tick is too short.
     """

@@ -1,4 +1,4 @@
-"""Workers as the chaos program sees them: started, halted, killed, frozen."""
+"""Start, halt, freeze and kill workers."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from chaos.gate import Stop
 
 @dataclass(slots=True)
 class Worker:
-    """One process at the other end of a line, which breaks when it dies."""
+    """One process, controlled over a pipe that breaks when it dies."""
 
     process: int  # a descriptor: unlike a pid it never comes to mean another process
     reader: asyncio.StreamReader
@@ -39,12 +39,12 @@ class Worker:
             os.close(self.process)
 
     def go(self, order: str = "go") -> None:
-        """Let it go on: as if nothing were, ``clock SECONDS`` later, or to ``lose``."""
+        """Let it continue: as it was, ``clock SECONDS`` later, or to ``lose`` a write."""
         with suppress(OSError):
             self.writer.write(f"{order}\n".encode())
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to what is perhaps there no longer."""
+        """Send a signal; the process may have ended."""
         if not self._is_gone:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.process, number)
@@ -57,7 +57,7 @@ class Worker:
 
 @dataclass(slots=True)
 class WorkerStarter:
-    """Starts workers, and ends all that are left at its own end."""
+    """Starts workers, and kills all that are left at its end."""
 
     directory: Path
     _process: asyncio.subprocess.Process = field(init=False)
@@ -66,14 +66,14 @@ class WorkerStarter:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["WorkerStarter"]:
-        """Wait for orders."""
+        """Start the program that forks workers."""
         meeting_place = str(self.directory / "line")
         server = await asyncio.start_unix_server(self._meet, meeting_place)
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "chaos.worker", meeting_place),
             stdin=asyncio.subprocess.PIPE,
             env={"PATH": os.environ["PATH"]},
-            start_new_session=True,  # its end takes the workers with it
+            start_new_session=True,  # the workers end with it
         )
         try:
             async with server:

@@ -32,13 +32,13 @@ _one_at_a_time = Lock()  # Alembic keeps its context in the module
 
 
 class Server:
-    """A Postgres, and a maker of databases on it."""
+    """A Postgres server that makes databases for cells."""
 
     def __init__(self) -> None:
         self._server = PostgresServer()
         self._has_template = False
         self._making = asyncio.Lock()
-        self.turn = asyncio.Lock()  # for who breaks it
+        self.turn = asyncio.Lock()  # held by the cell that breaks it
 
     async def create(self) -> str:
         """Return a fresh database's URL; the first one starts the server."""
@@ -81,7 +81,7 @@ class Server:
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the program around it."""
+        """Leave signals to the chaos program."""
         yield
 
 
@@ -93,7 +93,7 @@ class Door:
         self.url = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let in who asks for a gateway that is there."""
+        """Pass a request on to the gateway that its path names."""
         _, name, rest = scope["path"].split("/", 2)
         await self.apps[name]({**scope, "path": f"/{rest}"}, receive, send)
 
@@ -131,7 +131,7 @@ class World:
 
 @asynccontextmanager
 async def new_world(directory: Path, *, seed: int) -> AsyncIterator[World]:
-    """Put up what cells share, and take it down."""
+    """Start what cells share, and stop it at the end."""
     weather = SandboxSettings(
         min_chunk_bytes=1000,
         seed=seed,

@@ -97,7 +97,7 @@ def prepare(site: Site) -> None:
 
 
 def post_for(site: Site, seconds: float) -> None:
-    """Ask for posts, some more in the middle than at the ends."""
+    """Create posts, more of them in the middle than at the ends."""
     began, number, chosen = time.monotonic(), 0, random.Random(1)
     with ThreadPoolExecutor(4) as callers:
         while (passed := time.monotonic() - began) < seconds:
@@ -163,7 +163,7 @@ def asked(address: str, panel: Mapping[str, Any], ends: float) -> list[Series]:
 
 
 def named(template: str, labels: Mapping[str, str]) -> str:
-    """Fill a legend's labels in."""
+    """Fill in the labels of a legend."""
     filled = re.sub(r"\{\{(\w+)\}\}", lambda it: labels.get(it[1], ""), template)
     return "the service" if "127.0.0.1" in filled else filled.strip(": ")
 
@@ -171,7 +171,7 @@ def named(template: str, labels: Mapping[str, str]) -> str:
 def drawn(
     panels: Sequence[Mapping[str, Any]], found: Mapping[int, Sequence[Series]]
 ) -> str:
-    """Return the upper part of the dashboard as SVG."""
+    """Draw the upper part of the dashboard as SVG."""
     shown = [panel for panel in panels if panel["gridPos"]["y"] < SHOWN]
     width, height = 24 * UNIT, SHOWN * HIGH
     parts = [

@@ -19,7 +19,7 @@ def new_grant(
     lives: timedelta = timedelta(hours=2),
     scopes: tuple[str, ...] = ("user.info.basic", "video.publish"),
 ) -> Grant:
-    """Make a pair named after one word."""
+    """Make a token pair whose tokens contain one word."""
     return Grant(
         access_token=f"act.{token}",
         refresh_token=f"rft.{token}",
@@ -37,7 +37,7 @@ def new_account(
     display_name: str | None = None,
     username: str | None = None,
 ) -> NewAccount:
-    """Make what a connect brings."""
+    """Make the account that a sign-in stores."""
     return NewAccount(
         project_id=project_id,
         platform="tiktok",

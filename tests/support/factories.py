@@ -51,7 +51,7 @@ _serial = count(1)
 
 
 def new_job(**changes: object) -> NewJob:
-    """Ask for a job whose time has come; each call names another asset."""
+    """Make a request for a job that is due; each call names another asset."""
     asked: dict[str, Any] = {
         "project_id": "proj_1",
         "platform": "tiktok",
@@ -138,7 +138,7 @@ async def count_jobs(database: Database) -> int:
 
 
 async def store_entry(database: Database, job: Job, *, number: int) -> None:
-    """Take a place in the ledger, so that the next entry does not fit."""
+    """Store a ledger row with the number that the next attempt would take."""
     entry = {
         "job_id": job.id,
         "number": number,
@@ -157,7 +157,7 @@ def _with_key(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "idempotency_key": row.get("idempotency_key") or key}
 
 
-# What a job has not met yet: counts are zero, all else is open.
+# The columns that a new job leaves empty.
 _EMPTY: Final = {
     column.name: None if column.nullable else 0 for column in schedule_jobs.c
 } | {"transfer": Transfer.PULL}

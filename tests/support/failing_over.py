@@ -1,4 +1,4 @@
-"""A primary and its standby, which takes its place without its last commits."""
+"""A primary and its standby, which is promoted without the last commits."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ class Pair:
         return f"postgresql://postgres@{hosts}/postgres"
 
     async def lag(self) -> None:
-        """Let the standby have all there is so far, and nothing of what comes."""
+        """Let the standby catch up, and then receive nothing more."""
         written = await execute(self.primary.url, "SELECT pg_current_wal_lsn()::text")
         await _until(self.standby.url, _UNREAD.format(written))
         await execute(

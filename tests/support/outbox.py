@@ -1,4 +1,4 @@
-"""Endpoints and events for tests, put where the service puts them."""
+"""Store endpoints and events as the service does."""
 
 from datetime import datetime
 from typing import Any

@@ -181,7 +181,7 @@ class PostgresServer:
         return directory
 
     def _set_up(self, directory: Path) -> None:
-        """Say who may come in, and how."""
+        """Write who may connect, and how."""
         rules = directory / "data" / "pg_hba.conf"
         rules.write_text("\n".join((*self._access, rules.read_text())))
         if self._certificate is not None:

@@ -1,4 +1,4 @@
-"""What a process may lack, brought about for the length of a block."""
+"""Shortages of a process's resources, for the length of a block."""
 
 import gc
 import os

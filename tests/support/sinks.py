@@ -1,4 +1,4 @@
-"""Where a test's bytes go."""
+"""A sink for tests."""
 
 import asyncio
 from collections.abc import Callable

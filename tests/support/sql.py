@@ -1,4 +1,4 @@
-"""Statements on a Postgres, past everything of ours."""
+"""Run statements on a Postgres without any code of ours."""
 
 import asyncio
 
