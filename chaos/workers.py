@@ -39,7 +39,7 @@ class Worker:
             os.close(self.process)
 
     def go(self, order: str = "go") -> None:
-        """Let it continue: as it was, ``clock SECONDS`` later, or to ``lose`` a write."""
+        """Let it continue: ``clock SECONDS`` later, or to ``lose`` a write."""
         with suppress(OSError):
             self.writer.write(f"{order}\n".encode())
 
