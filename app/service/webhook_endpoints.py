@@ -89,7 +89,7 @@ class WebhookService:
         """
         check_scope(project_id, scope)
         secret = secret_text(token_bytes(SECRET_BYTES))
-        endpoint = await self._store.rotate(project_id, secret, now=self._clock.now())
+        endpoint = await self.store.rotate(project_id, secret, now=self.clock.now())
         return PutWebhook(endpoint, created=False, secret=secret)
 
     async def test(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Any, cast
 
@@ -420,7 +421,8 @@ async def test_a_stream_that_takes_for_ever_is_cut(
     async with streaming(sqlite_url, source) as (api, path):
         service = api.services.media
         assert service is not None
-        monkeypatch.setattr(service, "_now", lambda: next(ticks) * seconds_each)
+        slow = replace(service, now=lambda: next(ticks) * seconds_each)
+        monkeypatch.setattr(api.services, "media", slow)
         with capture_logs() as lines:
             messages = await _raw_messages(api, f"{path}0/v.mp4")
     assert messages[0]["status"] == 200
