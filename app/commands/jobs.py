@@ -134,8 +134,8 @@ def why_job(id: JobId, *, as_json: AsJson = False) -> None:
     for item in story.items:
         by = f" (by {item.by.name or item.by.id})" if item.by else ""
         typer.echo(f"{shown_text(item.at)}  {shown_text(item.text)}{by}")
-    now = f"Now: {job.status}"
-    typer.echo(f"{now}. {job.notice}" if job.notice else f"{now}.")
+    now = f"Now: {job.status}."
+    typer.echo(f"{now} {shown_text(job.notice)}".rstrip())
 
 
 async def _page(cases: "UseCases", query: "JobQuery") -> "JobsAnswer":

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.output import AsJson, print_json, print_pairs, validated
+from app.commands.output import (
+    AsJson,
+    print_json,
+    print_pairs,
+    shown_text,
+    validated,
+)
 from app.commands.running import run, with_use_cases
 
 if TYPE_CHECKING:
@@ -30,7 +36,7 @@ def status(*, as_json: AsJson = False) -> None:
     else:
         print_pairs({**shown, "toLookAt": ""})
         for each in found.to_look_at or ("All is well.",):
-            typer.echo(each)
+            typer.echo(shown_text(each))
     raise typer.Exit(1 if found.to_look_at else 0)
 
 
@@ -43,7 +49,7 @@ def doctor(*, as_json: AsJson = False) -> None:
         print_json({"items": [asdict(each) for each in findings]})
     else:
         for each in findings:
-            typer.echo(_line(each))
+            typer.echo(shown_text(_line(each)))
     raise typer.Exit(0 if all(each.ok for each in findings) else 1)
 
 

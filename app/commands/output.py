@@ -81,7 +81,11 @@ def shown_text(value: object) -> str:
         case datetime():
             return value.isoformat(sep=" ", timespec="seconds")
         case dict() | list() | tuple():
-            return json.dumps(value, ensure_ascii=False) if value else ""
+            return _harmless(json.dumps(value, ensure_ascii=False)) if value else ""
         case _:
-            # A caller's title may hold terminal escape sequences.
-            return "".join(c if c.isprintable() else " " for c in str(value))
+            return _harmless(str(value))
+
+
+def _harmless(text: str) -> str:
+    """Leave out terminal escape sequences: a caller's text may hold them."""
+    return "".join(c if c.isprintable() else " " for c in text)

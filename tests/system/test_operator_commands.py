@@ -145,6 +145,18 @@ async def test_a_held_project_waits_until_it_is_released(sqlite_site: Site) -> N
     assert (await site.ended(job)).status is JobStatus.POSTED
 
 
+async def test_no_callers_text_steers_an_operators_terminal(sqlite_site: Site) -> None:
+    """A hold's reason may hold anything; what a terminal acts on is left out."""
+    site = sqlite_site
+    job = await site.post()
+    await site.programs.run("hold", "--reason", "a\x1b[2J\u202eb")
+    await site.programs.run("tick")
+    for command in (("status",), ("jobs", "why", job.id), ("jobs", "list")):
+        told = await site.programs.run(*command)
+        assert not {"\x1b", "\u202e"} & set(told.out), command
+    assert "a [2J b" in (await site.programs.run("status")).out
+
+
 @pytest.mark.parametrize("project", ["", "|", "a|b", "\udcff"])
 async def test_no_name_of_a_project_stands_for_all_of_them(
     programs: Programs, project: str
