@@ -1,6 +1,7 @@
 """Check a job's video or photos at their URLs; report only what is certain."""
 
-from contextlib import closing
+import asyncio
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,6 +21,12 @@ from app.outbound.media.measure import Measurer
 
 ASSET_SECONDS: Final = 10.0
 """How long an asset's server may take to answer with headers."""
+
+LOOK_SECONDS: Final = 60.0
+"""How long one job's media are looked at: other jobs' checks wait for it.
+
+A server that never answers would take twenty seconds for each of 35 photos.
+"""
 
 
 @dataclass
@@ -52,7 +59,17 @@ class MediaChecker:
     async def look(
         self, job: Job | NewJob, found: Found, *, max_seconds: int | None
     ) -> None:
-        """Add the problems that would stop the media from being posted."""
+        """Add the problems that would stop the media from being posted.
+
+        What was found when the time is over has to do.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._look(job, found, max_seconds)
+
+    async def _look(
+        self, job: Job | NewJob, found: Found, max_seconds: int | None
+    ) -> None:
         if job.post.media_type is MediaType.VIDEO:
             await self._look_at_video(job.asset_url, found, max_seconds)
             return
