@@ -7,6 +7,8 @@ import httpx
 
 from app.grants.grants import Grants
 from app.store.accounts.account_store import AccountStore
+from app.store.db.engine import Database
+from app.store.db.vault import Vault
 from tests.grants.conftest import StepClock
 from tests.grants.token_endpoint import TokenEndpoint, refused
 from tests.support.accounts import NOW, new_account, new_grant
@@ -45,6 +47,21 @@ async def test_the_limit_takes_the_soonest(
         await _put(accounts, f"in_{minutes}", minutes=minutes)
     assert await grants.refresh_expiring(now=NOW, limit=2) == 2
     assert sorted(tiktok.used) == ["rft.in_1", "rft.in_2"]
+
+
+async def test_what_no_key_opens_is_in_nobodys_way(
+    grants: Grants,
+    accounts: AccountStore,
+    databases: list[Database],
+    tiktok: TokenEndpoint,
+) -> None:
+    """Accounts of a lost key end soonest, and are left out of the count."""
+    former = AccountStore(databases[0], Vault([b"l" * 32]))
+    for minutes in range(5):
+        await _put(former, f"lost_{minutes}", minutes=minutes)
+    await _put(accounts, "open", minutes=6)
+    assert await grants.refresh_expiring(now=NOW, limit=2) == 1
+    assert tiktok.used == ["rft.open"]
 
 
 async def test_one_failure_stops_no_other(

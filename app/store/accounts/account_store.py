@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import count
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -148,7 +149,8 @@ class AccountStore:
     ) -> tuple[Account, ...]:
         """Return usable accounts whose access token expires soon or whose pair is old.
 
-        Leaves out accounts that are being refreshed.
+        Leaves out accounts that are being refreshed, and those that no key decrypts,
+        however many there are.
         """
         statement = (
             select(accounts)
@@ -160,12 +162,17 @@ class AccountStore:
                     _accounts.updated_at <= saved_before,
                 ),
             )
-            .order_by(_accounts.access_token_expires_at)
+            .order_by(_accounts.access_token_expires_at, *accounts.primary_key)
             .limit(limit)
         )
-        rows = await self._database.rows(statement)
-        found = (self._rows.read(row) for row in rows)
-        return tuple(account for account in found if account.usable)
+        found = list[Account]()
+        for page in count():
+            rows = await self._database.rows(statement.offset(page * limit))
+            read = (self._rows.read(row) for row in rows)
+            found += [account for account in read if account.usable]
+            if len(rows) < limit or len(found) >= limit:
+                break
+        return tuple(found[:limit])
 
     async def delete(self, project_id: str, platform: str, *, now: datetime) -> Account:
         """Remove an account and return it; raises AccountNotConnected."""
