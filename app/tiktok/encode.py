@@ -39,7 +39,7 @@ def init(access_token: str, post: Post, video_url: str) -> ApiRequest:
     https://developers.tiktok.com/doc/content-posting-api-reference-upload-video
     """
     source = {"source": "PULL_FROM_URL", "video_url": video_url}
-    return _video_init(access_token, post, source, once=True)
+    return _video_init(access_token, post, source)
 
 
 def upload_init(access_token: str, post: Post, plan: ChunkPlan) -> ApiRequest:
@@ -53,8 +53,7 @@ def upload_init(access_token: str, post: Post, plan: ChunkPlan) -> ApiRequest:
         "chunk_size": plan.chunk_size,
         "total_chunk_count": plan.count,
     }
-    # A repeat posts nothing twice, so it may use a connection that is open.
-    return _video_init(access_token, post, source, once=False)
+    return _video_init(access_token, post, source)
 
 
 def photo_init(access_token: str, post: Post, urls: Sequence[str]) -> ApiRequest:
@@ -175,9 +174,7 @@ def revoke(access_token: str, *, client_key: str, client_secret: str) -> ApiRequ
     return _form("/v2/oauth/revoke/", form, (client_secret, access_token))
 
 
-def _video_init(
-    access_token: str, post: Post, source: Mapping[str, Any], *, once: bool
-) -> ApiRequest:
+def _video_init(access_token: str, post: Post, source: Mapping[str, Any]) -> ApiRequest:
     body: dict[str, Any] = {"source_info": source}
     match post.mode:
         case PostMode.DIRECT:
@@ -187,7 +184,8 @@ def _video_init(
             path = "/v2/post/publish/inbox/video/init/"
         case _:
             assert_never(post.mode)
-    return _post(path, access_token, body, once=once)
+    # Repeated, an upload's would post nothing twice, but it has one permit only.
+    return _post(path, access_token, body, once=True)
 
 
 def _photo_info(post: Post) -> dict[str, Any]:

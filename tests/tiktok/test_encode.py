@@ -270,7 +270,7 @@ def test_requests_show_no_secret() -> None:
 
 
 def test_what_must_not_be_sent_twice() -> None:
-    """Calls that post or burn a token ask for a connection of their own."""
+    """Calls that post, burn a token or have one permit are never repeated."""
     secrets = {"client_key": "key", "client_secret": "secret"}
     assert encode.init("act.token", PLAIN, URL).once
     assert encode.refresh("rft", **secrets).once
@@ -279,4 +279,4 @@ def test_what_must_not_be_sent_twice() -> None:
     ).once
     assert not encode.status("act.token", "p").once
     plan = plan_chunks(1, ChunkSizes())
-    assert not encode.upload_init("act.token", PLAIN, plan).once
+    assert encode.upload_init("act.token", PLAIN, plan).once

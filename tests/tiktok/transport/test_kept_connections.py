@@ -2,13 +2,16 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import pytest
+
 from app.domain.jobs.outcome import Fault, Verdict
+from app.domain.posts.upload import ChunkPlan
 from app.tiktok.client import Calls, TikTok
-from app.tiktok.values import InitTaken
+from app.tiktok.values import InitTaken, UploadTaken
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tiktok import chaos
 from tests.tiktok.attempts import (
@@ -26,6 +29,12 @@ from tests.tiktok.chaos import response
 async def send_init(calls: Calls) -> InitTaken | Fault:
     """Send an init."""
     return await calls.init("act.secret", POST, "https://cdn.example.com/v.mp4")
+
+
+async def send_upload_init(calls: Calls) -> UploadTaken | Fault:
+    """Send the init of an upload."""
+    plan = ChunkPlan(size=9, chunk_size=9, count=1)
+    return await calls.upload_init("act.secret", POST, plan)
 
 
 async def test_an_attempt_needs_one_connection() -> None:
@@ -77,8 +86,14 @@ async def test_a_reading_call_survives_a_connection_that_closes() -> None:
     assert requests == [2, 1]
 
 
-async def test_an_init_is_not_repeated() -> None:
-    """Where the connection breaks under an init, it stays unknown and goes out once."""
+@pytest.mark.parametrize("send", [send_init, send_upload_init])
+async def test_an_init_is_not_repeated(
+    send: Callable[[Calls], Awaitable[object]],
+) -> None:
+    """Where the connection breaks under an init, it stays unknown and goes out once.
+
+    An upload's could be repeated, but TikTok counts each one.
+    """
     requests = list[bytes]()
 
     async def script(
@@ -92,7 +107,7 @@ async def test_an_init_is_not_repeated() -> None:
 
     async with chaos.serving(script) as url, connected(url) as calls:
         await poll(calls)
-        fault = await send_init(calls)
+        fault = await send(calls)
         await poll(calls)
     assert isinstance(fault, Fault)
     assert (fault.verdict, fault.code) == (Verdict.UNKNOWN, "connection_lost")
