@@ -2,7 +2,8 @@
 
 A real `worker` on Postgres between a local server and a local TikTok. The yardstick for
 bytes is a bare loop that copies as many over two sockets through the same HTTP code;
-for posts, the same worker pulling.
+for posts, the same worker pulling. What system calls alone would add to a pull is the
+least that a small push can cost.
 """
 
 import asyncio
@@ -37,7 +38,8 @@ async def run(rounds: int, quick: bool) -> list[Figure]:
     small = 100 if quick else 2000
     files, each = (5, 20_000_000) if quick else (50, 200_000_000)
     pushed, copied = list[float](), list[float]()
-    push, pull, memory = list[float](), list[float](), list[float]()
+    push, pull, least = list[float](), list[float](), list[float]()
+    memory = list[float]()
     async with (
         postgres() as server,
         program("-m", "bench.bulk_tiktok", says=True) as bulk,
@@ -51,6 +53,8 @@ async def run(rounds: int, quick: bool) -> list[Figure]:
             push.append(1000 * cpu / small)
             cpu = await _worker(server, tiktok, small, 1_000_000, Transfer.PULL)
             pull.append(1000 * cpu / small)
+            cpu = await _bare(tiktok, 1_000_000, times=small)
+            least.append(pull[-1] + 1000 * cpu / small)
             grown = await _grown(server, tiktok, files, each)
             memory.append(grown / 1000 / files)
     note = f"{files} files of {each // 1_000_000} MB at once"
@@ -61,12 +65,15 @@ async def run(rounds: int, quick: bool) -> list[Figure]:
         median("CPU per push of 1 MB", push, "ms"),
         median("CPU per pull", pull, "ms"),
         ratio("push of 1 MB to pull", push, pull, bar=at_most(2)),
+        ratio("pull and 1 MB by system calls alone, to pull", least, pull),
         median("memory per push", memory, "KB", bar=at_most(300), note=note),
     ]
 
 
-async def _bare(tiktok: InstantTikTok, size: int) -> float:
-    loop = ("-m", "bench.copy_loop", tiktok.url, str(size))
+async def _bare(tiktok: InstantTikTok, size: int, *, times: int = 0) -> float:
+    loop = ["-m", "bench.copy_loop", tiktok.url, str(size)]
+    if times:
+        loop.append(str(times))
     async with program(*loop, says=True) as running:
         assert running.process.stdout is not None
         return float((await running.process.stdout.readline()).decode())
