@@ -73,3 +73,18 @@ def test_the_closing_table_loses_nothing() -> None:
     assert text.count("unconfirmed") == len(SCENARIOS)
     for word in ("Attempts", "Inits", "Posts", "should", *STEPS[:3]):
         assert word in text
+
+
+def test_an_uploads_progress_takes_the_place_of_the_progress_before() -> None:
+    """One figure that grows, between the states."""
+    (scenario,) = (each for each in TOGETHER if each.transfer == "push")
+    life = Life(scenario)
+    for status, count in (
+        ("scheduled", None),
+        ("processing", 0),
+        ("processing", 2_500_000),
+        ("processing", 7_500_000),
+        ("posted", 10_000_000),
+    ):
+        life.note({"status": status, "uploadedBytes": count})
+    assert life.trail == ["scheduled", "processing", "uploaded 7.5 MB", "posted"]
