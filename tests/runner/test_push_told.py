@@ -93,6 +93,8 @@ async def test_what_tiktok_has_is_shown_and_never_falls(
     worker.tiktok.before["upload"] = look
     stage.fault("upload", "upload_answer", rule={"match": {"chunk": 2}}, httpStatus=416)
     stage.fault("status", "reshape", change={"uploaded_bytes": 0})
+    again = {"match": {"chunk": 0}, "after": 1}
+    stage.fault("upload", "upload_answer", rule=again, httpStatus=206)
     done = await until_over(stage, worker, job)
     counts = [count for _, count in seen]
     assert {publish_id for publish_id, _ in seen} == {done.publish_id}
