@@ -94,6 +94,7 @@ BROKEN: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("201 too early, or twice", {"kind": "upload_answer", "httpStatus": 201}),
     ("416", {"kind": "upload_answer", "httpStatus": 416}),
     ("its URL is over", {"kind": "upload_expired"}),
+    ("the access token died", {"kind": "token_death"}),
 )
 LOST_INITS: Final = ("hang", "reset", "truncate", "gateway", "ok_without_publish_id")
 
@@ -123,6 +124,9 @@ def rows() -> Iterator[Row]:
     for stop in WRITTEN:
         yield _struck("a commit's confirmation is lost", stop, acts.answer_lost)
     yield from _outages(STEPS)
+    for stop in (Stop("mark", AFTER), Stop("chunk", AFTER, 3)):
+        draft: dict[str, Any] = {"of": "push of a draft", "inbox": True}
+        yield _struck("SIGKILL", stop, acts.killed, **draft)
     yield from _of_one_chunk()
     yield from _tiktok_misbehaves()
     yield from _sources()

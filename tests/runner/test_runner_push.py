@@ -119,6 +119,7 @@ async def test_a_source_without_ranges_is_read_once_from_the_start(
         {"kind": "upload_answer", "http_status": 201},
         {"kind": "upload_answer", "http_status": 416},
         {"kind": "upload_expired"},
+        {"kind": "token_death"},
     ],
     ids=lambda fault: "-".join(map(str, fault.values())),
 )
