@@ -1,10 +1,10 @@
 """Take a permit from the account's quota before each call to TikTok."""
 
-import dataclasses
 from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.domain.accounts.quota import (
     IDLE,
@@ -194,9 +194,7 @@ class Pacer:
                 return await self._refuse(account_quota, user, call, row, now)
             version = await self._write(user.owner, quota, seen=row, now=now)
             if version is not None:
-                account_quota.row = dataclasses.replace(
-                    row, version=version, quota=quota
-                )
+                account_quota.row = replace(row, version=version, quota=quota)
                 account_quota.keep(wanted, call, now)
                 return wanted[call].send_by(now)
             account_quota.row = None  # another worker was faster
@@ -217,9 +215,7 @@ class Pacer:
         if (quota, rest_until) == (row.quota, row.rest_until):
             return row
         version = row.version + 1
-        return dataclasses.replace(
-            row, version=version, quota=quota, rest_until=rest_until
-        )
+        return replace(row, version=version, quota=quota, rest_until=rest_until)
 
     async def _write(
         self, owner: Owner, quota: Quota, *, seen: QuotaRow, now: datetime

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from msgspec import Struct
+
 WINDOW: Final = timedelta(minutes=1)
 SKEW: Final = timedelta(seconds=3)
 """How much longer than another call one may take from its permit to TikTok.
@@ -58,16 +60,14 @@ ONE_PERMIT: Final = Permits()
 """One permit, to be used at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True, gc=False):
     """Permits that count until a moment."""
 
     until: datetime
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(Struct, frozen=True):
     """The permits that one account has taken lately."""
 
     uses: Mapping[QuotaCall, tuple[Use, ...]]

@@ -1,11 +1,11 @@
 """The permits each account has taken of TikTok's limits, shared by all workers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
     FromClause,
@@ -53,8 +53,7 @@ _TAKEN: Final = ("platform", "open_id", "uses", "idle_at")
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaRow:
+class QuotaRow(Struct, frozen=True):
     """An account's quota as read; ``version`` 0 if there is no row yet."""
 
     version: int = 0

@@ -7,6 +7,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
     FromClause,
@@ -110,8 +111,7 @@ class Guard:
     matches: Callable[[FromClause], ColumnElement[bool]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Write:
+class _Write(Struct, frozen=True):
     job: Job  # as it was read
     change: Transition
     after: Job
