@@ -216,6 +216,14 @@ async def test_a_time_that_is_past_and_a_hold_are_warnings(api: Api) -> None:
     assert await count(api) == 0
 
 
+async def test_a_hold_of_all_is_told_to_whose_key_is_of_one(api: Api) -> None:
+    """It holds their project as well."""
+    await api.client.put("/v1/hold", json={"reason": "a recall"})
+    caller = await api.caller("proj_1")
+    answer = await caller.post(VALIDATE, json=body())
+    assert problems(answer.json()) == {("held", "/projectId", "warning")}
+
+
 async def test_a_time_whose_records_are_pruned_is_an_error(api: Api) -> None:
     """POST would answer 409 too_long_ago."""
     async with api.database.write() as connection:

@@ -82,7 +82,7 @@ class ValidationService:
         wrong = tuple(map(Issue.of, self.jobs.problems_with(new)))
         if wrong:
             return Validation(wrong)  # it cannot be stored: no further checks
-        in_the_way = [each async for each in self._in_the_way(new, scope)]
+        in_the_way = [each async for each in self._in_the_way(new)]
         existing_id, too_old = await self._twin(new)
         info, account = await self._account(new, scope)
         media, media_issues = await self._look_at_media(new, info)
@@ -104,13 +104,14 @@ class ValidationService:
             return None, (Issue(error.code, "/scheduledFor", str(error)),)
         return (None if twin is None else twin.id), ()
 
-    async def _in_the_way(self, new: NewJob, scope: str | None) -> AsyncIterator[Issue]:
+    async def _in_the_way(self, new: NewJob) -> AsyncIterator[Issue]:
         if new.scheduled_for is not None and new.scheduled_for < self.clock.now():
             text = "is in the past: it would go out at once"
             yield Issue("in_the_past", "/scheduledFor", text, Severity.WARNING)
-        for project_id in (new.project_id, None) if scope is None else (scope,):
+        # A hold of all projects holds this one, whoever asks.
+        for project_id in (new.project_id, None):
             try:
-                hold = await self.holds.get(project_id, scope=scope)
+                hold = await self.holds.get(project_id, scope=None)
             except errors.NotFound:
                 continue
             text = f"posting is on hold: {hold.reason}"
