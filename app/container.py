@@ -293,6 +293,7 @@ class Container:
             PutBack(self.database, self.witness, self.accounts),
             self.clock,
             me=SeenRunner(self._worker, __version__, self.clock.now()),
+            tolerance=timedelta(seconds=self.settings.clock_tolerance_seconds),
         )
 
     @cached_property

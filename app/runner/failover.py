@@ -50,9 +50,13 @@ class Failover:
         clock: Clock,
         *,
         me: SeenRunner,
+        tolerance: timedelta = timedelta(0),
         patience: Patience = Patience(),
     ) -> None:
-        """Take which servers were met; None for a database that is a file."""
+        """Take which servers were met; None for a database that is a file.
+
+        ``tolerance`` is how far another runner's clock may be behind.
+        """
         self.settled: Identity | None = None
         """The server on which jobs may be claimed; None: any, or not known yet."""
 
@@ -62,6 +66,7 @@ class Failover:
         self._put_back = put_back
         self._clock = clock
         self._me = me
+        self._lived_within = LIVED_WITHIN + tolerance
         self._patience = patience
         self._noticed: tuple[Identity, datetime] | None = None
         self._turn = asyncio.Lock()
@@ -149,7 +154,8 @@ class Failover:
         began = await self._gaps.began() or max(
             (each.seen_at for each in others), default=noticed
         )
-        missing = [each.name for each in others if each.seen_at > began - LIVED_WITHIN]
+        since = began - self._lived_within
+        missing = [each.name for each in others if each.seen_at > since]
         patience = self._patience.most if missing else self._patience.least
         if now - noticed < patience:
             return False

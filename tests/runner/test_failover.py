@@ -14,7 +14,7 @@ from app.domain.errors import NotFound, StoreUnavailable
 from app.domain.jobs.history import HistoryKind
 from app.domain.jobs.job import FailureReason
 from app.grants.grants import Access
-from app.runner.failover import Patience
+from app.runner.failover import LIVED_WITHIN, Patience
 from app.sandbox.recording import Call
 from app.service.operations.health import Check, DatabaseState
 from app.store.jobs.history import read_history
@@ -209,6 +209,21 @@ async def test_what_a_dead_worker_may_have_sent_is_held(
     await successor.tick()
     assert (await successor.job(other)).status == "posted"
     assert [len(stage.calls(Call.INIT, each)) for each in (job, other)] == [1, 1]
+
+
+async def test_a_dead_worker_whose_clock_was_behind_is_no_stranger(
+    pair: Pair, stage: Stage, worker: Worker
+) -> None:
+    """By its own time it was last seen too long ago to have lived in the gap."""
+    job, behind = await stage.job(worker), timedelta(seconds=50)
+    await worker.container.failover.beat(now=stage.clock.now() - LIVED_WITHIN - behind)
+    await pair.lag()
+    await worker.tick()
+    await pair.fail_over()
+    successor = await started(stage, clock_tolerance_seconds=60)
+    await successor.tick()
+    assert (await successor.job(job)).failure_reason is FailureReason.UNCONFIRMED
+    assert len(stage.calls(Call.INIT)) == 1
 
 
 async def test_what_a_dead_worker_had_claimed_is_held(

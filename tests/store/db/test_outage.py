@@ -257,15 +257,20 @@ async def test_a_hanging_server_holds_no_close(
     server: PostgresServer, stoppable: Database
 ) -> None:
     """Neither the sessions of the pool nor the one that listens."""
-    on_due = asyncio.Event()
-    hints = DueHints(stoppable, SystemClock())
     await asyncio.gather(*(store_job(stoppable) for _ in range(3)))
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        async with hints.waking(on_due.set):
+
+    async def end() -> None:
+        on_due = asyncio.Event()
+        async with DueHints(stoppable, SystemClock()).waking(on_due.set):
             await on_due.wait()  # it listens
             server.freeze()
         await stoppable.close()
+
+    ending = asyncio.create_task(end())
+    await asyncio.wait([ending], timeout=PATIENCE_SECONDS)
     server.thaw()
+    assert ending.done()
+    await ending
 
 
 async def test_nobody_waits_twice_for_a_server_that_hangs_at_the_end(
