@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 from urllib.request import urlopen
 from uuid import uuid4
 
@@ -56,11 +56,34 @@ async def fresh_database(server_url: str, *, migrated: bool = True) -> str:
     return url
 
 
+def sessions_ran() -> dict[int, int]:
+    """Return the nanoseconds that each session of ours with Postgres has run by now.
+
+    Linux alone tells, and only once a session has nothing to do.
+    """
+    found = dict[int, int]()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if b" bench_" in (process / "cmdline").read_bytes():
+                ran = (process / "schedstat").read_text().split()[0]
+                found[int(process.name)] = int(ran)
+    return found
+
+
 async def execute(url: str, statement: str) -> None:
     """Run one statement on a connection of its own."""
     connection = await asyncpg.connect(libpq_url(url))
     try:
         await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def fetch(url: str, query: str) -> list[tuple[Any, ...]]:
+    """Run one query on a connection of its own."""
+    connection = await asyncpg.connect(libpq_url(url))
+    try:
+        return [tuple(row) for row in await connection.fetch(query)]
     finally:
         await connection.close()
 

@@ -190,6 +190,9 @@ class _Parts:
     def _first(self, state: JobStatus | FailureReason) -> Select[Any]:
         index = self._index_of(state)
         conditions = (index, in_state(state))
+        if self.which.project_id is not None:
+            # A sub-query: no index of all projects can be proven to have these rows.
+            conditions = (index, in_state(state, hidden=True))
         if self.order.sort is JobSort.CREATED_AT and self._has_window:
             # The window is in another order: all of it is read and sorted.
             return self._all(*conditions)

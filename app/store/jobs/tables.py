@@ -15,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     literal_column,
+    select,
     text,
 )
 
@@ -271,16 +272,19 @@ schedule_jobs = Table(
 make_distinct(schedule_jobs, "pk_schedule_jobs", "uq_schedule_jobs_idempotency_key")
 
 
-def in_state(state: JobStatus | FailureReason) -> ColumnElement[bool]:
+def in_state(
+    state: JobStatus | FailureReason, *, hidden: bool = False
+) -> ColumnElement[bool]:
     """Match jobs by status, failed ones by their reason, as the indexes do.
 
     Literals: with parameters the planner would not know how many jobs are in a state.
+    ``hidden``: it shall not know which state it is.
     """
     columns, is_reason = schedule_jobs.c, isinstance(state, FailureReason)
-    status = JobStatus.FAILED if is_reason else state
+    status = literal_column(f"'{JobStatus.FAILED if is_reason else state}'", Text())
     reason = columns.failure_reason
     return and_(
-        columns.status == literal_column(f"'{status}'", Text()),
+        columns.status == (select(status).scalar_subquery() if hidden else status),
         reason == literal_column(f"'{state}'", Text())
         if is_reason
         else reason.is_(None),

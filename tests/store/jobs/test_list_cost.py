@@ -1,6 +1,5 @@
 """A page of a list costs the page, not the table, whatever is filtered and sorted."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,7 @@ from app.store.db.engine import Database
 from app.store.jobs.job_store import JobStore
 from app.store.jobs.listing import JobFilter, JobOrder, JobPosition, JobSort
 from app.store.jobs.tables import schedule_jobs
+from tests.store.cost import measured
 from tests.support.factories import NOW, job_row
 
 FEW, MANY = 800, 3_200
@@ -102,15 +102,17 @@ def row(number: int, status: JobStatus) -> dict[str, Any]:
 
 
 async def fill(database: Database, numbers: range) -> None:
-    """Add rows, posted ones before scheduled ones: a list of either passes the other.
-
-    Let the database know what it holds then.
-    """
+    """Add rows, posted ones before scheduled ones: lists of either pass the other."""
     half = (numbers.start + numbers.stop) // 2
     rows = [
         row(number, JobStatus.POSTED if number < half else JobStatus.SCHEDULED)
         for number in numbers
     ]
+    await fill_with(database, rows)
+
+
+async def fill_with(database: Database, rows: list[dict[str, Any]]) -> None:
+    """Add rows, and let the database know what it holds then."""
     async with database.write() as connection:
         await connection.execute(insert(schedule_jobs), rows)
         await connection.execute(text("ANALYZE"))
@@ -134,28 +136,6 @@ async def cost_of(database: Database, cases: list[Case]) -> dict[Case, float]:
         costs[case] = await measured(database, *sent[0]) if sent else 0
     event.remove(database.engine.sync_engine, "before_cursor_execute", note)
     return costs
-
-
-async def measured(database: Database, sql: str, parameters: Any) -> float:  # noqa: ANN401
-    """Run a statement once more and count what it did."""
-    async with database.read() as connection:
-        if not database.is_sqlite:
-            # The server's own statistics have it, whatever the plan is made of.
-            explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}"
-            found = (await connection.exec_driver_sql(explain, parameters)).scalar_one()
-            plan = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
-            return float(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
-        steps = 0
-
-        def step() -> None:
-            nonlocal steps
-            steps += 1
-
-        raw: Any = (await connection.get_raw_connection()).driver_connection
-        await raw.set_progress_handler(step, 10)
-        await connection.exec_driver_sql(sql, parameters)
-        await raw.set_progress_handler(None, 0)
-        return float(steps)
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda o: f"{o.sort} {o.descending}")

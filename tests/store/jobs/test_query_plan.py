@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.jobs.job import JobStatus
 from app.domain.jobs.outcome import HandedOn
 from app.domain.jobs.redating import Bounds
 from app.machine.clock import ClockWatch
@@ -19,7 +20,7 @@ from app.store.jobs.changes import ChangeStore
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import ConfirmationStore
 from app.store.jobs.job_store import JobStore
-from app.store.jobs.listing import JobFilter, JobPosition
+from app.store.jobs.listing import JobFilter, JobOrder, JobPosition, JobSort
 from app.store.jobs.readiness import ReadinessStore
 from app.store.jobs.recovery.redated import RedatingStore
 from tests.store.claiming import claim, decided
@@ -28,6 +29,7 @@ from tests.support.factories import (
     LEASE,
     NOW,
     POSTED,
+    SCHEDULED,
     job_row,
     new_job,
     store_row,
@@ -285,3 +287,25 @@ async def test_a_publish_of_nobodys_is_looked_for_by_index(
         plan = "\n".join(str(row) for row in rows)
     assert "ix_job_attempts_publish_id" in plan
     assert "SCAN job_attempts" not in plan
+
+
+@pytest.mark.parametrize("status", [SCHEDULED, POSTED, FAILED])
+async def test_a_projects_list_does_not_read_past_the_jobs_of_others(
+    busy: Database, sent: list[Statement], status: JobStatus
+) -> None:
+    """Whatever the statistics say, the indexes of all projects do not serve it.
+
+    A project with most of the jobs seems to be in them as well as in its own; but all
+    jobs of others may come first there.
+    """
+    which = JobFilter(project_id="p_1", statuses=frozenset({status}))
+    order = JobOrder(sort=JobSort.SCHEDULED_FOR, descending=False)
+    await JobStore(busy).list(which, order, limit=10)
+    sql, parameters = sent[-1]
+    async with busy.write() as connection:
+        await connection.execute(text("DROP INDEX ix_schedule_jobs_project_scheduled"))
+        explain = "EXPLAIN QUERY PLAN" if busy.is_sqlite else "EXPLAIN"
+        rows = await connection.exec_driver_sql(f"{explain} {sql}", parameters)
+        plan = "\n".join(str(row) for row in rows)
+    assert "ix_schedule_jobs_other" not in plan
+    assert "ix_schedule_jobs_posted" not in plan
