@@ -62,7 +62,9 @@ async def test_what_may_have_been_posted_since_the_backup_is_held(
     assert again.status is SCHEDULED
 
 
-@pytest.mark.parametrize("kind", ["claimed", "in flight", "in flight for later"])
+@pytest.mark.parametrize(
+    "kind", ["claimed", "in flight", "in flight for later", "an init without an answer"]
+)
 async def test_what_was_under_way_at_the_backup_is_held_with_its_guards(
     database: Database, kind: str
 ) -> None:
@@ -72,6 +74,9 @@ async def test_what_was_under_way_at_the_backup_is_held_with_its_guards(
         "claimed": job_row(PROCESSING, next_attempt_at=now + HOUR),
         "in flight": handed_on(next_attempt_at=now - HOUR),
         "in flight for later": handed_on(next_attempt_at=now + HOUR),
+        "an init without an answer": handed_on(
+            next_attempt_at=now + HOUR, publish_id=None, publish_started_at=None
+        ),
     }[kind]
     before = await store_row(database, row)
     job = await held(database, before)
