@@ -12,6 +12,7 @@ from typing import Final
 
 from tests.support.repository import ROOT, source_files
 
+FENCED: Final = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 BLOCK: Final = re.compile(r"^ *```sh\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
 
@@ -136,6 +137,36 @@ PLAN: Final[Mapping[str, Sequence[Run | NotRun]]] = {
     "examples/compose/README.md": [NotRun("make compose-page", _GATE)],
     "examples/typescript/README.md": [NotRun("make example", _GATE)],
 }
+
+
+OTHERS: Final[Mapping[tuple[str, str], str]] = {
+    ("CONTRIBUTING.md", ""): "the order of imports",
+    ("docs/architecture.md", ""): "the order of imports",
+    ("docs/connect.md", ""): "a drawing",
+    ("docs/deploy/cron.md", ""): "a crontab; tests/system/test_recipes.py runs it",
+    ("docs/deploy/keys.md", "sql"): "tests/system/test_recipes.py runs it",
+    ("docs/deploy/postgres.md", "sql"): "tests/system/test_recipes.py runs it",
+    ("docs/deploy/systemd.md", ""): "lines of a .env",
+    ("docs/lifecycle.md", "mermaid"): "a drawing",
+    ("docs/live-updates.md", ""): "what the stream sends",
+    ("docs/live-updates.md", "js"): "needs a browser; tests/api tries ?token=",
+    ("docs/simulator.md", "console"): "every block of this page runs beside it",
+    ("docs/simulator.md", "yaml"): "a job of somebody's CI",
+    ("docs/webhooks.md", "json"): "an event; tests/house/test_webhook_docs.py reads it",
+    ("docs/webhooks.md", "python"): "tests/house/test_webhook_docs.py runs it",
+    ("examples/compose/README.md", ""): "a drawing",
+}
+"""Fenced blocks that are not commands for a shell, by page and language."""
+
+
+def other_blocks() -> set[tuple[str, str]]:
+    """Name every page and language of a fenced block that is not for a shell."""
+    found = set[tuple[str, str]]()
+    for path in source_files(suffix=".md"):
+        page = str(path.relative_to(ROOT))
+        for fence in FENCED.finditer(path.read_text("utf-8")):
+            found.add((page, fence[1]))
+    return {(page, language) for page, language in found if language != "sh"}
 
 
 def blocks_of(page: str) -> list[Block]:

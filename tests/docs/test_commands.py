@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 
-from tests.docs.pages import Block, Place, Run, blocks_of, not_run, to_run
+from tests.docs.pages import (
+    OTHERS,
+    PLAN,
+    Block,
+    Place,
+    Run,
+    blocks_of,
+    not_run,
+    other_blocks,
+    pages,
+    to_run,
+)
 from tests.docs.places import Machine, prepare
 from tests.docs.terminal import Terminal
 from tests.support.patience import PATIENCE_SECONDS
@@ -18,6 +29,12 @@ from tests.support.patience import PATIENCE_SECONDS
 PROGRAMS = {"curl", "jq", "sqlite3", "pg_dump", "openssl"}
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+
+
+def test_every_block_is_run_or_listed() -> None:
+    """A new one in any page fails here until it is in the plan or among the others."""
+    assert set(pages()) == set(PLAN)
+    assert other_blocks() == set(OTHERS)
 
 
 @pytest.mark.parametrize(
