@@ -170,7 +170,9 @@ async function send(later: boolean): Promise<Job | undefined> {
   const scheduledFor = later ? new Date(when).toISOString() : null;
   try {
     const job = await call<Job>("POST", "/v1/jobs", { ...(await jobOf(draft)), scheduledFor });
-    say(job.notice ?? "Scheduled. After posting it may take a few minutes until it is on the profile.");
+    // What is true only for a moment stands in the list, which is live.
+    const done = later ? "Scheduled. After posting" : "Sent. Its state is shown below;";
+    say(`${done} it may take a few minutes until it is on the profile.`);
     reset();
     return job;
   } catch (error) {

@@ -88,6 +88,7 @@ async function act(job: Job, path: string, button: HTMLButtonElement): Promise<v
   button.disabled = true;
   try {
     take(await call<Job>("POST", `/v1/jobs/${job.id}/${path}`, {}));
+    say("");
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     say(error.message, "error");
