@@ -38,7 +38,6 @@ CALL = """
     calling.clear()
     time.sleep(1)  # the database is slow
     print("written", flush=True)
-    await asyncio.sleep(600)
 """
 
 
