@@ -21,8 +21,8 @@ from app.grants.grants import Access
 from app.machine.sink import Sink
 from app.outbound.source import SourceFailed, SourceInfo, SourceTrouble
 from app.runner.attempts.attempt_state import AttemptState, ClaimLost
+from app.runner.attempts.effects import Reader
 from app.runner.attempts.ways.push import Push
-from app.runner.attempts.ways.push_effects import Reader
 from app.runner.attempts.ways.way import Way
 from app.tiktok.upload_answers import UploadAnswer
 from app.tiktok.values import PublishState, PublishStatus, UploadTaken

@@ -17,8 +17,8 @@ from app.grants.grants import Access
 from app.outbound.media.at_once import QUICK_SECONDS
 from app.outbound.source import HEAD_SECONDS, Source, SourceInfo
 from app.runner.attempts.dependencies import PushTools
+from app.runner.attempts.effects import Reader
 from app.runner.attempts.live_effects import LiveEffects
-from app.runner.attempts.ways.push_effects import Reader
 from app.tiktok.client import Calls
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer
 from app.tiktok.values import UploadTaken

@@ -4,12 +4,10 @@ The init is written before it is sent, sent once, and its answer is written firs
 https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
 
-from collections.abc import Awaitable
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from app.domain import codes
-from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import (
     Fault,
     HandedOn,
@@ -21,37 +19,14 @@ from app.domain.jobs.outcome import (
     Verdict,
 )
 from app.domain.posts.post import MediaType
-from app.grants.grants import Access
 from app.grants.renewal import is_refused
 from app.runner.attempts.attempt_state import AttemptState
+from app.runner.attempts.effects import PullEffects
 from app.runner.attempts.ways.way import Step, Void
 from app.tiktok.values import InitTaken, PublishStatus
 
 LONGEST_PULL: Final = timedelta(hours=1)
 """TikTok gives up a pull after that time."""
-
-
-class PullEffects(Protocol):
-    """A pull's effects; no method raises because of TikTok."""
-
-    def stamp_init(self, job: Job) -> Awaitable[Job | None]:
-        """Write that an init is about to be sent, and its owner; None: it must not.
-
-        A job without an owner is this person's from then on.
-        """
-        ...
-
-    def init(self, access: Access, job: Job) -> Awaitable[InitTaken | Fault]:
-        """Send the init: the one call that must never happen twice."""
-        ...
-
-    def save_publish_id(self, job: Job, publish_id: str) -> Awaitable[Job | None]:
-        """Write TikTok's id; None if the claim is lost."""
-        ...
-
-    def revoke_media(self, job: Job) -> Awaitable[bool]:
-        """Revoke the init's pull URLs; True if TikTok never fetched one."""
-        ...
 
 
 class Pull:

@@ -28,8 +28,8 @@ from app.domain.posts.upload import (
 from app.grants.renewal import is_refused
 from app.outbound.source import SourceFailed, SourceInfo
 from app.runner.attempts.attempt_state import AttemptState
+from app.runner.attempts.effects import PushEffects
 from app.runner.attempts.verdicts import outcome_of
-from app.runner.attempts.ways.push_effects import PushEffects
 from app.runner.attempts.ways.sending import Sending, written
 from app.runner.attempts.ways.upload_faults import (
     UPLOAD_FAILED,

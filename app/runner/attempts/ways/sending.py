@@ -20,8 +20,8 @@ from app.domain.jobs.outcome import (
 from app.domain.posts.upload import ChunkPlan, Span, Upload, plan_of
 from app.outbound.source import SourceFailed, SourceInfo, SourceTrouble
 from app.runner.attempts.attempt_state import AttemptState
+from app.runner.attempts.effects import PushEffects, Reader
 from app.runner.attempts.verdicts import outcome_of
-from app.runner.attempts.ways.push_effects import PushEffects, Reader
 from app.runner.attempts.ways.upload_faults import (
     UPLOAD_FAILED,
     UPLOAD_TOO_SLOW,
