@@ -75,7 +75,7 @@ AND indexname NOT IN (SELECT conname FROM pg_constraint)
 Read = Callable[[datetime], Awaitable[object]]
 
 _SERIES: Final = {
-    False: "SELECT n FROM generate_series(1, {count}) AS n",
+    False: "SELECT n FROM generate_series(1, {count}::bigint) AS n",
     True: "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s"
     " WHERE n < {count}) SELECT n FROM s",
 }
