@@ -28,7 +28,12 @@ from pydantic_settings import (
 )
 
 from app.domain.errors import in_our_words
-from app.domain.jobs.backoff import RetryPolicy, UnconfirmedInit
+from app.domain.jobs.backoff import (
+    CAP_SECONDS,
+    STEPS_SECONDS,
+    RetryPolicy,
+    UnconfirmedInit,
+)
 from app.domain.jobs.job import Transfer
 from app.domain.jobs.retention import LEAST_KEPT
 from app.domain.posts.asset_url import MAX_UNSEEN_URL_LENGTH, MAX_URL_LENGTH
@@ -224,8 +229,8 @@ class Settings(BaseSettings):
     claim_timeout_seconds: Seconds = 300
     claim_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 100
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 500
-    backoff_seconds: Steps = (30, 120, 600, 1800, 7200)
-    backoff_cap_seconds: Seconds = 3600
+    backoff_seconds: Steps = STEPS_SECONDS
+    backoff_cap_seconds: Seconds = CAP_SECONDS
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
     tick_budget_seconds: Seconds = 55
     http_timeout_seconds: Seconds = 10

@@ -101,7 +101,7 @@ def _state(key: "ApiKey", now: datetime) -> str:
 
 
 def _answer(key: "ApiKey", state: str) -> dict[str, object]:
-    from app.domain.jobs.idempotency import iso_millis
+    from app.domain.jobs.idempotency_keys import iso_millis
 
     times = {
         "createdAt": key.created_at,

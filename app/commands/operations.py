@@ -117,7 +117,7 @@ def _fields_of(value: "DataclassInstance") -> dict[str, object]:
 
 def _spelt(value: object) -> object:
     """Write a value as the API would: times, and the names of fields."""
-    from app.domain.jobs.idempotency import iso_millis
+    from app.domain.jobs.idempotency_keys import iso_millis
 
     match value:
         case datetime():

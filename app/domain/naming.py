@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from app.domain.jobs.idempotency import SEPARATOR
+from app.domain.jobs.idempotency_keys import SEPARATOR
 
 MAX_NAME_LENGTH: Final = 200
 MAX_EXTERNAL_ID: Final = 255

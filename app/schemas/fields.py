@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from app.domain.jobs.idempotency import iso_millis
+from app.domain.jobs.idempotency_keys import iso_millis
 from app.domain.naming import MAX_NAME_LENGTH, problem_with_name
 from app.schemas.invalid import at_most_fields, naming_unknown
 

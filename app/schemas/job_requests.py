@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from app.domain.errors import InvalidInput
 from app.domain.jobs.edit import JobChange
-from app.domain.jobs.idempotency import to_millis
+from app.domain.jobs.idempotency_keys import to_millis
 from app.domain.jobs.job import FailureReason, Job, JobStatus, NewJob, Transfer
 from app.domain.naming import (
     MAX_EXTERNAL_ID,

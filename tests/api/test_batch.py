@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.domain.errors import StoreUnavailable
-from app.domain.jobs.idempotency import RequestKey
+from app.domain.jobs.idempotency_keys import RequestKey
 from app.domain.jobs.job import Job, NewJob
 from app.service.jobs.jobs import JobService
 from tests.api.serving import Api, job_body

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from app.domain.jobs.idempotency import iso_millis
+from app.domain.jobs.idempotency_keys import iso_millis
 from tests.api.serving import CRON_SECRET, job_body, serving
 from tests.store.aged import LONG_AGO, over
 from tests.support.factories import NOW, store_row

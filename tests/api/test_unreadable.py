@@ -115,6 +115,6 @@ async def test_after_a_restore_it_is_held_like_the_others(api: Api) -> None:
     """After a restore it is held like all others: it may have been posted."""
     job = await store_job(api.database)
     await spoil(api.database, job.id, waiting_for="a newer reason")
-    assert await RestoreStore(api.database).hold(now=NOW) == 1
+    assert await RestoreStore(api.database).end_doubtful(now=NOW) == 1
     shown = (await api.client.get(f"/v1/jobs/{job.id}")).json()
     assert (shown["status"], shown["failureReason"]) == ("failed", "unconfirmed")

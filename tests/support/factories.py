@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import func, insert, select
 from uuid_utils.compat import uuid7
 
-from app.domain.jobs.idempotency import idempotency_key
+from app.domain.jobs.idempotency_keys import idempotency_key
 from app.domain.jobs.job import (
     Delivery,
     ErrorClass,

@@ -43,7 +43,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 async def held(database: Database, job: Job) -> Job:
     """Hold what is in doubt, and return the job as it is then."""
-    await RestoreStore(database).hold(now=datetime.now(UTC))
+    await RestoreStore(database).end_doubtful(now=datetime.now(UTC))
     return await JobStore(database).get(job.id)
 
 

@@ -24,7 +24,7 @@ from app.api.problems import http_problem, problem_of
 from app.api.routing import StrictRoute
 from app.domain.api_key import ApiKey
 from app.domain.errors import InvalidInput, SchedulerError
-from app.domain.jobs.idempotency import RequestKey
+from app.domain.jobs.idempotency_keys import RequestKey
 from app.schemas.invalid import Problem
 from app.schemas.job_answers import (
     BatchAnswer,

@@ -31,7 +31,7 @@ from app.domain.errors import (
     TooLate,
     TooLongAgo,
 )
-from app.domain.jobs.idempotency import RequestKey
+from app.domain.jobs.idempotency_keys import RequestKey
 from app.schemas.job_answers import (
     AttemptAnswer,
     AttemptsAnswer,

@@ -6,6 +6,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+STEPS_SECONDS: Final = (30, 120, 600, 1800, 7200)
+"""The waits between attempts, unless settings say otherwise."""
+
+CAP_SECONDS: Final = 3600
+"""The longest of them, unless settings say otherwise."""
+
 JITTER: Final = 0.1
 """The largest share added to a delay at random, so that retries spread out."""
 
@@ -33,8 +39,8 @@ class UnconfirmedInit(StrEnum):
 class RetryPolicy:
     """The delays between attempts, in seconds, and what to do with an unknown init."""
 
-    steps: tuple[float, ...] = (30, 120, 600, 1800, 7200)
-    cap: float = 3600
+    steps: tuple[float, ...] = STEPS_SECONDS
+    cap: float = CAP_SECONDS
     unconfirmed: UnconfirmedInit = UnconfirmedInit.HOLD
 
     @property

@@ -20,7 +20,7 @@ from app.domain.errors import (
     OutcomeUnknown,
     TooLate,
 )
-from app.domain.jobs.idempotency import idempotency_key, to_millis
+from app.domain.jobs.idempotency_keys import idempotency_key, to_millis
 from app.domain.jobs.job import FailureReason, Job, JobStatus, Transfer
 from app.domain.jobs.readiness import (
     PreflightTimes,

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from app.domain import codes
 from app.domain.api_key import Actor
-from app.domain.jobs.idempotency import iso_millis
+from app.domain.jobs.idempotency_keys import iso_millis
 from app.domain.jobs.job import Availability, FailureReason, Job, JobStatus, WaitingFor
 from app.domain.jobs.transition import Transition
 

@@ -18,7 +18,7 @@ from app.domain.jobs.edit import (
     problem_with_transfer,
     problems_with_content,
 )
-from app.domain.jobs.idempotency import RequestKey
+from app.domain.jobs.idempotency_keys import RequestKey
 from app.domain.jobs.job import (
     AttemptRecord,
     FailureReason,

@@ -39,7 +39,7 @@ class RestoreService:
         now = self.clock.now()
         hold = Hold(project_id=None, reason=REASON, until=None)
         await self.holds.put(hold, now=now)
-        count = await self.store.hold(now=now)
+        count = await self.store.end_doubtful(now=now)
         if (found := await self.installations.look()) is not None:
             self.last_seen.forget(found.name)
         return count

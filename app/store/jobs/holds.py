@@ -29,7 +29,7 @@ from app.domain.api_key import Actor
 from app.domain.errors import NotFound
 from app.domain.jobs.history import HistoryEntry, HistoryKind
 from app.domain.jobs.hold import WITHOUT_END, Hold
-from app.domain.jobs.idempotency import iso_millis
+from app.domain.jobs.idempotency_keys import iso_millis
 from app.domain.jobs.job import Job
 from app.store.db.engine import Database
 from app.store.db.metadata import metadata

@@ -25,7 +25,7 @@ from app.domain.jobs.edit import (
     was_cancelled_at_tiktok,
 )
 from app.domain.jobs.history import HistoryEntry, HistoryKind
-from app.domain.jobs.idempotency import RequestKey, idempotency_key, to_millis
+from app.domain.jobs.idempotency_keys import RequestKey, idempotency_key, to_millis
 from app.domain.jobs.job import AttemptRecord, Job, JobStatus, NewJob, Transfer
 from app.domain.jobs.readiness import (
     PreflightTimes,

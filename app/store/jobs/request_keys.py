@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import IdempotencyKeyReused
-from app.domain.jobs.idempotency import RequestKey
+from app.domain.jobs.idempotency_keys import RequestKey
 from app.domain.jobs.job import Job
 from app.store.db.engine import Database
 from app.store.db.locks import Sleep, writers_done

@@ -13,7 +13,7 @@ from app.domain.errors import (
     OutcomeUnknown,
 )
 from app.domain.jobs.edit import JobChange, check_deletable, check_retryable, edited
-from app.domain.jobs.idempotency import idempotency_key, to_millis
+from app.domain.jobs.idempotency_keys import idempotency_key, to_millis
 from app.domain.jobs.job import FailureReason, Job, JobStatus, WaitingFor
 from app.domain.posts.post import Post, PrivacyLevel
 from tests.domain.jobs.sample import NOW, a_job, in_flight

@@ -10,7 +10,7 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import StoreUnavailable
-from app.domain.jobs.idempotency import idempotency_key
+from app.domain.jobs.idempotency_keys import idempotency_key
 from app.domain.jobs.job import Job
 from app.store.db.engine import Database
 from app.store.jobs import job_store as jobs_module

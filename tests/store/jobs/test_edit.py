@@ -16,7 +16,7 @@ from app.domain.errors import (
     SchedulerError,
 )
 from app.domain.jobs.edit import JobChange
-from app.domain.jobs.idempotency import RequestKey, idempotency_key
+from app.domain.jobs.idempotency_keys import RequestKey, idempotency_key
 from app.domain.jobs.job import JobStatus, WaitingFor
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore

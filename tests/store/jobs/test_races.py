@@ -11,7 +11,7 @@ from sqlalchemy import Executable, delete, update
 
 from app.domain.errors import JobNotCancellable, SchedulerError, StoreUnavailable
 from app.domain.jobs.edit import JobChange
-from app.domain.jobs.idempotency import idempotency_key
+from app.domain.jobs.idempotency_keys import idempotency_key
 from app.domain.jobs.job import FailureReason, Job, JobStatus, NewJob
 from app.domain.posts.post import Post
 from app.machine.concurrency import first

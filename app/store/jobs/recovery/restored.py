@@ -40,7 +40,7 @@ class RestoreStore:
         statement = select(func.count()).where(may_be_posted(now))
         return await self._database.value(statement)
 
-    async def hold(self, *, now: datetime) -> int:
+    async def end_doubtful(self, *, now: datetime) -> int:
         """End them as unconfirmed, with events and history; return how many.
 
         Open inits and publish_ids stay in the record as guards. It may be repeated.

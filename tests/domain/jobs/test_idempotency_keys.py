@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.jobs.idempotency import idempotency_key, iso_millis, to_millis
+from app.domain.jobs.idempotency_keys import idempotency_key, iso_millis, to_millis
 from tests.domain.jobs.sample import moments
 
 NOON = datetime(2026, 4, 9, 12, tzinfo=UTC)
