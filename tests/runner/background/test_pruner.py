@@ -9,6 +9,7 @@ import pytest
 from app.domain.errors import StoreUnavailable
 from app.runner.background.pruner import (
     BATCH,
+    EVENTS_KEPT,
     LEFTOVERS_KEPT,
     PAUSE_SECONDS,
     STEP,
@@ -19,6 +20,7 @@ from app.store.db.engine import Database
 from app.store.jobs.tables import tiktok_events
 from app.store.retention.pruning import RetentionStore
 from app.store.webhooks.endpoints import WebhookStore
+from app.store.webhooks.tables import webhook_events
 from tests.store.aged import DAY, LONG_AGO, add, over, size, told
 from tests.support.accounts import VAULT
 from tests.support.factories import NOW, count_jobs, store_row, store_rows
@@ -91,6 +93,32 @@ async def test_records_go_once_they_are_old_enough(database: Database) -> None:
     clock.at += STEP
     await pruning.run_due()
     assert await count_jobs(database) == await size(database, tiktok_events) == 0
+
+
+async def test_webhook_events_go_after_a_month(database: Database) -> None:
+    """Even where the records of jobs are kept for ever; one that waits stays."""
+    old, young = NOW - EVENTS_KEPT - timedelta(seconds=1), NOW - EVENTS_KEPT
+    for name, at, next_at in (
+        ("old", old, None),
+        ("young", young, None),
+        ("waits", old, NOW),
+    ):
+        await add(
+            database,
+            webhook_events,
+            id=name,
+            project_id="proj_1",
+            type="job.posted",
+            data={},
+            created_at=at,
+            status="pending" if next_at else "delivered",
+            attempts=1,
+            next_attempt_at=next_at,
+        )
+    await pruner(database, Clock(), keep=None).run_due()
+    assert await size(database, webhook_events) == 2
+    await pruner(database, Clock(NOW + DAY), keep=None).run_due()
+    assert await size(database, webhook_events) == 1
 
 
 async def test_a_pass_leaves_room_between_its_batches(database: Database) -> None:
