@@ -64,7 +64,6 @@ from app.store.db.vault import Vault
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import ConfirmationStore
 from app.store.jobs.holds import HoldStore
-from app.store.jobs.job_store import JobStore
 from app.store.jobs.media_links import MediaStore
 from app.store.jobs.readiness import ReadinessStore
 from app.store.jobs.recovery.gap import GapStore
@@ -72,6 +71,7 @@ from app.store.jobs.recovery.put_back import PutBack
 from app.store.jobs.recovery.redated import RedatingStore
 from app.store.jobs.recovery.restored import RestoreStore
 from app.store.jobs.recovery.spool import Spool, SpoolStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.uploads import UploadStore
 from app.store.last_seen import InstallationStore, LastSeen
 from app.store.retention.pruning import RetentionStore

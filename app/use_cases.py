@@ -31,7 +31,7 @@ from app.service.webhook_endpoints import WebhookService
 from app.store.accounts.oauth_states import OAuthStateStore
 from app.store.accounts.overview import AccountOverviewStore
 from app.store.backlog import BacklogStore
-from app.store.jobs.changes import ChangeStore
+from app.store.jobs.requests.changes import ChangeStore
 from app.store.jobs.tiktok_events import TikTokEventStore
 
 

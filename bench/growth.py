@@ -30,12 +30,12 @@ from app.store.backlog import BacklogStore
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
 from app.store.db.vault import Vault
-from app.store.jobs.changes import ChangeStore
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import LEASE, ConfirmationStore
-from app.store.jobs.job_store import JobStore
-from app.store.jobs.listing import JobFilter, JobOrder, JobSort
 from app.store.jobs.readiness import ReadinessStore
+from app.store.jobs.requests.changes import ChangeStore
+from app.store.jobs.requests.job_store import JobStore
+from app.store.jobs.requests.listing import JobFilter, JobOrder, JobSort
 from app.store.jobs.tables import schedule_jobs
 from app.store.retention.pruning import FIRST_ID, RetentionStore
 from app.store.webhooks.deliveries import DeliveryStore

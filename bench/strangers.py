@@ -23,7 +23,7 @@ from app.container import Container
 from app.domain.jobs.job import Job, JobStatus
 from app.service.keys import KeyService
 from app.store.db.migrate import upgrade
-from app.store.jobs.listing import JobFilter
+from app.store.jobs.requests.listing import JobFilter
 from bench.figures import Figure, at_least, at_most, median
 from bench.seeds import add_accounts, add_jobs, bench_container
 from bench.servers import (

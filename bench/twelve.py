@@ -24,7 +24,7 @@ from app.container import Container
 from app.domain.accounts.account import Grant, NewAccount
 from app.domain.accounts.quota import QUEUE_TURNS, SKEW, WINDOW
 from app.domain.jobs.job import Job, JobStatus
-from app.store.jobs.listing import JobFilter
+from app.store.jobs.requests.listing import JobFilter
 from bench.seeds import add_jobs, bench_container
 from bench.servers import (
     InstantTikTok,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.naming import problem_with_name
-from app.store.jobs.listing import NEWEST_FIRST, JobOrder, JobPosition, JobSort
+from app.store.jobs.requests.listing import NEWEST_FIRST, JobOrder, JobPosition, JobSort
 
 Item = TypeVar("Item")
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from app.service.pages import encode_job_cursor
-from app.store.jobs.listing import JobOrder, JobPosition, JobSort
+from app.store.jobs.requests.listing import JobOrder, JobPosition, JobSort
 from tests.api.serving import Api
 from tests.support.factories import FAILED, POSTED, SCHEDULED, store_job
 

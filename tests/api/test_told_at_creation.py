@@ -12,7 +12,7 @@ from app.domain.events import puts_at_risk
 from app.domain.jobs.job import JobStatus
 from app.domain.jobs.readiness import UNREACHABLE, Readiness
 from app.store.accounts.account_store import AccountStore
-from app.store.jobs.job_store import _new_job
+from app.store.jobs.requests.job_store import _new_job
 from app.store.jobs.tables import schedule_jobs
 from tests.api.serving import Api, job_body
 from tests.support.accounts import NAME, VAULT, new_account, new_grant

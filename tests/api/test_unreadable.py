@@ -7,10 +7,10 @@ from sqlalchemy import select, update
 
 from app.domain.jobs.job import JobStatus
 from app.store.db.engine import Database
-from app.store.jobs.changes import ChangeStore
 from app.store.jobs.confirmations import ConfirmationStore
 from app.store.jobs.readiness import ReadinessStore
 from app.store.jobs.recovery.restored import RestoreStore
+from app.store.jobs.requests.changes import ChangeStore
 from app.store.jobs.rows import post_to_json
 from app.store.jobs.tables import schedule_jobs
 from tests.api.serving import Api

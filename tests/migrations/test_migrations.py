@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from app.store.db import migrate
 from app.store.db.engine import Database
 from app.store.db.migrate import alembic_config, downgrade, newest_revision, upgrade
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.tables import metadata
 from tests.migrations.schema import Schema, schema_of
 from tests.support.factories import store_entry, store_job

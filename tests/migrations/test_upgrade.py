@@ -12,7 +12,7 @@ from app.store.db.engine import Database
 from app.store.db.migrate import _scripts, newest_revision, upgrade
 from app.store.db.types import UtcDateTime
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.tables import schedule_jobs
 from tests.store.claiming import claim_one
 from tests.support.factories import (

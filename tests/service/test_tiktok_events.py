@@ -18,7 +18,7 @@ from app.machine.clock import Clock
 from app.service.tiktok_events import Receipt, TikTokEventService
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.rows import post_to_json
 from app.store.jobs.tables import tiktok_events
 from app.store.jobs.tiktok_events import TikTokEventStore

@@ -9,7 +9,7 @@ from sqlalchemy import Table, func, insert, select
 from app.domain.errors import NotFound
 from app.domain.jobs.job import Job
 from app.store.db.engine import Database
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.retention.pruning import FIRST_ID, Pruned, RetentionStore
 from tests.support.factories import NOW, POSTED, job_row
 

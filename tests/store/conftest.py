@@ -6,7 +6,7 @@ import pytest
 
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.support.factories import LEASE
 
 

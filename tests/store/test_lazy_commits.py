@@ -18,7 +18,7 @@ from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.holds import HoldStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.store.claiming import claim, claim_one, decided
 from tests.support.factories import (
     LEASE,

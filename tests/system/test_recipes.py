@@ -16,7 +16,7 @@ import pytest
 from app.domain.events import EventType
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.store.db.roles import as_url
 from tests.support.certificates import make_certificate
 from tests.support.factories import NOW, new_job

@@ -9,7 +9,7 @@ import pytest
 from app.domain.accounts.account import AccountStatus
 from app.domain.jobs.job import FailureReason, Job, JobStatus
 from app.sandbox.recording import Call
-from app.store.jobs.listing import JobFilter
+from app.store.jobs.requests.listing import JobFilter
 from tests.support.factories import job_row, store_rows
 from tests.system.programs import until
 from tests.system.site import Site

@@ -15,8 +15,8 @@ from app.domain.jobs.job import FailureReason, Job
 from app.sandbox.recording import Call
 from app.store.db.engine import Database
 from app.store.jobs.history import read_history
-from app.store.jobs.job_store import JobStore
 from app.store.jobs.recovery.restored import RestoreStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.support.factories import (
     FAILED,
     POSTED,

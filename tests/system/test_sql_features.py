@@ -18,7 +18,7 @@ from app.store.db.inspection import inspect_database
 from app.store.db.migrate import upgrade
 from app.store.db.notify import DueHints
 from app.store.jobs.confirmations import ConfirmationStore
-from app.store.jobs.listing import JobFilter, JobOrder, JobSort, position_of
+from app.store.jobs.requests.listing import JobFilter, JobOrder, JobSort, position_of
 from tests.runner.stage import Stage, staged
 from tests.support.postgres import TEST_FLAGS, PostgresServer
 from tests.support.repository import ROOT

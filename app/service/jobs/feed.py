@@ -21,7 +21,7 @@ from app.machine.clock import Clock
 from app.machine.concurrency import first
 from app.service.jobs.listener import JobChanged, Listener
 from app.store.api_keys import KeyStore
-from app.store.jobs.changes import ChangeStore
+from app.store.jobs.requests.changes import ChangeStore
 
 log = structlog.get_logger(__name__)
 

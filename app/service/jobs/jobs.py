@@ -40,7 +40,7 @@ from app.service.jobs.history import HistoryItem, story_of
 from app.service.jobs.publish_canceller import PublishCanceller
 from app.service.pages import Page, cut_page, decode_job_cursor, encode_job_cursor
 from app.store.db.engine import Database
-from app.store.jobs.bulk_actions import (
+from app.store.jobs.requests.bulk_actions import (
     CancelFilter,
     CancelResult,
     RetryFilter,
@@ -48,8 +48,8 @@ from app.store.jobs.bulk_actions import (
     cancel_many,
     retry_failed,
 )
-from app.store.jobs.job_store import JobStore
-from app.store.jobs.listing import (
+from app.store.jobs.requests.job_store import JobStore
+from app.store.jobs.requests.listing import (
     NEWEST_FIRST,
     JobFilter,
     JobOrder,

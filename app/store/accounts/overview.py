@@ -12,7 +12,7 @@ from app.store.accounts.rows import AccountRows
 from app.store.accounts.tables import NEEDS_RECONNECT, accounts
 from app.store.db.engine import Database
 from app.store.db.vault import Vault
-from app.store.jobs.changes import written_since
+from app.store.jobs.requests.changes import written_since
 from app.store.jobs.tables import schedule_jobs
 
 _accounts = accounts.c

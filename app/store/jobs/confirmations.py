@@ -11,7 +11,7 @@ from app.domain.posts.post import MediaType
 from app.domain.tiktok_event import ToldOfPost
 from app.store.accounts.ownership import of_person, projects_of
 from app.store.db.engine import Database
-from app.store.jobs.changes import written_since
+from app.store.jobs.requests.changes import written_since
 from app.store.jobs.rows import readable, shown_from_row
 from app.store.jobs.tables import (
     DID_NOT_POST,

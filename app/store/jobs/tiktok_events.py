@@ -15,7 +15,7 @@ from app.store.accounts.ownership import of_person
 from app.store.accounts.reconnect import USABLE, explain_loss
 from app.store.accounts.tables import accounts
 from app.store.db.engine import Database
-from app.store.jobs.changes import written_since
+from app.store.jobs.requests.changes import written_since
 from app.store.jobs.tables import schedule_jobs, tiktok_events
 
 INIT_TOLD_WITHIN: Final = timedelta(days=4)

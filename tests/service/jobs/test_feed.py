@@ -37,7 +37,7 @@ from app.service.jobs.listener import (
 )
 from app.store.api_keys import KeyStore
 from app.store.db.engine import Database
-from app.store.jobs.changes import ChangeStore
+from app.store.jobs.requests.changes import ChangeStore
 from app.store.jobs.tables import schedule_jobs
 from tests.domain.jobs.sample import a_job
 from tests.support.factories import NOW, store_job

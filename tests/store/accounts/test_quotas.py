@@ -21,7 +21,7 @@ from app.domain.jobs.job import JobStatus, WaitingFor
 from app.store.accounts.account_store import AccountStore
 from app.store.accounts.quotas import Owner, QuotaRow, QuotaStore
 from app.store.db.engine import Database
-from app.store.jobs.changes import ChangeStore
+from app.store.jobs.requests.changes import ChangeStore
 from app.store.jobs.tables import schedule_jobs
 from tests.support.accounts import VAULT, new_account, new_grant
 from tests.support.factories import (

@@ -13,8 +13,8 @@ from app.domain.jobs.job import FailureReason
 from app.machine.clock import SystemClock
 from app.store.db.engine import Database
 from app.store.db.notify import CHANNEL, DueHints
-from app.store.jobs.bulk_actions import RetryFilter, retry_failed
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.bulk_actions import RetryFilter, retry_failed
+from app.store.jobs.requests.job_store import JobStore
 from tests.support.factories import FAILED, NOW, new_job, store_job
 
 LATER = NOW + timedelta(hours=1)

@@ -17,7 +17,7 @@ from app.store.db.migrate import upgrade
 from app.store.db.notify import DueHints
 from app.store.db.outage import DatabaseUnreachable
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.support.factories import LEASE, NOW, new_job, store_job
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.postgres import PostgresServer

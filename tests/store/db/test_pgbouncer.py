@@ -17,7 +17,7 @@ from app.store.db.notify import DueHints
 from app.store.db.postgres.address import postgres_address
 from app.store.db.postgres.session import Sessions
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.store.claiming import claim
 from tests.store.db.roles import as_url
 from tests.support.factories import LEASE, NOW, new_job, store_job

@@ -13,7 +13,7 @@ from app.store.db.outage import DatabaseUnreachable
 from app.store.db.postgres import pool
 from app.store.db.postgres.address import postgres_address
 from app.store.db.postgres.session import Sessions
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.store.db.roles import as_url, make_role
 from tests.support.factories import NOW, new_job
 from tests.support.patience import PATIENCE_SECONDS

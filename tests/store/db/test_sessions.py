@@ -15,7 +15,7 @@ from app.store.db import engine
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
 from app.store.db.postgres import dial
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.store.db.relay import Relay
 from tests.store.db.roles import as_url
 from tests.support.factories import NOW, new_job, store_job

@@ -8,7 +8,7 @@ from app.domain.jobs.job import AttemptRecord, ErrorClass, FailureReason, Job
 from app.store.db.engine import Database
 from app.store.jobs import claims as module
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.store.claiming import HOLD, RETRY, claim, claim_one
 from tests.support.factories import (
     FAILED,

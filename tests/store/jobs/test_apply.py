@@ -23,7 +23,7 @@ from app.domain.jobs.outcome import (
 )
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.store.claiming import claim, claim_one, decided
 from tests.support.factories import NOW, SCHEDULED, store_entry, store_job
 

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from app.domain.jobs.job import Job
 from app.store.db.engine import Database
 from app.store.jobs.claims import Claimed, ClaimStore
-from app.store.jobs.job_store import JobStore
-from app.store.jobs.listing import JobFilter
+from app.store.jobs.requests.job_store import JobStore
+from app.store.jobs.requests.listing import JobFilter
 from app.store.jobs.tables import schedule_jobs
 from tests.store.claiming import claim
 from tests.support.factories import (

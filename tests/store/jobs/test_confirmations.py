@@ -16,7 +16,7 @@ from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import LEASE, ConfirmationStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.tables import job_attempts, tiktok_events
 from app.store.retention.tombstones import past_publishes
 from tests.store.claiming import claim_one, decided

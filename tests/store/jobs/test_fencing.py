@@ -9,7 +9,7 @@ from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import HandedOn, Published
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.store.claiming import claim_one, decided
 from tests.support.factories import LEASE, NOW, abandoned, store_job, store_row
 

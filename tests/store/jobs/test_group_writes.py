@@ -15,7 +15,7 @@ from app.domain.jobs.outcome import HandedOn, Published
 from app.domain.jobs.transition import applied
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.tables import media_links
 from tests.store.claiming import claim, decided
 from tests.support.factories import LEASE, NOW, POSTED, store_entry, store_job

@@ -14,7 +14,7 @@ from app.store.db.engine import Database
 from app.store.jobs.claims import Claimed, ClaimStore
 from app.store.jobs.history import read_history
 from app.store.jobs.holds import HoldStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.tables import job_attempts
 from tests.store.claiming import claim
 from tests.support.factories import (

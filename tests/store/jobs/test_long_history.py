@@ -7,7 +7,7 @@ from sqlalchemy import insert
 from app.domain.jobs.history import HistoryEntry, HistoryKind
 from app.store.db.engine import Database
 from app.store.jobs.history import MOST_SHOWN, write_history
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.tables import job_attempts
 from tests.support.factories import NOW, store_job
 

@@ -7,7 +7,7 @@ import pytest
 
 from app.domain.jobs.job import JobStatus
 from app.store.db.engine import Database
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.support.factories import (
     FAILED,
     NOW,

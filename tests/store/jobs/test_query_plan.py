@@ -16,13 +16,13 @@ from app.domain.jobs.redating import Bounds
 from app.machine.clock import ClockWatch
 from app.store.backlog import BacklogStore
 from app.store.db.engine import Database
-from app.store.jobs.changes import ChangeStore
 from app.store.jobs.claims import ClaimStore
 from app.store.jobs.confirmations import ConfirmationStore
-from app.store.jobs.job_store import JobStore
-from app.store.jobs.listing import JobFilter, JobOrder, JobPosition, JobSort
 from app.store.jobs.readiness import ReadinessStore
 from app.store.jobs.recovery.redated import RedatingStore
+from app.store.jobs.requests.changes import ChangeStore
+from app.store.jobs.requests.job_store import JobStore
+from app.store.jobs.requests.listing import JobFilter, JobOrder, JobPosition, JobSort
 from tests.store.claiming import claim, decided
 from tests.support.factories import (
     FAILED,

@@ -14,8 +14,8 @@ from app.domain.jobs.job import Job, JobStatus
 from app.domain.jobs.readiness import UNREACHABLE, Readiness
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.job_store import JobStore
 from app.store.jobs.readiness import LEASE, ReadinessStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.store.claiming import claim
 from tests.support.factories import (
     FAILED,

@@ -12,7 +12,7 @@ from app.domain.posts.upload import Upload
 from app.store.db.engine import Database
 from app.store.db.vault import Vault
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.tables import schedule_jobs
 from app.store.jobs.uploads import UploadStore
 from app.store.retention.tombstones import past_publishes

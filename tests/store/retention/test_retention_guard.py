@@ -12,7 +12,7 @@ from app.domain.jobs.retention import CLOCKS_APART, LEAST_KEPT
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.jobs.confirmations import ConfirmationStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.tables import job_attempts, schedule_jobs, tiktok_events
 from app.store.retention.pruning import FIRST_ID, Pruned, RetentionStore
 from app.store.retention.tombstones import past_publishes

@@ -15,8 +15,8 @@ from app.domain.jobs.witness import Testimony, Witness
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.jobs.init_writes import INIT_COLUMNS, UPLOAD_COLUMNS
-from app.store.jobs.insert_writer import InsertWriter
 from app.store.jobs.media_links import open_links
+from app.store.jobs.requests.insert_writer import InsertWriter
 from app.store.jobs.rows import error_to_json
 from app.store.jobs.tables import schedule_jobs
 from app.store.jobs.transitions import OWNED, TRANSITION_COLUMNS, write_transitions

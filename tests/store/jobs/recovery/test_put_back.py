@@ -14,8 +14,8 @@ from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.db.vault import Vault
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.job_store import JobStore
 from app.store.jobs.recovery.put_back import PutBack
+from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.tables import job_attempts, schedule_jobs
 from app.store.jobs.uploads import UploadStore
 from tests.runner.scripted import fault

@@ -10,8 +10,8 @@ from app.domain.jobs.redating import Bounds
 from app.machine.clock import ClockWatch
 from app.store.db.engine import Database
 from app.store.db.types import database_time
-from app.store.jobs.job_store import JobStore
 from app.store.jobs.recovery.redated import RedatingStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.webhooks.tables import webhook_events
 from tests.support.factories import (
     LEASE,

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from app.store.db.engine import Database
-from app.store.jobs.changes import Change, ChangeStore
+from app.store.jobs.requests.changes import Change, ChangeStore
 from tests.support.factories import NOW, POSTED, job_row, store_job, store_rows
 
 MINUTE = timedelta(minutes=1)

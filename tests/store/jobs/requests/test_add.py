@@ -13,8 +13,8 @@ from app.domain.errors import StoreUnavailable
 from app.domain.jobs.idempotency_keys import idempotency_key
 from app.domain.jobs.job import Job
 from app.store.db.engine import Database
-from app.store.jobs import job_store as jobs_module
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests import job_store as jobs_module
+from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.tables import schedule_jobs
 from tests.support.factories import NOW, SCHEDULED, count_jobs, new_job
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from app.domain.errors import DuplicateJob, JobNotRetryable, OutcomeUnknown
 from app.domain.jobs.job import FailureReason, Job, JobStatus, WaitingFor
 from app.store.db.engine import Database
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.retention.tombstones import past_publishes
 from tests.support.factories import (
     FAILED,

@@ -40,18 +40,23 @@ from app.store.db.engine import Database
 from app.store.db.locks import Sleep
 from app.store.db.notify import hint, is_hinted_at
 from app.store.db.types import Row
-from app.store.jobs.bulk_actions import cancellation
 from app.store.jobs.history import MOST_SHOWN, read_history, write_history
-from app.store.jobs.insert_writer import InsertWriter
-from app.store.jobs.listing import (
+from app.store.jobs.readiness import look_again
+from app.store.jobs.requests.bulk_actions import cancellation
+from app.store.jobs.requests.insert_writer import InsertWriter
+from app.store.jobs.requests.listing import (
     NEWEST_FIRST,
     JobFilter,
     JobOrder,
     JobPosition,
     page_of,
 )
-from app.store.jobs.readiness import look_again
-from app.store.jobs.request_keys import had_key, keep_own_key, point_key, take_key
+from app.store.jobs.requests.request_keys import (
+    had_key,
+    keep_own_key,
+    point_key,
+    take_key,
+)
 from app.store.jobs.rows import (
     UNREADABLE,
     attempt_from_row,

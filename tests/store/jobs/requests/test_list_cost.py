@@ -11,8 +11,8 @@ from sqlalchemy import event, insert, text
 
 from app.domain.jobs.job import FailureReason, JobStatus
 from app.store.db.engine import Database
-from app.store.jobs.job_store import JobStore
-from app.store.jobs.listing import JobFilter, JobOrder, JobPosition, JobSort
+from app.store.jobs.requests.job_store import JobStore
+from app.store.jobs.requests.listing import JobFilter, JobOrder, JobPosition, JobSort
 from app.store.jobs.tables import schedule_jobs
 from tests.store.cost import measured
 from tests.support.factories import NOW, job_row

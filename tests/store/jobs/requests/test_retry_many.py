@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from app.domain.errors import DuplicateJob
 from app.domain.jobs.job import FailureReason
 from app.store.db.engine import Database
-from app.store.jobs import bulk_actions
-from app.store.jobs.bulk_actions import RetryFilter, RetryResult, retry_failed
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests import bulk_actions
+from app.store.jobs.requests.bulk_actions import RetryFilter, RetryResult, retry_failed
+from app.store.jobs.requests.job_store import JobStore
 from tests.support.factories import (
     FAILED,
     NOW,

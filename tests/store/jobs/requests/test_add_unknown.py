@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.errors import MayHaveBeenStored, StoreUnavailable, WriteUnknown
 from app.domain.jobs.idempotency_keys import RequestKey
 from app.store.db.engine import Database
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.support.factories import NOW, count_jobs, new_job
 
 KEY = RequestKey("k-1", "digest")

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.domain.jobs.job import Job, NewJob
 from app.store.db.engine import Database
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.support.factories import NOW, count_jobs, new_job
 
 MANY = 25

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from app.domain.posts.post import MediaType, Post
 from app.store.db.engine import Database
 from app.store.jobs.claims import LOOK_AGAIN, ClaimStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.rows import post_from_json, post_to_json
 from app.store.jobs.tables import schedule_jobs
 from tests.store.claiming import claim, claim_one

@@ -11,8 +11,8 @@ import pytest
 from app.domain.errors import NotFound
 from app.domain.jobs.job import FailureReason, Job, JobStatus
 from app.store.db.engine import Database
-from app.store.jobs.job_store import JobStore
-from app.store.jobs.listing import (
+from app.store.jobs.requests.job_store import JobStore
+from app.store.jobs.requests.listing import (
     JobFilter,
     JobOrder,
     JobPosition,

@@ -18,7 +18,7 @@ from app.machine.concurrency import first
 from app.store.accounts.account_store import AccountStore
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.tables import schedule_jobs
 from tests.store.claiming import claim
 from tests.support.accounts import VAULT, new_account

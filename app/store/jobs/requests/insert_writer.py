@@ -37,7 +37,7 @@ from app.store.jobs.readiness import (
     problems_in_json,
     with_account,
 )
-from app.store.jobs.request_keys import is_former_key
+from app.store.jobs.requests.request_keys import is_former_key
 from app.store.jobs.rows import post_to_json, readiness_from_json
 from app.store.jobs.tables import schedule_jobs
 from app.store.retention.pruning import refuse_if_pruned

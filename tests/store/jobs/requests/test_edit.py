@@ -20,7 +20,7 @@ from app.domain.jobs.idempotency_keys import RequestKey, idempotency_key
 from app.domain.jobs.job import JobStatus, WaitingFor
 from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
-from app.store.jobs.job_store import JobStore
+from app.store.jobs.requests.job_store import JobStore
 from tests.store.claiming import claim
 from tests.support.factories import (
     A_POST,

@@ -1,0 +1,1 @@
+"""What requests do to jobs, on both databases."""
