@@ -67,8 +67,10 @@ async def test_a_claim_that_was_lost_meanwhile_stays_lost(
     other = await stage.worker()
 
     async def sleep() -> None:
+        worker.claims.away["renew"] = 10**6  # it sleeps: the other one is sooner
         stage.clock.go_on(HOUR)
         await other.tick()
+        worker.claims.away.clear()
         looks = worker.claims.done.count("next_due")
         await stage.signals.until(
             lambda: worker.claims.done.count("next_due") > looks + 1

@@ -138,7 +138,7 @@ async def test_an_outage_in_the_middle_does_not_prolong_a_tick(
     worker.claims.after[from_write] = outage
     async with asyncio.timeout(PATIENCE_SECONDS):
         with suppress(StoreUnavailable):
-            await worker.tick(budget=2)
+            await worker.tick(budget=10)
     stage.tiktok.sandbox.script.clear()  # its init may not have left yet
     stage.unstick(slow)
     stage.clock.go_on(timedelta(seconds=lease + 1))
