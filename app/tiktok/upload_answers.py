@@ -71,6 +71,8 @@ def verdict_on(answer: UploadAnswer, span: Span, *, size: int) -> ChunkVerdict:
     if status is None:
         return ChunkVerdict.ASK if answer.sent_all else ChunkVerdict.AGAIN
     match status:
+        case HTTPStatus.CREATED | HTTPStatus.PARTIAL_CONTENT if not answer.sent_all:
+            return ChunkVerdict.ASK  # it cannot have what it was not sent
         case HTTPStatus.CREATED:
             return ChunkVerdict.DONE
         case HTTPStatus.PARTIAL_CONTENT:

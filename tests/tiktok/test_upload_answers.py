@@ -59,6 +59,14 @@ def test_a_cut_line_means_the_same_chunk_again() -> None:
     assert verdict_on(lost, LAST, size=SIZE) is ChunkVerdict.ASK
 
 
+@pytest.mark.parametrize("status", [201, 206])
+def test_success_before_the_chunk_was_sent_is_not_believed(status: int) -> None:
+    """A host cannot have what it was not sent: TikTok is asked what it has."""
+    early = UploadAnswer(status=status, sent_all=False)
+    assert verdict_on(early, MIDDLE, size=SIZE) is ChunkVerdict.ASK
+    assert verdict_on(early, LAST, size=SIZE) is ChunkVerdict.ASK
+
+
 @given(status=st.integers(100, 999), content_range=st.text(), sent_all=st.booleans())
 def test_only_201_says_that_all_is_there(
     status: int, content_range: str, sent_all: bool
@@ -66,7 +74,7 @@ def test_only_201_says_that_all_is_there(
     """Whatever else arrives raises nothing and ends nothing."""
     answer = UploadAnswer(status=status, content_range=content_range, sent_all=sent_all)
     done = verdict_on(answer, LAST, size=SIZE) is ChunkVerdict.DONE
-    assert done == (status == 201)
+    assert done == (status == 201 and sent_all)
 
 
 def test_a_chunk_names_its_bytes_and_no_token() -> None:

@@ -58,6 +58,7 @@ class Sending:
         self._source = source
         self._marked_here = False  # then nobody else can be sending the last chunk
         self._progressed = False
+        self._read_all = False  # an early answer leaves the source within the chunk
         self._trouble = upload_fault(UPLOAD_FAILED, "nothing was sent")
 
     def begin_anew(self, *, marked: bool) -> None:
@@ -75,11 +76,13 @@ class Sending:
             offset = step
             if offset == span.end:
                 tries, self._progressed = 0, True
-                continue
-            tries += 1
-            if tries >= MOST_TRIES:
-                return self._unless_marked(Transient(fault=self._trouble))
-            await self._state.effects.pause(SECONDS_BETWEEN_TRIES * tries)
+                if self._read_all:
+                    continue
+            else:
+                tries += 1
+                if tries >= MOST_TRIES:
+                    return self._unless_marked(Transient(fault=self._trouble))
+                await self._state.effects.pause(SECONDS_BETWEEN_TRIES * tries)
             back = await self.go_on(offset)
             if not isinstance(back, int):
                 return self._unless_marked(back)
@@ -104,7 +107,7 @@ class Sending:
             )
         except SourceFailed as failed:
             return self._unless_marked(_without_source(failed))
-        self._trouble = fault_of_chunk(answer)
+        self._trouble, self._read_all = fault_of_chunk(answer), answer.sent_all
         if answer.out_of_time:
             return self._out_of_time()
         return await self._judge(answer, span)
