@@ -63,7 +63,7 @@ def prepared(program: str | None = None, *, waits: bool = False) -> Settings:
     open_vault(settings)  # makes a key beside an SQLite file that is accessible
     if program is not None:
         _announce(program, settings, revision)
-    collector.run_less()
+    collector.run_less(settings.max_in_flight)
     return settings
 
 

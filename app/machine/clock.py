@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, Protocol
 
 _NONE: Final = timedelta(0)
@@ -23,9 +24,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clock."""
 
-    def now(self) -> datetime:
-        """Return the current time, aware UTC."""
-        return datetime.now(UTC)
+    # No Python function: an attempt asks two dozen times.
+    now = staticmethod(partial(datetime.now, UTC))
 
     async def sleep(self, seconds: float) -> None:
         """Wait on the event loop."""

@@ -12,6 +12,9 @@ A few hundred attempts hold tens of thousands, none of them garbage. Records tha
 be part of a cycle (``gc=False``) do not count.
 """
 
+OBJECTS_OF_AN_ATTEMPT: Final = 100
+"""About as many live as long as an attempt does."""
+
 
 @contextmanager
 def paused() -> Iterator[None]:
@@ -31,10 +34,11 @@ def paused() -> Iterator[None]:
             gc.enable()
 
 
-def run_less() -> None:
+def run_less(attempts: int = 0) -> None:
     """Make the collector run less: it took a tenth of a busy worker's CPU.
 
-    Thousands of waiting attempts are no garbage. Objects made before the work begins
-    are frozen by ``app.serving.server`` and ``app.worker``.
+    ``attempts`` may be in flight at a time: waiting for TikTok, they are no garbage.
+    Objects made before the work begins are frozen by ``app.serving.server`` and
+    ``app.worker``.
     """
-    gc.set_threshold(THRESHOLD)
+    gc.set_threshold(THRESHOLD + OBJECTS_OF_AN_ATTEMPT * attempts)

@@ -15,6 +15,7 @@ from app.domain.jobs.outcome import Fault, PutOff
 from app.grants.grants import Access
 from app.machine.clock import Clock
 from app.pacing.pacer import Pacer, QuotaUser
+from app.store.accounts.quotas import Owner
 from app.tiktok.client import TikTok
 
 REUSE: Final = timedelta(seconds=60)
@@ -107,9 +108,8 @@ class CreatorOptions:
         """Ask, or return the answer of the last minute; raises StoreUnavailable."""
 
         async def ask() -> CreatorAnswer:
-            user = QuotaUser(
-                access.project_id, access.platform, access.quota_owner, alone=True
-            )
+            owner = Owner(access.platform, access.quota_owner)
+            user = QuotaUser(access.project_id, owner, alone=True)
             permit = await self.pacer.acquire(user, QuotaCall.CREATOR_INFO)
             if isinstance(permit, PutOff):
                 return permit

@@ -44,15 +44,14 @@ class QuotaUser(Struct, frozen=True, gc=False):
     """Who calls TikTok on an account's quota."""
 
     project_id: str
-    platform: str
-    open_id: str  # as Account.quota_owner
+    owner: Owner  # its open_id as Account.quota_owner
     waited: bool = False  # it had a turn before: it goes to the front of the queue
     alone: bool = False  # it makes this one call, and no post follows
 
     @property
-    def owner(self) -> Owner:
-        """Return whose quota it is."""
-        return Owner(self.platform, self.open_id)
+    def platform(self) -> str:
+        """Return the platform whose quota it is."""
+        return self.owner.platform
 
     def posts_with(self, call: QuotaCall) -> bool:
         """Tell whether a call leads to a new post, which a rest holds back."""

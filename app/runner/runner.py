@@ -28,6 +28,13 @@ log = structlog.get_logger(__name__)
 LONGEST_IDLE_SECONDS: Final = 0.9
 """A due job starts within a second; an idle worker asks no more often than that."""
 
+GATHER_SECONDS: Final = 0.01
+"""How long a runner without a free slot waits for more than the first one.
+
+A claim, and each statement of the attempts that it begins, is then shared by many. A
+lone post waits for nothing: slots are free.
+"""
+
 OUTAGE_SECONDS: Final = 0.5
 RESERVE: Final = 0.1
 """The share of a tick's budget kept for handing on and writing."""
@@ -172,7 +179,7 @@ class Runner:
                 return
             if not more or not self._free(pool):
                 left = (time.until - self._now()).total_seconds()
-                await first(pool.one_ended(), self._deps.clock.sleep(left))
+                await first(self._room(pool), self._deps.clock.sleep(left))
 
     def _begin(self, budget: float) -> _Time:
         now = self._now()
@@ -233,7 +240,7 @@ class Runner:
         False if none came in time: an idle worker then makes one read-only statement.
         """
         if not self._free(pool):
-            await first(pool.one_ended(), stop.wait())
+            await first(self._room(pool), stop.wait())
             return True
         if pool.overdue(self._now()):
             await first(pool.one_ended(), self._pause(OUTAGE_SECONDS, stop))
@@ -245,6 +252,18 @@ class Runner:
             pause = self._deps.clock.sleep(min(seconds, LONGEST_IDLE_SECONDS))
             await first(self._awake.wait(), stop.wait(), pause)
         return seconds <= LONGEST_IDLE_SECONDS or self._awake.is_set()
+
+    async def _room(self, pool: AttemptPool) -> None:
+        """Wait until an attempt ends, and a moment for others that end with it."""
+        await pool.one_ended()
+        pause = self._deps.clock.sleep(GATHER_SECONDS)
+        await first(self._much_room(pool), pause)
+
+    async def _much_room(self, pool: AttemptPool) -> None:
+        """Wait until half of the slots are free, or enough for a whole claim."""
+        wanted = min(self._capacity.batch, math.ceil(self._capacity.in_flight / 2))
+        while self._free(pool) < wanted:
+            await pool.one_ended()
 
     def _seconds_until(self, due: datetime | None) -> float:
         """Return how long nothing is due, by the later of the two clocks."""

@@ -116,47 +116,43 @@ class Calls:
             await self._uploader.close()
         await self._session.__aexit__(*raised)
 
-    async def creator_info(
+    def creator_info(
         self, access_token: str, *, timeout: float | None = None
-    ) -> CreatorInfo | Fault:
+    ) -> Awaitable[CreatorInfo | Fault]:
         """Ask what the creator may choose; needs the scope video.publish."""
         request = encode.creator_info(access_token)
-        return await self._call(
-            Endpoint.CREATOR_INFO, request, decode.creator_info, timeout
-        )
+        return self._call(Endpoint.CREATOR_INFO, request, decode.creator_info, timeout)
 
-    async def init(
+    def init(
         self,
         access_token: str,
         post: Post,
         video_url: str,
         *,
         timeout: float | None = None,
-    ) -> InitTaken | Fault:
+    ) -> Awaitable[InitTaken | Fault]:
         """Ask TikTok to pull a video and post it; check the verdict of a fault.
 
         TikTok has no idempotency keys: after ``Verdict.UNKNOWN`` the same call may post
         twice.
         """
         request = encode.init(access_token, post, video_url)
-        return await self._call(_init_endpoint(post), request, decode.init, timeout)
+        return self._call(_init_endpoint(post), request, decode.init, timeout)
 
-    async def upload_init(
+    def upload_init(
         self,
         access_token: str,
         post: Post,
         plan: ChunkPlan,
         *,
         timeout: float | None = None,
-    ) -> UploadTaken | Fault:
+    ) -> Awaitable[UploadTaken | Fault]:
         """Ask where to send a video; nothing is posted before its last byte arrives.
 
         After ``Verdict.UNKNOWN`` the call may be repeated: nobody knows the URL.
         """
         request = encode.upload_init(access_token, post, plan)
-        return await self._call(
-            _init_endpoint(post), request, decode.upload_init, timeout
-        )
+        return self._call(_init_endpoint(post), request, decode.upload_init, timeout)
 
     async def upload(
         self,
@@ -175,66 +171,66 @@ class Calls:
         self._app.on_call(Endpoint.UPLOAD, fault, time.perf_counter() - began)
         return answer
 
-    async def photo_init(
+    def photo_init(
         self,
         access_token: str,
         post: Post,
         urls: Sequence[str],
         *,
         timeout: float | None = None,
-    ) -> InitTaken | Fault:
+    ) -> Awaitable[InitTaken | Fault]:
         """Ask TikTok to pull photos and post them; otherwise as ``init``."""
         request = encode.photo_init(access_token, post, urls)
-        return await self._call(Endpoint.PHOTO_INIT, request, decode.init, timeout)
+        return self._call(Endpoint.PHOTO_INIT, request, decode.init, timeout)
 
-    async def cancel(self, access_token: str, publish_id: str) -> Fault | None:
+    def cancel(self, access_token: str, publish_id: str) -> Awaitable[Fault | None]:
         """Ask TikTok to cancel a pull; its agreement proves nothing yet."""
         request = encode.cancel(access_token, publish_id)
-        return await self._call(Endpoint.CANCEL, request, decode.cancelled)
+        return self._call(Endpoint.CANCEL, request, decode.cancelled)
 
-    async def status(
+    def status(
         self, access_token: str, publish_id: str, *, timeout: float | None = None
-    ) -> PublishStatus | Fault:
+    ) -> Awaitable[PublishStatus | Fault]:
         """Ask how far a publish has got."""
         request = encode.status(access_token, publish_id)
-        return await self._call(Endpoint.STATUS, request, decode.status, timeout)
+        return self._call(Endpoint.STATUS, request, decode.status, timeout)
 
-    async def user_info(
+    def user_info(
         self,
         access_token: str,
         *,
         scopes: Collection[str] = (),
         timeout: float | None = None,
-    ) -> UserInfo | Fault:
+    ) -> Awaitable[UserInfo | Fault]:
         """Ask who the account is, as far as its scopes allow."""
         request = encode.user_info(access_token, scopes=scopes)
-        return await self._call(Endpoint.USER_INFO, request, decode.user_info, timeout)
+        return self._call(Endpoint.USER_INFO, request, decode.user_info, timeout)
 
-    async def list_videos(
+    def list_videos(
         self,
         access_token: str,
         *,
         cursor: int | None = None,
-    ) -> VideoPage | Fault:
+    ) -> Awaitable[VideoPage | Fault]:
         """List public videos, newest first; needs the scope video.list."""
         request = encode.list_videos(access_token, cursor=cursor)
-        return await self._call(Endpoint.LIST_VIDEOS, request, decode.list_videos)
+        return self._call(Endpoint.LIST_VIDEOS, request, decode.list_videos)
 
-    async def refresh(
+    def refresh(
         self, refresh_token: str, *, timeout: float | None = None
-    ) -> TokenGrant | Fault:
+    ) -> Awaitable[TokenGrant | Fault]:
         """Trade a refresh token, which ends with it, for a new pair."""
         request = self._as_client(partial(encode.refresh, refresh_token))
         read = partial(decode.refreshed, refresh_token=refresh_token)
-        return await self._call(Endpoint.REFRESH, request, read, timeout)
+        return self._call(Endpoint.REFRESH, request, read, timeout)
 
-    async def exchange_code(
+    def exchange_code(
         self,
         code: str,
         *,
         redirect_uri: str,
         code_verifier: str | None,
-    ) -> TokenGrant | Fault:
+    ) -> Awaitable[TokenGrant | Fault]:
         """Trade an authorization code, which works once, for a pair of tokens."""
         ask = partial(
             encode.exchange_code,
@@ -243,12 +239,12 @@ class Calls:
             code_verifier=code_verifier,
         )
         request = self._as_client(ask)
-        return await self._call(Endpoint.EXCHANGE_CODE, request, decode.exchanged)
+        return self._call(Endpoint.EXCHANGE_CODE, request, decode.exchanged)
 
-    async def revoke(self, access_token: str) -> Fault | None:
+    def revoke(self, access_token: str) -> Awaitable[Fault | None]:
         """Revoke a grant."""
         request = self._as_client(partial(encode.revoke, access_token))
-        return await self._call(Endpoint.REVOKE, request, decode.revoked)
+        return self._call(Endpoint.REVOKE, request, decode.revoked)
 
     def _as_client(self, ask: Callable[..., ApiRequest]) -> ApiRequest | Fault:
         key, secret = self._app.client_key, self._app.client_secret

@@ -45,6 +45,8 @@ def names(value: object) -> tuple[str, ...]:
 
 def integer(value: object) -> int | None:
     """Return a non-negative 64-bit integer, also from digits in a string."""
+    if type(value) is int and 0 <= value < 10**_MAX_DIGITS:
+        return value
     digits = _digits(value)
     return int(digits) if digits is not None else None
 
@@ -87,6 +89,8 @@ def post_identifier(value: object) -> str | None:
 
 def post_identifiers(value: object) -> tuple[str, ...]:
     """Return every id of a list, or of a single value; missing is empty."""
+    if not value:
+        return ()
     values = value if isinstance(value, list) else [value]
     found = (post_identifier(entry) for entry in values)
     return tuple(entry for entry in found if entry is not None)

@@ -8,7 +8,7 @@ from typing import Final
 from app.domain.accounts.quota import WINDOW, Limits, QuotaCall
 from app.domain.jobs.outcome import PutOff
 from app.pacing.pacer import Pacer, QuotaUser
-from app.store.accounts.quotas import QuotaStore
+from app.store.accounts.quotas import Owner, QuotaStore
 from app.store.db.engine import Database
 from tests.support.factories import NOW
 
@@ -51,9 +51,8 @@ def pacer(
 
 def user(name: str = "1", *, waited: bool = False, alone: bool = False) -> QuotaUser:
     """Give who calls for an account; each account has a project of its name."""
-    return QuotaUser(
-        f"proj_{name}", "tiktok", f"open_{name}", waited=waited, alone=alone
-    )
+    owner = Owner("tiktok", f"open_{name}")
+    return QuotaUser(f"proj_{name}", owner, waited=waited, alone=alone)
 
 
 async def postponed(

@@ -4,8 +4,10 @@ import asyncio
 import dataclasses
 from datetime import datetime, timedelta
 
+from app.domain.jobs.job import Job
+from app.runner.runner import GATHER_SECONDS
 from app.sandbox.recording import Call
-from tests.runner.stage import Clock, Stage, Worker
+from tests.runner.stage import Clock, Stage, Worker, of
 
 
 class Measured(Clock):
@@ -120,6 +122,68 @@ async def test_a_full_runner_goes_on_as_soon_as_a_slot_is_free(
         await stage.signals.until(lambda: alone.claims.done.count("apply") == len(jobs))
     assert alone.claims.most_running == 1
     assert {str((await worker.job(job)).status) for job in jobs} == {"posted"}
+
+
+class Held(Clock):
+    """A clock on which the pause for more free slots never ends by itself."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self._signals = stage.signals
+        self.is_gathering = False
+        self.let_go = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, or wait until the pause is ended."""
+        if seconds != GATHER_SECONDS:
+            await super().sleep(seconds)
+            return
+        self.is_gathering = True
+        self._signals.changed()
+        await self.let_go.wait()
+
+
+async def a_full_house(stage: Stage, worker: Worker, *, over: int) -> list[Job]:
+    """Store six due jobs; so many of the first are over soon, the others never."""
+    early = stage.clock.now() - timedelta(hours=1)
+    jobs = [await stage.job(worker, scheduled_for=early) for _ in range(6)]
+    for place, job in enumerate(jobs):
+        if place < over:
+            stage.fault("init", "error", rule=of(job), code="internal_error")
+        else:
+            stage.stuck(job)
+    return jobs
+
+
+async def test_a_full_runner_claims_for_several_free_slots(
+    stage: Stage, worker: Worker
+) -> None:
+    """When the first one is free, it waits a moment for more: one claim for them all.
+
+    The statements of the attempts that a claim begins are shared, too.
+    """
+    clock = Held(stage)
+    four = on(clock, stage, await stage.worker(max_in_flight=4))
+    await a_full_house(stage, worker, over=1)
+    claims = four.claims.done.count
+    async with stage.running(four):
+        await stage.signals.until(
+            lambda: clock.is_gathering or claims("claim_due") == 2
+        )
+        assert claims("claim_due") == 1
+        clock.let_go.set()
+        await stage.signals.until(lambda: claims("claim_due") == 2)
+
+
+async def test_a_full_runner_waits_for_half_of_its_slots_at_most(
+    stage: Stage, worker: Worker
+) -> None:
+    """With half of them free, the pause is over."""
+    four = on(Held(stage), stage, await stage.worker(max_in_flight=4))
+    await a_full_house(stage, worker, over=2)
+    async with stage.running(four):
+        await stage.signals.until(lambda: four.claims.done.count("claim_due") == 2)
+    assert four.claims.most_running == 4
 
 
 async def test_a_claim_with_room_left_is_not_repeated(

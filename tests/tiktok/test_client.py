@@ -175,7 +175,7 @@ async def test_secrets_no_request_can_carry(call: Call, secret: str) -> None:
 async def test_cancelled() -> None:
     """Who cancels a call gets the cancellation, not a fault."""
     async with chaos.serving(chaos.stall) as url, connected(url) as calls:
-        call = asyncio.create_task(calls.status("act.token", "p"))
+        call = asyncio.ensure_future(calls.status("act.token", "p"))
         done, _ = await asyncio.wait({call}, timeout=0.1)
         assert not done
         call.cancel()
@@ -263,7 +263,7 @@ async def test_no_call_queues_behind_others() -> None:
 
     async with chaos.serving(script) as url, connected(url) as calls:
         tasks = [
-            asyncio.create_task(
+            asyncio.ensure_future(
                 calls.status("act.token", "p", timeout=PATIENCE_SECONDS)
             )
             for _ in range(101)

@@ -18,6 +18,7 @@ from app.grants.grants import Access
 from app.pacing.pacer import QuotaUser
 from app.runner.attempts.attempt_state import ClaimLost
 from app.runner.attempts.dependencies import Dependencies
+from app.store.accounts.quotas import Owner
 from app.tiktok.client import Calls
 from app.tiktok.values import PublishStatus
 
@@ -48,9 +49,10 @@ class LiveEffects:
         self._until = min(until or self._lease_until, self._lease_until)
         self.now = deps.clock.now
         whole = (self._until - self.now()).total_seconds()
-        self._enough_seconds = min(deps.http_timeout, whole / 2)
+        enough = min(deps.http_timeout, whole / 2)
+        self._enough = timedelta(seconds=enough)
         # For each of at most three looks at a source, so that an init is in time.
-        self.look_seconds = (whole - self._enough_seconds) / 4
+        self.look_seconds = (whole - enough) / 4
         self._quota_user: QuotaUser | None = None
         self._send_by: datetime | None = None
         self._stop_by: datetime | None = None
@@ -82,30 +84,29 @@ class LiveEffects:
         A call gets its full time-out, or half of the attempt's whole time if that is
         less.
         """
-        return self.stopping or self.seconds_left() < self._enough_seconds
+        return self.stopping or self._until - self.now() < self._enough
 
-    async def access(self, job: Job) -> Access | Fault:
+    def access(self, job: Job) -> Awaitable[Access | Fault]:
         """Return a token that should be valid."""
-        return await self.persist(
+        return self.persist(
             lambda: self._deps.grants.current(
                 job.project_id, job.platform, open_id=job.open_id
             )
         )
 
-    async def renew(self, refused: Access) -> Access | Fault:
+    def renew(self, refused: Access) -> Awaitable[Access | Fault]:
         """Return a newer token than the refused one."""
-        return await self.persist(lambda: self._deps.grants.renew(refused))
+        return self.persist(lambda: self._deps.grants.renew(refused))
 
-    async def lost(self, access: Access, fault: Fault) -> None:
+    def lost(self, access: Access, fault: Fault) -> Awaitable[None]:
         """Record that the account has to be connected again."""
-        await self.persist(lambda: self._deps.grants.lost(access, fault))
+        return self.persist(lambda: self._deps.grants.lost(access, fault))
 
     async def turn(self, access: Access, job: Job, call: QuotaCall) -> PutOff | None:
         """Take a permit from the account's quota."""
         quota_user = QuotaUser(
             project_id=job.project_id,
-            platform=job.platform,
-            open_id=access.quota_owner,
+            owner=Owner(job.platform, access.quota_owner),
             waited=job.waiting_for is WaitingFor.QUOTA,
         )
         self._quota_user = quota_user
@@ -187,9 +188,9 @@ class LiveEffects:
         with self.interruption():
             return await self._deps.measure.seconds(job.asset_url)
 
-    async def clear_init(self, job: Job) -> Job | None:
+    def clear_init(self, job: Job) -> Awaitable[Job | None]:
         """Write that TikTok did not take the init."""
-        return await self.persist(
+        return self.persist(
             lambda: self._deps.claims.clear_init(job, now=self.now()), even_late=True
         )
 
@@ -271,8 +272,8 @@ class LiveEffects:
 
     def call_seconds(self) -> float:
         """Return how long one call may take."""
-        left = max(self.seconds_left(), SHORTEST_CALL_SECONDS)
-        return min(self._deps.http_timeout, left)
+        left = (self._until - self.now()).total_seconds()
+        return min(self._deps.http_timeout, max(left, SHORTEST_CALL_SECONDS))
 
     def _allow_interruption(self) -> None:
         """Begin an interruptible block, which changes nothing outside."""

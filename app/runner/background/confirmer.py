@@ -27,6 +27,7 @@ from app.machine.clock import Clock
 from app.metrics import Metrics
 from app.pacing.pacer import Pacer, QuotaUser
 from app.runner.attempts.verdicts import in_inbox, published
+from app.store.accounts.quotas import Owner
 from app.store.jobs.confirmations import ConfirmationStore
 from app.store.jobs.media_links import MediaStore, pull_tokens
 from app.tiktok.client import Calls, TikTok
@@ -153,7 +154,8 @@ class Confirmer:
         told: ToldOfPost = _NOTHING,
     ) -> Truth:
         """Ask for the status; only TikTok's statement counts, never an error."""
-        user = QuotaUser(job.project_id, job.platform, access.quota_owner, alone=True)
+        owner = Owner(job.platform, access.quota_owner)
+        user = QuotaUser(job.project_id, owner, alone=True)
         permit = await self.pacer.acquire(user, QuotaCall.STATUS)
         if isinstance(permit, PutOff):
             return NotAsked(until=permit.until)

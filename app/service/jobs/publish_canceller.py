@@ -13,6 +13,7 @@ from app.grants.grants import Access, Grants
 from app.grants.renewal import with_renewal
 from app.machine.clock import Clock
 from app.pacing.pacer import Pacer, QuotaUser
+from app.store.accounts.quotas import Owner
 from app.tiktok.client import Calls, TikTok
 from app.tiktok.values import PublishState
 
@@ -64,8 +65,8 @@ class PublishCanceller:
         for look in range(LOOKS):
             if look:
                 await self.clock.sleep(PAUSE_SECONDS)
-            owner = access.quota_owner
-            user = QuotaUser(access.project_id, access.platform, owner, alone=True)
+            owner = Owner(access.platform, access.quota_owner)
+            user = QuotaUser(access.project_id, owner, alone=True)
             permit = await self.pacer.acquire(user, QuotaCall.STATUS)
             if isinstance(permit, PutOff):
                 return False

@@ -162,7 +162,7 @@ async def test_cancelled_calls_hang_up(
 
     ssl = certificate.server() if over_tls else None
     async with chaos.serving(script, ssl=ssl) as url, connected(url) as calls:
-        call = asyncio.create_task(calls.status("act.secret", "v"))
+        call = asyncio.ensure_future(calls.status("act.secret", "v"))
         async with asyncio.timeout(PATIENCE_SECONDS):
             await asked.wait()
             call.cancel()

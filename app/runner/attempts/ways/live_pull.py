@@ -1,6 +1,7 @@
 """The real effects of a pull."""
 
 import asyncio
+from collections.abc import Awaitable
 
 import structlog
 
@@ -25,11 +26,11 @@ class LivePull:
         self._live = live
         self._deps = deps
 
-    async def stamp_init(self, job: Job) -> Job | None:
+    def stamp_init(self, job: Job) -> Awaitable[Job | None]:
         """Write that an init is about to be sent, and its owner."""
         deps, stamp = self._deps, self._live.now()
         link = deps.media.new_link() if deps.media else None
-        return await self._live.persist(
+        return self._live.persist(
             lambda: deps.claims.stamp_init(job, now=stamp, media_token=link)
         )
 
