@@ -72,7 +72,7 @@ class BacklogStore:
         )
         active = select(holds).where(is_active(now))
         async with self._database.read() as connection:
-            reasons = (await connection.execute(failed)).tuples().all()
+            reasons = (await connection.execute(failed)).all()
             kept = (await connection.execute(active)).mappings().all()
             return JobsAndHolds(
                 in_flight=(await connection.execute(in_flight)).scalar_one(),

@@ -1,11 +1,13 @@
 """Make text from outside safe to log, store and pass on."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _SHORTEST_SECRET: Final = 6  # a shorter one could be an ordinary word
+_UPLOAD_TOKEN: Final = re.compile(r"(upload_token=)[^\s&\"'<>]+")
 # Control characters can forge log lines; unpaired surrogates break UTF-8 encoders.
 _UNSAFE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
@@ -32,8 +34,10 @@ def well_formed(text: str) -> str:
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Return the text with every quoted secret replaced."""
+    """Return the text with every quoted secret and upload URL's token replaced."""
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "[redacted]")
+    if "upload_token" in text:
+        text = _UPLOAD_TOKEN.sub(r"\1[redacted]", text)
     return text

@@ -1,24 +1,16 @@
 """What people are told of an upload, what they never see of it, and how long it has."""
 
-import logging
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Final
 
 import pytest
-import structlog
-from sqlalchemy import select
-from structlog.testing import LogCapture
 
 from app.domain.jobs.edit import JobChange
 from app.domain.jobs.job import Delivery, Job, JobStatus, Transfer
 from app.domain.posts.post import Post, PostMode
 from app.sandbox.recording import Call
-from app.store.jobs.tables import schedule_jobs
 from app.use_cases import UseCases
 from tests.runner.stage import Stage, Worker
 from tests.runner.test_runner_push import BYTES, CHUNK, CHUNKS, published, push, pusher
-from tests.support.logs import restored
 from tests.support.outbox import listen, told
 
 
@@ -28,15 +20,6 @@ async def worker(stage: Stage) -> Worker:
     worker = await pusher(stage)
     await stage.connect(worker, "proj_1")
     return worker
-
-
-@pytest.fixture
-def captured() -> Iterator[LogCapture]:
-    """Collect what is logged, before anything is redacted."""
-    capture = LogCapture()
-    with restored():
-        structlog.configure(processors=[capture])
-        yield capture
 
 
 def shown(worker: Worker, job: Job) -> int | None:
@@ -117,42 +100,6 @@ async def test_a_pull_tells_nothing_of_a_former_upload(
     done = await until_over(stage, worker, job)
     assert done.status is JobStatus.POSTED
     assert shown(worker, done) is None
-
-
-TROUBLES: Final[tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...]] = (
-    ("init", "reset", {"taken": True}, {}),
-    ("upload", "reset", {"taken": True}, {"match": {"chunk": 1}}),
-    ("upload", "garbage", {"taken": True}, {"match": {"chunk": 2}}),
-    ("upload", "upload_answer", {"httpStatus": 400}, {"match": {"chunk": 0}}),
-    ("upload", "upload_expired", {}, {"match": {"chunk": 3}, "times": 1}),
-)
-
-
-async def test_an_upload_urls_token_is_seen_by_nobody(
-    stage: Stage,
-    worker: Worker,
-    captured: LogCapture,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Whoever has it can publish: no log line, answer, story, event or row has it."""
-    database = worker.container.database
-    await listen(database, stage.tiktok.url, now=stage.clock.now())
-    cases, text = UseCases(worker.container), ""
-    for call, kind, fault, rule in TROUBLES:
-        stage.fault(call, kind, rule=rule, **fault)
-        with caplog.at_level(logging.DEBUG):
-            job = await push(stage, worker)
-            done = await until_over(stage, worker, job)
-        story = await cases.jobs.history(job.id, scope=None)
-        ledger = await worker.ledger(job)
-        text += f"{done!r} {cases.show(done)!r} {story} {ledger} {done.last_error}"
-    async with database.read() as connection:
-        text += str((await connection.execute(select(schedule_jobs))).all())
-    text += f"{await told(database)} {captured.entries} {caplog.text}"
-    tokens = [post.upload.token for post in stage.tiktok.sandbox.posts if post.upload]
-    assert len(tokens) > len(TROUBLES)
-    assert len(text) > 10_000
-    assert not [token for token in tokens if token in text]
 
 
 async def test_a_draft_is_uploaded_to_the_inbox(stage: Stage, worker: Worker) -> None:

@@ -49,3 +49,9 @@ def test_redacted() -> None:
     """Every quote of a secret is struck out; a text too short to be one is not."""
     text = redacted("act.12345 and act.12345 are not a", ("act.12345", "a", ""))
     assert text == "[redacted] and [redacted] are not a"
+
+
+def test_an_upload_urls_token_is_redacted_without_being_known() -> None:
+    """TikTok's messages may quote a URL that another call answered with."""
+    text = redacted('no "https://u.example/?upload_id=7&upload_token=abc&x=1"', ())
+    assert text == 'no "https://u.example/?upload_id=7&upload_token=[redacted]&x=1"'

@@ -63,7 +63,7 @@ class AccountOverviewStore:
             .group_by(_jobs.project_id)
         )
         async with self._database.read() as connection:
-            return dict((await connection.execute(statement)).tuples().all())
+            return dict((await connection.execute(statement)).all())
 
     async def posts_since(
         self, project_id: str, platform: str, open_id: str, *, since: datetime

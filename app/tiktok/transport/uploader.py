@@ -16,7 +16,7 @@ import httpx
 from app.machine.look_ups import Names
 from app.machine.shortage import is_shortage
 from app.machine.sink import Sink
-from app.tiktok.text import clean
+from app.tiktok.text import clean, redacted
 from app.tiktok.transport.answer_reader import AnswerReader
 from app.tiktok.transport.connection import Body, Connection, Peer, dial
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer
@@ -69,9 +69,9 @@ class Uploader:
         self._keep(connection, reader, whole=body.is_sent)
         return UploadAnswer(
             status=reader.status,
-            content_range=_header(reader, b"content-range"),
+            content_range=_header(reader, b"content-range", chunk),
             sent_all=body.is_sent,
-            log_id=_header(reader, b"x-tt-logid") or None,
+            log_id=_header(reader, b"x-tt-logid", chunk) or None,
         )
 
     async def close(self) -> None:
@@ -116,9 +116,12 @@ def _head(chunk: ChunkRequest) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
 
-def _header(reader: AnswerReader, name: bytes) -> str:
-    value = reader.headers.get(name, b"")
-    return clean(value.decode("latin-1"), limit=_MAX_HEADER)
+def _header(reader: AnswerReader, name: bytes, chunk: ChunkRequest) -> str:
+    """Return a header's value, without anything from the URL's query."""
+    value = reader.headers.get(name, b"").decode("latin-1")
+    query = chunk.url.partition("?")[2]
+    secrets = (pair.partition("=")[2] for pair in query.split("&"))
+    return clean(redacted(value, secrets), limit=_MAX_HEADER)
 
 
 def _trouble(error: Exception) -> str:
