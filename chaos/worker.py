@@ -38,7 +38,7 @@ class GateClock(SystemClock):
 
     def now(self) -> datetime:
         """Return the time as this process believes it to be."""
-        return SystemClock.now(self) + timedelta(seconds=self.gate.shift)
+        return SystemClock.now() + timedelta(seconds=self.gate.shift)
 
 
 def fork_workers(meeting_place: str) -> None:
