@@ -26,6 +26,7 @@ from app.api.routes import (
     media,
     oauth,
     ops,
+    stream,
     tiktok_webhook,
     webhooks,
 )
@@ -37,6 +38,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _ROUTERS: Final = (
     job_batches.router,
+    stream.router,  # before /v1/jobs/{id}, which would match its path
     jobs.router,
     job_actions.router,
     accounts.router,

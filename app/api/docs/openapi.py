@@ -6,6 +6,8 @@ from copy import deepcopy
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic.alias_generators import to_camel
 
 from app.api.auth import ASKS_TIKTOK, GUARDED
 from app.api.docs import examples, vocabulary
@@ -67,12 +69,20 @@ def install(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
+            _name_operations(app)
             document = generate()
             _complete(document)
             _show_nulls(document)
         return generate()
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own recipe
+
+
+def _name_operations(app: FastAPI) -> None:
+    """Name each operation like its function: generated clients call it so."""
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            route.operation_id = route.operation_id or to_camel(route.name)
 
 
 def _complete(document: dict[str, Any]) -> None:

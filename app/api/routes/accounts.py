@@ -43,7 +43,7 @@ list_router = APIRouter(
 )
 
 
-@list_router.get("", operation_id="listAccounts", summary="List accounts")
+@list_router.get("", summary="List accounts")
 async def list_accounts(
     query: Annotated[AccountsQuery, Query()], services: Wired, scope: ProjectScope
 ) -> AccountsAnswer:
@@ -60,7 +60,6 @@ ProjectId = Annotated[Name, Path(alias="projectId")]
 
 @router.put(
     "",
-    operation_id="putAccount",
     summary="Store an account with its tokens",
     responses={
         201: {"model": PutAccountAnswer, "description": "The project had none"},
@@ -82,7 +81,7 @@ async def put_account(
     return PutAccountAnswer.of_put(put)
 
 
-@router.get("", operation_id="getAccount", summary="Show a project's account")
+@router.get("", summary="Show a project's account")
 async def get_account(
     project_id: ProjectId, services: Wired, scope: ProjectScope
 ) -> AccountAnswer:
@@ -91,7 +90,7 @@ async def get_account(
     return AccountAnswer.of(account)
 
 
-@router.get("/quota", operation_id="getQuota", summary="Show what is left of limits")
+@router.get("/quota", summary="Show what is left of limits")
 async def get_quota(
     project_id: ProjectId, services: Wired, scope: ProjectScope
 ) -> QuotaAnswer:
@@ -101,10 +100,7 @@ async def get_quota(
 
 
 @router.delete(
-    "",
-    operation_id="deleteAccount",
-    summary="Remove a project's account",
-    status_code=status.HTTP_204_NO_CONTENT,
+    "", summary="Remove a project's account", status_code=status.HTTP_204_NO_CONTENT
 )
 async def delete_account(
     project_id: ProjectId, services: Wired, scope: ProjectScope
@@ -115,7 +111,6 @@ async def delete_account(
 
 @router.get(
     "/creator-info",
-    operation_id="getCreatorInfo",
     summary="Ask TikTok what the creator may choose",
     responses=declared(
         ReconnectRequired, PostingNotAllowed, QuotaExhausted, TikTokUnavailable

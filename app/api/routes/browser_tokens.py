@@ -40,11 +40,7 @@ class BrowserTokenAnswer(Answer):
     expires_at: Timestamp
 
 
-@router.post(
-    "/browser-token",
-    operation_id="createBrowserToken",
-    summary="Make a token for a browser",
-)
+@router.post("/browser-token", summary="Make a token for a browser")
 async def create_browser_token(
     project_id: ProjectId,
     body: Annotated[

@@ -50,12 +50,7 @@ class TickAnswer(Answer):
     summary="Run what is due",
     response_model=TickAnswer,
 )
-@router.post(
-    "/cron/tick",
-    operation_id="tick",
-    summary="Run what is due",
-    response_model=TickAnswer,
-)
+@router.post("/cron/tick", summary="Run what is due", response_model=TickAnswer)
 async def tick(
     request: Request,
     services: Wired,

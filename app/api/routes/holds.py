@@ -23,12 +23,7 @@ OF_ALL: Final = "/v1/hold"
 Body_ = Annotated[HoldRequest, Body(openapi_examples=HOLDS)]
 
 
-@router.put(
-    OF_PROJECT,
-    operation_id="putHold",
-    summary="Hold a project's due jobs",
-    responses=declared(415),
-)
+@router.put(OF_PROJECT, summary="Hold a project's due jobs", responses=declared(415))
 async def put_hold(
     project_id: ProjectId, body: Body_, services: Wired, scope: ProjectScope
 ) -> HoldAnswer:
@@ -42,7 +37,7 @@ async def put_hold(
     return HoldAnswer.of(hold)
 
 
-@router.get(OF_PROJECT, operation_id="getHold", summary="Show a project's hold")
+@router.get(OF_PROJECT, summary="Show a project's hold")
 async def get_hold(
     project_id: ProjectId, services: Wired, scope: ProjectScope
 ) -> HoldAnswer:
@@ -52,7 +47,6 @@ async def get_hold(
 
 @router.delete(
     OF_PROJECT,
-    operation_id="deleteHold",
     summary="Release a project's hold",
     status_code=status.HTTP_204_NO_CONTENT,
 )
@@ -64,10 +58,7 @@ async def delete_hold(
 
 
 @router.put(
-    OF_ALL,
-    operation_id="putHoldOfAll",
-    summary="Hold the due jobs of all projects",
-    responses=declared(415),
+    OF_ALL, summary="Hold the due jobs of all projects", responses=declared(415)
 )
 async def put_hold_of_all(
     body: Body_, services: Wired, scope: ProjectScope
@@ -78,9 +69,7 @@ async def put_hold_of_all(
     return HoldAnswer.of(hold)
 
 
-@router.get(
-    OF_ALL, operation_id="getHoldOfAll", summary="Show the hold of all projects"
-)
+@router.get(OF_ALL, summary="Show the hold of all projects")
 async def get_hold_of_all(services: Wired, scope: ProjectScope) -> HoldAnswer:
     """Show the hold of every project; 404 without one."""
     return HoldAnswer.of(await services.holds.get(None, scope=scope))
@@ -88,7 +77,6 @@ async def get_hold_of_all(services: Wired, scope: ProjectScope) -> HoldAnswer:
 
 @router.delete(
     OF_ALL,
-    operation_id="deleteHoldOfAll",
     summary="Release the hold of all projects",
     status_code=status.HTTP_204_NO_CONTENT,
 )

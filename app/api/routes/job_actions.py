@@ -31,7 +31,6 @@ router = APIRouter(
 
 @router.post(
     "/v1/projects/{projectId}/jobs/retry",
-    operation_id="retryFailedJobs",
     summary="Start failed jobs again together",
     tags=["Jobs"],
     responses=declared(415, DuplicateJob),
@@ -56,7 +55,6 @@ async def retry_failed_jobs(
 
 @router.post(
     f"{ACCOUNT_PATH}/rebind-jobs",
-    operation_id="rebindJobs",
     summary="Move jobs to the account that is connected now",
     tags=["Accounts"],
 )
@@ -72,7 +70,6 @@ async def rebind_jobs(
 
 @router.post(
     "/v1/jobs/{id}/cancel",
-    operation_id="cancelJob",
     summary="Cancel a job",
     tags=["Jobs"],
     responses=declared(JobNotCancellable),
@@ -89,7 +86,6 @@ async def cancel_job(
 
 @router.post(
     "/v1/projects/{projectId}/jobs/cancel",
-    operation_id="cancelJobs",
     summary="Cancel a project's jobs together",
     tags=["Jobs"],
     responses=declared(415),
@@ -109,12 +105,7 @@ async def cancel_jobs(
     return CancelledAnswer(cancelled=done.cancelled, skipped=done.skipped)
 
 
-@router.get(
-    "/v1/jobs/{id}/history",
-    operation_id="getHistory",
-    summary="Show a job's history",
-    tags=["Jobs"],
-)
+@router.get("/v1/jobs/{id}/history", summary="Show a job's history", tags=["Jobs"])
 async def get_history(id: str, services: Wired, scope: ProjectScope) -> HistoryAnswer:
     """Show what happened to a job, oldest first, and who did it.
 

@@ -57,7 +57,6 @@ router = APIRouter(
 
 @router.post(
     "/batch",
-    operation_id="createJobs",
     summary="Schedule up to a hundred videos",
     response_model_exclude_unset=True,  # a problem's fields that do not apply
     openapi_extra={"parameters": [KEY_PARAMETER]},
@@ -89,10 +88,7 @@ async def create_jobs(
 
 
 @router.post(
-    "/validate",
-    operation_id="validateJob",
-    summary="Check a job without scheduling it",
-    responses=declared(404),
+    "/validate", summary="Check a job without scheduling it", responses=declared(404)
 )
 async def validate_job(
     services: Wired, scope: ProjectScope, body: _AnyJob = None

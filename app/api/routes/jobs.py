@@ -17,7 +17,6 @@ from app.api.dependencies import (
 from app.api.docs import examples
 from app.api.docs.declared import declared
 from app.api.middleware import note
-from app.api.routes import stream
 from app.api.routing import StrictRoute
 from app.domain.errors import (
     DuplicateJob,
@@ -63,7 +62,6 @@ router = APIRouter(
 
 @router.post(
     "",
-    operation_id="createJob",
     summary="Schedule a video, or post it now",
     status_code=status.HTTP_201_CREATED,
     responses={
@@ -111,7 +109,7 @@ async def create_job(
     return services.show(job)
 
 
-@router.get("", operation_id="listJobs", summary="List jobs", responses=declared(404))
+@router.get("", summary="List jobs", responses=declared(404))
 async def list_jobs(
     query: Annotated[JobQuery, Query()], services: Wired, scope: ProjectScope
 ) -> JobsAnswer:
@@ -132,13 +130,7 @@ async def list_jobs(
     return JobsAnswer(items=items, next_cursor=page.next_cursor)
 
 
-# Before /{id}, which would match their names.
-router.include_router(stream.router)
-
-
-@router.get(
-    "/{id}", operation_id="getJob", summary="Show a job", responses=declared(404)
-)
+@router.get("/{id}", summary="Show a job", responses=declared(404))
 async def get_job(id: str, services: Wired, scope: ProjectScope) -> JobAnswer:
     """Show a job as it stands."""
     return services.show(await services.jobs.get(id, scope=scope))
@@ -146,7 +138,6 @@ async def get_job(id: str, services: Wired, scope: ProjectScope) -> JobAnswer:
 
 @router.patch(
     "/{id}",
-    operation_id="editJob",
     summary="Change a job that TikTok has nothing of",
     responses=declared(404, 415, JobNotEditable, DuplicateJob, TooLongAgo),
 )
@@ -167,7 +158,6 @@ async def edit_job(
 
 @router.delete(
     "/{id}",
-    operation_id="deleteJob",
     summary="Remove a job",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=declared(404, JobNotDeletable),
@@ -179,7 +169,6 @@ async def delete_job(id: str, services: Wired, scope: ProjectScope) -> None:
 
 @router.post(
     "/{id}/retry",
-    operation_id="retryJob",
     summary="Start a failed job again",
     status_code=status.HTTP_202_ACCEPTED,
     responses=declared(
@@ -209,12 +198,7 @@ async def retry_job(
     return services.show(job)
 
 
-@router.get(
-    "/{id}/attempts",
-    operation_id="listAttempts",
-    summary="Show what was tried",
-    responses=declared(404),
-)
+@router.get("/{id}/attempts", summary="Show what was tried", responses=declared(404))
 async def list_attempts(
     id: str, services: Wired, scope: ProjectScope
 ) -> AttemptsAnswer:

@@ -99,7 +99,6 @@ class ConnectedAnswer(Answer):
 
 @connect_router.post(
     f"{ACCOUNT_PATH}/connect",
-    operation_id="connectAccount",
     summary="Begin to connect an account",
     responses=declared(
         *(400, 401, 404, 413, 415, 422), OAuthNotConfigured, StoreUnavailable
@@ -133,7 +132,6 @@ async def connect_account(
 
 @router.get(
     "/oauth/tiktok/start",
-    operation_id="startConnect",
     summary="Begin a bound sign-in in the person's browser",
     status_code=status.HTTP_303_SEE_OTHER,
     response_class=RedirectResponse,
@@ -167,7 +165,6 @@ async def start_connect(
 
 @router.get(
     "/oauth/tiktok/callback",
-    operation_id="finishConnect",
     summary="Where TikTok sends the person back to",
     response_model=ConnectedAnswer,
     responses={

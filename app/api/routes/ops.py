@@ -70,20 +70,16 @@ class Ready(Alive):
     checks: PartsFound
 
 
-@router.get("/healthz", operation_id="isAlive", summary="Is the process alive?")
-async def healthz() -> Alive:
+@router.get("/healthz", summary="Is the process alive?")
+async def is_alive() -> Alive:
     """Answer while the process lives."""
     return Alive()
 
 
 @router.get(
-    "/readyz",
-    operation_id="isReady",
-    summary="Can it work?",
-    response_model=Ready,
-    responses=declared(503),
+    "/readyz", summary="Can it work?", response_model=Ready, responses=declared(503)
 )
-async def readyz(services: Wired) -> Ready | ProblemResponse:
+async def is_ready(services: Wired) -> Ready | ProblemResponse:
     """Answer whether the database is there and migrated, and what else is wrong.
 
     The database and its clock decide between 200 and 503.
@@ -99,19 +95,20 @@ async def readyz(services: Wired) -> Ready | ProblemResponse:
 
 
 @router.get(
-    "/metrics",
-    operation_id="getMetrics",
-    summary="Metrics for Prometheus",
-    response_class=PlainTextResponse,
+    "/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse
 )
-async def metrics(services: Wired) -> PlainTextResponse:
+async def get_metrics(services: Wired) -> PlainTextResponse:
     """Answer in Prometheus' text format."""
     return PlainTextResponse(
         await services.metrics.render(), media_type=CONTENT_TYPE_PLAIN_0_0_4
     )
 
 
-for _path, _page in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
+for _path, _page in (
+    ("/healthz", is_alive),
+    ("/readyz", is_ready),
+    ("/metrics", get_metrics),
+):
     # Some probes send HEAD; the server leaves out the body.
     router.add_api_route(
         _path, _page, methods=["HEAD"], response_model=None, include_in_schema=False

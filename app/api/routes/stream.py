@@ -30,7 +30,9 @@ from app.service.jobs.listener import (
 
 router = APIRouter(
     route_class=StrictRoute,
-    responses=declared(401, 404, 413, 422, StoreUnavailable, TooManyListeners),
+    prefix="/v1/jobs",
+    tags=["Jobs"],
+    responses=declared(400, 401, 404, 413, 422, StoreUnavailable, TooManyListeners),
 )
 
 COME_BACK_AFTER: Final = 2000
@@ -102,7 +104,6 @@ async def listening(
 
 @router.get(
     "/stream",
-    operation_id="streamJobs",
     summary="Watch jobs as they change",
     response_class=EventStream,
     responses={200: _STREAM},

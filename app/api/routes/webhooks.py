@@ -36,7 +36,6 @@ _BY_TIME: Final = {"since": "2026-04-09T12:00:00.000Z", "failedOnly": True}
 
 @router.put(
     "",
-    operation_id="putWebhook",
     summary="Set a project's webhook",
     responses={
         201: {"model": WebhookPut, "description": "The project had none"},
@@ -65,7 +64,7 @@ async def put_webhook(
     return WebhookPut.of(done)
 
 
-@router.get("", operation_id="getWebhook", summary="Show a project's webhook")
+@router.get("", summary="Show a project's webhook")
 async def get_webhook(
     project_id: ProjectId, services: Wired, scope: ProjectScope
 ) -> WebhookState:
@@ -78,10 +77,7 @@ async def get_webhook(
 
 
 @router.delete(
-    "",
-    operation_id="deleteWebhook",
-    summary="Remove a project's webhook",
-    status_code=status.HTTP_204_NO_CONTENT,
+    "", summary="Remove a project's webhook", status_code=status.HTTP_204_NO_CONTENT
 )
 async def delete_webhook(
     project_id: ProjectId, services: Wired, scope: ProjectScope
@@ -90,8 +86,8 @@ async def delete_webhook(
     await services.webhooks.delete(project_id, scope=scope)
 
 
-@router.post("/secret", operation_id="rotateWebhookSecret", summary="Make a new secret")
-async def rotate_secret(
+@router.post("/secret", summary="Make a new secret")
+async def rotate_webhook_secret(
     project_id: ProjectId, services: Wired, scope: ProjectScope
 ) -> WebhookPut:
     """Show a new secret, this once; the present one signs along for 24 hours."""
@@ -99,10 +95,7 @@ async def rotate_secret(
 
 
 @router.post(
-    "/test",
-    operation_id="testWebhook",
-    summary="Send a test event",
-    responses=declared(TooManyRequests(1.0)),
+    "/test", summary="Send a test event", responses=declared(TooManyRequests(1.0))
 )
 async def test_webhook(
     project_id: ProjectId, services: Wired, scope: ProjectScope
@@ -114,8 +107,8 @@ async def test_webhook(
     return TestAnswer.of(*await services.webhooks.test(project_id, scope=scope))
 
 
-@router.get("/events", operation_id="listWebhookEvents", summary="List events")
-async def list_events(
+@router.get("/events", summary="List events")
+async def list_webhook_events(
     project_id: ProjectId,
     services: Wired,
     scope: ProjectScope,
@@ -132,12 +125,11 @@ async def list_events(
 
 @router.post(
     "/replay",
-    operation_id="replayWebhookEvents",
     summary="Send events again",
     status_code=status.HTTP_202_ACCEPTED,
     responses=declared(409, 415),
 )
-async def replay_events(
+async def replay_webhook_events(
     project_id: ProjectId,
     body: Annotated[
         ReplayRequest,
