@@ -18,7 +18,7 @@ from uuid_utils.compat import uuid7
 
 from app.domain.api_key import Actor, ApiKey, KeyAccess
 from app.domain.errors import NotFound, StoreUnavailable
-from app.store.db.engine import Database
+from app.store.db.engine import Store
 from app.store.db.metadata import metadata
 from app.store.db.types import Row, UtcDateTime
 
@@ -40,11 +40,8 @@ api_keys = Table(
 _keys = api_keys.c
 
 
-class KeyStore:
+class KeyStore(Store):
     """The keys that callers authenticate with."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def add(
         self,

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, func, literal_column
 from app.domain.jobs.hold import Hold
 from app.domain.jobs.job import FailureReason, JobStatus
 from app.store.accounts.tables import NEEDS_RECONNECT, accounts
-from app.store.db.engine import Database
+from app.store.db.engine import Store
 from app.store.jobs.holds import hold_of, holds, is_active
 from app.store.jobs.tables import IS_UNCONFIRMED, schedule_jobs
 
@@ -42,11 +42,8 @@ class JobsAndHolds:
     holds: tuple[Hold, ...]
 
 
-class BacklogStore:
+class BacklogStore(Store):
     """Reads the queue."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def look(self, *, now: datetime) -> Backlog:
         """Count on partial indexes that hold no finished jobs or usable accounts."""

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import func, select
 
 from app.store.api_keys import api_keys
-from app.store.db.engine import Database
+from app.store.db.engine import Store
 from app.store.runners import runners
 
 log = structlog.get_logger(__name__)
@@ -33,11 +33,8 @@ class Installation:
     seen_at: datetime | None  # the newest heartbeat of any runner
 
 
-class InstallationStore:
+class InstallationStore(Store):
     """Tells databases apart, and a database from its own backup."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def look(self) -> Installation | None:
         """Return the database's identity; None before it has its first key."""

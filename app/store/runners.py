@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Column, Table, Text, delete, insert, select, update
 
-from app.store.db.engine import Database
+from app.store.db.engine import Store
 from app.store.db.metadata import metadata
 from app.store.db.types import UtcDateTime
 
@@ -35,11 +35,8 @@ class SeenRunner:
     server: str | None = None  # the identity of the database's server
 
 
-class RunnerStore:
+class RunnerStore(Store):
     """Records which runners are alive."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def note(self, runner: SeenRunner) -> None:
         """Record that a runner is alive; delete those long gone."""

@@ -274,6 +274,13 @@ class Database:
         return self._single
 
 
+class Store:
+    """Reads and writes one kind of rows of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
 def _commit_as(level: str) -> ColumnElement[Any]:
     return func.set_config("synchronous_commit", level, True)  # this transaction's
 

@@ -10,7 +10,7 @@ from app.domain.jobs.transition import Transition
 from app.domain.posts.post import MediaType
 from app.domain.tiktok_event import ToldOfPost
 from app.store.accounts.ownership import of_person, projects_of
-from app.store.db.engine import Database
+from app.store.db.engine import Store
 from app.store.jobs.requests.changes import written_since
 from app.store.jobs.rows import readable, shown_from_row
 from app.store.jobs.tables import (
@@ -44,11 +44,8 @@ _PULLED: Final = {
 _UPLOADED: Final = ("v_pub_file", "v_inbox_file")
 
 
-class ConfirmationStore:
+class ConfirmationStore(Store):
     """Claims ended jobs to check again, and corrects their record."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def claim_due(self, *, now: datetime, limit: int) -> tuple[Job, ...]:
         """Claim jobs to check again."""

@@ -31,7 +31,7 @@ from app.domain.jobs.history import HistoryEntry, HistoryKind
 from app.domain.jobs.hold import WITHOUT_END, Hold
 from app.domain.jobs.idempotency_keys import iso_millis
 from app.domain.jobs.job import Job
-from app.store.db.engine import Database
+from app.store.db.engine import Store
 from app.store.db.metadata import metadata
 from app.store.db.notify import hint
 from app.store.db.types import Row, UtcDateTime
@@ -69,11 +69,8 @@ def is_held(now: ColumnElement[datetime]) -> ColumnElement[bool]:
     return select(_holds.project_id).where(*_holding(now)).exists().label("is_held")
 
 
-class HoldStore:
+class HoldStore(Store):
     """Sets, shows and releases holds; None stands for all projects."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def put(self, hold: Hold, *, now: datetime) -> bool:
         """Set or change a project's hold; True if there was none."""

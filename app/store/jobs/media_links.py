@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.jobs.job import Job
 from app.domain.posts.post import MediaType
-from app.store.db.engine import Database
+from app.store.db.engine import Database, Store
 from app.store.jobs.tables import media_links, schedule_jobs
 
 _links = media_links.c
@@ -69,11 +69,8 @@ async def revoke_links(
         )
 
 
-class MediaStore:
+class MediaStore(Store):
     """Records which links were fetched, and revokes them."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def find(self, token: str) -> MediaLink | None:
         """Return a valid link, without recording a fetch."""

@@ -34,7 +34,7 @@ from app.domain.events import EventType, puts_at_risk
 from app.domain.jobs.job import Job
 from app.domain.jobs.readiness import Readiness, ReadinessProblem
 from app.store.accounts.tables import accounts
-from app.store.db.engine import Database
+from app.store.db.engine import Store
 from app.store.db.types import Json, UtcDateTime
 from app.store.jobs.rows import problem_to_json, readable, readiness_to_json
 from app.store.jobs.tables import schedule_jobs
@@ -141,11 +141,8 @@ async def look_again(
     return Readiness(now, known, is_first=True) if known else None
 
 
-class ReadinessStore:
+class ReadinessStore(Store):
     """Claims readiness checks, not jobs: it writes no status and no claim."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def claim_due(self, *, now: datetime, limit: int) -> tuple[Job, ...]:
         """Claim jobs whose check is due."""

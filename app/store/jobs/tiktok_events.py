@@ -14,7 +14,7 @@ from app.domain.tiktok_event import EventKind, TikTokEvent
 from app.store.accounts.ownership import of_person
 from app.store.accounts.reconnect import USABLE, explain_loss
 from app.store.accounts.tables import accounts
-from app.store.db.engine import Database
+from app.store.db.engine import Store
 from app.store.jobs.requests.changes import written_since
 from app.store.jobs.tables import schedule_jobs, tiktok_events
 
@@ -43,11 +43,8 @@ class HintResult:
     accounts: int = 0  # to be checked, or lost for a new reason
 
 
-class TikTokEventStore:
+class TikTokEventStore(Store):
     """Stores events and schedules their checks, in one transaction."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def add(
         self, event: TikTokEvent, *, created_at: datetime, now: datetime

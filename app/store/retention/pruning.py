@@ -19,7 +19,7 @@ from app.domain.errors import TooLongAgo
 from app.domain.jobs.job import FailureReason, JobStatus
 from app.domain.jobs.retention import LEAST_KEPT, may_be_pruned
 from app.store.accounts.tables import account_quotas, oauth_states
-from app.store.db.engine import Database
+from app.store.db.engine import Store
 from app.store.db.metadata import metadata
 from app.store.db.types import UtcDateTime
 from app.store.jobs.tables import schedule_jobs, tiktok_events
@@ -56,11 +56,8 @@ class Batch:
     last_id: str  # the next batch begins behind it
 
 
-class RetentionStore:
+class RetentionStore(Store):
     """Deletes old records; several workers may do so at once."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def begin(self, what: Pruned, *, before: datetime, step: timedelta) -> bool:
         """Write that everything before a time may be deleted from now on.

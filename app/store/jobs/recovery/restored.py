@@ -12,7 +12,7 @@ from app.domain.jobs import transition as become
 from app.domain.jobs.job import ErrorClass, Job, JobStatus
 from app.domain.jobs.outcome import Fault
 from app.domain.jobs.transition import Transition
-from app.store.db.engine import Database
+from app.store.db.engine import Database, Store
 from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import schedule_jobs
 from app.store.jobs.transitions import UNCHANGED, write_transitions
@@ -29,11 +29,8 @@ _RESTORED: Final = Fault(
 )
 
 
-class RestoreStore:
+class RestoreStore(Store):
     """Finds and ends jobs that may have been posted since a backup."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def count(self, *, now: datetime) -> int:
         """Return how many jobs would be ended."""

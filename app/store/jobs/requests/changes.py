@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, select
 
 from app.domain.jobs.job import Job
-from app.store.db.engine import Database
+from app.store.db.engine import Store
 from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import schedule_jobs
 
@@ -34,11 +34,8 @@ class Change:
     at: datetime
 
 
-class ChangeStore:
+class ChangeStore(Store):
     """Reads changes."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def since(
         self, moment: datetime, project_ids: Collection[str], *, limit: int
