@@ -121,10 +121,10 @@ def why_job(id: JobId, *, as_json: AsJson = False) -> None:
     """Tell a job's whole story in plain words, oldest first."""
 
     async def read(cases: "UseCases") -> "tuple[HistoryAnswer, JobAnswer]":
-        from app.schemas.job_actions import HistoryAnswer, HistoryItemAnswer
+        from app.schemas.job_actions import HistoryAnswer
 
         items = await cases.jobs.history(id, scope=None)
-        story = HistoryAnswer(items=[HistoryItemAnswer.of(each) for each in items])
+        story = HistoryAnswer.model_validate({"items": items})
         return story, cases.show(await cases.jobs.get(id, scope=None))
 
     story, job = with_use_cases(read)

@@ -1,7 +1,6 @@
 """Accounts in requests and answers; answers never hold tokens."""
 
 import re
-from dataclasses import asdict
 from typing import Annotated, Final, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -9,7 +8,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from app.domain.accounts.account import Account, AccountStatus, CreatorInfo
 from app.domain.jobs.job import WaitingFor
 from app.schemas.fields import Answer, Request, Timestamp
-from app.service.accounts.accounts import AccountUsage, GivenAccount, PutAccount
+from app.service.accounts.accounts import GivenAccount, PutAccount
 
 _TEN_YEARS: Final = 10 * 365 * 24 * 3600
 _MAX_SCOPES: Final = 100
@@ -142,11 +141,6 @@ class QuotaAnswer(Answer):
         description="account_cap: the account's; app_cap: the whole app's"
     )
     inits_left_this_minute: int = Field(description="Posts that may begin at once")
-
-    @classmethod
-    def of(cls, usage: AccountUsage) -> Self:
-        """Show it."""
-        return cls(**asdict(usage))
 
 
 class PutAccountAnswer(AccountAnswer):

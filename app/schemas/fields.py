@@ -61,10 +61,16 @@ class Request(BaseModel):
 
 
 class Answer(BaseModel):
-    """An answer's body: camelCase, every field always present."""
+    """An answer's body: camelCase, every field always present.
+
+    ``model_validate`` shows an object by its attributes of the same names.
+    """
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, frozen=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        from_attributes=True,
+        frozen=True,
     )
 
 

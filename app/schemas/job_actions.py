@@ -1,6 +1,6 @@
 """Requests and answers of jobs' actions: retry many, cancel, hold, rebind, history."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -8,7 +8,6 @@ from app.domain.jobs.hold import MAX_REASON_LENGTH, Hold
 from app.schemas.fields import Answer, Moment, Request, Text, Timestamp
 from app.schemas.job_answers import AttemptAnswer
 from app.schemas.job_requests import ExternalId
-from app.service.jobs.history import HistoryItem
 
 
 class RetryFailedRequest(Request):
@@ -87,17 +86,12 @@ class HoldAnswer(Answer):
     reason: str
     until: Timestamp | None = Field(description="null: until it is released")
 
-    @classmethod
-    def of(cls, hold: Hold) -> Self:
-        """Show a hold."""
-        return cls(reason=hold.reason, until=hold.until)
-
 
 class ActorAnswer(Answer):
     """The API key that something was done with."""
 
-    id: str
-    name: str
+    id: str = Field(validation_alias="key_id")
+    name: str = Field(validation_alias="key_name")
 
 
 class HistoryItemAnswer(Answer):
@@ -111,19 +105,6 @@ class HistoryItemAnswer(Answer):
     attempt: AttemptAnswer | None = Field(
         description="The ledger's row, if it is an attempt"
     )
-
-    @classmethod
-    def of(cls, item: HistoryItem) -> Self:
-        """Show one entry."""
-        by, attempt = item.by, item.attempt
-        return cls(
-            at=item.at,
-            kind=item.kind,
-            text=item.text,
-            by=None if by is None else ActorAnswer(id=by.key_id, name=by.key_name),
-            data=None if item.data is None else dict(item.data),
-            attempt=None if attempt is None else AttemptAnswer.of(attempt),
-        )
 
 
 class HistoryAnswer(Answer):

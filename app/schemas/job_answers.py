@@ -1,7 +1,6 @@
 """Answers of the job routes."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, fields
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, Literal, Self
@@ -11,7 +10,6 @@ from pydantic import Field
 
 from app.domain.jobs.hold import WITHOUT_END
 from app.domain.jobs.job import (
-    AttemptRecord,
     Availability,
     Delivery,
     ErrorClass,
@@ -22,13 +20,12 @@ from app.domain.jobs.job import (
     Transfer,
     UnreadableJob,
 )
-from app.domain.jobs.readiness import Readiness, ReadinessProblem
 from app.domain.posts.post import Post
 from app.schemas.fields import Answer, Timestamp
 from app.schemas.invalid import Problem
 from app.schemas.posts import PostAnswer
 from app.service.jobs.notices import notice, user_message
-from app.service.jobs.validation import Severity, Validation
+from app.service.jobs.validation import Severity
 
 
 def _reader(names: Iterable[str]) -> Callable[[Any], dict[str, Any]]:
@@ -40,8 +37,6 @@ def _reader(names: Iterable[str]) -> Callable[[Any], dict[str, Any]]:
 
 _of_post = _reader(Post.__struct_fields__)
 _of_error = _reader(LastError.__struct_fields__)
-_of_problem = _reader(field.name for field in fields(ReadinessProblem))
-_of_attempt = _reader(AttemptRecord.__struct_fields__)
 
 
 class ErrorAnswer(Answer):
@@ -80,17 +75,6 @@ class ReadinessAnswer(Answer):
     checked_at: Timestamp
     ok: bool = Field(description="No problem was found")
     problems: list[ProblemAnswer]
-
-    @classmethod
-    def of(cls, readiness: Readiness) -> Self:
-        """Show what was found."""
-        return cls(
-            checked_at=readiness.checked_at,
-            ok=readiness.ok,
-            problems=[
-                ProblemAnswer(**_of_problem(each)) for each in readiness.problems
-            ],
-        )
 
 
 class JobAnswer(Answer):
@@ -164,7 +148,6 @@ class JobAnswer(Answer):
             "next_attempt_at": _next_attempt(job),
             "notice": told.text if told else None,
             "notice_code": told.code if told else None,
-            "readiness": ReadinessAnswer.of(job.readiness) if job.readiness else None,
         }
         return cls(**_of_job(job), **made)
 
@@ -207,7 +190,6 @@ _MADE: Final = {
     "metadata",
     "notice",
     "notice_code",
-    "readiness",
 }
 _of_job = _reader(name for name in JobAnswer.model_fields if name not in _MADE)
 
@@ -262,17 +244,6 @@ class ValidationAnswer(Answer):
         description="The existing job that the request would return"
     )
 
-    @classmethod
-    def of(cls, found: Validation) -> Self:
-        """Show what was found."""
-        problems = [FoundProblem(**asdict(each)) for each in found.problems]
-        return cls(
-            ok=found.ok,
-            problems=problems,
-            media=None if found.media is None else dict(found.media),
-            existing_job_id=found.existing_job_id,
-        )
-
 
 class AttemptAnswer(Answer):
     """One attempt; the ledger is never rewritten."""
@@ -290,11 +261,6 @@ class AttemptAnswer(Answer):
     decision: str
     next_attempt_at: Timestamp | None
     worker: str | None
-
-    @classmethod
-    def of(cls, attempt: AttemptRecord) -> Self:
-        """Show an attempt."""
-        return cls(**_of_attempt(attempt))
 
 
 class AttemptsAnswer(Answer):

@@ -133,11 +133,6 @@ class EventAnswer(Answer):
     last_status: int | None = Field(description="What the receiver answered")
     last_error: str | None
 
-    @classmethod
-    def of(cls, event: EventRecord) -> Self:
-        """Show an event."""
-        return cls(**{name: getattr(event, name) for name in cls.model_fields})
-
 
 class EventsAnswer(Answer):
     """A page of events, newest first."""

@@ -96,7 +96,7 @@ async def get_quota(
 ) -> QuotaAnswer:
     """Show what was posted lately, and whether a post may begin now."""
     usage = await services.accounts.usage(project_id, PLATFORM, scope=scope)
-    return QuotaAnswer.of(usage)
+    return QuotaAnswer.model_validate(usage)
 
 
 @router.delete(

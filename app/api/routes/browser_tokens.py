@@ -64,4 +64,4 @@ async def create_browser_token(
         access=KeyAccess(body.access),
         lives=timedelta(seconds=body.ttl_seconds),
     )
-    return BrowserTokenAnswer(token=made.token, expires_at=made.expires_at)
+    return BrowserTokenAnswer.model_validate(made)

@@ -1,6 +1,5 @@
 """Route of the cron trigger: one call runs what is due, without a worker."""
 
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Security
@@ -61,4 +60,4 @@ async def tick(
         return _disabled()
     if not is_bearer(request.headers, services.cron_secret):
         return await answered_late(_refused(), request.scope)
-    return TickAnswer(**asdict(await services.tick()))
+    return TickAnswer.model_validate(await services.tick())

@@ -34,7 +34,7 @@ async def put_hold(
     """
     hold = body.to_domain(project_id)
     await services.holds.put(hold, scope=scope)
-    return HoldAnswer.of(hold)
+    return HoldAnswer.model_validate(hold)
 
 
 @router.get(OF_PROJECT, summary="Show a project's hold")
@@ -42,7 +42,8 @@ async def get_hold(
     project_id: ProjectId, services: Wired, scope: ProjectScope
 ) -> HoldAnswer:
     """Show the hold that is in force; 404 without one."""
-    return HoldAnswer.of(await services.holds.get(project_id, scope=scope))
+    hold = await services.holds.get(project_id, scope=scope)
+    return HoldAnswer.model_validate(hold)
 
 
 @router.delete(
@@ -66,13 +67,13 @@ async def put_hold_of_all(
     """Hold every project; needs a key that is good for all."""
     hold = body.to_domain(None)
     await services.holds.put(hold, scope=scope)
-    return HoldAnswer.of(hold)
+    return HoldAnswer.model_validate(hold)
 
 
 @router.get(OF_ALL, summary="Show the hold of all projects")
 async def get_hold_of_all(services: Wired, scope: ProjectScope) -> HoldAnswer:
     """Show the hold of every project; 404 without one."""
-    return HoldAnswer.of(await services.holds.get(None, scope=scope))
+    return HoldAnswer.model_validate(await services.holds.get(None, scope=scope))
 
 
 @router.delete(

@@ -16,7 +16,6 @@ from app.schemas.job_actions import (
     CancelledAnswer,
     CancelRequest,
     HistoryAnswer,
-    HistoryItemAnswer,
     ReboundAnswer,
     RetriedAnswer,
     RetryFailedRequest,
@@ -50,7 +49,7 @@ async def retry_failed_jobs(
         scope=scope,
         by=by,
     )
-    return RetriedAnswer(retried=done.retried, skipped=done.skipped)
+    return RetriedAnswer.model_validate(done)
 
 
 @router.post(
@@ -65,7 +64,7 @@ async def rebind_jobs(
     result = await services.accounts.rebind_jobs(
         project_id, PLATFORM, scope=scope, by=by
     )
-    return ReboundAnswer(moved=result.moved, skipped=result.skipped)
+    return ReboundAnswer.model_validate(result)
 
 
 @router.post(
@@ -102,7 +101,7 @@ async def cancel_jobs(
     done = await services.jobs.cancel_many(
         which, dry_run=body.dry_run, scope=scope, by=by
     )
-    return CancelledAnswer(cancelled=done.cancelled, skipped=done.skipped)
+    return CancelledAnswer.model_validate(done)
 
 
 @router.get("/v1/jobs/{id}/history", summary="Show a job's history", tags=["Jobs"])
@@ -112,4 +111,4 @@ async def get_history(id: str, services: Wired, scope: ProjectScope) -> HistoryA
     Of its entries and of its attempts the newest thousand each.
     """
     items = await services.jobs.history(id, scope=scope)
-    return HistoryAnswer(items=[HistoryItemAnswer.of(item) for item in items])
+    return HistoryAnswer.model_validate({"items": items})

@@ -103,9 +103,11 @@ async def validate_job(
     try:
         asked = read_job(body)
     except InvalidInput as error:
-        return ValidationAnswer.of(Validation(tuple(map(Issue.of, error.errors))))
-    new = asked.to_domain(default_max_attempts=services.default_max_attempts)
-    return ValidationAnswer.of(await services.validation.check(new, scope=scope))
+        found = Validation(tuple(map(Issue.of, error.errors)))
+    else:
+        new = asked.to_domain(default_max_attempts=services.default_max_attempts)
+        found = await services.validation.check(new, scope=scope)
+    return ValidationAnswer.model_validate(found)
 
 
 def _asset_of(item: object) -> object:

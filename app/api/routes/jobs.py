@@ -32,7 +32,6 @@ from app.domain.errors import (
 )
 from app.domain.jobs.idempotency_keys import RequestKey
 from app.schemas.job_answers import (
-    AttemptAnswer,
     AttemptsAnswer,
     JobAnswer,
     JobsAnswer,
@@ -204,4 +203,4 @@ async def list_attempts(
 ) -> AttemptsAnswer:
     """Show a job's ledger, oldest first: one row per attempt."""
     attempts = await services.jobs.attempts(id, scope=scope)
-    return AttemptsAnswer(items=[AttemptAnswer.of(each) for each in attempts])
+    return AttemptsAnswer.model_validate({"items": attempts})

@@ -10,7 +10,6 @@ from app.api.routes.accounts import ProjectId
 from app.api.routing import StrictRoute
 from app.domain.errors import TooManyRequests
 from app.schemas.webhooks import (
-    EventAnswer,
     EventsAnswer,
     LastDelivery,
     ReplayAnswer,
@@ -119,8 +118,7 @@ async def list_webhook_events(
     page = await services.webhooks.events(
         project_id, limit=limit, cursor=cursor, scope=scope
     )
-    items = [EventAnswer.of(event) for event in page.items]
-    return EventsAnswer(items=items, next_cursor=page.next_cursor)
+    return EventsAnswer.model_validate(page)
 
 
 @router.post(
