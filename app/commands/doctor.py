@@ -4,23 +4,20 @@ A setting that is invalid by itself stops every command. These checks find what 
 only in use: a host that does not answer, clocks that differ, a wrong redirect URI.
 """
 
-import asyncio
-import http.client
 import os
-import ssl
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 from app.container import Container, open_container
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock, SystemClock
-from app.machine.concurrency import in_daemon_thread
 from app.opening import open_database, open_vault
+from app.outbound.client import Outbound
+from app.outbound.errors import OutboundError
 from app.service.operations.checks import (
     Finding,
     database_checks,
@@ -169,34 +166,21 @@ async def _tiktok(settings: Settings, clock: Clock) -> Finding:
 
 async def _reachable(name: str, url: str) -> tuple[Finding, datetime | None]:
     """Request a URL; any answer will do. Return its Date, too."""
-    host = urlsplit(url).netloc
+    host, outbound = urlsplit(url).netloc, Outbound(allow_private=True)
     try:
-        async with asyncio.timeout(2 * SECONDS):  # to connect, and for all of an answer
-            status, date = await in_daemon_thread(partial(_asked, url), name=name)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        text = f"{host} does not answer: {str(error) or 'it takes too long'}"
+        with closing(await outbound.open("GET", url, seconds=SECONDS)) as answer:
+            status, date = answer.status, answer.headers.get("date")
+    except OutboundError as error:
+        text = f"{host} does not answer: {error}"
         return finding(name, False, text, "check name and network"), None
-    return finding(name, True, f"{host} answers ({status})"), date
+    return finding(name, True, f"{host} answers ({status})"), _parsed(date)
 
 
-def _asked(url: str) -> tuple[int, datetime | None]:
-    """Return an answer's status and Date; follows no redirect."""
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
-    connection = (
-        http.client.HTTPSConnection(
-            host, port, timeout=SECONDS, context=ssl.create_default_context()
-        )
-        if parts.scheme == "https"
-        else http.client.HTTPConnection(host, port, timeout=SECONDS)
-    )
-    connection.request("GET", parts.path or "/", headers={"Connection": "close"})
-    with closing(connection.getresponse()) as answer:
-        status, date = answer.status, answer.getheader("Date")
+def _parsed(date: str | None) -> datetime | None:
     try:
-        return status, parsedate_to_datetime(date).astimezone(UTC) if date else None
+        return parsedate_to_datetime(date).astimezone(UTC) if date else None
     except ValueError:
-        return status, None
+        return None
 
 
 async def _database(container: Container) -> list[Finding]:
