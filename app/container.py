@@ -35,7 +35,7 @@ from app.outbound.webhook_sender import WebhookSender
 from app.pacing.creators import CreatorCache, CreatorOptions
 from app.pacing.pacer import Pacer
 from app.runner.attempts.attempt_pool import AttemptPolicy
-from app.runner.attempts.dependencies import Dependencies, PushTools
+from app.runner.attempts.dependencies import Dependencies, PushParts
 from app.runner.attempts.polling import PollPolicy
 from app.runner.attempts.ways.gateway import MediaGateway
 from app.runner.background.background_jobs import BackgroundJob, BackgroundJobs, Hint
@@ -268,7 +268,7 @@ class Container:
             pacer=self.pacer,
             http_timeout=self.settings.http_timeout_seconds,
             measure=self.at_once,
-            push=self._push_tools(),
+            push=self._push_parts(),
             media=MediaGateway(base_url, self.media_links) if base_url else None,
             database_clock=self.database_clock,
             tiktok_clock=self._watch(),
@@ -563,9 +563,9 @@ class Container:
         """Return what measures videos right before their init."""
         return AtOnce(self.outbound)
 
-    def _push_tools(self) -> PushTools:
+    def _push_parts(self) -> PushParts:
         settings = self.settings
-        return PushTools(
+        return PushParts(
             uploads=UploadStore(self.database, self.vault, witness=self.witness),
             measure=self.at_once,
             outbound=self.outbound,

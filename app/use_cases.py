@@ -166,7 +166,7 @@ class UseCases:
             clock=parts.clock,
             client_key=parts.settings.tiktok_client_key,
             client_secret=plain(parts.settings.tiktok_client_secret),
-            on_hint=parts.runner.look_again,
+            on_hint=parts.runner.wake_for_tiktok,
             metrics=parts.metrics,
         )
 
@@ -179,7 +179,7 @@ class UseCases:
             sender=parts.webhook_sender,
             render=parts.render_event,
             clock=parts.clock,
-            on_due=parts.runner.tell,
+            on_due=parts.runner.wake_deliveries,
             allow_private_urls=parts.settings.allow_private_urls,
         )
 

@@ -23,7 +23,7 @@ from chaos.gate import Gate, Moment
 STEPS: Final[dict[str, tuple[type, str]]] = {
     "claim": (ClaimStore, "claim_due"),
     "access": (LiveEffects, "access"),
-    "turn": (LiveEffects, "turn"),
+    "permit": (LiveEffects, "permit"),
     "creator_info": (Calls, "creator_info"),
     "stamp": (ClaimStore, "stamp_init"),
     "init": (Calls, "init"),

@@ -40,7 +40,7 @@ class TikTokMetrics:
         self._seconds = _seconds(registry)
         self._waits = Counter(
             "scheduler_quota_waits",
-            "Calls that were postponed, by what they wait for",
+            "Calls that were put off, by what they wait for",
             ("call", "waiting_for"),
             registry=registry,
         )
@@ -75,7 +75,7 @@ class TikTokMetrics:
             self._refreshes.labels(_result(fault)).inc()
 
     def wait(self, call: QuotaCall, waiting_for: WaitingFor) -> None:
-        """Count a call that was postponed."""
+        """Count a call that was put off."""
         self._waits.labels(call, waiting_for).inc()
 
     def rest(self, reason: WaitingFor) -> None:

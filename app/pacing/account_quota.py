@@ -15,7 +15,7 @@ class TurnQueue:
     first: datetime
     position: int  # of the next job that is new
     front: int = 0  # of the next job that had a turn before and lost it
-    postpone_rest_to: datetime | None = None  # for jobs that are not postponed yet
+    put_off_rest_to: datetime | None = None  # for jobs that are not put off yet
 
     def join(self, *, waited: bool) -> int:
         """Return the next position."""

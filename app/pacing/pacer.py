@@ -94,7 +94,7 @@ class Pacer:
         async with account_quota.lock:
             permit = await self._acquire(account_quota, user, call)
         if account_quota.queue is not None:
-            await self._postpone_rest(account_quota.queue, user)
+            await self._put_off_rest(account_quota.queue, user)
         if isinstance(permit, PutOff):
             self._metrics.tiktok.wait(call, permit.waiting_for)
         return permit
@@ -282,18 +282,18 @@ class Pacer:
             account_quota.queue = TurnQueue(
                 first,
                 assigned.already_waiting,
-                postpone_rest_to=assigned.postpone_rest_to,
+                put_off_rest_to=assigned.put_off_rest_to,
             )
         position = account_quota.queue.join(waited=user.waited)
         turn = turn_at(account_quota.queue.first, position, limit, window=self._window)
         return PutOff(until=turn, waiting_for=WaitingFor.QUOTA)
 
-    async def _postpone_rest(self, queue: TurnQueue, user: QuotaUser) -> None:
+    async def _put_off_rest(self, queue: TurnQueue, user: QuotaUser) -> None:
         """Postpone the jobs that got no turn, outside the account's lock."""
-        if queue.postpone_rest_to is None:
+        if queue.put_off_rest_to is None:
             return
-        until, queue.postpone_rest_to = queue.postpone_rest_to, None
-        await self._store.postpone_due(
+        until, queue.put_off_rest_to = queue.put_off_rest_to, None
+        await self._store.put_off_due(
             user.project_id,
             user.platform,
             until=until,

@@ -69,7 +69,7 @@ class Failover:
         self._lived_within = LIVED_WITHIN + tolerance
         self._patience = patience
         self._noticed: tuple[Identity, datetime] | None = None
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def ready(self) -> bool:
         """Tell whether jobs may be claimed; if not, do what there is to do about it.
@@ -79,7 +79,7 @@ class Failover:
         lineage = self._lineage
         if lineage is None or self._is_settled(lineage):
             return True
-        async with self._turn:
+        async with self._lock:
             # Whoever had the turn before may have settled it.
             return self._is_settled(lineage) or await self._settle(lineage)
 

@@ -97,12 +97,12 @@ class Runner:
         """Hint that a job may be due."""
         self._awake.set()
 
-    def look_again(self) -> None:
+    def wake_for_tiktok(self) -> None:
         """Hint that TikTok may have news about jobs, ended or not."""
         self._background_jobs.hurry(Hint.TIKTOK)
         self.wake()
 
-    def tell(self) -> None:
+    def wake_deliveries(self) -> None:
         """Hint that there may be an event to deliver."""
         self._background_jobs.hurry(Hint.OUTBOX)
 
@@ -225,11 +225,11 @@ class Runner:
                 worker=each.worker,
             )
         if claimed.failed:
-            self.tell()
+            self.wake_deliveries()
         for job in claimed.jobs:
             pool.start(job, until=time.until if time else None)
         for job_id in claimed.unreadable:
-            log.error("a due job cannot be read; it is postponed", job_id=job_id)
+            log.error("a due job cannot be read; it is put off", job_id=job_id)
         # A claim that finds fewer than it asked for has found all that is due: asking
         # again would only hold up the attempts that now begin.
         return claimed.found >= limit
@@ -302,7 +302,9 @@ class Runner:
 
     def _pool(self) -> tuple[Tally, AttemptPool]:
         tally = Tally()
-        recorder = Recorder(tally, self._metrics, self._tracing, on_news=self.tell)
+        recorder = Recorder(
+            tally, self._metrics, self._tracing, on_news=self.wake_deliveries
+        )
         pool = AttemptPool(self._deps, self._rules, recorder=recorder)
         self._pools.add(pool)
         return tally, pool

@@ -197,11 +197,11 @@ async def test_who_is_at_the_desk_does_not_wait_for_the_crowd(
     await store_rows(database, rows)
     begun, over = asyncio.Event(), asyncio.Event()
 
-    async def postpone_due(*_: object, **__: object) -> None:
+    async def put_off_due(*_: object, **__: object) -> None:
         begun.set()
         await over.wait()
 
-    monkeypatch.setattr(one._store, "postpone_due", postpone_due)
+    monkeypatch.setattr(one._store, "put_off_due", put_off_due)
     for _ in range(LIMITS[INIT]):
         assert await postponed(one, user(), INIT) is None
     slow = asyncio.create_task(postponed(one, user(), INIT))

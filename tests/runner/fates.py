@@ -26,7 +26,7 @@ class Event(Enum):
 MENU: Final[Mapping[str, tuple[str, ...]]] = {
     "access": ("ok", "blip", "gone"),
     "renew": ("ok", "blip", "gone"),
-    "turn": ("ok", "soon", "late"),
+    "permit": ("ok", "soon", "late"),
     "hurried": ("ok", "yes"),
     "in_time": ("ok", "no"),
     "creator_info": (

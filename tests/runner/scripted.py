@@ -87,9 +87,9 @@ DRAFT: Final = a_job(post=replace(NEW.post, mode=PostMode.INBOX, privacy_level=N
 RESUMED: Final = replace(in_flight(a_job()), publish_started_at=NOW)
 
 CHECK: Final = ["access", "creator_info"]
-INIT: Final = ["turn init", "stamp_init", "init"]
+INIT: Final = ["permit init", "stamp_init", "init"]
 SENT: Final = [*CHECK, *INIT, "save_publish_id"]
-POLL: Final = ["turn status", "status"]
+POLL: Final = ["permit status", "status"]
 
 
 def came_to(trouble: Fault) -> Outcome:
@@ -177,13 +177,13 @@ class Script:
         """Note that the grant is gone."""
         self._note("lost", f"{access.token} {fault.code}")
 
-    async def turn(self, access: Access, job: Job, call: QuotaCall) -> PutOff | None:
+    async def permit(self, access: Access, job: Job, call: QuotaCall) -> PutOff | None:
         """Give a permit."""
-        return self._answer(f"turn {call}", cast("PutOff | None", None))
+        return self._answer(f"permit {call}", cast("PutOff | None", None))
 
     def in_time(self) -> bool:
         """Tell whether the permit still holds."""
-        permits = [step for step in self.steps if step.name.startswith("turn")]
+        permits = [step for step in self.steps if step.name.startswith("permit")]
         return (self._now - NOW).total_seconds() - permits[-1].at <= self._permit_lasts
 
     def way_of(self, state: AttemptState) -> Way:

@@ -168,9 +168,9 @@ class Worker:
         """Note it."""
         await step("lost")
 
-    async def turn(self, access: Access, job: Job, call: QuotaCall) -> PutOff | None:
+    async def permit(self, access: Access, job: Job, call: QuotaCall) -> PutOff | None:
         """Give a place, or a later one."""
-        return self._put_off(await self._ask("turn"))
+        return self._put_off(await self._ask("permit"))
 
     def in_time(self) -> bool:
         """Be late at times."""

@@ -60,7 +60,7 @@ class AttemptState:
 
     async def permit_to_begin(self) -> PutOff | HandedOn | Missed | None:
         """Take a permit for an init; else return why none is sent now."""
-        wait = await self.effects.turn(self.access, self.job, QuotaCall.INIT)
+        wait = await self.effects.permit(self.access, self.job, QuotaCall.INIT)
         return wait or self.too_late()
 
     def too_late(self) -> HandedOn | Missed | None:

@@ -20,7 +20,7 @@ from app.tiktok.client import TikTok
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PushTools:
+class PushParts:
     """The parts that all uploads of a process share."""
 
     uploads: UploadStore
@@ -46,7 +46,7 @@ class Dependencies:
     pacer: Pacer
     http_timeout: float  # seconds a call to TikTok may take
     measure: AtOnce
-    push: PushTools
+    push: PushParts
     failover: Failover
     spool: Spool  # keeps publish_ids that the database cannot take
     media: MediaGateway | None = None  # None: TikTok pulls from the asset's own URL

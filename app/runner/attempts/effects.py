@@ -47,7 +47,7 @@ class Effects(Protocol):
         """Record that the account has to be connected again."""
         ...
 
-    def turn(
+    def permit(
         self, access: Access, job: Job, call: QuotaCall
     ) -> Awaitable[PutOff | None]:
         """Take a permit from the account's quota; else return how long to wait."""

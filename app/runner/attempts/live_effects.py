@@ -102,7 +102,7 @@ class LiveEffects:
         """Record that the account has to be connected again."""
         return self.persist(lambda: self._deps.grants.lost(access, fault))
 
-    async def turn(self, access: Access, job: Job, call: QuotaCall) -> PutOff | None:
+    async def permit(self, access: Access, job: Job, call: QuotaCall) -> PutOff | None:
         """Take a permit from the account's quota."""
         quota_user = QuotaUser(
             project_id=job.project_id,
@@ -139,7 +139,7 @@ class LiveEffects:
         async def ask() -> CreatorInfo | Fault | PutOff:
             # A task that is cancelled during a statement can leave SQLite locked.
             self.interruptible = False
-            wait = await self.turn(access, job, QuotaCall.CREATOR_INFO)
+            wait = await self.permit(access, job, QuotaCall.CREATOR_INFO)
             self._allow_interruption()
             if wait is not None:
                 return wait

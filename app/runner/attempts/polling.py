@@ -61,7 +61,7 @@ class Polling:
     async def _later_turn(self, poll_at: datetime) -> datetime | None:
         """Take a permit for the call; else return when to try again."""
         state = self._state
-        wait = await state.effects.turn(state.access, state.job, QuotaCall.STATUS)
+        wait = await state.effects.permit(state.access, state.job, QuotaCall.STATUS)
         return None if wait is None else max(wait.until, poll_at + SHORTEST_WAIT)
 
     async def _ask(self) -> Step:

@@ -37,7 +37,7 @@ from app.store.accounts.turn_queue import (
     AssignedTurns,
     JobsBeforeInit,
     assign_turns,
-    postpone_due,
+    put_off_due,
 )
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
@@ -170,7 +170,7 @@ class QuotaStore:
         """Give a project's due jobs their turns, ``limit`` a window from ``first``.
 
         They come after the jobs that wait already and those being run. Jobs that find
-        no turn before the last one are left to ``postpone_due``.
+        no turn before the last one are left to ``put_off_due``.
         """
         jobs = JobsBeforeInit(project_id, platform, due_before=first)
         turns = [
@@ -180,7 +180,7 @@ class QuotaStore:
         async with self._database.write() as connection:
             return await assign_turns(connection, jobs, turns, limit=limit, now=now)
 
-    async def postpone_due(
+    async def put_off_due(
         self,
         project_id: str,
         platform: str,
@@ -195,7 +195,7 @@ class QuotaStore:
         """
         jobs = JobsBeforeInit(project_id, platform, due_before=first)
         async with self._database.write() as connection:
-            await postpone_due(self._database, connection, jobs, until=until, now=now)
+            await put_off_due(self._database, connection, jobs, until=until, now=now)
 
 
 async def carry_over(

@@ -50,10 +50,10 @@ class JobsBeforeInit:
 
 @dataclass(frozen=True, slots=True)
 class AssignedTurns:
-    """How many jobs had a turn already, and until when to postpone those without."""
+    """How many jobs had a turn already, and until when those without are put off."""
 
     already_waiting: int  # jobs being run queue behind these
-    postpone_rest_to: datetime | None = None  # None: every due job has a turn
+    put_off_rest_to: datetime | None = None  # None: every due job has a turn
 
 
 async def assign_turns(
@@ -84,10 +84,10 @@ async def assign_turns(
         move = _moved(next_few, turn, first=jobs.due_before, now=now)
         if (await connection.execute(move)).rowcount < count:
             return AssignedTurns(waiting)
-    return AssignedTurns(waiting, postpone_rest_to=turns[-1])
+    return AssignedTurns(waiting, put_off_rest_to=turns[-1])
 
 
-async def postpone_due(
+async def put_off_due(
     database: Database,
     connection: AsyncConnection,
     jobs: JobsBeforeInit,
@@ -95,9 +95,9 @@ async def postpone_due(
     until: datetime,
     now: datetime,
 ) -> None:
-    """Postpone all due jobs.
+    """Put off all due jobs.
 
-    Rows that another worker postpones at the same time are skipped: two workers that
+    Rows that another worker puts off at the same time are skipped: two workers that
     wait for each other's rows would deadlock.
     """
     due = select(_jobs.id).where(jobs.due())

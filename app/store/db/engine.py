@@ -118,7 +118,7 @@ class Database:
         Raises StoreUnavailable when the database does not answer, and WriteUnknown
         when it does not answer to COMMIT.
         """
-        async with self._shares.turn(), self._writers_turn():
+        async with self._shares.lent(), self._one_writer():
             with unavailable(self.trouble, writes=True) as progress:
                 async with self.engine.begin() as connection:
                     yield connection
@@ -130,7 +130,7 @@ class Database:
 
         Raises StoreUnavailable when the database does not answer.
         """
-        async with self._shares.turn():
+        async with self._shares.lent():
             with unavailable(self.trouble, writes=False):
                 async with self._reader.connect() as connection:
                     yield connection
@@ -159,7 +159,7 @@ class Database:
         Saves the round trips of BEGIN and COMMIT. Raises StoreUnavailable when the
         database cannot be reached, and WriteUnknown when it does not answer.
         """
-        async with self._shares.turn(), self._writers_turn():
+        async with self._shares.lent(), self._one_writer():
             with unavailable(self.trouble, writes=True) as progress:
                 async with self._single.connect() as connection:
                     progress.may_be_written = True
@@ -254,7 +254,7 @@ class Database:
             await self.sessions.close(CLOSE_SECONDS)
         await self.engine.dispose()
 
-    def _writers_turn(self) -> AbstractAsyncContextManager[object]:
+    def _one_writer(self) -> AbstractAsyncContextManager[object]:
         """Queue this process's writers on SQLite, which allows one at a time.
 
         SQLite's busy handler would let them sleep and retry at random.

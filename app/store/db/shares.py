@@ -29,13 +29,13 @@ class Shares:
         self._own: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._patience = patience
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
+    def lent(self) -> AbstractAsyncContextManager[None]:
         """Wait until there is room in the caller's share; raises StoreUnavailable."""
         caller = present_caller()
-        return _FREE if caller is None else self._turn(caller)
+        return _FREE if caller is None else self._lent_to(caller)
 
     @asynccontextmanager
-    async def _turn(self, caller: str) -> AsyncIterator[None]:
+    async def _lent_to(self, caller: str) -> AsyncIterator[None]:
         own = self._own.get(caller)
         if own is None:
             own = self._own[caller] = asyncio.Semaphore(self._each)

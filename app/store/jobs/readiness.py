@@ -123,7 +123,7 @@ def problems_in_json(readiness: Readiness | None) -> str | None:
     )
 
 
-async def look_again(
+async def readiness_after_change(
     connection: AsyncConnection, job: Job, *, now: datetime
 ) -> Readiness | None:
     """Return the first readiness of a changed job."""

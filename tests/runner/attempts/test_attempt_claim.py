@@ -42,7 +42,7 @@ async def test_a_claim_lost_during_a_refresh_sends_nothing_again() -> None:
     world = Script(NEW, init=[REFUSED, TAKEN], lost_after="renew")
     with pytest.raises(ClaimLost):
         await Attempt(NEW, world, PollPolicy(), world.way_of).run()
-    assert world.names[-3:] == ["renew", "turn init", "stamp_init"]
+    assert world.names[-3:] == ["renew", "permit init", "stamp_init"]
     assert world.names.count("init") == 1
 
 

@@ -16,7 +16,7 @@ from tests.runner.lives import Life
 PLANS: dict[str, Planned] = {
     "all goes well": Planned(),
     "no token for now": Planned({"access": ["blip"]}),
-    "no place in the quota": Planned({"turn": ["late", "ok", "soon", "late"]}),
+    "no place in the quota": Planned({"permit": ["late", "ok", "soon", "late"]}),
     "a stale token at creator_info": Planned({"creator_info": ["refused"]}),
     "creator_info breaks": Planned({"creator_info": ["blip"]}),
     "the creator is capped": Planned({"creator_info": ["capped"]}),

@@ -127,14 +127,14 @@ async def test_an_init_over_quota_puts_the_job_off() -> None:
     """The place is taken before the stamp, so a full minute leaves no trace."""
     outcome, world = await run(NEW, turn_init=[SLOT])
     assert outcome == SLOT
-    assert world.names == [*CHECK, "turn init"]
+    assert world.names == [*CHECK, "permit init"]
     assert world.row == NEW
 
 
 @pytest.mark.parametrize("job", [NEW, DRAFT], ids=["direct", "inbox"])
 async def test_who_has_no_time_left_sends_nothing(job: Job) -> None:
     """A hurried worker hands the job on before the stamp."""
-    outcome, world = await run(job, hurried_after="turn init")
+    outcome, world = await run(job, hurried_after="permit init")
     assert outcome == HandedOn(resume_at=after(0))
     assert not {"stamp_init", "init"} & set(world.names)
     assert world.row == job
@@ -154,9 +154,9 @@ async def test_an_init_whose_place_grew_old_takes_another() -> None:
     assert isinstance(outcome, Published)
     assert world.names == [
         *CHECK,
-        "turn init",
+        "permit init",
         "stamp_init",
-        "turn init",
+        "permit init",
         "init",
         "save_publish_id",
         *POLL,
@@ -169,17 +169,17 @@ async def test_an_init_that_finds_no_second_place_is_not_sent() -> None:
         NEW, permit_lasts=2, takes={"stamp_init": 3}, turn_init=[None, SLOT]
     )
     assert outcome == SLOT
-    assert world.names[-2:] == ["turn init", "clear_init"]
+    assert world.names[-2:] == ["permit init", "clear_init"]
     assert not world.row.in_flight
 
 
 async def test_a_slow_database_ends_no_post() -> None:
     """It goes out with its second place, even if that is too old as well."""
     outcome, world = await run(
-        NEW, permit_lasts=2, takes={"stamp_init": 3, "turn init": 3}
+        NEW, permit_lasts=2, takes={"stamp_init": 3, "permit init": 3}
     )
     assert isinstance(outcome, Published)
-    assert world.at("turn init") == [0, 6]
+    assert world.at("permit init") == [0, 6]
 
 
 @pytest.mark.parametrize("code", ["timeout", "connection_lost", "bad_answer"])

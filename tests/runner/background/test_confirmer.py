@@ -129,7 +129,7 @@ async def late(stage: Stage) -> Late:
             clock=stage.clock,
             client_key=KEY,
             client_secret=SECRET,
-            on_hint=worker.runner.look_again,
+            on_hint=worker.runner.wake_for_tiktok,
         ),
         store,
         Confirmer(

@@ -220,7 +220,7 @@ async def test_what_another_worker_postpones_is_left_to_it(postgres_url: str) ->
     lock = select(schedule_jobs).where(schedule_jobs.c.id == held.id).with_for_update()
     async with there.write() as connection, asyncio.timeout(PATIENCE_SECONDS):
         await connection.execute(lock)
-        await QuotaStore(here).postpone_due(
+        await QuotaStore(here).put_off_due(
             "proj_1", "tiktok", until=FIRST, first=FIRST, now=NOW
         )
     turns = await _turns(here)
@@ -275,8 +275,8 @@ async def _assign_turns(quotas: QuotaStore) -> int:
     assigned = await quotas.assign_turns(
         "proj_1", "tiktok", first=FIRST, limit=LIMIT, now=NOW
     )
-    if (until := assigned.postpone_rest_to) is not None:
-        await quotas.postpone_due("proj_1", "tiktok", until=until, first=FIRST, now=NOW)
+    if (until := assigned.put_off_rest_to) is not None:
+        await quotas.put_off_due("proj_1", "tiktok", until=until, first=FIRST, now=NOW)
     return assigned.already_waiting
 
 

@@ -95,12 +95,12 @@ async def test_waiting_for_a_share_has_an_end() -> None:
     """Then it is an outage like any other, and nothing of the share is lost."""
     shares = Shares(1, patience=0.01)
     with acting_for("a"):
-        async with shares.turn():
+        async with shares.lent():
             for caller in ("a", "b"):
                 with acting_for(caller), pytest.raises(StoreUnavailable):
-                    async with shares.turn():
+                    async with shares.lent():
                         raise AssertionError("there was no room")
-        async with shares.turn():
+        async with shares.lent():
             pass
 
 
@@ -110,7 +110,7 @@ async def test_a_caller_that_gives_up_loses_no_place() -> None:
 
     async def hold() -> None:
         with acting_for("a"):
-            async with shares.turn():
+            async with shares.lent():
                 await asyncio.Event().wait()
 
     tasks = [asyncio.create_task(hold()) for _ in range(20)]
@@ -120,5 +120,5 @@ async def test_a_caller_that_gives_up_loses_no_place() -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     with acting_for("a"):
-        async with shares.turn(), shares.turn(), shares.turn(), shares.turn():
+        async with shares.lent(), shares.lent(), shares.lent(), shares.lent():
             pass

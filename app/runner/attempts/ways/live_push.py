@@ -16,7 +16,7 @@ from app.domain.posts.upload import (
 from app.grants.grants import Access
 from app.outbound.media.at_once import QUICK_SECONDS
 from app.outbound.source import HEAD_SECONDS, Source, SourceInfo
-from app.runner.attempts.dependencies import PushTools
+from app.runner.attempts.dependencies import PushParts
 from app.runner.attempts.effects import Reader
 from app.runner.attempts.live_effects import LiveEffects
 from app.tiktok.client import Calls
@@ -33,14 +33,14 @@ RESERVE_SECONDS: Final = 1.0
 class LivePush:
     """One attempt's real effects of an upload."""
 
-    def __init__(self, live: LiveEffects, tools: PushTools) -> None:
+    def __init__(self, live: LiveEffects, parts: PushParts) -> None:
         self._live = live
-        self._tools = tools
+        self._parts = parts
 
     def source(self, job: Job) -> Source:
         """Return the job's video; no request is sent yet."""
         return Source(
-            self._tools.outbound,
+            self._parts.outbound,
             job.asset_url,
             most_bytes=MAX_VIDEO_BYTES,
             seconds=min(HEAD_SECONDS, self._live.look_seconds),
@@ -51,7 +51,7 @@ class LivePush:
 
         Raises SourceFailed.
         """
-        at_once = self._tools.measure
+        at_once = self._parts.measure
         seconds = min(QUICK_SECONDS, self._live.look_seconds)
         with self._live.interruption():
             head = await source.peek(min(HEAD_BYTES, size), seconds=seconds)
@@ -59,16 +59,16 @@ class LivePush:
 
     def plan(self, size: int) -> ChunkPlan:
         """Cut a video into chunks."""
-        return plan_chunks(size, self._tools.sizes)
+        return plan_chunks(size, self._parts.sizes)
 
     def opened(self, job: Job) -> Upload | None:
         """Return the job's open upload, None if it cannot be continued."""
-        return self._tools.uploads.opened(job)
+        return self._parts.uploads.opened(job)
 
     def problem_with(self, upload_url: str) -> str | None:
         """Return why no byte may be sent to a URL, None if it may."""
         return problem_with_upload_url(
-            upload_url, self._tools.hosts, allow_http=self._tools.allow_http
+            upload_url, self._parts.hosts, allow_http=self._parts.allow_http
         )
 
     async def upload_init(
@@ -85,7 +85,7 @@ class LivePush:
         """Write the upload before its first byte."""
         stamp = self._live.now()
         return await self._live.persist(
-            lambda: self._tools.uploads.save(
+            lambda: self._parts.uploads.save(
                 job,
                 upload,
                 size=info.size,
@@ -100,13 +100,13 @@ class LivePush:
         """Write that the last chunk is about to be sent."""
         stamp = self._live.now()
         return await self._live.persist(
-            lambda: self._tools.uploads.mark(job, uploaded=uploaded, now=stamp)
+            lambda: self._parts.uploads.mark(job, uploaded=uploaded, now=stamp)
         )
 
     async def note(self, job: Job, *, uploaded: int) -> Job | None:
         """Write how many bytes TikTok has."""
         return await self._live.persist(
-            lambda: self._tools.uploads.note(
+            lambda: self._parts.uploads.note(
                 job, uploaded=uploaded, now=self._live.now()
             )
         )
@@ -114,9 +114,9 @@ class LivePush:
     async def forget(self, job: Job, *, repeats: bool) -> Job | None:
         """Write that the upload failed for good."""
         if repeats:
-            self._tools.watch.repeat()
+            self._parts.watch.repeat()
         return await self._live.persist(
-            lambda: self._tools.uploads.forget(
+            lambda: self._parts.uploads.forget(
                 job, repeats=repeats, now=self._live.now()
             )
         )
@@ -130,7 +130,7 @@ class LivePush:
         stop breaks it off; TikTok takes a chunk completely or not at all.
         """
         self._live.check_lease()
-        began = self._tools.monotonic()
+        began = self._parts.monotonic()
         with self._live.interruption():
             answer = await self._calls.upload(
                 ChunkRequest(
@@ -141,10 +141,10 @@ class LivePush:
                 ),
                 partial(source.pour, span.length),
                 seconds=max(0.0, self._live.seconds_left() - RESERVE_SECONDS),
-                silence=self._tools.silence,
+                silence=self._parts.silence,
             )
-        seconds = self._tools.monotonic() - began
-        self._tools.watch.chunk(answer, length=span.length, seconds=seconds)
+        seconds = self._parts.monotonic() - began
+        self._parts.watch.chunk(answer, length=span.length, seconds=seconds)
         return answer
 
     @property

@@ -186,7 +186,7 @@ class Sending:
     async def ask(self) -> PublishStatus | Fault | PutOff:
         """Ask for the upload's status, if there is a permit."""
         state, publish_id = self._state, self.publish_id
-        wait = await state.effects.turn(state.access, state.job, QuotaCall.STATUS)
+        wait = await state.effects.permit(state.access, state.job, QuotaCall.STATUS)
         if wait is not None:
             return wait
         return await state.authorised(

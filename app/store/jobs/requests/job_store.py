@@ -41,7 +41,7 @@ from app.store.db.locks import Sleep
 from app.store.db.notify import hint, is_hinted_at
 from app.store.db.types import Row
 from app.store.jobs.history import MOST_SHOWN, read_history, write_history
-from app.store.jobs.readiness import look_again
+from app.store.jobs.readiness import readiness_after_change
 from app.store.jobs.requests.bulk_actions import cancellation
 from app.store.jobs.requests.insert_writer import InsertWriter
 from app.store.jobs.requests.listing import (
@@ -318,7 +318,9 @@ async def _looked_at(
     kept = after.readiness is not None and after.readiness is job.readiness
     if kept or after.status is not JobStatus.SCHEDULED:
         return after
-    return replace(after, readiness=await look_again(connection, after, now=now))
+    return replace(
+        after, readiness=await readiness_after_change(connection, after, now=now)
+    )
 
 
 _EDITABLE: Final = (
