@@ -33,11 +33,11 @@ RETURNING id
 class NewPost(BaseModel):
     """What is posted."""
 
-    projectId: str  # noqa: N815 - as it is written in JSON
+    projectId: str  # noqa: N815  the name in JSON
     platform: str = "tiktok"
-    assetId: str  # noqa: N815
-    assetUrl: str  # noqa: N815
-    scheduledFor: datetime  # noqa: N815
+    assetId: str  # noqa: N815  the name in JSON
+    assetUrl: str  # noqa: N815  the name in JSON
+    scheduledFor: datetime  # noqa: N815  the name in JSON
     post: dict[str, Any]
 
 

@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
         """Remember where answers go."""
         self._transport = cast("asyncio.Transport", transport)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         """Stop sending."""
         self._free.set()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-TIMES = "×"  # noqa: RUF001 - the sign that is meant
+TIMES = "×"  # noqa: RUF001  the multiplication sign is meant
 """The unit of a ratio."""
 
 

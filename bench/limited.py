@@ -19,7 +19,7 @@ PATIENCE_SECONDS: Final = 20.0
 _look_up = socket.getaddrinfo
 
 
-def _slow(host: Any, *more: Any, **others: Any) -> Any:  # noqa: ANN401 - as it is
+def _slow(host: Any, *more: Any, **others: Any) -> Any:  # noqa: ANN401  any function is wrapped
     if str(host).endswith(DEAD):
         time.sleep(PATIENCE_SECONDS)
         raise socket.gaierror(socket.EAI_AGAIN, "no answer")

@@ -58,7 +58,7 @@ async def _round(tiktok: InstantTikTok, accounts: int, *, paced: bool) -> float:
         return time.process_time() - began
 
 
-async def _at_once(user: QuotaUser, call: QuotaCall) -> PutOff | datetime:  # noqa: ARG001
+async def _at_once(user: QuotaUser, call: QuotaCall) -> PutOff | datetime:  # noqa: ARG001  as a Pacer
     return datetime.max.replace(tzinfo=UTC)
 
 
@@ -74,7 +74,7 @@ async def _fresh(tiktok: InstantTikTok) -> AsyncIterator[Container]:
 async def _run_until_posted(made: Container, count: int) -> None:
     stop = asyncio.Event()
     running = asyncio.create_task(made.runner.run(stop))
-    while await count_jobs(made, JobStatus.POSTED) < count:  # noqa: ASYNC110
+    while await count_jobs(made, JobStatus.POSTED) < count:  # noqa: ASYNC110  nothing tells when
         await asyncio.sleep(LOOK_SECONDS)
     stop.set()
     await running

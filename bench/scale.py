@@ -152,7 +152,7 @@ def _missing(costs: Costs, databases: int) -> float:
     return max(0.0, 1 - PAGES_IN_MEMORY * databases / held)
 
 
-async def run(rounds: int, quick: bool) -> list[Figure]:  # noqa: ARG001
+async def run(rounds: int, quick: bool) -> list[Figure]:  # noqa: ARG001  every bench takes it
     """Measure the costs, then simulate with them."""
     async with postgres() as server:
         costs = await _measured(server, 200 if quick else 2000)

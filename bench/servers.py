@@ -203,7 +203,7 @@ async def until(
 ) -> None:
     """Wait for what only another process knows; raises TimeoutError. In seconds."""
     async with asyncio.timeout(within):
-        while not await is_so():  # noqa: ASYNC110
+        while not await is_so():  # noqa: ASYNC110  another process
             await asyncio.sleep(every)
 
 

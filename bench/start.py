@@ -28,7 +28,7 @@ _REQUEST: Final = (
 )
 
 
-async def run(rounds: int, quick: bool) -> list[Figure]:  # noqa: ARG001
+async def run(rounds: int, quick: bool) -> list[Figure]:  # noqa: ARG001  every bench takes it
     """Start processes turn about; the first of each kind only warms the disk up."""
     # Installed code comes with its bytecode; that of this tree the first round writes.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

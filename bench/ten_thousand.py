@@ -45,7 +45,7 @@ class Run:
     cpu_seconds: float  # of both workers
 
 
-async def run(rounds: int, quick: bool) -> list[Figure]:  # noqa: ARG001
+async def run(rounds: int, quick: bool) -> list[Figure]:  # noqa: ARG001  every bench takes it
     """Run it once: it takes two minutes."""
     posts, processing = (300, 6.0) if quick else (10_000, 60.0)
     async with AsyncExitStack() as stack:

@@ -60,7 +60,7 @@ class Found:
 
 
 def main(
-    workers: Annotated[list[int], typer.Option(help="One run for each.")] = [1, 4],  # noqa: B006
+    workers: Annotated[list[int], typer.Option(help="One run for each.")] = [1, 4],  # noqa: B006  typer copies it
     posts: Annotated[int, typer.Option(help="Due at once.")] = 12,
 ) -> None:
     """Run, print what was found, and fail if a quota was broken."""

@@ -77,17 +77,17 @@ class AccountRequest(Request):
 
 
 class AccountAnswer(Answer):
-    """An account; its tokens never come back."""
+    """An account, without its tokens."""
 
     project_id: str
     platform: str
     open_id: str
     display_name: str | None
-    username: str | None = Field(description="If the scopes allow to read it")
+    username: str | None = Field(description="null if the scopes do not cover it")
     scopes: list[str]
     status: AccountStatus
     reconnect_reason: str | None = Field(
-        description="TikTok's own word where it has one, or why it removed our access"
+        description="TikTok's own code if it has one, or why it removed our access"
     )
     access_token_expires_at: Timestamp
     refresh_token_expires_at: Timestamp
@@ -156,7 +156,7 @@ class PutAccountAnswer(AccountAnswer):
 
 
 class CreatorInfoAnswer(Answer):
-    """What the compose page has to offer, in TikTok's words."""
+    """The choices to offer on a compose page, in TikTok's words."""
 
     creator_username: str
     creator_nickname: str

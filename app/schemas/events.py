@@ -105,7 +105,7 @@ class StreamReadyEvent(Answer):
 
 
 class StreamJobEvent(Answer):
-    """A job changed; it stands as GET shows it."""
+    """A job changed; the data is what GET shows."""
 
     event: Literal["job"]
     id: str

@@ -20,7 +20,7 @@ class RetryFailedRequest(Request):
         " is decided for each job"
     )
     include_overdue: bool = Field(
-        False, description="Also what should have gone live more than a day ago"
+        False, description="Also jobs that are more than a day late"
     )
 
 
@@ -51,7 +51,7 @@ class CancelRequest(Request):
 
 
 class CancelledAnswer(Answer):
-    """What became of them; what was over is not counted."""
+    """How many were cancelled; jobs that had ended are not counted."""
 
     cancelled: int
     skipped: int = Field(description="TikTok may have them")

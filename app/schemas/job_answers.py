@@ -43,7 +43,7 @@ class ErrorAnswer(Answer):
     """The newest error of a job."""
 
     error_class: ErrorClass = Field(alias="class")
-    code: str = Field(description="TikTok's own word where there is one")
+    code: str = Field(description="TikTok's own code if there is one")
     message: str
     user_message: str = Field(description="For the person: what happened, what to do")
     log_id: str | None = Field(description="What TikTok's support asks for")
@@ -59,7 +59,7 @@ class ErrorAnswer(Answer):
 
 
 class ProblemAnswer(Answer):
-    """What would keep a job from being posted as things stood."""
+    """What would have kept the job from being posted at the time of the check."""
 
     code: str = Field(examples=["asset_unreachable"])
     message: str = Field(description="For the person")
@@ -70,7 +70,7 @@ class ProblemAnswer(Answer):
 
 
 class ReadinessAnswer(Answer):
-    """What the last check ahead of the job's time found; nothing is done about it."""
+    """The result of the newest check before the job's time; it changes nothing."""
 
     checked_at: Timestamp
     ok: bool = Field(description="No problem was found")
@@ -78,7 +78,7 @@ class ReadinessAnswer(Answer):
 
 
 class JobAnswer(Answer):
-    """A job as it stands."""
+    """A job's current state."""
 
     id: str
     project_id: str
@@ -233,7 +233,7 @@ class FoundProblem(Answer):
 
 
 class ValidationAnswer(Answer):
-    """What POST /v1/jobs would make of a body, and TikTok of its post."""
+    """How POST /v1/jobs would answer, and what TikTok would refuse."""
 
     ok: bool = Field(description="There is no error among the problems")
     problems: list[FoundProblem]

@@ -99,7 +99,8 @@ class JobRequest(Request):
     )
     publish_by: Moment | None = Field(
         None,
-        description="If it has not begun by then, it is not posted; after scheduledFor",
+        description="If it has not begun by then, it is not posted. Must be after"
+        " scheduledFor",
     )
     external_id: ExternalId | None = Field(None, description="What you call this post")
     metadata: Metadata | None = Field(
@@ -190,7 +191,7 @@ class JobPatch(Request):
     post: PostPatch | MISSING = MISSING
     max_attempts: Attempts | MISSING = MISSING
     publish_by: Moment | MISSING | None = Field(
-        MISSING, description="null: however late"
+        MISSING, description="null: no deadline"
     )
     external_id: ExternalId | MISSING | None = Field(
         MISSING, description="May be changed in every state"

@@ -18,7 +18,7 @@ from app.service.webhook_endpoints import PutWebhook, ReplayFilter
 
 
 class WebhookRequest(Request):
-    """Where a project wants to be told."""
+    """Where a project receives its events."""
 
     url: Text = Field(
         min_length=1,
@@ -31,7 +31,7 @@ class WebhookRequest(Request):
         max_length=200,
         repr=False,
         description="24 to 64 bytes in base64, with or without `whsec_` before it. Left"
-        " out: the present one stays, or one is made up and shown this once",
+        " out: the current one stays, or a new one is made and shown once",
     )
 
 
@@ -101,7 +101,7 @@ class WebhookPut(WebhookAnswer):
 
 
 class TestAnswer(Answer):
-    """What came back from a test."""
+    """The result of a test."""
 
     event_id: str
     delivered: bool = Field(description="The receiver answered 2xx")
@@ -120,7 +120,7 @@ class TestAnswer(Answer):
 
 
 class EventAnswer(Answer):
-    """One event and how far it got."""
+    """One event and its delivery."""
 
     id: str = Field(description="The webhook-id, the same at every try")
     type: EventType
@@ -142,12 +142,12 @@ class EventsAnswer(Answer):
 
 
 class ReplayRequest(Request):
-    """Which events are sent again: one by its id, or those of a time."""
+    """Which events are sent again: one by its id, or those of a period."""
 
     event_id: Text | None = Field(None, max_length=100)
     since: Moment | None = Field(None, description="Inclusive")
     until: Moment | None = Field(None, description="Exclusive")
-    failed_only: bool = Field(False, description="Leave out what was delivered")
+    failed_only: bool = Field(False, description="Leave out delivered events")
 
     @model_validator(mode="after")
     def _names_some(self) -> Self:

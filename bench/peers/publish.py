@@ -43,7 +43,7 @@ Call = Callable[[str, str, Any], Awaitable[Any]]
 class Pool(Protocol):
     """Where the posts' rows are written."""
 
-    async def fetchrow(self, query: str, *values: object) -> Any:  # noqa: ANN401
+    async def fetchrow(self, query: str, *values: object) -> Any:  # noqa: ANN401  the peer's interface
         """Run a query and return its first row."""
 
     async def execute(self, query: str, *values: object) -> object:
@@ -93,7 +93,7 @@ def with_httpx(base_url: str) -> tuple[Call, Callable[[], Awaitable[None]]]:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     client = httpx.AsyncClient(base_url=base_url, limits=limits, timeout=30.0)
 
-    async def call(path: str, token: str, body: object) -> Any:  # noqa: ANN401
+    async def call(path: str, token: str, body: object) -> Any:  # noqa: ANN401  any JSON
         headers = {"Authorization": f"Bearer {token}"}
         answer = await client.post(path, headers=headers, json=body)
         answer.raise_for_status()
@@ -106,7 +106,7 @@ def with_aiohttp(base_url: str) -> tuple[Call, Callable[[], Awaitable[None]]]:
     """Call with one session of aiohttp's."""
     session = aiohttp.ClientSession(base_url, connector=aiohttp.TCPConnector(limit=0))
 
-    async def call(path: str, token: str, body: object) -> Any:  # noqa: ANN401
+    async def call(path: str, token: str, body: object) -> Any:  # noqa: ANN401  any JSON
         headers = {"Authorization": f"Bearer {token}"}
         async with session.post(path, headers=headers, json=body) as answer:
             answer.raise_for_status()

@@ -1,4 +1,4 @@
-"""connects that wait for TikTok's answer."""
+"""sign-ins that wait for TikTok's answer."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""what a look at a job ahead of its time found."""
+"""the result of a job's readiness check, and when the next one is due."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""what is left of records that are pruned."""
+"""what is kept of pruned records: tombstones, and how far pruning has got."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""what changed of late in a project."""
+"""an index of a project's newest changes."""
 
 from alembic import op
 

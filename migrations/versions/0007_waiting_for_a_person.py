@@ -1,4 +1,4 @@
-"""what waits for a person, to be counted."""
+"""indexes to count what waits for a person."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""what is left of inits that were never answered, of jobs that are removed."""
+"""inits without an answer, kept when their job is deleted."""
 
 import sqlalchemy as sa
 from alembic import op

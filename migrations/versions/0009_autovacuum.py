@@ -1,4 +1,4 @@
-"""how soon Postgres cleans up what is written often."""
+"""autovacuum settings for tables that are written often."""
 
 from alembic import op
 
@@ -7,19 +7,19 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
-# A post writes its row four times on its way and leaves four dead ones, none of them by
-# a HOT update: the due index holds what changes. The default waits for a fifth of the
-# table to be dead, and that is a million rows where five millions are over, all of them
-# at the very end of the due index where each claim begins.
+# A post updates its row four times and leaves four dead ones. None is a HOT update, since
+# the due index holds a column that changes. By default autovacuum waits until a fifth of
+# the table is dead. With five million ended jobs that is a million rows, all of them at
+# the end of the due index where each claim begins.
 # https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
-# A fill factor would not help these: it makes room for HOT updates alone.
+# A fill factor would not help: it makes room for HOT updates only.
 QUEUES = {
     "autovacuum_vacuum_scale_factor": "0.01",
     "autovacuum_vacuum_threshold": "1000",
     "autovacuum_analyze_scale_factor": "0.01",
 }
-# No index holds what changes here, so with room on the page every update is a HOT one
-# and cleans up behind itself.
+# No index holds a column that changes here, so with room on the page every update is HOT
+# and leaves little to clean up.
 # https://www.postgresql.org/docs/current/storage-hot.html
 QUOTAS = {"fillfactor": "50"}
 TABLES = {"schedule_jobs": QUEUES, "webhook_events": QUEUES, "account_quotas": QUOTAS}

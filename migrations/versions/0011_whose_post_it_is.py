@@ -1,4 +1,4 @@
-"""whose post a job is, what its caller says of it, and what comes after its end."""
+"""the job's owner, the caller's own data, and what happens after the end."""
 
 from typing import Any
 
@@ -51,8 +51,8 @@ CHECKS = {
     ),
 }
 
-# What waits or is in flight was made for the account that its project has now. What is
-# over stays as it is: nothing is sent for it any more.
+# Jobs that wait or are in flight belong to the account that is connected now. Ended jobs
+# stay as they are: nothing more is sent for them.
 BIND = """
     UPDATE schedule_jobs SET open_id = (
         SELECT open_id FROM accounts

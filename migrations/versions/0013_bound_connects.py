@@ -1,4 +1,4 @@
-"""connects that only the browser which began them may finish."""
+"""sign-ins that only the browser that began them may finish."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ COLUMNS = ("bound", "disable_auto_auth")
 
 
 def upgrade() -> None:
-    """Apply; the version before this one goes on adding rows without them."""
+    """Apply; the version before this one still adds rows without them."""
     for name in COLUMNS:
         column: sa.Column[bool] = sa.Column(
             name, sa.Boolean(), nullable=False, server_default=sa.false()

@@ -1,4 +1,4 @@
-"""when a job asked for another upload URL, so that it does so only now and then."""
+"""when a job asked for another upload URL, to limit how often it does."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply; the version before this one goes on beside it."""
+    """Apply; the version before this one still works beside it."""
     op.add_column("schedule_jobs", sa.Column("upload_repeats", Json))
 
 

@@ -1,4 +1,4 @@
-"""holds: whose due jobs wait, and which jobs do."""
+"""holds: which projects' due jobs wait, and which jobs they put off."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""whom a project had connected before: their posts are still theirs."""
+"""former accounts of a project, whose posts are still theirs."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -37,7 +37,7 @@ def upgrade() -> None:
         for name, (columns, condition) in NEW.items():
             index = f"ix_{JOBS}_{name}"
             where = sa.text(condition)
-            # One that was broken off is there, and good for nothing.
+            # An index whose build was interrupted exists, but is invalid.
             op.drop_index(index, table_name=JOBS, if_exists=True, **options)
             op.create_index(
                 index,
@@ -70,7 +70,7 @@ def beside_writers() -> Iterator[dict[str, Any]]:
     if connection.dialect.name != "postgresql":
         yield {}
         return
-    # The session keeps out who else migrates, from before the commit until after it.
+    # A lock of the session keeps other migrations out, also across the commit.
     connection.exec_driver_sql("SELECT pg_advisory_lock(7041776)")
     with op.get_context().autocommit_block():
         yield {"postgresql_concurrently": True}

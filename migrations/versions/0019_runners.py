@@ -1,4 +1,4 @@
-"""which runners are there, and when each was last seen."""
+"""the runners, and when each was last seen."""
 
 import sqlalchemy as sa
 from alembic import op

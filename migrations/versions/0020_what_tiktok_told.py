@@ -1,4 +1,4 @@
-"""which post an event of TikTok's is about, and why access to an account was removed."""
+"""the post that TikTok's event is about, and why access to an account was removed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply; the version before this one goes on without them."""
+    """Apply; the version before this one works without them."""
     op.add_column("tiktok_events", sa.Column("post_id", sa.Text()))
     op.add_column("accounts", sa.Column("removal_reason", sa.Text()))
     op.add_column("accounts", sa.Column("removal_check_at", UtcDateTime()))

@@ -1,4 +1,4 @@
-"""keys that may only read, that end by themselves, and when each was last used."""
+"""API keys: access, expiry, and when each was last used."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply; a key of the version before this one may write and never ends."""
+    """Apply; keys of the version before this one may write and never expire."""
     op.add_column(
         "api_keys",
         sa.Column("access", sa.Text(), nullable=False, server_default="write"),

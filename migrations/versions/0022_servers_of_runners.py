@@ -1,4 +1,4 @@
-"""which server of the database each runner works on."""
+"""the database server that each runner works on."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply; what a version before this one writes tells nothing of servers."""
+    """Apply; older versions write no server."""
     op.add_column("runners", sa.Column("server", sa.Text()))
 
 

@@ -1,4 +1,4 @@
-"""lists of all projects: short keys for what is posted, which every end writes."""
+"""lists of all projects: short index keys for posted jobs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +44,7 @@ def _replace(former: Indexes, new: Indexes) -> None:
     with beside_writers() as options:
         for name, (columns, condition) in new.items():
             where = sa.text(condition)
-            # One that was broken off is there, and good for nothing.
+            # An index whose build was interrupted exists, but is invalid.
             _drop(name, options)
             op.create_index(
                 f"ix_{JOBS}_{name}",
@@ -72,7 +72,7 @@ def beside_writers() -> Iterator[dict[str, Any]]:
     if connection.dialect.name != "postgresql":
         yield {}
         return
-    # The session keeps out who else migrates, from before the commit until after it.
+    # A lock of the session keeps other migrations out, also across the commit.
     connection.exec_driver_sql("SELECT pg_advisory_lock(7041776)")
     with op.get_context().autocommit_block():
         yield {"postgresql_concurrently": True}

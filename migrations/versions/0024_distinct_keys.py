@@ -1,4 +1,4 @@
-"""indexes of distinct keys: Postgres does not try to merge them; publishes left."""
+"""indexes whose keys are distinct: Postgres does not try to merge equal ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ To merge those was a tenth of Postgres' work for a post.
 def upgrade() -> None:
     """Apply; no writer waits, and the version before this one needs neither."""
     with beside_writers() as options:
-        # One that was broken off is there, and good for nothing.
+        # An index whose build was interrupted exists, but is invalid.
         _drop(options)
         op.create_index(
             LEFT,
@@ -82,7 +82,7 @@ def beside_writers() -> Iterator[dict[str, Any]]:
     if connection.dialect.name != "postgresql":
         yield {}
         return
-    # The session keeps out who else migrates, from before the commit until after it.
+    # A lock of the session keeps other migrations out, also across the commit.
     connection.exec_driver_sql("SELECT pg_advisory_lock(7041776)")
     with op.get_context().autocommit_block():
         yield {"postgresql_concurrently": True}

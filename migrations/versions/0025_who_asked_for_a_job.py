@@ -1,4 +1,4 @@
-"""who asked for a job, for its history."""
+"""the API key that a job was created with, for its history."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -22,16 +22,16 @@ from app.schemas.events import (
 
 _JOB_NEWS: Final = {
     EventType.JOB_POSTED: "TikTok has published the post, or put it into the inbox",
-    EventType.JOB_FAILED: "A job is over without a post, for whatever reason",
+    EventType.JOB_FAILED: "A job ended without a post, for any reason",
     EventType.JOB_UNCONFIRMED: "Nobody knows whether a failed job was posted",
-    EventType.JOB_RETRYING: "An attempt failed, and the next one has its time",
+    EventType.JOB_RETRYING: "An attempt failed, and the next one is scheduled",
     EventType.JOB_AT_RISK: "Something would keep a scheduled job from being posted",
-    EventType.JOB_POST_AVAILABLE: "A post's public id or URL came to be known",
+    EventType.JOB_POST_AVAILABLE: "A post's public id or URL became known",
     EventType.JOB_POST_WITHDRAWN: "A post is no longer public",
 }
 _OTHER_NEWS: Final = {
     EventType.ACCOUNT_CHANGED: (
-        "Another person's TikTok account is connected than before",
+        "Another person's TikTok account was connected",
         AccountEvent,
     ),
     EventType.ACCOUNT_RECONNECT_REQUIRED: (
@@ -43,12 +43,12 @@ _OTHER_NEWS: Final = {
 _TEMPLATE: Final = "#/components/schemas/{model}"
 _HEADERS: Final = {
     "webhook-id": ("string", "The same at every try of an event"),
-    "webhook-timestamp": ("integer", "Of this try, in Unix seconds"),
+    "webhook-timestamp": ("integer", "The time of this try, in Unix seconds"),
     "webhook-signature": (
         "string",
         (
-            "`v1,` and the HMAC-SHA256 of `id.timestamp.body` in base64; several of"
-            " them, with spaces between, while a replaced secret signs along"
+            "`v1,` and the HMAC-SHA256 of `id.timestamp.body` in base64; while a"
+            " replaced secret also signs, several of them, separated by spaces"
         ),
     ),
 }
@@ -101,7 +101,7 @@ def _operation(kind: EventType, summary: str, schema: str) -> dict[str, Any]:
         "parameters": [_header(name) for name in _HEADERS],
         "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": {
-            "2XX": {"description": "A receipt; what else it says is not read"},
+            "2XX": {"description": "Received; the body is not read"},
             "410": {"description": "Never call this address again"},
         },
         "security": [],

@@ -19,14 +19,14 @@ from app.schemas.invalid import Problem
 TAGS: Final = (
     (
         "Jobs",
-        "One video that goes to one TikTok account once: schedule, watch, edit.",
+        "One post to one TikTok account, sent once: schedule, watch, edit.",
     ),
     ("Accounts", "One TikTok account per project: connect it, and ask what it may do."),
-    ("Browsers", "A page may hold a token for its project; a key has no place there."),
+    ("Browsers", "A web page gets a token for its project; never give it a key."),
     ("Holds", "Let due jobs wait, of one project or of all, and go on again."),
-    ("Cron", "For where no process may stay: one call runs what is due."),
-    ("Webhooks", "What TikTok tells us, and what we tell you."),
-    ("Operations", "For whoever runs the service."),
+    ("Cron", "For platforms without long-running processes: one call runs due jobs."),
+    ("Webhooks", "Events that TikTok sends us, and events that we send you."),
+    ("Operations", "For operators."),
 )
 # What the docs page fills in for the stream, so that trying it out shows events.
 _TRIED: Final = {"projectId": "proj_1", "maxSeconds": 10}
@@ -46,20 +46,20 @@ with a `failureReason`. `notice` and `lastError.userMessage` are written for the
 whose post it is; `lastError.code` and `logId` are for support.
 
 **Sending twice is safe.** The same project, asset and time is the same job: 200 and
-`Idempotent-Replayed: true` in place of 201; `Idempotent-Replayed-Differs` names what
-the repeat asks for otherwise. A second Post Now finds the first while that is not over;
-with an `Idempotency-Key` it finds it for ever.
+`Idempotent-Replayed: true` instead of 201; `Idempotent-Replayed-Differs` names the
+fields that differ. A second Post Now finds the first one until that has ended; with an
+`Idempotency-Key` it finds it as long as the job exists.
 
 **Times** are RFC 3339 with an offset, and come back as UTC with milliseconds, as
 JavaScript's `toISOString()` writes them. **Ids** of TikTok's are strings: they exceed
 2⁵³.
 
-**Errors** are `application/problem+json`. Programs look at their `code`, which stays as
-it is; `detail` is for people. A 503 and a 429 say in `Retry-After` when to ask again.
+**Errors** are `application/problem+json`. Programs use `code`, which is stable;
+`detail` is for people. A 503 and a 429 say in `Retry-After` when to ask again.
 `X-Request-ID` is in every answer and in every log line of its request.
 
-**A key** is good for one project or for all. What belongs to another project is not
-found, as if it did not exist.
+**A key** is good for one project or for all. Anything of another project is answered
+with 404, as if it did not exist.
 """
 
 

@@ -73,7 +73,7 @@ async def put_account(
     services: Wired,
     scope: ProjectScope,
 ) -> PutAccountAnswer:
-    """Store a grant that was obtained elsewhere; it replaces the present one."""
+    """Store a grant that was obtained elsewhere; it replaces the current one."""
     given = body.to_domain(project_id, PLATFORM)
     put = await services.accounts.put(given, scope=scope)
     if put.created:

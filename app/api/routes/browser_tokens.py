@@ -50,13 +50,13 @@ async def create_browser_token(
     services: Wired,
     _scope: ProjectScope,
 ) -> BrowserTokenAnswer:
-    """Make a token that is good for this project alone, for an hour at most.
+    """Make a token for this project only, valid for an hour at most.
 
     It expires no later than the key it is made with.
 
-    A browser sends it where a key is sent. As `?token=` it is taken by the stream
-    alone, for `EventSource`, if it lives ten minutes at most. It is kept nowhere and
-    cannot be taken back: let it live as long as a page needs, and make another one.
+    A browser sends it instead of a key. Only the stream accepts it as `?token=`, for
+    `EventSource`, if it is valid for ten minutes at most. It is stored nowhere and
+    cannot be revoked: let it live only as long as a page needs it.
     """
     made = services.browser_tokens.issue(
         project_id,

@@ -27,7 +27,7 @@ Body_ = Annotated[HoldRequest, Body(openapi_examples=HOLDS)]
 async def put_hold(
     project_id: ProjectId, body: Body_, services: Wired, scope: ProjectScope
 ) -> HoldAnswer:
-    """Postpone due jobs, at no attempt; what is in flight ends as it would.
+    """Put off due jobs without counting an attempt; jobs in flight continue.
 
     A second PUT replaces the first. After `until`, or DELETE, due jobs go on within
     seconds.
@@ -54,7 +54,7 @@ async def get_hold(
 async def delete_hold(
     project_id: ProjectId, services: Wired, scope: ProjectScope, by: By
 ) -> None:
-    """Take the hold away; 404 without one."""
+    """Release the hold; 404 without one."""
     await services.holds.delete(project_id, scope=scope, by=by)
 
 
@@ -64,7 +64,7 @@ async def delete_hold(
 async def put_hold_of_all(
     body: Body_, services: Wired, scope: ProjectScope
 ) -> HoldAnswer:
-    """Hold every project; needs a key that is good for all."""
+    """Hold every project; needs a key for all projects."""
     hold = body.to_domain(None)
     await services.holds.put(hold, scope=scope)
     return HoldAnswer.model_validate(hold)

@@ -41,7 +41,7 @@ async def retry_failed_jobs(
     scope: ProjectScope,
     by: By,
 ) -> RetriedAnswer:
-    """Start again what failed for one reason, such as a lost TikTok account."""
+    """Start again the jobs that failed for one reason, such as a lost account."""
     done = await services.jobs.retry_failed(
         project_id,
         FailureReason(body.failure_reason),
@@ -60,7 +60,7 @@ async def retry_failed_jobs(
 async def rebind_jobs(
     project_id: ProjectId, services: Wired, scope: ProjectScope, by: By
 ) -> ReboundAnswer:
-    """Move what was made for another TikTok account and has nothing in flight."""
+    """Move jobs that were made for another account and have nothing in flight."""
     result = await services.accounts.rebind_jobs(
         project_id, PLATFORM, scope=scope, by=by
     )
@@ -76,9 +76,9 @@ async def rebind_jobs(
 async def cancel_job(
     id: str, services: Wired, scope: ProjectScope, by: By
 ) -> JobAnswer:
-    """End a job that is not to be posted; a late repeat of its request revives nothing.
+    """End a job so that it is not posted. A late repeat of its request finds it so.
 
-    What TikTok is downloading is cancelled there, if TikTok agrees.
+    If TikTok is downloading the video already, TikTok is asked to cancel that, too.
     """
     return services.show(await services.jobs.cancel(id, scope=scope, by=by))
 
@@ -96,7 +96,7 @@ async def cancel_jobs(
     scope: ProjectScope,
     by: By,
 ) -> CancelledAnswer:
-    """End all that fit and that TikTok has nothing of."""
+    """End all matching jobs that TikTok does not have yet."""
     which = CancelFilter(project_id=project_id, **body.model_dump(exclude={"dry_run"}))
     done = await services.jobs.cancel_many(
         which, dry_run=body.dry_run, scope=scope, by=by
@@ -108,7 +108,7 @@ async def cancel_jobs(
 async def get_history(id: str, services: Wired, scope: ProjectScope) -> HistoryAnswer:
     """Show what happened to a job, oldest first, and who did it.
 
-    Of its entries and of its attempts the newest thousand each.
+    At most the newest thousand entries and the newest thousand attempts.
     """
     items = await services.jobs.history(id, scope=scope)
     return HistoryAnswer.model_validate({"items": items})

@@ -67,10 +67,11 @@ async def create_jobs(
     services: Wired,
     _: ProjectScope,
 ) -> BatchAnswer:
-    """Schedule many, each as `POST /v1/jobs` alone; up to 1 MiB.
+    """Schedule many jobs, each as `POST /v1/jobs` would; up to 1 MiB.
 
-    One that is refused sinks no other. The whole sent again finds every job; with Post
-    Nows among them send an `Idempotency-Key`, which then holds for each by its place.
+    A refused job does not affect the others. Sending the batch again finds every job.
+    If it contains Post Nows, send an `Idempotency-Key`: it applies to each job by its
+    position.
     """
     gate = asyncio.Semaphore(AT_ONCE)
     alike: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -93,9 +94,9 @@ async def create_jobs(
 async def validate_job(
     services: Wired, scope: ProjectScope, body: _AnyJob = None
 ) -> ValidationAnswer:
-    """Say what would keep a job from being stored, or posted as asked.
+    """Report what would keep a job from being stored, or posted as requested.
 
-    The body is that of `POST /v1/jobs`, and may be one that it would refuse. Nothing is
+    The body is that of `POST /v1/jobs`, even one that it would refuse. Nothing is
     stored, and TikTok is only asked what the creator may choose.
     """
     if isinstance(body, bytes):  # FastAPI parses only JSON

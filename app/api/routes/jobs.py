@@ -45,8 +45,8 @@ REPLAYED_DIFFERS: Final = "Idempotent-Replayed-Differs"
 _REPLAYED: Final[dict[str, Any]] = {
     REPLAYED: {"schema": {"const": "true"}},
     REPLAYED_DIFFERS: {
-        "description": "What this request asks for otherwise than the job is: JSON"
-        " pointers with commas between. The job is as it was; PATCH changes it.",
+        "description": "The fields in which this request differs from the job: JSON"
+        " pointers, separated by commas. The job was not changed; use PATCH.",
         "schema": {"type": "string", "examples": ["/assetUrl, /post/title"]},
     },
 }
@@ -66,7 +66,7 @@ router = APIRouter(
     responses={
         200: {
             "model": JobAnswer,
-            "description": "It exists already; this is the stored one",
+            "description": "It exists already; this is the stored job",
             "headers": _REPLAYED,
         },
         201: {"headers": {"Location": {"schema": {"type": "string"}}}},
@@ -84,9 +84,10 @@ async def create_job(
 ) -> JobAnswer:
     """Schedule a video. The same request again finds the job of the first.
 
-    Without an `Idempotency-Key` that holds for the same project, asset and time, also
-    after PATCH moved the job, and for a Post Now until it is over. With one it holds
-    as long as the job is there, however it ended: send one with every Post Now.
+    Without an `Idempotency-Key`, a repeat is recognised by its project, asset and time,
+    even after a PATCH moved the job. A Post Now is recognised until it has ended. With
+    a key, a repeat is recognised as long as the job exists: send one with every Post
+    Now.
     """
     # The busiest route asks for what it needs: each of FastAPI's dependencies costs a
     # twentieth of a post.
@@ -114,9 +115,9 @@ async def list_jobs(
 ) -> JobsAnswer:
     """List jobs, newest first unless asked otherwise.
 
-    The pages stay put while new jobs come in. A page costs the same however many jobs
-    there are, but for a window on `scheduledFor` shown by `createdAt`, which costs the
-    window.
+    Pages stay stable while new jobs arrive. A page costs the same however many jobs
+    there are, except for a window on `scheduledFor` sorted by `createdAt`, which costs
+    as much as the window.
     """
     page = await services.jobs.list(
         query.to_domain(),
@@ -131,13 +132,13 @@ async def list_jobs(
 
 @router.get("/{id}", summary="Show a job", responses=declared(404))
 async def get_job(id: str, services: Wired, scope: ProjectScope) -> JobAnswer:
-    """Show a job as it stands."""
+    """Show a job's current state."""
     return services.show(await services.jobs.get(id, scope=scope))
 
 
 @router.patch(
     "/{id}",
-    summary="Change a job that TikTok has nothing of",
+    summary="Change a job before TikTok has it",
     responses=declared(404, 415, JobNotEditable, DuplicateJob, TooLongAgo),
 )
 async def edit_job(
@@ -183,10 +184,10 @@ async def retry_job(
         RetryRequest | None, Body(openapi_examples=examples.RETRIES)
     ] = None,
 ) -> JobAnswer:
-    """Start a failed job again, with all its attempts before it.
+    """Start a failed job again, with the full number of attempts.
 
-    What TikTok has of it is followed; with `acceptDuplicateRisk` it is given up, after
-    TikTok was asked to cancel it, and sent anew.
+    A publish that TikTok may still have is followed. With `acceptDuplicateRisk` it is
+    given up: TikTok is asked to cancel it, and the post is sent again.
     """
     job = await services.jobs.retry(
         id,
@@ -197,7 +198,7 @@ async def retry_job(
     return services.show(job)
 
 
-@router.get("/{id}/attempts", summary="Show what was tried", responses=declared(404))
+@router.get("/{id}/attempts", summary="Show a job's attempts", responses=declared(404))
 async def list_attempts(
     id: str, services: Wired, scope: ProjectScope
 ) -> AttemptsAnswer:

@@ -41,7 +41,7 @@ class Alive(Answer):
 
 
 class PartsFound(Answer):
-    """What a look at each part came to."""
+    """The state of each part."""
 
     database: Check = Field(
         description="`ok`, `unavailable`, `read_only`, or `replaced`: by another server"
@@ -65,7 +65,7 @@ class PartsFound(Answer):
 
 
 class Ready(Alive):
-    """It can work; what else was found is for whoever runs the service."""
+    """It can work; the checks are for operators."""
 
     checks: PartsFound
 

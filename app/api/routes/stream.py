@@ -111,7 +111,7 @@ async def listening(
 async def stream_jobs(
     listener: Annotated[Listener, Depends(listening)],
 ) -> EventStream:
-    """Watch a project's jobs, without asking again and again.
+    """Watch a project's jobs without polling.
 
     | event | data | what to do |
     |---|---|---|
@@ -120,8 +120,8 @@ async def stream_jobs(
     | `resync` | `{}` | too much changed at once: read the list now |
 
     Nothing is missed between `ready` and the end of the stream.
-    What is told are states: of several quick changes only the newest may come, a state
-    may come twice, and a job that was removed is not told. Each event has an `id`; send
+    It sends states: of several quick changes only the newest may come, a state may come
+    twice, and nothing is sent about a removed job. Each event has an `id`; send
     the last one as `Last-Event-ID` to get what changed since, up to an hour later.
     The stream ends after ten minutes, within seconds when its key is revoked, and when
     the service is restarted: connect again. Lines that start with a colon keep the

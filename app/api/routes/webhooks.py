@@ -50,10 +50,10 @@ async def put_webhook(
     services: Wired,
     scope: ProjectScope,
 ) -> WebhookPut:
-    """Set the endpoint; one that was disabled is called again.
+    """Set the endpoint; a disabled one is enabled.
 
-    Deliveries are signed as in the Standard Webhooks specification. A secret that is
-    replaced signs along for 24 hours.
+    Deliveries are signed as in the Standard Webhooks specification. A replaced
+    secret also signs for 24 hours.
     """
     done = await services.webhooks.put(
         project_id, url=body.url, secret=body.secret, scope=scope
@@ -81,7 +81,7 @@ async def get_webhook(
 async def delete_webhook(
     project_id: ProjectId, services: Wired, scope: ProjectScope
 ) -> None:
-    """Forget the endpoint, its secret and every event."""
+    """Delete the endpoint, its secret and its events."""
     await services.webhooks.delete(project_id, scope=scope)
 
 
@@ -89,7 +89,7 @@ async def delete_webhook(
 async def rotate_webhook_secret(
     project_id: ProjectId, services: Wired, scope: ProjectScope
 ) -> WebhookPut:
-    """Show a new secret, this once; the present one signs along for 24 hours."""
+    """Show a new secret once; the current one also signs for 24 hours."""
     return WebhookPut.of(await services.webhooks.rotate(project_id, scope=scope))
 
 
@@ -114,7 +114,7 @@ async def list_webhook_events(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> EventsAnswer:
-    """Show what was told or is about to be, newest first; kept for 30 days."""
+    """List events that were sent or will be, newest first; kept for 30 days."""
     page = await services.webhooks.events(
         project_id, limit=limit, cursor=cursor, scope=scope
     )
@@ -141,6 +141,6 @@ async def replay_webhook_events(
     services: Wired,
     scope: ProjectScope,
 ) -> ReplayAnswer:
-    """Send one event again, or those of a time, each under the id it has."""
+    """Send one event again, or those of a period, each with its own id."""
     count = await services.webhooks.replay(project_id, body.to_domain(), scope=scope)
     return ReplayAnswer(replayed=count)
