@@ -4,9 +4,11 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from prometheus_client import (
     CollectorRegistry,
+    Counter,
     Gauge,
     disable_created_metrics,
     generate_latest,
@@ -18,15 +20,15 @@ from prometheus_client.registry import Collector
 from app.domain.errors import StoreUnavailable
 from app.domain.jobs.job import Job
 from app.domain.jobs.transition import Transition
+from app.domain.webhook_endpoint import DisabledReason
 from app.machine.clock import Clock
 from app.machine.log_writer import dropped_lines
 from app.metrics.posts import DuplicateMetrics, PostMetrics, Prevented
 from app.metrics.tiktok import TikTokMetrics, UploadMetrics
-from app.metrics.webhooks import WebhookMetrics
 from app.store.backlog import Backlog, BacklogStore
 from app.store.jobs.claims import Claimed
 
-__all__ = ["Metrics", "Prevented"]
+__all__ = ["Delivered", "Metrics", "Prevented"]
 
 
 class Metrics:
@@ -99,6 +101,44 @@ class QueueMetrics:
     def miss(self) -> None:
         """Note that the database did not answer; the last figures stay."""
         self._up.set(0)
+
+
+class Delivered(StrEnum):
+    """The result of one try to deliver an event."""
+
+    DELIVERED = "delivered"
+    RETRYING = "retrying"
+    FAILED = "failed"  # given up
+
+
+class WebhookMetrics:
+    """Counts this process's deliveries."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._deliveries = Counter(
+            "scheduler_webhook_deliveries",
+            "Tries to deliver an event to a frontend, by what they came to",
+            ("result",),
+            registry=registry,
+        )
+        self._disabled = Counter(
+            "scheduler_webhook_endpoints_disabled",
+            "Endpoints that are no longer called, by reason",
+            ("reason",),
+            registry=registry,
+        )
+        for result in Delivered:
+            self._deliveries.labels(result)
+        for reason in DisabledReason:
+            self._disabled.labels(reason)
+
+    def sent(self, result: Delivered) -> None:
+        """Count a try."""
+        self._deliveries.labels(result).inc()
+
+    def disabled(self, reason: DisabledReason) -> None:
+        """Count an endpoint that was disabled."""
+        self._disabled.labels(reason).inc()
 
 
 class _LogMetrics(Collector):

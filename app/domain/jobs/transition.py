@@ -315,20 +315,16 @@ def still_unknown(job: Job, *, confirm_at: datetime | None) -> Transition:
         to=job.status,
         attempts=job.attempts,
         next_attempt_at=None,
-        init_sent_at=job.init_sent_at,
-        publish_id=job.publish_id,
-        failure_reason=job.failure_reason,
-        last_error=job.last_error,
-        delivery=job.delivery,
-        post_id=job.post_id,
-        post_ids=job.post_ids,
-        post_url=job.post_url,
-        availability=job.availability,
-        discarded_at=job.discarded_at,
-        posted_at=job.posted_at,
+        **{name: getattr(job, name) for name in _RECORD},
         confirm_at=confirm_at,
         confirm_tries=job.confirm_tries + 1,
     )
+
+
+_RECORD: Final = (
+    *("init_sent_at", "publish_id", "failure_reason", "last_error", "delivery"),
+    *("post_id", "post_ids", "post_url", "availability", "discarded_at", "posted_at"),
+)
 
 
 def _failed(job: Job, reason: FailureReason, error: LastError) -> Transition:

@@ -133,12 +133,12 @@ _DIRECT: Final = (
     "is_aigc",
 )
 _OF_VIDEOS: Final = ("disable_duet", "disable_stitch", "video_cover_timestamp_ms")
-_OF_PHOTOS: Final = ("description", "photo_cover_index", "auto_add_music")
+OF_PHOTOS: Final = ("description", "photo_cover_index", "auto_add_music")
 
 CARRIED: Final[Mapping[tuple[MediaType, PostMode], frozenset[str]]] = {
     (MediaType.VIDEO, PostMode.DIRECT): frozenset({"title", *_DIRECT, *_OF_VIDEOS}),
     (MediaType.VIDEO, PostMode.INBOX): frozenset(),
-    (MediaType.PHOTO, PostMode.DIRECT): frozenset({"title", *_DIRECT, *_OF_PHOTOS}),
+    (MediaType.PHOTO, PostMode.DIRECT): frozenset({"title", *_DIRECT, *OF_PHOTOS}),
     (MediaType.PHOTO, PostMode.INBOX): frozenset(
         {"title", "description", "photo_cover_index"}
     ),
@@ -173,7 +173,7 @@ def _not_carried(post: Post) -> Iterator[FieldError]:
 _FOREIGN: Final = {
     kind: [
         (name, getattr(Post(), name))
-        for name in ("title", *_DIRECT, *_OF_VIDEOS, *_OF_PHOTOS)
+        for name in ("title", *_DIRECT, *_OF_VIDEOS, *OF_PHOTOS)
         if name not in carried
     ]
     for kind, carried in CARRIED.items()

@@ -24,8 +24,7 @@ from app.machine.callers import acting_for
 from app.machine.clock import Clock
 from app.machine.concurrency import first
 from app.machine.shortage import AGAIN_AFTER
-from app.metrics import Metrics
-from app.metrics.webhooks import Delivered
+from app.metrics import Delivered, Metrics
 from app.outbound.webhook_sender import WebhookSender
 from app.runner.background.background_jobs import GATHER_SECONDS
 from app.store.webhooks.deliveries import DeliveryStore, OutboxDelivery

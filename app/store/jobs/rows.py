@@ -25,7 +25,7 @@ from app.domain.jobs.job import (
     WaitingFor,
 )
 from app.domain.jobs.readiness import Readiness, ReadinessProblem
-from app.domain.posts.post import MediaType, Post, PostMode, PrivacyLevel
+from app.domain.posts.post import OF_PHOTOS, MediaType, Post, PostMode, PrivacyLevel
 from app.store.db.types import Row
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ _post_names = Post.__struct_fields__
 _post_values = attrgetter(*_post_names)
 _known_in_post = frozenset(_post_names)
 _always_in_post = frozenset({"mode", "privacy_level"})
-_ONLY_PHOTOS = ("media_type", "description", "photo_cover_index", "auto_add_music")
+_ONLY_PHOTOS = ("media_type", *OF_PHOTOS)
 
 
 def job_from_row(row: Row) -> Job:

@@ -183,7 +183,7 @@ async def test_out_of_time_after_a_renewal_sends_nothing() -> None:
 
 async def test_the_replay_of_an_init_takes_a_place_of_its_own() -> None:
     """TikTok counts refused calls too."""
-    outcome, world = await run(NEW, init=[REFUSED], turn_init=[None, SLOT])
+    outcome, world = await run(NEW, init=[REFUSED], permit_init=[None, SLOT])
     assert outcome == SLOT
     assert world.names.count("init") == 1
     assert not world.row.in_flight

@@ -125,7 +125,7 @@ async def test_a_question_over_quota_puts_the_job_off() -> None:
 
 async def test_an_init_over_quota_puts_the_job_off() -> None:
     """The place is taken before the stamp, so a full minute leaves no trace."""
-    outcome, world = await run(NEW, turn_init=[SLOT])
+    outcome, world = await run(NEW, permit_init=[SLOT])
     assert outcome == SLOT
     assert world.names == [*CHECK, "permit init"]
     assert world.row == NEW
@@ -166,7 +166,7 @@ async def test_an_init_whose_place_grew_old_takes_another() -> None:
 async def test_an_init_that_finds_no_second_place_is_not_sent() -> None:
     """It is known that nothing went out, so the stamp is taken back."""
     outcome, world = await run(
-        NEW, permit_lasts=2, takes={"stamp_init": 3}, turn_init=[None, SLOT]
+        NEW, permit_lasts=2, takes={"stamp_init": 3}, permit_init=[None, SLOT]
     )
     assert outcome == SLOT
     assert world.names[-2:] == ["permit init", "clear_init"]

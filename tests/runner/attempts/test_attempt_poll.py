@@ -222,7 +222,7 @@ def retried(job: Job, outcome: Outcome) -> Job:
 async def test_a_question_waits_for_its_place_in_the_quota() -> None:
     """The next one comes when the quota says so, and no other before."""
     outcome, world = await run(
-        NEW, turn_status=[None, SLOT, None], status=[PROCESSING, COMPLETE]
+        NEW, permit_status=[None, SLOT, None], status=[PROCESSING, COMPLETE]
     )
     assert isinstance(outcome, Published)
     assert world.at("status") == [5, 40]
@@ -232,7 +232,7 @@ async def test_waiting_for_a_place_uses_none_of_the_time() -> None:
     """A question nobody could ask was not answered too late."""
     late = replace(SLOT, until=after(91))
     turns = [None, late, None]
-    outcome, world = await run(NEW, turn_status=turns, status=[PROCESSING])
+    outcome, world = await run(NEW, permit_status=turns, status=[PROCESSING])
     assert outcome == NOT_DONE
     polls = world.at("status")
     assert polls[:2] == [5, 91]
@@ -243,7 +243,7 @@ async def test_who_waits_for_a_place_can_be_handed_on() -> None:
     """What it waited for is not charged to the attempt that goes on with it."""
     late = replace(SLOT, until=after(70))
     outcome, world = await run(
-        NEW, turn_status=[None, late], status=[PROCESSING], until=50.0
+        NEW, permit_status=[None, late], status=[PROCESSING], until=50.0
     )
     assert outcome == HandedOn(resume_at=after(70), polling_since=after(60))
     assert world.at("status") == [5]
