@@ -149,7 +149,7 @@ def test_warnings_are_lines_like_any_other(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_the_level_counts_for_all(capsys: pytest.CaptureFixture[str]) -> None:
-    """What lies below the level is not written, whoever says it."""
+    """Lines below the level are not written, whichever library logs them."""
     configure_logging("console", "warning")
     structlog.get_logger("app.test").info("quiet")
     logging.getLogger("library").info("quiet")
@@ -193,7 +193,7 @@ def test_no_text_steers_a_terminal(
 
 
 def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """What a caller sends forges no second one."""
+    """A caller's text cannot forge a second line."""
     configure_logging("console", "info")
     structlog.get_logger("app.test").info(
         "request", path="/x\n2026-01-01 [error] forged"

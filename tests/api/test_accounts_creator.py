@@ -1,4 +1,4 @@
-"""What the compose page learns of a creator, against the simulator."""
+"""What the compose page shows about a creator, against the simulator."""
 
 from collections.abc import AsyncIterator
 from typing import Any

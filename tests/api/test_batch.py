@@ -105,7 +105,7 @@ async def test_a_key_holds_for_each_item_however_it_ended(api: Api) -> None:
 async def test_a_database_that_goes_away_is_told_for_each(
     edge: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was stored before is told as stored."""
+    """A job that was stored before is reported as stored."""
     create = JobService.create
 
     async def fails(

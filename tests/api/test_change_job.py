@@ -287,7 +287,7 @@ async def test_an_unknown_outcome_is_not_retried_by_accident(
 async def test_a_risk_is_accepted_with_true_and_nothing_else(
     edge: Api, body: dict[str, Any], pointer: str
 ) -> None:
-    """What is no plain true or false is a 422, and nothing starts."""
+    """A value other than true or false is a 422, and nothing starts."""
     job = await store_row(edge.database, unconfirmed())
     response = await edge.client.post(f"/v1/jobs/{job.id}/retry", json=body)
     assert response.status_code == 422

@@ -135,7 +135,7 @@ async def test_a_crowd_with_one_key_makes_one_job(api: Api) -> None:
 
 
 async def test_a_refused_request_takes_no_key(api: Api) -> None:
-    """What is mended may be sent under the same key."""
+    """A corrected request may be sent under the same key."""
     refused = await post(api, "k-1", assetUrl="ftp://x.example/v.mp4")
     assert (refused.status_code, await keys(api)) == (422, [])
     assert (await post(api, "k-1")).status_code == 201

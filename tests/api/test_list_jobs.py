@@ -65,7 +65,7 @@ async def test_a_time_window_includes_its_start_and_not_its_end(api: Api) -> Non
 
 
 async def test_a_status_and_a_reason_may_repeat(api: Api) -> None:
-    """What is listed has one of the statuses, and one of the reasons named."""
+    """Listed jobs have one of the statuses, and one of the reasons, that were named."""
     await store_job(api.database, SCHEDULED, asset_id="a")
     await store_job(api.database, POSTED, asset_id="b")
     for asset, reason in {"c": "auth", "d": "permanent", "e": "missed"}.items():
@@ -198,7 +198,7 @@ async def test_a_faulty_parameter_is_named(edge: Api) -> None:
 async def test_a_made_up_place_at_an_end_of_the_calendar(
     api: Api, at: datetime
 ) -> None:
-    """Whatever time a cursor holds, the list answers, on either database."""
+    """The list answers for every time in a cursor, on either database."""
     await api.job()
     position = JobPosition(id=str(UUID(int=7)), scheduled_for=at.replace(tzinfo=UTC))
     for descending in (True, False):

@@ -47,7 +47,7 @@ async def test_metrics_are_there_before_anything_happened(edge: Api) -> None:
 
 
 async def test_requests_that_repeat_one_are_counted(api: Api) -> None:
-    """What a double click would have posted twice, and a repeated request."""
+    """Prevented duplicates are counted: double clicks and repeated requests."""
     for _ in range(2):
         await api.post_job()
         await api.post_job(scheduledFor=None, assetId="now")

@@ -18,7 +18,7 @@ LIMIT = 64 * 1024
 
 @pytest.mark.parametrize("given", ["a", "7f3c-11.ok_ID", "x" * 128])
 async def test_a_sane_request_id_is_taken_over(edge: Api, given: str) -> None:
-    """What the caller calls the request comes back."""
+    """The caller's request id comes back."""
     response = await edge.client.get("/healthz", headers={"X-Request-ID": given})
     assert response.headers["x-request-id"] == given
 
@@ -27,7 +27,7 @@ async def test_a_sane_request_id_is_taken_over(edge: Api, given: str) -> None:
     "given", ["", "x" * 129, "a b", "a\tb", "a;b", "<script>", "é", '"', "a/b"]
 )
 async def test_any_other_request_id_is_replaced(edge: Api, given: str) -> None:
-    """What could forge a log line or an answer is not repeated."""
+    """An id that could forge a log line or a header is not repeated."""
     headers = {b"X-Request-ID": given.encode("latin-1")}
     response = await edge.client.get("/healthz", headers=headers)
     made = response.headers["x-request-id"]
@@ -71,7 +71,7 @@ async def test_the_line_of_a_job_taken_in_names_it(edge: Api) -> None:
 
 
 async def test_probes_do_not_drown_the_log(edge: Api) -> None:
-    """What a load balancer asks every few seconds is for debugging alone."""
+    """Probes of a load balancer are logged at debug level only."""
     with capture_logs() as lines:
         await edge.client.get("/healthz")
         await edge.client.get("/readyz")

@@ -72,7 +72,7 @@ async def test_words_are_listed_with_their_meaning(document: dict[str, Any]) -> 
 
 
 async def test_every_notice_has_a_meaning(document: dict[str, Any]) -> None:
-    """What the words of a job can be is listed; a new one has to be described."""
+    """Every word of a job's fields is listed; a new one has to be described."""
     source = inspect.getsource(notices)
     said = set(re.findall(r'_say\(\s*"([a-z_]+)"', source))
     assert len(said) > 5

@@ -36,7 +36,7 @@ def test_every_error_of_the_domain_has_a_status(
 
 
 def test_an_unknown_exception_says_nothing() -> None:
-    """What nobody foresaw is a 500, and its text stays inside."""
+    """An unexpected error is a 500, and its text is not shown."""
     problem = problem_of(ValueError("hunter2"))
     assert problem.status_code == 500
     assert b"hunter2" not in problem.body
@@ -65,7 +65,7 @@ def test_codes_tell_errors_apart() -> None:
 async def test_an_error_is_a_problem(
     edge: Api, method: str, path: str, status: int, code: str
 ) -> None:
-    """Whatever goes wrong, the answer has the same form."""
+    """Every error answer has the same form."""
     response = await edge.client.request(method, path)
 
     assert response.status_code == status

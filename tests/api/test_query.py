@@ -27,7 +27,7 @@ async def test_no_route_takes_a_parameter_that_it_does_not_name(edge: Api) -> No
 
 
 async def test_probes_and_callbacks_take_any(edge: Api) -> None:
-    """Whoever asks there may add what they like."""
+    """These routes accept any parameters."""
     for place in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"):
         answer = await edge.client.get(place, params={"t": "1"})
         assert answer.status_code == 200, place

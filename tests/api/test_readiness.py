@@ -1,4 +1,4 @@
-"""What a look ahead of time found, as callers see it."""
+"""The result of a readiness check, as callers see it."""
 
 from datetime import timedelta
 

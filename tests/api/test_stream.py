@@ -179,7 +179,7 @@ async def test_a_full_house_says_when_to_come_back(
 async def test_a_key_has_its_share_of_streams(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever has all of theirs open leaves room for others."""
+    """A caller with all its streams open leaves room for others."""
     monkeypatch.setattr(feed_module, "MAX_OF_A_KEY", 2)
     async with (
         served.client() as greedy,

@@ -1,4 +1,4 @@
-"""What would keep a job back is told in the answer that makes it, not at its hour."""
+"""The answer to a new job tells what would keep it from being posted."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -141,7 +141,7 @@ async def test_all_that_is_wrong_is_told(api: Api) -> None:
 
 
 async def test_each_of_many_at_once_is_told_its_own(api: Api) -> None:
-    """What comes together goes into one statement, and is not mixed up."""
+    """Requests that come together share one statement and are not mixed up."""
     await connect(api)
     urls = [TOO_SHORT if n % 3 == 0 else LONG for n in range(30)]
     answers = await asyncio.gather(

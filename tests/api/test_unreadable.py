@@ -57,7 +57,7 @@ async def test_lists_and_get_show_it(api: Api, values: dict[str, Any]) -> None:
 
 
 async def test_nobody_changes_it(api: Api) -> None:
-    """What this version does not know would be lost, or mean something else."""
+    """Fields that this version does not know would be lost or misread."""
     job = await store_job(api.database)
     await spoil(api.database, job.id, waiting_for="a newer reason")
     path = f"/v1/jobs/{job.id}"

@@ -198,7 +198,7 @@ async def test_an_account_that_may_not_post_now_says_which_limit(
 async def test_a_tiktok_that_does_not_answer_is_a_warning(
     tiktok: RunningSandbox, api: Api
 ) -> None:
-    """What could not be checked is said."""
+    """Checks that could not be made are reported."""
     await fault(tiktok, kind="error", code="internal_error")
     found = await validate(api, body())
     assert problems(found) == {("tiktok_unavailable", "/projectId", "warning")}

@@ -38,7 +38,7 @@ async def _fault(grants: Grants) -> Fault:
 async def test_a_living_token_is_handed_out_without_a_call(
     grants: Grants, accounts: AccountStore, tiktok: TokenEndpoint
 ) -> None:
-    """What a call needs to know comes from the row alone."""
+    """Everything a call needs comes from the row."""
     account = await _connected(accounts)
     assert await _access(grants) == Access(
         project_id="proj_1",
@@ -57,7 +57,7 @@ async def test_a_living_token_is_handed_out_without_a_call(
 async def test_no_token_shows_in_a_repr(
     grants: Grants, accounts: AccountStore, tiktok: TokenEndpoint
 ) -> None:
-    """Whatever is logged of an access or an account holds no token."""
+    """No log line about an access or an account holds a token."""
     account = await _connected(accounts)
     for value in (await _access(grants), account, account.grant):
         assert "act.one" not in repr(value)

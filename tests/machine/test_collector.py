@@ -1,4 +1,4 @@
-"""What is imported is no garbage."""
+"""Imported objects are no garbage."""
 
 import gc
 import subprocess

@@ -20,7 +20,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Resolver:
 
 
 async def test_remembered(resolver: Resolver) -> None:
-    """What was looked up is known for a while, each address once."""
+    """Looked-up names are remembered for a while, each address once."""
     known = Names()
     for _ in range(3):
         assert await known.addresses(HOST) == ("127.0.0.1",)

@@ -1,4 +1,4 @@
-"""Whoever logs waits for no reader; what is dropped is counted and told."""
+"""Logging waits for no reader; dropped lines are counted and reported."""
 
 import logging
 import os

@@ -74,7 +74,7 @@ async def test_a_failure_is_told_to_all_who_wait(resolver: Resolver) -> None:
 
 
 async def test_a_name_that_is_none(resolver: Resolver) -> None:
-    """What the resolver's own encoding does not take is an error like others."""
+    """A name that the resolver cannot encode is an error like others."""
     resolver.failure = UnicodeError("label too long")
     with pytest.raises(UnicodeError):
         await LookUps(at_once=1).addresses("x.example")

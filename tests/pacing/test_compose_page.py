@@ -1,4 +1,4 @@
-"""What a person's look at the compose page takes from the quota."""
+"""How much quota the compose page uses."""
 
 from app.domain.accounts.quota import QuotaCall
 from app.store.accounts.quotas import Owner, QuotaStore

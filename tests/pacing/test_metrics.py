@@ -1,4 +1,4 @@
-"""What waits for its turn is counted, and so is who has to rest."""
+"""Jobs that wait for their turn and accounts that rest are counted."""
 
 from datetime import timedelta
 

@@ -116,7 +116,7 @@ async def test_a_permit_that_came_along_lasts_longer(
 async def test_who_finds_no_permit_is_told_when_there_is_one(
     database: Database, clock: HandClock, call: QuotaCall
 ) -> None:
-    """Whoever asks again at the time that was told gets the permit."""
+    """A job that asks again at the given time gets the permit."""
     one = pacer(database, clock)
     wait = None
     while wait is None:

@@ -1,4 +1,4 @@
-"""What a creator has switched off is TikTok's to decide, and the person is told."""
+"""TikTok decides about options that the creator switched off; the person is told."""
 
 from datetime import timedelta
 from typing import Final, cast
@@ -68,7 +68,7 @@ async def test_what_the_creator_has_off_is_told(
 
 
 async def test_nothing_is_told_of_what_the_person_left_off_too(stage: Stage) -> None:
-    """Nor is anything written that was not written before."""
+    """Nothing is written that was not written before."""
     worker = await connected(stage, comment=True, duet=True, stitch=True)
     wanted = Post(
         privacy_level=PRIVATE,

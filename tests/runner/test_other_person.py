@@ -141,7 +141,7 @@ async def unbound(stage: Stage, worker: Worker) -> Job:
 async def test_jobs_move_only_because_somebody_says_so(
     stage: Stage, worker: Worker
 ) -> None:
-    """What waits or failed moves; what TikTok may have stays whose it is."""
+    """Waiting and failed jobs move; those that TikTok may have keep their owner."""
     waiting = await stage.job(
         worker, scheduled_for=stage.clock.now() + timedelta(days=1)
     )

@@ -1,4 +1,4 @@
-"""Whatever an upload host says, no byte is sent but the video's own, in order."""
+"""For every answer of an upload host, only the video's bytes are sent, in order."""
 
 from typing import Any
 

@@ -195,7 +195,7 @@ async def test_a_late_outcome_is_dropped(stage: Stage, worker: Worker) -> None:
 async def test_a_late_worker_leaves_the_present_owner_alone(
     stage: Stage, worker: Worker, call: str, gone_on: bool
 ) -> None:
-    """Whatever it wakes up in, it takes nothing from who works on the job now."""
+    """A worker that wakes up late takes nothing from the job's new worker."""
     zombie, owner = await stage.worker(unconfirmed_init="retry"), worker
     job = await stage.job(worker)
     owned: list[Job] = []

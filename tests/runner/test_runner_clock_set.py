@@ -1,4 +1,4 @@
-"""Whatever our clock is set to, what is under way goes on and nothing waits for it."""
+"""When our clock is set, running attempts continue and nothing waits for it."""
 
 import dataclasses
 import time

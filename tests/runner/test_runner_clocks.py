@@ -85,7 +85,7 @@ async def test_within_tolerance_the_later_clock_decides(stage: Stage) -> None:
 
 
 async def test_tiktoks_date_is_the_second_witness(stage: Stage) -> None:
-    """Where no other clock is asked, as on SQLite, a job waits and says `clock`."""
+    """If no other clock is compared, as on SQLite, a job waits and says `clock`."""
     worker = await doubting(stage)
     job = await stage.job(
         worker, scheduled_for=stage.clock.now() + timedelta(minutes=10)

@@ -225,7 +225,7 @@ async def test_a_bug_ends_an_attempt_and_is_no_stuck_job(
     reason: str | None,
     in_flight: bool,
 ) -> None:
-    """What may have been sent decides: a bug around an init leaves a doubt."""
+    """A bug around an init leaves a doubt, since the init may have been sent."""
 
     async def stumble() -> None:
         raise RuntimeError("a bug")

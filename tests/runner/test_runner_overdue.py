@@ -36,7 +36,7 @@ async def test_what_an_attempt_knows_is_written_before_its_job_is_claimed_again(
 async def test_a_stuck_attempt_keeps_its_runner_for_a_while_only(
     stage: Stage, worker: Worker
 ) -> None:
-    """Whatever holds it: half a minute after its lease the job is claimed again."""
+    """Half a minute after its lease the job is claimed again."""
     job = await stage.job(worker)
 
     async def stuck() -> None:

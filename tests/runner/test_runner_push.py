@@ -96,7 +96,7 @@ async def test_a_small_video_goes_in_one_piece(
 async def test_a_source_without_ranges_is_read_once_from_the_start(
     stage: Stage, worker: Worker
 ) -> None:
-    """Where nothing breaks off, no range is needed."""
+    """If nothing breaks off, no range is needed."""
     query = f"bytes={BYTES}&seed=7&range=0"
     job = await push(stage, worker, query=query)
     await worker.tick()
@@ -307,7 +307,7 @@ async def test_an_upload_url_elsewhere_gets_no_byte(stage: Stage) -> None:
 async def test_an_edited_post_is_not_finished_with_its_former_upload(
     stage: Stage, worker: Worker
 ) -> None:
-    """What was asked for before has the former caption."""
+    """An upload that was requested before has the former caption."""
     job = await push(stage, worker)
     stage.fault("upload", "hang", rule={"match": {"chunk": 2}, "times": 1})
     await stage.ticked(worker, lambda: len(stage.calls(Call.UPLOAD)) == 3)
@@ -337,7 +337,7 @@ async def test_an_upload_that_began_in_time_is_followed_however_late(
 async def test_no_upload_is_begun_anew_after_the_last_moment(
     stage: Stage, worker: Worker
 ) -> None:
-    """What came to nothing by then is missed."""
+    """A job without a publish by then is missed."""
     by = stage.clock.now() + timedelta(seconds=30)
     url = f"{stage.tiktok.url}/_sandbox/video.mp4?bytes={BYTES}"
     job = await stage.job(worker, asset_url=url, transfer=Transfer.PUSH, publish_by=by)
@@ -370,7 +370,7 @@ async def test_a_video_that_is_too_long_is_never_asked_to_be_taken(
 async def test_the_look_and_the_upload_share_one_request(
     stage: Stage, worker: Worker
 ) -> None:
-    """What was read to measure a video is sent, and not fetched again."""
+    """Bytes read to measure a video are sent, and not fetched again."""
     query = "duration=20&fps=25"
     job = await push(stage, worker, query=query)
     await worker.tick()

@@ -42,7 +42,7 @@ def spool(tmp_path: Path) -> Path:
 async def test_a_refusal_after_an_init_is_waited_out(
     stage: Stage, worker: Worker, write: str, state: str
 ) -> None:
-    """Whatever the server's reason: there is time, and an operator may mend it."""
+    """For any reason of the server's: there is time, and an operator may mend it."""
     refuse, permit = REFUSALS[state]
     job, tries = await stage.job(worker), 0
 

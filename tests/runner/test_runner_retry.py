@@ -1,4 +1,4 @@
-"""What becomes of a job after each kind of failure, and when it is tried again."""
+"""What happens to a job after each kind of failure, and when it is tried again."""
 
 from datetime import timedelta
 from email.utils import format_datetime

@@ -80,7 +80,7 @@ class Sleepless(Clock):
 
 
 async def test_a_hint_starts_it_at_once(stage: Stage, worker: Worker) -> None:
-    """Whoever stores a job in this process wakes the runner."""
+    """Storing a job in this process wakes the runner."""
     runner = on(Sleepless(), stage, worker).runner
     stop = asyncio.Event()
     running = asyncio.create_task(runner.run(stop))

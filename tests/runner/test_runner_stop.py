@@ -119,7 +119,7 @@ async def test_stopped_in_an_init(stage: Stage, worker: Worker) -> None:
 
 
 async def test_stopped_before_the_init(stage: Stage, worker: Worker) -> None:
-    """Whoever is told to stop while it writes the stamp sends nothing."""
+    """An attempt that is told to stop while it writes the stamp sends nothing."""
     stop = asyncio.Event()
 
     async def told_to_stop() -> None:
@@ -137,7 +137,7 @@ async def test_stopped_before_the_init(stage: Stage, worker: Worker) -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_stopped_in_a_claim(stage: Stage, worker: Worker, moment: str) -> None:
-    """What a claim brings after the stop is given back untouched."""
+    """Jobs claimed after the stop are given back untouched."""
     job = await stage.job(worker)
     stop = asyncio.Event()
 

@@ -19,7 +19,7 @@ from tests.support.patience import PATIENCE_SECONDS
 async def test_a_tick_and_the_runner_go_one_way(
     stage: Stage, worker: Worker, drive: str
 ) -> None:
-    """Whoever drives it, a job takes the same steps and leaves the same record."""
+    """With every runner, a job takes the same steps and leaves the same record."""
     job = await stage.job(worker)
     if drive == "tick":
         await worker.tick()
@@ -211,7 +211,7 @@ async def test_a_tick_without_jobs_is_over_at_once(
 
 
 async def test_a_tick_without_a_database_says_so(worker: Worker) -> None:
-    """Whoever called the tick has to know that nothing ran."""
+    """The caller of the tick has to know that nothing ran."""
     worker.claims.away["claim_due"] = 1
     with pytest.raises(StoreUnavailable):
         await worker.tick()
@@ -238,7 +238,7 @@ async def test_due_jobs_run_in_the_order_of_their_times(
 async def test_one_question_serves_all_who_wait_for_its_answer(
     stage: Stage, worker: Worker
 ) -> None:
-    """Where TikTok hangs, an account's jobs do not wait for it one after another."""
+    """If TikTok hangs, an account's jobs do not wait for it one after another."""
     hasty = await stage.worker(http_timeout_seconds=0.5)
     jobs = [await stage.job(worker) for _ in range(8)]
     stage.fault("creator_info", "hang", rule={"times": None})

@@ -61,7 +61,7 @@ async def test_the_digest_of_an_asset_can_be_asked_for(tiktok: TikTok) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_range_can_be_switched_off(tiktok: TikTok, method: str) -> None:
-    """Whoever asks for a part gets the whole, and no hint that there are parts."""
+    """A request for a range gets the whole file and no hint of ranges."""
     answer = await tiktok.http.request(
         method, f"{VIDEO}?bytes=1000&range=0", headers={"range": "bytes=10-19"}
     )

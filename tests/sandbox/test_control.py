@@ -225,7 +225,7 @@ async def test_disconnecting_ends_the_grant(tiktok: TikTok) -> None:
 
 
 async def test_settings_change_one_by_one(tiktok: TikTok) -> None:
-    """What is not named stays; the client secret is never shown."""
+    """Fields that are not named stay; the client secret is never shown."""
     before = (await tiktok.http.get("/_sandbox/settings")).json()
     assert "clientSecret" not in before
     answer = await tiktok.http.post(
@@ -256,7 +256,7 @@ async def test_nonsense_in_the_settings_is_refused(tiktok: TikTok, body: bytes) 
 
 
 async def test_a_refusal_never_echoes_what_was_sent(tiktok: TikTok) -> None:
-    """What is wrong may well be a secret in the wrong place."""
+    """A wrong value may be a secret in the wrong place, so it is not repeated."""
     answer = await tiktok.http.post(
         "/_sandbox/settings", json={"expiresIn": "hush-hush", "clientSecret": 7}
     )

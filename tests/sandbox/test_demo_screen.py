@@ -57,7 +57,7 @@ def test_the_table_fits() -> None:
 
 
 def test_a_lower_terminal_gets_lines_that_scroll() -> None:
-    """Where a table would be cut off, each end is a line."""
+    """If a table would be cut off, each end is a line."""
     screen = console(height=len(SCENARIOS))
     with shown_on(screen, lives(), rows=len(SCENARIOS)) as show:
         show(lives())

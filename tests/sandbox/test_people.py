@@ -98,7 +98,7 @@ async def test_disable_auto_auth_asks_whoever_is_signed_in(tiktok: TikTok) -> No
 async def test_scopes_can_be_unticked(
     tiktok: TikTok, granted: str, scopes: str
 ) -> None:
-    """What was not asked for cannot be ticked either."""
+    """A scope that was not requested cannot be ticked."""
     answer = await consent(tiktok, granted=granted)
     assert (await tokens(tiktok, answer))["scope"] == scopes
 
@@ -133,7 +133,7 @@ async def test_nobody_unknown_is_signed_in(tiktok: TikTok) -> None:
 
 
 async def test_a_person_can_change_and_keep_their_tokens(tiktok: TikTok) -> None:
-    """What is not named stays as it is."""
+    """Fields that are not named stay as they are."""
     answer = await tiktok.http.patch(
         "/_sandbox/accounts/sandbox_user",
         json={"privacyLevels": ["SELF_ONLY"], "maxVideoSeconds": 180},

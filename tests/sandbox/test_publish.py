@@ -135,7 +135,7 @@ async def test_a_part_that_is_missing_is_refused(tiktok: TikTok, body: object) -
 
 
 async def test_a_body_that_is_no_json_is_refused(tiktok: TikTok) -> None:
-    """What cannot be read is invalid_params too, not a crash."""
+    """An unreadable body is invalid_params too, not a crash."""
     headers = {"Authorization": "Bearer act.sandbox"}
     answer = await tiktok.http.post(INIT, content=b"\xff{", headers=headers)
     assert code_of(answer) == "invalid_params"

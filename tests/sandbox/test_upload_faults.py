@@ -95,7 +95,7 @@ async def test_the_answer_to_the_last_chunk_can_be_lost(tiktok: TikTok) -> None:
 async def test_a_chunk_can_be_cut_in_the_middle(
     tiktok: TikTok, fault: dict[str, Any], there: int
 ) -> None:
-    """What was read is dropped, or kept: then the rest of that chunk is missing."""
+    """The bytes read are dropped, or kept; then the rest of the chunk is missing."""
     await tiktok.fault("upload", "cut", **fault)
     data = await small_chunks(tiktok)
     with pytest.raises(httpx.TransportError):

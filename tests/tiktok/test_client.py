@@ -281,7 +281,7 @@ async def test_no_call_queues_behind_others() -> None:
 async def test_app_without_credentials(
     name: str, key: str | None, secret: str | None
 ) -> None:
-    """What needs the app's own credentials says so, before anything is sent."""
+    """A call that needs the app's credentials says so before anything is sent."""
     tiktok = TikTok(
         base_url="http://nobody.invalid", client_key=key, client_secret=secret
     )

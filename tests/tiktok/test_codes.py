@@ -112,7 +112,7 @@ def test_class_of_a_code(code: str, http_status: int, expected: ErrorClass) -> N
 def test_class_of_a_code_of_oauth(
     code: str, http_status: int, expected: ErrorClass
 ) -> None:
-    """What nobody knows there is no fault of a post: it is tried again."""
+    """An unknown code is not the post's fault: it is tried again."""
     assert class_of_oauth_code(code, http_status=http_status) is expected
 
 

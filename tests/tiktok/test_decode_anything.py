@@ -86,7 +86,7 @@ def texts(value: object) -> Iterator[str]:
 def test_any_answer_is_a_value(
     body: bytes, status: int, read: Callable[[ApiAnswer], object]
 ) -> None:
-    """Whatever arrives becomes a value whose texts can be logged and stored."""
+    """Every answer becomes a value whose texts can be logged and stored."""
     result = read(ApiAnswer(status=status, body=body))
     for text in texts(result):
         assert "\0" not in text.encode().decode()

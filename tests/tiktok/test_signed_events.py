@@ -83,7 +83,7 @@ def test_the_signature_is_for_this_body_and_secret() -> None:
 
 @given(header=st.text(), body=st.binary())
 def test_no_header_breaks_the_check(header: str, body: bytes) -> None:
-    """What nobody signed is refused, never an exception."""
+    """An unsigned event is refused without an exception."""
     assert signed_at(header, body, secret=SECRET) is None
 
 
@@ -150,7 +150,7 @@ def test_what_is_no_event_is_still_something_to_keep(body: bytes) -> None:
 
 @given(body=st.binary(max_size=200))
 def test_no_body_breaks_the_reading(body: bytes) -> None:
-    """Whatever TikTok signs can be read and kept."""
+    """Every event that TikTok signs can be read and stored."""
     found = read_event(body)
     assert found.name
     found.body.encode()

@@ -21,7 +21,7 @@ def test_clean_cuts() -> None:
 
 @given(ANY_TEXT, st.integers(1, 50))
 def test_clean_is_always_storable(text: str, limit: int) -> None:
-    """What is cleaned can be encoded, is short, and is as clean as it gets."""
+    """A cleaned text can be encoded, is short, and stays the same if cleaned twice."""
     cleaned = clean(text, limit=limit)
     assert len(cleaned.encode().decode()) <= limit
     assert "\0" not in cleaned
@@ -41,7 +41,7 @@ def test_well_formed_leaves_sound_text() -> None:
 
 
 def test_well_formed_replaces_one_for_one() -> None:
-    """What cannot be sent is replaced, and its neighbours stay."""
+    """Characters that cannot be sent are replaced; the others stay."""
     assert well_formed("a\ud800b\udc00c\0d") == "a\ufffdb\ufffdc\ufffdd"
 
 

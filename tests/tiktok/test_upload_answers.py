@@ -71,7 +71,7 @@ def test_success_before_the_chunk_was_sent_is_not_believed(status: int) -> None:
 def test_only_201_says_that_all_is_there(
     status: int, content_range: str, sent_all: bool
 ) -> None:
-    """Whatever else arrives raises nothing and ends nothing."""
+    """Any other answer raises nothing and ends nothing."""
     answer = UploadAnswer(status=status, content_range=content_range, sent_all=sent_all)
     done = verdict_on(answer, LAST, size=SIZE) is ChunkVerdict.DONE
     assert done == (status == 201 and sent_all)

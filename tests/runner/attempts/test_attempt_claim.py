@@ -55,7 +55,7 @@ async def test_a_claim_lost_while_the_stamp_was_written_sends_nothing() -> None:
 
 
 async def test_a_void_init_is_taken_back_by_its_owner_alone() -> None:
-    """Whoever lost the claim in between neither asks nor sends."""
+    """An attempt that lost its claim in between calls TikTok no more."""
     job = replace(NEW, init_sent_at=after(-60))
     world = Script(job, revoke_media=[True], lost_at="clear_init")
     with pytest.raises(ClaimLost):

@@ -87,7 +87,7 @@ async def test_without_a_token_nothing_is_asked(trouble: Fault) -> None:
 
 @each_class
 async def test_a_creator_who_may_not_post_never_reaches_init(trouble: Fault) -> None:
-    """Whatever creator_info refuses with, nothing is sent."""
+    """If creator_info is refused for any reason, nothing is sent."""
     outcome, world = await run(NEW, creator_info=[trouble])
     assert outcome == came_to(trouble)
     assert world.names == [*CHECK, *(["lost"] if trouble is GONE else [])]

@@ -91,7 +91,7 @@ async def test_a_draft_in_the_inbox_is_told_apart() -> None:
 
 
 async def test_the_deadline_counts_from_the_init() -> None:
-    """What came before it, and a slow init itself, take nothing away."""
+    """Earlier steps and a slow init take nothing from the deadline."""
     slow = {"access": 7.0, "creator_info": 8.0, "init": 9.0}
     outcome, world = await run(NEW, status=[PROCESSING], takes=slow)
     assert outcome == NOT_DONE
@@ -169,7 +169,7 @@ async def test_errors_until_the_deadline_are_told(trouble: Fault) -> None:
 
 
 async def test_an_error_that_passed_is_forgotten() -> None:
-    """Whoever is still processing at the deadline is not blamed for an old error."""
+    """A job that is still processing at the deadline does not show an old error."""
     outcome, _ = await run(NEW, status=[BLIP, PROCESSING])
     assert outcome == NOT_DONE
 
@@ -240,7 +240,7 @@ async def test_waiting_for_a_place_uses_none_of_the_time() -> None:
 
 
 async def test_who_waits_for_a_place_can_be_handed_on() -> None:
-    """What it waited for is not charged to the attempt that goes on with it."""
+    """The wait is not charged to the attempt that continues it."""
     late = replace(SLOT, until=after(70))
     outcome, world = await run(
         NEW, permit_status=[None, late], status=[PROCESSING], until=50.0

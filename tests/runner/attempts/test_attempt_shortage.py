@@ -1,4 +1,4 @@
-"""What we ourselves lack costs a post no attempt."""
+"""A shortage of our own costs a post no attempt."""
 
 import pytest
 from msgspec.structs import replace
@@ -48,7 +48,7 @@ async def test_a_publish_is_asked_about_until_the_deadline() -> None:
 
 
 async def test_a_publish_that_tiktok_works_on_is_no_shortage() -> None:
-    """What was lacking once is forgotten with the next answer."""
+    """A shortage is forgotten with the next answer."""
     outcome, _ = await run(NEW, status=[LACKING, PROCESSING])
     assert not isinstance(outcome, PutOff)
 

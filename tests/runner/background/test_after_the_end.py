@@ -1,4 +1,4 @@
-"""What TikTok says of a post that is over: named corrections, each told and kept."""
+"""TikTok's news about ended posts: named corrections, each with its event."""
 
 import pytest
 from sqlalchemy import select

@@ -1,4 +1,4 @@
-"""What TikTok says late, by event or when asked, corrects the record; nothing else."""
+"""TikTok's late news, by event or request, corrects the record; nothing else does."""
 
 import asyncio
 import dataclasses
@@ -337,7 +337,7 @@ async def test_another_jobs_video_is_not_taken(late: Late, known: bool) -> None:
 
 
 async def test_a_caption_that_only_begins_alike_is_another(late: Late) -> None:
-    """What TikTok shows whole has to be the whole caption."""
+    """A caption that TikTok shows in full has to match in full."""
     await late.stage.job(late.worker, post=public("Spring"))
     await late.worker.tick()
     job = await late.unconfirmed(post=public("Spring is here"), taken=False)
@@ -399,7 +399,7 @@ async def test_what_tiktok_failed_unseen_is_not_posted(late: Late) -> None:
 
 
 async def test_what_people_saw_stays_posted(late: Late) -> None:
-    """Whatever is said of it later, it is only noted that nobody sees it any more."""
+    """Later news about it only records that nobody sees it any more."""
     job = await late.stage.job(late.worker)
     await late.worker.tick()
     posted = await late.worker.job(job)
@@ -455,7 +455,7 @@ async def test_tiktok_is_asked_a_few_times_and_then_no_more(late: Late) -> None:
 
 
 async def test_a_retry_meanwhile_is_not_overwritten(late: Late) -> None:
-    """What TikTok said is dropped: somebody decided otherwise since it was asked."""
+    """TikTok's answer is dropped if somebody decided otherwise since it was asked."""
     job = await late.given_up()
     late.stage.unstick(job)
     (post,) = late.stage.tiktok.sandbox.posts

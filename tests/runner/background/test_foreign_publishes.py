@@ -1,4 +1,4 @@
-"""What another installation of the same TikTok app publishes is not taken for ours."""
+"""Publishes of another installation of the same TikTok app are not taken for ours."""
 
 import dataclasses
 

@@ -122,7 +122,7 @@ async def test_webhook_events_go_after_a_month(database: Database) -> None:
 
 
 async def test_a_pass_leaves_room_between_its_batches(database: Database) -> None:
-    """Whoever posts meanwhile waits for one batch at most."""
+    """A post meanwhile waits for one batch at most."""
     await store_rows(database, [over() for _ in range(2 * BATCH + 1)])
     clock = Clock()
     await pruner(database, clock, keep=30 * DAY).run_due()
@@ -131,7 +131,7 @@ async def test_a_pass_leaves_room_between_its_batches(database: Database) -> Non
 
 
 async def test_a_pass_that_was_broken_off_is_gone_on_with(database: Database) -> None:
-    """Whoever makes the next pass finishes one that was broken off."""
+    """The next pass finishes one that was interrupted."""
     await store_rows(database, [over() for _ in range(BATCH + 1)])
     clock = Clock(broken=True)
     with pytest.raises(StoreUnavailable):

@@ -1,4 +1,4 @@
-"""What frontends are sent: signed, in order, until it arrived; verified outside."""
+"""Events are sent to frontends signed, in order, until they arrive."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -24,7 +24,7 @@ def named(url: str) -> str:
 
 
 async def test_an_address_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where one address refuses, the next is tried at once."""
+    """If one address refuses, the next is tried at once."""
     monkeypatch.setattr(concurrency, "HEAD_START_SECONDS", 60.0)
     async with chaos.serving(answering(response(BODY))) as url:
         resolving(monkeypatch, "127.0.0.9", "127.0.0.1")
@@ -32,7 +32,7 @@ async def test_an_address_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_all_addresses_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where every address refuses, nothing was sent."""
+    """If every address refuses, nothing was sent."""
     with chaos.refusing() as url:
         resolving(monkeypatch, "127.0.0.1", "127.0.0.9")
         fault = await init(named(url))
@@ -41,7 +41,7 @@ async def test_all_addresses_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_an_address_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where one address keeps silent, the next is tried beside it and it is left."""
+    """If one address is silent, the next is tried beside it and wins."""
     monkeypatch.setattr(concurrency, "HEAD_START_SECONDS", 0.05)
     with chaos.never_accepting() as silent:
         port = int(silent.rpartition(":")[2])

@@ -120,7 +120,7 @@ async def test_hung_up_between_two_polls(farewell: bytes) -> None:
 
 
 async def test_unasked_words_before_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the other side spoke or closed before us, nothing was sent."""
+    """If the other side spoke or closed first, nothing was sent."""
     real = opening.dial
 
     async def dial_and_dawdle(peer: opening.Peer, names: Names) -> Connection:

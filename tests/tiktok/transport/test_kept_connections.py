@@ -90,7 +90,7 @@ async def test_a_reading_call_survives_a_connection_that_closes() -> None:
 async def test_an_init_is_not_repeated(
     send: Callable[[Calls], Awaitable[object]],
 ) -> None:
-    """Where the connection breaks under an init, it stays unknown and goes out once.
+    """If the connection breaks during an init, its fate is unknown and it is sent once.
 
     An upload's could be repeated, but TikTok counts each one.
     """

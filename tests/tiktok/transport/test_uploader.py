@@ -192,7 +192,7 @@ async def cut_in_the_middle(
 
 @pytest.mark.parametrize("count", [4, 400])
 async def test_a_cut_line_has_no_answer(count: int) -> None:
-    """What of it arrived only a status call tells; its text has no token."""
+    """Only a status call tells how much arrived; the error's text has no token."""
     async with chaos.serving(cut_in_the_middle) as base, uploading() as uploader:
         answer = await put(uploader, base, count=count)
     assert answer.status is None

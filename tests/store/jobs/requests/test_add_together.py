@@ -1,4 +1,4 @@
-"""What is asked for at one time: one statement, and each request on its own."""
+"""Requests at one time: one statement, and each request's own result."""
 
 import asyncio
 from collections.abc import Iterator

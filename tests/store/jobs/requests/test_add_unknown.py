@@ -1,4 +1,4 @@
-"""Adding a job while the database goes away: known, or said not to be."""
+"""Adding a job while the database goes away: known, or said to be unknown."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""What changed of late: by project and time, the newest first."""
+"""The newest changes, by project and time, newest first."""
 
 from datetime import timedelta
 
