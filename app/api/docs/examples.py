@@ -7,6 +7,9 @@ from typing import Any, Final
 
 from fastapi.openapi.models import Example
 
+from app.domain.posts.post import Post
+from app.schemas.posts import PostAnswer
+
 _PROJECT: Final = "proj_1"
 _OPEN_ID: Final = "_000Qx7fF5KxGmCjYb2c0Zq1bX9fVd3hT2aB"
 _SCHEDULED_FOR: Final = "2030-04-09T12:00:00.000Z"
@@ -218,6 +221,10 @@ STREAM: Final[dict[str, Any]] = {
 }
 
 
+_UNCHOSEN: Final = PostAnswer.model_validate(Post()).model_dump(
+    mode="json", by_alias=True
+)
+
 JOB: Final[dict[str, Any]] = {
     "id": "0196a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b",
     "projectId": _PROJECT,
@@ -225,21 +232,13 @@ JOB: Final[dict[str, Any]] = {
     "assetId": "asset_9",
     "assetUrl": "https://cdn.example.com/v.mp4",
     "assetUrls": [],
-    "post": {
-        "mode": "direct",
+    "post": _UNCHOSEN
+    | {
         "title": "Spring is here #garden",
         "privacyLevel": "PUBLIC_TO_EVERYONE",
-        "disableComment": False,
         "disableDuet": True,
         "disableStitch": True,
         "videoCoverTimestampMs": 1500,
-        "brandContentToggle": False,
-        "brandOrganicToggle": False,
-        "isAigc": False,
-        "mediaType": "video",
-        "description": "",
-        "photoCoverIndex": 0,
-        "autoAddMusic": False,
     },
     "transfer": "pull",
     "externalId": "order-77",
