@@ -343,6 +343,12 @@ _UPLOAD: Final[dict[str, Code]] = {
             "Export a smaller one and schedule it again.",
         )
     ),
+    "asset_empty": Code(
+        words=Words(
+            "The file behind the video's link is empty.",
+            "Upload the video there again, then retry this post.",
+        )
+    ),
     "video_too_long": Code(words=_TOO_LONG),
     "upload_failed": Code(words=_NOT_SENT),
     "upload_too_slow": Code(

@@ -30,6 +30,7 @@ class SourceTrouble(StrEnum):
     NO_RANGE = "asset_no_range"  # it cannot be read from the middle
     CHANGED = "asset_changed"  # it is not the same file any more
     TOO_LARGE = "asset_too_large"
+    EMPTY = "asset_empty"
     REFUSED = "asset_refused"  # its address must not be called
 
 
@@ -77,13 +78,18 @@ class Source:
         If it is open and nothing was read, no new request is sent.
         """
         if self._info is None:
-            await self._ask(0, etag=None)
+            await self._ask({"Range": "bytes=0-"})
+            if not _is_whole(self._opened):
+                await self._ask({})  # some servers limit the length of a part
             self._info = self._checked(offset=0, known=None)
         return self._info
 
     async def go_on(self, known: SourceInfo, *, offset: int) -> None:
         """Request the rest of a partly read file; raises SourceFailed."""
-        await self._ask(offset, etag=known.etag)
+        headers = {"Range": f"bytes={offset}-"}
+        if offset and known.etag is not None and _may_be_condition(known.etag):
+            headers["If-Range"] = known.etag
+        await self._ask(headers)
         self._checked(offset=offset, known=known)
 
     async def peek(self, length: int, *, seconds: float) -> bytes:
@@ -122,11 +128,9 @@ class Source:
             raise AssertionError("a source is read only once it is open")
         return self._answer
 
-    async def _ask(self, offset: int, *, etag: str | None) -> None:
+    async def _ask(self, headers: Mapping[str, str]) -> None:
         self.close()
-        headers = {"Accept-Encoding": "identity", "Range": f"bytes={offset}-"}
-        if offset and etag is not None and _may_be_condition(etag):
-            headers["If-Range"] = etag
+        headers = {"Accept-Encoding": "identity", **headers}
         try:
             self._answer = await self._outbound.open(
                 "GET", self._url, headers=headers, seconds=self._seconds
@@ -179,13 +183,23 @@ def _info(status: int, headers: Mapping[str, str], offset: int) -> SourceInfo:
         raise SourceFailed(SourceTrouble.CHANGED, "it is shorter than it was")
     else:
         raise _unreachable(f"its server answered {status}")
-    if not size:
+    if size is None:
         raise SourceFailed(SourceTrouble.NO_LENGTH, "its server tells no length")
+    if not size:
+        raise SourceFailed(SourceTrouble.EMPTY, "it has no bytes")
     return SourceInfo(
         size=size,
         etag=headers.get("etag") or headers.get("last-modified"),
         content_type=headers.get("content-type", ""),
     )
+
+
+def _is_whole(answer: Response) -> bool:
+    """Tell whether an answer to a request for everything is that, or an error."""
+    if answer.status != 206:
+        return answer.status != 416
+    match = _RANGE.fullmatch(answer.headers.get("content-range", "").strip())
+    return match is not None and match[1] == "0" and int(match[2]) + 1 == int(match[3])
 
 
 def _size_of_part(content_range: str, offset: int) -> int | None:

@@ -231,7 +231,7 @@ async def test_the_wrong_part_is_never_read() -> None:
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
             SourceTrouble.NO_LENGTH,
         ),
-        (response(b""), SourceTrouble.NO_LENGTH),
+        (response(b""), SourceTrouble.EMPTY),
     ],
     ids=[
         "broken off", "not found", "redirect", "packed", "garbage", "no length",
@@ -243,6 +243,32 @@ async def test_what_cannot_be_read_has_a_code(
 ) -> None:
     """Each with words for the person; a redirect is an answer and is not followed."""
     assert await trouble_of(chaos.answering(raw)) is trouble
+
+
+async def test_an_empty_file_has_a_code_of_its_own() -> None:
+    """Its length is told: most servers have no range of it and answer 416."""
+    assert await trouble_of(Server(body=b"")) is SourceTrouble.EMPTY
+    assert await trouble_of(Server(body=b"", ranges=False)) is SourceTrouble.EMPTY
+
+
+@pytest.mark.parametrize("content_range", ["bytes 0-999/256000", "bytes 0-9/*", "?"])
+async def test_a_server_that_gives_parts_alone_is_asked_for_everything(
+    content_range: str,
+) -> None:
+    """Nothing was interrupted: no range is needed for the first byte."""
+
+    async def in_parts(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        ranged = b"range:" in (await chaos.read_request(reader)).lower()
+        part = response(VIDEO[:1000], status=206, Content_Range=content_range)
+        writer.write(part if ranged else response(VIDEO))
+        await writer.drain()
+        await reader.read()
+
+    async with reading(in_parts) as source:
+        info = await source.open()
+        assert await take(source, info.size) == VIDEO
 
 
 async def test_a_file_that_is_too_large_is_not_begun() -> None:

@@ -234,6 +234,7 @@ async def test_a_dead_workers_last_chunk_is_sent_by_its_successor(
         ("bytes=1000&status=404", "asset_unreachable", JobStatus.RETRYING),
         ("bytes=1000&redirect=1", "asset_unreachable", JobStatus.RETRYING),
         ("bytes=1000&noLength=1&range=0", "asset_no_length", JobStatus.FAILED),
+        ("bytes=0", "asset_empty", JobStatus.RETRYING),
         (
             "bytes=450000&cutAfter=250000&range=0",
             "asset_unreachable",

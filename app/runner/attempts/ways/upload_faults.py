@@ -26,6 +26,7 @@ _WORDS: Final = {
     SourceTrouble.NO_RANGE: "the video's server cannot go on in the middle of it",
     SourceTrouble.CHANGED: "the video changed while it was being sent",
     SourceTrouble.TOO_LARGE: "the video is larger than TikTok takes",
+    SourceTrouble.EMPTY: "the video's address leads to an empty file",
     SourceTrouble.REFUSED: "the video's address is not one that is called",
 }
 _FOR_GOOD: Final = frozenset(
