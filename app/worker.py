@@ -4,7 +4,8 @@ import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+
+from msgspec.structs import asdict
 
 from app.machine import collector
 

@@ -1,12 +1,12 @@
 """Mechanisms that can be taken out of a worker, to see which cells notice."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
+from msgspec import structs
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, FromClause, and_, insert, select
 
@@ -153,7 +153,7 @@ def _narrow() -> None:
 
     async def hold(self: GapStore, gap: Gap, *, now: datetime) -> int:
         last = [at for server, at in seen.items() if server != gap.server]
-        narrow = dataclasses.replace(gap, noticed=max(last, default=gap.began))
+        narrow = structs.replace(gap, noticed=max(last, default=gap.began))
         return await close(self, narrow, now=now)
 
     _replace(ClaimStore, next_due)

@@ -1,10 +1,10 @@
 """Commands for accounts."""
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import asdict
 
 from app.commands.output import AsJson, as_answer, print_json, print_table
 from app.commands.running import with_container, with_use_cases

@@ -1,11 +1,12 @@
 """Commands for operation: status, doctor, hold, restore-hold, release."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from app.commands.output import (
     AsJson,
@@ -17,8 +18,6 @@ from app.commands.output import (
 from app.commands.running import run, with_use_cases
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
     from app.service.operations.checks import Finding
     from app.use_cases import UseCases
 
@@ -108,11 +107,10 @@ def release(*, project: Project = None) -> None:
     typer.echo(f"released: {project or 'every project'}")
 
 
-def _fields_of(value: "DataclassInstance") -> dict[str, object]:
+def _fields_of(value: Struct) -> dict[str, object]:
     from pydantic.alias_generators import to_camel
 
-    names = (each.name for each in fields(value))
-    return {to_camel(name): _spelt(getattr(value, name)) for name in names}
+    return {to_camel(name): _spelt(each) for name, each in asdict(value).items()}
 
 
 def _spelt(value: object) -> object:
@@ -126,7 +124,7 @@ def _spelt(value: object) -> object:
             return {str(name): _spelt(each) for name, each in value.items()}
         case tuple():
             return [_spelt(each) for each in value]
-        case _ if is_dataclass(value) and not isinstance(value, type):
+        case Struct():
             return _fields_of(value)
         case _:
             return value

@@ -1,6 +1,5 @@
 """A key that lets a caller use the API, and what it is limited to."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -17,8 +16,7 @@ class KeyAccess(StrEnum):
     WRITE = "write"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
+class ApiKey(Struct, frozen=True, kw_only=True):
     """A key without its secret, which only its owner knows."""
 
     id: str

@@ -9,8 +9,9 @@ https://developers.tiktok.com/doc/tiktok-api-v2-error-handling
 https://developers.tiktok.com/doc/oauth-error-handling
 """
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from app.domain.jobs.job import ErrorClass, WaitingFor
 
@@ -34,8 +35,7 @@ class Words(NamedTuple):
     todo: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Code:
+class Code(Struct, frozen=True, kw_only=True):
     """What is known about one code.
 
     ``answer`` is its class as the error code of an answer, ``reason`` its class as the

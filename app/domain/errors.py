@@ -4,12 +4,12 @@ The message is the class's docstring unless one is given. How each looks over HT
 stands in one table, ``app/api/problems.py``.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
+
+class FieldError(Struct, frozen=True):
     """What is wrong with one field of a request."""
 
     pointer: str  # JSON pointer into the body, or the parameter's name

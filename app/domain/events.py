@@ -1,10 +1,11 @@
 """The events for frontends, and which changes of a job make one. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from app.domain.accounts.account import Account
 from app.domain.jobs.corrections import is_news
@@ -41,8 +42,7 @@ class EventStatus(StrEnum):
     FAILED = "failed"  # given up; a replay sends it again
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointTest:
+class EndpointTest(Struct, frozen=True):
     """The payload of a test event: whose endpoint it is."""
 
     project_id: str

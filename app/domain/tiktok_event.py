@@ -1,10 +1,11 @@
 """Events that TikTok sends: a hint to ask, never a proof."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
+
+from msgspec import Struct
 
 from app.domain.accounts.account import RemovalReason
 
@@ -34,8 +35,7 @@ def event_kind(name: str) -> EventKind | None:
     return EventKind(name) if name in set(EventKind) else None
 
 
-@dataclass(frozen=True, slots=True)
-class ToldOfPost:
+class ToldOfPost(Struct, frozen=True):
     """What events say about one publish."""
 
     public: tuple[str, ...] = ()  # ids of public posts
@@ -62,8 +62,7 @@ class ToldOfPost:
         return cls(tuple(public), withdrawn)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TikTokEvent:
+class TikTokEvent(Struct, frozen=True, kw_only=True):
     """One event, as far as it is readable."""
 
     name: str  # TikTok's own spelling

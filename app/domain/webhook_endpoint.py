@@ -4,7 +4,6 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 """
 
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -12,7 +11,10 @@ from hmac import digest
 from typing import Final
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+
 from app.domain.events import EventStatus, EventType
+from app.domain.guarded import Guarded, Hidden
 from app.domain.posts.asset_url import problem_with_url
 
 PREFIX: Final = "whsec_"
@@ -49,13 +51,12 @@ class DisabledReason(StrEnum):
     FAILING = "failing"  # it failed for days
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookEndpoint:
+class WebhookEndpoint(Guarded, frozen=True, kw_only=True):
     """Where one project receives its events."""
 
     project_id: str
-    url: str = field(repr=False)  # its query may hold a secret of the receiver's
-    secrets: tuple[str, ...] = field(repr=False)  # newest first; all of them sign
+    url: Hidden[str]  # its query may hold a secret of the receiver's
+    secrets: Hidden[tuple[str, ...]]  # newest first; all of them sign
     status: EndpointStatus
     disabled_reason: DisabledReason | None
     disabled_at: datetime | None
@@ -64,8 +65,7 @@ class WebhookEndpoint:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRecord:
+class EventRecord(Struct, frozen=True, kw_only=True):
     """One event and its delivery, without its body."""
 
     id: str
@@ -81,8 +81,7 @@ class EventRecord:
     last_error: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryResult:
+class DeliveryResult(Struct, frozen=True, kw_only=True):
     """The result of one try to send an event."""
 
     at: datetime

@@ -7,8 +7,9 @@ and open the database.
 import select
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 try:
     import resource
@@ -36,8 +37,7 @@ PER_DATABASE_CONNECTION: Final = 3  # SQLite: the file, its WAL and their index
 _LEAST_SHARE: Final = 4  # callers get a quarter at least
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Descriptors:
+class Descriptors(Struct, frozen=True, kw_only=True):
     """How many of a process's descriptors each use may have."""
 
     limit: int

@@ -11,10 +11,12 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from weakref import WeakValueDictionary
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from app.machine.concurrency import in_daemon_thread
 
@@ -76,8 +78,7 @@ class LookUps:
             done.exception()  # everybody who waited may have given up
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     addresses: Addresses
     until: float  # the loop's time
 

@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from msgspec import Struct
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -156,8 +156,7 @@ class _LogMetrics(Collector):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricsService:
+class MetricsService(Struct, frozen=True, kw_only=True):
     """Renders metrics for Prometheus."""
 
     metrics: Metrics

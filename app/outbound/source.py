@@ -7,9 +7,10 @@ same file, or the parts would not fit together.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from app.machine.sink import Sink
 from app.outbound.client import Outbound
@@ -42,8 +43,7 @@ class SourceFailed(Exception):
         self.trouble = trouble
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceInfo:
+class SourceInfo(Struct, frozen=True, kw_only=True):
     """What is known about a file, enough to recognise it later."""
 
     size: int  # in bytes

@@ -1,15 +1,15 @@
 """What one process knows about one account's quota."""
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from app.domain.accounts.quota import ONE_PERMIT, QuotaCall, Wanted
 from app.store.accounts.quotas import QuotaRow
 
 
-@dataclass(slots=True)
-class TurnQueue:
+class TurnQueue(Struct):
     """The turns given out from one moment on."""
 
     first: datetime
@@ -26,8 +26,7 @@ class TurnQueue:
         return self.position - 1
 
 
-@dataclass(slots=True)
-class AccountQuota:
+class AccountQuota(Struct):
     """An account's quota as last seen, and the permits this process has left."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)

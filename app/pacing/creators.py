@@ -5,9 +5,10 @@ https://developers.tiktok.com/doc/content-posting-api-reference-query-creator-in
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct, field
 
 from app.domain.accounts.account import CreatorInfo
 from app.domain.accounts.quota import QuotaCall
@@ -26,8 +27,7 @@ _PRUNE_AT: Final = 4096
 CreatorAnswer = CreatorInfo | Fault | PutOff
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(Struct):
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     info: CreatorInfo | None = None
     fresh_until: datetime | None = None
@@ -95,8 +95,7 @@ class CreatorCache:
         self._prune_at = max(_PRUNE_AT, 2 * len(self._entries))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreatorOptions:
+class CreatorOptions(Struct, frozen=True, kw_only=True):
     """Asks what a creator may choose, within the account's quota, for no post."""
 
     creators: CreatorCache

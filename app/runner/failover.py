@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock
@@ -23,8 +24,7 @@ LIVED_WITHIN: Final = timedelta(seconds=60)
 the gap began had ended before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How long claims wait for the other runners."""
 
     least: timedelta = timedelta(seconds=3)
@@ -32,6 +32,9 @@ class Patience:
 
     most: timedelta = timedelta(seconds=15)
     """After that one has died in the failure, with all that it knew."""
+
+
+_PATIENCE: Final = Patience()
 
 
 class Failover:
@@ -51,7 +54,7 @@ class Failover:
         *,
         me: SeenRunner,
         tolerance: timedelta = timedelta(0),
-        patience: Patience = Patience(),
+        patience: Patience = _PATIENCE,
     ) -> None:
         """Take which servers were met; None for a database that is a file.
 

@@ -4,12 +4,12 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from weakref import WeakSet
 
 import structlog
+from msgspec import Struct
 
 from app.domain.errors import StoreUnavailable
 from app.machine.concurrency import first
@@ -42,8 +42,7 @@ RESERVE: Final = 0.1
 LONGEST_RESERVE_SECONDS: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capacity:
+class Capacity(Struct, frozen=True, kw_only=True):
     """How much work a runner takes on."""
 
     worker: str  # this process, in claims and in the ledger
@@ -51,8 +50,7 @@ class Capacity:
     in_flight: int = 500  # attempts at one time
 
 
-@dataclass(slots=True, eq=False, weakref_slot=True)
-class _Time:
+class _Time(Struct, eq=False, weakref=True):
     """When a tick began, when its work has to be handed on, and when it has to end."""
 
     began: datetime

@@ -1,7 +1,8 @@
 """The figures of a tick."""
 
-from dataclasses import dataclass, field
 from datetime import timedelta
+
+from msgspec import Struct, field
 
 from app.domain.jobs.job import JobStatus
 from app.domain.jobs.outcome import HandedOn, Outcome
@@ -9,8 +10,7 @@ from app.domain.jobs.transition import Transition
 from app.store.jobs.claims import Claimed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TickReport:
+class TickReport(Struct, frozen=True, kw_only=True):
     """How many jobs a tick claimed, and their results."""
 
     claimed: int
@@ -22,8 +22,7 @@ class TickReport:
     duration_ms: int
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """Counts while jobs run."""
 
     claimed: int = 0

@@ -6,12 +6,12 @@ read it, and nobody else can make or change one.
 
 import base64
 import json
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from app.domain.api_key import ApiKey, KeyAccess, check_scope
 from app.domain.errors import TokenUnreadable
+from app.domain.guarded import Guarded, Hidden
 from app.machine.clock import Clock
 from app.store.db.vault import Vault
 
@@ -25,11 +25,10 @@ LONGEST_IN_URL: Final = timedelta(minutes=10)
 _PURPOSE: Final = "browser token"
 
 
-@dataclass(frozen=True, slots=True)
-class BrowserToken:
+class BrowserToken(Guarded, frozen=True):
     """A token as the browser gets it."""
 
-    token: str = field(repr=False)
+    token: Hidden[str]
     expires_at: datetime
 
 

@@ -1,11 +1,12 @@
 """API keys: create, list, revoke, authenticate."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Final
+
+from msgspec import Struct, field
 
 from app.domain.api_key import ApiKey, KeyAccess
 from app.domain.errors import FieldError, InvalidInput, NotFound
@@ -41,17 +42,14 @@ def is_mistyped(secret: str) -> bool:
     return len(secret) >= _LENGTH and checksum != _checksum(body)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyService:
+class KeyService(Struct, frozen=True, kw_only=True):
     """The keys that callers authenticate with; a secret is shown once."""
 
     store: KeyStore
     clock: Clock
     make_secret: Callable[[], str] = make_secret
-    _trusted: dict[str, tuple[ApiKey, datetime]] = field(
-        default_factory=dict, init=False, repr=False
-    )
-    _noted: dict[str, datetime] = field(default_factory=dict, init=False)
+    _trusted: dict[str, tuple[ApiKey, datetime]] = field(default_factory=dict)
+    _noted: dict[str, datetime] = field(default_factory=dict)
     """When each key's use was last written."""
 
     async def create(

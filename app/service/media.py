@@ -5,9 +5,10 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from app.domain.errors import AssetUnavailable, GatewayBusy, NotFound
 from app.domain.http_headers import stated_size
@@ -56,14 +57,13 @@ class AssetBroken(Exception):
     """The asset's server broke off in the middle, or was too slow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
+class Asset(Struct, frozen=True):
     """A video or photo, or a range of one, being streamed."""
 
     status: int  # 200, 206 or 416
     headers: Mapping[str, str]  # names in lower case
     _answer: "Response"
-    _now: Callable[[], float] = field(repr=False)  # seconds
+    _now: Callable[[], float]  # seconds
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Stream it while it is fast enough; raises AssetBroken."""
@@ -86,15 +86,14 @@ class Asset:
             raise AssetBroken(str(error)) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaService:
+class MediaService(Struct, frozen=True, kw_only=True):
     """Streams assets; each fetch is recorded before the first byte."""
 
     store: MediaStore
     outbound: Outbound
     clock: Clock
     now: Callable[[], float] = time.monotonic  # in seconds
-    _streams: Counter[str] = field(default_factory=Counter, init=False)
+    _streams: Counter[str] = field(default_factory=Counter)
 
     @asynccontextmanager
     async def open(

@@ -2,10 +2,11 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, TypeVar
 from uuid import UUID
+
+from msgspec import Struct
 
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.naming import problem_with_name
@@ -23,8 +24,7 @@ _ORDERS: Final = tuple(
 """A cursor stores the index here, so the order must not change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Item]):
+class Page(Struct, Generic[Item], frozen=True):
     """A page of a list."""
 
     items: Sequence[Item]

@@ -1,13 +1,14 @@
 """Receive TikTok's events: verify, store, and use them as hints."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 import structlog
+from msgspec import field
 
+from app.domain.guarded import Guarded, Hidden
 from app.domain.tiktok_event import EventKind, TikTokEvent
 from app.machine.clock import Clock
 from app.metrics import Metrics, Prevented
@@ -31,14 +32,13 @@ class Receipt(StrEnum):
     NOT_CONFIGURED = "webhooks_not_configured"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TikTokEventService:
+class TikTokEventService(Guarded, frozen=True, kw_only=True):
     """Receives TikTok's events; calls ``on_hint`` if one causes a check."""
 
     store: TikTokEventStore
     clock: Clock
     client_key: str | None
-    client_secret: str | None = field(repr=False)
+    client_secret: Hidden[str | None]
     on_hint: Callable[[], None]
     metrics: Metrics = field(default_factory=Metrics)
 

@@ -1,13 +1,15 @@
 """Use cases of webhooks: set, show, test, list events, replay."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from secrets import token_bytes
 from typing import Final
+
+from msgspec import Struct, field
 
 from app.domain.api_key import check_scope
 from app.domain.errors import FieldError, InvalidInput, TooManyRequests
 from app.domain.events import EndpointTest, EventType, Render
+from app.domain.guarded import Guarded, Hidden
 from app.domain.webhook_endpoint import (
     SECRET_BYTES,
     DeliveryResult,
@@ -27,17 +29,15 @@ __all__ = ["PutWebhook", "ReplayFilter", "WebhookService"]
 TEST_AGAIN_SECONDS: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class PutWebhook:
+class PutWebhook(Guarded, frozen=True):
     """An endpoint that was set."""
 
     endpoint: WebhookEndpoint
     created: bool
-    secret: str | None = field(repr=False)  # only if it was just made
+    secret: Hidden[str | None]  # only if it was just made
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookService:
+class WebhookService(Struct, frozen=True, kw_only=True):
     """One endpoint per project."""
 
     store: WebhookStore
@@ -46,7 +46,7 @@ class WebhookService:
     clock: Clock
     on_due: Callable[[], None]  # wakes the sender; only a hint
     allow_private_urls: bool
-    _testing: set[str] = field(default_factory=set, init=False)  # projects
+    _testing: set[str] = field(default_factory=set)  # projects
 
     async def put(
         self, project_id: str, *, url: str, secret: str | None, scope: str | None

@@ -3,11 +3,11 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Protocol
 
 import structlog
+from msgspec import Struct
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +23,7 @@ CROWD: Final = 8
 _LOOKS: Final = 64  # candidates to close that are examined for each new caller
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallerLimits:
+class CallerLimits(Struct, frozen=True, kw_only=True):
     """The limits of callers; times are in seconds."""
 
     connections: int

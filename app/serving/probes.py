@@ -7,11 +7,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Final
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import asdict
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.container import Container
@@ -27,8 +28,7 @@ MOST_AT_ONCE: Final = 32
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An answer."""
 
     status: HTTPStatus

@@ -1,10 +1,10 @@
 """Figures for operators: what is due, in flight, failed or held, or needs a person."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, ScalarSelect, Select, func, literal_column, select
 
 from app.domain.jobs.hold import Hold
@@ -23,8 +23,7 @@ _ONE: Final[ColumnElement[int]] = literal_column("1")
 _jobs = schedule_jobs.c
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
+class Backlog(Struct, frozen=True):
     """The queue at one moment."""
 
     due: int  # not claimed, or claimed with a lease that has run out
@@ -33,8 +32,7 @@ class Backlog:
     reconnect_required: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobsAndHolds:
+class JobsAndHolds(Struct, frozen=True, kw_only=True):
     """Jobs and holds at one moment."""
 
     in_flight: int

@@ -6,12 +6,12 @@ database that was restored from an older backup lacks that heartbeat.
 
 import json
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import structlog
+from msgspec import Struct
 from sqlalchemy import func, select
 
 from app.store.api_keys import api_keys
@@ -25,8 +25,7 @@ MOST: Final = 20
 """How many databases one file remembers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
+class Installation(Struct, frozen=True):
     """The identity of a database, and its newest heartbeat."""
 
     name: str  # its oldest API key's id, which its backups have, too

@@ -1,9 +1,9 @@
 """Key rotation: encrypt every token and webhook secret with the first key."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import Column, Table, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,8 +22,7 @@ Reseal = Callable[[Row], dict[str, str]]
 """Re-encrypts a row's secrets if needed; raises TokenUnreadable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reencrypted:
+class Reencrypted(Struct, frozen=True):
     """The result of one pass over all secrets."""
 
     accounts: int = 0  # encrypted again

@@ -1,9 +1,9 @@
 """Which runners are alive, for people to see; claims do not use it."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import Column, Table, Text, delete, insert, select, update
 
 from app.store.db.engine import Store
@@ -25,8 +25,7 @@ runners = Table(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SeenRunner:
+class SeenRunner(Struct, frozen=True):
     """A process that runs jobs, or did lately."""
 
     name: str

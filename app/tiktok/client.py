@@ -4,11 +4,13 @@
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
+from msgspec import Struct, field
+
 from app.domain.accounts.account import CreatorInfo
+from app.domain.guarded import Guarded, Hidden
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
 from app.domain.posts.post import Post, PostMode
@@ -40,20 +42,18 @@ NOT_CONFIGURED: Final = Fault(
 )
 
 
-@dataclass(slots=True)
-class _UnderWay:
+class _UnderWay(Struct):
     """How many calls are running."""
 
     calls: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _App:
+class _App(Guarded, frozen=True):
     """This app, as registered with TikTok."""
 
     base_url: str
     client_key: str | None
-    client_secret: str | None = field(repr=False)
+    client_secret: Hidden[str | None]
     timeout: float  # seconds
     on_call: OnCall
     under_way: _UnderWay = field(default_factory=_UnderWay)

@@ -4,12 +4,14 @@ https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
 
 import re
-from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+
+from app.domain.guarded import Guarded, Hidden
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault, Verdict
 from app.domain.posts.upload import Span
@@ -30,8 +32,7 @@ class ChunkVerdict(StrEnum):
     REFUSED = "refused"  # sizes that TikTok does not take
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadAnswer:
+class UploadAnswer(Struct, frozen=True, kw_only=True):
     """An upload host's answer, or how the connection failed before one came."""
 
     status: int | None  # of HTTP; None: no readable answer
@@ -43,11 +44,10 @@ class UploadAnswer:
     log_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkRequest:
+class ChunkRequest(Guarded, frozen=True, kw_only=True):
     """One chunk to send; its repr shows no token."""
 
-    url: str = field(repr=False)
+    url: Hidden[str]
     span: Span
     size: int  # of the whole video, in bytes
     content_type: str

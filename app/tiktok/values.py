@@ -1,12 +1,12 @@
 """The values of TikTok's answers; every id is an exact string."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
 
 from app.domain.accounts.account import TokenPair
+from app.domain.guarded import Guarded, Hidden
 
 
 class PublishState(StrEnum):
@@ -28,8 +28,7 @@ class InitTaken(Struct, frozen=True, kw_only=True, gc=False):
     log_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadTaken:
+class UploadTaken(Guarded, frozen=True, kw_only=True):
     """TikTok took the init and waits for the video's bytes at a URL.
 
     Whoever has the URL can publish. Before the last byte arrives nothing is posted.
@@ -37,7 +36,7 @@ class UploadTaken:
     """
 
     publish_id: str
-    upload_url: str = field(repr=False)
+    upload_url: Hidden[str]
     log_id: str | None = None
 
 
@@ -55,15 +54,13 @@ class PublishStatus(Struct, frozen=True, kw_only=True, gc=False):
     raw_status: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenGrant(TokenPair):
+class TokenGrant(TokenPair, frozen=True, kw_only=True):
     """A pair of tokens; the refresh token that it replaces has ended."""
 
     open_id: str  # may be empty after a refresh
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserInfo:
+class UserInfo(Struct, frozen=True, kw_only=True):
     """The person behind an account."""
 
     open_id: str  # empty if not stated
@@ -72,8 +69,7 @@ class UserInfo:
     username: str | None = None  # only with the scope user.info.profile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Video:
+class Video(Struct, frozen=True, kw_only=True):
     """A public video of an account."""
 
     id: str
@@ -83,8 +79,7 @@ class Video:
     share_url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoPage:
+class VideoPage(Struct, frozen=True, kw_only=True):
     """A page of an account's public videos, newest first."""
 
     videos: tuple[Video, ...]

@@ -1,11 +1,12 @@
 """Workers with real quotas, and a TikTok that answers 429 where they are broken."""
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
+
+from msgspec import structs
 
 from app.domain.accounts.quota import WINDOW
 from app.domain.jobs.job import Job
@@ -40,7 +41,7 @@ async def paced_worker(stage: Stage, *, window: timedelta = WINDOW) -> Worker:
     store = QuotaStore(worker.container.database)
     pacer = Pacer(store, stage.clock, LIMITS, window=window)
     runner = worker.runner
-    deps = dataclasses.replace(runner._deps, pacer=pacer)
+    deps = structs.replace(runner._deps, pacer=pacer)
     worker.runner = stage.runner(deps, runner._rules, runner._capacity)
     return worker
 

@@ -75,8 +75,8 @@ class Worker:
         For jobs whose publish is stuck, and for no other: what a busy machine ends in
         so short a time nobody can say.
         """
-        poll = dataclasses.replace(self.runner._rules.poll, deadline=HASTE)
-        rules = dataclasses.replace(self.runner._rules, poll=poll)
+        poll = structs.replace(self.runner._rules.poll, deadline=HASTE)
+        rules = structs.replace(self.runner._rules, poll=poll)
         deps, capacity = self.runner._deps, self.runner._capacity
         nothing = BackgroundJobs((), self.container.clock)
         return dataclasses.replace(self, runner=Runner(deps, rules, capacity, nothing))
@@ -118,7 +118,7 @@ class Stage:
         )
         claims.watch(self.signals)
         tiktok = Meddled(container.tiktok)
-        deps = dataclasses.replace(
+        deps = structs.replace(
             container.runner._deps, claims=claims, tiktok=cast("TikTok", tiktok)
         )
         rules, capacity = container.runner._rules, container.runner._capacity

@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from app.machine.clock import ClockJumps
@@ -21,7 +22,7 @@ async def worker(stage: Stage) -> Worker:
     worker = await stage.worker(poll_deadline_seconds=90, http_timeout_seconds=10)
     await stage.connect(worker, "proj_1")
     jumps = ClockJumps(stage.clock.now, time.monotonic, tolerance=TOLERANCE)
-    deps = dataclasses.replace(worker.runner._deps, clock_jumps=jumps)
+    deps = structs.replace(worker.runner._deps, clock_jumps=jumps)
     runner = stage.runner(deps, worker.runner._rules, worker.runner._capacity)
     return dataclasses.replace(worker, runner=runner)
 
@@ -94,7 +95,7 @@ async def test_a_tick_keeps_its_budget(
         await stage.job(worker, scheduled_for=stage.clock.now() - 2 * HOUR)
         for _ in range(2)
     ]
-    claims = dataclasses.replace(worker.runner._capacity, batch=1, in_flight=1)
+    claims = structs.replace(worker.runner._capacity, batch=1, in_flight=1)
     deps, rules = worker.runner._deps, worker.runner._rules
     worker = dataclasses.replace(worker, runner=stage.runner(deps, rules, claims))
 

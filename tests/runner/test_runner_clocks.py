@@ -4,6 +4,7 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
@@ -32,13 +33,13 @@ async def doubting(
     watch = ClockWatch(stage.clock.now, tolerance=tolerance)
     deps = worker.runner._deps
     if not database:
-        deps = dataclasses.replace(deps, tiktok_clock=watch)
+        deps = structs.replace(deps, tiktok_clock=watch)
         return _with(stage, worker, deps)
     claims = Claims(
         worker.container.database, lease=timedelta(seconds=300), watch=watch
     )
     claims.watch(stage.signals)
-    deps = dataclasses.replace(deps, claims=claims, database_clock=watch)
+    deps = structs.replace(deps, claims=claims, database_clock=watch)
     return dataclasses.replace(_with(stage, worker, deps), claims=claims)
 
 

@@ -1,11 +1,11 @@
 """An idle runner: woken by another process's hint, and cheap until then."""
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy import event
 
 from app.sandbox.recording import Call
@@ -46,7 +46,7 @@ async def test_a_post_now_of_another_process_starts_without_a_look_at_the_clock(
     api, worker = await shared.worker(), await shared.worker()
     await shared.connect(api, "proj_1")
     clock = Sleepless()
-    deps = dataclasses.replace(worker.runner._deps, clock=clock)
+    deps = structs.replace(worker.runner._deps, clock=clock)
     runner = shared.runner(deps, worker.runner._rules, worker.runner._capacity)
     stop = asyncio.Event()
     hints = DueHints(worker.container.database, clock)
@@ -64,7 +64,7 @@ async def test_an_idle_look_is_one_statement_that_reads(
 ) -> None:
     """Nothing is claimed, so nothing is written, until something can be due."""
     clock = Sleepless(short_sleeps=LOOKS)
-    deps = dataclasses.replace(worker.runner._deps, clock=clock)
+    deps = structs.replace(worker.runner._deps, clock=clock)
     runner = stage.runner(deps, worker.runner._rules, worker.runner._capacity)
     sent: list[str] = []
 

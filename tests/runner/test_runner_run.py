@@ -4,6 +4,8 @@ import asyncio
 import dataclasses
 from datetime import datetime, timedelta
 
+from msgspec import structs
+
 from app.domain.jobs.job import Job
 from app.runner.runner import GATHER_SECONDS
 from app.sandbox.recording import Call
@@ -42,7 +44,7 @@ class Hands(Clock):
 
 def on(clock: Clock, stage: Stage, worker: Worker) -> Worker:
     """Let a worker live by a clock of its own."""
-    deps = dataclasses.replace(worker.runner._deps, clock=clock)
+    deps = structs.replace(worker.runner._deps, clock=clock)
     runner = stage.runner(deps, worker.runner._rules, worker.runner._capacity)
     return dataclasses.replace(worker, runner=runner)
 

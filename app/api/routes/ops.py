@@ -1,10 +1,10 @@
 """Routes for operators: health, readiness, metrics."""
 
-from dataclasses import asdict
 from typing import Final, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
+from msgspec.structs import asdict
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import Field
 

@@ -1,11 +1,12 @@
 """A project's TikTok account and the grant that lets us post to it."""
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Self
 
 from msgspec import Struct
+
+from app.domain.guarded import Guarded, Hidden
 
 PLATFORM: Final = "tiktok"
 """The one platform that there is."""
@@ -38,23 +39,21 @@ class AccountStatus(StrEnum):
     RECONNECT_REQUIRED = "reconnect_required"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenPair:
+class TokenPair(Guarded, frozen=True, kw_only=True):
     """Tokens as they are issued: with lifetimes, in seconds."""
 
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
+    access_token: Hidden[str]
+    refresh_token: Hidden[str]
     expires_in: int
     refresh_expires_in: int
     scopes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(Guarded, frozen=True, kw_only=True):
     """The token pair of an account; TikTok rotates both at each refresh."""
 
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
+    access_token: Hidden[str]
+    refresh_token: Hidden[str]
     access_token_expires_at: datetime
     refresh_token_expires_at: datetime
     scopes: tuple[str, ...]
@@ -78,8 +77,7 @@ class Grant:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(Struct, frozen=True, kw_only=True):
     """One TikTok account per project and platform."""
 
     project_id: str
@@ -113,8 +111,7 @@ class Account:
         return active or self.reconnect_reason in SCOPE_REASONS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewAccount:
+class NewAccount(Struct, frozen=True, kw_only=True):
     """The account from a person's consent; it replaces the one before."""
 
     project_id: str

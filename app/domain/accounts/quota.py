@@ -8,7 +8,6 @@ used, plus the time that a call may take to reach TikTok.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -44,8 +43,7 @@ Limits = Mapping[QuotaCall, int]
 Wanted = Mapping[QuotaCall, "Permits"]
 
 
-@dataclass(frozen=True, slots=True)
-class Permits:
+class Permits(Struct, frozen=True):
     """Some permits, and how long after they are taken they may be used."""
 
     count: int = 1

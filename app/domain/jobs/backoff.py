@@ -1,10 +1,11 @@
 """When a job is tried again after a failed attempt, or asked about after its end."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 STEPS_SECONDS: Final = (30, 120, 600, 1800, 7200)
 """The waits between attempts, unless settings say otherwise."""
@@ -35,8 +36,7 @@ class UnconfirmedInit(StrEnum):
     RETRY = "retry"  # it is sent again, at the risk of a second post
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """The delays between attempts, in seconds, and what to do with an unknown init."""
 
     steps: tuple[float, ...] = STEPS_SECONDS

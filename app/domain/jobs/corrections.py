@@ -1,9 +1,9 @@
 """Correct a job that is over by what TikTok says later. Pure."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.jobs import transition as become
@@ -19,25 +19,21 @@ from app.domain.jobs.outcome import Fault, InInbox, Published
 from app.domain.jobs.transition import Transition, lacks_post_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedForGood:
+class FailedForGood(Struct, frozen=True, kw_only=True):
     """TikTok gave up the publish; no post can come of it any more."""
 
     fault: Fault
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
+class Withdrawn(Struct, frozen=True):
     """TikTok says that the post is not public any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class NoWord:
+class NoWord(Struct, frozen=True):
     """TikTok cannot say yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotAsked:
+class NotAsked(Struct, frozen=True, kw_only=True):
     """The account's quota allows no call before a time."""
 
     until: datetime

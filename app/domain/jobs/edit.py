@@ -1,12 +1,12 @@
 """What a person may change about a job, and when."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import Enum
 from operator import attrgetter
 from typing import Any, Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.codes import PUBLISH_CANCELLED
@@ -44,8 +44,7 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobChange:
+class JobChange(Struct, frozen=True, kw_only=True):
     """The fields of a job that a request changes."""
 
     scheduled_for: datetime | Unset | None = UNSET  # None: Post Now
@@ -63,7 +62,7 @@ class JobChange:
         """Tell whether only the caller's own data changes."""
         labels = {"external_id", "metadata"}
         changed = {
-            each.name for each in fields(self) if getattr(self, each.name) is not UNSET
+            name for name in self.__struct_fields__ if getattr(self, name) is not UNSET
         }
         return bool(changed) and changed <= labels
 

@@ -1,17 +1,17 @@
 """The key by which a repeated request finds the first one's job."""
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final, Self
+
+from msgspec import Struct
 
 SEPARATOR: Final = "|"
 KEY_LENGTH: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class RequestKey:
+class RequestKey(Struct, frozen=True):
     """A caller's own key for a request, and a digest of the request."""
 
     value: str  # the header Idempotency-Key; unique within its project

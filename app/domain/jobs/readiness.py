@@ -1,9 +1,10 @@
 """Readiness: whether a job would go through, checked before its time. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from app.domain.http_headers import stated_size
 from app.domain.posts.signed_url import signed_until
@@ -15,8 +16,7 @@ TIME_TO_ACT: Final = timedelta(minutes=2)
 """A job with less time left is not checked on its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadinessProblem:
+class ReadinessProblem(Struct, frozen=True):
     """What would stop a job from being posted as things are now."""
 
     code: str  # stable, for programs
@@ -24,8 +24,7 @@ class ReadinessProblem:
     pointer: str | None = None  # at the culprit in the job
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
+class Readiness(Struct, frozen=True):
     """The result of a check; nothing is done about it."""
 
     checked_at: datetime

@@ -5,8 +5,9 @@ https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from app.domain.jobs.readiness import MAX_VIDEO_BYTES, ReadinessProblem
 
@@ -35,8 +36,7 @@ OTHER_CODECS: Final = {
 PHOTO_TYPES: Final = frozenset({"jpeg", "webp"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Film:
+class Film(Struct, frozen=True, kw_only=True):
     """What a video's file says about itself; None: not stated, or not certain."""
 
     size: int | None = None  # bytes
@@ -54,8 +54,7 @@ class Film:
         return self.is_video and self.container is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(Struct, frozen=True, kw_only=True):
     """What a photo's file says about itself."""
 
     size: int | None = None  # bytes

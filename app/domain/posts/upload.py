@@ -5,12 +5,14 @@ https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from msgspec import Struct
+
+from app.domain.guarded import Guarded, Hidden
 from app.domain.jobs.job import Job
 from app.domain.posts.post import Post
 
@@ -42,16 +44,14 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _CHOICES: Final = Post.__struct_fields__
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkSizes:
+class ChunkSizes(Struct, frozen=True, kw_only=True):
     """The largest video sent in one chunk, and the chunk size of larger ones."""
 
     whole: int = 64_000_000
     chunk: int = 10_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """Bytes of a video, from ``start`` up to but without ``end``."""
 
     start: int
@@ -63,8 +63,7 @@ class Span:
         return self.end - self.start
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkPlan:
+class ChunkPlan(Struct, frozen=True, kw_only=True):
     """The chunks of one video, as announced in the init."""
 
     size: int  # of the whole video, in bytes
@@ -117,15 +116,14 @@ def may_repeat(repeated: tuple[float, ...], *, now: datetime) -> bool:
     return sum(moment > least for moment in repeated) < MOST_REPEATS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
+class Upload(Guarded, frozen=True, kw_only=True):
     """An upload that TikTok has granted and waits for.
 
     Whoever knows the URL can publish the post by sending what is missing.
     """
 
     publish_id: str
-    url: str = field(repr=False)
+    url: Hidden[str]
     chunk_size: int  # as announced: settings may change meanwhile
     content_type: str
     subject: str  # what it was requested for, as a digest

@@ -5,15 +5,15 @@ ISO/IEC 14496-12; QuickTime File Format.
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 MOST_BOXES: Final = 200
 _UNKNOWN: Final = {0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF}
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(Struct, frozen=True):
     """A box's name and the position of its content."""
 
     name: str
@@ -21,8 +21,7 @@ class Box:
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Movie:
+class Movie(Struct, frozen=True, kw_only=True):
     """The content of ``moov``."""
 
     seconds: float | None = None

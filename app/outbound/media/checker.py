@@ -2,8 +2,9 @@
 
 import asyncio
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from app.domain.jobs.job import Job, NewJob
 from app.domain.jobs.readiness import (
@@ -29,8 +30,7 @@ A server that never answers would take twenty seconds for each of 35 photos.
 """
 
 
-@dataclass
-class Found:
+class Found(Struct):
     """What a check has found so far."""
 
     problems: list[ReadinessProblem] = field(default_factory=list)

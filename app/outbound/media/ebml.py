@@ -6,8 +6,9 @@ RFC 8794 (EBML) and RFC 9559 (Matroska).
 import math
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 EBML: Final = 0x1A45DFA3
 MAGIC: Final = EBML.to_bytes(4, "big")
@@ -22,8 +23,7 @@ NANOSECONDS: Final = 1e9
 MOST_ELEMENTS: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(Struct, frozen=True):
     """An element's id and the position of its content."""
 
     id: int

@@ -1,12 +1,12 @@
 """Run a runner's attempts side by side."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from app.domain.jobs.backoff import Random, RetryPolicy
 from app.domain.jobs.job import ErrorClass, Job, Transfer
@@ -45,8 +45,7 @@ INTERNAL: Final = Fault(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptPolicy:
+class AttemptPolicy(Struct, frozen=True, kw_only=True):
     """The rules of attempts: polling and retries."""
 
     poll: PollPolicy

@@ -1,6 +1,5 @@
 """The state of an attempt, and what several of its steps do."""
 
-import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, assert_never
 
@@ -53,7 +52,7 @@ class AttemptState:
         if remarks == (found.remarks if found else ()):
             return
         found = found or Readiness(self.effects.now())
-        found = dataclasses.replace(found, remarks=remarks, at_init=True)
+        found = replace(found, remarks=remarks, at_init=True)
         self.job = replace(self.job, readiness=found)
 
     # Before an init.

@@ -1,7 +1,8 @@
 """What the attempts of a runner share: the parts of the process that they use."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from app.domain.posts.upload import ChunkSizes
 from app.grants.grants import Grants
@@ -19,8 +20,7 @@ from app.store.jobs.uploads import UploadStore
 from app.tiktok.client import TikTok
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushParts:
+class PushParts(Struct, frozen=True, kw_only=True):
     """The parts that all uploads of a process share."""
 
     uploads: UploadStore
@@ -34,8 +34,7 @@ class PushParts:
     watch: UploadMetrics
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dependencies:
+class Dependencies(Struct, frozen=True, kw_only=True):
     """What every attempt of a runner shares."""
 
     claims: ClaimStore

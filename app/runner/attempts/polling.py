@@ -1,8 +1,9 @@
 """Poll a publish until TikTok says how it ended."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from app.domain.accounts.quota import QuotaCall
 from app.domain.jobs.outcome import Fault, HandedOn, Outcome, Processing
@@ -15,8 +16,7 @@ SHORTEST_WAIT: Final = timedelta(seconds=0.1)
 """The least pause between two requests for a permit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollPolicy:
+class PollPolicy(Struct, frozen=True, kw_only=True):
     """The interval and the deadline of polling."""
 
     interval: timedelta = timedelta(seconds=5)

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 import structlog
+from msgspec import Struct, field
 
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock
@@ -26,8 +26,7 @@ class Hint(StrEnum):
     OUTBOX = "outbox"  # there may be an event to deliver
 
 
-@dataclass(frozen=True, slots=True)
-class BackgroundJob:
+class BackgroundJob(Struct, frozen=True):
     """Work done in passes; each pass claims its rows, so workers may overlap."""
 
     name: str

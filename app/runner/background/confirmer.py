@@ -1,10 +1,10 @@
 """Ask TikTok again about jobs that ended in doubt, and correct their record."""
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 import structlog
+from msgspec import Struct, field
 from structlog.contextvars import bound_contextvars
 
 from app.domain.accounts.quota import QuotaCall
@@ -61,8 +61,7 @@ VIDEO_LIST_SCOPE: Final = "video.list"
 _NOTHING: Final = ToldOfPost()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmer:
+class Confirmer(Struct, frozen=True, kw_only=True):
     """Finds out what became of a publish, trying the cheapest evidence first."""
 
     store: ConfirmationStore

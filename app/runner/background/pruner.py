@@ -1,12 +1,12 @@
 """Delete old records in small batches that block nobody."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from app.machine.clock import Clock
 from app.store.retention.pruning import FIRST_ID, Batch, Pruned, RetentionStore
@@ -30,8 +30,7 @@ LEFTOVERS_KEPT: Final = timedelta(days=1)
 """How long rows are kept that mean nothing any more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pruner:
+class Pruner(Struct, frozen=True, kw_only=True):
     """Deletes by age; with ``keep`` None, records of jobs are kept for ever."""
 
     store: RetentionStore

@@ -1,9 +1,9 @@
 """Check jobs before their time, so that people can still mend them."""
 
 import asyncio
-from dataclasses import dataclass
 
 import structlog
+from msgspec import Struct
 from structlog.contextvars import bound_contextvars
 
 from app.domain.accounts.account import CreatorInfo
@@ -38,8 +38,7 @@ from app.store.jobs.readiness import ReadinessStore
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadinessChecker:
+class ReadinessChecker(Struct, frozen=True, kw_only=True):
     """Finds what would stop a job; it never fails, delays or claims one."""
 
     store: ReadinessStore

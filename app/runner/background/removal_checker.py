@@ -1,10 +1,10 @@
 """Check with TikTok whether it removed our access, after an event that says so."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from app.domain.accounts.account import SCOPE_REASONS, Account
 from app.domain.jobs.job import ErrorClass
@@ -21,8 +21,7 @@ AGAIN: Final = timedelta(seconds=30)
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemovalChecker:
+class RemovalChecker(Struct, frozen=True, kw_only=True):
     """Finds out which accounts are lost, with a read-only call."""
 
     accounts: AccountStore

@@ -3,11 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
+from msgspec import Struct, field
 from structlog.contextvars import bound_contextvars
 
 from app.domain.errors import StoreUnavailable
@@ -56,8 +56,7 @@ UNWRITTEN: Final = "the scheduler made a mistake; its log says which"
 NO_ENDPOINT: Final = "there is no endpoint to send it to"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deliveries:
+class Deliveries(Struct, frozen=True, kw_only=True):
     """Sends due events; neither jobs nor other endpoints wait for a slow endpoint."""
 
     store: DeliveryStore

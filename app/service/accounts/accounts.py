@@ -1,11 +1,11 @@
 """What people do with their TikTok accounts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Self
 
 import structlog
+from msgspec import Struct
 
 from app.domain import errors
 from app.domain.accounts.account import (
@@ -40,8 +40,7 @@ VERIFY_SECONDS: Final = 3.0
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenAccount(TokenPair):
+class GivenAccount(TokenPair, frozen=True, kw_only=True):
     """An account with tokens that the caller obtained."""
 
     project_id: str
@@ -49,8 +48,7 @@ class GivenAccount(TokenPair):
     open_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class PutAccount:
+class PutAccount(Struct, frozen=True):
     """An account that was stored."""
 
     account: Account
@@ -64,8 +62,7 @@ class PutAccount:
         return cls(account, former is None, changed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountUsage:
+class AccountUsage(Struct, frozen=True, kw_only=True):
     """How much an account posted, and whether it may post now."""
 
     posted_last_24h: int
@@ -75,8 +72,7 @@ class AccountUsage:
     inits_left_this_minute: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountService:
+class AccountService(Struct, frozen=True, kw_only=True):
     """Connects, lists, shows and removes accounts."""
 
     store: AccountStore

@@ -4,17 +4,19 @@ https://developers.tiktok.com/doc/login-kit-web
 """
 
 import re
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
 from typing import Final
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 from app.domain import errors
 from app.domain.accounts.account import Account, Grant, NewAccount
 from app.domain.api_key import check_scope
 from app.domain.codes import ASK_OPERATOR, CODES, SETUP, class_of_oauth_code
+from app.domain.guarded import Guarded, Hidden
 from app.domain.jobs.job import ErrorClass
 from app.domain.jobs.outcome import Fault
 from app.domain.redirect import problem_with_redirect
@@ -36,8 +38,7 @@ _WORD: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OAuthApp:
+class OAuthApp(Struct, frozen=True, kw_only=True):
     """This app as registered with TikTok, and its frontends' origins."""
 
     authorize_url: str
@@ -49,18 +50,16 @@ class OAuthApp:
     frontend_origins: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authorization:
+class Authorization(Guarded, frozen=True, kw_only=True):
     """The address to send the person to, and how long it is valid."""
 
     authorize_url: str
-    state: str = field(repr=False)
+    state: Hidden[str]
     expires_at: datetime
     start_url: str | None = None  # for a bound sign-in: the browser begins here
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connected:
+class Connected(Struct, frozen=True, kw_only=True):
     """The sign-in ended with an account."""
 
     account: Account
@@ -69,8 +68,7 @@ class Connected:
     redirect_to: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotConnected:
+class NotConnected(Struct, frozen=True, kw_only=True):
     """The sign-in ended without an account."""
 
     error: errors.SchedulerError
@@ -78,8 +76,7 @@ class NotConnected:
     redirect_to: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectService:
+class ConnectService(Struct, frozen=True, kw_only=True):
     """Sends people to TikTok and stores the accounts they come back with."""
 
     app: OAuthApp

@@ -1,9 +1,10 @@
 """A job's full history in words, from its row, its ledger and its history."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+
+from msgspec import Struct
 
 from app.domain.api_key import Actor
 from app.domain.codes import words_of
@@ -50,8 +51,7 @@ _ENDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryItem:
+class HistoryItem(Struct, frozen=True, kw_only=True):
     """One thing that happened to a job."""
 
     at: datetime

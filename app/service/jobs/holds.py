@@ -1,7 +1,8 @@
 """Holds: let due jobs wait, and release them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from app.domain.api_key import Actor, check_scope
 from app.domain.errors import FieldError, InvalidInput, NotFound
@@ -11,8 +12,7 @@ from app.machine.clock import Clock
 from app.store.jobs.holds import HoldStore
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldService:
+class HoldService(Struct, frozen=True, kw_only=True):
     """Sets, shows and releases holds; ``project_id`` None stands for all projects."""
 
     store: HoldStore

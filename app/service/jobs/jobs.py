@@ -1,12 +1,11 @@
 """What people do with their jobs."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from msgspec import structs
+from msgspec import Struct, field, structs
 
 from app.domain.accounts.account import PLATFORM
 from app.domain.api_key import Actor, check_scope
@@ -70,8 +69,7 @@ OVERDUE: Final = timedelta(days=1)
 """After this delay a post may no longer be wanted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobService:
+class JobService(Struct, frozen=True, kw_only=True):
     """Schedules, shows, changes and restarts jobs."""
 
     store: JobStore
@@ -136,7 +134,7 @@ class JobService:
         another's project.
         """
         if which.project_id is None:
-            which = replace(which, project_id=scope)
+            which = structs.replace(which, project_id=scope)
         else:
             check_scope(which.project_id, scope)
         after, order = _place(cursor, order)

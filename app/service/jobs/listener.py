@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Final, Self
+
+from msgspec import Struct
 
 from app.domain.jobs.job import Job
 
@@ -15,21 +16,19 @@ MAX_PENDING: Final = 1000
 _MARK: Final = ""  # sorts before every job's id
 
 
-@dataclass(frozen=True, slots=True)
-class StreamReady:
+class StreamReady(Struct, frozen=True):
     """Everything up to a time was sent; from here on the stream is live."""
 
     at: datetime
     resumed: bool  # False: the client may have missed earlier changes
 
 
-@dataclass(frozen=True)
-class JobChanged:
+class JobChanged(Struct, frozen=True, dict=True):
     """A job's current state, shared by all its listeners."""
 
     at: datetime
     job: Job
-    show: Callable[[Job], str] = field(repr=False, compare=False)
+    show: Callable[[Job], str]
 
     @cached_property
     def text(self) -> str:
@@ -37,8 +36,7 @@ class JobChanged:
         return self.show(self.job)
 
 
-@dataclass(frozen=True, slots=True)
-class Resync:
+class Resync(Struct, frozen=True):
     """Too much changed: the client has to read the list."""
 
     at: datetime

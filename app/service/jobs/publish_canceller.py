@@ -1,9 +1,9 @@
 """Ask TikTok to cancel a running publish."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from app.domain.accounts.quota import QuotaCall
 from app.domain.codes import PUBLISH_CANCELLED
@@ -25,8 +25,7 @@ PAUSE_SECONDS: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishCanceller:
+class PublishCanceller(Struct, frozen=True, kw_only=True):
     """Cancels pulls that TikTok has not downloaded yet.
 
     https://developers.tiktok.com/doc/content-posting-api-reference-cancel-post

@@ -1,9 +1,10 @@
 """Check a job without storing it or sending it to TikTok."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from app.domain import errors
 from app.domain.accounts.account import AccountStatus, CreatorInfo
@@ -34,8 +35,7 @@ class Severity(StrEnum):
     WARNING = "warning"  # it would be posted, perhaps not as its owner expects
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(Struct, frozen=True):
     """Something that a person may want to know before they schedule."""
 
     code: str
@@ -49,8 +49,7 @@ class Issue:
         return cls(error.code, error.pointer, error.message)
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
+class Validation(Struct, frozen=True):
     """What was found."""
 
     problems: tuple[Issue, ...]
@@ -63,8 +62,7 @@ class Validation:
         return all(each.severity is not Severity.ERROR for each in self.problems)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValidationService:
+class ValidationService(Struct, frozen=True, kw_only=True):
     """Checks what a person is about to schedule; changes nothing."""
 
     jobs: JobService

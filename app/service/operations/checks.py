@@ -5,8 +5,9 @@ Each check gives a finding: what was checked, whether it is good, and what to do
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from app.domain.errors import StoreUnavailable
 from app.machine.descriptors import hard_limit, share_out
@@ -20,8 +21,7 @@ SPARE_CONNECTIONS: Final = 3
 """Connections to leave to people and their tools."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """The result of one check; ``advice`` is empty if there is nothing to do."""
 
     name: str

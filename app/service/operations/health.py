@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock
@@ -66,8 +66,7 @@ _SEEN: Final = {
 """What each state says of the database and of its migrations."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checks:
+class Checks(Struct, frozen=True, kw_only=True):
     """The result of each check."""
 
     database: Check
@@ -79,16 +78,14 @@ class Checks:
     runner: Check
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True):
     """The overall result, and the checks; the database and its clock decide."""
 
     state: DatabaseState
     checks: Checks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthService:
+class HealthService(Struct, frozen=True, kw_only=True):
     """Makes all checks."""
 
     database: Database
@@ -156,8 +153,7 @@ async def wait_until_ready(
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseFound:
+class DatabaseFound(Struct, frozen=True):
     """The result of a look at the database."""
 
     state: DatabaseState

@@ -1,10 +1,10 @@
 """What to do before anything runs on a restored backup."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from app.domain.jobs.hold import Hold
 from app.machine.clock import Clock
@@ -17,8 +17,7 @@ log = structlog.get_logger(__name__)
 REASON: Final = "restored from a backup: what was posted since is not known here"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreService:
+class RestoreService(Struct, frozen=True, kw_only=True):
     """Stops jobs that may have been posted after the backup."""
 
     store: RestoreStore

@@ -1,9 +1,10 @@
 """Tell an operator whether the service is posting, and what needs a person."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from app.domain.jobs.hold import Hold
 from app.domain.jobs.job import FailureReason
@@ -21,8 +22,7 @@ LATE_AFTER: Final = timedelta(minutes=1)
 """How late a due job has to be to need a person."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(Struct, frozen=True, kw_only=True):
     """The findings; ``to_look_at`` is empty if all is well."""
 
     database: str
@@ -39,8 +39,7 @@ class Status:
     to_look_at: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusService:
+class StatusService(Struct, frozen=True, kw_only=True):
     """Collects the figures."""
 
     database: Database

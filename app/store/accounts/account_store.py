@@ -5,7 +5,6 @@ import secrets
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import count
@@ -36,6 +35,7 @@ from app.domain.accounts.account import (
 from app.domain.api_key import Actor
 from app.domain.errors import AccountNotConnected, StoreUnavailable
 from app.domain.events import EventType
+from app.domain.guarded import Guarded, Hidden
 from app.store.accounts.ownership import (
     RebindResult,
     bind_jobs,
@@ -72,15 +72,14 @@ _MOST_TRADES: Final = 2000
 """Some 2 MB: a quarter of an hour of a process that looks after 190,000 accounts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Trade:
+class _Trade(Guarded, frozen=True, kw_only=True):
     """A pair that was traded, and the columns of the new one, sealed."""
 
     project_id: str
     platform: str
     grant_version: int  # of the pair that was traded
-    traded: bytes = field(repr=False)  # the digest of its refresh token
-    values: Mapping[str, Any] = field(repr=False)
+    traded: Hidden[bytes]  # the digest of its refresh token
+    values: Hidden[Mapping[str, Any]]
     is_verified: bool
 
 

@@ -1,13 +1,14 @@
 """Sign-ins that wait for TikTok's answer; each state works once."""
 
-from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
+from msgspec.structs import asdict, replace
 from sqlalchemy import ColumnElement, delete, insert, select
 
 from app.domain.errors import TokenUnreadable
+from app.domain.guarded import Guarded, Hidden
 from app.store.accounts.tables import oauth_states
 from app.store.db.engine import Database
 from app.store.db.types import Row
@@ -17,14 +18,13 @@ _KEPT: Final = timedelta(hours=1)
 """How long an expired state is kept, to lead its person back to the frontend."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingConnect:
+class PendingConnect(Guarded, frozen=True, kw_only=True):
     """A sign-in that has begun."""
 
     project_id: str
     platform: str
     redirect_to: str | None
-    code_verifier: str | None = field(repr=False)
+    code_verifier: Hidden[str | None]
     expires_at: datetime
     bound: bool = False  # only the browser that began it may finish it
     disable_auto_auth: bool = False

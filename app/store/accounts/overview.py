@@ -1,9 +1,9 @@
 """Lists of accounts, and how much each posted lately."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy import func, or_, select
 
 from app.domain.accounts.account import Account, AccountStatus
@@ -19,8 +19,7 @@ _accounts = accounts.c
 _jobs = schedule_jobs.c
 
 
-@dataclass(frozen=True, slots=True)
-class PostCount:
+class PostCount(Struct, frozen=True):
     """How many posts TikTok took, public or draft."""
 
     published: int = 0

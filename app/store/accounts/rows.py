@@ -1,7 +1,8 @@
 """Convert rows of ``accounts`` to domain values; the only place that opens tokens."""
 
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from app.domain.accounts.account import Account, AccountStatus, Grant
 from app.domain.errors import TokenUnreadable

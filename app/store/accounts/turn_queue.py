@@ -1,9 +1,9 @@
 """Turns: when each of an account's due jobs may try its init."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
     TextClause,
@@ -23,8 +23,7 @@ from app.store.jobs.tables import IS_PROCESSING, schedule_jobs
 _jobs = schedule_jobs.c
 
 
-@dataclass(frozen=True, slots=True)
-class JobsBeforeInit:
+class JobsBeforeInit(Struct, frozen=True):
     """A project's jobs that have sent no init."""
 
     project_id: str
@@ -48,8 +47,7 @@ class JobsBeforeInit:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class AssignedTurns:
+class AssignedTurns(Struct, frozen=True):
     """How many jobs had a turn already, and until when those without are put off."""
 
     already_waiting: int  # jobs being run queue behind these

@@ -1,11 +1,11 @@
 """Whether a database can be used: its revision, writes, encryption keys and clock."""
 
 import os
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
+from msgspec import Struct
 from sqlalchemy import (
     TIMESTAMP,
     Text,
@@ -34,8 +34,7 @@ _SERVER: Final = select(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseLook:
+class DatabaseLook(Struct, frozen=True, kw_only=True):
     """The result of a short look at a database."""
 
     revision: str  # empty before the first
@@ -71,8 +70,7 @@ async def look_at(database: Database) -> DatabaseLook:
     return DatabaseLook(revision=revision, is_migrated=migrated, is_writable=writable)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vitals:
+class Vitals(Struct, frozen=True, kw_only=True):
     """The findings."""
 
     keys_fit: bool

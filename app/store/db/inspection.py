@@ -1,10 +1,10 @@
 """Inspect a database: its server, revision, privileges and foreign tables."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, column, inspect, select, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -57,8 +57,7 @@ _STRANGERS: Final = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Postgres:
+class Postgres(Struct, frozen=True, kw_only=True):
     """What only Postgres has."""
 
     version: int
@@ -78,8 +77,7 @@ class Postgres:
     strangers: Sequence[str] = ()  # roles that may change our tables
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection:
+class Inspection(Struct, frozen=True, kw_only=True):
     """The findings; ``postgres`` is None on SQLite."""
 
     revision: str | None  # None: none of our tables exist

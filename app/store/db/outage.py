@@ -3,11 +3,11 @@
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from socket import gaierror
 from typing import Final
 
 import structlog
+from msgspec import Struct
 from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,
@@ -106,8 +106,7 @@ class Trouble:
         log.info("the database is back")
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(Struct):
     """How far a transaction got."""
 
     may_be_written: bool = False

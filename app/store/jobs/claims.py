@@ -1,12 +1,12 @@
 """The worker's side of the jobs table: claim, and write what the claim allows."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
 from uuid import uuid4
 
+from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import (
     ColumnElement,
@@ -78,8 +78,7 @@ _READ: Final = tuple(name for name in JOB_COLUMNS if name not in _UNREAD)
 """The columns that a claim reads; it knows those that it writes."""
 
 
-@dataclass(frozen=True, slots=True)
-class TakenOver:
+class TakenOver(Struct, frozen=True):
     """A claim taken over from a worker that let its lease run out."""
 
     job: Job
@@ -111,8 +110,7 @@ _NEXT_DUE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Struct, frozen=True):
     """The result of one claim."""
 
     jobs: tuple[Job, ...]  # owned now, the longest scheduled first

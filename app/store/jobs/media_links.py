@@ -5,11 +5,11 @@ Each is fetched or revoked, never both.
 
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,8 +21,7 @@ from app.store.jobs.tables import media_links, schedule_jobs
 _links = media_links.c
 
 
-@dataclass(frozen=True, slots=True)
-class MediaLink:
+class MediaLink(Struct, frozen=True):
     """A valid pull URL."""
 
     asset_url: str

@@ -1,7 +1,6 @@
 """Convert database rows to domain values and back."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from operator import attrgetter, itemgetter
@@ -136,7 +135,11 @@ def readiness_to_json(readiness: Readiness | None) -> dict[str, Any] | None:
 
 def problem_to_json(problem: ReadinessProblem) -> dict[str, Any]:
     """Leave out a missing pointer, which an older version does not know."""
-    return {name: value for name, value in asdict(problem).items() if value is not None}
+    return {
+        name: value
+        for name, value in structs.asdict(problem).items()
+        if value is not None
+    }
 
 
 def readiness_from_json(data: Mapping[str, Any]) -> Readiness:

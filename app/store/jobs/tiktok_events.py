@@ -1,9 +1,9 @@
 """Store each of TikTok's events once, and bring forward the checks it asks for."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Update, and_, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
@@ -34,8 +34,7 @@ _UNCLAIMED: Final = and_(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class HintResult:
+class HintResult(Struct, frozen=True):
     """What an event caused."""
 
     repeated: bool = False

@@ -1,7 +1,6 @@
 """Write transitions, each with its ledger row and its events, or not at all."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from operator import attrgetter
@@ -102,8 +101,7 @@ _WORDS: Final = frozenset(
 """The columns whose values are made by us, without a comma."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Guard:
+class Guard(Struct, frozen=True, eq=False):
     """What must still be true of a job's row for its transition to be written."""
 
     types: Mapping[str, TypeEngine[Any]]  # of the columns that it needs besides the id

@@ -5,12 +5,12 @@ can tell any more whether a job of an older time was posted, so none is accepted
 is what stops a repeated request from posting again.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import Column, ColumnElement, Table, Text, and_, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -48,8 +48,7 @@ class Pruned(StrEnum):
     LEFTOVERS = "leftovers"  # rows that mean nothing any more, at any retention
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """What one statement deleted."""
 
     count: int

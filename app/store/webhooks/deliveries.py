@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
@@ -21,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.events import EventStatus, EventType, Render
+from app.domain.guarded import Guarded, Hidden
 from app.domain.webhook_endpoint import (
     DeliveryResult,
     DisabledReason,
@@ -44,13 +44,12 @@ _events = webhook_events.c
 _former = webhook_events.alias("former").c
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxDelivery:
+class OutboxDelivery(Guarded, frozen=True, kw_only=True):
     """One event for this worker to send while its lease lasts."""
 
     event: EventRecord
     position: int
-    claim_token: str = field(repr=False)
+    claim_token: Hidden[str]
     endpoint: WebhookEndpoint | None  # None: removed meanwhile
     body: bytes | None  # None: it cannot be rendered
 

@@ -1,9 +1,9 @@
 """The owners' side of webhooks: endpoints, and lists of their events."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
@@ -33,8 +33,7 @@ _ENABLED: Final[dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayFilter:
+class ReplayFilter(Struct, frozen=True, kw_only=True):
     """Which events are sent again: one, or those of a period."""
 
     event_id: str | None = None
@@ -43,8 +42,7 @@ class ReplayFilter:
     failed_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PutResult:
+class PutResult(Struct, frozen=True):
     """The result of setting an endpoint."""
 
     endpoint: WebhookEndpoint

@@ -5,11 +5,11 @@ changes the job.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import structlog
+from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
     Insert,
@@ -59,8 +59,7 @@ ACCOUNT_LISTENER: Final = _listener_of(accounts)
 """The same for an account."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
+class NewEvent(Struct, frozen=True, kw_only=True):
     """An event for a project's endpoint."""
 
     type: EventType

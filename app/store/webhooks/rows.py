@@ -5,7 +5,6 @@ An event's payload is stored as columns besides its body: processes older than r
 long as such a process may run beside ours, and read for events that one of them wrote.
 """
 
-from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -34,7 +33,7 @@ from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import schedule_jobs
 
 SECRETS: Final = ("secret", "former_secret")
-_RECORD: Final = tuple(each.name for each in fields(EventRecord))
+_RECORD: Final = EventRecord.__struct_fields__
 
 # These never leave their table: whoever has one can write as a worker, download the
 # video or post as the person.

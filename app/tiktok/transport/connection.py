@@ -6,11 +6,11 @@ An asyncio protocol, since asyncio's streams would double the cost of an exchang
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
 import httpx
+from msgspec import Struct
 
 from app.machine.concurrency import race
 from app.machine.descriptors import is_readable
@@ -19,8 +19,7 @@ from app.machine.sink import Sink
 from app.tiktok.transport.answer_reader import AnswerReader
 
 
-@dataclass(slots=True)
-class Body:
+class Body(Struct):
     """A body to stream: ``pour`` writes exactly ``left`` bytes into a sink."""
 
     pour: Callable[[Sink], Awaitable[None]]
@@ -243,8 +242,7 @@ class Connection(asyncio.Protocol):
             self.on_change()
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Struct, frozen=True):
     """The host to connect to."""
 
     host: str

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 from app.domain.jobs.backoff import CONFIRM_STEPS
@@ -148,9 +149,7 @@ async def allow_video_list(worker: Worker, stage: Stage) -> None:
     """Let the account's grant say that it may list videos."""
     accounts = worker.container.accounts
     account = await accounts.get("proj_1", "tiktok")
-    grant = dataclasses.replace(
-        account.grant, scopes=(*account.grant.scopes, "video.list")
-    )
+    grant = structs.replace(account.grant, scopes=(*account.grant.scopes, "video.list"))
     await accounts.save_refreshed(account, grant, now=stage.clock.now())
 
 
@@ -277,7 +276,7 @@ async def test_without_the_scope_no_video_is_looked_for(late: Late) -> None:
     """TikTok would refuse it."""
     accounts = late.worker.container.accounts
     account = await accounts.get("proj_1", "tiktok")
-    grant = dataclasses.replace(account.grant, scopes=("video.publish",))
+    grant = structs.replace(account.grant, scopes=("video.publish",))
     await accounts.save_refreshed(account, grant, now=late.stage.clock.now())
     job = await late.unconfirmed(post=public("Spring"))
     await late.published()

@@ -1,8 +1,7 @@
 """Publishes of another installation of the same TikTok app are not taken for ours."""
 
-import dataclasses
-
 import pytest
+from msgspec import structs
 from sqlalchemy import update
 
 from app.domain.jobs.job import FailureReason, Job, JobStatus
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("stage")
 @pytest.fixture
 def cautious(late: Late) -> Late:
     """Give a worker that is not told to be the only one."""
-    late.confirmer = dataclasses.replace(late.confirmer, sole_publisher=False)
+    late.confirmer = structs.replace(late.confirmer, sole_publisher=False)
     return late
 
 

@@ -1,13 +1,13 @@
 """A look ahead of time finds what would keep a job back, and leaves the job alone."""
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 from app.domain.jobs.job import Job, JobStatus, Transfer
@@ -68,7 +68,7 @@ async def allow(lookout: Lookout, *scopes: str) -> None:
     """Let the account's grant name these scopes."""
     accounts = lookout.worker.container.accounts
     account = await accounts.get("proj_1", "tiktok")
-    grant = dataclasses.replace(account.grant, scopes=scopes)
+    grant = structs.replace(account.grant, scopes=scopes)
     await accounts.save_refreshed(account, grant, now=lookout.stage.clock.now())
 
 
@@ -351,7 +351,7 @@ async def test_a_private_address_is_never_connected_to(
     lookout: Lookout, server: Server
 ) -> None:
     """It is refused here as it is everywhere."""
-    lookout.checker = dataclasses.replace(
+    lookout.checker = structs.replace(
         lookout.checker, media=MediaChecker(Outbound(allow_private=False))
     )
     job = await lookout.job(asset_url="https://127.0.0.1/v.mp4")
@@ -378,7 +378,7 @@ async def test_a_look_that_breaks_does_not_stop_the_others(lookout: Lookout) -> 
                 raise RuntimeError("a bug")
             return await grants.current(project_id, platform, open_id=open_id)
 
-    lookout.checker = dataclasses.replace(lookout.checker, grants=Broken())  # type: ignore[arg-type]
+    lookout.checker = structs.replace(lookout.checker, grants=Broken())
     assert await lookout.found(sound) == []
     assert (await lookout.worker.job(broken)).readiness == broken.readiness
     assert (await lookout.worker.job(broken)).status is JobStatus.SCHEDULED

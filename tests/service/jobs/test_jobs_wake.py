@@ -1,10 +1,11 @@
 """The runner is woken for what is due, and left alone otherwise."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from app.container import open_container
 from app.domain.errors import InvalidInput, NotFound

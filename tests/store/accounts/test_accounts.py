@@ -2,11 +2,11 @@
 
 import asyncio
 import base64
-import dataclasses
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from sqlalchemy import String, cast, select, update
 
 from app.domain.accounts.account import SCOPE_REASONS, AccountStatus
@@ -141,7 +141,7 @@ async def test_an_empty_token_overwrites_nothing(
 ) -> None:
     """A pair that is not whole is refused before it reaches the database."""
     account, _ = await accounts.put(new_account(), now=NOW)
-    half = dataclasses.replace(new_grant("two"), **{missing: ""})  # type: ignore[arg-type]
+    half = structs.replace(new_grant("two"), **{missing: ""})
     with pytest.raises(ValueError, match="empty token"):
         await accounts.put(new_account(half), now=LATER)
     with pytest.raises(ValueError, match="empty token"):

@@ -1,11 +1,11 @@
 """The quotas' table: races, rests, and long lines in few statements."""
 
 import asyncio
-import dataclasses
 from collections import Counter
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 from sqlalchemy import event, select
 
 from app.domain.accounts.account import Account
@@ -239,7 +239,7 @@ async def test_a_confirmed_open_id_keeps_what_it_has_used(
     await quotas.take_idle(claimant, taken(LIMIT), now=NOW)
     account: Account | None
     if confirms == "a PUT":
-        certain = dataclasses.replace(new_account(), is_verified=True)
+        certain = structs.replace(new_account(), is_verified=True)
         account, _ = await accounts.put(certain, now=NOW)
     else:
         account = await accounts.save_refreshed(

@@ -1,11 +1,11 @@
 """The outbox: an event exists if and only if its transition committed."""
 
-import dataclasses
 import re
 from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
@@ -291,7 +291,7 @@ async def test_a_lost_account_is_told_once_and_without_a_token(
     told_of = payload_of(event)
     assert isinstance(told_of, Account)
     lost = await store.get(account.project_id, account.platform)
-    assert told_of == dataclasses.replace(lost, grant=told_of.grant)
+    assert told_of == structs.replace(lost, grant=told_of.grant)
     assert told_of.status is AccountStatus.RECONNECT_REQUIRED
 
 

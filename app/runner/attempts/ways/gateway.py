@@ -3,9 +3,10 @@
 So we know whether TikTok fetched the media, and can revoke a URL it never fetched.
 """
 
-from dataclasses import dataclass
 from secrets import token_urlsafe
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
 
 from app.domain.jobs.job import Job
 from app.domain.jobs.outcome import Fault, Unconfirmed
@@ -27,8 +28,7 @@ class GatewayPull(Pull):
         return Unconfirmed(fault=fault)
 
 
-@dataclass(frozen=True, slots=True)
-class MediaGateway:
+class MediaGateway(Struct, frozen=True):
     """Makes pull URLs under ``base_url``; their token is a secret."""
 
     base_url: str

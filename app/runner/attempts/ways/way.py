@@ -11,16 +11,16 @@ A publish is in one of four states, shown by these values:
 """
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+
+from msgspec import Struct
 
 from app.domain.jobs.outcome import Fault, Outcome, Unconfirmed
 from app.tiktok.values import PublishStatus
 
 
-@dataclass(frozen=True, slots=True)
-class Void:
+class Void(Struct, frozen=True):
     """No post can come of the publish; ``fault`` says why."""
 
     fault: Fault

@@ -6,13 +6,14 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
+from app.domain.guarded import Guarded, Hidden
 from app.store.db.postgres.tls import Tls, make_tls
 
 Host = tuple[str, int]
@@ -63,8 +64,7 @@ _HOST: Final = re.compile(r"^(?P<name>\[[^\]]+\]|[^:]*)(?::(?P<port>\d+))?$")
 _OPTION: Final = re.compile(r"(?:-c\s*|--)(?P<name>[\w.]+)=(?P<value>(?:\\.|\S)*)\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class Keepalives:
+class Keepalives(Struct, frozen=True):
     """How soon the system notices a dead peer, in seconds."""
 
     idle: int = 30
@@ -73,13 +73,12 @@ class Keepalives:
     unanswered: int = 20  # for data that was sent and not acknowledged
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PostgresAddress:
+class PostgresAddress(Guarded, frozen=True, kw_only=True):
     """The address of a Postgres, and the settings of its sessions."""
 
     hosts: tuple[Host, ...]
     user: str | None
-    password: str | None = field(repr=False)
+    password: Hidden[str | None]
     database: str | None
     tls: Tls
     connect_seconds: float

@@ -5,10 +5,10 @@ to a point in time; another cluster has another system identifier. Any role may 
 both: https://www.postgresql.org/docs/current/functions-info.html
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from app.domain.errors import StoreUnavailable
 
@@ -26,8 +26,7 @@ HIDING_STATES: Final = ("0A", "42501", "42883", "55000")
 """A host does not offer the functions, or not to us."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """A server's identity."""
 
     system: str

@@ -1,10 +1,10 @@
 """The gap that a fail-over leaves: what fell due in it, and nobody can tell of."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import TIMESTAMP, ColumnElement, and_, func, or_, select, true, update
 
 from app.domain.codes import FAILED_OVER
@@ -26,8 +26,7 @@ _LOST: Final = Fault(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class Gap(Struct, frozen=True, kw_only=True):
     """From the last commit that the new server has to its first answer."""
 
     server: Identity

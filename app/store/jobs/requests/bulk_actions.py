@@ -1,10 +1,10 @@
 """Retry or cancel many jobs of a project: one transaction per page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
     and_,
@@ -50,8 +50,7 @@ _CANCELLED: Final = Fault(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryFilter:
+class RetryFilter(Struct, frozen=True, kw_only=True):
     """Which failed jobs are retried."""
 
     project_id: str
@@ -59,8 +58,7 @@ class RetryFilter:
     scheduled_from: datetime | None = None  # inclusive; None: no limit
 
 
-@dataclass(frozen=True, slots=True)
-class RetryResult:
+class RetryResult(Struct, frozen=True):
     """How many failed jobs were retried or skipped."""
 
     retried: int
@@ -182,8 +180,7 @@ def _rescheduled(now: datetime) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelFilter:
+class CancelFilter(Struct, frozen=True, kw_only=True):
     """Which jobs are cancelled; None matches all."""
 
     project_id: str
@@ -192,8 +189,7 @@ class CancelFilter:
     external_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CancelResult:
+class CancelResult(Struct, frozen=True):
     """How many jobs were cancelled or skipped; ended ones are not counted."""
 
     cancelled: int

@@ -1,10 +1,10 @@
 """Find jobs that changed lately, for the stream."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, select
 
 from app.domain.jobs.job import Job
@@ -25,8 +25,7 @@ def written_since(moment: datetime) -> ColumnElement[bool]:
     return _jobs.updated_at >= moment - _CLOCKS_DIFFER
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A job's id, and when it was written."""
 
     project_id: str

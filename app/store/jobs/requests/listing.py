@@ -5,15 +5,15 @@ being processed have their own index, without an order: they are few, and so a c
 writes to one list index instead of six.
 """
 
-import dataclasses
 import operator
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import (
     ColumnElement,
     Integer,
@@ -67,8 +67,7 @@ class JobSort(StrEnum):
     SCHEDULED_FOR = "scheduledFor"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
+class JobFilter(Struct, frozen=True, kw_only=True):
     """Which jobs a list shows; None and an empty set match all."""
 
     project_id: str | None = None
@@ -81,16 +80,14 @@ class JobFilter:
     scheduled_to: datetime | None = None  # exclusive
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobOrder:
+class JobOrder(Struct, frozen=True, kw_only=True):
     """The order of a list; jobs with the same time are sorted by id."""
 
     sort: JobSort = JobSort.CREATED_AT
     descending: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobPosition:
+class JobPosition(Struct, frozen=True, kw_only=True):
     """A position in a list: right after a job, which may be deleted."""
 
     id: str
@@ -132,7 +129,7 @@ def _shape_of(which: JobFilter) -> JobFilter:
         name: None if getattr(which, name) is None else value
         for name, value in _VALUES.items()
     }
-    return dataclasses.replace(which, **some)
+    return replace(which, **some)
 
 
 @lru_cache(_KEPT)
@@ -152,8 +149,7 @@ def _statement(
     return select(found).order_by(*_directed(by, order)).limit(_PAGE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
+class _Parts(Struct, frozen=True):
     """The statements whose merged rows make the page."""
 
     which: JobFilter

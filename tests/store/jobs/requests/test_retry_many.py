@@ -1,11 +1,11 @@
 """A project's failed jobs start again together."""
 
 import asyncio
-import dataclasses
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 from app.domain.errors import DuplicateJob
@@ -81,7 +81,7 @@ async def test_only_what_failed_for_the_reason_starts(
         await store_job(database, FAILED, **LOST, scheduled_for=recent),
     ]
     job = await store_job(database, FAILED, **LOST)
-    which = dataclasses.replace(AUTH, scheduled_from=NOW)
+    which = structs.replace(AUTH, scheduled_from=NOW)
     assert await retry_failed(database, which, now=LATER) == RetryResult(1, 1)
     assert [await jobs.get(each.id) for each in others] == others
     assert (await jobs.get(job.id)).status == "scheduled"
