@@ -7,7 +7,6 @@ from typing import Any, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import (
-    JSON,
     Connection,
     column,
     event,
@@ -25,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from app.store.db.engine import open_sessions, watch
 from app.store.db.migrate import FORMER_VERSION_TABLE, LAST_FORMER, VERSION_TABLE
 from app.store.db.postgres.address import normalise_url
-from app.store.db.types import UtcDateTime
+from app.store.db.types import JsonValue, UtcDateTime
 from app.store.tables import metadata
 
 ONE_AT_A_TIME = "SELECT pg_try_advisory_xact_lock(7041776)"
@@ -65,7 +64,7 @@ def render_item(
     kind: str, item: Any, autogen_context: AutogenContext
 ) -> str | Literal[False]:
     """Write our column types in new revisions by their names."""
-    names = {UtcDateTime: "UtcDateTime", JSON: "Json"}
+    names = {UtcDateTime: "UtcDateTime", JsonValue: "Json"}
     if kind == "type" and type(item) in names:
         name = names[type(item)]
         autogen_context.imports.add(f"from app.store.db.types import {name}")

@@ -24,23 +24,23 @@ _DESCRIPTION: Final = (
     "Your own key for this request, good within the project as long as the job is"
     " there. The same key with another body is a 409"
 )
+_MOST: Final = 255
+_PATTERN: Final = r"^[!-~]+$"
 _KEY: Final = TypeAdapter[str](
-    Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=255,
-            pattern=r"^[!-~]+$",
-            description=_DESCRIPTION,
-        ),
-    ]
+    Annotated[str, Field(min_length=1, max_length=_MOST, pattern=_PATTERN)]
 )
 
 KEY_PARAMETER: Final[dict[str, Any]] = {
     "name": KEY_HEADER,
     "in": "header",
     "required": False,
-    "schema": _KEY.json_schema(),
+    "schema": {  # written out, as to have Pydantic write it takes 7 ms of each start
+        "description": _DESCRIPTION,
+        "maxLength": _MOST,
+        "minLength": 1,
+        "pattern": _PATTERN,
+        "type": "string",
+    },
     "description": _DESCRIPTION,
 }
 """The header as the OpenAPI document declares it."""

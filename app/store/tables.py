@@ -2,7 +2,7 @@
 
 from app.store import api_keys, runners
 from app.store.accounts import tables as accounts
-from app.store.db.metadata import metadata
+from app.store.db.metadata import metadata, set_options
 from app.store.jobs import tables as jobs
 from app.store.retention import pruning, tombstones
 from app.store.webhooks import tables as webhooks
@@ -17,3 +17,5 @@ __all__ = [
     "tombstones",
     "webhooks",
 ]
+
+set_options()

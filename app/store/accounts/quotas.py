@@ -17,7 +17,6 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -41,7 +40,7 @@ from app.store.accounts.turn_queue import (
 )
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
-from app.store.db.engine import Database
+from app.store.db.engine import Database, upsert
 from app.store.db.types import UtcDateTime
 
 _quotas = account_quotas.c
@@ -138,9 +137,8 @@ class QuotaStore:
     async def rest(self, owner: Owner, *, until: datetime, reason: WaitingFor) -> None:
         """Let an account, or the whole app, rest until a time; a longer rest stays."""
         rest = {"rest_until": until, "rest_reason": reason}
-        dialect = sqlite if self._database.is_sqlite else postgresql
         statement = (
-            dialect.insert(account_quotas)
+            upsert(account_quotas, is_sqlite=self._database.is_sqlite)
             .values(
                 platform=owner.platform,
                 open_id=owner.open_id,
@@ -212,8 +210,8 @@ async def carry_over(
     rows = select(literal(keys[1]), *kept).where(
         _named(Owner(before.platform, keys[0]))
     )
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    fresh = dialect.insert(account_quotas)
+    is_sqlite = connection.dialect.name == "sqlite"
+    fresh = upsert(account_quotas, is_sqlite=is_sqlite)
     taken = {
         name: fresh.excluded[name]
         for name in ("uses", "idle_at", "rest_until", "rest_reason")
@@ -236,7 +234,7 @@ def _named(owner: Owner) -> ColumnElement[bool]:
 def _taking_idle(given: FromClause, *, is_sqlite: bool) -> ReturningInsert[Any]:
     new = [given.c[name] for name in _TAKEN]
     rows = select(*new, literal(1)).where(true())  # else SQLite expects a join
-    fresh = (sqlite if is_sqlite else postgresql).insert(account_quotas)
+    fresh = upsert(account_quotas, is_sqlite=is_sqlite)
     earliest = bindparam("earliest", type_=UtcDateTime())
     statement: ReturningInsert[Any] = (
         fresh.from_select((*_TAKEN, "version"), rows)

@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 
 from app.domain.accounts.account import AccountStatus
-from app.store.db.metadata import ROOMY, metadata, one_of, partly
+from app.store.db.metadata import ROOMY, metadata, one_of, options, partly
 from app.store.db.types import UtcDateTime
 
 # A literal, so that the planner finds the partial index.
@@ -93,5 +93,5 @@ account_quotas = Table(
     Column("rest_until", UtcDateTime),
     Column("rest_reason", Text),
     PrimaryKeyConstraint("platform", "open_id"),
-    postgresql_with=ROOMY,
+    **options(postgresql_with=ROOMY),
 )

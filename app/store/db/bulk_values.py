@@ -5,10 +5,11 @@ a different statement for each number of rows, compiled and planned each time.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Self
 
 from sqlalchemy import (
+    ARRAY,
     Column,
     ColumnElement,
     FromClause,
@@ -19,11 +20,8 @@ from sqlalchemy import (
     literal_column,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.sql.type_api import TypeEngine
 
-_SQLITE: Final = sqlite_dialect()
 _NO_WORD: Final[ColumnElement[str]] = literal_column("''")
 
 
@@ -51,10 +49,7 @@ class BulkValues:
         self._as_list = [_joined if name in words else _dense for name in types]
         self._words = frozenset(words)
         self.table = self._one_text() if is_sqlite else self._lists()
-        self._writers = [
-            kind.dialect_impl(_SQLITE).bind_processor(_SQLITE)
-            for kind in self._types.values()
-        ]
+        self._writers = self._texts() if is_sqlite else []
 
     @classmethod
     def like(cls, columns: Iterable[Column[Any]], *, is_sqlite: bool) -> Self:
@@ -74,6 +69,13 @@ class BulkValues:
         columns = [column(name, kind) for name, kind in self._types.items()]
         made = func.unnest(*lists).table_valued(*columns)
         return made.render_derived(name="given")
+
+    def _texts(self) -> list[Callable[[Any], Any] | None]:
+        from sqlalchemy.dialects.sqlite import dialect
+
+        sqlite = dialect()
+        kinds = self._types.values()
+        return [kind.dialect_impl(sqlite).bind_processor(sqlite) for kind in kinds]
 
     def _list(self, name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
         if name in self._words:

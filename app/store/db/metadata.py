@@ -28,12 +28,32 @@ ROOMY: Final = {"fillfactor": "50"}
 """Leave room on each page for rows that are updated."""
 
 
-DISTINCT: Final[dict[str, Any]] = {"postgresql_with": {"deduplicate_items": "off"}}
-"""The option of an index whose keys are distinct: Postgres finds nothing to merge.
+_DISTINCT: Final = {"postgresql_with": {"deduplicate_items": "off"}}
 
-What looks alike in it are versions of one row, and to merge those was a tenth of
-Postgres' work for a post. ``make_distinct`` gives it to a constraint's index.
-"""
+
+def options(**of_dialects: object) -> dict[str, Any]:
+    """Note the options of an index or table, for ``set_options``.
+
+    Passed to it directly, they would load the dialect of a database that is not used.
+    """
+    return {"info": of_dialects}
+
+
+def set_options() -> None:
+    """Set what ``options`` noted, for whoever makes or compares tables."""
+    for table in metadata.tables.values():
+        table.dialect_kwargs.update(table.info)
+        for index in table.indexes:
+            index.dialect_kwargs.update(index.info)
+
+
+def distinct(**more: object) -> dict[str, Any]:
+    """Return the options of an index with distinct keys: Postgres can merge none.
+
+    What looks alike in it are versions of one row, and to merge those was a tenth of
+    Postgres' work for a post. ``make_distinct`` gives it to a constraint's index.
+    """
+    return options(**_DISTINCT, **more)
 
 
 def one_of(column: str, values: Iterable[StrEnum]) -> str:
@@ -42,7 +62,7 @@ def one_of(column: str, values: Iterable[StrEnum]) -> str:
 
 
 def make_distinct(table: Table, *constraints: str) -> None:
-    """Give the indexes of a table's constraints the option ``DISTINCT``."""
+    """Give the indexes of a table's constraints the option of ``distinct``."""
     for name in constraints:
         change: Any = DDL(  # type: ignore[no-untyped-call]  # it has no types
             f"ALTER INDEX {name} SET (deduplicate_items = off)"
@@ -50,7 +70,8 @@ def make_distinct(table: Table, *constraints: str) -> None:
         event.listen(table, "after_create", change.execute_if(dialect="postgresql"))
 
 
-def partly(condition: str | TextClause) -> dict[str, Any]:
+def partly(condition: str | TextClause, *, is_distinct: bool = False) -> dict[str, Any]:
     """Return the options of a partial index for both databases."""
     where = text(condition) if isinstance(condition, str) else condition
-    return {"postgresql_where": where, "sqlite_where": where}
+    make = distinct if is_distinct else options
+    return make(postgresql_where=where, sqlite_where=where)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from sqlalchemy import func, select
@@ -18,7 +18,9 @@ from app.domain.errors import StoreUnavailable
 from app.machine.clock import Clock
 from app.store.db.engine import CLOSE_SECONDS, HINTS, Database
 from app.store.db.outage import unavailable
-from app.store.db.postgres.session import Session, Sessions
+
+if TYPE_CHECKING:
+    from app.store.db.postgres.session import Session, Sessions
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +73,7 @@ class DueHints:
             with suppress(asyncio.CancelledError):
                 await listening
 
-    async def _listen(self, sessions: Sessions, on_due: Callable[[], None]) -> None:
+    async def _listen(self, sessions: "Sessions", on_due: Callable[[], None]) -> None:
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
@@ -94,7 +96,7 @@ class DueHints:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     @asynccontextmanager
-    async def _connected(self, sessions: Sessions) -> AsyncIterator[Session]:
+    async def _connected(self, sessions: "Sessions") -> "AsyncIterator[Session]":
         """Open a session outside the pool."""
         with unavailable(self._database.trouble, writes=False):
             session = await sessions.connect()
@@ -104,14 +106,14 @@ class DueHints:
                 await _close(session)
 
 
-async def _close(session: Session) -> None:
+async def _close(session: "Session") -> None:
     try:
         await session.close(timeout=CLOSE_SECONDS)
     except Exception:  # noqa: BLE001  closed for whatever reason
         session.terminate()
 
 
-async def _subscribe(session: Session, on_due: Callable[[], None]) -> asyncio.Event:
+async def _subscribe(session: "Session", on_due: Callable[[], None]) -> asyncio.Event:
     """Listen; the event is set when the connection ends."""
     ended = asyncio.Event()
     session.add_termination_listener(lambda _: ended.set())

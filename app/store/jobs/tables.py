@@ -27,11 +27,12 @@ from app.domain.jobs.job import (
     Transfer,
 )
 from app.store.db.metadata import (
-    DISTINCT,
     QUEUE,
+    distinct,
     make_distinct,
     metadata,
     one_of,
+    options,
     partly,
 )
 from app.store.db.types import Json, UtcDateTime
@@ -161,8 +162,7 @@ schedule_jobs = Table(
         "ix_schedule_jobs_due",
         "next_attempt_at",
         "id",
-        **partly("next_attempt_at IS NOT NULL"),
-        **DISTINCT,
+        **partly("next_attempt_at IS NOT NULL", is_distinct=True),
     ),
     CheckConstraint(
         "confirm_at IS NULL OR status IN ('posted', 'failed')",
@@ -193,8 +193,7 @@ schedule_jobs = Table(
         "ix_schedule_jobs_processing",
         "project_id",
         "id",
-        **partly(IS_PROCESSING),
-        **DISTINCT,
+        **partly(IS_PROCESSING, is_distinct=True),
     ),
     Index(
         "ix_schedule_jobs_project_created",
@@ -202,8 +201,7 @@ schedule_jobs = Table(
         "status",
         "failure_reason",
         "id",
-        **partly(NOT_PROCESSING),
-        **DISTINCT,
+        **partly(NOT_PROCESSING, is_distinct=True),
     ),
     Index(
         "ix_schedule_jobs_project_scheduled",
@@ -212,25 +210,26 @@ schedule_jobs = Table(
         "failure_reason",
         "scheduled_for",
         "id",
-        **partly(NOT_PROCESSING),
-        **DISTINCT,
+        **partly(NOT_PROCESSING, is_distinct=True),
     ),
     # Of all projects: every end writes to these, so what is posted has short keys.
-    Index("ix_schedule_jobs_posted_created", "id", **partly(IS_POSTED), **DISTINCT),
+    Index(
+        "ix_schedule_jobs_posted_created",
+        "id",
+        **partly(IS_POSTED, is_distinct=True),
+    ),
     Index(
         "ix_schedule_jobs_posted_scheduled",
         "scheduled_for",
         "id",
-        **partly(IS_POSTED),
-        **DISTINCT,
+        **partly(IS_POSTED, is_distinct=True),
     ),
     Index(
         "ix_schedule_jobs_other_created",
         "status",
         "failure_reason",
         "id",
-        **partly(NEITHER),
-        **DISTINCT,
+        **partly(NEITHER, is_distinct=True),
     ),
     Index(
         "ix_schedule_jobs_other_scheduled",
@@ -238,36 +237,34 @@ schedule_jobs = Table(
         "failure_reason",
         "scheduled_for",
         "id",
-        **partly(NEITHER),
-        **DISTINCT,
+        **partly(NEITHER, is_distinct=True),
     ),
     Index(
         "ix_schedule_jobs_asset",
         "asset_id",
         "project_id",
         "id",
-        **partly(NOT_PROCESSING),
-        **DISTINCT,
+        **partly(NOT_PROCESSING, is_distinct=True),
     ),
     Index(
         "ix_schedule_jobs_external_id",
         "external_id",
         "project_id",
         "id",
-        **partly("external_id IS NOT NULL AND status <> 'processing'"),
-        **DISTINCT,
+        **partly(
+            "external_id IS NOT NULL AND status <> 'processing'", is_distinct=True
+        ),
     ),
     # Jobs without an owner, for the first account that connects.
     Index("ix_schedule_jobs_unbound", "project_id", **partly(UNBOUND)),
     # A project's latest changes, for the stream.
-    Index("ix_schedule_jobs_changes", "project_id", "updated_at", **DISTINCT),
+    Index("ix_schedule_jobs_changes", "project_id", "updated_at", **distinct()),
     Index(
         "ix_schedule_jobs_publish_id",
         "publish_id",
-        **partly("publish_id IS NOT NULL"),
-        **DISTINCT,
+        **partly("publish_id IS NOT NULL", is_distinct=True),
     ),
-    postgresql_with=QUEUE,
+    **options(postgresql_with=QUEUE),
 )
 make_distinct(schedule_jobs, "pk_schedule_jobs", "uq_schedule_jobs_idempotency_key")
 

@@ -12,14 +12,13 @@ from uuid import UUID
 
 from msgspec import Struct
 from sqlalchemy import Column, ColumnElement, Table, Text, and_, delete, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import TooLongAgo
 from app.domain.jobs.job import FailureReason, JobStatus
 from app.domain.jobs.retention import LEAST_KEPT, may_be_pruned
 from app.store.accounts.tables import account_quotas, oauth_states
-from app.store.db.engine import Store
+from app.store.db.engine import Store, upsert
 from app.store.db.metadata import metadata
 from app.store.db.types import UtcDateTime
 from app.store.jobs.tables import schedule_jobs, tiktok_events
@@ -63,8 +62,8 @@ class RetentionStore(Store):
 
         False if the mark is less than a ``step`` older: another worker is doing it.
         """
-        dialect = sqlite if self._database.is_sqlite else postgresql
-        fresh = dialect.insert(pruned).values(what=what, before=before)
+        fresh = upsert(pruned, is_sqlite=self._database.is_sqlite)
+        fresh = fresh.values(what=what, before=before)
         statement = fresh.on_conflict_do_update(
             index_elements=[pruned.c.what],
             set_={"before": before},

@@ -9,12 +9,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
 from app.domain.events import EventStatus
 from app.domain.webhook_endpoint import EndpointStatus
-from app.store.db.metadata import QUEUE, metadata, one_of
+from app.store.db.metadata import QUEUE, metadata, one_of, options, partly
 from app.store.db.types import Json, UtcDateTime
 
 webhook_endpoints = Table(
@@ -75,18 +74,16 @@ webhook_events = Table(
         "ix_webhook_events_due",
         "next_attempt_at",
         "position",
-        postgresql_where=text("next_attempt_at IS NOT NULL"),
-        sqlite_where=text("next_attempt_at IS NOT NULL"),
+        **partly("next_attempt_at IS NOT NULL"),
     ),
     # Whether a job has an earlier event that is still pending.
     Index(
         "ix_webhook_events_pending",
         "job_id",
         "position",
-        postgresql_where=text("next_attempt_at IS NOT NULL"),
-        sqlite_where=text("next_attempt_at IS NOT NULL"),
+        **partly("next_attempt_at IS NOT NULL"),
     ),
     Index("ix_webhook_events_project", "project_id", "position"),
     Index("ix_webhook_events_created_at", "created_at"),
-    postgresql_with=QUEUE,
+    **options(postgresql_with=QUEUE),
 )
