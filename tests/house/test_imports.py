@@ -16,9 +16,15 @@ from tests.support.repository import ROOT, source_files
 LAZY = ("alembic", "app.sandbox", "matplotlib", "typer", "uvicorn", "uvloop")
 # The clients come with the first call: a look at an empty queue makes none.
 CALLS = ("click", "h11", "httpcore", "httpx")
+# Only the URL of the database tells which of them is needed.
+DATABASES = (
+    *("asyncpg", "sqlalchemy.dialects.postgresql"),
+    *("aiosqlite", "sqlite3", "sqlalchemy.dialects.sqlite"),
+)
+START = (*LAZY, *CALLS, *DATABASES, "rich")
 PROGRAMS = {
-    "app.main": (*LAZY, *CALLS, "rich"),
-    "app.worker": (*LAZY, *CALLS, "fastapi", "rich"),
+    "app.main": (*START, "pydantic.v1.main"),
+    "app.worker": (*START, "fastapi"),
     "app.cli": LAZY[:3],
 }
 # What a worker may come to need: an event's body is written in its event loop.
