@@ -25,7 +25,7 @@ from app.store.db.engine import Database
 from app.store.jobs.claims import ClaimStore
 from bench.servers import ROOT
 
-BATCHES_AT_ONCE: Final = 3
+BATCHES_AT_ONCE: Final = 5  # as many as a worker with the default settings
 _POLICY: Final = RetryPolicy()
 _CLOCK: Final = SystemClock()
 

@@ -61,6 +61,8 @@ def history_of(
 
     A job that is put off again for the same reason adds nothing.
     """
+    if change.entry is not None:
+        return ()
     return tuple(
         HistoryEntry(job_id=job.id, at=at, kind=kind, data=data, by=change.by)
         for kind, data in _kinds(job, change)
@@ -70,8 +72,6 @@ def history_of(
 def _kinds(
     job: Job, change: Transition
 ) -> Iterator[tuple[HistoryKind, dict[str, Any] | None]]:
-    if change.entry is not None:
-        return
     match job.status, change.to:
         case JobStatus.POSTED, JobStatus.POSTED:
             yield from _corrections(job, change)

@@ -14,11 +14,13 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Text,
+    any_,
     bindparam,
     column,
     func,
     literal_column,
     select,
+    true,
 )
 from sqlalchemy.sql.type_api import TypeEngine
 
@@ -63,6 +65,17 @@ class BulkValues:
         columns = zip(self._as_list, zip(*rows, strict=True), strict=True)
         lists = (as_list(values) for as_list, values in columns)
         return dict(zip(map(_parameter, self._types), lists, strict=True))
+
+    def is_in(self, key: Column[Any]) -> ColumnElement[bool]:
+        """Match the rows of a table whose key, of the same name, is among the values.
+
+        For Postgres, beside the join: it looks up each key of an array in the index.
+        It would plan the join by the statistics, and read a small table as a whole.
+        """
+        if self._is_sqlite:
+            return true()
+        keys = select(func.unnest(self._list(key.name, self._types[key.name])))
+        return key == any_(func.array(keys.scalar_subquery()))
 
     def _lists(self) -> FromClause:
         lists = [self._list(name, kind) for name, kind in self._types.items()]

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Select,
     Table,
     any_,
+    case,
     event,
     func,
     select,
@@ -189,7 +190,22 @@ class Database:
         if self.sessions is None:
             return ()
         # A sub-query is evaluated once, not for each row.
-        return (select(_commit_as("off")).scalar_subquery().label("lazily"),)
+        return self._committing_as("off")
+
+    def lazily_unless(
+        self, condition: ColumnElement[bool]
+    ) -> tuple[ColumnElement[Any], ...]:
+        """Return the same for a commit that waits for the disk under a condition."""
+        durable = func.current_setting("synchronous_commit")
+        return self._committing_as(case((condition, durable), else_="off"))
+
+    def _committing_as(
+        self, level: str | ColumnElement[str]
+    ) -> tuple[ColumnElement[Any], ...]:
+        if self.sessions is None:
+            return ()
+        # A sub-query is evaluated once, not for each row.
+        return (select(_commit_as(level)).scalar_subquery().label("lazily"),)
 
     async def durably(self, connection: AsyncConnection) -> None:
         """Let a transaction with a lazy statement wait for the disk after all."""
@@ -292,7 +308,7 @@ def upsert(table: Table, *, is_sqlite: bool) -> "postgresql.Insert | sqlite.Inse
     return postgresql.insert(table)
 
 
-def _commit_as(level: str) -> ColumnElement[Any]:
+def _commit_as(level: str | ColumnElement[str]) -> ColumnElement[Any]:
     return func.set_config("synchronous_commit", level, True)  # this transaction's
 
 

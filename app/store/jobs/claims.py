@@ -1,7 +1,16 @@
 """The worker's side of the jobs table: claim, and write what the claim allows."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 from uuid import uuid4
@@ -9,25 +18,21 @@ from uuid import uuid4
 from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import (
-    ColumnElement,
-    Integer,
     Interval,
     Row,
     Select,
-    Text,
+    Update,
     and_,
-    bindparam,
     case,
     func,
     literal,
-    literal_column,
     null,
     select,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.dml import ReturningUpdate
 
+from app.domain.errors import StoreUnavailable, WriteUnknown
 from app.domain.jobs.backoff import Random, RetryPolicy
 from app.domain.jobs.job import Job, JobStatus
 from app.domain.jobs.lifecycle import decide
@@ -36,46 +41,19 @@ from app.domain.jobs.transition import Transition, given_back
 from app.domain.jobs.witness import Witness
 from app.machine.clock import ClockWatch
 from app.store.db.engine import Database
-from app.store.db.postgres.identity import IDENTITY_SQL, Identity
-from app.store.db.types import UtcDateTime, database_time
-from app.store.jobs.holds import held_until, tell_of_holds
+from app.store.db.postgres.identity import AnotherServer, Identity
+from app.store.db.types import database_time
+from app.store.jobs.claim_statements import READ, SERVER, ClaimStatements
+from app.store.jobs.holds import tell_of_holds
 from app.store.jobs.init_writes import InitWrite, InitWriter
-from app.store.jobs.rows import JOB_COLUMNS, UNREADABLE, job_of
-from app.store.jobs.tables import schedule_jobs
+from app.store.jobs.rows import UNREADABLE, job_of_told
+from app.store.jobs.tables import IS_PROCESSING, schedule_jobs
 from app.store.jobs.transitions import OWNED, TransitionWriter, write_transitions
 
 LOOK_AGAIN: Final = timedelta(minutes=10)
 """How long a row is put off that this version cannot read."""
 
 _jobs = schedule_jobs.c
-
-_WRITTEN: Final = (
-    "status",
-    "claim_token",
-    "claimed_by",
-    "claimed_at",
-    "next_attempt_at",
-    "held_since",
-    "updated_at",
-)
-_OF_ENDS: Final = (
-    "failure_reason",
-    "delivery",
-    "post_id",
-    "post_ids",
-    "post_url",
-    "availability",
-    "posted_at",
-    "discarded_at",
-    "confirm_at",
-    "confirm_tries",
-)
-"""Columns that are empty until a job is over."""
-
-_FOR_PEOPLE: Final = ("created_by",)
-_UNREAD: Final = frozenset({*_WRITTEN, *_OF_ENDS, *_FOR_PEOPLE})
-_READ: Final = tuple(name for name in JOB_COLUMNS if name not in _UNREAD)
-"""The columns that a claim reads; it knows those that it writes."""
 
 
 class TakenOver(Struct, frozen=True):
@@ -86,21 +64,12 @@ class TakenOver(Struct, frozen=True):
     change: Transition  # what its attempt came to
 
 
-# What each claim says itself.
-_NOW: Final = bindparam("now", type_=UtcDateTime())
-_DUE_BY: Final = bindparam("due_by", type_=UtcDateTime())
-
-_SERVER: Final = (
-    select(literal_column(IDENTITY_SQL, Text())).scalar_subquery().label("server")
-)
-
-
 def _next_due(*, watched: bool, asks_server: bool) -> Select[Any]:
     waiting = _jobs.next_attempt_at.is_not(None)
     statement = select(func.min(_jobs.next_attempt_at).label("due")).where(waiting)
     if watched:
         statement = statement.add_columns(database_time().label("theirs"))
-    return statement.add_columns(_SERVER) if asks_server else statement
+    return statement.add_columns(SERVER) if asks_server else statement
 
 
 _NEXT_DUE: Final = {
@@ -118,6 +87,16 @@ class Claimed(Struct, frozen=True):
     held: int = 0  # put off, as their project is held
     unreadable: tuple[str, ...] = ()  # ids of rows that are put off
     found: int = 0  # how many rows were due, whatever became of them
+
+    def with_others(self, others: "Claimed") -> "Claimed":
+        """Add a claim of what this one left."""
+        return Claimed(
+            _longest_scheduled_first(self.jobs + others.jobs),
+            others.taken_over,
+            others.held,
+            self.unreadable + others.unreadable,
+            found=len(self.jobs) + len(self.unreadable) + others.found,
+        )
 
     @property
     def failed(self) -> int:
@@ -149,7 +128,8 @@ class ClaimStore:
         self.lease = lease
         self._watch = None if database.is_sqlite else watch
         self.witness = witness or Witness()
-        self._taking: dict[bool, ReturningUpdate[Any]] = {}  # by whether it asks
+        self._statements = ClaimStatements(database, self._watch)
+        self._doubtful = set[str]()  # tokens of claims that may have been written
         self._init_writer = InitWriter(database, witness=self.witness)
         self._transition_writer = TransitionWriter(database, witness=self.witness)
 
@@ -171,28 +151,99 @@ class ClaimStore:
         that fall due later. Raises AnotherServer if another one than ``server``
         answers: nothing is claimed there.
         """
-        claim = self._claim(now, worker)
-        asked = {"now": now, "due_by": due_by or now, "most": limit, **_new(claim)}
-        async with self._database.write() as connection:
-            self._expect(server)
-            found = (await connection.execute(self._take(), asked)).all()
-            self._expect(server, *found[:1])
-            taken = _readable(found, claim)
-            rows = [row for row in found if row.id in taken]
-            unreadable = tuple(row.id for row in found if row.id not in taken)
-            if any(_relies_on_it(row, taken.get(row.id)) for row in found):
-                await self._database.durably(connection)
-            await _set_aside(connection, unreadable, now=now)
-            taken_over = tuple(
-                _taken_over(taken[row.id], row.abandoned_by, now, retry, random)
-                for row in filter(attrgetter("abandoned_by"), rows)
-            )
-            taken |= await _end(connection, taken_over, now=now)
-            held = _held(rows, taken, now)
-            taken |= await _put_off(connection, held, now=now)
-        jobs = _still_claimed(taken)
-        self.witness.note_claimed(jobs)
+        await self._free_doubtful(now)
+        ask = _Ask(now=now, due_by=due_by or now, worker=worker, server=server)
+        plain = await self._claim_plain(ask, limit)
+        if plain.jobs and plain.found == len(plain.jobs):
+            return plain
+        end = partial(_taken_over, now=now, retry=retry, random=random)
+        try:
+            others = await self._claim_any(ask, limit - len(plain.jobs), end)
+        except (StoreUnavailable, AnotherServer):
+            if not plain.jobs:
+                raise
+            return plain  # whatever is claimed is worked on
+        return plain.with_others(others)
+
+    async def _claim_plain(self, ask: "_Ask", limit: int) -> Claimed:
+        """Claim jobs that need no more than that, in one round trip; on Postgres only.
+
+        Not behind a pooler, where another server may answer: what it wrote could not be
+        taken back without a transaction.
+        """
+        if self._database.is_sqlite or self._asks_server:
+            return Claimed(())
+        claim = self._claim(ask)
+        with self._doubting(claim):
+            async with self._database.single() as connection:
+                self._expect(ask.server)
+                values = ask.values(claim, limit)
+                statement = self._statements.taking_plain
+                rows = (await connection.execute(statement, values)).all()
+        taken = _readable(rows, claim)
+        unreadable = tuple(row.id for row in rows if row.id not in taken)
+        if unreadable:
+            with suppress(StoreUnavailable):  # then their lease ends it
+                async with self._database.write() as connection:
+                    await _set_aside(connection, unreadable, now=ask.now)
+        jobs = self._owned(taken)
+        found = rows[0].found if rows else 0
+        return Claimed(jobs, unreadable=unreadable, found=found)
+
+    async def _claim_any(
+        self, ask: "_Ask", limit: int, end: Callable[[Job, str], TakenOver]
+    ) -> Claimed:
+        """Claim jobs of every kind, in one transaction with what that ends."""
+        now, claim = ask.now, self._claim(ask)
+        statement = self._statements.taking_any(asks_server=self._asks_server)
+        with self._doubting(claim):
+            async with self._database.write() as connection:
+                self._expect(ask.server)
+                values = ask.values(claim, limit)
+                found = (await connection.execute(statement, values)).all()
+                self._expect(ask.server, *found[:1])
+                taken = _readable(found, claim)
+                rows = [row for row in found if row.id in taken]
+                unreadable = tuple(row.id for row in found if row.id not in taken)
+                if any(_relies_on_it(row, taken.get(row.id)) for row in found):
+                    await self._database.durably(connection)
+                await _set_aside(connection, unreadable, now=now)
+                taken_over = tuple(
+                    end(taken[row.id], row.abandoned_by)
+                    for row in filter(attrgetter("abandoned_by"), rows)
+                )
+                taken |= await _end(connection, taken_over, now=now)
+                held = _held(rows, taken, now)
+                taken |= await _put_off(connection, held, now=now)
+        jobs = self._owned(taken)
         return Claimed(jobs, taken_over, len(held), unreadable, found=len(found))
+
+    def _owned(self, taken: Mapping[str, Job]) -> tuple[Job, ...]:
+        """Return the jobs that are claimed still, the longest scheduled first."""
+        claimed = (job for job in taken.values() if job.claim_token is not None)
+        jobs = _longest_scheduled_first(claimed)
+        self.witness.note_claimed(jobs)
+        return jobs
+
+    @contextmanager
+    def _doubting(self, claim: Mapping[str, Any]) -> Iterator[None]:
+        """Note the token of a claim of which nobody knows whether it was written."""
+        try:
+            yield
+        except WriteUnknown:
+            self._doubtful.add(claim["claim_token"])
+            raise
+
+    async def _free_doubtful(self, now: datetime) -> None:
+        """Free what was claimed without our knowing: nobody works on it."""
+        if not self._doubtful:
+            return
+        tokens = frozenset(self._doubtful)
+        # The literal, so that the planner finds the small index.
+        is_its = and_(IS_PROCESSING, _jobs.claim_token.in_(tokens))
+        async with self._database.write() as connection:
+            await connection.execute(_freed(now).where(is_its))
+        self._doubtful -= tokens
 
     async def next_due(self) -> datetime | None:
         """Return when the next job falls due, None if none is waiting."""
@@ -294,71 +345,35 @@ class ClaimStore:
             sessions is not None and sessions.pooled and not sessions.lineage.is_hidden
         )
 
-    def _claim(self, now: datetime, worker: str) -> dict[str, Any]:
+    def _claim(self, ask: "_Ask") -> dict[str, Any]:
         return {
             "status": JobStatus.PROCESSING,
             "claim_token": uuid4().hex,
-            "claimed_by": worker,
-            "claimed_at": now,
+            "claimed_by": ask.worker,
+            "claimed_at": ask.now,
             # Visibility time-out: the lease's end is when it may be claimed again.
-            "next_attempt_at": now + self.lease,
+            "next_attempt_at": ask.now + self.lease,
             "held_since": None,
-            "updated_at": now,
+            "updated_at": ask.now,
         }
 
-    def _due(self) -> ColumnElement[bool]:
-        """Match jobs that are due by both clocks, while the two agree."""
-        if self._watch is None:
-            return _jobs.next_attempt_at <= _DUE_BY
-        theirs, tolerance = database_time(), literal(self._watch.tolerance, Interval())
-        return and_(
-            _jobs.next_attempt_at <= func.least(_DUE_BY, theirs),
-            _NOW.between(theirs - tolerance, theirs + tolerance),
-        )
 
-    def _take(self) -> ReturningUpdate[Any]:
-        """Return the statement that claims; making it costs as much as running it."""
-        asks_server = self._asks_server
-        if asks_server not in self._taking:
-            self._taking[asks_server] = self._made(asks_server=asks_server)
-        return self._taking[asks_server]
+class _Ask(Struct, frozen=True, kw_only=True):
+    """What a claim asks for."""
 
-    def _made(self, *, asks_server: bool) -> ReturningUpdate[Any]:
-        due = self._due()
-        order = _jobs.next_attempt_at, _jobs.id
-        most = bindparam("most", type_=Integer())
-        first = select(_jobs.id).where(due).order_by(*order).limit(most)
-        was_processing = _jobs.status == JobStatus.PROCESSING
-        asked = (_SERVER,) if asks_server else ()
-        claim = {
-            name: bindparam(f"new_{name}", type_=_jobs[name].type) for name in _WRITTEN
-        }
-        return (
-            update(schedule_jobs)
-            .where(self._database.unlocked(first), due)
-            .values(
-                **claim,
-                # Processing without a token was handed on; with one, abandoned.
-                abandoned_by=case((_jobs.claim_token.is_not(None), _jobs.claimed_by)),
-                attempt_started_at=case(
-                    (was_processing, func.coalesce(_jobs.attempt_started_at, _NOW)),
-                    else_=_NOW,
-                ),
-            )
-            .returning(
-                *[_jobs[name] for name in _READ],
-                _jobs.abandoned_by,
-                held_until(_NOW),
-                *asked,
-                # Under a new post's claim nothing is sent before its mark.
-                *self._database.lazily,
-            )
-        )
+    now: datetime
+    due_by: datetime
+    worker: str
+    server: Identity | None
+
+    def values(self, claim: Mapping[str, Any], limit: int) -> dict[str, Any]:
+        """Return the parameters of a statement that claims."""
+        new = {f"new_{name}": value for name, value in claim.items()}
+        return {"now": self.now, "due_by": self.due_by, "most": limit, **new}
 
 
-def _new(claim: Mapping[str, Any]) -> dict[str, Any]:
-    """Name the parameters of what a claim writes."""
-    return {f"new_{name}": value for name, value in claim.items()}
+def _longest_scheduled_first(jobs: Iterable[Job]) -> tuple[Job, ...]:
+    return tuple(sorted(jobs, key=attrgetter("scheduled_for")))
 
 
 def _relies_on_it(row: Row[Any], job: Job | None) -> bool:
@@ -372,28 +387,25 @@ def _relies_on_it(row: Row[Any], job: Job | None) -> bool:
     return bool(row.abandoned_by or row.held_until)
 
 
-def _still_claimed(taken: Mapping[str, Job]) -> tuple[Job, ...]:
-    claimed = (job for job in taken.values() if job.claim_token is not None)
-    return tuple(sorted(claimed, key=attrgetter("scheduled_for")))
-
-
 def _readable(rows: Iterable[Row[Any]], claim: Mapping[str, Any]) -> dict[str, Job]:
     """Read claimed rows one by one: an unreadable one must not stop the others."""
-    jobs = (_job_unless_unreadable(row, claim) for row in rows)
+    new = {name: value for name, value in claim.items() if value is not None}
+    jobs = (_job_unless_unreadable(row, new) for row in rows)
     return {job.id: job for job in jobs if job is not None}
 
 
 def _job_unless_unreadable(row: Sequence[Any], claim: Mapping[str, Any]) -> Job | None:
-    values = dict(zip(_READ, row, strict=False))  # the row ends with other columns
-    values |= claim
+    columns = zip(READ, row, strict=False)  # the row ends with other columns
+    told = {name: value for name, value in columns if value is not None}
+    told |= claim
     try:
-        return job_of(values)
+        return job_of_told(told)
     except UNREADABLE:
         return None
 
 
 def _taken_over(
-    job: Job, worker: str, now: datetime, retry: RetryPolicy, random: Random
+    job: Job, worker: str, *, now: datetime, retry: RetryPolicy, random: Random
 ) -> TakenOver:
     end = decide(job, Abandoned(worker=worker), now=now, policy=retry, random=random)
     return TakenOver(job, worker, end)
@@ -456,27 +468,24 @@ async def _put_off(
 async def _set_aside(
     connection: AsyncConnection, ids: Collection[str], *, now: datetime
 ) -> None:
-    """Free the claims of rows that cannot be read, and try them again later.
+    """Free the claims of rows that cannot be read, and try them again later."""
+    if ids:
+        put_off = _freed(now + LOOK_AGAIN).where(_jobs.id.in_(ids))
+        await connection.execute(put_off)
 
-    The claim has overwritten the status; it follows from the rest of the row.
-    """
-    if not ids:
-        return
+
+def _freed(at: datetime) -> Update:
+    """Free claims; the status that a claim has overwritten follows from the rest."""
     status = case(
         (_jobs.init_sent_at.is_not(None), JobStatus.PROCESSING),
-        (_jobs.publish_id.is_not(None), JobStatus.PROCESSING),
         (_jobs.attempts > 0, JobStatus.RETRYING),
         else_=JobStatus.SCHEDULED,
     )
-    await connection.execute(
-        update(schedule_jobs)
-        .where(_jobs.id.in_(ids))
-        .values(
-            status=status,
-            next_attempt_at=now + LOOK_AGAIN,
-            claim_token=null(),
-            claimed_by=null(),
-            claimed_at=null(),
-            abandoned_by=null(),
-        )
+    return update(schedule_jobs).values(
+        status=status,
+        next_attempt_at=at,
+        claim_token=null(),
+        claimed_by=null(),
+        claimed_at=null(),
+        abandoned_by=null(),
     )

@@ -71,7 +71,13 @@ def readable(rows: Iterable[Row]) -> tuple[Job, ...]:
 def job_of(values: Mapping[str, Any]) -> Job:
     """Make a job of its columns' values by name."""
     # Most columns are NULL, and the field's default means the same.
-    told = {name: value for name, value in values.items() if value is not None}
+    return job_of_told(
+        {name: each for name, each in values.items() if each is not None}
+    )
+
+
+def job_of_told(told: dict[str, Any]) -> Job:
+    """Make a job of its columns' values that are not NULL; changes them."""
     told["post"] = post_from_json(told["post"])
     told["status"] = _status(told["status"])
     told.setdefault("next_attempt_at", None)

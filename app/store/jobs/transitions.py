@@ -210,10 +210,10 @@ class _Statements:
             is_sqlite=is_sqlite,
             words=_WORDS,
         )
-        table = self._values.table
-        self.update = _update(table, guard)
+        table, its = self._values.table, self._values.is_in(_jobs.id)
+        self.update = _update(table, guard, its)
         self.record = _record(table)
-        self.update_and_record = _update_and_record(table, guard)
+        self.update_and_record = _update_and_record(table, guard, its)
 
     def bind(self, writes: Iterable[_Write]) -> dict[str, Any]:
         """Return the parameters for these writes."""
@@ -255,6 +255,7 @@ async def _write_all(
         [
             entry
             for write in written
+            if write.change.entry is None  # an attempt's end is in the ledger
             for entry in history_of(write.job, write.change, at=now)
         ],
     )
@@ -270,10 +271,10 @@ async def _update_all(
     values = statements.bind(writes)
     if not is_sqlite:
         result = await connection.execute(statements.update_and_record, values)
-        return {row.id: row.listener for row in result}
+        return dict(result.all())
     # SQLite allows no data-changing statement inside another.
     result = await connection.execute(statements.update, values)
-    listeners = {row.id: row.listener for row in result}
+    listeners = dict(result.all())
     if written := [write for write in writes if write.job.id in listeners]:
         await connection.execute(statements.record, statements.bind(written))
     return listeners
@@ -302,11 +303,13 @@ async def _tell(
     await tell(connection, events, now=now)
 
 
-def _update(given: FromClause, guard: Guard) -> ReturningUpdate[Any]:
+def _update(
+    given: FromClause, guard: Guard, its: ColumnElement[bool]
+) -> ReturningUpdate[Any]:
     new = given.c
     return (
         update(schedule_jobs)
-        .where(guard.matches(given))
+        .where(guard.matches(given), its)
         .values(
             {
                 **{name: new[name] for name in TRANSITION_COLUMNS},
@@ -326,8 +329,10 @@ def _record(source: FromClause) -> Insert:
     )
 
 
-def _update_and_record(given: FromClause, guard: Guard) -> Select[Any]:
+def _update_and_record(
+    given: FromClause, guard: Guard, its: ColumnElement[bool]
+) -> Select[Any]:
     new = given.c
     entry = [new[name] for name in ("attempt_number", "publish_id", *_ENTRY)]
-    ended = _update(given, guard).returning(*entry).cte("ended")
+    ended = _update(given, guard, its).returning(*entry).cte("ended")
     return select(ended.c.id, ended.c.listener).add_cte(_record(ended).cte("recorded"))
