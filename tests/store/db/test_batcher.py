@@ -71,6 +71,30 @@ async def test_a_statement_has_its_limit(
     assert [len(each) for each in table.written] == [1, 2, 1]
 
 
+async def test_many_do_not_wait_for_a_statement(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are sent beside it, at most two statements at a time; a few wait."""
+    monkeypatch.setattr(together, "_MANY", 2)
+    tasks = await ask(table, ("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5))
+    assert table.written == [{"a": 1}, {"b": 2, "c": 3}]
+    table.open.set()
+    assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10]
+    assert table.written[2:] == [{"d": 4, "e": 5}]
+
+
+async def test_no_two_statements_are_about_one_key(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would wait for each other's row; the later wish is written later."""
+    monkeypatch.setattr(together, "_MANY", 2)
+    tasks = await ask(table, ("a", 1), ("a", 2), ("a", 3), ("b", 4))
+    assert table.written == [{"a": 1}, {"b": 4}]
+    table.open.set()
+    assert await asyncio.gather(*tasks) == [2, 4, 6, 8]
+    assert table.written[2:] == [{"a": 2}, {"a": 3}]
+
+
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), ValueError("broken")])
 async def test_a_failure_is_everybodys_and_passes(
     table: Table, error: Exception
