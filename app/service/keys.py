@@ -6,10 +6,11 @@ from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Final
 
-from msgspec import Struct, field
+from msgspec import field
 
 from app.domain.api_key import ApiKey, KeyAccess
 from app.domain.errors import FieldError, InvalidInput, NotFound
+from app.domain.guarded import Guarded, Hidden
 from app.domain.naming import MAX_NAME_LENGTH, problem_with_name
 from app.machine.clock import Clock
 from app.store.api_keys import KeyStore
@@ -42,13 +43,13 @@ def is_mistyped(secret: str) -> bool:
     return len(secret) >= _LENGTH and checksum != _checksum(body)
 
 
-class KeyService(Struct, frozen=True, kw_only=True):
+class KeyService(Guarded, frozen=True, kw_only=True):
     """The keys that callers authenticate with; a secret is shown once."""
 
     store: KeyStore
     clock: Clock
     make_secret: Callable[[], str] = make_secret
-    _trusted: dict[str, tuple[ApiKey, datetime]] = field(default_factory=dict)
+    _trusted: Hidden[dict[str, tuple[ApiKey, datetime]]] = field(default_factory=dict)
     _noted: dict[str, datetime] = field(default_factory=dict)
     """When each key's use was last written."""
 
