@@ -26,7 +26,15 @@ from app.store.db.vault import Vault
 from tests.support.factories import NOW
 
 VAULT = Vault([b"k" * 32])
-TOKENS = BrowserTokens(VAULT, SystemClock())
+
+
+class Stopped(SystemClock):
+    """A clock that stands still: no token expires, however long the tests take."""
+
+    now = staticmethod(lambda: NOW)
+
+
+TOKENS = BrowserTokens(VAULT, Stopped())
 ISSUER = ApiKey(id="key", name="frontend", project_id=None, created_at=NOW)
 GOOD = TOKENS.issue(
     "proj_1",
