@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from app.domain.api_key import Actor, ApiKey
 from app.domain.errors import InvalidInput
-from app.schemas.invalid import field_error
+from app.schemas.invalid import field_error, given_often
 from app.use_cases import UseCases
 
 SCHEME: Final = "apiKey"
@@ -99,11 +99,13 @@ By = Annotated[Actor | None, Depends(actor_of)]
 
 def request_key(request: Request) -> str | None:
     """Return the key of a request, None if it has none; raises InvalidInput."""
-    given = request.headers.get(KEY_HEADER)
-    if given is None:
+    given = request.headers.getlist(KEY_HEADER)
+    if not given:
         return None
+    if len(given) > 1:
+        raise InvalidInput(given_often(KEY_HEADER, len(given)))
     try:
-        return _KEY.validate_python(given)
+        return _KEY.validate_python(given[0])
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)
         named = ({**each, "loc": (KEY_HEADER,)} for each in wrong)

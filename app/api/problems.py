@@ -150,12 +150,31 @@ def described(
 
 async def _handle(request: Request, error: Exception) -> ProblemResponse:
     response = problem_of(error)
+    if isinstance(error, errors.SchedulerError):
+        return response
+    if response.status_code == HTTPStatus.BAD_REQUEST and _is_compressed(request):
+        return _compressed()
     if isinstance(error, HTTPException):
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             return _not_allowed(request)
         if response.status_code == HTTPStatus.NOT_FOUND:
             return _no_route(request)
     return response
+
+
+def _is_compressed(request: Request) -> bool:
+    return request.headers.get("content-encoding", "identity") != "identity"
+
+
+def _compressed() -> ProblemResponse:
+    """Say why a body cannot be read.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.accept-encoding
+    """
+    code, _ = HTTP_CODES[415]
+    detail = "The body is compressed; send it as it is, without Content-Encoding."
+    headers = {"Accept-Encoding": "identity"}
+    return ProblemResponse(415, code=code, detail=detail, headers=headers)
 
 
 def _no_route(request: Request) -> ProblemResponse:

@@ -12,7 +12,7 @@ from fastapi.params import ParamTypes
 from fastapi.routing import APIRoute
 
 from app.domain.errors import FieldError, InvalidInput
-from app.schemas.invalid import MOST, UNKNOWN, pointer_to, unknown
+from app.schemas.invalid import MOST, UNKNOWN, given_often, pointer_to, unknown
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -51,4 +51,4 @@ def _wrong(query: bytes, known: Mapping[str, bool]) -> Iterator[FieldError]:
         if name not in known:
             yield FieldError(pointer_to(name), unknown(name, known), UNKNOWN)
         elif times > 1 and not known[name]:
-            yield FieldError(f"/{name}", f"is given {times} times; give it once")
+            yield given_often(name, times)

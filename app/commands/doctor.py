@@ -5,11 +5,11 @@ only in use: a host that does not answer, clocks that differ, a wrong redirect U
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from app.container import Container, open_container
@@ -35,13 +35,10 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 async def examine() -> list[Finding]:
-    """Make all checks; if a setting stops the start, that is the only finding."""
-    try:
-        settings = load()
-        open_database(settings)  # nothing is connected yet
-        open_vault(settings)
-    except SettingsError as error:
-        return [finding("settings", False, str(error), "correct it")]
+    """Make all checks; if settings stop the start, those of settings alone."""
+    settings = _loaded()
+    if isinstance(settings, list):
+        return settings
     findings = [*_of_settings(settings), await _tiktok(settings, SystemClock())]
     if settings.media_base_url is not None:
         url = str(settings.media_base_url)
@@ -54,6 +51,62 @@ async def examine() -> list[Finding]:
     findings.append(_spool_dir(settings))
     in_flight, size = settings.max_in_flight, settings.database_pool_size
     return [*findings, descriptors(in_flight=in_flight, pool_size=size)]
+
+
+def _loaded() -> Settings | list[Finding]:
+    """Load the settings; if any stops the start, return all that is wrong with them."""
+    problems, instead = list[str](), dict[str, Any]()
+    settings = _load(problems, instead)
+    if settings is None:
+        return _to_correct(problems)
+    if "database_url" not in instead:
+        problems += _that_stop_the_start(settings)
+    if not problems:
+        return settings
+    ours = [name.upper() for name in instead]
+    return _to_correct(problems) + [
+        each
+        for each in _of_settings(settings)
+        if not each.ok and not any(name in each.text for name in ours)
+    ]
+
+
+def _load(problems: list[str], instead: dict[str, Any]) -> Settings | None:
+    """Load with defaults ``instead`` of wrong values, to find what else is wrong.
+
+    None: a file cannot be read.
+    """
+    while True:
+        try:
+            return load(**instead)
+        except SettingsError as error:
+            problems.append(str(error))
+            defaults = _defaults_of_named(str(error))
+            if defaults.keys() <= instead.keys():
+                return None
+            instead |= defaults
+
+
+def _defaults_of_named(text: str) -> dict[str, Any]:
+    """Return the defaults of the settings that a text names."""
+    return {
+        name: field.default
+        for name, field in Settings.model_fields.items()
+        if name.upper() in text
+    }
+
+
+def _that_stop_the_start(settings: Settings) -> Iterator[str]:
+    """Tell what is wrong with the database's URL, or else with the keys."""
+    try:
+        open_database(settings)  # nothing is connected yet
+        open_vault(settings)
+    except SettingsError as error:
+        yield str(error)
+
+
+def _to_correct(problems: Iterable[str]) -> list[Finding]:
+    return [finding("settings", False, each, "correct it") for each in problems]
 
 
 def _spool_dir(settings: Settings) -> Finding:

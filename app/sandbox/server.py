@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -57,15 +58,17 @@ async def serve(
     sandbox: Starlette | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; `announce` is told the URL once it listens.
+    """Serve until a signal; `announce` is told the URL once it listens.
 
     Raises OSError if the address is taken.
     """
     app = sandbox or create_sandbox()
     listener = _listen(host, port)
+    server = _Server(_config(app))
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(each, server.stop)
     if announce is not None:
         announce(_url(listener))
-    server = uvicorn.Server(_config(app))
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -87,7 +90,7 @@ async def running_sandbox(
     """Serve on the loopback within the running event loop; port 0 finds a free one."""
     app = create_sandbox(settings, now=now)
     listener = _listen(LOOPBACK, port)
-    server = _EmbeddedServer(_config(app))
+    server = _Server(_config(app))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield RunningSandbox(_url(listener), _world(app))
@@ -97,8 +100,8 @@ async def running_sandbox(
         _world(app).drop_tasks()
 
 
-class _EmbeddedServer(uvicorn.Server):
-    """Run without touching the process's signal handlers, and stop at once."""
+class _Server(uvicorn.Server):
+    """Run without uvicorn's signal handlers, and stop at once."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -106,7 +109,7 @@ class _EmbeddedServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the program around it."""
+        """Leave signals to others: uvicorn raises them again at its end."""
         yield
 
     async def main_loop(self) -> None:
@@ -114,7 +117,7 @@ class _EmbeddedServer(uvicorn.Server):
         await self._stopped.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drop what is still open: a test that is over waits for nobody."""
+        """Drop what is still open: an answer now would be a fault nobody scripted."""
         for server in self.servers:
             server.close()
         for listener in sockets or ():
@@ -142,7 +145,6 @@ def _config(app: Starlette) -> uvicorn.Config:
         date_header=False,  # the simulator's own clock tells the time
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=1,
     )
 
 

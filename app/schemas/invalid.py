@@ -65,6 +65,11 @@ def naming_unknown(
     )
 
 
+def given_often(name: str, times: int) -> FieldError:
+    """Say that a parameter or header may be given only once."""
+    return FieldError(f"/{name}", f"is given {times} times; give it once")
+
+
 def field_error(found: Mapping[str, Any], *, skip: int = 0) -> FieldError:
     """Convert pydantic's error to the form that callers see.
 

@@ -127,6 +127,24 @@ async def test_what_is_no_key_is_refused(edge: Api, key: str) -> None:
     assert await keys(edge) == []
 
 
+async def test_two_keys_of_one_request_are_refused(api: Api) -> None:
+    """Nobody can tell which of them a repeat will name."""
+    headers = [("Idempotency-Key", "k-1"), ("Idempotency-Key", "k-2")]
+    for path, body in (
+        ("/v1/jobs", NOW_BODY),
+        ("/v1/jobs/batch", {"items": [NOW_BODY]}),
+    ):
+        refused = await api.client.post(path, json=body, headers=headers)
+        assert refused.status_code == 422
+        assert refused.json()["errors"] == [
+            {
+                "pointer": "/Idempotency-Key",
+                "detail": "is given 2 times; give it once",
+            }
+        ]
+    assert await keys(api) == []
+
+
 async def test_a_crowd_with_one_key_makes_one_job(api: Api) -> None:
     """Twenty at once: one is new, all get it."""
     answers = await asyncio.gather(*(post(api, "k-1") for _ in range(20)))

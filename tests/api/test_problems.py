@@ -1,5 +1,6 @@
 """Every error is a problem+json that says what programs and people need, no more."""
 
+import zlib
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -118,6 +119,27 @@ async def test_a_body_that_cannot_be_read_is_said_so(
     headers = {"Content-Type": content_type} if content_type else {}
     response = await edge.client.post("/v1/jobs", content=content, headers=headers)
     assert (response.status_code, response.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
+async def test_a_compressed_body_is_said_to_be_one(edge: Api, encoding: str) -> None:
+    """Bytes that are no JSON as they come: the caller hears why."""
+    squeezed = zlib.compress(b"{}" * 99, wbits=31 if encoding == "gzip" else 15)
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+    refused = await edge.client.post("/v1/jobs", content=squeezed, headers=headers)
+    assert refused.status_code == 415
+    assert refused.json()["code"] == "unsupported_media_type"
+    assert refused.json()["detail"] == (
+        "The body is compressed; send it as it is, without Content-Encoding."
+    )
+    assert refused.headers["accept-encoding"] == "identity"
+
+
+async def test_a_body_that_is_only_said_to_be_compressed_is_read(edge: Api) -> None:
+    """What can be read is, and what is wrong with it is told."""
+    headers = {"Content-Encoding": "gzip"}
+    refused = await edge.client.post("/v1/jobs", json={}, headers=headers)
+    assert refused.status_code == 422
 
 
 async def test_no_error_repeats_what_was_sent(edge: Api) -> None:

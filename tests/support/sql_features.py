@@ -28,6 +28,7 @@ FEATURES: Final = {
     "`LISTEN`": r"^\s*LISTEN\b",
     "`pg_notify`": r"\bpg_notify\(",
     "`set_config`": r"\bset_config\(",
+    "`jit`": r"'jit'",
     "`pg_control_system`": r"\bpg_control_system\(",
 }
 """Features, and what tells that a statement uses one."""

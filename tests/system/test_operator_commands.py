@@ -237,6 +237,43 @@ async def test_doctor_finds_what_is_wrong(
     assert any(says in line for line in wrong), ended.out
 
 
+async def test_doctor_finds_all_that_is_wrong_with_settings_at_once(
+    programs: Programs, shared_server_url: str
+) -> None:
+    """Values, values that do not fit together, and what is missing: in one run."""
+    ended = await programs.run(
+        "doctor",
+        DATABASE_URL=shared_server_url,
+        DATABASE_POOL_SIZE="0",
+        CLAIM_TIMEOUT_SECONDS="30",
+        RUNNER="cron",
+        TIKTOK_CLIENT_KEY="key",
+    )
+    assert ended.code == 1, ended.out
+    wrong = [line for line in ended.out.splitlines() if line.startswith("FAIL")]
+    for name in (
+        "DATABASE_POOL_SIZE",
+        "CLAIM_TIMEOUT_SECONDS",
+        "TOKEN_ENCRYPTION_KEYS",
+        "TIKTOK_CLIENT_SECRET",
+        "CRON_SECRET",
+    ):
+        assert sum(name in line for line in wrong) == 1, ended.out
+    assert "TIKTOK_CLIENT_KEY" not in ended.out
+
+
+async def test_doctor_invents_nothing_for_a_wrong_value(programs: Programs) -> None:
+    """What a wrong value keeps it from looking at is not told, nor touched."""
+    ended = await programs.run(
+        "doctor", DATABASE_URL="mongodb://x/y", TIKTOK_REDIRECT_URI="nonsense"
+    )
+    assert ended.code == 1, ended.out
+    wrong = [line for line in ended.out.splitlines() if line.startswith("FAIL")]
+    for name in ("DATABASE_URL", "TIKTOK_REDIRECT_URI"):
+        assert sum(name in line for line in wrong) == 1, ended.out
+    assert not [each for each in programs.directory.iterdir() if each.suffix == ".db"]
+
+
 async def test_doctor_finds_nothing_where_all_is_well(sqlite_site: Site) -> None:
     """Exit 0, a line for each thing."""
     url = "http://127.0.0.1:8000/oauth/tiktok/callback"

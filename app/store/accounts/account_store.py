@@ -174,7 +174,10 @@ class AccountStore:
         return tuple(found[:limit])
 
     async def delete(self, project_id: str, platform: str, *, now: datetime) -> Account:
-        """Remove an account and return it; raises AccountNotConnected."""
+        """Remove an account and return it; raises AccountNotConnected.
+
+        It is gone before its waiting jobs show it, page by page: nothing more is sent.
+        """
         statement = (
             delete(accounts).where(_named(project_id, platform)).returning(accounts)
         )
@@ -184,7 +187,8 @@ class AccountStore:
                 raise AccountNotConnected
             account = self._rows.read(row)
             await remember_person(self._database, connection, account)
-            await show_nobody(self._database, connection, account, now=now)
+        with suppress(StoreUnavailable):  # the next readiness check finds them
+            await show_nobody(self._database, account, now=now)
         return account
 
     async def rebind_jobs(

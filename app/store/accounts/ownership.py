@@ -9,6 +9,7 @@ from sqlalchemy import (
     Text,
     and_,
     case,
+    exists,
     func,
     literal,
     null,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain.accounts.account import Account
 from app.domain.accounts.account_readiness import (
@@ -33,7 +35,7 @@ from app.store.db.engine import Database
 from app.store.db.types import Json, UtcDateTime
 from app.store.jobs.history import write_for_all
 from app.store.jobs.rows import readiness_to_json
-from app.store.jobs.tables import schedule_jobs
+from app.store.jobs.tables import NOT_PROCESSING, in_state, schedule_jobs
 
 _jobs = schedule_jobs.c
 _accounts = accounts.c
@@ -127,15 +129,49 @@ async def show_person(
     )
 
 
-async def show_nobody(
-    database: Database, connection: AsyncConnection, account: Account, *, now: datetime
-) -> None:
-    """Show on waiting jobs that nobody is connected any more."""
-    rows = select(_jobs.id).where(_waiting(account))
-    await connection.execute(
+async def show_nobody(database: Database, account: Account, *, now: datetime) -> None:
+    """Show on waiting jobs that nobody is connected any more, some at a time.
+
+    Who connects meanwhile shows all of them who is: a page that began before is waited
+    for, and one that begins later finds the account.
+    """
+    for status in _WAITING:
+        after, is_full = "", True
+        while is_full:
+            page = _page_of_nobody(database, account, in_state(status), after, now=now)
+            async with database.write() as connection:
+                shown = (await connection.execute(page)).scalars().all()
+            is_full = len(shown) == _PAGE
+            after = max(shown, default=after)
+
+
+def _page_of_nobody(
+    database: Database,
+    account: Account,
+    in_one_state: ColumnElement[bool],
+    after: str,
+    *,
+    now: datetime,
+) -> ReturningUpdate[str]:
+    is_connected = exists().where(
+        _accounts.project_id == account.project_id,
+        _accounts.platform == account.platform,
+    )
+    waiting = and_(
+        _jobs.project_id == account.project_id,
+        _jobs.platform == account.platform,
+        in_one_state,
+        NOT_PROCESSING,
+        ~is_connected,
+    )
+    # The reason is constant; named, the order matches the index's.
+    order = (_jobs.failure_reason, _jobs.id)
+    rows = select(_jobs.id).where(waiting, _jobs.id > after).order_by(*order)
+    return (
         update(schedule_jobs)
-        .where(database.unlocked(rows), _waiting(account))
+        .where(database.unlocked(rows.limit(_PAGE)), waiting)
         .values(readiness=_readiness(Readiness(now, (NO_ACCOUNT,))), updated_at=now)
+        .returning(_jobs.id)
     )
 
 

@@ -228,11 +228,21 @@ class Database:
         DELETE, which must repeat the select's conditions: another transaction may have
         changed a row before it was locked.
         """
+        return self._matching(rows.with_for_update(skip_locked=True))
+
+    def locked_in_order(self, rows: Select[Any]) -> ColumnElement[bool]:
+        """Do the same one after the other, and wait for those that are locked.
+
+        Two transactions that both do so never wait for each other.
+        """
+        return self._matching(rows.with_for_update())
+
+    def _matching(self, rows: Select[Any]) -> ColumnElement[bool]:
         (key,) = rows.selected_columns
         # A CTE, because Postgres may run a LIMIT subquery again inside the UPDATE's
         # join and then take more rows than the limit (Oban, engines/basic.ex). SQLite's
         # compiler drops FOR UPDATE; its single writer needs no row locks.
-        found = rows.with_for_update(skip_locked=True).cte("unlocked")
+        found = rows.cte("unlocked")
         keys = select(found.c[key.name])
         if self.is_sqlite:
             return key.in_(keys)

@@ -1,4 +1,8 @@
-"""The sender's side of the outbox: claim due events, and write their results."""
+"""The sender's side of the outbox: claim due events, and write their results.
+
+Whoever changes both locks the endpoint first, then events in their order: two who go
+the other way round would wait for each other.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -97,16 +101,13 @@ class DeliveryStore:
 
     async def delivered(self, delivery: OutboxDelivery, sent: DeliveryResult) -> None:
         """Write that an event was delivered; its job's next event is due."""
+        endpoint = delivery.endpoint
         async with self._database.write() as connection:
-            if not await _write(connection, delivery, sent, retry_at=None):
-                return
-            endpoint = delivery.endpoint
             if endpoint is not None and endpoint.failing_since is not None:
                 await connection.execute(
-                    update(webhook_endpoints)
-                    .where(_endpoints.project_id == endpoint.project_id)
-                    .values(failing_since=None)
+                    _endpoint_of(delivery).values(failing_since=None)
                 )
+            await _write(connection, delivery, sent, retry_at=None)
 
     async def failed(
         self,
@@ -117,17 +118,13 @@ class DeliveryStore:
     ) -> None:
         """Write that a try failed, and when the next one is due; None: none."""
         async with self._database.write() as connection:
-            if not await _write(connection, delivery, sent, retry_at=retry_at):
-                return
             if delivery.endpoint is not None:
                 await connection.execute(
-                    update(webhook_endpoints)
-                    .where(
-                        _endpoints.project_id == delivery.endpoint.project_id,
-                        _endpoints.failing_since.is_(None),
-                    )
+                    _endpoint_of(delivery)
+                    .where(_endpoints.failing_since.is_(None))
                     .values(failing_since=sent.at)
                 )
+            await _write(connection, delivery, sent, retry_at=retry_at)
 
     async def put_off(self, delivery: OutboxDelivery, *, until: datetime) -> None:
         """Free an event that could not be tried, for want of what we lack ourselves."""
@@ -168,11 +165,14 @@ class DeliveryStore:
         async with self._database.write() as connection:
             if not (await connection.execute(statement)).rowcount:
                 return False
+            waiting = select(_events.position).where(
+                _events.project_id == endpoint.project_id,
+                _events.next_attempt_at.is_not(None),
+            )
             await connection.execute(
                 update(webhook_events)
                 .where(
-                    _events.project_id == endpoint.project_id,
-                    _events.next_attempt_at.is_not(None),
+                    self._database.locked_in_order(waiting.order_by(_events.position))
                 )
                 .values(**_over(EventStatus.FAILED))
             )
@@ -272,7 +272,7 @@ async def _write(
     sent: DeliveryResult,
     *,
     retry_at: datetime | None,
-) -> bool:
+) -> None:
     """Write the result of a try, and when the job's next events are due."""
     state = {"next_attempt_at": retry_at, "claim_token": None}
     if retry_at is None:
@@ -290,10 +290,17 @@ async def _write(
         )
     )
     if not (await connection.execute(statement)).rowcount:
-        return False  # its lease ran out, or the endpoint was removed
+        return  # its lease ran out, or the endpoint was removed
     if delivery.event.job_id is not None:
         await connection.execute(_following(delivery, retry_at or sent.at))
-    return True
+
+
+def _endpoint_of(delivery: OutboxDelivery) -> Update:
+    """Change the endpoint of an event whose claim still holds."""
+    return update(webhook_endpoints).where(
+        _endpoints.project_id == delivery.event.project_id,
+        exists().where(_owned(delivery)),
+    )
 
 
 def _owned(delivery: OutboxDelivery) -> ColumnElement[bool]:

@@ -123,7 +123,10 @@ class WebhookStore:
     async def delete(self, project_id: str) -> None:
         """Delete an endpoint, its secrets and its events; raises NotFound."""
         gone = delete(webhook_endpoints).where(_endpoints.project_id == project_id)
-        events = delete(webhook_events).where(_events.project_id == project_id)
+        found = select(_events.position).where(_events.project_id == project_id)
+        events = delete(webhook_events).where(
+            self._database.locked_in_order(found.order_by(_events.position))
+        )
         async with self._database.write() as connection:
             if not (await connection.execute(gone)).rowcount:
                 raise NotFound
@@ -165,23 +168,22 @@ class WebhookStore:
 
         Raises NotFound for a missing endpoint or event, and WebhookDisabled.
         """
+        found = select(_events.position).where(
+            _events.project_id == project_id,
+            *_conditions(which),
+            # Events being sent arrive anyway; those that wait for a retry are due now.
+            or_(_events.status != EventStatus.PENDING, _events.claim_token.is_(None)),
+        )
         statement = (
             update(webhook_events)
-            .where(
-                _events.project_id == project_id,
-                *_conditions(which),
-                # Events being sent arrive anyway; those that wait for a retry are due
-                # now.
-                or_(
-                    _events.status != EventStatus.PENDING, _events.claim_token.is_(None)
-                ),
-            )
+            .where(self._database.locked_in_order(found.order_by(_events.position)))
             .values(
                 status=EventStatus.PENDING,
                 attempts=0,
                 next_attempt_at=now,
                 claim_token=None,
             )
+            .returning(_events.position)
         )
         async with self._database.write() as connection:
             endpoint = await _row(connection, project_id)
@@ -189,7 +191,8 @@ class WebhookStore:
                 raise WebhookDisabled
             if which.event_id is not None:
                 await _check_event(connection, project_id, which.event_id)
-            return (await connection.execute(statement)).rowcount
+            # Not rowcount: after a WITH, SQLite's driver has none.
+            return len((await connection.execute(statement)).all())
 
     async def record_test(
         self, project_id: str, event_id: str, body: bytes, sent: DeliveryResult

@@ -107,6 +107,15 @@ async def test_nobody_listens_through_it(bounced_url: str) -> None:
     ]
 
 
+async def test_no_setting_is_left_in_a_shared_session(bounced_url: str) -> None:
+    """What only saves time is a matter of our own sessions."""
+    database = Database(bounced_url)
+    asked = text("SELECT current_setting('jit')")
+    async with database.read() as connection:
+        assert (await connection.execute(asked)).scalar_one() == "on"
+    await database.close()
+
+
 async def test_durability_that_nobody_would_keep_is_refused(
     bounced_url: str, postgres_url: str
 ) -> None:

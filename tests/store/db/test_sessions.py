@@ -14,7 +14,7 @@ from app.service.operations.health import DatabaseState, found_in
 from app.store.db import engine
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
-from app.store.db.postgres import dial
+from app.store.db.postgres import dial, session
 from app.store.jobs.requests.job_store import JobStore
 from tests.store.db.relay import Relay
 from tests.store.db.roles import as_url
@@ -92,6 +92,27 @@ async def test_settings_of_the_url_are_the_sessions(postgres_url: str) -> None:
     async with opened(postgres_url + query) as database:
         assert await setting(database, "lock_timeout") == "7s"
         assert await setting(database, "application_name") == "mine"
+
+
+async def test_no_statement_is_compiled(postgres_url: str) -> None:
+    """It takes longer than any of ours runs; what the URL says comes first."""
+    async with opened(postgres_url) as database:
+        assert await setting(database, "jit") == "off"
+    async with opened(postgres_url + "?options=-c%20jit%3Don") as database:
+        assert await setting(database, "jit") == "on"
+
+
+async def test_a_server_without_such_a_setting_is_used_without_it(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other engines that speak the protocol need not compile at all."""
+    unknown = {
+        hidden: asked.replace("('jit'", "('unheard_of'")
+        for hidden, asked in session._LOOKS.items()
+    }
+    monkeypatch.setattr(session, "_LOOKS", unknown)
+    async with opened(postgres_url) as database:
+        assert await setting(database, "jit") == "on"
 
 
 async def test_a_session_keeps_its_way_open(postgres_url: str) -> None:

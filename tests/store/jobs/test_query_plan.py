@@ -309,3 +309,28 @@ async def test_a_projects_list_does_not_read_past_the_jobs_of_others(
         plan = "\n".join(str(row) for row in rows)
     assert "ix_schedule_jobs_other" not in plan
     assert "ix_schedule_jobs_posted" not in plan
+
+
+@pytest.mark.parametrize(
+    "window",
+    [{"scheduled_from": NOW}, {"scheduled_to": NOW + timedelta(days=1)}],
+    ids=["from", "to"],
+)
+async def test_a_window_with_one_end_is_read_as_one_with_two(
+    busy: Database, sent: list[Statement], window: dict[str, Any]
+) -> None:
+    """A plan without values takes a third of the table for a window with one end."""
+    assert len(await JobStore(busy).list(JobFilter(**window), limit=200)) == 200
+    assert "scheduled_for >= " in sent[-1][0]
+    assert "scheduled_for < " in sent[-1][0]
+
+
+async def test_jobs_put_off_too_far_are_looked_for_in_an_indexs_order(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """Or the plan is the whole table, if most jobs of the past are over."""
+    bounds = Bounds(lease=LEASE, longest=LEASE, delivery=LEASE, slack=LEASE)
+    await RedatingStore(busy, bounds).run(now=NOW)
+    look = next(sql for sql, _ in sent if "UNION ALL" in sql)
+    order = "ORDER BY schedule_jobs.failure_reason, schedule_jobs.scheduled_for"
+    assert order in look

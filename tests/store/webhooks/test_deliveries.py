@@ -3,24 +3,28 @@
 import asyncio
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from app.domain.events import EventType, Render
 from app.domain.webhook_endpoint import DeliveryResult, DisabledReason, EndpointStatus
 from app.schemas.events import body_of
 from app.store.db.engine import Database
 from app.store.webhooks.deliveries import DeliveryStore, OutboxDelivery
-from app.store.webhooks.endpoints import WebhookStore
+from app.store.webhooks.endpoints import ReplayFilter, WebhookStore
 from tests.support.accounts import VAULT
 from tests.support.factories import NOW
 from tests.support.outbox import happen, listen, told
+from tests.support.sql import until_one_waits
 
 URL = "https://app.example.com/hook"
 LEASE = timedelta(seconds=30)
 LATER = NOW + timedelta(minutes=5)
 TAKEN = DeliveryResult(at=NOW, status=200, error=None)
+LOCKED = "SELECT 1 FROM webhook_events {} FOR UPDATE"
 REFUSED = DeliveryResult(at=NOW, status=500, error="it answered 500")
 
 
@@ -147,6 +151,65 @@ async def test_a_receipt_ends_a_row_of_failures(
             await store(database).failed(delivery, sent, retry_at=None)
         endpoint = await webhooks.get("proj_1", now=NOW)
         assert endpoint.failing_since == since
+
+
+@pytest.mark.parametrize("how", ["delivered", "failed"])
+async def test_a_result_locks_the_endpoint_before_its_event(
+    postgres_url: str, how: str
+) -> None:
+    """As whoever disables it does: nobody waits for somebody who waits for him."""
+    database = Database(postgres_url)
+    delivery = await claim_one(database)
+    assert delivery.endpoint is not None
+    if how == "delivered":  # after a failure, which is over now
+        endpoint = replace(delivery.endpoint, failing_since=NOW)
+        result = store(database).delivered(replace(delivery, endpoint=endpoint), TAKEN)
+    else:
+        result = store(database).failed(delivery, REFUSED, retry_at=LATER)
+    async with database.write() as connection:
+        await connection.execute(text("SELECT 1 FROM webhook_endpoints FOR UPDATE"))
+        writing = asyncio.create_task(result)
+        await until_one_waits(postgres_url)
+        await connection.execute(text(f"{LOCKED.format('')} NOWAIT"))
+    await writing
+    await database.close()
+
+
+@pytest.mark.parametrize("how", ["disable", "delete", "replay"])
+async def test_events_are_locked_in_their_order(postgres_url: str, how: str) -> None:
+    """A job's later events are locked only after its earlier ones."""
+    no_index = "?options=-c enable_indexscan=off -c enable_bitmapscan=off"
+    database = Database(postgres_url + no_index)  # so the order is nobody's by chance
+    await listen(database, URL, now=NOW)
+    for _ in range(2):
+        await happen(database, now=NOW)
+    first = text("SELECT min(position) FROM webhook_events")
+    async with database.write() as connection:  # the earlier row comes last on its page
+        position = (await connection.execute(first)).scalar_one()
+        moved = f"UPDATE webhook_events SET data = data WHERE position = {position}"
+        await connection.execute(text(moved))
+    webhooks = WebhookStore(database, VAULT)
+    endpoint = await webhooks.get("proj_1", now=NOW)
+
+    async def change() -> None:
+        match how:
+            case "disable":
+                reason = DisabledReason.FAILING
+                await store(database).disable(endpoint, reason, now=NOW)
+            case "delete":
+                await webhooks.delete("proj_1")
+            case _:
+                await webhooks.replay("proj_1", ReplayFilter(), now=NOW)
+
+    async with database.write() as connection:
+        earlier = LOCKED.format(f"WHERE position = {position}")
+        await connection.execute(text(earlier))
+        writing = asyncio.create_task(change())
+        await until_one_waits(postgres_url)
+        later = LOCKED.format(f"WHERE position > {position}")
+        await connection.execute(text(f"{later} NOWAIT"))
+    await writing
+    await database.close()
 
 
 async def test_an_endpoint_that_was_put_anew_is_not_disabled(

@@ -45,6 +45,8 @@ _Columns = ReadOnlyColumnCollection[str, Any]
 _PAGE: Final = bindparam("page", type_=Integer)
 _KEPT: Final = 256  # shapes; frontends have a handful
 _SOME_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_BEFORE_ALL: Final = datetime(1900, 1, 1, tzinfo=UTC)
+_AFTER_ALL: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _VALUES: Final = {
     "project_id": "",
     "platform": "",
@@ -114,6 +116,7 @@ def page_of(
 
     None: nothing can be in it.
     """
+    which = _with_both_ends(which)
     statement = _statement(_shape_of(which), order, is_continued=after is not None)
     if statement is None:
         return None
@@ -121,6 +124,22 @@ def page_of(
     if after is not None:
         values |= {"after_id": after.id, "after_time": after.scheduled_for}
     return statement, values
+
+
+def _with_both_ends(which: JobFilter) -> JobFilter:
+    """Close a window that has one end.
+
+    A plan that is made once, without values, takes a window with one end for a third of
+    the table, and would read all of it; one with two ends for a small part.
+    """
+    first, last = which.scheduled_from, which.scheduled_to
+    if first is None and last is None:
+        return which
+    return replace(
+        which,
+        scheduled_from=first or _BEFORE_ALL,
+        scheduled_to=last or _AFTER_ALL,
+    )
 
 
 def _shape_of(which: JobFilter) -> JobFilter:
