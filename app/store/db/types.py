@@ -4,7 +4,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, TIMESTAMP, ColumnElement, DateTime, func
+from sqlalchemy import (
+    JSON,
+    TIMESTAMP,
+    ColumnElement,
+    DateTime,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -85,3 +93,14 @@ def _from_text(value: str | None) -> datetime | None:
 def database_time() -> ColumnElement[datetime]:
     """Return Postgres' time; constant in a statement, so an index can be used."""
     return func.statement_timestamp(type_=TIMESTAMP(timezone=True))
+
+
+def unseen(time: datetime | ColumnElement[datetime]) -> ColumnElement[datetime]:
+    """Return a time that Postgres' planner does not look at.
+
+    For statements whose planning takes longer than their run: Postgres keeps one plan
+    for all values if those with values seem no cheaper, and it takes a time that it
+    does not know for a third of the table.
+    """
+    given = literal(time, UtcDateTime()) if isinstance(time, datetime) else time
+    return select(given).scalar_subquery()

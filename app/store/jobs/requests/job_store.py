@@ -178,7 +178,7 @@ class JobStore:
         """Return the first jobs after a position, or the first of all."""
         found = page_of(which, order, limit=limit, after=after)
         rows = await self._database.rows(*found) if found else ()
-        return tuple(shown_from_row(row) for row in rows)
+        return tuple(shown_from_row(row) for row in rows[:limit])
 
     async def attempts(
         self, job_id: str, *, project_id: str | None = None

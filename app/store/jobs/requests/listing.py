@@ -15,11 +15,14 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Integer,
     Select,
+    Text,
     TextClause,
     bindparam,
+    literal_column,
     or_,
     select,
     tuple_,
@@ -28,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.domain.jobs.job import FailureReason, Job, JobStatus
-from app.store.db.types import UtcDateTime
+from app.store.db.types import UtcDateTime, unseen
 from app.store.jobs.tables import (
     IS_POSTED,
     IS_PROCESSING,
@@ -43,7 +46,11 @@ _Condition = ColumnElement[bool] | TextClause
 _Columns = ReadOnlyColumnCollection[str, Any]
 
 _PAGE: Final = bindparam("page", type_=Integer)
-_KEPT: Final = 256  # shapes; frontends have a handful
+_NO_ID: Final[ColumnElement[str]] = literal_column("''", Text())
+_SIZES: Final = (11, 26, 51, 101, 201)
+"""How many rows a list of all projects reads: few numbers, so few statements."""
+
+_KEPT: Final = 256  # shapes and sizes; frontends have a handful
 _SOME_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _BEFORE_ALL: Final = datetime(1900, 1, 1, tzinfo=UTC)
 _AFTER_ALL: Final = datetime(9000, 1, 1, tzinfo=UTC)
@@ -114,10 +121,13 @@ def page_of(
 ) -> tuple[Select[Any], dict[str, Any]] | None:
     """Return the statement of a page after a position, or of the first, and its values.
 
-    None: nothing can be in it.
+    It may find more rows than the limit. None: nothing can be in it.
     """
     which = _with_both_ends(which)
-    statement = _statement(_shape_of(which), order, is_continued=after is not None)
+    size = None if which.project_id is not None else _size_of(limit)
+    statement = _statement(
+        _shape_of(which), order, size, is_continued=after is not None
+    )
     if statement is None:
         return None
     values = {name: getattr(which, name) for name in _VALUES} | {"page": limit}
@@ -142,6 +152,10 @@ def _with_both_ends(which: JobFilter) -> JobFilter:
     )
 
 
+def _size_of(limit: int) -> int:
+    return next((size for size in _SIZES if size >= limit), limit)
+
+
 def _shape_of(which: JobFilter) -> JobFilter:
     """Return the same filter with some value or other in the place of each."""
     some: dict[str, Any] = {
@@ -153,19 +167,25 @@ def _shape_of(which: JobFilter) -> JobFilter:
 
 @lru_cache(_KEPT)
 def _statement(
-    shape: JobFilter, order: JobOrder, *, is_continued: bool
+    shape: JobFilter, order: JobOrder, size: int | None, *, is_continued: bool
 ) -> Select[Any] | None:
     """Return the statement of every list of a shape; None: nothing can be in it.
+
+    To plan it takes Postgres several times as long as to run it. It keeps one plan for
+    all values if that seems no dearer than one for these. Of all projects, it takes a
+    limit that it does not know for a tenth of the table, so a size is in the text. Of
+    one, it plans for an average project anyway.
 
     Kept: to put it together takes many times as long as to read a page, and nobody
     else's turn comes meanwhile.
     """
-    parts = list(_Parts(shape, order, is_continued))
+    page = _PAGE if size is None else literal_column(str(size), Integer())
+    parts = list(_Parts(shape, order, page, is_continued))
     if not parts:
         return None
     found = union_all(*(select(part.subquery()) for part in parts)).subquery("found")
     by = _sort_columns(found.c, order.sort)
-    return select(found).order_by(*_directed(by, order)).limit(_PAGE)
+    return select(found).order_by(*_directed(by, order)).limit(page)
 
 
 class _Parts(Struct, frozen=True):
@@ -173,6 +193,7 @@ class _Parts(Struct, frozen=True):
 
     which: JobFilter
     order: JobOrder
+    page: ColumnElement[int]
     is_continued: bool
 
     def __iter__(self) -> Iterator[Select[Any]]:
@@ -216,7 +237,7 @@ class _Parts(Struct, frozen=True):
             # The reason is constant; named, the order matches the index's.
             order = (_jobs.failure_reason, *order)
         found = self._matching(*conditions).where(*self._after(_jobs))
-        return found.order_by(*_directed(order, self.order)).limit(_PAGE)
+        return found.order_by(*_directed(order, self.order)).limit(self.page)
 
     def _index_of(self, state: JobStatus | FailureReason) -> TextClause:
         """Return the condition of the index that has the state's jobs in order."""
@@ -246,21 +267,37 @@ class _Parts(Struct, frozen=True):
         for name in ("project_id", "platform", "asset_id", "external_id"):
             if getattr(which, name) is not None:
                 yield _jobs[name] == bindparam(name, type_=_jobs[name].type)
-        time = UtcDateTime()
-        if which.scheduled_from is not None:
-            yield _jobs.scheduled_for >= bindparam("scheduled_from", type_=time)
-        if which.scheduled_to is not None:
-            yield _jobs.scheduled_for < bindparam("scheduled_to", type_=time)
+        if self._has_window:
+            yield from self._window()
+
+    def _window(self) -> Iterator[ColumnElement[bool]]:
+        first: ColumnElement[datetime] = _time("scheduled_from")
+        end: ColumnElement[datetime] = _time("scheduled_to")
+        of_all = self.which.project_id is None
+        if of_all:
+            first, end = unseen(first), unseen(end)
+        if not of_all or self.order.sort is JobSort.CREATED_AT:
+            yield from (_jobs.scheduled_for >= first, _jobs.scheduled_for < end)
+            return
+        # The same: no id is less. Postgres would take a window for so few jobs that it
+        # reads and sorts them all, not the first ones in an index's order.
+        place = tuple_(_jobs.scheduled_for, _jobs.id)
+        yield place >= tuple_(first, _NO_ID)
+        yield place < tuple_(end, _NO_ID)
 
 
 def _is_after(columns: _Columns, order: JobOrder) -> ColumnElement[bool]:
     values: list[Any] = [bindparam("after_id", type_=_jobs.id.type)]
     if order.sort is JobSort.SCHEDULED_FOR:
-        values.insert(0, bindparam("after_time", type_=UtcDateTime()))
+        values.insert(0, _time("after_time"))
     comes_after: Any = operator.lt if order.descending else operator.gt
     place = tuple_(*_sort_columns(columns, order.sort))
     after: ColumnElement[bool] = comes_after(place, tuple_(*values))
     return after
+
+
+def _time(name: str) -> BindParameter[datetime]:
+    return bindparam(name, type_=UtcDateTime())
 
 
 def _sort_columns(columns: _Columns, sort: JobSort) -> tuple[ColumnElement[Any], ...]:
