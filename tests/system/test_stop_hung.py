@@ -22,15 +22,19 @@ PATIENT_DOCTOR = (
     sys.executable,
     "-c",
     f"""\
-import sys
+import signal, sys
 from app import cli
 from app.commands import doctor
 doctor.SECONDS = {PATIENCE_SECONDS}
+signal.signal(signal.SIGINT, signal.default_int_handler)
 del sys.argv[0]
 cli.main()
 """,
 )
-"""The script, whose own deadline is not what ends it on a slow machine."""
+"""The script, whose own deadline is not what ends it on a slow machine.
+
+It hears Ctrl-C although a shell that runs the tests in the background has it ignored.
+"""
 
 
 @pytest.fixture(scope="module")

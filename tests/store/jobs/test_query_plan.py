@@ -260,7 +260,8 @@ async def test_what_attempts_write_finds_its_rows_by_id(
     await asyncio.gather(*ends)
     plan = await plan_of(busy, sent)
     assert any("pk_" in step or "autoindex" in step for step in plan)
-    assert reads_all(plan) == []
+    # Postgres may sort what it is given: as many rows as there are jobs to write.
+    assert [step for step in reads_all(plan) if "Sort" not in step] == []
 
 
 async def test_a_confirmation_reads_only_what_is_in_doubt(

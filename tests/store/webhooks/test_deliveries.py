@@ -3,10 +3,10 @@
 import asyncio
 import json
 from collections import Counter
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import text
 
 from app.domain.events import EventType, Render
