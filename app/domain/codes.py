@@ -471,6 +471,13 @@ def class_of_fail_reason(reason: str) -> ErrorClass:
     return _TRANSIENT if reason.endswith("_pull_failed") else _PERMANENT
 
 
+def is_about_the_post(reason: str) -> bool:
+    """Tell whether a fail_reason is known, so that a repetition would not mend it."""
+    known = _known(reason)
+    told = known.reason is not None or known.answer is _PERMANENT
+    return told or reason.startswith("spam_risk")
+
+
 def cap_of(code: str) -> WaitingFor | None:
     """Return whose daily cap a code means, None if none."""
     return _known(code).cap

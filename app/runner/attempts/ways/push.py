@@ -32,7 +32,6 @@ from app.runner.attempts.effects import PushEffects
 from app.runner.attempts.verdicts import outcome_of
 from app.runner.attempts.ways.sending import Sending, written
 from app.runner.attempts.ways.upload_faults import (
-    UPLOAD_FAILED,
     UPLOAD_HOST_REFUSED,
     UPLOAD_URL_OVER,
     fault_of_source,
@@ -131,7 +130,7 @@ class Push:
             offset = self._state.job.uploaded_bytes or 0  # the host corrects it
         else:
             if status.state is PublishState.FAILED:
-                return Void(upload_fault(UPLOAD_FAILED, "TikTok gave the upload up"))
+                return await sending.given_up(status)
             ended = await self._state.end_of(status, sending.publish_id)
             if ended is not None:
                 return ended

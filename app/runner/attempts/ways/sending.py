@@ -6,9 +6,10 @@ publish, and TikTok is asked.
 https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide
 """
 
-from typing import Final, TypeVar, assert_never
+from typing import Final, TypeGuard, TypeVar, assert_never
 
 from app.domain.accounts.quota import QuotaCall
+from app.domain.codes import is_about_the_post
 from app.domain.jobs.outcome import (
     Fault,
     HandedOn,
@@ -31,6 +32,7 @@ from app.runner.attempts.ways.upload_faults import (
     upload_fault,
 )
 from app.runner.attempts.ways.way import Step, Void
+from app.tiktok.decode import fault_of_fail_reason
 from app.tiktok.upload_answers import ChunkVerdict, UploadAnswer, verdict_on
 from app.tiktok.values import PublishState, PublishStatus
 
@@ -160,22 +162,41 @@ class Sending:
         if isinstance(status, Fault):
             return None if marked else span.start
         if status.state is not PublishState.PROCESSING:
-            gave_up = upload_fault(UPLOAD_FAILED, "TikTok gave the upload up")
-            return self._unless_marked(Void(gave_up))
+            return None if marked else await self.given_up(status)
         if marked and not self.is_missing(status):
             return None
         return min(self.offset(status), self.size - 1)
 
     async def _turned_away(self, verdict: ChunkVerdict, answer: UploadAnswer) -> Step:
         """Judge an answer that may end the upload."""
+        is_over = verdict is ChunkVerdict.URL_OVER
         if self._state.job.in_flight:
             status = await self.ask()
             missing = isinstance(status, PublishStatus) and self.is_missing(status)
             if not (missing and self._marked_here):
                 return None
-        is_over = verdict is ChunkVerdict.URL_OVER
+        elif is_over and _has_failed(status := await self.ask()):
+            return await self.given_up(status)
         fault = fault_of_refusal(answer, is_over=is_over)
         return Void(fault) if is_over else Rejected(fault=fault)
+
+    async def given_up(self, status: PublishStatus) -> Void | Outcome:
+        """Judge an upload that TikTok failed before its last chunk.
+
+        Void for a reason that says nothing about the post, or that ended an attempt.
+        """
+        state = self._state
+        fault = fault_of_fail_reason(status.fail_reason, status.log_id)
+        if not is_about_the_post(fault.code) or self._was_told(fault):
+            return Void(upload_fault(UPLOAD_FAILED, "TikTok gave the upload up"))
+        return await state.ended_by(fault)
+
+    def _was_told(self, fault: Fault) -> bool:
+        """Tell whether this upload's failure has ended an earlier attempt."""
+        told, issued_at = self._state.job.last_error, self._state.job.upload_issued_at
+        if told is None or told.code != fault.code:
+            return False
+        return told.at >= written(issued_at)
 
     def _unless_marked(self, end: Void | Outcome) -> Step:
         """Ask TikTok instead, once the last chunk may have been sent."""
@@ -223,6 +244,12 @@ def written(value: Value | None) -> Value:
     if value is None:
         raise AssertionError("bytes are sent only once their upload is written")
     return value
+
+
+def _has_failed(status: PublishStatus | Fault | PutOff) -> TypeGuard[PublishStatus]:
+    if not isinstance(status, PublishStatus):
+        return False
+    return status.state is PublishState.FAILED
 
 
 def _without_source(failed: SourceFailed) -> Void | Outcome:
