@@ -147,6 +147,11 @@ class Response(asyncio.BufferedProtocol):
         self._raise_failure()
         return None if self._over else b""
 
+    @property
+    def lacking(self) -> int:
+        """Return how many bytes the last ``pour`` did not write."""
+        return self._wanted
+
     async def pour(self, length: int, sink: Sink) -> None:
         """Write the next ``length`` bytes into a sink, as fast as it takes them.
 

@@ -14,11 +14,14 @@ from msgspec import Struct
 
 from app.machine.sink import Sink
 from app.outbound.client import Outbound
-from app.outbound.errors import OutboundError, Refused
-from app.outbound.exchange import Response
+from app.outbound.errors import OutboundError, Refused, Unreachable
+from app.outbound.exchange import LEAST_BYTES, Response
 
 HEAD_SECONDS: Final = 30.0
 """How long a server may take to answer with headers, if there is so much time."""
+
+MOST_IDLE_BREAKS: Final = 2
+"""How many connections in a row may break off that brought next to nothing."""
 
 _RANGE: Final = re.compile(r"bytes\s+(\d{1,19})-(\d{1,19})/(\d{1,19})", re.ASCII)
 
@@ -70,6 +73,10 @@ class Source:
         self._answer: Response | None = None
         self._info: SourceInfo | None = None  # while the next byte is the first
         self._peeked = b""
+        self._file: SourceInfo  # set by what opens it
+        self._at = 0  # the next byte
+        self._began_at = 0  # the connection's first byte
+        self._idle_breaks = 0
 
     async def open(self) -> SourceInfo:
         """Request the file from its first byte; raises SourceFailed.
@@ -82,6 +89,7 @@ class Source:
             if not _is_whole(self._opened):
                 await self._ask({})  # some servers limit the length of a part
             self._info = self._checked(offset=0, known=None)
+            self._begin(self._info, 0)
         return self._info
 
     async def go_on(self, known: SourceInfo, *, offset: int) -> None:
@@ -91,6 +99,10 @@ class Source:
             headers["If-Range"] = known.etag
         await self._ask(headers)
         self._checked(offset=offset, known=known)
+        self._begin(known, offset)
+
+    def _begin(self, file: SourceInfo, offset: int) -> None:
+        self._file, self._at, self._began_at = file, offset, offset
 
     async def peek(self, length: int, *, seconds: float) -> bytes:
         """Return the next ``length`` bytes, which ``pour`` will pass on.
@@ -111,16 +123,41 @@ class Source:
     async def pour(self, length: int, sink: Sink) -> None:
         """Write exactly the next ``length`` bytes into a sink; raises SourceFailed.
 
-        Fewer if the sink is over.
+        Fewer if the sink is over. If the connection breaks off, another one goes on.
         """
         self._info = None
         peeked, self._peeked = self._peeked[:length], self._peeked[length:]
         if peeked:
             sink.write(peeked)
+        self._at += len(peeked)
+        length -= len(peeked)
+        while (broken := await self._poured(length, sink)) is not None:
+            length = self._opened.lacking
+            self._count_break(broken)
+            await self.go_on(self._file, offset=self._at)
+
+    async def _poured(self, length: int, sink: Sink) -> Unreachable | None:
+        """Write from the present connection; return how it broke off, if it did.
+
+        Raises SourceFailed for a server that is too slow: it would be the next time.
+        """
+        answer = self._opened
         try:
-            await self._opened.pour(length - len(peeked), sink)
+            await answer.pour(length, sink)
+        except Unreachable as error:
+            return error
         except OutboundError as error:
             raise _unreachable(str(error)) from error
+        finally:
+            self._at += length - answer.lacking
+        return None
+
+    def _count_break(self, broken: Unreachable) -> None:
+        """Raise SourceFailed if connections bring next to nothing any more."""
+        idle = self._at - self._began_at < LEAST_BYTES
+        self._idle_breaks = self._idle_breaks + 1 if idle else 0
+        if self._idle_breaks > MOST_IDLE_BREAKS:
+            raise _unreachable(str(broken)) from broken
 
     @property
     def _opened(self) -> Response:

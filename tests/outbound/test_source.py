@@ -221,7 +221,7 @@ async def test_the_wrong_part_is_never_read() -> None:
 @pytest.mark.parametrize(
     ("raw", "trouble"),
     [
-        (response(VIDEO)[:-1000], SourceTrouble.UNREACHABLE),
+        (response(VIDEO)[:-1000], SourceTrouble.NO_RANGE),
         (response(b"", status=404), SourceTrouble.UNREACHABLE),
         (response(b"", status=302, Location="http://10.0.0.1/"),
          SourceTrouble.UNREACHABLE),

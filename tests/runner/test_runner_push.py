@@ -237,7 +237,7 @@ async def test_a_dead_workers_last_chunk_is_sent_by_its_successor(
         ("bytes=0", "asset_empty", JobStatus.RETRYING),
         (
             "bytes=450000&cutAfter=250000&range=0",
-            "asset_unreachable",
+            "asset_no_range",
             JobStatus.RETRYING,
         ),
         ("bytes=1000&length=4294967297&range=0", "asset_too_large", JobStatus.FAILED),
@@ -275,6 +275,49 @@ async def test_a_source_that_never_lets_an_upload_go_on_has_a_code(
     stage.clock.go_to(waiting.next_attempt_at)
     await worker.tick()
     assert len(stage.calls(Call.INIT)) == 5  # and it begins anew
+
+
+@pytest.mark.parametrize("cut", [40_000, 130_000, 250_000])
+async def test_a_source_that_breaks_off_again_and_again_is_read_on(
+    stage: Stage, worker: Worker, cut: int
+) -> None:
+    """Each connection brings some of it: that is no attempt, and no other upload."""
+    query = f"bytes={BYTES}&seed=7&etag=%22v1%22&cutAfter={cut}"
+    job = await push(stage, worker, query=query)
+    await worker.tick()
+    done = await worker.job(job)
+    assert (done.status, done.attempts) == (JobStatus.POSTED, 0), done.last_error
+    assert len(stage.calls(Call.INIT)) == 1
+    assert len(stage.calls(Call.UPLOAD)) == CHUNKS  # no chunk is broken by it
+    (post,) = published(stage)
+    assert post.sha256 == await hash_of(stage)
+
+
+async def test_a_source_whose_connections_bring_nothing_ends_the_attempt(
+    stage: Stage, worker: Worker
+) -> None:
+    """After a few of them, or it would never end."""
+    job = await push(stage, worker, query=f"bytes={BYTES}&cutAfter=1000")
+    await worker.tick()
+    waiting = await worker.job(job)
+    assert waiting.last_error is not None
+    assert waiting.last_error.code == "asset_unreachable"
+    assert (waiting.status, waiting.attempts) == (JobStatus.RETRYING, 1)
+    assert len(stage.calls(Call.INIT)) == 1
+
+
+async def test_a_source_that_breaks_off_and_changes_is_not_mixed(
+    stage: Stage, worker: Worker
+) -> None:
+    """The rest of another file would fit nothing: the upload begins anew."""
+    query = f"bytes={BYTES}&seed=7&cutAfter=250000&changeAfter=1"
+    job = await push(stage, worker, query=query)
+    await worker.tick()
+    waiting = await worker.job(job)
+    assert waiting.last_error is not None
+    assert waiting.last_error.code == "asset_changed"
+    assert len(stage.calls(Call.INIT)) == 4
+    assert not published(stage)
 
 
 async def test_a_video_that_changes_under_way_is_sent_anew(
