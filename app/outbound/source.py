@@ -6,7 +6,7 @@ same file, or the parts would not fit together.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -63,9 +63,9 @@ class Source:
         url: str,
         *,
         most_bytes: int,
-        seconds: float = HEAD_SECONDS,
+        seconds: Callable[[], float] = lambda: HEAD_SECONDS,
     ) -> None:
-        """``seconds`` is how long its server may take to answer with headers."""
+        """``seconds`` tells how long its server may take to answer with headers."""
         self._outbound = outbound
         self._url = url
         self._most = most_bytes
@@ -170,7 +170,7 @@ class Source:
         headers = {"Accept-Encoding": "identity", **headers}
         try:
             self._answer = await self._outbound.open(
-                "GET", self._url, headers=headers, seconds=self._seconds
+                "GET", self._url, headers=headers, seconds=self._seconds()
             )
         except Refused as error:
             raise SourceFailed(SourceTrouble.REFUSED, str(error)) from error

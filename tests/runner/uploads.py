@@ -1,5 +1,6 @@
 """Uploads in an imagined world: TikTok's side of them, the row's, and a worker's."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -217,6 +218,10 @@ class UploadWorker(Worker):
     async def measure(self, job: Job, source: Reader, size: int) -> float | None:
         """Tell nothing of it."""
         return None
+
+    def interruption(self) -> AbstractContextManager[None]:
+        """Be stopped between steps only."""
+        return nullcontext()
 
     def plan(self, size: int) -> ChunkPlan:
         """Cut a video into chunks."""

@@ -5,6 +5,7 @@ itself does no I/O, so a test can stop it at every step.
 """
 
 from collections.abc import Awaitable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -137,6 +138,10 @@ class PushEffects(Protocol):
 
         Raises SourceFailed.
         """
+        ...
+
+    def interruption(self) -> AbstractContextManager[None]:
+        """Let a stop break off a block that only reads."""
         ...
 
     def plan(self, size: int) -> ChunkPlan:

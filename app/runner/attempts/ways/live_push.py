@@ -18,7 +18,7 @@ from app.outbound.media.at_once import QUICK_SECONDS
 from app.outbound.source import HEAD_SECONDS, Source, SourceInfo
 from app.runner.attempts.dependencies import PushParts
 from app.runner.attempts.effects import Reader
-from app.runner.attempts.live_effects import LiveEffects
+from app.runner.attempts.live_effects import SHORTEST_CALL_SECONDS, LiveEffects
 from app.tiktok.client import Calls
 from app.tiktok.upload_answers import ChunkRequest, UploadAnswer
 from app.tiktok.values import UploadTaken
@@ -36,6 +36,7 @@ class LivePush:
     def __init__(self, live: LiveEffects, parts: PushParts) -> None:
         self._live = live
         self._parts = parts
+        self.interruption = live.interruption
 
     def source(self, job: Job) -> Source:
         """Return the job's video; no request is sent yet."""
@@ -43,8 +44,13 @@ class LivePush:
             self._parts.outbound,
             job.asset_url,
             most_bytes=MAX_VIDEO_BYTES,
-            seconds=min(HEAD_SECONDS, self._live.look_seconds),
+            seconds=self._head_seconds,
         )
+
+    def _head_seconds(self) -> float:
+        """Return how long a server may take to answer, within the attempt's time."""
+        left = max(SHORTEST_CALL_SECONDS, self._live.seconds_left() - RESERVE_SECONDS)
+        return min(HEAD_SECONDS, self._live.look_seconds, left)
 
     async def measure(self, job: Job, source: Reader, size: int) -> float | None:
         """Return the video's seconds from its first bytes, None if not stated.

@@ -66,7 +66,7 @@ class Push:
         if self.is_under_way():
             return None
         try:
-            info = await self._source.open()
+            info = await self._look()
             return await self._effects.measure(self._state.job, self._source, info.size)
         except SourceFailed:
             return None  # ``begin`` will report why
@@ -139,7 +139,7 @@ class Push:
 
     async def _init(self) -> Opened:
         try:
-            info = await self._source.open()
+            info = await self._look()
         except SourceFailed as failed:
             return outcome_of(fault_of_source(failed))
         plan = self._effects.plan(info.size)
@@ -156,6 +156,11 @@ class Push:
                 return await self._state.ended_by(answer)
             case _:
                 return answer
+
+    async def _look(self) -> SourceInfo:
+        """Ask for the video; raises SourceFailed."""
+        with self._effects.interruption():
+            return await self._source.open()
 
     async def _send_init(self, plan: ChunkPlan) -> UploadTaken | Fault | Outcome:
         state = self._state

@@ -91,9 +91,13 @@ class Sending:
 
     async def go_on(self, offset: int) -> int | Void | Outcome:
         """Move the source to ``offset``, and return it."""
+        effects = self._state.effects
         try:
-            await self._source.go_on(self._file, offset=offset)
+            with self._effects.interruption():
+                await self._source.go_on(self._file, offset=offset)
         except SourceFailed as failed:
+            if failed.trouble is SourceTrouble.UNREACHABLE and effects.hurried():
+                return HandedOn(resume_at=effects.now())  # it had little time
             return _without_source(failed)
         return offset
 
