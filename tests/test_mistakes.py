@@ -187,6 +187,12 @@ REQUESTS: Final[Mapping[str, tuple[Sent, Told]]] = {
     "a space in a URL": job(
         "/assetUrl", "write %20", assetUrl="https://a.example.com/my video.mp4"
     ),
+    "a port that does not exist": job(
+        "/assetUrl", "a port from 1 to 65535", assetUrl="https://a.example.com:99999/x"
+    ),
+    "a port that is no number": job(
+        "/assetUrl", "a port from 1 to 65535", assetUrl="https://a.example.com:abc/x"
+    ),
     "photos at a video's place": job("/assetUrl", "assetUrls instead", post=PHOTO),
     "too many photos": job(
         "/assetUrls",

@@ -55,8 +55,17 @@ class Outbound:
         return ssl.create_default_context(cafile=certifi.where())
 
     def _checked(self, url: str) -> SplitResult:
-        parts = urlsplit(url)
+        parts = _split(url)
         schemes = {"http", "https"} if self._allow_private else {"https"}
         if parts.scheme not in schemes or not parts.hostname or "@" in parts.netloc:
             raise Refused("the URL is not one that is called")
         return parts
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # it is read only when asked for
+    except ValueError as error:
+        raise Refused("the URL is not valid") from error
+    return parts

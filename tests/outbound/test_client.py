@@ -81,6 +81,16 @@ async def test_no_spelling_of_our_own_machine_is_ever_connected_to(url: str) -> 
         assert listener.connects == 0
 
 
+@pytest.mark.parametrize(
+    "url", ["https://h.example:99999/x", "https://h.example:abc/x", "https://[::1/x"]
+)
+@pytest.mark.parametrize("private", [True, False])
+async def test_an_impossible_url_is_refused(url: str, private: bool) -> None:
+    """Creation refuses it too; a row that has one must not look like our mistake."""
+    with pytest.raises(Refused):
+        await get(Outbound(allow_private=private), url)
+
+
 async def test_one_private_address_among_public_ones_spoils_them_all() -> None:
     """Which address is called would be the attacker's choice."""
 

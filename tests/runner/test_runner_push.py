@@ -7,12 +7,14 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from app.domain.jobs.edit import JobChange
 from app.domain.jobs.job import FailureReason, Job, JobStatus, Transfer
 from app.runner.attempts.ways.sending import NOTES
 from app.sandbox.posts import Post
 from app.sandbox.recording import Call
+from app.store.jobs.tables import schedule_jobs
 from app.store.jobs.uploads import UploadStore
 from tests.runner.stage import Stage, Worker
 
@@ -346,6 +348,28 @@ async def test_an_upload_url_elsewhere_gets_no_byte(stage: Stage) -> None:
     assert ended.last_error.code == "upload_host_refused"
     assert ended.failure_reason is FailureReason.PERMANENT
     assert not stage.calls(Call.UPLOAD)
+
+
+@pytest.mark.parametrize("port", ["99999", "abc"])
+async def test_an_address_with_an_impossible_port_is_refused(
+    stage: Stage, worker: Worker, port: str
+) -> None:
+    """Creation refuses it; in a row from elsewhere it is no mistake of ours."""
+    url = f"http://127.0.0.1:{port}/v.mp4"
+    job = await stage.job(worker, transfer=Transfer.PUSH)
+    async with worker.container.database.write() as connection:
+        await connection.execute(
+            update(schedule_jobs)
+            .where(schedule_jobs.c.id == job.id)
+            .values(asset_url=url)
+        )
+    await worker.tick()
+    ended = await worker.job(job)
+    assert ended.last_error is not None
+    assert (ended.last_error.code, ended.failure_reason) == (
+        "asset_refused",
+        FailureReason.PERMANENT,
+    )
 
 
 async def test_an_edited_post_is_not_finished_with_its_former_upload(

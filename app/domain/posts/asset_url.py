@@ -44,11 +44,10 @@ def problem_with_url(
         return "must not contain spaces (write %20), control characters or backslashes"
     try:
         parts = urlsplit(url)
-        port = parts.port
     except ValueError:
         return "is no valid URL"
-    if port == 0:
-        return "is no valid URL"
+    if not _has_possible_port(parts):
+        return "must have a port from 1 to 65535, or none"
     return _problem_with_parts(parts, allow_private=allow_private)
 
 
@@ -79,6 +78,13 @@ def _ascii_label(label: str) -> str:
     if _KEPT.isdisjoint(small):
         return label.encode("idna").decode("ascii")
     return f"xn--{small.encode('punycode').decode('ascii')}"
+
+
+def _has_possible_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def _problem_with_parts(parts: SplitResult, *, allow_private: bool) -> str | None:

@@ -128,6 +128,15 @@ def test_any_other_url_is_refused_without_being_repeated(url: str) -> None:
     assert "secret" not in problem
 
 
+@pytest.mark.parametrize("port", ["0", "99999", "-1", "abc"])
+@pytest.mark.parametrize("private", [True, False])
+def test_an_impossible_port_is_named(port: str, private: bool) -> None:
+    """Nobody could ever connect to it: the words say what is wrong."""
+    url = f"https://cdn.example.com:{port}/v.mp4"
+    problem = problem_with_url(url, allow_private=private)
+    assert problem == "must have a port from 1 to 65535, or none"
+
+
 @pytest.mark.parametrize(
     "url",
     [
