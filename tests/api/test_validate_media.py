@@ -74,6 +74,15 @@ async def test_what_is_not_there_yet_is_a_warning(
     assert [each["severity"] for each in found["problems"]] == ["warning"]
 
 
+async def test_an_empty_file_is_named(api: Api, tiktok: RunningSandbox) -> None:
+    """It may be there in time: a warning, with the code that an attempt has."""
+    url = f"{tiktok.url}/_sandbox/video.mp4?bytes=0"
+    found = await validate(api, assetUrl=url)
+    assert found["ok"]
+    told = [(each["code"], each["severity"]) for each in found["problems"]]
+    assert told == [("asset_empty", "warning")]
+
+
 async def test_photos_are_measured_each(api: Api, tiktok: RunningSandbox) -> None:
     """Each photo is measured, and a pointer names the one that is wrong."""
     base = f"{tiktok.url}/_sandbox"

@@ -60,6 +60,9 @@ NOT_A_VIDEO: Final = ReadinessProblem(
 TOO_LARGE: Final = ReadinessProblem(
     "asset_too_large", "The video is larger than the 4 GB that TikTok accepts."
 )
+EMPTY: Final = ReadinessProblem(
+    "asset_empty", "The video's link leads to an empty file."
+)
 URL_ENDS: Final = ReadinessProblem(
     "asset_url_expires",
     "The video's link stops working before this post's time.",
@@ -147,13 +150,15 @@ def asset_problem(
     """
     if 300 <= status < 400:
         return REDIRECTS
+    size = stated_size(status, headers)
+    if status in {200, 416} and size == 0:  # an empty file has no part, not even 0-0
+        return EMPTY
     if status not in {200, 206}:
         return UNREACHABLE
     if is_photo:
         return None  # its first bytes say more than the server's headers
     if not _may_be_video(headers.get("content-type", "")):
         return NOT_A_VIDEO
-    size = stated_size(status, headers)
     return TOO_LARGE if size is not None and size > MAX_VIDEO_BYTES else None
 
 

@@ -17,7 +17,7 @@ from app.domain.accounts.account_readiness import (
 from app.domain.api_key import check_scope
 from app.domain.codes import cap_of
 from app.domain.jobs.job import NewJob
-from app.domain.jobs.readiness import UNREACHABLE, ReadinessProblem, url_problems
+from app.domain.jobs.readiness import EMPTY, UNREACHABLE, ReadinessProblem, url_problems
 from app.domain.posts.media import Film, Picture
 from app.domain.posts.post import MediaType, Post, PostMode
 from app.machine.clock import Clock
@@ -181,8 +181,8 @@ def _choices(post: Post, info: CreatorInfo) -> Iterator[Issue]:
 
 
 def _of_media(found: ReadinessProblem) -> Issue:
-    """Only warn about an unreachable asset: it may be there in time."""
-    passing = found.code == UNREACHABLE.code
+    """Only warn about an asset that may be there in time."""
+    passing = found.code in {UNREACHABLE.code, EMPTY.code}
     return Issue(
         found.code,
         found.pointer or "/assetUrl",

@@ -21,6 +21,7 @@ from app.domain.jobs.edit import JobChange, edited
 from app.domain.jobs.job import ErrorClass, Job, JobStatus
 from app.domain.jobs.outcome import Fault
 from app.domain.jobs.readiness import (
+    EMPTY,
     MAX_VIDEO_BYTES,
     NOT_A_VIDEO,
     REDIRECTS,
@@ -137,6 +138,10 @@ def test_a_job_between_its_attempts_is_not_looked_at() -> None:
         (500, {}, UNREACHABLE),
         (200, {"content-length": str(MAX_VIDEO_BYTES)}, None),
         (200, {"content-length": str(MAX_VIDEO_BYTES + 1)}, TOO_LARGE),
+        (200, {"content-length": "0"}, EMPTY),
+        (200, {"content-length": "0", "content-type": "text/html"}, EMPTY),
+        (416, {"content-length": "0", "content-range": "bytes */0"}, EMPTY),
+        (416, {"content-length": "0", "content-range": "bytes */9"}, UNREACHABLE),
         (206, {"content-length": "1", "content-range": "bytes 0-0/9"}, None),
         (
             206,

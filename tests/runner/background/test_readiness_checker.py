@@ -185,7 +185,7 @@ class Server:
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     """Serve on loopback; GET and HEAD are answered with a video."""
-    video = response(b"", Content_Type="video/mp4")
+    video = response(b"video", Content_Type="video/mp4")
     told = Server("", video, video, [])
 
     async def script(
@@ -328,15 +328,16 @@ async def test_a_type_alone_condemns_no_video(lookout: Lookout, kind: str) -> No
     [
         (response(b"", status=404), "asset_unreachable"),
         (response(b"", status=302, Location="/other"), "asset_redirects"),
-        (response(b"", Content_Type="text/html"), "asset_not_a_video"),
+        (response(b"<p>", Content_Type="text/html"), "asset_not_a_video"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 4294967297\r\n\r\n",
             "asset_too_large",
         ),
+        (response(b""), "asset_empty"),
         (b"SSH-2.0-OpenSSH\r\n", "asset_unreachable"),
         (b"", "asset_unreachable"),
     ],
-    ids=["gone", "redirect", "page", "huge", "no http", "silence"],
+    ids=["gone", "redirect", "page", "huge", "empty", "no http", "silence"],
 )
 async def test_a_video_that_tiktok_would_not_get(
     lookout: Lookout, server: Server, answer: bytes, code: str
