@@ -12,7 +12,11 @@ class Moment(StrEnum):
     """When in a step."""
 
     BEFORE = "before"
-    UNCOMMITTED = "uncommitted"  # every statement has run, nothing is committed yet
+    UNCOMMITTED = "uncommitted"
+    """Every statement has run, and nothing is committed yet.
+
+    Or nobody knows that it is: a write of one statement commits with it.
+    """
     AFTER = "after"
 
 
@@ -53,7 +57,7 @@ class Gate:
                 self._obey(self._ask(f"at {step}"))
 
     def come_by_in_write(self, step: str) -> None:
-        """Do the same in a transaction that is about to be committed."""
+        """Do the same in a write that is about to end."""
         if self._is_stop(step, Moment.UNCOMMITTED):
             self._obey(self._ask(f"at {step}"))
 

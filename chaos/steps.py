@@ -51,7 +51,8 @@ def install(gate: Gate) -> None:
     """Lead every step of this process past the gate."""
     for step, (owner, name) in STEPS.items():
         setattr(owner, name, _past(gate, step, getattr(owner, name)))
-    Database.write = _commits_past(gate, Database.write)  # type: ignore[method-assign]
+    for name in ("write", "single"):
+        setattr(Database, name, _commits_past(gate, getattr(Database, name)))
 
 
 def _past(
