@@ -187,9 +187,6 @@ class Database:
 
         A mark that is committed later is on the disk only after it.
         """
-        if self.sessions is None:
-            return ()
-        # A sub-query is evaluated once, not for each row.
         return self._committing_as("off")
 
     def lazily_unless(
