@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -16,6 +16,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+T = TypeVar("T")
 
 Row = Mapping[Any, Any]
 """A row as ``mappings()`` gives it: values by column name."""
@@ -95,12 +97,11 @@ def database_time() -> ColumnElement[datetime]:
     return func.statement_timestamp(type_=TIMESTAMP(timezone=True))
 
 
-def unseen(time: datetime | ColumnElement[datetime]) -> ColumnElement[datetime]:
-    """Return a time that Postgres' planner does not look at.
+def unseen(value: datetime | ColumnElement[T]) -> ColumnElement[T]:
+    """Return a value that Postgres' planner does not look at.
 
     For statements whose planning takes longer than their run: Postgres keeps one plan
-    for all values if those with values seem no cheaper, and it takes a time that it
-    does not know for a third of the table.
+    for all values if those with values seem no cheaper.
     """
-    given = literal(time, UtcDateTime()) if isinstance(time, datetime) else time
+    given = literal(value, UtcDateTime()) if isinstance(value, datetime) else value
     return select(given).scalar_subquery()
