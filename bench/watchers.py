@@ -21,6 +21,7 @@ from bench.seeds import add_accounts, add_jobs, bench_container
 from bench.servers import (
     Program,
     environment,
+    execute,
     fresh_database,
     instant_tiktok,
     libpq_url,
@@ -40,6 +41,7 @@ CHANGES_PER_SECOND: Final = 200
 WRITES_PER_SECOND: Final = 20
 SECONDS: Final = 15.0
 OPEN_SECONDS: Final = 240.0
+_OLD: Final = "UPDATE schedule_jobs SET updated_at = updated_at - interval '1 hour'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ async def _round(
         await add_accounts(made, projects)
         due = made.clock.now() + timedelta(days=1)
         await add_jobs(made, int(JOBS * scale), due=due, projects=projects)
+        await execute(url, _OLD)
         service = KeyService(store=made.keys, clock=made.clock)
         keys = [(await service.create("bench", None))[1] for _ in range(KEYS)]
     ports = [free_port() for _ in range(processes)]

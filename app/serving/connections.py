@@ -110,7 +110,7 @@ class Connections:
         self.busy(caller)
 
     def sweep(self) -> None:
-        """Close whatever has taken too long; call it several times a second."""
+        """Close whatever has taken too long; call it once a second."""
         now = self.now()
         for caller in tuple(self._open):
             caller.check(now)

@@ -35,6 +35,8 @@ LONGEST_GOODBYE_SECONDS: Final = 5
 BACKLOG: Final = 2048
 """The listen backlog, if there are descriptors for all of them."""
 
+_TICKS_PER_SWEEP: Final = 10
+
 
 class Server(uvicorn.Server):
     """A server that passes a signal on to the application before waiting for requests.
@@ -66,8 +68,12 @@ class Server(uvicorn.Server):
             )
 
     async def on_tick(self, counter: int) -> bool:
-        """Close connections that took too long, ten times a second."""
-        self._callers.sweep()
+        """Close connections that took too long, once a second of ten ticks.
+
+        Looking at a thousand streams takes 3 ms.
+        """
+        if counter % _TICKS_PER_SWEEP == 0:
+            self._callers.sweep()
         return await super().on_tick(counter)
 
     @contextmanager

@@ -26,7 +26,7 @@ class HandClock:
         return self._now
 
     def forward(self, seconds: float) -> None:
-        """Move the hands; the server looks at them ten times a second."""
+        """Move the hands; the server looks at them once a second."""
         self._now += seconds
 
 

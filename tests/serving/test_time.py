@@ -2,9 +2,18 @@
 
 import asyncio
 
-from app.serving.connections import STUCK_SECONDS
+from app.serving.connections import STUCK_SECONDS, CallerLimits, Connections
 from app.serving.protocol import _Phase
-from tests.serving.server import Caller, Recorder, Served, reply, served, until
+from app.serving.server import configured
+from tests.serving.server import (
+    Caller,
+    QuietServer,
+    Recorder,
+    Served,
+    reply,
+    served,
+    until,
+)
 from tests.support.patience import PATIENCE_SECONDS
 
 REQUEST_SECONDS = 20.0
@@ -146,6 +155,24 @@ async def test_a_caller_that_takes_nothing_is_hung_up_on() -> None:
         running.clock.forward(STUCK_SECONDS)
         await asyncio.wait_for(ended.wait(), PATIENCE_SECONDS)
         await running.becomes(0)
+
+
+async def test_connections_are_looked_at_once_a_second() -> None:
+    """A tenth of the server's ticks: a look at a thousand streams is work."""
+    connections = Connections(CallerLimits(connections=9, request_seconds=9.0))
+    server = QuietServer(
+        configured(Recorder(), connections), connections, stop=asyncio.Event()
+    )
+    sweeps = 0
+
+    def sweep() -> None:
+        nonlocal sweeps
+        sweeps += 1
+
+    connections.sweep = sweep  # type: ignore[method-assign]
+    for counter in range(20):
+        await server.on_tick(counter)
+    assert sweeps == 2
 
 
 async def looked(running: Served) -> None:

@@ -6,7 +6,9 @@ process; it stops while nobody listens.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,15 +23,24 @@ from app.machine.clock import Clock
 from app.machine.concurrency import first
 from app.service.jobs.listener import JobChanged, Listener
 from app.store.api_keys import KeyStore
-from app.store.jobs.requests.changes import ChangeStore
+from app.store.jobs.requests.changes import Change, ChangeStore
 
 log = structlog.get_logger(__name__)
 
-READ_EVERY: Final = 1.0
-"""Seconds between two reads of the table."""
+READ_EVERY: Final = timedelta(seconds=1)
+"""The time between the starts of two reads of the table."""
+
+LEAST_REST: Final = timedelta(seconds=0.25)
+"""The pause after a read that took longer."""
 
 OVERLAP: Final = timedelta(seconds=30)
 """How late a change may become visible: clocks differ, and commits take time."""
+
+SHORT_OVERLAP: Final = timedelta(seconds=5)
+"""How late a change may become visible to be told within a second."""
+
+WHOLE_EVERY: Final = timedelta(seconds=10)
+"""How often the whole overlap is read: it holds six times as much as the short one."""
 
 LONGEST_GAP: Final = timedelta(hours=1)
 """A client that was away for longer has to read the list."""
@@ -48,8 +59,14 @@ MAX_OF_A_KEY: Final = 100
 """How many streams one key may have open."""
 
 MAX_LISTENERS: Final = 1000
-MAX_CHANGES: Final = 2000  # in one read
-MAX_RESUMED: Final = 500  # more are quicker read as a list
+MAX_FOUND: Final = 20_000
+"""How many changes one read of the table may find, those told before included."""
+
+MAX_CHANGES: Final = 2000  # new ones in one read, of all projects
+NEWCOMERS_AT_ONCE: Final = 50
+"""How many newcomers are told what they missed before all others have their turn."""
+
+MAX_RESUMED: Final = 500  # of a project: more are quicker read as a list
 
 
 class JobFeed:
@@ -63,15 +80,20 @@ class JobFeed:
         show: Callable[[Job], str],
         clock: Clock,
         stop: asyncio.Event,
+        spent: Callable[[], float] = time.thread_time,
     ) -> None:
-        """Take its parts; ``show`` renders a job as callers see it."""
+        """Take its parts; ``show`` renders a job as callers see it.
+
+        ``spent`` tells the seconds of CPU that the loop's thread has used.
+        """
         self._store = store
         self._keys = keys
         self._show = show
         self._clock = clock
         self._keys_seen_at = clock.now()
         self._stop = stop
-        self._listeners: set[Listener] = set()
+        self._spent = spent
+        self._listeners: dict[Listener, None] = {}  # the first to come is first
         self._newcomer = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
 
@@ -102,12 +124,12 @@ class JobFeed:
             key_id=None if caller.for_browser else caller.id,
             caller_id=caller.id,
         )
-        self._listeners.add(listener)
+        self._listeners[listener] = None
         self._read_on()
         try:
             yield listener
         finally:
-            self._listeners.discard(listener)
+            del self._listeners[listener]
 
     async def close(self) -> None:
         """End every listener and wait for the reader."""
@@ -129,7 +151,7 @@ class JobFeed:
                 self._newcomer.clear()
                 await self._look(reader)
                 await first(
-                    self._clock.sleep(READ_EVERY),
+                    self._clock.sleep(reader.rest(self._clock.now())),
                     self._newcomer.wait(),
                     self._stop.wait(),
                 )
@@ -146,7 +168,8 @@ class JobFeed:
                 listener.end()
         try:
             await self._look_at_keys(now)
-            await reader.look(frozenset(self._listeners), now=now)
+            if not await reader.look(tuple(self._listeners), now=now):
+                self._newcomer.set()  # the others among them come next
         except errors.StoreUnavailable:
             log.warning("the job feed waits for the database")
         await self._wake_all()
@@ -166,18 +189,18 @@ class JobFeed:
         """Wake the listeners that have something to send, a few at a time.
 
         Waking many at once would block the loop, and a post needs it a dozen times. So
-        most of the time between is left to others.
+        most of the time between is left to others. It is the CPU's time that counts:
+        on a busy machine we would also wait for what other programs took.
         """
-        loop = asyncio.get_running_loop()
         waiting = [each for each in self._listeners if each.waits]
         for start in range(0, len(waiting), WOKEN_AT_ONCE):
-            began = loop.time()
+            began = self._spent()
             for listener in waiting[start : start + WOKEN_AT_ONCE]:
                 listener.wake()
             if len(waiting) <= WOKEN_AT_ONCE:
                 return
             await asyncio.sleep(0)  # they send
-            await asyncio.sleep(OTHERS_SHARE * (loop.time() - began))
+            await asyncio.sleep(OTHERS_SHARE * (self._spent() - began))
 
 
 class _Reader:
@@ -189,36 +212,79 @@ class _Reader:
         self._store = store
         self._show = show
         self._seen: dict[str, datetime] = {}
-        self._looked_at = now
+        self._tried_at: datetime | None = None
+        self._looked_at = self._looked_whole_at = now
 
-    async def look(self, listeners: frozenset[Listener], *, now: datetime) -> None:
-        """Tell every listener what is new to it; raises StoreUnavailable."""
-        await self._tell(listeners, now)
-        for listener in listeners:
-            if not listener.greeted:
-                resumed = await self._catch_up(listener, now)
-                listener.greet(now=now, resumed=resumed)
-        self._looked_at = now
+    def rest(self, now: datetime) -> float:
+        """Return the seconds until the next look."""
+        passed = now - (self._tried_at or now)
+        left = min(READ_EVERY, max(LEAST_REST, READ_EVERY - passed))
+        return left.total_seconds()
 
-    async def _tell(self, listeners: frozenset[Listener], now: datetime) -> None:
-        floor = min(self._looked_at, now) - OVERLAP
-        projects = {each.project_id for each in listeners}
-        found = await self._store.since(floor, projects, limit=MAX_CHANGES)
+    async def look(self, listeners: Collection[Listener], *, now: datetime) -> bool:
+        """Tell listeners what is new to them; False if newcomers are left for later.
+
+        Between two reads of the table only newcomers have their turn. Raises
+        StoreUnavailable.
+        """
         # What changed before a listener came is in the list that it reads.
         live = [each for each in listeners if each.greeted]
+        newcomers = [each for each in listeners if not each.greeted]
+        if self._is_due(now):
+            self._tried_at = now
+            await self._tell(live, now)
         watched = {each.project_id for each in live}
-        unseen = [each for each in found if self._seen.get(each.job_id) != each.at]
-        news = {each.job_id for each in unseen if each.project_id in watched}
-        jobs = await self._store.jobs(news)
+        await self._greet(newcomers[:NEWCOMERS_AT_ONCE], watched, now)
+        return len(newcomers) <= NEWCOMERS_AT_ONCE
+
+    def _is_due(self, now: datetime) -> bool:
+        if self._tried_at is None:
+            return True
+        # A wait may end a moment early, and a clock may be set back.
+        passed = now - self._tried_at
+        return not timedelta(0) <= passed < READ_EVERY - LEAST_REST
+
+    async def _tell(self, live: Collection[Listener], now: datetime) -> None:
+        is_whole = not timedelta(0) <= now - self._looked_whole_at < WHOLE_EVERY
+        whole = min(self._looked_whole_at, now) - OVERLAP
+        floor = whole if is_whole else min(self._looked_at, now) - SHORT_OVERLAP
+        watched = {each.project_id for each in live}
+        found = await self._store.since(floor, watched, limit=MAX_FOUND)
+        news = [each for each in found if self._seen.get(each.job_id) != each.at]
+        busy = watched if len(found) == MAX_FOUND else _busy(news)
+        jobs = await self._store.jobs(
+            {each.job_id for each in news if each.project_id not in busy}
+        )
         changes = self._changes(jobs, now)
         for listener in live:
-            if len(news) == MAX_CHANGES:
+            if listener.project_id in busy:
                 listener.resync(now=now)
-            else:
-                listener.tell(changes.get(listener.project_id, ()), now=now)
-        self._seen = {job: at for job, at in self._seen.items() if at >= floor}
-        self._seen |= {each.job_id: each.at for each in found}
+            elif told := changes.get(listener.project_id):
+                listener.tell(told, now=now)
+        self._remember(found)
         self._seen |= {job.id: job.updated_at for job in jobs}
+        if is_whole:
+            self._seen = {job: at for job, at in self._seen.items() if at >= whole}
+            self._looked_whole_at = now
+        self._looked_at = now
+
+    async def _greet(
+        self, newcomers: Collection[Listener], watched: set[str], now: datetime
+    ) -> None:
+        """Let newcomers watch from now on.
+
+        What has changed of late is seen, unless it may be news to those who watch.
+        """
+        projects = {each.project_id for each in newcomers} - watched
+        floor = min(self._looked_whole_at, now) - OVERLAP
+        found = await self._store.since(floor, projects, limit=MAX_FOUND)
+        self._remember(found)
+        for listener in newcomers:
+            resumed = await self._catch_up(listener, now)
+            listener.greet(now=now, resumed=resumed)
+
+    def _remember(self, found: Iterable[Change]) -> None:
+        self._seen |= {each.job_id: each.at for each in found}
 
     async def _catch_up(self, listener: Listener, now: datetime) -> bool:
         """Send what a listener missed; False if that is too much."""
@@ -246,6 +312,14 @@ class _Reader:
             change = JobChanged(min(job.updated_at, now), job, self._show)
             found.setdefault(job.project_id, []).append(change)
         return found
+
+
+def _busy(news: Collection[Change]) -> Collection[str]:
+    """Name the projects of which too much changed to be told job by job."""
+    counted = Counter(each.project_id for each in news)
+    busy = {project for project, count in counted.items() if count > MAX_RESUMED}
+    rest = sum(count for project, count in counted.items() if project not in busy)
+    return counted if rest > MAX_CHANGES else busy
 
 
 def _checked_project(project_id: str | None, scope: str | None) -> str:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import datetime, timedelta
+from itertools import count
 
 import pytest
 from msgspec.structs import replace
@@ -24,7 +25,9 @@ from app.service.jobs.feed import (
     KEYS_EVERY,
     LONGEST_GAP,
     LONGEST_LISTENING,
+    OTHERS_SHARE,
     OVERLAP,
+    WOKEN_AT_ONCE,
     JobFeed,
     _Reader,
 )
@@ -40,7 +43,7 @@ from app.store.db.engine import Database
 from app.store.jobs.requests.changes import ChangeStore
 from app.store.jobs.tables import schedule_jobs
 from tests.domain.jobs.sample import a_job
-from tests.support.factories import NOW, store_job
+from tests.support.factories import NOW, job_row, store_job, store_rows
 from tests.support.patience import PATIENCE_SECONDS
 
 SECOND = timedelta(seconds=1)
@@ -242,6 +245,136 @@ async def test_more_changes_than_a_look_can_see_are_not_passed_over(
         watched.clock.forward(OVERLAP + SECOND)
         await watched.change(jobs[0])
         assert (await watched.told_job(listener)).id == jobs[0].id
+
+
+async def test_a_late_change_is_told_beside_many_others(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many changes were told since, in the same half minute."""
+    monkeypatch.setattr(feed_module, "MAX_CHANGES", 2)
+    late, *prompt = [await store_job(watched.database) for _ in range(5)]
+    async with watched.listen() as listener:
+        await watched.told(listener)
+        for each in prompt:
+            await watched.change(each)
+            assert (await watched.told_job(listener)).id == each.id
+        await watched.change(late, watched.clock.now() - timedelta(seconds=15))
+        assert (await watched.told_job(listener)).id == late.id
+
+
+async def test_a_busy_project_costs_no_other_its_news(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only who watches it has to read the list."""
+    monkeypatch.setattr(feed_module, "MAX_RESUMED", 2)
+    monkeypatch.setattr(feed_module, "MAX_CHANGES", 2)
+    async with watched.listen() as busy, watched.listen("proj_2") as quiet:
+        await watched.told(busy)
+        await watched.told(quiet)
+        rows = [job_row(updated_at=watched.clock.now()) for _ in range(3)]
+        mine = job_row(project_id="proj_2", updated_at=watched.clock.now())
+        await store_rows(watched.database, [*rows, mine])
+        assert isinstance(await watched.told(busy), Resync)
+        assert (await watched.told_job(quiet)).id == mine["id"]
+
+
+async def test_more_than_a_read_can_find_is_not_passed_over(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it found may be old; what it left out may be new."""
+    monkeypatch.setattr(feed_module, "MAX_FOUND", 2)
+    jobs = [await store_job(watched.database) for _ in range(3)]
+    async with watched.listen() as listener:
+        await watched.told(listener)
+        await watched.change(jobs[0])
+        assert (await watched.told_job(listener)).id == jobs[0].id
+        await watched.change(jobs[1])
+        assert isinstance(await watched.told(listener), Resync)
+
+
+async def test_a_newcomer_has_nothing_read_for_others(watched: Watched) -> None:
+    """Between two reads for all, only its own project is looked at."""
+    reader = _Reader(ChangeStore(watched.database), NOW, watched.show)
+    there, new = (
+        Listener(project, since=None, until=NOW) for project in ("proj_1", "proj_2")
+    )
+    await reader.look([there], now=NOW)
+    await store_job(watched.database, updated_at=NOW)
+    await store_job(watched.database, updated_at=NOW, project_id="proj_2")
+    await reader.look([there, new], now=NOW + SECOND / 2)
+    assert len(there._pending) == len(new._pending) == 1  # `ready`
+    await reader.look([there, new], now=NOW + SECOND)
+    assert len(there._pending) == 2
+    assert len(new._pending) == 1
+
+
+async def test_a_newcomer_hides_nothing_from_those_who_watch(watched: Watched) -> None:
+    """What changed just before it came is still news to the others."""
+    reader = _Reader(ChangeStore(watched.database), NOW, watched.show)
+    there, new = (Listener("proj_1", since=None, until=NOW) for _ in range(2))
+    await reader.look([there], now=NOW)
+    await store_job(watched.database, updated_at=NOW)
+    await reader.look([there, new], now=NOW + SECOND / 2)
+    await reader.look([there, new], now=NOW + SECOND)
+    assert len(there._pending) == 2
+
+
+async def test_a_crowd_of_newcomers_has_its_turn_in_parts(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they missed is read for some of them, then the others have their news."""
+    monkeypatch.setattr(feed_module, "NEWCOMERS_AT_ONCE", 2)
+    reader = _Reader(ChangeStore(watched.database), NOW, watched.show)
+    crowd = [Listener("proj_1", since=NOW, until=NOW) for _ in range(3)]
+    assert not await reader.look(crowd, now=NOW)
+    assert [each.greeted for each in crowd] == [True, True, False]
+    assert await reader.look(crowd, now=NOW)
+    assert all(each.greeted for each in crowd)
+
+
+@pytest.mark.parametrize(
+    ("took", "rest"), [(0.0, 1.0), (0.6, 0.4), (3.0, 0.25), (-99.0, 1.0)]
+)
+async def test_a_slow_look_puts_off_the_next_one_little(
+    watched: Watched, took: float, rest: float
+) -> None:
+    """Seconds are counted from start to start, whatever is done to the clock."""
+    reader = _Reader(ChangeStore(watched.database), NOW, watched.show)
+    await reader.look([], now=NOW)
+    assert reader.rest(NOW + timedelta(seconds=took)) == pytest.approx(rest)
+
+
+async def test_time_that_other_programs_take_delays_nobody(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a crowd is woken, others are left a share of the CPU's time alone."""
+    slept = list[float]()
+    sleep = asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(0)
+
+    feed = JobFeed(
+        store=ChangeStore(watched.database),
+        keys=KeyStore(watched.database),
+        show=watched.show,
+        clock=watched.clock,
+        stop=watched.stop,
+        spent=count(0.0, 0.001).__next__,
+    )
+    monkeypatch.setattr(asyncio, "sleep", note)
+    async with AsyncExitStack() as stack:
+        listeners = [
+            await stack.enter_async_context(
+                feed.listen("proj_1", since=None, caller=caller_for())
+            )
+            for _ in range(WOKEN_AT_ONCE + 1)
+        ]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await anext(listeners[-1])
+    await feed.close()
+    assert max(slept) == pytest.approx(OTHERS_SHARE * 0.001)
 
 
 async def test_a_slow_client_gets_each_jobs_newest_state(watched: Watched) -> None:
@@ -462,7 +595,7 @@ async def test_what_was_seen_long_ago_is_forgotten(watched: Watched) -> None:
         (OVERLAP + SECOND, 1),
         (2 * OVERLAP + SECOND, 0),
     ):
-        await reader.look(frozenset({listener}), now=NOW + later)
+        await reader.look([listener], now=NOW + later)
         assert len(reader._seen) == remembered
 
 

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ARRAY, Column, ColumnElement, and_, any_, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.jobs.job import Job
 from app.store.db.engine import Store
@@ -13,6 +14,7 @@ from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import schedule_jobs
 
 _AT_ONCE: Final = 500  # SQLite and Postgres limit the parameters of a statement
+_PAGE: Final = 2000  # rows: more in one piece would keep the loop from others
 _CLOCKS_DIFFER: Final = timedelta(hours=1)
 _jobs = schedule_jobs.c
 
@@ -43,14 +45,8 @@ class ChangeStore(Store):
         found: list[Change] = []
         async with self._database.read() as connection:
             for some in _parts(sorted(project_ids)):
-                statement = (
-                    select(_jobs.project_id, _jobs.id, _jobs.updated_at)
-                    .where(_jobs.project_id.in_(some), _jobs.updated_at >= moment)
-                    .order_by(_jobs.updated_at.desc())
-                    .limit(limit)
-                )
-                rows = await connection.execute(statement)
-                found += [Change(*row) for row in rows]
+                is_new = and_(self._among(_jobs.project_id, some), _since(moment))
+                found += await _newest(connection, is_new, limit)
         return sorted(found, key=lambda change: change.at, reverse=True)[:limit]
 
     async def jobs(self, job_ids: Collection[str]) -> list[Job]:
@@ -58,10 +54,46 @@ class ChangeStore(Store):
         found: list[Job] = []
         async with self._database.read() as connection:
             for some in _parts(sorted(job_ids)):
-                statement = select(schedule_jobs).where(_jobs.id.in_(some))
+                statement = select(schedule_jobs).where(self._among(_jobs.id, some))
                 rows = await connection.execute(statement)
                 found += [shown_from_row(row) for row in rows.mappings()]
         return sorted(found, key=lambda job: job.updated_at)
+
+    def _among(self, key: Column[str], values: Sequence[str]) -> ColumnElement[bool]:
+        """Match some keys: on Postgres one parameter, as many take long to write."""
+        if self._database.is_sqlite:
+            return key.in_(values)
+        return key == any_(literal(values, ARRAY(key.type)))
+
+
+async def _newest(
+    connection: AsyncConnection, is_new: ColumnElement[bool], limit: int
+) -> list[Change]:
+    found: list[Change] = []
+    where = is_new
+    while len(found) < limit:
+        page = min(_PAGE, limit - len(found))
+        statement = (
+            select(_jobs.project_id, _jobs.id, _jobs.updated_at)
+            .where(where)
+            .order_by(_jobs.updated_at.desc(), _jobs.id.desc())
+            .limit(page)
+        )
+        rows = (await connection.execute(statement)).all()
+        found += [Change(*row) for row in rows]
+        if len(rows) < page:
+            break
+        where = and_(is_new, _older_than(found[-1]))
+    return found
+
+
+def _since(moment: datetime) -> ColumnElement[bool]:
+    return _jobs.updated_at >= moment
+
+
+def _older_than(last: Change) -> ColumnElement[bool]:
+    is_before = or_(_jobs.updated_at < last.at, _jobs.id < last.job_id)
+    return and_(_jobs.updated_at <= last.at, is_before)
 
 
 def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -2,7 +2,10 @@
 
 from datetime import timedelta
 
+import pytest
+
 from app.store.db.engine import Database
+from app.store.jobs.requests import changes as changes_module
 from app.store.jobs.requests.changes import Change, ChangeStore
 from tests.support.factories import NOW, POSTED, job_row, store_job, store_rows
 
@@ -32,6 +35,19 @@ async def test_the_newest_are_not_cut_off(database: Database) -> None:
     await store_rows(database, rows)
     found = await changes.since(NOW, {row["project_id"] for row in rows}, limit=3)
     assert [each.job_id for each in found] == [row["id"] for row in rows[:-4:-1]]
+
+
+async def test_many_come_page_by_page(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each once, though many were written at the same moment; then the limit."""
+    monkeypatch.setattr(changes_module, "_PAGE", 3)
+    changes = ChangeStore(database)
+    rows = [job_row(updated_at=NOW + n // 5 * MINUTE) for n in range(10)]
+    await store_rows(database, rows)
+    found = await changes.since(NOW, {"proj_1"}, limit=99)
+    assert sorted(each.job_id for each in found) == sorted(row["id"] for row in rows)
+    assert await changes.since(NOW, {"proj_1"}, limit=7) == found[:7]
 
 
 async def test_jobs_come_in_the_order_of_their_changes(database: Database) -> None:
