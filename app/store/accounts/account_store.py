@@ -52,6 +52,7 @@ from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.locks import Sleep, writers_done
+from app.store.db.prepared import Prepared
 from app.store.db.types import Row
 from app.store.db.vault import Vault
 from app.store.jobs.tables import schedule_jobs
@@ -98,7 +99,7 @@ class AccountStore:
         self._rows = AccountRows(vault)
         names = {"project_id": Text(), "platform": Text()}
         self._values = BulkValues(names, is_sqlite=database.is_sqlite)
-        self._statement = _all_named(self._values.table)
+        self._statement = Prepared(_all_named(self._values.table))
         self._reads = Batcher(self._read_all, spawn=database.spawn)
         self._trades = deque[_Trade](maxlen=_MOST_TRADES)
 
@@ -435,8 +436,8 @@ class AccountStore:
 
     async def _read_all(self, asked: Mapping[object, _Name]) -> dict[object, Account]:
         values = self._values.bind(sorted(set(asked.values())))
-        rows = await self._database.rows(self._statement, values)
-        found = [self._rows.read(row) for row in rows]
+        rows = await self._database.run(self._statement, values, writes=False)
+        found = [self._rows.read(row._mapping) for row in rows]  # noqa: SLF001  public
         by_name = {(each.project_id, each.platform): each for each in found}
         return {key: by_name[name] for key, name in asked.items() if name in by_name}
 

@@ -41,6 +41,7 @@ from app.store.accounts.turn_queue import (
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database, upsert
+from app.store.db.prepared import Prepared
 from app.store.db.types import UtcDateTime
 
 _quotas = account_quotas.c
@@ -79,7 +80,7 @@ class QuotaStore:
         columns = [_quotas[name] for name in _TAKEN]
         self._values = BulkValues.like(columns, is_sqlite=database.is_sqlite)
         taking = _taking_idle(self._values.table, is_sqlite=database.is_sqlite)
-        self._take_idle = taking.returning(*database.lazily)
+        self._take_idle = Prepared(taking.returning(*database.lazily))
         self._idle = Batcher(self._take_all_idle, spawn=database.spawn)
 
     async def take_idle(
@@ -98,8 +99,7 @@ class QuotaStore:
         rows = [(*owner, *_written(asked[owner][0])) for owner in sorted(asked)]
         earliest = min(now for _, now in asked.values())
         values = {**self._values.bind(rows), "earliest": earliest}
-        async with self._database.single() as connection:
-            written = (await connection.execute(self._take_idle, values)).all()
+        written = await self._database.run(self._take_idle, values)
         return {Owner(row.platform, row.open_id): row.version for row in written}
 
     async def load(self, owner: Owner) -> QuotaRow:

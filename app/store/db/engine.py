@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Insert,
+    Row,
     RowMapping,
     Select,
     Table,
@@ -38,6 +39,7 @@ from app.store.db.outage import BAD_SESSION_STATES, Trouble, state_of, unavailab
 from app.store.db.postgres.address import normalise_url, postgres_address
 from app.store.db.postgres.identity import Lineage
 from app.store.db.postgres.pool import RETURNED, SparingPool
+from app.store.db.prepared import Prepared
 from app.store.db.shares import Shares
 
 if TYPE_CHECKING:
@@ -167,18 +169,54 @@ class Database:
                     progress.may_be_written = True
                     yield connection
 
-    @asynccontextmanager
-    async def mark(self, *, alone: bool) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction for a mark that must be durable before an init is sent.
+    async def run(
+        self,
+        prepared: Prepared,
+        values: Mapping[str, Any],
+        *,
+        writes: bool = True,
+        before: Callable[[], object] | None = None,
+    ) -> Sequence[Row[Any]]:
+        """Run a statement that commits on its own; raises as ``single`` does.
 
-        ``alone``: it is one statement. Raises as ``write`` and ``single`` do.
+        ``before`` is called once there is a session. Whatever only reads raises no
+        WriteUnknown.
+        """
+        alone = self._one_writer() if writes else nullcontext()
+        async with self._shares.lent(), alone:
+            with unavailable(self.trouble, writes=writes) as progress:
+
+                def begin() -> None:
+                    if before is not None:
+                        before()
+                    progress.may_be_written = writes
+
+                if not self.is_sqlite:
+                    plain = self.engine.sync_engine
+                    return await prepared.alone(plain, values, begin=begin)
+                engine = self._single if writes else self._reader
+                async with engine.connect() as connection:
+                    begin()
+                    return await prepared.on(connection, values)
+
+    async def mark(
+        self, prepared: Prepared, values: Mapping[str, Any]
+    ) -> Sequence[Row[Any]]:
+        """Write a mark, by one statement, that is durable before an init is sent.
+
+        Raises as ``write`` and ``single`` do.
         """
         if self.is_sqlite or self._mark_commit is None:
-            async with self.single() if alone else self.write() as connection:
-                yield connection
-            return
+            return await self.run(prepared, values)
+        async with self.marking() as connection:
+            return await prepared.on(connection, values)
+
+    @asynccontextmanager
+    async def marking(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction for such a mark and what belongs to it."""
         async with self.write() as connection:
-            await connection.execute(select(_commit_as(self._mark_commit)))
+            if not self.is_sqlite and self._mark_commit is not None:
+                await connection.execute(select(_commit_as(self._mark_commit)))
             yield connection
 
     @property

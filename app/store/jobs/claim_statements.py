@@ -30,6 +30,7 @@ from app.domain.jobs.job import JobStatus
 from app.machine.clock import ClockWatch
 from app.store.db.engine import Database
 from app.store.db.postgres.identity import IDENTITY_SQL
+from app.store.db.prepared import Prepared
 from app.store.db.types import UtcDateTime, database_time
 from app.store.jobs.holds import held_until
 from app.store.jobs.rows import JOB_COLUMNS
@@ -87,7 +88,7 @@ class ClaimStatements:
         self.taking_any = cache(self._taking_any)
 
     @cached_property
-    def taking_plain(self) -> ReturningUpdate[Any]:
+    def taking_plain(self) -> Prepared:
         """Claim those of the first due jobs that need no more than that, on Postgres.
 
         Not those that another worker abandoned, nor held ones. Each row tells how many
@@ -102,10 +103,13 @@ class ClaimStatements:
         found = select(func.count()).select_from(first).scalar_subquery()
         follows = select(first.c.id).where(first.c.init_sent_at.is_not(None)).exists()
         claiming = self._claiming(abandoned_by=null())
-        return claiming.where(is_free, due, held_until(_NOW).is_(None)).returning(
-            *[_jobs[name] for name in READ],
-            found.label("found"),
-            *self._database.lazily_unless(follows),
+        claimed = claiming.where(is_free, due, held_until(_NOW).is_(None))
+        return Prepared(
+            claimed.returning(
+                *[_jobs[name] for name in READ],
+                found.label("found"),
+                *self._database.lazily_unless(follows),
+            )
         )
 
     def _taking_any(self, *, asks_server: bool) -> ReturningUpdate[Any]:

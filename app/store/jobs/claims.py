@@ -175,11 +175,11 @@ class ClaimStore:
             return Claimed(())
         claim = self._claim(ask)
         with self._doubting(claim):
-            async with self._database.single() as connection:
-                self._expect(ask.server)
-                values = ask.values(claim, limit)
-                statement = self._statements.taking_plain
-                rows = (await connection.execute(statement, values)).all()
+            rows = await self._database.run(
+                self._statements.taking_plain,
+                ask.values(claim, limit),
+                before=partial(self._expect, ask.server),
+            )
         taken = _readable(rows, claim)
         unreadable = tuple(row.id for row in rows if row.id not in taken)
         if unreadable:

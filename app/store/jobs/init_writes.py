@@ -15,6 +15,7 @@ from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.outage import refusals
+from app.store.db.prepared import Prepared
 from app.store.db.types import UtcDateTime
 from app.store.jobs.media_links import open_links
 from app.store.jobs.rows import readiness_to_json
@@ -86,7 +87,7 @@ class InitWriter:
             is_sqlite=database.is_sqlite,
             words={"id", "owned_by", "media_token", "waiting_for"},
         )
-        self._statement = _statement(self._values.table, columns)
+        self._statement = Prepared(_statement(self._values.table, columns))
         self._batcher = Batcher(self._write_all, spawn=database.spawn)
 
     async def write(self, write: InitWrite) -> Job | None:
@@ -113,11 +114,13 @@ class InitWriter:
     async def _written(
         self, asked: Mapping[str, InitWrite], values: Mapping[str, Any], *, alone: bool
     ) -> dict[str, Job]:
-        async with self._database.mark(alone=alone) as connection:
-            result = await connection.execute(self._statement, values)
-            written = {job_id: asked[job_id] for job_id in result.scalars().all()}
-            if not alone:
-                await self._write_beside(connection, written.values())
+        if alone:
+            rows = await self._database.mark(self._statement, values)
+            return {job_id: asked[job_id].after for (job_id,) in rows}
+        async with self._database.marking() as connection:
+            rows = await self._statement.on(connection, values)
+            written = {job_id: asked[job_id] for (job_id,) in rows}
+            await self._write_beside(connection, written.values())
         return {job_id: write.after for job_id, write in written.items()}
 
     async def _write_beside(

@@ -32,6 +32,7 @@ from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.outage import refusals
+from app.store.db.prepared import Prepared
 from app.store.db.types import UtcDateTime
 from app.store.jobs.history import write_history
 from app.store.jobs.media_links import revoke_links
@@ -213,7 +214,7 @@ class _Statements:
         table, its = self._values.table, self._values.is_in(_jobs.id)
         self.update = _update(table, guard, its)
         self.record = _record(table)
-        self.update_and_record = _update_and_record(table, guard, its)
+        self.update_and_record = Prepared(_update_and_record(table, guard, its))
 
     def bind(self, writes: Iterable[_Write]) -> dict[str, Any]:
         """Return the parameters for these writes."""
@@ -270,8 +271,8 @@ async def _update_all(
     statements = _statements(guard, is_sqlite=is_sqlite)
     values = statements.bind(writes)
     if not is_sqlite:
-        result = await connection.execute(statements.update_and_record, values)
-        return dict(result.all())
+        rows = await statements.update_and_record.on(connection, values)
+        return {row.id: row.listener for row in rows}
     # SQLite allows no data-changing statement inside another.
     result = await connection.execute(statements.update, values)
     listeners = dict(result.all())

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import func, make_url, select, text
 
 from app.domain.errors import StoreUnavailable
 from app.machine.look_ups import Names
@@ -15,6 +15,7 @@ from app.store.db import engine
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
 from app.store.db.postgres import dial, session
+from app.store.db.prepared import Prepared
 from app.store.jobs.requests.job_store import JobStore
 from tests.store.db.relay import Relay
 from tests.store.db.roles import as_url
@@ -68,10 +69,14 @@ async def test_the_mark_alone_can_be_stricter(
     postgres_url: str, *, alone: bool
 ) -> None:
     """What must never be forgotten waits for the standby, nothing else does."""
-    asked = text("SELECT current_setting('synchronous_commit')")
+    asked = select(func.current_setting("synchronous_commit"))
     database = Database(postgres_url, pool_size=1, mark_commit="remote_apply")
-    async with database.mark(alone=alone) as connection:
-        assert (await connection.execute(asked)).scalar_one() == "remote_apply"
+    if alone:
+        ((found,),) = await database.mark(Prepared(asked), {})
+    else:
+        async with database.marking() as connection:
+            found = (await connection.execute(asked)).scalar_one()
+    assert found == "remote_apply"
     assert await setting(database, "synchronous_commit") == "on"
     await database.close()
 

@@ -115,16 +115,22 @@ async def test_a_claim_of_every_kind_keeps_its_limit(
     assert (await claim(claims)).found == 0
 
 
-def unanswered(inner: Any) -> Any:  # noqa: ANN401  a method of the database
-    """Write, and lose the answer."""
+def lose_answers(database: Database, patch: pytest.MonkeyPatch) -> None:
+    """Let the database write, and its answers be lost."""
+    write, run = database.write, database.run
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[AsyncConnection]:
-        async with inner() as connection:
+        async with write() as connection:
             yield connection
         raise WriteUnknown
 
-    return opened
+    async def ran(*given: Any, **more: Any) -> None:  # noqa: ANN401  as ``run``
+        await run(*given, **more)
+        raise WriteUnknown
+
+    patch.setattr(database, "write", opened)
+    patch.setattr(database, "run", ran)
 
 
 async def test_what_was_claimed_unknowingly_is_free_at_once(
@@ -134,8 +140,7 @@ async def test_what_was_claimed_unknowingly_is_free_at_once(
     new = await store_row(database, job_row())
     again = await store_row(database, job_row(RETRYING, attempts=1, publish_id="old"))
     followed = await store_row(database, handed_on(publish_id="pub_1"))
-    for name in ("single", "write"):
-        monkeypatch.setattr(database, name, unanswered(getattr(database, name)))
+    lose_answers(database, monkeypatch)
     with pytest.raises(WriteUnknown):
         await claim(claims)
     monkeypatch.undo()
@@ -155,8 +160,7 @@ async def test_a_claim_with_an_answer_is_never_freed(
     mine = await store_row(database, job_row())
     job = await claim_one(claims)
     await store_row(database, job_row())
-    for name in ("single", "write"):
-        monkeypatch.setattr(database, name, unanswered(getattr(database, name)))
+    lose_answers(database, monkeypatch)
     with pytest.raises(WriteUnknown):
         await claim(claims)
     monkeypatch.undo()
