@@ -53,6 +53,7 @@ def install(gate: Gate) -> None:
         setattr(owner, name, _past(gate, step, getattr(owner, name)))
     for name in ("write", "single"):
         setattr(Database, name, _commits_past(gate, getattr(Database, name)))
+    Database.run = _runs_past(gate, Database.run)  # type: ignore[method-assign]
 
 
 def _past(
@@ -78,5 +79,16 @@ def _commits_past(gate: Gate, write: Callable[..., Any]) -> Callable[..., Any]:
         async with write(database) as connection:
             yield connection
             gate.come_by_in_write(_step.get())
+
+    return wrapped
+
+
+def _runs_past(gate: Gate, run: Callable[..., Awaitable[Any]]) -> Any:  # noqa: ANN401
+    @wraps(run)
+    async def wrapped(*args: Any, writes: bool = True, **kwargs: Any) -> Any:  # noqa: ANN401
+        rows = await run(*args, writes=writes, **kwargs)
+        if writes:
+            gate.come_by_in_write(_step.get())
+        return rows
 
     return wrapped

@@ -248,7 +248,7 @@ async def _read_by_an_insert(api: Api, mode: str) -> int:
     job = _new_job(new_job(scheduled_for=NOW + HOUR), NOW, ())
     async with api.database.write() as connection:
         await connection.execute(text(f"SET LOCAL plan_cache_mode = {mode}"))
-        await connection.execute(writer._insert, writer._bind([job]))
+        await writer._insert.on(connection, writer._bind([job]))
         read: int = (
             await connection.execute(text(f"{counts} 'accounts'"))
         ).scalar_one()

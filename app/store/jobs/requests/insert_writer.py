@@ -29,6 +29,7 @@ from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
 from app.store.db.notify import NOTIFY, is_hinted_at
+from app.store.db.prepared import Prepared
 from app.store.db.types import UtcDateTime, database_time
 from app.store.jobs.holds import is_held
 from app.store.jobs.readiness import (
@@ -82,11 +83,11 @@ class InsertWriter:
             types | {"link_problems": Text()}, is_sqlite=database.is_sqlite
         )
         # Made once: building and caching a statement costs more than running it.
-        self._insert = _insert(database, self._values.table)
+        insert = _insert(database, self._values.table)
+        self._insert = Prepared(insert)
         held = is_held(bindparam("held_at", type_=UtcDateTime()))
-        self._insert_due = self._insert.returning(held)
-        if database.has_hints:
-            self._insert_due = self._insert_due.returning(NOTIFY)
+        hint = (NOTIFY,) if database.has_hints else ()
+        self._insert_due = Prepared(insert.returning(held, *hint))
         self._batcher = Batcher(self._write_all, spawn=database.spawn)
 
     async def write(self, job: Job, *, now: datetime) -> Job | None:
@@ -101,8 +102,8 @@ class InsertWriter:
         if is_hinted_at(job.scheduled_for, now=now):
             # Alone, without waiting for others. Groups hold no Post Now, so that the
             # order of keys prevents a deadlock of two groups.
-            async with self._database.single() as connection:
-                return await self._write_due(connection, job)
+            rows = await self._database.run(self._insert_due, self._bind_due(job))
+            return _stored_due(job, rows)
         return await self._batcher.ask(job.id, job)
 
     async def write_within(
@@ -123,23 +124,21 @@ class InsertWriter:
         await self._write_one(connection, job)
 
     async def _write_one(self, connection: AsyncConnection, job: Job) -> Job | None:
-        row = (await connection.execute(self._insert, self._bind([job]))).first()
-        return None if row is None else _stored(job, row)
+        rows = await self._insert.on(connection, self._bind([job]))
+        return _stored(job, rows[0]) if rows else None
 
     async def _write_due(self, connection: AsyncConnection, job: Job) -> Job | None:
         """Insert a row that is due, and see whether its project is on hold."""
-        values = {"held_at": job.created_at, **self._bind([job])}
-        row = (await connection.execute(self._insert_due, values)).first()
-        if row is None:
-            return None
-        stored = _stored(job, row)
-        return replace(stored, held_since=job.created_at) if row.is_held else stored
+        rows = await self._insert_due.on(connection, self._bind_due(job))
+        return _stored_due(job, rows)
 
     async def _write_all(self, asked: Mapping[str, Job]) -> dict[str, Job]:
         jobs = sorted(asked.values(), key=attrgetter("idempotency_key"))
-        async with self._database.single() as connection:
-            result = await connection.execute(self._insert, self._bind(jobs))
-            return {row.id: _stored(asked[row.id], row) for row in result}
+        rows = await self._database.run(self._insert, self._bind(jobs))
+        return {row.id: _stored(asked[row.id], row) for row in rows}
+
+    def _bind_due(self, job: Job) -> dict[str, Any]:
+        return {"held_at": job.created_at, **self._bind([job])}
 
     def _bind(self, jobs: Sequence[Job]) -> dict[str, Any]:
         looked_at = jobs[0].created_at.isoformat()
@@ -151,6 +150,14 @@ def _row(job: Job) -> tuple[Any, ...]:
     urls = list(job.asset_urls) or None
     post, found = post_to_json(job.post), problems_in_json(job.readiness)
     return (post, urls, *_all_but_json(job), found)
+
+
+def _stored_due(job: Job, rows: Sequence[Row[Any]]) -> Job | None:
+    """Return a job as it was inserted, and whether its project is on hold."""
+    if not rows:
+        return None
+    stored, is_held_now = _stored(job, rows[0]), rows[0].is_held
+    return replace(stored, held_since=job.created_at) if is_held_now else stored
 
 
 def _stored(job: Job, row: Row[Any]) -> Job:

@@ -1,10 +1,12 @@
 """Adding a job while the database goes away: known, or said to be unknown."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import MayHaveBeenStored, StoreUnavailable, WriteUnknown
@@ -32,13 +34,12 @@ class Flaky(Database):
     """How many answers are lost; what was written stays."""
     stays_away = False
 
-    @asynccontextmanager
-    async def single(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection for one statement."""
+    async def run(self, *given: Any, **more: Any) -> Sequence[Row[Any]]:  # noqa: ANN401
+        """Run one statement."""
         self._look()
-        async with super().single() as connection:
-            yield connection
+        rows = await super().run(*given, **more)
         self._lose()
+        return rows
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
