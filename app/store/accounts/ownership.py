@@ -32,7 +32,7 @@ from app.domain.jobs.job import JobStatus
 from app.domain.jobs.readiness import Readiness
 from app.store.accounts.tables import accounts, former_accounts
 from app.store.db.engine import Database
-from app.store.db.types import Json, UtcDateTime
+from app.store.db.types import Json, UtcDateTime, unseen
 from app.store.jobs.history import write_for_all
 from app.store.jobs.rows import readiness_to_json
 from app.store.jobs.tables import NOT_PROCESSING, in_state, schedule_jobs
@@ -55,10 +55,10 @@ class RebindResult(NamedTuple):
 def projects_of(platform: str, open_id: str) -> Select[str]:
     """Select the projects that have or had a TikTok person connected."""
     present = select(_accounts.project_id).where(
-        _accounts.platform == platform, _accounts.open_id == open_id
+        _accounts.platform == unseen(platform), _accounts.open_id == unseen(open_id)
     )
     before = select(_former.project_id).where(
-        _former.platform == platform, _former.open_id == open_id
+        _former.platform == unseen(platform), _former.open_id == unseen(open_id)
     )
     return select(union(present, before).subquery().c.project_id)
 
@@ -70,9 +70,9 @@ def of_person(platform: str, open_id: str) -> ColumnElement[bool]:
     to anybody who was connected there.
     """
     return and_(
-        _jobs.platform == platform,
+        _jobs.platform == unseen(platform),
         _jobs.project_id.in_(projects_of(platform, open_id)),
-        or_(_jobs.open_id == open_id, _jobs.open_id.is_(None)),
+        or_(_jobs.open_id == unseen(open_id), _jobs.open_id.is_(None)),
     )
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
     TIMESTAMP,
     ColumnElement,
     DateTime,
+    Text,
+    and_,
     func,
     literal,
     select,
@@ -17,7 +19,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-T = TypeVar("T")
+AFTER_ALL: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 Row = Mapping[Any, Any]
 """A row as ``mappings()`` gives it: values by column name."""
@@ -97,11 +99,26 @@ def database_time() -> ColumnElement[datetime]:
     return func.statement_timestamp(type_=TIMESTAMP(timezone=True))
 
 
-def unseen(value: datetime | ColumnElement[T]) -> ColumnElement[T]:
+def unseen(value: str | datetime | ColumnElement[Any]) -> ColumnElement[Any]:
     """Return a value that Postgres' planner does not look at.
 
     For statements whose planning takes longer than their run: Postgres keeps one plan
     for all values if those with values seem no cheaper.
     """
-    given = literal(value, UtcDateTime()) if isinstance(value, datetime) else value
+    if isinstance(value, ColumnElement):
+        given = value
+    else:
+        kind = UtcDateTime() if isinstance(value, datetime) else Text()
+        given = literal(value, kind)
     return select(given).scalar_subquery()
+
+
+def unseen_since(
+    column: ColumnElement[datetime], moment: datetime
+) -> ColumnElement[bool]:
+    """Match what is not before a moment, unseen.
+
+    It has an end, if a late one: without one, Postgres takes it for a third of the
+    table, and would read all of it; with one for a small part.
+    """
+    return and_(column >= unseen(moment), column < unseen(AFTER_ALL))

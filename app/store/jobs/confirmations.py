@@ -1,9 +1,22 @@
 """Ended jobs whose outcome is in doubt, and the evidence about it."""
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    TextClause,
+    and_,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.domain.jobs.job import Job, Transfer
 from app.domain.jobs.transition import Transition
@@ -11,6 +24,7 @@ from app.domain.posts.post import MediaType
 from app.domain.tiktok_event import ToldOfPost
 from app.store.accounts.ownership import of_person, projects_of
 from app.store.db.engine import Store
+from app.store.db.types import unseen, unseen_since
 from app.store.jobs.requests.changes import written_since
 from app.store.jobs.rows import readable, shown_from_row
 from app.store.jobs.tables import (
@@ -28,6 +42,8 @@ from app.store.retention.tombstones import (
     was_followed,
 )
 
+_Condition = ColumnElement[bool] | TextClause
+_Columns = ReadOnlyColumnCollection[str, Any]
 _jobs = schedule_jobs.c
 _attempts = job_attempts.c
 _events = tiktok_events.c
@@ -76,17 +92,18 @@ class ConfirmationStore(Store):
         could belong to another init of the account. It is one statement: a publish that
         gets its job meanwhile must not look like one without.
         """
-        publishes = _publishes_of_nobody(job, open_id, since).subquery()
+        lost = _LostInit(job, open_id, since)
+        publishes = lost.publishes_of_nobody().subquery()
         pulled = _has_shape(publishes.c.publish_id, _PULLED[job.post.media_type])
         statement = select(
             func.count(),
             func.min(publishes.c.publish_id),
             func.count().filter(pulled),
-            exists(_uploads(job, open_id, since)),
+            exists(lost.uploads()),
         ).where(
-            ~exists(_other_open_inits(job, open_id, since)),
-            ~exists(_inits_left_by_attempts(job, open_id, since)),
-            ~exists(_inits_of_deleted_jobs(job, open_id, since)),
+            ~exists(lost.other_open_inits()),
+            ~exists(lost.inits_left_by_attempts()),
+            ~exists(lost.inits_of_deleted_jobs()),
         )
         async with self._database.read() as connection:
             count, publish_id, surely_pulled, uploads = (
@@ -137,43 +154,123 @@ class ConfirmationStore(Store):
         return await self._database.value(statement)
 
 
-def _publishes_of_nobody(job: Job, open_id: str, since: datetime) -> Select[str]:
-    """Select publishes first named by TikTok's events since then that no job has.
+class _LostInit:
+    """Selects what may have to do with a job's unanswered init.
 
-    A job's row holds only its newest publish_id; the ledger holds the earlier ones.
-    Those of attempts that posted have no index, for the sake of every post: they are
-    found by their jobs, which were written when another publish followed.
+    To plan all of it takes Postgres several times as long as to run it: so the planner
+    sees no value, and is left no choice but to look rows up in indexes. (OFFSET 0: a
+    sub-query is run for each row, and not joined with the whole table.)
     """
-    earlier = tiktok_events.alias("earlier")
-    newest = exists().where(_jobs.publish_id == _events.publish_id)
-    former = exists().where(_attempts.publish_id == _events.publish_id, DID_NOT_POST)
-    of_late = select(_jobs.id).where(
-        of_person(job.platform, open_id), written_since(since - INIT_TOLD_WITHIN)
-    )
-    posted_once = exists().where(
-        _attempts.publish_id == _events.publish_id, _attempts.job_id.in_(of_late)
-    )
-    named_before = exists().where(
-        earlier.c.publish_id == _events.publish_id, earlier.c.received_at < since
-    )
-    pruned = exists().where(past_publishes.c.publish_id == _events.publish_id)
-    # An expression, or SQLite would read the index of every publish for the DISTINCT.
-    named = _events.publish_id.concat("").label("publish_id")
-    return (
-        select(named)
-        .where(
-            _events.open_id == open_id,
-            _events.received_at >= since,
-            _events.publish_id.is_not(None),
-            ~newest,
-            ~former,
-            ~posted_once,
-            ~named_before,
-            ~pruned,
-            ~_has_shape(_events.publish_id, _not_of(job.post.media_type)),
+
+    def __init__(self, job: Job, open_id: str, since: datetime) -> None:
+        self._job = job
+        self._open_id = open_id
+        self._since = since
+        self._told_since = since - INIT_TOLD_WITHIN
+        of_late = select(
+            _jobs.id,
+            _jobs.status,
+            _jobs.transfer,
+            _jobs.attempt_number,
+            _jobs.init_sent_at,
+            _jobs.publish_id,
+            _jobs.updated_at,
+        ).where(of_person(job.platform, open_id), written_since(self._told_since))
+        self._of_late = of_late.cte("of_late").c
+
+    def publishes_of_nobody(self) -> Select[str]:
+        """Select publishes first named by TikTok's events since then that no job has.
+
+        A job's row holds only its newest publish_id; the ledger holds the earlier ones.
+        Those of attempts that posted have no index, for the sake of every post: they
+        are found by their jobs, which were written when another publish followed.
+        """
+        events, jobs = self._events_of_nobody(), self._of_late
+        attempt = _has(
+            job_attempts,
+            _attempts.job_id == jobs.id,
+            _attempts.publish_id == events.publish_id,
         )
-        .distinct()
-    )
+        posted_once = exists(select(jobs.id).where(attempt))
+        # An expression, or SQLite would read the index of every publish for the
+        # DISTINCT.
+        named = events.publish_id.concat("").label("publish_id")
+        return select(named).where(~posted_once).distinct()
+
+    def _events_of_nobody(self) -> _Columns:
+        earlier = tiktok_events.alias("earlier")
+        publish_id = _events.publish_id
+        found = select(publish_id).where(
+            _events.open_id == unseen(self._open_id),
+            unseen_since(_events.received_at, self._since),
+            publish_id.is_not(None),
+            ~_has(schedule_jobs, _jobs.publish_id == publish_id),
+            ~_has(job_attempts, _attempts.publish_id == publish_id, DID_NOT_POST),
+            ~_has(
+                earlier,
+                earlier.c.publish_id == publish_id,
+                earlier.c.received_at < unseen(self._since),
+            ),
+            ~_has(past_publishes, past_publishes.c.publish_id == publish_id),
+            ~_has_shape(publish_id, _not_of(self._job.post.media_type)),
+        )
+        return found.offset(0).subquery().c
+
+    def uploads(self) -> Select[str]:
+        """Select the account's push jobs that were active since then.
+
+        An unanswered init of such a job leaves no trace, and TikTok may send an event
+        that it failed: that publish_id is not this job's.
+        """
+        return select(self._of_late.id).where(
+            self._of_late.transfer == Transfer.PUSH,
+            self._of_late.updated_at >= self._told_since,
+        )
+
+    def other_open_inits(self) -> Select[str]:
+        """Select other inits of the account whose publish_id is unknown."""
+        return select(self._of_late.id).where(
+            self._of_late.id != self._job.id,
+            self._of_late.init_sent_at >= self._told_since,
+            self._of_late.publish_id.is_(None),
+        )
+
+    def inits_left_by_attempts(self) -> Select[str]:
+        """Select jobs with an unanswered init that was followed by another.
+
+        A person or the operator accepted that risk. TikTok may still send events about
+        such an init; they are not about this job's current one.
+        """
+        jobs = self._of_late
+        own, ended = jobs.id == self._job.id, _attempts.finished_at
+        return select(jobs.id).where(
+            _has(
+                job_attempts,
+                left_an_init(jobs),
+                ended >= self._told_since,
+                or_(
+                    and_(own, ended < self._job.init_sent_at),
+                    and_(~own, was_followed(jobs)),
+                ),
+            )
+        )
+
+    def inits_of_deleted_jobs(self) -> Select[str]:
+        """Select such inits of deleted jobs."""
+        columns = lost_inits.c
+        platform = self._job.platform
+        return select(columns.job_id).where(
+            columns.platform == unseen(platform),
+            columns.project_id.in_(projects_of(platform, self._open_id)),
+            unseen_since(columns.left_at, self._told_since),
+        )
+
+
+def _has(table: FromClause, *which: _Condition) -> ColumnElement[bool]:
+    """Tell of each row whether there is such a one in another table."""
+    one: ColumnElement[int] = literal_column("1")
+    found = select(one).select_from(table).where(*which).offset(0)
+    return exists(found.correlate_except(table))
 
 
 def _not_of(media: MediaType) -> tuple[str, ...]:
@@ -186,57 +283,3 @@ def _has_shape(
     publish_id: ColumnElement[str], beginnings: tuple[str, ...]
 ) -> ColumnElement[bool]:
     return or_(*(publish_id.startswith(each, autoescape=True) for each in beginnings))
-
-
-def _uploads(job: Job, open_id: str, since: datetime) -> Select[str]:
-    """Select the account's push jobs that were active since then.
-
-    An unanswered init of such a job leaves no trace, and TikTok may send an event that
-    it failed: that publish_id is not this job's.
-    """
-    return select(_jobs.id).where(
-        of_person(job.platform, open_id),
-        _jobs.transfer == Transfer.PUSH,
-        _jobs.updated_at >= since - INIT_TOLD_WITHIN,
-    )
-
-
-def _other_open_inits(job: Job, open_id: str, since: datetime) -> Select[str]:
-    """Select other inits of the account whose publish_id is unknown."""
-    return select(_jobs.id).where(
-        of_person(job.platform, open_id),
-        _jobs.id != job.id,
-        _jobs.init_sent_at >= since - INIT_TOLD_WITHIN,
-        written_since(since - INIT_TOLD_WITHIN),
-        _jobs.publish_id.is_(None),
-    )
-
-
-def _inits_left_by_attempts(job: Job, open_id: str, since: datetime) -> Select[str]:
-    """Select attempts that left an unanswered init and were followed by another.
-
-    A person or the operator accepted that risk. TikTok may still send events about such
-    an init; they are not about this job's current one.
-    """
-    own = _jobs.id == job.id
-    present = job.init_sent_at
-    return select(_attempts.job_id).where(
-        left_an_init(),
-        of_person(job.platform, open_id),
-        _attempts.finished_at >= since - INIT_TOLD_WITHIN,
-        written_since(since - INIT_TOLD_WITHIN),
-        or_(
-            and_(own, _attempts.finished_at < present),
-            and_(~own, was_followed()),
-        ),
-    )
-
-
-def _inits_of_deleted_jobs(job: Job, open_id: str, since: datetime) -> Select[str]:
-    """Select such inits of deleted jobs."""
-    columns = lost_inits.c
-    return select(columns.job_id).where(
-        columns.platform == job.platform,
-        columns.project_id.in_(projects_of(job.platform, open_id)),
-        columns.left_at >= since - INIT_TOLD_WITHIN,
-    )

@@ -4,7 +4,7 @@ Without them, an event about a deleted job's init could be taken for another job
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     Column,
@@ -20,6 +20,7 @@ from sqlalchemy import (
     union,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.domain.jobs.job import JobStatus
 from app.store.db.engine import Database
@@ -52,6 +53,7 @@ lost_inits = Table(
     Index("ix_lost_inits_project", "project_id", "left_at"),
 )
 
+_Columns = ReadOnlyColumnCollection[str, Any]
 _jobs = schedule_jobs.c
 _attempts = job_attempts.c
 
@@ -59,20 +61,20 @@ _attempts = job_attempts.c
 _LEFT_OPEN: Final = ("unconfirmed", "abandoned")
 
 
-def left_an_init() -> ColumnElement[bool]:
-    """Match an attempt whose init was never answered; events may still come."""
+def left_an_init(jobs: _Columns = _jobs) -> ColumnElement[bool]:
+    """Match a job's attempt whose init was never answered; events may still come."""
     return and_(
-        _attempts.job_id == _jobs.id,
+        _attempts.job_id == jobs.id,
         _attempts.outcome.in_(_LEFT_OPEN),
         _attempts.publish_id.is_(None),
     )
 
 
-def was_followed() -> ColumnElement[bool]:
+def was_followed(jobs: _Columns = _jobs) -> ColumnElement[bool]:
     """Match an attempt after which another init was or may be sent."""
     return or_(
-        _attempts.number < _jobs.attempt_number,
-        _jobs.status.not_in([JobStatus.FAILED, JobStatus.POSTED]),
+        _attempts.number < jobs.attempt_number,
+        jobs.status.not_in([JobStatus.FAILED, JobStatus.POSTED]),
     )
 
 

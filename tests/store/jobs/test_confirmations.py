@@ -156,7 +156,7 @@ async def test_a_publish_that_a_job_had_once_is_that_jobs(
     decision: str,
     days: int,
 ) -> None:
-    """Its row forgot it at the next init; the ledger did not."""
+    """Its row forgot it at the next init; the ledger did not. Others are nobody's."""
     written = NOW - timedelta(days=days)
     other = await store_job(
         database, POSTED, publish_id="pub_7", attempt_number=2, updated_at=written
@@ -164,6 +164,8 @@ async def test_a_publish_that_a_job_had_once_is_that_jobs(
     await attempted(database, other, 1, publish_id="pub_9", decision=decision)
     await tell(database, "pub_9")
     assert await orphan(store, doubtful) is None
+    await tell(database, "pub_8")
+    assert await orphan(store, doubtful) == "pub_8"
 
 
 async def test_a_publish_that_a_daily_cap_ended_is_that_jobs(

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.jobs.job import Job
 from app.store.db.engine import Store
+from app.store.db.types import unseen_since
 from app.store.jobs.rows import shown_from_row
 from app.store.jobs.tables import schedule_jobs
 
@@ -24,7 +25,7 @@ def written_since(moment: datetime) -> ColumnElement[bool]:
 
     Use it with a condition on a time that has no index. It allows for differing clocks.
     """
-    return _jobs.updated_at >= moment - _CLOCKS_DIFFER
+    return unseen_since(_jobs.updated_at, moment - _CLOCKS_DIFFER)
 
 
 class Change(Struct, frozen=True):

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.domain.jobs.job import FailureReason, Job, JobStatus
-from app.store.db.types import UtcDateTime, unseen
+from app.store.db.types import AFTER_ALL, UtcDateTime, unseen
 from app.store.jobs.tables import (
     IS_POSTED,
     IS_PROCESSING,
@@ -52,7 +52,6 @@ _SIZES: Final = (11, 26, 51, 101, 201)
 _KEPT: Final = 256  # shapes and sizes; frontends have a handful
 _SOME_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _BEFORE_ALL: Final = datetime(1900, 1, 1, tzinfo=UTC)
-_AFTER_ALL: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _VALUES: Final = {
     "project_id": "",
     "platform": "",
@@ -146,7 +145,7 @@ def _with_both_ends(which: JobFilter) -> JobFilter:
     return replace(
         which,
         scheduled_from=first or _BEFORE_ALL,
-        scheduled_to=last or _AFTER_ALL,
+        scheduled_to=last or AFTER_ALL,
     )
 
 
