@@ -198,7 +198,7 @@ if __name__ == "__main__":
     chosen = parser.parse_args()
     # As the worker does, which imports first.
     gc.freeze()
-    collector.run_less()
+    collector.run_less(chosen.in_flight)
     run = asyncio.run if chosen.asyncio else uvloop.run
     measuring = measure(
         chosen.way, chosen.url, in_flight=chosen.in_flight, attempts=chosen.attempts

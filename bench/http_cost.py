@@ -18,6 +18,10 @@ from bench.servers import ROOT, InstantTikTok, instant_tiktok
 MICROSECONDS = "µs"
 DELAY_SECONDS = 0.2
 SIZES = (1, 100, 1000, 5000)
+ROUNDS = 2
+"""Attempts one after the other, at each size: so many share a new connection."""
+
+LEAST = 200  # attempts
 FLAT = 1.25
 """What a call may cost at 5,000 in flight, where it takes 1 at 100."""
 
@@ -63,9 +67,9 @@ async def run(rounds: int, quick: bool) -> list[Figure]:
         for _ in range(rounds):
             for way, in_flight in _plan(quick=quick):
                 tiktok = at_once if in_flight == 1 else late
-                attempts = in_flight * (1 if quick or in_flight > 1000 else 2)
+                attempts = max(LEAST, in_flight * ROUNDS)
                 found = await measure(
-                    way, tiktok, in_flight=in_flight, attempts=max(200, attempts)
+                    way, tiktok, in_flight=in_flight, attempts=attempts
                 )
                 spent = measured.setdefault((way, in_flight), Spent())
                 spent.microseconds.append(found["microseconds"])

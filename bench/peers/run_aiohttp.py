@@ -17,6 +17,7 @@ import uvloop
 
 WARM_UP = 20
 GARBAGE_THRESHOLD = 50_000
+OBJECTS_OF_AN_ATTEMPT = 100
 
 
 async def measure(url: str, in_flight: int, attempts: int) -> float:
@@ -58,7 +59,7 @@ if __name__ == "__main__":
     base, width, count = sys.argv[1:]
     # As the worker does, and so every other way to call.
     gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
+    gc.set_threshold(GARBAGE_THRESHOLD + OBJECTS_OF_AN_ATTEMPT * int(width))
     print(
         json.dumps({"microseconds": uvloop.run(measure(base, int(width), int(count)))})
     )
