@@ -11,7 +11,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.api.routes import stream as stream_module
 from app.main import create_app
 from app.service.jobs import feed as feed_module
 from app.use_cases import UseCases
@@ -239,7 +238,7 @@ async def test_a_silent_stream_has_comments_and_loses_nothing(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Proxies end what is silent for long; the wait goes on after each comment."""
-    monkeypatch.setattr(stream_module, "PING_SECONDS", 0.05)
+    monkeypatch.setattr(feed_module, "SILENCE", 0.05)
     async with (
         served.client() as client,
         client.stream("GET", STREAM, params={"projectId": "proj_1"}) as response,

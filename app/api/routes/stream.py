@@ -4,15 +4,16 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from http import HTTPStatus
 from typing import Annotated, Any, Final, assert_never
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi import Request as HttpRequest
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response
 from pydantic import ConfigDict, Field
+from starlette.types import Receive, Scope, Send
 
 from app.api.dependencies import ProjectScope, Wired, caller_of
 from app.api.docs import examples
@@ -24,6 +25,7 @@ from app.service.jobs.listener import (
     JobChanged,
     Listener,
     Resync,
+    Silence,
     StreamMessage,
     StreamReady,
 )
@@ -38,13 +40,10 @@ router = APIRouter(
 COME_BACK_AFTER: Final = 2000
 """Milliseconds that a client waits before it connects again."""
 
-PING_SECONDS: Final = 15.0
-"""After so long without an event comes a comment: proxies end what is silent."""
-
-PING: Final = b": ping\n\n"
 AT_ONCE: Final = 8
 """Events that one stream sends before it lets others run."""
 
+_BODY: Final = "http.response.body"
 _HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _STREAM: Final[dict[str, Any]] = {
     "description": "Server-sent events until the connection ends",
@@ -52,10 +51,58 @@ _STREAM: Final[dict[str, Any]] = {
 }
 
 
-class EventStream(StreamingResponse):
-    """Server-sent events, written by one task: FastAPI's take three for each client."""
+class EventStream(Response):
+    """Server-sent events of one listener.
+
+    Starlette's and FastAPI's take a task group or three tasks for each client.
+    """
 
     media_type = "text/event-stream"
+
+    def __init__(self, listener: Listener) -> None:
+        """Take who is listened to; its end is the answer's."""
+        super().__init__(headers=_HEADERS)
+        self._listener = listener
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Leave out the body's length."""
+        super().init_headers(headers)
+        del self.headers["content-length"]
+
+    async def __call__(
+        self,
+        scope: Scope,  # noqa: ARG002  as ASGI
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Write events until the listener ends, which it does when the client goes."""
+        gone = asyncio.create_task(_gone(receive))
+        gone.add_done_callback(lambda _: self._listener.end())
+        try:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            await self._write(send)
+        finally:
+            gone.cancel()
+
+    async def _write(self, send: Send) -> None:
+        number = 0
+        async for told in self._listener:
+            await send({"type": _BODY, "body": _event(told), "more_body": True})
+            number += 1
+            if number % AT_ONCE == 0:  # sending does not yield while there is room
+                await asyncio.sleep(0)
+        await send({"type": _BODY, "body": b""})
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class StreamQuery(Request):
@@ -106,6 +153,7 @@ async def listening(
     "/stream",
     summary="Watch jobs as they change",
     response_class=EventStream,
+    status_code=HTTPStatus.OK,  # FastAPI would look for it in the class
     responses={200: _STREAM},
 )
 async def stream_jobs(
@@ -131,25 +179,12 @@ async def stream_jobs(
     it a browser token as `?token=`, read the stream with `fetch`, or let your own
     backend pass it on.
     """
-    return EventStream(_written(listener), headers=_HEADERS)
-
-
-async def _written(listener: Listener) -> AsyncIterator[bytes]:
-    for number in count(1):
-        try:
-            async with asyncio.timeout(PING_SECONDS):
-                told = await anext(listener)
-        except TimeoutError:
-            yield PING
-        except StopAsyncIteration:
-            return
-        else:
-            yield _event(told)
-        if number % AT_ONCE == 0:  # sending does not yield while the buffer has room
-            await asyncio.sleep(0)
+    return EventStream(listener)
 
 
 def _event(told: StreamMessage) -> bytes:
+    if isinstance(told, Silence):
+        return b": ping\n\n"
     at = told.at.isoformat(timespec="microseconds")
     match told:
         case StreamReady(resumed=resumed):

@@ -55,6 +55,12 @@ WOKEN_AT_ONCE: Final = 8
 OTHERS_SHARE: Final = 3
 """How many times more of the loop's time others get while many clients are woken."""
 
+SILENCE: Final = 10.0
+"""Seconds between two looks for streams that had nothing to send since the last one.
+
+So a stream says something every twenty seconds.
+"""
+
 MAX_OF_A_KEY: Final = 100
 """How many streams one key may have open."""
 
@@ -146,6 +152,7 @@ class JobFeed:
 
     async def _read(self) -> None:
         reader = _Reader(self._store, self._clock.now(), self._show)
+        breaking = asyncio.create_task(self._break_silence())
         try:
             while self._listeners and not self._stop.is_set():
                 self._newcomer.clear()
@@ -158,8 +165,16 @@ class JobFeed:
         except Exception:
             log.exception("the job feed failed unexpectedly")
         finally:
+            breaking.cancel()
             for listener in self._listeners:
                 listener.end()
+
+    async def _break_silence(self) -> None:
+        while True:
+            await self._clock.sleep(SILENCE)
+            for listener in self._listeners:
+                listener.break_silence()
+            await self._wake_all()
 
     async def _look(self, reader: "_Reader") -> None:
         now = self._clock.now()

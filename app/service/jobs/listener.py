@@ -42,7 +42,11 @@ class Resync(Struct, frozen=True):
     at: datetime
 
 
-StreamMessage = StreamReady | JobChanged | Resync
+class Silence(Struct, frozen=True):
+    """There was nothing to send for a while: proxies end what is silent."""
+
+
+StreamMessage = StreamReady | JobChanged | Resync | Silence
 
 
 class Listener:
@@ -68,8 +72,8 @@ class Listener:
         self.until = until  # when the client has to connect again
         self.greeted = False
         self._pending: dict[str, StreamMessage] = {}
-        self._news = asyncio.Event()
-        self._ended = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = self._was_told = False
 
     def __aiter__(self) -> Self:
         """Yield everything until the end."""
@@ -80,18 +84,20 @@ class Listener:
         while not self._pending:
             if self._ended:
                 raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        self._was_told = True
         return self._pending.pop(next(iter(self._pending)))
 
     @property
     def waits(self) -> bool:
         """Tell whether there is a message that it has not been woken for."""
-        return bool(self._pending) and not self._news.is_set()
+        return bool(self._pending) and not (self._waiter is None or self._waiter.done())
 
     def wake(self) -> None:
         """Let it yield its messages."""
-        self._news.set()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def tell(self, changes: Iterable[JobChanged], *, now: datetime) -> None:
         """Add changed jobs, replacing their unsent earlier states."""
@@ -110,7 +116,13 @@ class Listener:
         """Send that the list has to be read again, instead of single jobs."""
         self._pending = {_MARK: Resync(now)}
 
+    def break_silence(self) -> None:
+        """Send something, unless something was sent since the last call."""
+        if not (self._was_told or self._pending):
+            self._pending[_MARK] = Silence()
+        self._was_told = False
+
     def end(self) -> None:
         """Yield the rest and stop."""
         self._ended = True
-        self._news.set()
+        self.wake()

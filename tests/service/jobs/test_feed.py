@@ -27,6 +27,7 @@ from app.service.jobs.feed import (
     LONGEST_LISTENING,
     OTHERS_SHARE,
     OVERLAP,
+    SILENCE,
     WOKEN_AT_ONCE,
     JobFeed,
     _Reader,
@@ -35,7 +36,7 @@ from app.service.jobs.listener import (
     JobChanged,
     Listener,
     Resync,
-    StreamMessage,
+    Silence,
     StreamReady,
 )
 from app.store.api_keys import KeyStore
@@ -47,6 +48,7 @@ from tests.support.factories import NOW, job_row, store_job, store_rows
 from tests.support.patience import PATIENCE_SECONDS
 
 SECOND = timedelta(seconds=1)
+Told = StreamReady | JobChanged | Resync
 
 
 class HandClock:
@@ -61,8 +63,10 @@ class HandClock:
         return self._now
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until somebody moves the hands."""
-        await self._moved.wait()
+        """Wait until the hands are moved so far."""
+        until = self._now + timedelta(seconds=seconds)
+        while self._now < until:
+            await self._moved.wait()
 
     def forward(self, by: timedelta = SECOND) -> None:
         """Move the hands and wake everybody."""
@@ -123,9 +127,9 @@ class Watched:
         async with self.database.write() as connection:
             await connection.execute(statement)
 
-    async def told(self, listener: Listener) -> StreamMessage:
-        """Move time on until something is told."""
-        waiting = asyncio.ensure_future(anext(listener))
+    async def told(self, listener: Listener) -> Told:
+        """Move time on until something is told, silence aside."""
+        waiting = asyncio.ensure_future(_something(listener))
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not waiting.done():
                 self.clock.forward()
@@ -137,6 +141,12 @@ class Watched:
         told = await self.told(listener)
         assert isinstance(told, JobChanged), told
         return told.job
+
+
+async def _something(listener: Listener) -> Told:
+    while isinstance(told := await anext(listener), Silence):
+        pass
+    return told
 
 
 @pytest.fixture
@@ -344,6 +354,30 @@ async def test_a_slow_look_puts_off_the_next_one_little(
     assert reader.rest(NOW + timedelta(seconds=took)) == pytest.approx(rest)
 
 
+async def test_a_stream_without_news_says_something(watched: Watched) -> None:
+    """Every twenty seconds at the latest, news or none; then it is no more silent."""
+    async with watched.listen() as listener:
+        await watched.told(listener)
+        waiting = asyncio.ensure_future(anext(listener))
+        began = watched.clock.now()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not waiting.done():
+                watched.clock.forward()
+                await asyncio.wait([waiting], timeout=0.01)
+        assert waiting.result() == Silence()
+        assert watched.clock.now() - began <= timedelta(seconds=2 * SILENCE + 1)
+        job = await store_job(watched.database, updated_at=watched.clock.now())
+        assert await watched.told_job(listener) == job
+
+
+def test_a_stream_with_news_says_nothing_else() -> None:
+    """Only what has told nothing since the last look has its silence broken."""
+    listener = Listener("proj_1", since=None, until=NOW)
+    listener.greet(now=NOW, resumed=False)
+    listener.break_silence()
+    assert list(listener._pending.values()) == [StreamReady(NOW, resumed=False)]
+
+
 async def test_time_that_other_programs_take_delays_nobody(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,7 +406,7 @@ async def test_time_that_other_programs_take_delays_nobody(
             for _ in range(WOKEN_AT_ONCE + 1)
         ]
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await anext(listeners[-1])
+            await asyncio.gather(*map(_something, listeners))
     await feed.close()
     assert max(slept) == pytest.approx(OTHERS_SHARE * 0.001)
 
