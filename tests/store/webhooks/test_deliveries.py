@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from app.domain.events import EventType, Render
 from app.domain.webhook_endpoint import DeliveryResult, DisabledReason, EndpointStatus
@@ -125,6 +125,27 @@ async def test_a_failure_puts_its_jobs_next_events_off(database: Database) -> No
     (again,) = (each for each in claimed if each.event.id == first.event.id)
     await store(database).delivered(again, TAKEN)
     assert (await told(database))[1]["next_attempt_at"] == NOW
+
+
+async def test_a_receipt_is_one_statement(postgres_url: str) -> None:
+    """On Postgres, in no transaction of its own; the job's next events are due."""
+    database = Database(postgres_url)
+    delivery = await claim_one(database)
+    await happen(database, now=LATER, job_id=delivery.event.job_id)
+    sent = list[str]()
+
+    def note(*call: object) -> None:
+        sent.append(str(call[2]))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    await store(database).delivered(delivery, TAKEN)
+    assert len(sent) == 1
+    first, following = await told(database)
+    assert (first["status"], first["attempts"]) == ("delivered", 1)
+    assert first["claim_token"] is None
+    assert (first["last_attempt_at"], first["last_status"]) == (NOW, 200)
+    assert (following["status"], following["next_attempt_at"]) == ("pending", NOW)
+    await database.close()
 
 
 async def test_what_happens_during_a_send_follows_at_once(database: Database) -> None:
