@@ -23,9 +23,12 @@ from typing import Any, Final
 from sqlalchemy import insert, make_url, text
 from uuid_utils.compat import uuid7
 
-from app.domain.accounts.account import AccountStatus
+from app.domain.accounts.account import AccountStatus, Grant
 from app.domain.jobs.job import FailureReason, JobStatus
+from app.store.accounts.account_store import AccountStore
 from app.store.accounts.overview import AccountOverviewStore
+from app.store.accounts.rows import AccountRows
+from app.store.accounts.tables import accounts
 from app.store.backlog import BacklogStore
 from app.store.db.engine import Database
 from app.store.db.migrate import upgrade
@@ -146,8 +149,8 @@ INSERT INTO accounts (project_id, platform, open_id, scopes, status, access_toke
 SELECT CASE n WHEN 1 THEN 'small' WHEN 2 THEN 'big' ELSE 'proj_' || n END, 'tiktok',
     'user_' || n, '',
     CASE WHEN n % 50 = 0 AND n <= 1000 THEN 'reconnect_required' ELSE 'active' END,
-    'a', 'r', {later},
-    {later}, 1, {made}, {made}
+    'a', 'r', {tomorrow},
+    {later}, 1, {made}, {today}
 FROM ({series}) AS series WHERE n <= {count} / 10
 """,
 )
@@ -282,7 +285,8 @@ async def _reads(database: Database) -> dict[str, Read]:
     job = (await jobs.list(posted, limit=1))[0]
     doubts, late = ConfirmationStore(database), NOW - timedelta(seconds=90)
     lease = timedelta(minutes=2)
-    accounts = AccountOverviewStore(database, VAULT)
+    overview = AccountOverviewStore(database, VAULT)
+    pairs = AccountStore(database, VAULT)
     outbox = DeliveryStore(database, VAULT, lease=lease, render=_nothing)
     long_ago = NOW - timedelta(days=400)
     required = AccountStatus.RECONNECT_REQUIRED
@@ -316,10 +320,13 @@ async def _reads(database: Database) -> dict[str, Read]:
         "a batch to be pruned": lambda _: RetentionStore(database).prune_jobs(
             before=long_ago, after_id=FIRST_ID, limit=500
         ),
-        "a page of accounts": lambda _: accounts.page(
+        "pairs to be refreshed": lambda _: pairs.list_expiring(
+            now=NOW, before=NOW, saved_before=NOW - timedelta(days=30), limit=DUE
+        ),
+        "a page of accounts": lambda _: overview.page(
             project_id=None, status=required, limit=PAGE
         ),
-        "an account's last day": lambda _: accounts.posts_since(
+        "an account's last day": lambda _: overview.posts_since(
             BIG, "tiktok", "user_2", since=late
         ),
     }
@@ -385,6 +392,8 @@ async def _filled(url: str, count: int) -> AsyncIterator[Database]:
         "later": _AT[lite].format(
             seconds=f"({now} + {AHEAD} + 60 * (n - {count} / 2))"
         ),
+        "today": _AT[lite].format(seconds=now),
+        "tomorrow": _AT[lite].format(seconds=f"({now} + 86400)"),
         "false": "0" if lite else "false",
         "number": number,
         # As a UUIDv7, which sorts by its time.
@@ -400,6 +409,7 @@ async def _filled(url: str, count: int) -> AsyncIterator[Database]:
     async with database.write() as connection:
         await connection.execute(insert(schedule_jobs), _due_jobs())
         await connection.execute(insert(webhook_events), _due_events())
+        await connection.execute(insert(accounts), _due_accounts())
     if not lite:  # SQLite has no statistics, unless somebody makes some
         await _execute(url, "VACUUM ANALYZE")
     yield database
@@ -426,6 +436,31 @@ def _due_jobs() -> list[dict[str, Any]]:
         *(unconfirmed(project_id="due", confirm_at=NOW) for _ in range(DUE)),
         *(job_row(JobStatus.SCHEDULED, **ahead) for _ in range(DUE)),
         *(job_row(JobStatus.PROCESSING, project_id=BIG) for _ in range(DUE)),
+    ]
+
+
+def _due_accounts() -> list[dict[str, Any]]:
+    grant = Grant(
+        access_token="act.due",
+        refresh_token="rft.due",
+        access_token_expires_at=NOW,
+        refresh_token_expires_at=NOW + timedelta(days=180),
+        scopes=("video.publish",),
+    )
+    names = [f"due_{number}" for number in range(DUE)]
+    rows, started = AccountRows(VAULT), NOW - timedelta(days=1)
+    return [
+        {
+            **rows.grant(name, "tiktok", grant),
+            "project_id": name,
+            "platform": "tiktok",
+            "open_id": name,
+            "status": AccountStatus.ACTIVE,
+            "grant_version": 1,
+            "connected_at": started,
+            "updated_at": started,
+        }
+        for name in names
     ]
 
 

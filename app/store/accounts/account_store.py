@@ -45,9 +45,9 @@ from app.store.accounts.ownership import (
     show_person,
 )
 from app.store.accounts.quotas import carry_over
-from app.store.accounts.reconnect import USABLE, require_reconnect
+from app.store.accounts.reconnect import require_reconnect
 from app.store.accounts.rows import AccountRows, account_from_row
-from app.store.accounts.tables import accounts
+from app.store.accounts.tables import LIVES_LONG, USABLE, accounts
 from app.store.db.batcher import Batcher
 from app.store.db.bulk_values import BulkValues
 from app.store.db.engine import Database
@@ -149,30 +149,30 @@ class AccountStore:
     ) -> tuple[Account, ...]:
         """Return usable accounts whose access token expires soon or whose pair is old.
 
-        Leaves out accounts that are being refreshed, and those that no key decrypts,
-        however many there are.
+        ``saved_before`` is thirty days before ``before``, or longer. Leaves out
+        accounts that are being refreshed, and those that no key decrypts, however many
+        there are.
         """
-        statement = (
-            select(accounts)
-            .where(
-                USABLE,
-                _lease_is_free(now),
-                or_(
-                    _accounts.access_token_expires_at <= before,
-                    _accounts.updated_at <= saved_before,
-                ),
-            )
-            .order_by(_accounts.access_token_expires_at, *accounts.primary_key)
-            .limit(limit)
-        )
+        free, ends = _lease_is_free(now), _accounts.access_token_expires_at
+        soon = select(accounts).where(USABLE, free, ends <= before).order_by(ends)
+        found = await self._readable(soon, limit)
+        if len(found) < limit:
+            lives_long = LIVES_LONG[self._database.url.get_backend_name()]
+            is_old = and_(_accounts.updated_at <= saved_before, ends > before)
+            old = select(accounts).where(lives_long, free, is_old)
+            old = old.order_by(_accounts.updated_at)
+            found += await self._readable(old, limit - len(found))
+        return tuple(found)
+
+    async def _readable(self, which: Select[Any], limit: int) -> list[Account]:
         found = list[Account]()
         for page in count():
-            rows = await self._database.rows(statement.offset(page * limit))
+            rows = await self._database.rows(which.limit(limit).offset(page * limit))
             read = (self._rows.read(row) for row in rows)
             found += [account for account in read if account.usable]
             if len(rows) < limit or len(found) >= limit:
                 break
-        return tuple(found[:limit])
+        return found[:limit]
 
     async def delete(self, project_id: str, platform: str, *, now: datetime) -> Account:
         """Remove an account and return it; raises AccountNotConnected.

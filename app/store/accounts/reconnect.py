@@ -1,22 +1,15 @@
 """Mark accounts that a person has to connect again, and write their events."""
 
 from datetime import datetime
-from typing import Final
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.accounts.account import REMOVALS, SCOPE_REASONS, AccountStatus
-from app.store.accounts.tables import accounts
+from app.domain.accounts.account import REMOVALS, AccountStatus
+from app.store.accounts.tables import USABLE, accounts
 from app.store.webhooks.outbox import ACCOUNT_LISTENER, tell_of_account
 
 _accounts = accounts.c
-
-USABLE: Final = or_(
-    _accounts.status == AccountStatus.ACTIVE,
-    _accounts.reconnect_reason.in_(SCOPE_REASONS),
-)
-"""Match accounts whose grant can still be used, at least for some of its scopes."""
 
 
 async def require_reconnect(
@@ -74,7 +67,7 @@ async def explain_loss(
     unknown = _accounts.reconnect_reason.not_in(REMOVALS)
     rows = await connection.execute(
         update(accounts)
-        .where(which, ~USABLE, unknown)
+        .where(which, text(f"NOT {USABLE}"), unknown)
         .values(reconnect_reason=reason, removal_reason=reason, updated_at=now)
         .returning(accounts, ACCOUNT_LISTENER)
     )

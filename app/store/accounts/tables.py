@@ -13,12 +13,28 @@ from sqlalchemy import (
     text,
 )
 
-from app.domain.accounts.account import AccountStatus
+from app.domain.accounts.account import SCOPE_REASONS, AccountStatus
 from app.store.db.metadata import ROOMY, metadata, one_of, options, partly
 from app.store.db.types import UtcDateTime
 
 # A literal, so that the planner finds the partial index.
 NEEDS_RECONNECT = text("status = 'reconnect_required'")
+
+# Accounts whose grant can still be used, at least for some of its scopes.
+USABLE = text(
+    f"(status = '{AccountStatus.ACTIVE}' OR reconnect_reason IN"
+    f" ({', '.join(repr(each) for each in sorted(SCOPE_REASONS))}))"
+)
+
+# TikTok's access tokens live for a day, but who hands in a pair may say otherwise.
+_LIVES_LONG = {
+    "postgresql": "access_token_expires_at - updated_at > interval '30 days'",
+    "sqlite": "julianday(access_token_expires_at) - julianday(updated_at) > 30",
+}
+LIVES_LONG = {
+    dialect: text(f"{USABLE} AND {lives}") for dialect, lives in _LIVES_LONG.items()
+}
+"""Match usable accounts whose access token was to live for more than thirty days."""
 
 accounts = Table(
     "accounts",
@@ -55,6 +71,16 @@ accounts = Table(
         **partly("removal_check_at IS NOT NULL"),
     ),
     Index("ix_accounts_reconnect_required", "project_id", **partly(NEEDS_RECONNECT)),
+    # Whose pair is to be refreshed next, and the few whose pair grows old first.
+    Index("ix_accounts_expiry", "access_token_expires_at", **partly(USABLE)),
+    Index(
+        "ix_accounts_lives_long",
+        "updated_at",
+        **options(
+            postgresql_where=LIVES_LONG["postgresql"],
+            sqlite_where=LIVES_LONG["sqlite"],
+        ),
+    ),
 )
 
 # Persons that a project had connected before: their posts still belong to them.

@@ -12,8 +12,8 @@ from app.domain.accounts.account import PLATFORM, RemovalReason
 from app.domain.jobs.job import Availability, Delivery, JobStatus
 from app.domain.tiktok_event import EventKind, TikTokEvent
 from app.store.accounts.ownership import of_person
-from app.store.accounts.reconnect import USABLE, explain_loss
-from app.store.accounts.tables import accounts
+from app.store.accounts.reconnect import explain_loss
+from app.store.accounts.tables import USABLE, accounts
 from app.store.db.engine import Store
 from app.store.jobs.requests.changes import written_since
 from app.store.jobs.tables import schedule_jobs, tiktok_events
