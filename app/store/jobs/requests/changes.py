@@ -44,6 +44,8 @@ class ChangeStore(Store):
     ) -> list[Change]:
         """Return the changes of some projects since a time, newest first."""
         found: list[Change] = []
+        if not project_ids:
+            return found
         async with self._database.read() as connection:
             for some in _parts(sorted(project_ids)):
                 is_new = and_(self._among(_jobs.project_id, some), _since(moment))
@@ -53,6 +55,8 @@ class ChangeStore(Store):
     async def jobs(self, job_ids: Collection[str]) -> list[Job]:
         """Return those jobs that still exist, oldest change first."""
         found: list[Job] = []
+        if not job_ids:
+            return found
         async with self._database.read() as connection:
             for some in _parts(sorted(job_ids)):
                 statement = select(schedule_jobs).where(self._among(_jobs.id, some))

@@ -50,6 +50,16 @@ async def test_many_come_page_by_page(
     assert await changes.since(NOW, {"proj_1"}, limit=7) == found[:7]
 
 
+async def test_nothing_is_asked_about_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most looks of a quiet second need no session."""
+    monkeypatch.setattr(Database, "read", None)
+    changes = ChangeStore(database)
+    assert await changes.since(NOW, (), limit=9) == []
+    assert await changes.jobs(()) == []
+
+
 async def test_jobs_come_in_the_order_of_their_changes(database: Database) -> None:
     """However many are asked for; those that are gone are left out."""
     changes = ChangeStore(database)
