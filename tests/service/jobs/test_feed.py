@@ -27,7 +27,9 @@ from app.service.jobs.feed import (
     LONGEST_LISTENING,
     OTHERS_SHARE,
     OVERLAP,
+    SHORT_OVERLAP,
     SILENCE,
+    WHOLE_EVERY,
     WOKEN_AT_ONCE,
     JobFeed,
     _Reader,
@@ -192,6 +194,32 @@ async def test_a_change_that_comes_late_is_told(watched: Watched) -> None:
         assert (await watched.told_job(listener)).id == prompt.id
         await watched.change(job, watched.clock.now() - timedelta(seconds=15))
         assert (await watched.told_job(listener)).id == job.id
+
+
+async def test_most_looks_read_little(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole overlap is read every ten seconds, for what became visible late."""
+    floors = list[timedelta]()
+    now = NOW
+
+    async def since(
+        _: object, moment: datetime, projects: set[str], **__: object
+    ) -> object:
+        if projects:
+            floors.append(now - moment)
+        return []
+
+    monkeypatch.setattr(ChangeStore, "since", since)
+    reader = _Reader(ChangeStore(watched.database), NOW, watched.show)
+    listener = Listener("proj_1", since=None, until=NOW)
+    listener.greeted = True
+    for second in range(21):
+        now = NOW + second * SECOND
+        await reader.look([listener], now=now)
+    whole = [floor for floor in floors if floor >= OVERLAP]
+    assert whole == [OVERLAP + WHOLE_EVERY] * 2
+    assert max(set(floors) - set(whole)) == SHORT_OVERLAP + SECOND
 
 
 async def test_only_ones_own_project_is_told(watched: Watched) -> None:
