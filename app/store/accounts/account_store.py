@@ -108,24 +108,27 @@ class AccountStore:
     ) -> tuple[Account, Account | None]:
         """Connect an account, or connect it again; return it and the previous one.
 
-        Jobs without an owner become the first account's, and waiting jobs show at once
-        whether the right person is connected. Raises ValueError for an empty token.
+        Jobs without an owner become the first account's, and waiting jobs show whether
+        the right person is connected, page by page. Raises ValueError for an empty
+        token.
         """
         values = self._rows.grant(new.project_id, new.platform, new.grant)
         values |= _connected(new, now)
         for _ in range(_PUT_TRIES):
+            await self._bind_before(new.project_id, new.platform, other=new.open_id)
             async with self._database.write() as connection:
                 if (row := await self._insert(connection, new, values)) is not None:
                     account, former = self._rows.read(row), None
                 elif (replaced := await _replace(connection, new, values)) is not None:
                     account, former = self._rows.read(replaced[0]), replaced[1]
                 else:
+                    # It was removed between the two statements: try again.
                     continue
-                await self._hand_over(connection, account, former, now=now)
-            if former is None and not self._database.is_sqlite:
-                await self._hand_over_late(account, now=now)
+                if former is not None:
+                    await self._succeed(connection, account, former, now=now)
+            with suppress(StoreUnavailable):  # the next readiness check finds them
+                await self._hand_over(account, is_new=former is None, now=now)
             return account, former
-            # It was removed between the two statements: try again.
         raise StoreUnavailable("the account could not be stored; try again")
 
     async def get(self, project_id: str, platform: str) -> Account:
@@ -182,6 +185,7 @@ class AccountStore:
         statement = (
             delete(accounts).where(_named(project_id, platform)).returning(accounts)
         )
+        await self._bind_before(project_id, platform)
         async with self._database.write() as connection:
             row = (await connection.execute(statement)).mappings().one_or_none()
             if row is None:
@@ -401,38 +405,51 @@ class AccountStore:
         async with self._database.write() as connection:
             await connection.execute(statement)
 
-    async def _hand_over_late(self, account: Account, *, now: datetime) -> None:
-        """Update the jobs whose insert began before the account was there."""
-        with suppress(StoreUnavailable):  # the next readiness check finds them
-            await writers_done(self._database, schedule_jobs, sleep=self._sleep)
-            async with self._database.write() as connection:
-                await self._hand_over(connection, account, None, now=now)
+    async def _bind_before(
+        self, project_id: str, platform: str, *, other: str | None = None
+    ) -> None:
+        """Bind jobs while their person is connected still, unless nobody else comes.
+
+        Those that are left are bound when the account is removed or replaced: so few
+        that one statement does it.
+        """
+        statement = select(accounts).where(_named(project_id, platform))
+        row = await self._database.row(statement)
+        if row is not None and row["open_id"] != other:
+            await bind_jobs(self._database, account_from_row(row))
 
     async def _hand_over(
+        self, account: Account, *, is_new: bool, now: datetime
+    ) -> None:
+        """Update the jobs for the connected person, some at a time.
+
+        If it is cut short, jobs without an owner are the connected person's still.
+        """
+        await bind_jobs(self._database, account)
+        await show_person(self._database, account, now=now)
+        if is_new and not self._database.is_sqlite:
+            # And those whose insert began before the account was there.
+            await writers_done(self._database, schedule_jobs, sleep=self._sleep)
+            await bind_jobs(self._database, account)
+            await show_person(self._database, account, now=now)
+
+    async def _succeed(
         self,
         connection: AsyncConnection,
         account: Account,
-        former: Account | None,
+        former: Account,
         *,
         now: datetime,
     ) -> None:
-        """Update the jobs for the connected person; write an event if that changed."""
-        if former is not None:
-            await carry_over(connection, former, account, now=now)
-        if former is not None and former.open_id != account.open_id:
-            await remember_person(self._database, connection, former)
-            which = _named(account.project_id, account.platform)
-            rows = await connection.execute(
-                select(accounts, ACCOUNT_LISTENER).where(which)
-            )
-            row = rows.mappings().one()
-            await tell_of_account(
-                connection, row, now=now, kind=EventType.ACCOUNT_CHANGED
-            )
-        await bind_jobs(
-            connection, account.project_id, account.platform, account.open_id
-        )
-        await show_person(self._database, connection, account, now=now)
+        """Take over from the previous account; write an event if it is another's."""
+        await carry_over(connection, former, account, now=now)
+        if former.open_id == account.open_id:
+            return
+        await remember_person(self._database, connection, former)
+        which = _named(account.project_id, account.platform)
+        rows = await connection.execute(select(accounts, ACCOUNT_LISTENER).where(which))
+        row = rows.mappings().one()
+        await tell_of_account(connection, row, now=now, kind=EventType.ACCOUNT_CHANGED)
 
     async def _read_all(self, asked: Mapping[object, _Name]) -> dict[object, Account]:
         values = self._values.bind(sorted(set(asked.values())))

@@ -35,7 +35,7 @@ from app.store.db.engine import Database
 from app.store.db.types import Json, UtcDateTime, unseen
 from app.store.jobs.history import write_for_all
 from app.store.jobs.rows import readiness_to_json
-from app.store.jobs.tables import NOT_PROCESSING, in_state, schedule_jobs
+from app.store.jobs.tables import NOT_PROCESSING, UNBOUND, in_state, schedule_jobs
 
 _jobs = schedule_jobs.c
 _accounts = accounts.c
@@ -76,27 +76,62 @@ def of_person(platform: str, open_id: str) -> ColumnElement[bool]:
     )
 
 
-async def bind_jobs(
-    connection: AsyncConnection, project_id: str, platform: str, open_id: str
-) -> None:
-    """Give the jobs without an owner to the first person connected."""
-    await connection.execute(
-        update(schedule_jobs)
-        .where(
-            _jobs.project_id == project_id,
-            _jobs.platform == platform,
-            _jobs.open_id.is_(None),
-            _jobs.status != literal(JobStatus.POSTED, Text()),
-        )
-        .values(open_id=open_id)
+async def bind_jobs(database: Database, account: Account) -> None:
+    """Give the jobs without an owner to the person who is connected, some at a time.
+
+    Nothing is bound once somebody else is connected, or nobody. Jobs that others are
+    writing are skipped: whoever removes or replaces the account binds them. Until then
+    they are the connected person's anyway.
+    """
+    is_done = False
+    while not is_done:
+        async with database.write() as connection:
+            bound = await connection.execute(_page_of_unbound(database, account))
+            is_done = not bound.all()
+
+
+def _page_of_unbound(database: Database, account: Account) -> ReturningUpdate[str]:
+    unbound = and_(
+        _jobs.project_id == account.project_id,
+        _jobs.platform == account.platform,
+        UNBOUND,
+        _is_connected(account, account.open_id),
     )
+    rows = select(_jobs.id).where(unbound).limit(_PAGE)
+    return (
+        update(schedule_jobs)
+        .where(database.unlocked(rows), unbound)
+        .values(open_id=account.open_id)
+        .returning(_jobs.id)
+    )
+
+
+def _is_connected(account: Account, open_id: str | None = None) -> ColumnElement[bool]:
+    """Match while an account of that name is connected: this person's, or anybody's."""
+    named = (
+        _accounts.project_id == account.project_id,
+        _accounts.platform == account.platform,
+    )
+    person = () if open_id is None else (_accounts.open_id == open_id,)
+    return exists().where(*named, *person)
 
 
 async def remember_person(
     database: Database, connection: AsyncConnection, account: Account
 ) -> None:
-    """Record that a project had a person connected, whose jobs remain."""
-    await bind_jobs(connection, account.project_id, account.platform, account.open_id)
+    """Record that a project had a person connected, whose jobs remain.
+
+    Those without an owner are the person's: few are left after ``bind_jobs``.
+    """
+    await connection.execute(
+        update(schedule_jobs)
+        .where(
+            _jobs.project_id == account.project_id,
+            _jobs.platform == account.platform,
+            UNBOUND,
+        )
+        .values(open_id=account.open_id)
+    )
     await connection.execute(
         database.insert_new(former_accounts).values(
             platform=account.platform,
@@ -106,27 +141,24 @@ async def remember_person(
     )
 
 
-async def show_person(
-    database: Database, connection: AsyncConnection, account: Account, *, now: datetime
-) -> None:
-    """Show on waiting jobs whether the right person is connected."""
+async def show_person(database: Database, account: Account, *, now: datetime) -> None:
+    """Show on waiting jobs whether the right person is connected, some at a time."""
     others = _readiness(Readiness(now, (OTHER_ACCOUNT,)))
     mine = _jobs.open_id == account.open_id
-    shows = or_(~mine, _jobs.readiness.is_not(None))
-    rows = select(_jobs.id).where(_waiting(account), shows)
-    await connection.execute(
-        update(schedule_jobs)
-        .where(database.unlocked(rows), _waiting(account))
-        .values(
-            readiness=case((mine, null()), else_=others),
-            # Findings on the person's own jobs may be about the account: check again.
-            readiness_at=case(
-                (and_(mine, _IS_SCHEDULED), literal(now, UtcDateTime())),
-                else_=_jobs.readiness_at,
-            ),
-            updated_at=now,
-        )
+    which = and_(
+        or_(~mine, _jobs.readiness.is_not(None)),
+        _is_connected(account, account.open_id),
     )
+    values = {
+        "readiness": case((mine, null()), else_=others),
+        # Findings on the person's own jobs may be about the account: check again.
+        "readiness_at": case(
+            (and_(mine, _IS_SCHEDULED), literal(now, UtcDateTime())),
+            else_=_jobs.readiness_at,
+        ),
+        "updated_at": now,
+    }
+    await _show(database, account, which, values)
 
 
 async def show_nobody(database: Database, account: Account, *, now: datetime) -> None:
@@ -135,34 +167,36 @@ async def show_nobody(database: Database, account: Account, *, now: datetime) ->
     Who connects meanwhile shows all of them who is: a page that began before is waited
     for, and one that begins later finds the account.
     """
+    nobody = _readiness(Readiness(now, (NO_ACCOUNT,)))
+    values = {"readiness": nobody, "updated_at": now}
+    await _show(database, account, ~_is_connected(account), values)
+
+
+async def _show(
+    database: Database,
+    account: Account,
+    which: ColumnElement[bool],
+    values: dict[str, Any],
+) -> None:
     for status in _WAITING:
         after, is_full = "", True
         while is_full:
-            page = _page_of_nobody(database, account, in_state(status), after, now=now)
+            in_one_state = and_(in_state(status), NOT_PROCESSING, which)
+            page = _page_of_waiting(database, account, in_one_state, after)
             async with database.write() as connection:
-                shown = (await connection.execute(page)).scalars().all()
+                found = await connection.execute(page.values(values))
+                shown = found.scalars().all()
             is_full = len(shown) == _PAGE
             after = max(shown, default=after)
 
 
-def _page_of_nobody(
-    database: Database,
-    account: Account,
-    in_one_state: ColumnElement[bool],
-    after: str,
-    *,
-    now: datetime,
+def _page_of_waiting(
+    database: Database, account: Account, which: ColumnElement[bool], after: str
 ) -> ReturningUpdate[str]:
-    is_connected = exists().where(
-        _accounts.project_id == account.project_id,
-        _accounts.platform == account.platform,
-    )
     waiting = and_(
         _jobs.project_id == account.project_id,
         _jobs.platform == account.platform,
-        in_one_state,
-        NOT_PROCESSING,
-        ~is_connected,
+        which,
     )
     # The reason is constant; named, the order matches the index's.
     order = (_jobs.failure_reason, _jobs.id)
@@ -170,7 +204,6 @@ def _page_of_nobody(
     return (
         update(schedule_jobs)
         .where(database.unlocked(rows.limit(_PAGE)), waiting)
-        .values(readiness=_readiness(Readiness(now, (NO_ACCOUNT,))), updated_at=now)
         .returning(_jobs.id)
     )
 
@@ -235,14 +268,6 @@ def _elsewhere(account: Account) -> ColumnElement[bool]:
         _jobs.platform == account.platform,
         _jobs.open_id != account.open_id,
         _jobs.status != literal(JobStatus.POSTED, Text()),
-    )
-
-
-def _waiting(account: Account) -> ColumnElement[bool]:
-    return and_(
-        _jobs.project_id == account.project_id,
-        _jobs.platform == account.platform,
-        _jobs.status.in_([literal(status, Text()) for status in _WAITING]),
     )
 
 

@@ -84,7 +84,7 @@ async def test_the_account_is_gone_before_its_jobs_show_it(
     def away(*_: object, **__: object) -> Update:
         raise StoreUnavailable
 
-    monkeypatch.setattr(ownership, "_page_of_nobody", away)
+    monkeypatch.setattr(ownership, "_page_of_waiting", away)
     removed = await accounts.delete(*NAME, now=NOW)
     assert removed.open_id == "open_1"
     with pytest.raises(AccountNotConnected):
