@@ -13,6 +13,7 @@ from sqlalchemy import (
     Insert,
     Select,
     Text,
+    Update,
     and_,
     insert,
     null,
@@ -20,7 +21,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.type_api import TypeEngine
 
 from app.domain.events import events_of
@@ -38,7 +38,7 @@ from app.store.jobs.history import write_history
 from app.store.jobs.media_links import revoke_links
 from app.store.jobs.rows import error_to_json
 from app.store.jobs.tables import job_attempts, schedule_jobs
-from app.store.webhooks.outbox import JOB_LISTENER, job_events, tell
+from app.store.webhooks.outbox import JOB_LISTENER, NOBODY_LISTENS, job_events, tell
 
 _jobs = schedule_jobs.c
 
@@ -119,13 +119,17 @@ class _Write(Struct, frozen=True):
 class TransitionWriter:
     """Writes transitions under claim tokens, those of the same moment together.
 
-    They share one transaction; each is as durable as in its own.
+    On Postgres those that bring about nothing else are one statement, which commits on
+    its own; the others share a transaction. Each is as durable as in its own.
     """
 
     def __init__(self, database: Database, *, witness: Witness | None = None) -> None:
         self._database = database
         self._witness = witness or Witness()
-        self._batcher = Batcher(self._write_all, spawn=database.spawn)
+        self._alone = Batcher(self._write_alone, spawn=database.spawn)
+        self._together = Batcher(self._write_together, spawn=database.spawn)
+        self._is_told = False
+        """Whether the latest transaction wrote events; so may the next."""
 
     async def write(self, job: Job, change: Transition, *, now: datetime) -> Job | None:
         """Write one, and return once it is durable; None if the claim is lost.
@@ -134,13 +138,35 @@ class TransitionWriter:
         """
         self._witness.note_end(job, change)
         write = _Write(job, change, applied(job, change, now=now))
-        return await self._batcher.ask(job.id, write)
+        if self._may_be_alone(write):
+            written = await self._alone.ask(job.id, write)
+            if written is not None:
+                return written
+        return await self._together.ask(job.id, write)
 
-    async def _write_all(self, asked: Mapping[str, _Write]) -> dict[str, Job]:
+    def _may_be_alone(self, write: _Write) -> bool:
+        """Tell whether it brings about nothing else, as far as is known here."""
+        if self._is_told or self._database.is_sqlite:
+            return False
+        at = write.after.updated_at
+        return not (_links_over(write) or history_of(write.job, write.change, at=at))
+
+    async def _write_alone(self, asked: Mapping[str, _Write]) -> dict[str, Job]:
+        """Write those that nobody is told of; the others are left as they were."""
+        statements = _statements(OWNED, is_sqlite=False)
+        values = statements.bind(_in_order(asked))
+        with refusals():
+            rows = await self._database.run(statements.untold, values)
+        return {job_id: asked[job_id].after for (job_id,) in rows}
+
+    async def _write_together(self, asked: Mapping[str, _Write]) -> dict[str, Job]:
         now = max(write.after.updated_at for write in asked.values())
         with refusals():
             async with self._database.write() as connection:
-                return await _write_all(connection, asked, guard=OWNED, now=now)
+                written, self._is_told = await _write_all(
+                    connection, asked, guard=OWNED, now=now
+                )
+        return written
 
 
 async def write_transitions(
@@ -160,7 +186,8 @@ async def write_transitions(
     }
     if not writes:
         return {}
-    return await _write_all(connection, writes, guard=guard, now=now)
+    written, _ = await _write_all(connection, writes, guard=guard, now=now)
+    return written
 
 
 def all_owned(given: FromClause) -> ColumnElement[bool]:
@@ -212,9 +239,13 @@ class _Statements:
             words=_WORDS,
         )
         table, its = self._values.table, self._values.is_in(_jobs.id)
-        self.update = _update(table, guard, its)
+        change = _update(table, guard, its)
+        told = (_jobs.id, JOB_LISTENER)
+        self.update = change.returning(*told)
         self.record = _record(table)
-        self.update_and_record = Prepared(_update_and_record(table, guard, its))
+        self.update_and_record = Prepared(_and_recorded(change, table, told))
+        untold = change.where(NOBODY_LISTENS)
+        self.untold = Prepared(_and_recorded(untold, table, (_jobs.id,)))
 
     def bind(self, writes: Iterable[_Write]) -> dict[str, Any]:
         """Return the parameters for these writes."""
@@ -239,17 +270,13 @@ async def _write_all(
     *,
     guard: Guard,
     now: datetime,
-) -> dict[str, Job]:
-    # The same order everywhere: no two workers wait for each other's rows.
-    writes = [asked[job_id] for job_id in sorted(asked)]
+) -> tuple[dict[str, Job], bool]:
+    """Write all with what they bring about; tell also whether events were written."""
+    writes = _in_order(asked)
     listeners = await _update_all(connection, writes, guard)
     written = [write for write in writes if write.job.id in listeners]
-    await _tell(connection, written, listeners, now=now)
-    over = [
-        write.job
-        for write in written
-        if write.change.init_sent_at is None or write.change.to is JobStatus.POSTED
-    ]
+    told = await _tell(connection, written, listeners, now=now)
+    over = [write.job for write in written if _links_over(write)]
     await revoke_links(connection, over, now=now)
     await write_history(
         connection,
@@ -260,7 +287,19 @@ async def _write_all(
             for entry in history_of(write.job, write.change, at=now)
         ],
     )
-    return {write.job.id: write.after for write in written}
+    return {write.job.id: write.after for write in written}, told
+
+
+def _in_order(asked: Mapping[str, _Write]) -> list[_Write]:
+    """Sort: in the same order everywhere, no two workers wait for each other's rows."""
+    return [asked[job_id] for job_id in sorted(asked)]
+
+
+def _links_over(write: _Write) -> bool:
+    """Tell whether pull URLs of the job end with its transition."""
+    change = write.change
+    is_over = change.init_sent_at is None or change.to is JobStatus.POSTED
+    return is_over and write.job.media_token is not None
 
 
 async def _update_all(
@@ -275,7 +314,7 @@ async def _update_all(
         return {row.id: row.listener for row in rows}
     # SQLite allows no data-changing statement inside another.
     result = await connection.execute(statements.update, values)
-    listeners = dict(result.all())
+    listeners = {row.id: row.listener for row in result}
     if written := [write for write in writes if write.job.id in listeners]:
         await connection.execute(statements.record, statements.bind(written))
     return listeners
@@ -287,11 +326,11 @@ async def _tell(
     listeners: Mapping[str, str | None],
     *,
     now: datetime,
-) -> None:
-    """Write the events of jobs whose project has an endpoint; most have none."""
+) -> bool:
+    """Write the events of jobs whose project has an endpoint; False if none has."""
     told = [write for write in written if listeners[write.job.id] is not None]
     if not told:
-        return
+        return False
     ids = [write.job.id for write in told]
     statement = select(schedule_jobs, JOB_LISTENER).where(_jobs.id.in_(ids))
     rows = (await connection.execute(statement)).mappings().all()
@@ -302,11 +341,10 @@ async def _tell(
         for event in job_events(events_of(each.job, each.change), found[each.job.id])
     ]
     await tell(connection, events, now=now)
+    return True
 
 
-def _update(
-    given: FromClause, guard: Guard, its: ColumnElement[bool]
-) -> ReturningUpdate[Any]:
+def _update(given: FromClause, guard: Guard, its: ColumnElement[bool]) -> Update:
     new = given.c
     return (
         update(schedule_jobs)
@@ -317,7 +355,6 @@ def _update(
                 **dict.fromkeys(_CLEARED, null()),
             }
         )
-        .returning(_jobs.id, JOB_LISTENER)
     )
 
 
@@ -330,10 +367,12 @@ def _record(source: FromClause) -> Insert:
     )
 
 
-def _update_and_record(
-    given: FromClause, guard: Guard, its: ColumnElement[bool]
+def _and_recorded(
+    change: Update, given: FromClause, columns: Sequence[ColumnElement[Any]]
 ) -> Select[Any]:
+    """Write the ledger, too, and return these columns of the jobs that were written."""
     new = given.c
     entry = [new[name] for name in ("attempt_number", "publish_id", *_ENTRY)]
-    ended = _update(given, guard, its).returning(*entry).cte("ended")
-    return select(ended.c.id, ended.c.listener).add_cte(_record(ended).cte("recorded"))
+    ended = change.returning(*columns, *entry).cte("ended")
+    asked = tuple(ended.c)[: len(columns)]
+    return select(*asked).add_cte(_record(ended).cte("recorded"))

@@ -20,7 +20,9 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    or_,
     select,
+    true,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
@@ -43,17 +45,34 @@ log = structlog.get_logger(__name__)
 
 
 def _listener_of(table: Table) -> ColumnElement[str | None]:
+    is_any, of_it = _is_any_listener(), _status_of(table)
+    return case((is_any, of_it)).label("listener")
+
+
+def _is_any_listener() -> ColumnElement[bool]:
+    # Looked at once for all the rows: whoever uses no webhooks pays for none.
+    return select(_endpoints.project_id).exists()
+
+
+def _status_of(table: Table) -> ColumnElement[str | None]:
     # Text, since SQLAlchemy drops table names in SQLite's RETURNING, and then
     # project_id = project_id would match every endpoint.
     project_id = literal_column(f"{table.name}.project_id", Text())
     of_it = select(_endpoints.status).where(_endpoints.project_id == project_id)
-    # Looked at once for all the rows: whoever uses no webhooks pays for none.
-    is_any = select(_endpoints.project_id).exists()
-    return case((is_any, of_it.scalar_subquery())).label("listener")
+    return of_it.scalar_subquery()
 
 
 JOB_LISTENER: Final = _listener_of(schedule_jobs)
 """A column for RETURNING of a job: its endpoint's status, or NULL."""
+
+NOBODY_LISTENS: Final = case(
+    (or_(~_is_any_listener(), _status_of(schedule_jobs).is_(None)), true())
+).is_not(None)
+"""Match a job whose project has no endpoint.
+
+As a value that is not NULL, which Postgres expects of nearly every row. Of a plain IS
+NULL it expects one row, and would compare each of a batch with each.
+"""
 
 ACCOUNT_LISTENER: Final = _listener_of(accounts)
 """The same for an account."""

@@ -42,6 +42,7 @@ OVER = 2000
 WAITING = 500
 DUE = 100
 SOME = 5
+MANY = 500
 JOBS = "schedule_jobs"
 LOOKS = ("EXPLAIN", "PREPARE")
 
@@ -276,6 +277,24 @@ async def test_what_attempts_write_finds_its_rows_by_id(
     assert any("pk_" in step or "autoindex" in step for step in plan)
     # Postgres may sort what it is given: as many rows as there are jobs to write.
     assert [step for step in reads_all(plan) if "Sort" not in step] == []
+
+
+async def test_many_ends_are_not_compared_each_with_each(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """Postgres expects as many rows as it is given, so it hashes or sorts them."""
+    if busy.is_sqlite:
+        pytest.skip("it looks up one after the other")
+    await store_rows(busy, [job_row() for _ in range(MANY)])
+    claims = ClaimStore(busy, lease=LEASE)
+    jobs = (await claim(claims, limit=MANY)).jobs
+    ends = (
+        claims.apply(job, decided(job, HandedOn(resume_at=NOW)), now=NOW)
+        for job in jobs
+    )
+    await asyncio.gather(*ends)
+    plan = await plan_of(busy, sent)
+    assert not any("Nested Loop" in step for step in plan)
 
 
 async def test_a_confirmation_reads_only_what_is_in_doubt(
