@@ -11,7 +11,18 @@ from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Column, ColumnElement, Table, Text, and_, delete, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Integer,
+    Table,
+    Text,
+    and_,
+    delete,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import TooLongAgo
@@ -20,7 +31,7 @@ from app.domain.jobs.retention import LEAST_KEPT, may_be_pruned
 from app.store.accounts.tables import account_quotas, oauth_states
 from app.store.db.engine import Store, upsert
 from app.store.db.metadata import metadata
-from app.store.db.types import UtcDateTime
+from app.store.db.types import UtcDateTime, unseen
 from app.store.jobs.tables import schedule_jobs, tiktok_events
 from app.store.retention.tombstones import delete_jobs, lost_inits, remember
 
@@ -79,15 +90,16 @@ class RetentionStore(Store):
         """
         some = (
             select(_jobs.id)
-            .where(_jobs.id > after_id, _jobs.id < _first_id_at(before))
+            .where(_jobs.id > unseen(after_id), _jobs.id < unseen(_first_id_at(before)))
             .where(_over_for_good(before))
             .order_by(_jobs.id)
-            .limit(limit)
+            .limit(unseen(literal(limit, Integer())))
             .with_for_update(skip_locked=True)
         )
         async with self._database.write() as connection:
             ids = list((await connection.execute(some)).scalars())
-            await delete_jobs(self._database, connection, ids)
+            if ids:
+                await delete_jobs(self._database, connection, ids)
         return Batch(len(ids), max(ids, default=after_id))
 
     async def prune_events(
@@ -148,8 +160,8 @@ async def refuse_if_pruned(
 def _over_for_good(before: datetime) -> ColumnElement[bool]:
     """Match jobs that ended before a time and guard against no second post."""
     return and_(
-        _jobs.scheduled_for < before,
-        _jobs.updated_at < before,
+        _jobs.scheduled_for < unseen(before),
+        _jobs.updated_at < unseen(before),
         _jobs.confirm_at.is_(None),
         or_(
             _jobs.status == JobStatus.POSTED,

@@ -23,6 +23,7 @@ from app.store.jobs.recovery.redated import RedatingStore
 from app.store.jobs.requests.changes import ChangeStore
 from app.store.jobs.requests.job_store import JobStore
 from app.store.jobs.requests.listing import JobFilter, JobOrder, JobPosition, JobSort
+from app.store.retention.pruning import FIRST_ID, RetentionStore
 from tests.store.claiming import claim, decided
 from tests.store.cost import kept_plan
 from tests.support.factories import (
@@ -304,6 +305,18 @@ async def test_a_confirmation_reads_only_what_is_in_doubt(
     await ConfirmationStore(busy).claim_due(now=NOW, limit=20)
     plan = await plan_of(busy, sent)
     assert any("ix_schedule_jobs_confirm" in step for step in plan)
+    assert reads_all(plan) == []
+
+
+async def test_a_batch_to_be_pruned_is_a_range_of_ids(
+    busy: Database, sent: list[Statement]
+) -> None:
+    """Nothing else is done if it is empty, as the last batch is."""
+    long_ago = NOW - timedelta(days=400)
+    await RetentionStore(busy).prune_jobs(before=long_ago, after_id=FIRST_ID, limit=9)
+    assert len(sent) == 1
+    plan = await plan_of(busy, sent)
+    assert any("pk_" in step or "autoindex" in step for step in plan)
     assert reads_all(plan) == []
 
 
