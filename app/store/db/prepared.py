@@ -81,7 +81,7 @@ class _Compiled(Struct, frozen=True):
     text: str
     parameters: Sequence[tuple[str, Any, _Convert | None]]  # with their defaults
     columns: SimpleResultMetaData
-    converts: Sequence[_Convert | None]  # one per column
+    reads: Sequence[tuple[int, _Convert]]  # of the columns that need it, by place
 
     def bound(self, values: Values) -> tuple[Any, ...]:
         """Return the parameters by their place."""
@@ -93,13 +93,14 @@ class _Compiled(Struct, frozen=True):
 
     def rows(self, found: Sequence[Sequence[Any]]) -> Sequence[Row[Any]]:
         """Return rows as ``execute`` does."""
-        if any(self.converts):
-            found = [self._converted(row) for row in found]
-        return IteratorResult[Any](self.columns, iter(found)).all()
+        read = [self._read(row) for row in found] if self.reads else found
+        return IteratorResult[Any](self.columns, iter(read)).all()
 
-    def _converted(self, row: Sequence[Any]) -> tuple[Any, ...]:
-        pairs = zip(row, self.converts, strict=True)
-        return tuple(each if read is None else read(each) for each, read in pairs)
+    def _read(self, row: Sequence[Any]) -> Sequence[Any]:
+        values = list(row)
+        for place, read in self.reads:
+            values[place] = read(values[place])
+        return values
 
 
 def _compile(statement: Any, dialect: Dialect) -> _Compiled:  # noqa: ANN401  as above
@@ -107,6 +108,7 @@ def _compile(statement: Any, dialect: Dialect) -> _Compiled:  # noqa: ANN401  as
     given = [compiled.binds[name] for name in compiled.positiontup]
     columns = statement.exported_columns
     writes = [_impl(each, dialect).bind_processor(dialect) for each in given]
+    reads = [_impl(each, dialect).result_processor(dialect, None) for each in columns]
     return _Compiled(
         str(compiled),
         [
@@ -114,7 +116,7 @@ def _compile(statement: Any, dialect: Dialect) -> _Compiled:  # noqa: ANN401  as
             for each, write in zip(given, writes, strict=True)
         ],
         SimpleResultMetaData(columns.keys()),
-        [_impl(each, dialect).result_processor(dialect, None) for each in columns],
+        [(place, read) for place, read in enumerate(reads) if read is not None],
     )
 
 
