@@ -283,7 +283,6 @@ async def _write_all(
         [
             entry
             for write in written
-            if write.change.entry is None  # an attempt's end is in the ledger
             for entry in history_of(write.job, write.change, at=now)
         ],
     )

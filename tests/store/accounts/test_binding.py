@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Update, event, select
+from sqlalchemy import Update, select
 
 from app.domain.accounts.account_readiness import NO_ACCOUNT
 from app.domain.errors import StoreUnavailable
@@ -39,20 +39,6 @@ async def jobs(database: Database) -> None:
     """Give jobs without an owner, which show that nobody is connected."""
     shows = readiness_to_json(Readiness(NOW, (NO_ACCOUNT,)))
     await store_rows(database, [job_row(each, readiness=shows) for each in OPEN])
-
-
-@pytest.fixture
-def pages(database: Database) -> Iterator[list[int]]:
-    """Note how many jobs each statement changes."""
-    found: list[int] = []
-
-    def note(*call: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
-        if call[2].startswith(("UPDATE schedule_jobs", "WITH")):
-            found.append(call[1].rowcount)
-
-    event.listen(database.engine.sync_engine, "after_cursor_execute", note)
-    yield found
-    event.remove(database.engine.sync_engine, "after_cursor_execute", note)
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """What a removed account leaves behind: its waiting jobs show it, some at a time."""
 
-from collections.abc import Iterator
-
 import pytest
-from sqlalchemy import Update, event, select
+from sqlalchemy import Update, select
 
 from app.domain.accounts.account_readiness import NO_ACCOUNT
 from app.domain.errors import AccountNotConnected, StoreUnavailable
@@ -37,20 +35,6 @@ async def jobs(database: Database, accounts: AccountStore) -> None:
     others = (JobStatus.PROCESSING, JobStatus.POSTED, JobStatus.FAILED)
     rows = [job_row(each, open_id="open_1") for each in (*WAITING, *others)]
     await store_rows(database, rows)
-
-
-@pytest.fixture
-def pages(database: Database) -> Iterator[list[int]]:
-    """Note how many jobs each statement changes."""
-    found: list[int] = []
-
-    def note(*call: object) -> None:
-        if call[2].startswith(("UPDATE schedule_jobs", "WITH")):  # type: ignore[attr-defined]
-            found.append(call[1].rowcount)  # type: ignore[attr-defined]
-
-    event.listen(database.engine.sync_engine, "after_cursor_execute", note)
-    yield found
-    event.remove(database.engine.sync_engine, "after_cursor_execute", note)
 
 
 async def shown(database: Database) -> list[JobStatus]:

@@ -1,12 +1,12 @@
 """A claim is one statement where nothing more has to be done, and loses no job."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import StoreUnavailable, WriteUnknown
@@ -36,24 +36,6 @@ from tests.support.factories import (
 )
 
 _jobs = schedule_jobs.c
-
-
-@pytest.fixture
-def sent(database: Database) -> Iterator[list[str]]:
-    """Collect what goes to the database, transactions included."""
-    found, engine = list[str](), database.engine.sync_engine
-
-    def note(*call: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
-        found.append(call[2])
-
-    def end(*_: object) -> None:
-        found.append("COMMIT")
-
-    event.listen(engine, "before_cursor_execute", note)
-    event.listen(engine, "commit", end)
-    yield found
-    event.remove(engine, "before_cursor_execute", note)
-    event.remove(engine, "commit", end)
 
 
 async def spoil(database: Database, job_id: str) -> None:

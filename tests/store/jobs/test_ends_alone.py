@@ -1,12 +1,12 @@
 """An end that brings about nothing else is one statement, and tells nobody less."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import StoreUnavailable, WriteUnknown
@@ -31,24 +31,6 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
     database = Database(postgres_url)
     yield database
     await database.close()
-
-
-@pytest.fixture
-def sent(database: Database) -> Iterator[list[str]]:
-    """Collect what goes to the database, transactions included."""
-    found, engine = list[str](), database.engine.sync_engine
-
-    def note(*call: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
-        found.append(call[2])
-
-    def end(*_: object) -> None:
-        found.append("COMMIT")
-
-    event.listen(engine, "before_cursor_execute", note)
-    event.listen(engine, "commit", end)
-    yield found
-    event.remove(engine, "before_cursor_execute", note)
-    event.remove(engine, "commit", end)
 
 
 async def test_an_end_that_tells_nobody_is_one_statement(
